@@ -1,0 +1,200 @@
+"""The meaning of a backend: one array library, on one device.
+
+`Backend` is written in plain array API standard code. A subclass names its library and overrides
+only what the library spells differently or can do faster; the definition here is the
+specification that every override is tested against.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+Array = Any  # an array of whichever library the backend wraps
+DType = Any
+
+
+class Backend:
+    """An array library on one device: its namespace, the way in and out, and the kernels.
+
+    Args:
+        device: what the library calls a device (`1` for CuPy's second GPU, `"device1"` for the
+            strict library); `None` is the library's default.
+    """
+
+    name: ClassVar[str]
+    xp: ClassVar[Any]  # the library's array API namespace
+    array_types: ClassVar[tuple[type, ...]] = ()
+    several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = device
+
+    def __repr__(self) -> str:
+        return self.name if self.device is None else f"{self.name} ({self.device})"
+
+    @classmethod
+    def problem(cls) -> str | None:
+        """Why this backend can't run here and what to do about it, or `None` if it can."""
+        return None
+
+    def describe_device(self) -> str:
+        """The device as a person would name it."""
+        return "CPU" if self.device is None else str(self.device)
+
+    def dtype(self, dtype: DType | str | None) -> DType:
+        """This library's dtype of that name; dtypes and `None` pass through."""
+        if not isinstance(dtype, str):
+            return dtype
+        try:
+            return getattr(self.xp, dtype)
+        except AttributeError:
+            raise ValueError(f"{self.name} has no dtype {dtype!r}; try 'float32'") from None
+
+    def asarray(self, x: Any, dtype: DType | str | None = None) -> Array:
+        """`x` as an array on this backend's device, copied only if it must be.
+
+        Args:
+            x: an array of any backend, which keeps its dtype, or numbers in (nested) lists,
+                where Python floats become float32, the default of parameters.
+            dtype: the dtype wanted, as this library's object or by name.
+        """
+        dtype = self.dtype(dtype)
+        if not isinstance(x, self.array_types):
+            if hasattr(x, "__array_namespace__") or hasattr(x, "__dlpack__"):
+                from . import backend_of
+
+                x = backend_of(x).to_numpy(x)
+            else:
+                x = np.asarray(x)
+                if x.dtype == np.float64 and dtype is None:
+                    x = x.astype(np.float32)
+            return self.from_numpy(x, dtype)
+        return self.xp.asarray(x, dtype=dtype, device=self.device)
+
+    def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
+        """The NumPy array `x` on this backend's device."""
+        return self.xp.asarray(x, dtype=dtype, device=self.device)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """The array `x` of this library as a NumPy array, by way of the host where needed."""
+        return np.from_dlpack(x)
+
+    def owns_memory(self, x: Array) -> bool:
+        """Whether `x` has its memory to itself; `False` (the safe answer) costs a copy."""
+        return False
+
+    # -- kernels ----------------------------------------------------------------------------
+
+    def check_indices(self, what: str, indices: Array, size: int) -> None:
+        """Raise IndexError, naming `what`, unless all integer `indices` are in [0, size)."""
+        xp = self.xp
+        if not xp.isdtype(indices.dtype, "integral"):
+            raise TypeError(f"{what} must be integers, not {indices.dtype}")
+        if indices.size and not xp.all((indices >= 0) & (indices < size)):
+            low, high = int(xp.min(indices)), int(xp.max(indices))
+            wrong = low if low < 0 else high
+            raise IndexError(f"{what}: {wrong} is out of range; expected 0 to {size - 1}")
+
+    # The optimizers' updates: each takes a parameter, its gradient and what the optimizer
+    # remembers for that parameter, and returns the new parameter and the new memory. An
+    # override may write them into the arrays it was given (never into the gradient). The
+    # formulas and their defaults are torch.optim's.
+
+    def sgd(
+        self,
+        parameter: Array,
+        gradient: Array,
+        velocity: Array | None,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+    ) -> tuple[Array, Array | None]:
+        """Gradient descent (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html).
+
+        `velocity` is `None` before the first step and whenever `momentum` is 0.
+        """
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        if momentum:
+            first = velocity is None
+            velocity = gradient if first else momentum * velocity + (1 - dampening) * gradient
+            gradient = gradient + momentum * velocity if nesterov else velocity
+            velocity = self.xp.asarray(velocity, copy=True) if first else velocity
+        return parameter - lr * gradient, velocity
+
+    def adam(
+        self,
+        parameter: Array,
+        gradient: Array,
+        mean: Array,
+        square: Array,
+        *,
+        step: int,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> tuple[Array, Array, Array]:
+        """Adam (https://arxiv.org/abs/1412.6980), or AdamW (https://arxiv.org/abs/1711.05101)
+        if the weight decay is `decoupled`. `step` counts from 1."""
+        beta1, beta2 = betas
+        if decoupled:
+            parameter = parameter * (1 - lr * weight_decay)
+        elif weight_decay:
+            gradient = gradient + weight_decay * parameter
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        scale = self.xp.sqrt(square) / (1 - beta2**step) ** 0.5 + eps
+        return parameter - lr / (1 - beta1**step) * mean / scale, mean, square
+
+    def adagrad(
+        self,
+        parameter: Array,
+        gradient: Array,
+        square: Array,
+        *,
+        lr: float,
+        eps: float,
+        weight_decay: float,
+    ) -> tuple[Array, Array]:
+        """Adagrad (https://jmlr.org/papers/v12/duchi11a.html); `lr` is already decayed."""
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        square = square + gradient * gradient
+        return parameter - lr * gradient / (self.xp.sqrt(square) + eps), square
+
+    def rmsprop(
+        self,
+        parameter: Array,
+        gradient: Array,
+        square: Array,
+        velocity: Array | None,
+        mean: Array | None,
+        *,
+        lr: float,
+        alpha: float,
+        eps: float,
+        weight_decay: float,
+        momentum: float,
+    ) -> tuple[Array, Array, Array | None, Array | None]:
+        """RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array.
+
+        `velocity` is an array where `momentum` is not 0.
+        """
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        square = alpha * square + (1 - alpha) * gradient * gradient
+        variance = square
+        if mean is not None:
+            mean = alpha * mean + (1 - alpha) * gradient
+            variance = square - mean * mean
+        update = gradient / (self.xp.sqrt(variance) + eps)
+        if velocity is not None:
+            velocity = update = momentum * velocity + update
+        return parameter - lr * update, square, velocity, mean
