@@ -26,6 +26,7 @@ class Backend:
     name: ClassVar[str]
     xp: ClassVar[Any]  # the library's array API namespace
     array_types: ClassVar[tuple[type, ...]] = ()
+    scalar_types: ClassVar[tuple[type, ...]] = ()  # what the library gives in place of 0-d arrays
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
 
     def __init__(self, device: Any = None) -> None:
@@ -61,7 +62,7 @@ class Backend:
             dtype: the dtype wanted, as this library's object or by name.
         """
         dtype = self.dtype(dtype)
-        if not isinstance(x, self.array_types):
+        if not isinstance(x, (*self.array_types, *self.scalar_types)):
             if hasattr(x, "__array_namespace__") or hasattr(x, "__dlpack__"):
                 from . import backend_of
 
@@ -81,7 +82,7 @@ class Backend:
         """The array `x` of this library as a NumPy array, by way of the host where needed."""
         return np.from_dlpack(x)
 
-    def owns_memory(self, x: Array) -> bool:
+    def owns_memory(self, x: Array) -> bool:  # noqa: ARG002
         """Whether `x` has its memory to itself; `False` (the safe answer) costs a copy."""
         return False
 

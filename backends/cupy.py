@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import array_api_compat.cupy as xp
 import cupy
 import numpy as np

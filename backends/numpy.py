@@ -13,7 +13,8 @@ from .base import Backend
 class NumpyBackend(Backend):
     name = "numpy"
     xp = xp
-    array_types = (np.ndarray, np.generic)  # NumPy's 0-d results are scalars of type np.generic
+    array_types = (np.ndarray,)
+    scalar_types = (np.generic,)
     several_devices = False
 
     def __init__(self, device: Any = None) -> None:

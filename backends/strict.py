@@ -20,7 +20,9 @@ class StrictBackend(Backend):
     array_types = (type(xp.zeros(())),)
 
     def __init__(self, device: Any = None) -> None:
-        super().__init__(xp.Device(device or "device1") if isinstance(device, str | None) else device)
+        super().__init__(
+            xp.Device(device or "device1") if isinstance(device, str | None) else device
+        )
 
     def describe_device(self) -> str:
         return f"CPU, by array_api_strict ({self.device})"

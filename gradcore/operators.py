@@ -1,0 +1,166 @@
+"""What a TensorNode has of an array: operators, indexing, shape and dtype."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from .graph import TensorNode
+
+
+class Size(int):
+    """The number of elements; called, the shape, or its entry `dim`, as the course has it."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+
+class Operators:
+    """The base of TensorNode: `a + b` is `gradcore.array_api.add(a, b)`, and so on.
+
+    Either operand may be a node, an array or a number. Comparisons give nodes of booleans,
+    through which no gradient flows.
+    """
+
+    __slots__ = ()
+
+    value: Any
+    requires_grad: bool
+
+    # gradcore.array_api: that module is built on this class, and sets it.
+    array_api: ClassVar[Any] = None
+    # Tells NumPy's arrays to leave `array + node` to the node.
+    __array_ufunc__ = None
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the array API standard, on nodes."""
+        return self.array_api
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> Size:
+        size = Size(math.prod(self.value.shape))
+        size.shape = self.shape
+        return size
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def device(self) -> Any:
+        return self.value.device
+
+    @property
+    def T(self) -> TensorNode:  # noqa: N802 (the standard's name)
+        """The transpose of a matrix."""
+        if self.ndim != 2:
+            raise ValueError(f"x.T needs two dimensions, not shape {self.shape}; see x.mT")
+        return self.mT
+
+    @property
+    def mT(self) -> TensorNode:  # noqa: N802
+        """Each matrix, of the last two dimensions, transposed."""
+        return self.array_api.matrix_transpose(self)
+
+    def __add__(self, other: Any) -> TensorNode:
+        return self.array_api.add(self, other)
+
+    def __radd__(self, other: Any) -> TensorNode:
+        return self.array_api.add(other, self)
+
+    def __sub__(self, other: Any) -> TensorNode:
+        return self.array_api.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> TensorNode:
+        return self.array_api.subtract(other, self)
+
+    def __mul__(self, other: Any) -> TensorNode:
+        return self.array_api.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> TensorNode:
+        return self.array_api.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> TensorNode:
+        return self.array_api.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> TensorNode:
+        return self.array_api.divide(other, self)
+
+    def __pow__(self, other: Any) -> TensorNode:
+        return self.array_api.pow(self, other)
+
+    def __rpow__(self, other: Any) -> TensorNode:
+        return self.array_api.pow(other, self)
+
+    def __matmul__(self, other: Any) -> TensorNode:
+        return self.array_api.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> TensorNode:
+        return self.array_api.matmul(other, self)
+
+    def matmul(self, other: Any) -> TensorNode:
+        """`self @ other`, as the course spells it."""
+        return self @ other
+
+    def __neg__(self) -> TensorNode:
+        return self.array_api.negative(self)
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> TensorNode:
+        return self.array_api.abs(self)
+
+    def __getitem__(self, key: Any) -> TensorNode:
+        """A part: `key` is of integers, slices, `None` and `...`."""
+        return self.array_api.getitem(self, key)
+
+    def __lt__(self, other: Any) -> TensorNode:
+        return self.array_api.less(self, other)
+
+    def __le__(self, other: Any) -> TensorNode:
+        return self.array_api.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> TensorNode:
+        return self.array_api.greater(self, other)
+
+    def __ge__(self, other: Any) -> TensorNode:
+        return self.array_api.greater_equal(self, other)
+
+    def __eq__(self, other: object) -> TensorNode:  # type: ignore[override]
+        return self.array_api.equal(self, other)
+
+    def __ne__(self, other: object) -> TensorNode:  # type: ignore[override]
+        return self.array_api.not_equal(self, other)
+
+    __hash__ = object.__hash__
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a node of shape () has no len()")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError("a node that has a gradient is no NumPy array; take its .value")
+        return self.value.__array__(dtype=dtype, copy=copy)

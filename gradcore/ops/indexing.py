@@ -1,0 +1,71 @@
+"""Ops that take a part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backends import backend_of
+from ..graph import Context, Op, namespace
+
+
+class GetItem(Op):
+    """x[key], for a key of integers, slices, `None` and `...`."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, key: Any) -> Any:
+        key = key if isinstance(key, tuple) else (key,)
+        for k in key:
+            if not (k is None or k is ... or isinstance(k, slice) or hasattr(k, "__index__")):
+                what = type(k).__name__
+                raise TypeError(f"GetItem: x[...] takes integers, slices, None and ..., not {what}")
+        # The standard wants an entry for each axis; `...` stands for those that are not named.
+        key = key if any(k is ... for k in key) else (*key, ...)
+        context["key"], context["shape"] = key, tuple(x.shape)
+        return x[key]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return PutItem.apply(go, key=context["key"], shape=context["shape"])
+
+
+class PutItem(Op):
+    """Zeros, of the shape given, with x in the place of the key: GetItem's gradient."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
+        context["key"] = key
+        y = namespace(x).zeros(shape, dtype=x.dtype, device=x.device)
+        y[key] = x
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return GetItem.apply(go, key=context["key"])
+
+
+class Select(Op):
+    """One element of each row of a matrix: x (N, M), integer indices (N,), to (N,).
+
+    Raises:
+        IndexError: an index is not in [0, M).
+        TypeError: the indices are not integers.
+        ValueError: the shapes do not fit.
+    """
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, indices: Any) -> Any:
+        if x.ndim != 2 or tuple(indices.shape) != (x.shape[0],):
+            raise ValueError(
+                f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "
+                "expected (N, M) and (N,)"
+            )
+        backend_of(x).check_indices("Select: indices", indices, x.shape[1])
+        xp = namespace(x)
+        context["indices"], context["columns"] = xp.expand_dims(indices, axis=1), x.shape[1]
+        return xp.squeeze(xp.take_along_axis(x, context["indices"], axis=1), axis=1)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, indices = namespace(go), context["indices"]
+        columns = namespace(indices).arange(context["columns"], device=indices.device)
+        return xp.where(indices == columns, xp.expand_dims(go, axis=1), 0.0)

@@ -1,0 +1,87 @@
+"""Ops that arrange the same elements in another shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..graph import Context, Op, namespace
+
+
+class Reshape(Op):
+    """The elements in another shape; one entry of `shape` may be -1, for what remains."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, shape: tuple[int, ...]) -> Any:
+        context["shape"] = tuple(x.shape)
+        return namespace(x).reshape(x, shape)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).reshape(go, context["shape"])
+
+
+class Transpose(Op):
+    """The axes in another order: axis i of the result is axis `axes[i]` of x."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axes: tuple[int, ...]) -> Any:
+        context["inverse"] = tuple(sorted(range(x.ndim), key=lambda i: axes[i] % x.ndim))
+        return namespace(x).permute_dims(x, axes)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).permute_dims(go, context["inverse"])
+
+
+class Broadcast(Op):
+    """x repeated, without a copy, along new leading axes and axes of size 1 to fill `shape`."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, shape: tuple[int, ...]) -> Any:
+        return namespace(x).broadcast_to(x, shape)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return go  # the engine sums over what was broadcast
+
+
+class Expand(Op):
+    """x repeated, without a copy, along `dim`, where its size must be 1."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, dim: int, repeats: int) -> Any:
+        if x.shape[dim] != 1:
+            raise ValueError(f"Expand: dimension {dim} of {tuple(x.shape)} must be of size 1")
+        shape = list(x.shape)
+        shape[dim] = repeats
+        return namespace(x).broadcast_to(x, tuple(shape))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return go  # the engine sums over what was broadcast
+
+
+class Squeeze(Op):
+    """x without its dimension `dim`, which must be of size 1."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, dim: int = 0) -> Any:
+        context["dim"] = dim
+        return namespace(x).squeeze(x, axis=dim)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).expand_dims(go, axis=context["dim"])
+
+
+class Unsqueeze(Op):
+    """x with a new dimension of size 1, the result's dimension `dim`."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, dim: int = 0) -> Any:
+        context["dim"] = dim
+        return namespace(x).expand_dims(x, axis=dim)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).squeeze(go, axis=context["dim"])
