@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
-import operator
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from . import values
 from .backends import backend_of, known
 from .operators import Operators
-from .values import array, check_devices, constant, describe, explained, is_kind, numbers, output
+from .values import is_floating, namespace
 
 Context = dict[str, Any]  # what an op's forward leaves for its backward
 
@@ -41,12 +40,10 @@ class TensorNode(Operators):
     Args:
         value: an array of any backend, which keeps its dtype and stays where it is; or numbers
             in (nested) lists, which become a float32 or integer array of the default backend.
+            `.value` may be assigned, and changed in place, between passes.
         source: the OpNode that produced it; `None` for what a user makes: parameters and data.
         name: for people, in messages and drawings.
         requires_grad: whether backward passes compute its gradient; `None`: if it is floating.
-
-    Attributes:
-        value: the array; it may be assigned, and changed in place, between passes.
 
     Raises:
         TypeError: `requires_grad=True` for a value that is not real floating.
@@ -62,15 +59,15 @@ class TensorNode(Operators):
         requires_grad: bool | None = None,
     ) -> None:
         if type(value) not in known:
-            value = value.value if isinstance(value, TensorNode) else array(value)
+            value = value.value if isinstance(value, TensorNode) else values.array(value)
         self.value = value
         self.source = source
         self.name = name
         self._grad: Any = None
         self._owner = SHARED  # of _grad
         if requires_grad is None:
-            requires_grad = is_kind(value, "real floating")
-        elif requires_grad and not is_kind(value, "real floating"):
+            requires_grad = is_floating(value)
+        elif requires_grad and not is_floating(value):
             raise TypeError(f"only real floating values have gradients, not {self.dtype}")
         self.requires_grad = requires_grad
 
@@ -109,16 +106,12 @@ class TensorNode(Operators):
                 a gradient.
             RuntimeError: an earlier pass released the graph.
         """
-        if math.prod(self.value.shape) != 1:
-            raise ValueError(
-                f"backward starts from a scalar, and this node has shape {self.shape}; "
-                "sum it first: Sum.do_forward(x).backward()"
-            )
+        if self.size != 1:
+            has = f"this node has shape {self.shape}; sum it first, as in Sum.do_forward(x)"
+            raise ValueError(f"backward starts from a scalar, and {has}")
         if not self.requires_grad:
-            raise ValueError(
-                "backward: this node depends on nothing that requires a gradient, "
-                "or was computed under no_grad()"
-            )
+            problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
+            raise ValueError(f"backward: this node {problem}")
         one = namespace(self.value).ones_like(self.value)
         _backpropagate(self, TensorNode(one) if create_graph else one, retain_graph, create_graph)
 
@@ -138,9 +131,9 @@ class TensorNode(Operators):
             opnode.context, opnode.inputs = None, ()
 
     def __repr__(self) -> str:
-        name = "" if self.name is None else f"{self.name}, "
-        source = "" if self.source is None else f", source {self.source.op.__name__}"
-        return f"TensorNode({name}{describe(self.value)}{source})"
+        name = f"{self.name}, " if self.name else ""
+        source = f", source {self.source.op.__name__}" if self.source else ""
+        return f"TensorNode({name}{values.describe(self.value)}{source})"
 
 
 class OpNode:
@@ -150,7 +143,7 @@ class OpNode:
         op: the `Op` class.
         context: what its forward left for its backward; `None` once released.
         inputs: the nodes and constants that it was applied to. Once released, OpNodes stand in
-            the place of the nodes that they computed, and `None` in the place of arrays.
+            the place of the nodes that they computed, and `None` in that of constants.
         order: OpNodes are numbered as they are made, so a result has a higher number than
             anything that it depends on.
     """
@@ -163,9 +156,9 @@ class OpNode:
         self.inputs = inputs
         self.order = next(_creation)
         # Weak references: else node and OpNode would keep each other alive.
-        self.refs: tuple[weakref.ref[TensorNode], ...] = ()
+        self.refs: list[weakref.ref[TensorNode]] = []
         # Of several outputs, the id, shape, dtype and device of each, in case it is dropped.
-        self.specs: tuple[tuple[int, Any, Any, Any], ...] = ()
+        self.specs: list[tuple[int, Any, Any, Any]] = []
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
@@ -215,73 +208,40 @@ class Op:
         Raises:
             ValueError, TypeError, IndexError: what `forward` raised, naming op and inputs.
         """
-        arrays, needs = [], []
-        kind: type | None = None  # the type of the arrays
-        mixed = False
-        for x in inputs:
-            value = x.value if isinstance(x, TensorNode) else x
-            if type(value) not in known and type(value) not in numbers:
-                value = constant(cls.__name__, value)
-            if type(value) is not kind and type(value) not in numbers:
-                kind, mixed = type(value), kind is not None
-            arrays.append(value)
-            needs.append(isinstance(x, TensorNode) and x.requires_grad)
-        if mixed or (kind and len(arrays) > 1 and known[kind].several_devices):
-            check_devices(cls.__name__, arrays)
-
-        building = True in needs and _building.get()
-        context: Context = {"needs": needs} if building and False in needs else {}
+        arrays = values.unwrapped(cls.__name__, inputs)
+        mask = [isinstance(x, TensorNode) and x.requires_grad for x in inputs]
+        building = True in mask and _building.get()
+        context: Context = {"needs": mask} if building and False in mask else {}
         try:
-            raw = cls.forward(context, *arrays, **constants)
+            results = cls.forward(context, *arrays, **constants)
         except (ValueError, TypeError, IndexError) as error:
             if str(error).startswith(cls.__name__):
                 raise
-            raise explained(error, cls.__name__, arrays) from error
+            raise values.explained(error, cls.__name__, arrays) from error
 
-        values = raw if isinstance(raw, tuple) else (raw,)
-        values = tuple(
-            [v if type(v) in known else output(cls.__name__, v, context) for v in values]
-        )
-        if building:
-            opnode = OpNode(cls, context, inputs)
-            outputs = tuple([TensorNode(v, opnode) for v in values])
-            opnode.refs = tuple([weakref.ref(node) for node in outputs])
-            if len(values) > 1:
-                opnode.specs = tuple([(id(v), v.shape, v.dtype, v.device) for v in values])
-        else:
-            outputs = tuple([TensorNode(v, requires_grad=False) for v in values])
-        return outputs if isinstance(raw, tuple) else outputs[0]
+        opnode = OpNode(cls, context, inputs) if building else None
+        outputs = []
+        for result in results if isinstance(results, tuple) else (results,):
+            if type(result) not in known:
+                result = values.output(cls.__name__, result, context)
+            outputs.append(TensorNode(result, opnode, None, None if building else False))
+        if opnode:
+            opnode.refs = list(map(weakref.ref, outputs))
+            if len(outputs) > 1:
+                opnode.specs = [(id(y.value), y.shape, y.dtype, y.device) for y in outputs]
+        return tuple(outputs) if isinstance(results, tuple) else outputs[0]
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
         """Nodes in, nodes out, as `do_forward`; only arrays in, arrays out, and no graph."""
-        for x in inputs:
-            if isinstance(x, TensorNode):
-                return cls.do_forward(*inputs, **constants)
+        if any(map(values.is_node, inputs)):
+            return cls.do_forward(*inputs, **constants)
         return cls.forward({}, *inputs, **constants)
-
-
-def namespace(*arrays: Any) -> Any:
-    """The array API functions for these arrays: those of their library, or gradcore's for nodes.
-
-    Raises:
-        TypeError: there is no array among them.
-    """
-    library = None
-    for x in arrays:
-        if isinstance(x, TensorNode):
-            return x.array_api
-        if library is None and type(x) not in numbers:
-            library = backend_of(x).xp
-    if library is None:
-        raise TypeError("namespace: expected an array or a node, not only numbers")
-    return library
 
 
 def needs(context: Context, i: int) -> bool:
     """For ops whose gradients are expensive: is that of input `i` asked for?"""
-    mask = context.get("needs")
-    return mask is None or mask[i]
+    return "needs" not in context or context["needs"][i]
 
 
 @contextmanager
@@ -292,9 +252,6 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _building.reset(token)
-
-
-# -- The backward pass ------------------------------------------------------------------------
 
 
 def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> None:
@@ -316,15 +273,17 @@ def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> N
             heapq.heappush(queue, (-opnode.order, opnode))
         sums = pending[opnode]
         i = next(i for i, ref in enumerate(opnode.refs) if ref() is node) if opnode.specs else 0
-        sums[i] = (gradient, owner) if sums[i] is None else (_add(*sums[i], gradient), OURS)
+        if sums[i] is None:
+            sums[i] = gradient, owner
+        else:
+            sums[i] = _add(sums[i][0], sums[i][1], gradient), OURS
 
     token = _building.set(create)
     try:
         send(root, seed, SHARED)
         while queue:
             opnode = heapq.heappop(queue)[1]
-            for gradient in _gradients(opnode, pending.pop(opnode), create):
-                send(*gradient)
+            _backward_of(opnode, pending.pop(opnode), create, send)
             if not (retain or create):
                 opnode.context = None
                 opnode.inputs = tuple([_released(x) for x in opnode.inputs])
@@ -332,85 +291,57 @@ def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> N
         _building.reset(token)
 
 
-def _gradients(opnode: OpNode, sums: list[Any], create: bool) -> list[tuple[Any, Any, int]]:
-    """Run an op's backward. Gives (input, gradient, owner) for each input that needs one."""
+def _backward_of(
+    opnode: OpNode, sums: list[Any], create: bool, send: Callable[[TensorNode, Any, int], None]
+) -> None:
+    """Run an op's backward on the gradients of its outputs, and send on those of its inputs."""
     op, context, inputs = opnode.op, opnode.context, opnode.inputs
     if context is None:
         raise RuntimeError(
             f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
             "call that one with retain_graph=True"
         )
+    gos = []
     for ref, total in zip(opnode.refs, sums, strict=True):
-        node = ref()
-        if node is not None and total is not None:
+        gos.append(total and total[0])
+        if total and (node := ref()) is not None:
             _accumulate(node, total[0], SHARED)
-    gos = [total and total[0] for total in sums]
-    for i, go in enumerate(gos):
-        if go is None:  # an output that the loss does not depend on
-            _, shape, dtype, device = opnode.specs[i]
-            like = next(g for g in gos if g is not None)
-            gos[i] = namespace(like).zeros(shape, dtype=dtype, device=device)
+    for i, (_, shape, dtype, device) in enumerate(opnode.specs):
+        if gos[i] is None:  # the loss does not depend on this output
+            xp = backend_of(next(x.value for x in inputs if isinstance(x, TensorNode))).xp
+            zeros = xp.zeros(shape, dtype=dtype, device=device)
+            gos[i] = TensorNode(zeros) if create else zeros
 
-    given = op.backward(_with_nodes(opnode) if create else context, *gos)
+    try:
+        given = op.backward(_with_nodes(opnode) if create else context, *gos)
+    except Exception as error:
+        error.add_note(f"in {op.__name__}.backward")
+        raise
     given = given if isinstance(given, tuple | list) else (given,)
-    if len(given) != len(inputs):
-        raise ValueError(
-            f"{op.__name__}.backward gave {len(given)} gradients for {len(inputs)} inputs"
-        )
-    gradients = []
+    if (n := len(given)) != len(inputs):
+        raise ValueError(f"{op.__name__}.backward gave {n} gradients for {len(inputs)} inputs")
     for x, g in zip(inputs, given, strict=True):
         if g is None or not isinstance(x, TensorNode) or not x.requires_grad:
             continue
         if create and not isinstance(g, TensorNode):
             g = TensorNode(g, requires_grad=False)
-        fitted = _fitted(g, x, gos, op)
-        owner = SHARED if fitted is g else OURS
+        gradient = values.fitted(op.__name__, g, x.value, gos)
+        owner = SHARED if gradient is g else OURS
         if owner is SHARED and x.source is None and not create:
             # A leaf may keep the array, without a copy, if nobody else holds it.
             others = (*gos, *context.values(), *given)
             if backend_of(g).owns_memory(g) and sum(g is other for other in others) == 1:
                 owner = FRESH
-        gradients.append((x, fitted, owner))
-    return gradients
-
-
-def _fitted(g: Any, x: TensorNode, gos: list[Any], op: type[Op]) -> Any:
-    """The gradient `g` in the shape and dtype of `x`: undoes broadcasting and promotion."""
-    raw = g.value if isinstance(g, TensorNode) else g
-    if type(raw) is not type(x.value):
-        backend = backend_of(x.value)
-        if not isinstance(raw, backend.scalar_types):
-            raise TypeError(
-                f"{op.__name__}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
-                f"expected an array of {backend.name}"
-            )
-        g = raw = array(raw)
-    shape, dtype = tuple(x.value.shape), x.value.dtype
-    if tuple(raw.shape) != shape:
-        added = len(raw.shape) - len(shape)
-        if added < 0 or any(m not in (1, n) for m, n in zip(shape, raw.shape[added:], strict=True)):
-            raise ValueError(
-                f"{op.__name__}.backward gave a gradient of shape {tuple(raw.shape)}; "
-                f"expected {shape}, or what that was broadcast to"
-            )
-        xp, lead = namespace(g), tuple(range(added))
-        g = xp.sum(g, axis=lead) if added else g
-        axes = tuple([i for i, n in enumerate(shape) if n != g.shape[i]])
-        g = array(xp.sum(g, axis=axes, keepdims=True) if axes else g)
-    if raw.dtype != dtype:
-        # Right if the op promoted this input to what its output has, and wrong otherwise.
-        if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):
-            raise TypeError(
-                f"{op.__name__}.backward gave a gradient of {raw.dtype}, expected {dtype}"
-            )
-        g = namespace(g).astype(g, dtype)
-    return g
+        send(x, gradient, owner)
 
 
 def _add(total: Any, owner: int, gradient: Any) -> Any:
     if isinstance(gradient, TensorNode):
         return gradient + total
-    return operator.iadd(total, gradient) if owner is OURS else array(total + gradient)
+    if owner is OURS:
+        total += gradient
+        return total
+    return values.array(total + gradient)
 
 
 def _accumulate(node: TensorNode, gradient: Any, owner: int) -> None:
@@ -429,20 +360,19 @@ def _with_nodes(opnode: OpNode) -> Context:
     """The context for a pass that builds a graph: nodes in place of inputs and outputs."""
     nodes = {id(x.value): x for x in (*opnode.inputs, *opnode.outputs) if isinstance(x, TensorNode)}
     constants = {id(x) for x in opnode.inputs}
+    dropped = [spec[0] for spec in opnode.specs]
 
     def translated(key: str, entry: Any) -> Any:
         if isinstance(entry, tuple | list):
-            return type(entry)([translated(key, e) for e in entry])
+            return tuple([translated(key, e) for e in entry])
         if id(entry) in nodes:
             return nodes[id(entry)]
-        if id(entry) in constants or type(entry) not in known or is_kind(entry, "bool", "integral"):
+        if id(entry) in constants or type(entry) not in known or values.is_discrete(entry):
             return entry
-        for i, spec in enumerate(opnode.specs):  # an output that nobody held any more
-            if spec[0] == id(entry):
-                node = TensorNode(entry, opnode)
-                opnode.refs = (*opnode.refs[:i], weakref.ref(node), *opnode.refs[i + 1 :])
-                nodes[id(entry)] = node
-                return node
+        if id(entry) in dropped:  # an output that nobody held any more
+            nodes[id(entry)] = node = TensorNode(entry, opnode)
+            opnode.refs[dropped.index(id(entry))] = weakref.ref(node)
+            return node
         raise RuntimeError(
             f"{opnode.op.__name__} has no gradient of its gradient: context[{key!r}] is neither "
             "an input nor an output of the op; save those and compute the rest in backward"
@@ -465,7 +395,5 @@ def _ancestors(node: TensorNode) -> list[OpNode]:
 
 
 def _released(x: Any) -> Any:
-    """What stays of an OpNode's input: leaves, numbers, and the way to what is further down."""
-    if isinstance(x, TensorNode):
-        return x if x.source is None else x.source
-    return x if type(x) in numbers or isinstance(x, OpNode) else None
+    """What stays of an OpNode's input: leaves, and the way to what is further down."""
+    return (x.source or x) if isinstance(x, TensorNode) else None

@@ -1,22 +1,33 @@
-"""Arrays, numbers and NumPy's scalars: what an op is given, and what it gives."""
+"""What goes in and out of ops: arrays, nodes, numbers and NumPy's scalars."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .backends import Array, backend_of, default, known
+from .operators import Operators
 
 numbers = frozenset({bool, int, float, complex})
 
-_kinds: dict[tuple[Any, str], bool] = {}
+_floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
 
 
-def is_kind(x: Array, *kinds: str) -> bool:
-    """Whether the dtype is of one of these kinds, named as in the standard's `isdtype`."""
-    key = (x.dtype, kinds[0])
-    if key not in _kinds:
-        _kinds[key] = backend_of(x).xp.isdtype(x.dtype, kinds)
-    return _kinds[key]
+def is_node(x: Any) -> bool:
+    return isinstance(x, Operators)
+
+
+def is_floating(x: Array) -> bool:
+    """Whether the dtype is real floating, and so whether there are gradients."""
+    key = (type(x), x.dtype)
+    if key not in _floating:
+        _floating[key] = backend_of(x).xp.isdtype(x.dtype, "real floating")
+    return _floating[key]
+
+
+def is_discrete(x: Array) -> bool:
+    """Whether the dtype is of integers or booleans."""
+    return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))
 
 
 def describe(x: Any) -> str:
@@ -26,10 +37,27 @@ def describe(x: Any) -> str:
     return f"{str(x.dtype).rpartition('.')[2]} {tuple(x.shape)}"
 
 
+def namespace(*arrays: Any) -> Any:
+    """The array API functions for these arrays: those of their library, or gradcore's for nodes.
+
+    Raises:
+        TypeError: there is no array among them.
+    """
+    library = None
+    for x in arrays:
+        if is_node(x):
+            return x.__array_namespace__()
+        if library is None and type(x) not in numbers:
+            library = backend_of(x).xp
+    if library is None:
+        raise TypeError("namespace: expected an array or a node, not only numbers")
+    return library
+
+
 def array(x: Any) -> Any:
     """`x` if it is an array or node; NumPy's scalars as 0-d arrays; lists and numbers as an
     array of the default backend."""
-    if type(x) in known or hasattr(x, "array_api"):
+    if type(x) in known or is_node(x):
         return x
     if isinstance(x, bool | int | float | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
@@ -37,7 +65,29 @@ def array(x: Any) -> Any:
     return x if type(x) in known else backend.asarray(x)
 
 
-def constant(op: str, x: Any) -> Any:
+def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
+    """An op's inputs as arrays and numbers, the arrays all of one backend and device.
+
+    Raises:
+        TypeError: an input is none of node, array or number.
+        ValueError: they are not all in one place.
+    """
+    arrays = []
+    kind, mixed = None, False  # the type of the arrays
+    for x in inputs:
+        if isinstance(x, Operators):
+            x = x.value
+        elif type(x) not in known and type(x) not in numbers:
+            x = _constant(op, x)
+        arrays.append(x)
+        if type(x) is not kind and type(x) not in numbers:
+            kind, mixed = type(x), kind is not None
+    if mixed or (kind and len(arrays) > 1 and known[kind].several_devices):
+        _check_devices(op, arrays)
+    return arrays
+
+
+def _constant(op: str, x: Any) -> Any:
     """An op's input that is neither node nor number: an array; a NumPy scalar as a number."""
     try:
         backend = backend_of(x)
@@ -49,7 +99,7 @@ def constant(op: str, x: Any) -> Any:
 
 def output(op: str, x: Any, context: dict[str, Any]) -> Array:
     """What an op's forward gave, as an array, here and in its context."""
-    if type(x) in numbers or hasattr(x, "array_api"):
+    if type(x) in numbers or is_node(x):
         raise TypeError(f"{op}: forward gave a {type(x).__name__}, expected an array")
     as_array = array(x)
     for key, entry in context.items():
@@ -58,8 +108,7 @@ def output(op: str, x: Any, context: dict[str, Any]) -> Array:
     return as_array
 
 
-def check_devices(op: str, arrays: list[Any]) -> None:
-    """Raise ValueError unless all arrays are of one backend and on one device."""
+def _check_devices(op: str, arrays: list[Any]) -> None:
     places = {(backend_of(x).name, str(x.device)) for x in arrays if type(x) not in numbers}
     if len(places) > 1:
         found = " and ".join(f"{name} on {device}" for name, device in sorted(places))
@@ -73,3 +122,38 @@ def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
     """The error, with the op and its inputs named."""
     kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
     return kind(f"{op}: {error} (inputs: {', '.join(map(describe, arrays))})")
+
+
+def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
+    """The gradient `g` in shape and dtype of the input's value: undoes broadcasting and promotion.
+
+    Raises:
+        ValueError, TypeError: the gradient of the op does not fit, whatever was broadcast.
+    """
+    raw = g.value if is_node(g) else g
+    if type(raw) is not type(value):
+        backend = backend_of(value)
+        if not isinstance(raw, backend.scalar_types):
+            raise TypeError(
+                f"{op}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
+                f"expected an array of {backend.name}"
+            )
+        g = raw = array(raw)
+    shape, dtype = tuple(value.shape), value.dtype
+    if tuple(raw.shape) != shape:
+        added = len(raw.shape) - len(shape)
+        if added < 0 or any(m not in (1, n) for m, n in zip(shape, raw.shape[added:], strict=True)):
+            raise ValueError(
+                f"{op}.backward gave a gradient of shape {tuple(raw.shape)}; "
+                f"expected {shape}, or what that was broadcast to"
+            )
+        xp, lead = namespace(g), tuple(range(added))
+        g = xp.sum(g, axis=lead) if added else g
+        axes = tuple([i for i, n in enumerate(shape) if n != g.shape[i]])
+        g = array(xp.sum(g, axis=axes, keepdims=True) if axes else g)
+    if raw.dtype != dtype:
+        # Right if the op promoted this input to what its output has, and wrong otherwise.
+        if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):
+            raise TypeError(f"{op}.backward gave a gradient of {raw.dtype}, expected {dtype}")
+        g = namespace(g).astype(g, dtype)
+    return g
