@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from .graph import TensorNode
-from .ops import Log, LogSoftmax, Select, Sigmoid, Softmax, Sum
+from .ops import Log, LogSoftmax, Relu, Select, Sigmoid, Softmax, Sum
 
 
 def sigmoid(x: Any) -> TensorNode:
     """1 / (1 + exp(-x)), element by element."""
     return Sigmoid.do_forward(x)
+
+
+def relu(x: Any) -> TensorNode:
+    """max(x, 0), element by element; the gradient at 0 is 0."""
+    return Relu.do_forward(x)
 
 
 def softmax(x: Any) -> TensorNode:

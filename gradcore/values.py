@@ -88,13 +88,16 @@ def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _constant(op: str, x: Any) -> Any:
-    """An op's input that is neither node nor number: an array; a NumPy scalar as a number."""
+    """An op's input of another type: an array; a NumPy scalar, which acts as a number; or a
+    NumPy boolean, which comparing 0-d arrays gives, as the array that it stands for."""
     try:
         backend = backend_of(x)
     except TypeError:
         message = f"{op}: inputs are nodes, arrays and numbers, not {type(x).__name__}"
         raise TypeError(message) from None
-    return x.item() if isinstance(x, backend.scalar_types) else x
+    if not isinstance(x, backend.scalar_types):
+        return x
+    return backend.asarray(x) if isinstance(x.item(), bool) else x.item()
 
 
 def output(op: str, x: Any, context: dict[str, Any]) -> Array:

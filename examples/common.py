@@ -1,0 +1,442 @@
+"""What the examples share: their flags, and the files and lines that a run leaves behind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gradcore.backends import backend_of, random
+
+import gradcore
+from gradcore import TensorNode, backends, nn, optim
+from gradcore.data import DataError
+
+OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "momentum": lambda parameters, lr: optim.SGD(parameters, lr, momentum=0.9),
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+}
+CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
+# A resumed run may differ from the one that it continues in these, and in nothing else.
+FREE = {"backend", "data_dir", "epochs", "out", "quiet", "resume", "runs"}
+
+
+class UserError(Exception):
+    """The run can't go on; the message is for the user."""
+
+
+class Parser(argparse.ArgumentParser):
+    """The flags that all examples have; errors are one line."""
+
+    def __init__(
+        self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
+    ):
+        super().__init__(
+            description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        flag = self.add_argument
+        flag("--data-dir", metavar="DIR", help="where the data is, if not in GRADCORE_DATA")
+        flag("--backend", metavar="NAME", help="numpy, cupy, ... (default: GRADCORE_BACKEND)")
+        flag("--epochs", type=positive, default=epochs, metavar="N")
+        flag("--batch-size", type=positive, default=batch_size, metavar="N")
+        flag("--lr", type=positive_float, default=lr, metavar="X", help="learning rate")
+        flag("--optimizer", choices=OPTIMIZERS, default=optimizer)
+        flag("--seed", type=natural, default=0, metavar="N")
+        flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
+        flag("--limit", type=positive, metavar="N", help="only the first N training instances")
+        flag("--dtype", choices=["float16", "float32", "float64"], default="float32")
+        flag("--out", metavar="DIR", help="write metrics, curves, summary and checkpoint there")
+        flag("--resume", action="store_true", help="continue the run in --out")
+        flag("--quiet", action="store_true", help="print nothing but the result")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+
+
+def natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    if natural(text) == 0:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    try:
+        x = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < x < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not positive and finite")
+    return x
+
+
+def run(args: argparse.Namespace, load: Callable[..., Any], train: Callable[..., None]) -> int:
+    """Load the data and train `args.runs` times.
+
+    Args:
+        load: called with `args`; gives the data.
+        train: called with `args`, the data, and a `Session` to report to.
+
+    Returns:
+        The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
+    """
+    name = Path(sys.argv[0]).name
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
+    session = None
+    try:
+        try:
+            backends.use_backend(args.backend) if args.backend else backends.default()
+        except (RuntimeError, ValueError) as error:
+            raise UserError(str(error)) from None
+        session = Session(args)
+        gradcore.manual_seed(args.seed)
+        data = load(args)
+        for index in range(session.index, args.runs):
+            session.start(index)
+            train(args, data, session)
+        session.finish()
+    except (UserError, DataError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        if session and session.out:
+            session.finish()
+            print(f"\n{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+class Session:
+    """Keeps the record of one or several runs: on the terminal, and in `--out` if that is given.
+
+    `train` calls `begin`, then loops over `epochs`, in it over `progress`, and reports with
+    `step` and `end_epoch`.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.out = Path(args.out) if args.out else None
+        self.index = 0  # of the run
+        self.history: list[dict[str, Any]] = []  # what metrics.jsonl holds
+        self.per_class: list[list[float | None]] = []  # of each run, after its last epoch
+        self.facts: dict[str, Any] = {}
+        self.checkpoint: dict[str, Any] | None = None
+        self.losses: list[Any] = []
+        if args.resume and not self.out:
+            raise UserError("--resume needs --out, the folder of the run to continue")
+        if self.out:
+            self._check_out(self.out)
+
+    def _check_out(self, out: Path) -> None:
+        """Find out before the training what would go wrong after it."""
+        for package in ("matplotlib", "safetensors"):
+            if not find_spec(package):
+                raise UserError(f"--out needs {package}: pip install 'gradcore[examples]'")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            probe = out / f".probe.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"--out {out}: can't write there ({error.strerror})") from None
+        if not self.args.resume:
+            return
+        if not (out / "checkpoint.safetensors").exists():
+            print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
+            return
+        self.checkpoint = read_checkpoint(out / "checkpoint.safetensors")
+        before, now = self.checkpoint["settings"], vars(self.args)
+        for key in sorted(before.keys() - FREE):
+            if before[key] != now.get(key):
+                flag = key.replace("_", "-")
+                raise UserError(
+                    f"--resume: the run in {out} has --{flag} {before[key]}, not {now.get(key)}"
+                )
+        self.index = self.checkpoint["run"]
+        self.history, self.per_class = self.checkpoint["history"], self.checkpoint["per_class"]
+
+    def start(self, index: int) -> None:
+        """A new run begins; its seed decides all random numbers."""
+        self.index = index
+        gradcore.manual_seed(self.args.seed + index)
+
+    def say(self, text: str) -> None:
+        if not self.args.quiet:
+            print(text, flush=True)
+
+    def begin(self, model: nn.Module, optimizer: optim.Optimizer, **facts: Any) -> None:
+        """The model is made: write the first checkpoint, or go on from the one resumed.
+
+        Args:
+            facts: what else the summary should say, such as the number of instances.
+        """
+        self.model, self.optimizer = model, optimizer
+        self.epoch = 0  # epochs that are done
+        parameters = sum(p.size for p in model.parameters())
+        backend = backends.default()
+        self.facts = {**facts, "parameters": parameters}
+        self.say(
+            f"{parameters:,} parameters, {self.args.dtype}, {backend.name} "
+            f"({backend.describe_device()}), seed {self.args.seed + self.index}"
+        )
+        if self.checkpoint:
+            self.restore(self.checkpoint)
+            self.checkpoint = None
+            self.say(f"resumed after {self.epoch} epochs")
+        if self.out:
+            lines = [json.dumps(line) + "\n" for line in self.history]
+            with replaced(self.out / "metrics.jsonl") as temporary:
+                temporary.write_text("".join(lines))
+            self.save()
+
+    def epochs(self) -> Iterator[int]:
+        """The numbers of the epochs that are still to do."""
+        for epoch in range(self.epoch, self.args.epochs):
+            self.losses, self.instances, self.started = [], 0, time.perf_counter()
+            yield epoch
+
+    def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """The batches, with a progress bar on a terminal."""
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError:
+            return batches
+        label = f"epoch {self.epoch}"
+        return tqdm(batches, label, leave=False, disable=self.args.quiet or None)
+
+    def step(self, loss: TensorNode, instances: int) -> None:
+        """A batch is done. Its summed loss stays on the device; now and then NaN is looked for.
+
+        Raises:
+            UserError: the loss is no number any more.
+        """
+        self.losses.append(loss.value)
+        self.instances += instances
+        if len(self.losses) % CHECK_EVERY == 0:
+            self._check(self.losses[-CHECK_EVERY:], len(self.losses) - CHECK_EVERY)
+
+    def _check(self, losses: list[Any], first: int) -> list[float]:
+        """The losses as numbers, read in one go."""
+        if not losses:
+            return []
+        backend = backend_of(losses[0])
+        numbers: list[float] = backend.to_numpy(backend.xp.stack(losses)).tolist()
+        for step, loss in enumerate(numbers, first):
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the loss is {loss} at epoch {self.epoch}, step {step}; "
+                    f"try a smaller --lr than {self.args.lr:g}"
+                )
+        return numbers
+
+    def end_epoch(self, val_loss: float, correct: list[int], counts: list[int]) -> None:
+        """An epoch is done.
+
+        Args:
+            val_loss: on the validation set, per instance.
+            correct: how many of each class were recognized.
+            counts: how many of each class there are.
+        """
+        total = math.fsum(self._check(self.losses, 0))
+        seconds = time.perf_counter() - self.started
+        line = {
+            "run": self.index,
+            "epoch": self.epoch,
+            "train_loss": total / self.instances,
+            "val_loss": val_loss,
+            "val_accuracy": sum(correct) / sum(counts),
+            "seconds": seconds,
+            "instances_per_second": self.instances / seconds,
+        }
+        self.history.append(line)
+        self.epoch += 1
+        if self.epoch == self.args.epochs:
+            per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
+            self.per_class[self.index :] = [per_class]
+        self.say(
+            f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
+            f"val loss {val_loss:.5f}   val accuracy {line['val_accuracy']:.4f}   "
+            f"{seconds:.1f} s, {line['instances_per_second']:,.0f} instances/s"
+        )
+        if self.out:
+            with (self.out / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
+        from safetensors.numpy import save_file
+
+        state = self.optimizer.state_dict()
+        arrays = {f"model.{name}": x for name, x in self.model.state_dict().items()}
+        numbers: list[dict[str, Any]] = []
+        for i, memory in enumerate(state["state"]):
+            named = {key: x for key, x in memory.items() if hasattr(x, "shape")}
+            arrays |= {f"optimizer.{i}.{key}": x for key, x in named.items()}
+            numbers.append({key: x for key, x in memory.items() if key not in named})
+        facts = {
+            "settings": vars(self.args),
+            "run": self.index,
+            "epoch": self.epoch,
+            "optimizer": {"settings": state["settings"], "state": numbers},
+            "random": random.get_state(),
+            "history": self.history,
+            "per_class": self.per_class,
+        }
+        # safetensors writes the memory as it lies, so it must be contiguous.
+        host = {key: backend_of(x).to_numpy(x).copy(order="C") for key, x in arrays.items()}
+        assert self.out
+        with replaced(self.out / "checkpoint.safetensors") as temporary:
+            save_file(host, temporary, {"gradcore": json.dumps(facts)})
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.epoch = checkpoint["epoch"]
+        model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
+        for name, x in checkpoint["arrays"].items():
+            part, _, rest = name.partition(".")
+            if part == "model":
+                model[rest] = x
+            else:
+                i, _, key = rest.partition(".")
+                state[int(i)][key] = backends.default().asarray(x)
+        self.model.load_state_dict(model)
+        settings = checkpoint["optimizer"]["settings"]
+        self.optimizer.load_state_dict({"settings": settings, "state": state})
+        random.set_state(checkpoint["random"])
+
+    def finish(self) -> None:
+        """All runs are done, or were interrupted: print the result, write summary and curves."""
+        runs = [[line for line in self.history if line["run"] == i] for i in range(self.args.runs)]
+        runs = [lines for lines in runs if lines]
+        accuracies = [[line["val_accuracy"] for line in lines] for lines in runs]
+        final, spread = mean_and_deviation([a[-1] for a in accuracies])
+        best, _ = mean_and_deviation([max(a) for a in accuracies])
+        if runs:
+            several = f", mean of {len(runs)} runs (standard deviation {spread:.4f})"
+            print(
+                f"validation accuracy {final:.4f} (best epoch {best:.4f})"
+                + (several if len(runs) > 1 else "")
+            )
+        if not self.out:
+            return
+        backend = backends.default()
+        summary = {
+            "settings": vars(self.args),
+            "seed": self.args.seed,
+            "backend": backend.name,
+            "device": backend.describe_device(),
+            "versions": versions(),
+            **self.facts,
+            "final_accuracy": final,
+            "final_accuracy_deviation": spread,
+            "best_accuracy": best,
+            "per_class_accuracy": [
+                mean_and_deviation([a for a in accuracies if a is not None])[0]
+                for accuracies in zip(*self.per_class, strict=True)
+            ],
+            "runs": [
+                {
+                    "seed": self.args.seed + i,
+                    "epochs": len(a),
+                    "final_accuracy": a[-1],
+                    "best_accuracy": max(a),
+                    "per_class_accuracy": self.per_class[i] if i < len(self.per_class) else None,
+                }
+                for i, a in enumerate(accuracies)
+            ],
+        }
+        with replaced(self.out / "summary.json") as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+        if runs:
+            with replaced(self.out / "curves.png") as temporary:
+                draw_curves(runs, temporary)
+
+
+def draw_curves(runs: list[list[dict[str, Any]]], path: Path) -> None:
+    """Loss and accuracy per epoch; of several runs the mean, in a band of the deviation."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, key, label in (
+        (left, "train_loss", "training (running)"),
+        (left, "val_loss", "validation"),
+        (right, "val_accuracy", "validation"),
+    ):
+        epochs = range(min(map(len, runs)))
+        points = [mean_and_deviation([lines[e][key] for lines in runs]) for e in epochs]
+        means = [mean for mean, _ in points]
+        axes.plot(epochs, means, marker=".", label=label)
+        if len(runs) > 1:
+            low, high = [m - s for m, s in points], [m + s for m, s in points]
+            axes.fill_between(epochs, low, high, alpha=0.25)
+    left.set(xlabel="epoch", ylabel="loss per instance")
+    right.set(xlabel="epoch", ylabel="accuracy")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, format="png", dpi=150)
+
+
+def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
+    """The mean and the standard deviation (of the sample, 0 for one number)."""
+    if not xs:
+        return None, None
+    return statistics.fmean(xs), statistics.stdev(xs) if len(xs) > 1 else 0.0
+
+
+def versions() -> dict[str, str]:
+    """The versions of what a result may depend on."""
+    found = {"python": platform.python_version(), "gradcore": gradcore.__version__}
+    for package in ("numpy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `Session.save` wrote; the arrays, as NumPy's, under `arrays`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["gradcore"])
+            facts["arrays"] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise UserError(f"--resume: {path} is no checkpoint of this program ({error})") from None
+    return facts
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary path to write; it becomes `path` when all is written, or else goes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

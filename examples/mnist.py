@@ -1,0 +1,144 @@
+"""Train a multilayer perceptron on MNIST, on Fashion-MNIST or on a synthetic set.
+
+    python examples/mnist.py
+    GRADCORE_BACKEND=cupy python examples/mnist.py --model relu --out runs/relu
+
+The defaults are the course's: one hidden layer of 4 times the input's size, sigmoid, plain
+gradient descent on the loss summed over a batch, pixels from 0 to 255.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import pairwise
+from typing import Any
+
+from common import OPTIMIZERS, Parser, Session, run
+
+from gradcore import (
+    TensorNode,
+    backends,
+    logceloss,
+    logsoftmax,
+    namespace,
+    nn,
+    no_grad,
+    relu,
+    sigmoid,
+)
+from gradcore.data import Batches, find_mnist, load_mnist, load_synth
+
+HIDDEN = 4  # times the size of the input
+EVALUATION_BATCH = 1000
+
+
+class MLP(nn.Module):
+    """Linear layers with a non-linearity between them, and a log-softmax at the end.
+
+    Args:
+        layers: how many linear layers.
+        activation: the non-linearity.
+        residual: add the input of each layer between two hidden ones to its output.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        layers: int,
+        activation: Any,
+        residual: bool,
+        **options: Any,
+    ) -> None:
+        hidden = HIDDEN * inputs
+        sizes = [inputs, *[hidden] * (layers - 1), outputs]
+        self.layers = [nn.Linear(m, n, **options) for m, n in pairwise(sizes)]
+        self.activation = activation
+        self.residual = residual
+
+    def forward(self, x: Any) -> TensorNode:
+        first, *between, last = self.layers
+        h = self.activation(first(x))
+        for layer in between:
+            h = self.activation(layer(h)) + h if self.residual else self.activation(layer(h))
+        return logsoftmax(last(h))
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "sigmoid": {"layers": 2, "activation": sigmoid, "residual": False},
+    "relu": {"layers": 2, "activation": relu, "residual": False},
+    "3layer": {"layers": 3, "activation": sigmoid, "residual": False},
+    "residual": {"layers": 3, "activation": sigmoid, "residual": True},
+}
+
+
+def load(args: argparse.Namespace) -> Any:
+    """The training and the validation set, on the backend's device, and the facts about them."""
+    if args.data == "synth":
+        source = "generated"
+        (x, y), validation, classes = load_synth()
+    else:
+        folder = find_mnist(args.data, args.data_dir)
+        source = str(folder)
+        (x, y), validation, classes = load_mnist(name=args.data, data_dir=folder)
+    dtype = backends.default().dtype(args.dtype)
+    xp = namespace(x)
+    x, y = xp.astype(x[: args.limit, ...], dtype, copy=False), y[: args.limit]
+    validation = xp.astype(validation[0], dtype, copy=False), validation[1]
+    return (x, y), validation, classes, source
+
+
+def evaluate(model: nn.Module, x: Any, y: Any, classes: int) -> tuple[float, list[int], list[int]]:
+    """The loss per instance; per class, how many were recognized, and how many there are."""
+    loss, correct, counts = 0.0, [0] * classes, [0] * classes
+    with no_grad():
+        for images, labels in Batches(x, y, EVALUATION_BATCH, shuffle=False):
+            output = model(images)
+            loss += float(logceloss(output, labels))
+            predicted = namespace(output.value).argmax(output.value, axis=1)
+            to_numpy = backends.default().to_numpy
+            for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
+                correct[label] += int(p == label)
+                counts[label] += 1
+    return loss / x.shape[0], correct, counts
+
+
+def train(args: argparse.Namespace, data: Any, session: Session) -> None:
+    (x, y), validation, classes, source = data
+    model = MLP(x.shape[1], classes, **MODELS[args.model], init=args.init, dtype=args.dtype)
+    optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
+    sizes = {"training_instances": x.shape[0], "validation_instances": validation[0].shape[0]}
+    session.say(
+        f"{args.data}: {sizes['training_instances']:,} training and "
+        f"{sizes['validation_instances']:,} validation instances ({source})"
+    )
+    session.begin(model, optimizer, source=source, **sizes)
+
+    batches = Batches(x, y, args.batch_size, shuffle=False)
+    for _ in session.epochs():
+        for images, labels in session.progress(batches):
+            loss = logceloss(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            session.step(loss, images.shape[0])
+        session.end_epoch(*evaluate(model, *validation, classes))
+
+
+def main() -> int:
+    parser = Parser(
+        "Train a multilayer perceptron on MNIST.",
+        epochs=20,
+        batch_size=128,
+        lr=0.0001,
+        optimizer="sgd",
+    )
+    parser.add_argument("--data", choices=["mnist", "fashion-mnist", "synth"], default="mnist")
+    parser.add_argument("--model", choices=MODELS, default="sigmoid")
+    parser.add_argument("--init", choices=["glorot", "he", "normal", "zeros"], default="glorot")
+    return run(parser.parse_args(), load, train)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,316 @@
+"""The examples' command line: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mnist
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import gradcore
+
+EXAMPLES = Path(mnist.__file__).parent
+SYNTH = ["--data", "synth", "--limit", "500", "--epochs", "2", "--lr", "0.01"]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No data but what is in the package, and the default backend."""
+    for name in ("GRADCORE_DATA", "GRADCORE_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GRADCORE_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`run(*flags)` is `python examples/mnist.py FLAGS`, in this process; gives the status."""
+
+    def call(*flags: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["mnist.py", *map(str, flags)])
+        with gradcore.use_backend("numpy"):
+            try:
+                return mnist.main()
+            except SystemExit as stop:
+                return int(str(stop.code))
+
+    return call
+
+
+def metrics(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    times = {"seconds", "instances_per_second"}
+    return [{k: v for k, v in line.items() if k not in times} for line in lines]
+
+
+# -- What a run leaves behind -----------------------------------------------------------------
+
+
+def test_files_of_a_run(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "out"
+    assert run(*SYNTH, "--out", out) == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "checkpoint.safetensors",
+        "curves.png",
+        "metrics.jsonl",
+        "summary.json",
+    ]
+    lines = metrics(out)
+    assert [list(line) for line in lines] == 2 * [
+        [
+            "run",
+            "epoch",
+            "train_loss",
+            "val_loss",
+            "val_accuracy",
+            "seconds",
+            "instances_per_second",
+        ]
+    ]
+    assert [(line["run"], line["epoch"]) for line in lines] == [(0, 0), (0, 1)]
+    assert lines[1]["train_loss"] < lines[0]["train_loss"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["settings"]["lr"] == 0.01
+    assert summary["seed"] == 0
+    assert (summary["backend"], summary["device"]) == ("numpy", "CPU")
+    assert summary["versions"]["numpy"] == np.__version__
+    assert summary["training_instances"] == 500
+    assert summary["final_accuracy"] == lines[1]["val_accuracy"]
+    assert summary["best_accuracy"] == max(line["val_accuracy"] for line in lines)
+    assert len(summary["per_class_accuracy"]) == 2
+    assert (out / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    printed = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("epoch") for line in printed) == 2
+    assert f"{lines[1]['val_accuracy']:.4f}" in printed[-1]
+
+
+def test_quiet_prints_the_result_only(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*SYNTH, "--quiet") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert captured.err == ""
+
+
+def test_runs_have_seeds_of_their_own(run: Any, tmp_path: Path) -> None:
+    assert run(*SYNTH, "--runs", 3, "--seed", 5, "--out", tmp_path / "all") == 0
+    assert run(*SYNTH, "--seed", 6, "--out", tmp_path / "one") == 0
+    lines = metrics(tmp_path / "all")
+    assert [(line["run"], line["epoch"]) for line in lines] == [
+        (run, epoch) for run in range(3) for epoch in range(2)
+    ]
+    summary = json.loads((tmp_path / "all" / "summary.json").read_text())
+    finals = [line["val_accuracy"] for line in lines if line["epoch"] == 1]
+    assert [r["seed"] for r in summary["runs"]] == [5, 6, 7]
+    assert [r["final_accuracy"] for r in summary["runs"]] == finals
+    np.testing.assert_allclose(summary["final_accuracy"], np.mean(finals))
+    np.testing.assert_allclose(summary["final_accuracy_deviation"], np.std(finals, ddof=1))
+
+
+def test_same_seed_same_run(run: Any, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run(*SYNTH, "--seed", seed, "--out", tmp_path / name) == 0
+    a, b, c = (without_times(metrics(tmp_path / name)) for name in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "adagrad", "rmsprop"])
+def test_every_optimizer_trains_and_resumes_bitwise(
+    run: Any, tmp_path: Path, optimizer: str
+) -> None:
+    flags = [*SYNTH, "--lr", 0.002, "--optimizer", optimizer, "--runs", 2]
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert run(*flags, "--epochs", 4, "--out", straight) == 0
+    # What a run leaves that is killed between the line of an epoch and its checkpoint:
+    assert run(*flags, "--runs", 1, "--epochs", 1, "--out", stopped) == 0
+    with (stopped / "metrics.jsonl").open("a") as file:
+        file.write('{"run": 0, "epoch": 1}\n')
+    assert run(*flags, "--epochs", 4, "--out", stopped, "--resume") == 0
+    lines = metrics(straight)
+    assert lines[3]["train_loss"] < lines[0]["train_loss"]
+    assert without_times(lines) == without_times(metrics(stopped))
+    a, b = (load_file(out / "checkpoint.safetensors") for out in (straight, stopped))
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+@pytest.mark.parametrize("model", ["sigmoid", "relu", "3layer", "residual"])
+@pytest.mark.parametrize("init", ["glorot", "he", "normal", "zeros"])
+def test_every_model_and_init_trains(run: Any, tmp_path: Path, model: str, init: str) -> None:
+    flags = ["--model", model, "--init", init, "--epochs", 3, "--lr", 0.002]
+    assert run(*SYNTH, *flags, "--out", tmp_path) == 0
+    losses = [line["train_loss"] for line in metrics(tmp_path)]
+    if init == "zeros":  # the hidden units stay all alike, and just the classes' sizes are learnt
+        assert abs(losses[2] - math.log(2)) < 0.01
+    else:
+        assert losses[2] < losses[0]
+
+
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "mnist.py"), *SYNTH, "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [*command, "--epochs", "100000"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if (tmp_path / "metrics.jsonl").exists() and len(metrics(tmp_path)) > 2:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "--resume" in errors
+    done = len(metrics(tmp_path))
+    assert (tmp_path / "curves.png").exists()
+    again = [*command, "--epochs", str(done + 1), "--resume"]
+    result = subprocess.run(again, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert [line["epoch"] for line in metrics(tmp_path)] == list(range(done + 1))
+
+
+# -- The data ---------------------------------------------------------------------------------
+
+
+def test_mnist_learns_from_the_images_in_the_package(run: Any, tmp_path: Path) -> None:
+    assert run("--epochs", 2, "--limit", 2000, "--lr", 0.0003, "--out", tmp_path) == 0
+    lines = metrics(tmp_path)
+    assert lines[-1]["val_accuracy"] > 0.8
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert "mnist_5k" in summary["source"]
+    assert len(summary["per_class_accuracy"]) == 10
+
+
+def test_gpu_stand_in_gives_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: dict[str, list[float]] = {}
+    for backend in ("numpy", "strict"):
+        flags = ["--backend", backend, "--limit", "640", "--batch-size", "32", "--epochs", "2"]
+        monkeypatch.setattr(sys, "argv", ["mnist.py", "--quiet", *flags])
+        seen = losses.setdefault(backend, [])
+        step = mnist.Session.step
+
+        def spy(self: Any, loss: Any, n: int, seen: list[float] = seen, step: Any = step) -> None:
+            seen.append(float(loss))
+            step(self, loss, n)
+
+        with monkeypatch.context() as patch, gradcore.use_backend("numpy"):
+            patch.setattr(mnist.Session, "step", spy)
+            assert mnist.main() == 0
+    assert len(losses["numpy"]) == 40
+    np.testing.assert_allclose(losses["strict"], losses["numpy"], rtol=1e-5)
+
+
+def test_defaults_are_the_courses(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(mnist, "run", lambda args, *_: seen.append(vars(args)))
+    monkeypatch.setattr(sys, "argv", ["mnist.py"])
+    mnist.main()
+    expected = {
+        "data": "mnist",
+        "model": "sigmoid",
+        "init": "glorot",
+        "optimizer": "sgd",
+        "lr": 0.0001,
+        "batch_size": 128,
+        "epochs": 20,
+        "dtype": "float32",
+    }
+    assert {key: seen[0][key] for key in expected} == expected
+
+
+# -- What it refuses ---------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
+    """The one line on stderr."""
+    errors = capsys.readouterr().err
+    assert status == 2
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("mnist.py: ")
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--epochs", 0], "--epochs: must be at least 1"),
+        (["--batch-size", "x"], "--batch-size: 'x' is not a whole number"),
+        (["--lr", "nan"], "--lr: nan is not positive and finite"),
+        (["--lr", "-1"], "--lr: -1 is not positive"),
+        (["--optimizer", "sdg"], "invalid choice: 'sdg'"),
+        (["--no-such-flag"], "--no-such-flag"),
+        (["--backend", "nympy"], "no backend 'nympy'"),
+        (["--resume"], "--resume needs --out"),
+        (["--data-dir", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_arguments(
+    run: Any, capsys: pytest.CaptureFixture[str], flags: list[Any], words: str
+) -> None:
+    assert words in refused(capsys, run(*flags))
+
+
+def test_unwritable_out_is_noticed_before_training(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist, "train", lambda *_: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert f"--out {out}: can't write" in refused(capsys, run(*SYNTH, "--out", out))
+
+
+def test_nan_stops_with_epoch_step_and_hint(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--data", "synth", "--model", "relu", "--lr", 1e30, "--out", tmp_path]
+    with np.errstate(all="ignore"):
+        message = refused(capsys, run(*flags))
+    assert "epoch 0, step 2; try a smaller --lr" in message or "step 1" in message
+    assert (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_resume_refuses_other_settings_and_broken_checkpoints(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*SYNTH, "--quiet", "--out", tmp_path) == 0
+    capsys.readouterr()
+    message = refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume", "--model", "relu"))
+    assert "--model sigmoid, not relu" in message
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"something else")
+    assert "is no checkpoint" in refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume"))
+
+
+def test_resume_of_a_finished_run_changes_nothing(run: Any, tmp_path: Path) -> None:
+    assert run(*SYNTH, "--out", tmp_path) == 0
+    before = metrics(tmp_path), json.loads((tmp_path / "summary.json").read_text())
+    assert run(*SYNTH, "--out", tmp_path, "--resume") == 0
+    after = metrics(tmp_path), json.loads((tmp_path / "summary.json").read_text())
+    before[1]["settings"]["resume"] = True
+    assert before == after
+
+
+def test_truncated_data_names_the_file(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = Path(gradcore.__file__).parent / "data" / "mnist_5k"
+    for path in package.glob("*.gz"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    broken = tmp_path / "train-images-idx3-ubyte.gz"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    message = refused(capsys, run("--data-dir", tmp_path))
+    assert str(broken) in message
