@@ -381,18 +381,18 @@ def draw_curves(runs: list[list[dict[str, Any]]], path: Path) -> None:
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axes, key, label in (
-        (left, "train_loss", "training (running)"),
-        (left, "val_loss", "validation"),
-        (right, "val_accuracy", "validation"),
+    for axes, key, label, color in (
+        (left, "train_loss", "training (running)", "C0"),
+        (left, "val_loss", "validation", "C1"),
+        (right, "val_accuracy", "validation", "C1"),
     ):
         epochs = range(min(map(len, runs)))
         points = [mean_and_deviation([lines[e][key] for lines in runs]) for e in epochs]
         means = [mean for mean, _ in points]
-        axes.plot(epochs, means, marker=".", label=label)
+        axes.plot(epochs, means, color, marker=".", label=label)
         if len(runs) > 1:
             low, high = [m - s for m, s in points], [m + s for m, s in points]
-            axes.fill_between(epochs, low, high, alpha=0.25)
+            axes.fill_between(epochs, low, high, color=color, alpha=0.25)
     left.set(xlabel="epoch", ylabel="loss per instance")
     right.set(xlabel="epoch", ylabel="accuracy")
     for axes in (left, right):

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ops
-from .backends import backend_of
 from .graph import TensorNode
 from .operators import Operators
-from .values import array
+from .values import namespace, unwrapped
 
 abs = ops.Absolute.apply  # noqa: A001
 add = ops.Add.apply
@@ -74,9 +73,8 @@ def _plain(name: str) -> Callable[..., Any]:
     """A function of the arrays' own library, through which no gradient flows."""
 
     def function(*inputs: Any, **constants: Any) -> Any:
-        raw = [x.value if isinstance(x, TensorNode) else x for x in inputs]
-        like = next(x for x in raw if hasattr(x, "dtype"))
-        result = array(getattr(backend_of(like).xp, name)(*raw, **constants))
+        raw = unwrapped(name, inputs)
+        result = getattr(namespace(*raw), name)(*raw, **constants)
         return TensorNode(result, requires_grad=False)
 
     function.__name__ = name

@@ -1,0 +1,233 @@
+"""MNIST and Fashion-MNIST: where their four files are, and what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends import Array, default
+from .download import download
+from .errors import DataError
+from .idx import read_bytes, read_idx, wrong
+
+SUBSET = Path(__file__).parent / "mnist_5k"
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+FOUR = f"{', '.join(FILES[:-1])} and {FILES[-1]} (each as it is, or as .gz)"
+
+
+class Source(NamedTuple):
+    """Where a dataset comes from."""
+
+    title: str
+    mirrors: tuple[str, ...]
+    sha256: dict[str, str]  # of each file, decompressed
+
+
+SOURCES = {
+    "mnist": Source(
+        "MNIST",
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        {
+            FILES[0]: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            FILES[1]: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            FILES[2]: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            FILES[3]: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "fashion-mnist": Source(
+        "Fashion-MNIST",
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+        {
+            FILES[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            FILES[1]: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            FILES[2]: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            FILES[3]: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    ),
+}
+
+Splits = tuple[tuple[Array, Array], tuple[Array, Array], int]
+
+
+def load_mnist(
+    final: bool = False,
+    flatten: bool = True,
+    *,
+    name: str = "mnist",
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Splits:
+    """MNIST: 28 x 28 images of handwritten digits.
+
+    Args:
+        final: validate on the test set, the 10,000 images that are kept for the very end.
+            Without it the last 5,000 of the 60,000 training images are for validation; of a
+            training set with fewer than 20,000 images, the last quarter.
+        flatten: images of shape (N, 784); without it, (N, 1, 28, 28).
+        name: "mnist" or "fashion-mnist".
+        data_dir: the folder with the files; see `find_mnist` for where they are found otherwise.
+
+    Returns:
+        `(xtrain, ytrain), (xval, yval), 10`, arrays of the default backend: pixels 0 to 255 in
+        float32, and labels 0 to 9 of shape (N,) in int64.
+
+    Raises:
+        DataError: the files are missing or damaged, or there is no such folder.
+        ValueError: there is no dataset of this name.
+    """
+    folder = find_mnist(name, data_dir)
+    images, labels = _read(folder, "train")
+    if final:
+        test = _read(folder, "t10k")
+    else:
+        if len(labels) < 4:
+            raise DataError(
+                f"{folder}: expected at least 4 training images, to spare some for validation, "
+                f"found {len(labels)}; add images, or load with final=True"
+            )
+        n = len(labels) - min(5_000, len(labels) // 4)
+        images, labels, test = images[:n], labels[:n], (images[n:], labels[n:])
+
+    backend = default()
+    shape = (-1, 784) if flatten else (-1, 1, 28, 28)
+    x, y = (
+        (backend.asarray(pixels.reshape(shape), "float32"), backend.asarray(digits, "int64"))
+        for pixels, digits in ((images, labels), test)
+    )
+    return x, y, 10
+
+
+def load_fashion_mnist(
+    final: bool = False,
+    flatten: bool = True,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Splits:
+    """Fashion-MNIST: photographs of 10 kinds of clothes, otherwise like `load_mnist`."""
+    return load_mnist(final, flatten, name="fashion-mnist", data_dir=data_dir)
+
+
+def find_mnist(name: str = "mnist", data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that holds the four IDX files of MNIST or Fashion-MNIST, gzipped or not.
+
+    It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
+    GRADCORE_DATA names; then in the user's cache; then the files are downloaded to the cache,
+    unless GRADCORE_OFFLINE=1. Where that fails, MNIST is a subset that ships with gradcore, 4,000
+    training and 1,000 test images, and a warning in the log "gradcore" says so.
+
+    Args:
+        name: "mnist" or "fashion-mnist".
+        data_dir: a folder that holds the files, or has a folder `name` that holds them.
+
+    Raises:
+        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or one with
+            only some of them; there is no Fashion-MNIST and the download failed.
+        ValueError: there is no dataset of this name.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"find_mnist: name = {name!r}, expected {' or '.join(map(repr, SOURCES))}")
+    title, mirrors, hashes = SOURCES[name]
+
+    if data_dir is not None:
+        folder = Path(data_dir).expanduser()
+        if found := _search(folder, name, "data_dir"):
+            return found
+        other = None if _missing(folder) else _identified(folder)
+        raise DataError(
+            f"data_dir = {folder}: expected {title} there or in {folder / name}, "
+            f"found {f'the files of {SOURCES[other].title}' if other else 'neither'}; "
+            f"put {FOUR} there, or leave data_dir out to have them downloaded"
+        )
+
+    looked = []
+    if variable := os.environ.get("GRADCORE_DATA"):
+        folder = Path(variable).expanduser()
+        if found := _search(folder, name, "GRADCORE_DATA"):
+            return found
+        looked.append(f"GRADCORE_DATA ({folder})")
+
+    from platformdirs import user_cache_dir
+
+    cache = Path(user_cache_dir("gradcore")) / name
+    looked.append(f"the cache ({cache})")
+    try:
+        if _missing(cache):
+            download(cache, hashes, mirrors)
+        return cache
+    except DataError as error:
+        why = f"{title} is not in {' or '.join(looked)}, and {error}"
+        advice = f"let it download once, or put {FOUR} in a folder and set GRADCORE_DATA to it"
+        if name != "mnist":
+            raise DataError(f"{why}; {advice}") from error
+
+    import logging
+
+    logging.getLogger("gradcore").warning(
+        "Using the 5,000 images of MNIST that ship with gradcore: %s. For all 70,000, %s.",
+        why,
+        advice,
+    )
+    return SUBSET
+
+
+def _search(folder: Path, name: str, origin: str) -> Path | None:
+    """`folder/name` or `folder`, whichever holds this dataset."""
+    if not os.path.isdir(folder):
+        found = "a file" if os.path.exists(folder) else "nothing"
+        raise DataError(f"{origin} = {folder}: expected a folder, found {found}; correct the path")
+    candidates = (folder / name, folder)
+    for candidate in candidates:
+        if not _missing(candidate) and _identified(candidate) in (name, None):
+            return candidate
+    for candidate in candidates:
+        missing = _missing(candidate)
+        if 0 < len(missing) < len(FILES):
+            raise DataError(
+                f"{origin} = {folder}: expected {FOUR} in {candidate}, found no "
+                f"{' and no '.join(missing)}; add what is missing"
+            )
+    return None
+
+
+def _missing(folder: Path) -> list[str]:
+    return [file for file in FILES if not os.path.exists(_path(folder, file))]
+
+
+def _path(folder: Path, file: str) -> Path:
+    """Where a file is, or would be: as it is or else gzipped."""
+    raw = folder / file
+    return raw if os.path.exists(raw) else folder / f"{file}.gz"
+
+
+def _identified(folder: Path) -> str | None:
+    """Which dataset the files are, if the published one: their names don't tell."""
+    found = hashlib.sha256(read_bytes(_path(folder, FILES[-1]))).hexdigest()
+    return next((name for name, s in SOURCES.items() if s.sha256[FILES[-1]] == found), None)
+
+
+def _read(folder: Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The images and the labels of the training set ("train") or the test set ("t10k")."""
+    x_path, y_path = (_path(folder, file) for file in FILES if file.startswith(part))
+    images, labels = read_idx(x_path, (28, 28)), read_idx(y_path)
+    if len(images) != len(labels):
+        raise wrong(y_path, f"{len(images)} labels, as {x_path.name} has images", f"{len(labels)}")
+    if labels.max() > 9:
+        raise wrong(y_path, "labels from 0 to 9", f"{labels.max()} at {labels.argmax()}")
+    return images, labels
