@@ -7,12 +7,17 @@ specification that every override is tested against.
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 Array = Any  # an array of whichever library the backend wraps
 DType = Any
+
+DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 
 class Backend:
@@ -40,18 +45,31 @@ class Backend:
         """Why this backend can't run here and what to do about it, or `None` if it can."""
         return None
 
+    def make_current(self) -> Callable[[], object]:
+        """Called as this becomes the default backend. A library that makes new arrays on a
+        current device of its own, as CuPy does, changes that here.
+
+        Returns:
+            What to call to change it back.
+        """
+        return lambda: None
+
     def describe_device(self) -> str:
         """The device as a person would name it."""
         return "CPU" if self.device is None else str(self.device)
+
+    def describe_library(self) -> str:
+        """The library and its version."""
+        library = self.array_types[0].__module__.partition(".")[0]
+        return f"{library} {getattr(sys.modules[library], '__version__', '')}".strip()
 
     def dtype(self, dtype: DType | str | None) -> DType:
         """This library's dtype of that name; dtypes and `None` pass through."""
         if not isinstance(dtype, str):
             return dtype
-        try:
-            return getattr(self.xp, dtype)
-        except AttributeError:
-            raise ValueError(f"{self.name} has no dtype {dtype!r}; try 'float32'") from None
+        if not DTYPES.fullmatch(dtype) or not hasattr(self.xp, dtype):
+            raise ValueError(f"{self.name} has no dtype {dtype!r}; try 'float32'")
+        return getattr(self.xp, dtype)
 
     def asarray(self, x: Any, dtype: DType | str | None = None) -> Array:
         """`x` as an array on this backend's device, copied only if it must be.
@@ -60,19 +78,24 @@ class Backend:
             x: an array of any backend, which keeps its dtype, or numbers in (nested) lists,
                 where Python floats become float32, the default of parameters.
             dtype: the dtype wanted, as this library's object or by name.
+
+        Raises:
+            TypeError: `x` is neither array nor numbers.
         """
         dtype = self.dtype(dtype)
-        if not isinstance(x, (*self.array_types, *self.scalar_types)):
-            if hasattr(x, "__array_namespace__") or hasattr(x, "__dlpack__"):
-                from . import backend_of
+        if isinstance(x, (*self.array_types, *self.scalar_types)):
+            return self.xp.asarray(x, dtype=dtype, device=self.device)
+        if hasattr(x, "__array_namespace__") or hasattr(x, "__dlpack__"):
+            from . import backend_of
 
-                x = backend_of(x).to_numpy(x)
-            else:
-                x = np.asarray(x)
-                if x.dtype == np.float64 and dtype is None:
-                    x = x.astype(np.float32)
-            return self.from_numpy(x, dtype)
-        return self.xp.asarray(x, dtype=dtype, device=self.device)
+            x = backend_of(x).to_numpy(x)
+        else:
+            x = np.asarray(x)
+            if x.dtype.kind not in "biufc":
+                raise TypeError(f"{self.name}: expected an array or numbers, not {x.dtype}")
+            if x.dtype == np.float64 and dtype is None:
+                x = x.astype(np.float32)
+        return self.from_numpy(x, dtype)
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         """The NumPy array `x` on this backend's device."""
@@ -99,9 +122,9 @@ class Backend:
             raise IndexError(f"{what}: {wrong} is out of range; expected 0 to {size - 1}")
 
     # The optimizers' updates: each takes a parameter, its gradient and what the optimizer
-    # remembers for that parameter, and returns the new parameter and the new memory. An
-    # override may write them into the arrays it was given (never into the gradient). The
-    # formulas and their defaults are torch.optim's.
+    # remembers of that parameter, and returns the new parameter and the new memory. An
+    # override may write these into the arrays it was given, but never into the gradient. The
+    # formulas are torch.optim's. A velocity is `None` before the first step with momentum.
 
     def sgd(
         self,
@@ -115,17 +138,17 @@ class Backend:
         weight_decay: float,
         nesterov: bool,
     ) -> tuple[Array, Array | None]:
-        """Gradient descent (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html).
-
-        `velocity` is `None` before the first step and whenever `momentum` is 0.
-        """
+        """Gradient descent (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html),
+        with momentum (https://proceedings.mlr.press/v28/sutskever13.html). The first velocity is
+        the gradient, not dampened."""
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         if momentum:
-            first = velocity is None
-            velocity = gradient if first else momentum * velocity + (1 - dampening) * gradient
+            if velocity is None:
+                velocity = self.xp.asarray(gradient, device=gradient.device, copy=True)
+            else:
+                velocity = momentum * velocity + (1 - dampening) * gradient
             gradient = gradient + momentum * velocity if nesterov else velocity
-            velocity = self.xp.asarray(velocity, copy=True) if first else velocity
         return parameter - lr * gradient, velocity
 
     def adam(
@@ -145,14 +168,14 @@ class Backend:
         """Adam (https://arxiv.org/abs/1412.6980), or AdamW (https://arxiv.org/abs/1711.05101)
         if the weight decay is `decoupled`. `step` counts from 1."""
         beta1, beta2 = betas
-        if decoupled:
+        if weight_decay and decoupled:
             parameter = parameter * (1 - lr * weight_decay)
         elif weight_decay:
             gradient = gradient + weight_decay * parameter
         mean = beta1 * mean + (1 - beta1) * gradient
         square = beta2 * square + (1 - beta2) * gradient * gradient
         scale = self.xp.sqrt(square) / (1 - beta2**step) ** 0.5 + eps
-        return parameter - lr / (1 - beta1**step) * mean / scale, mean, square
+        return parameter - lr / (1 - beta1**step) * (mean / scale), mean, square
 
     def adagrad(
         self,
@@ -168,7 +191,7 @@ class Backend:
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         square = square + gradient * gradient
-        return parameter - lr * gradient / (self.xp.sqrt(square) + eps), square
+        return parameter - lr * (gradient / (self.xp.sqrt(square) + eps)), square
 
     def rmsprop(
         self,
@@ -184,18 +207,16 @@ class Backend:
         weight_decay: float,
         momentum: float,
     ) -> tuple[Array, Array, Array | None, Array | None]:
-        """RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array.
-
-        `velocity` is an array where `momentum` is not 0.
-        """
+        """RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array."""
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         square = alpha * square + (1 - alpha) * gradient * gradient
         variance = square
         if mean is not None:
             mean = alpha * mean + (1 - alpha) * gradient
-            variance = square - mean * mean
+            # Not negative, but rounding could make it so, and the root NaN.
+            variance = self.xp.maximum(square - mean * mean, 0.0)
         update = gradient / (self.xp.sqrt(variance) + eps)
-        if velocity is not None:
-            velocity = update = momentum * velocity + update
+        if momentum:
+            velocity = update = update if velocity is None else momentum * velocity + update
         return parameter - lr * update, square, velocity, mean

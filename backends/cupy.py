@@ -2,46 +2,119 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import textwrap
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
 from .base import Array, Backend, DType
 
+DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
+
+runtime = cupy.cuda.runtime
+
 
 class CupyBackend(Backend):
-    """CuPy on one GPU; `device` is its number, by default CuPy's current one."""
+    """CuPy on one GPU; `device` is its number, by default CuPy's current one.
+
+    CuPy makes arrays and runs kernels on the current device of the thread that asks, wherever
+    the operands are. `use_backend("cupy", device=1)` makes GPU 1 the current one of its thread.
+    """
 
     name = "cupy"
-    xp = xp
+    xp: ClassVar[Any] = xp
     array_types = (cupy.ndarray,)
 
-    def __init__(self, device: int | None = None) -> None:
-        count = cupy.cuda.runtime.getDeviceCount()
-        if device is not None and not 0 <= int(device) < count:
-            raise ValueError(f"cupy: no device {device}; this machine has 0 to {count - 1}")
-        super().__init__(None if device is None else int(device))
+    def __init__(self, device: Any = None) -> None:
+        if device is not None:
+            count = runtime.getDeviceCount()
+            try:
+                number = int(device)
+            except (TypeError, ValueError):
+                number = -1
+            if not 0 <= number < count:
+                raise ValueError(f"cupy: no device {device!r}; this machine has 0 to {count - 1}")
+            device = number
+        super().__init__(device)
 
     @classmethod
     def problem(cls) -> str | None:
-        if cupy.is_available():
-            return None
-        return (
-            f"CuPy {cupy.__version__} is installed, but no CUDA device answers. "
-            "Check that `nvidia-smi` lists a GPU, and that the wheel fits its driver: "
-            "cuda12 for driver 525 or newer, cuda13 for 580 or newer"
-        )
+        says = ""
+        try:
+            found = runtime.getDeviceCount() > 0
+        except runtime.CUDARuntimeError as error:
+            found, says = False, f" (CUDA says {error})"
+        cuda, driver = runtime.runtimeGetVersion() // 1000, runtime.driverGetVersion() // 1000
+        if found:
+            return _incomplete(cuda)
+        if not driver:
+            return (
+                f"CuPy {cupy.__version__} is installed, but no NVIDIA driver answers: there is no "
+                "GPU, or its driver is missing, or a container was started without --gpus all"
+            )
+        if driver < cuda:
+            older = f", or change to a CuPy for CUDA {driver}: pip uninstall cupy-cuda{cuda}x"
+            older += f", then pip install 'cupy-cuda{driver}x[ctk]'"
+            return (
+                f"this CuPy is for CUDA {cuda}, but the NVIDIA driver knows nothing newer than "
+                f"CUDA {driver}: update the driver to {DRIVERS.get(cuda, 'a new one')} or newer"
+                f"{older if driver in DRIVERS else ''}"
+            )
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        why = "" if hidden is None else f", with CUDA_VISIBLE_DEVICES={hidden!r}"
+        return f"there is an NVIDIA driver, but it gives no GPU{why}{says}"
+
+    def make_current(self) -> Callable[[], object]:
+        before = cupy.cuda.Device()
+        cupy.cuda.Device(self.device).use()
+        return before.use
 
     def describe_device(self) -> str:
-        number = cupy.cuda.runtime.getDevice() if self.device is None else self.device
-        return cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
+        properties = runtime.getDeviceProperties(cupy.cuda.Device(self.device).id)
+        return properties["name"].decode()
+
+    def describe_library(self) -> str:
+        version = runtime.runtimeGetVersion()
+        return f"cupy {cupy.__version__} for CUDA {version // 1000}.{version % 1000 // 10}"
+
+    def asarray(self, x: Any, dtype: DType | str | None = None) -> Array:
+        if not isinstance(x, cupy.ndarray):
+            return super().asarray(x, dtype)
+        with cupy.cuda.Device(self.device) as here:
+            # Between devices CuPy copies only contiguous arrays; "K" leaves the order as it is.
+            order = "K" if x.device.id == here.id else "C"
+            return cupy.asarray(x, dtype=self.dtype(dtype), order=order)
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         with cupy.cuda.Device(self.device):
             return cupy.asarray(x, dtype=dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        return cupy.asnumpy(x)
+        with x.device:  # whose stream has computed x
+            return x.get()
 
     def owns_memory(self, x: Array) -> bool:
-        return x.base is None
+        # What `as_strided` gives has no base, though it is a view; windows aren't contiguous.
+        return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
+
+
+def _incomplete(cuda: int) -> str | None:
+    """Which of CUDA's libraries is missing, of those for compiling and for matrix products."""
+    try:
+        cupy.cuda.nvrtc.getVersion()
+        importlib.import_module("cupy_backends.cuda.libs.cublas")
+        pathfinder = importlib.import_module("cuda.pathfinder")
+        if pathfinder.find_nvidia_header_directory("cudart"):
+            return None
+        missing = "the headers are nowhere"
+    except Exception as error:  # CuPy raises its own, the loader's and the system's
+        missing = textwrap.shorten(str(error), 200, placeholder=" ...")
+    return (
+        f"CuPy {cupy.__version__} is installed without the CUDA libraries that it needs "
+        f"({missing}); pip install 'cupy-cuda{cuda}x[ctk]'"
+    )

@@ -2,70 +2,109 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import sys
+import textwrap
 import warnings
-from importlib.metadata import entry_points
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from .base import Array, Backend
+import array_api_compat
+import numpy as np
+
+from .base import Array, Backend, DType
+
+
+class Builtin(NamedTuple):
+    where: str  # the module, and the class in it
+    library: str
+    install: str
+
 
 BUILTIN = {
-    "numpy": "gradcore.backends.numpy:NumpyBackend",
-    "cupy": "gradcore.backends.cupy:CupyBackend",
-    "strict": "gradcore.backends.strict:StrictBackend",
+    "numpy": Builtin("numpy:NumpyBackend", "numpy", "pip install numpy"),
+    "cupy": Builtin(
+        "cupy:CupyBackend",
+        "cupy",
+        "pip install 'cupy-cuda12x[ctk]' (NVIDIA driver 525 or newer) or 'cupy-cuda13x[ctk]' "
+        "(580 or newer)",
+    ),
+    "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
-INSTALL = {
-    "cupy": "pip install 'gradcore[cuda12]' (or [cuda13]; `nvidia-smi` shows the CUDA version)",
-    "strict": "pip install array-api-strict",
-}
-LIBRARIES = {"numpy": "numpy", "cupy": "cupy", "array_api_strict": "strict"}
+PACKAGE = __name__.partition(".")[0]
+DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
-_instances: dict[tuple[str, Any], Backend] = {}
 known: dict[type, Backend] = {}  # by array type, of those met so far; no types of scalars
+
+_loaded: dict[str, type[Backend] | Exception] = {}  # the class, or what its import raised
+_instances: dict[tuple[str, str], Backend] = {}  # by name and device
 _default: Backend | None = None
+_warned: set[str] = set()
 
 
 def names() -> list[str]:
-    """Every backend's name: the built-in ones, then those that other packages registered."""
-    return [*BUILTIN, *(name for name in _third_party() if name not in BUILTIN)]
+    """Every backend's name: the built-in ones, those that other packages registered, and the
+    libraries met without being registered."""
+    return list(dict.fromkeys([*BUILTIN, *_third_party(), *_loaded]))
 
 
 def problem(name: str) -> str | None:
     """Why the backend `name` can't run here and what to do about it, or `None` if it can."""
-    if name not in names():
-        others = [f"{n} ({p})" if (p := problem(n)) else n for n in names()]
-        return f"there is no backend {name!r}; installed: {', '.join(others)}"
-    try:
-        return _load(name).problem()
-    except ModuleNotFoundError as error:
-        return f"{error.name} is not installed; {INSTALL.get(name, 'install the package it is in')}"
-    except Exception as error:  # whatever an import of a broken installation raises
-        return f"importing it failed with {type(error).__name__}: {error}"
+    if not _exists(name):
+        every = [f"{n} (can't run: {why})" if (why := problem(n)) else n for n in names()]
+        return f"there is no backend {name!r}; installed: {', '.join(every)}"
+    loaded = _load(name)
+    if not isinstance(loaded, Exception):
+        try:
+            return loaded.problem()
+        except Exception as error:  # a third party's mistake is no reason for a traceback
+            return f"its check of this machine failed with {type(error).__name__}: {error}"
+    builtin = BUILTIN.get(name)
+    if builtin and isinstance(loaded, ModuleNotFoundError) and loaded.name == builtin.library:
+        return f"{builtin.library} is not installed; {builtin.install}"
+    cause: BaseException = loaded
+    while cause.__cause__:
+        cause = cause.__cause__
+    message = textwrap.shorten(str(cause).strip("\n =-"), 300, placeholder=" ...")
+    advice = f"; if it is broken, uninstall it, then {builtin.install}" if builtin else ""
+    return f"importing it failed with {type(cause).__name__}: {message}{advice}"
 
 
 def get(name: str, device: Any = None) -> Backend:
     """The backend `name` on `device` (`None`: its default device).
 
     Raises:
-        RuntimeError: no such backend, or it can't run here; the message says why and what to do.
+        ValueError: there is no such backend or device; the message says which there are.
+        RuntimeError: it can't run here; the message says why and what to do. If its import
+            failed, the cause is what that raised.
     """
-    key = (name, device)
-    if key not in _instances:
-        reason = problem(name)
-        if reason:
-            unknown = name not in names()
-            raise RuntimeError(reason if unknown else f"backend {name!r} can't run here: {reason}")
-        _instances[key] = _load(name)(device)
-    return _instances[key]
+    if (name, str(device)) not in _instances and (why := problem(name)):
+        if not _exists(name):
+            raise ValueError(why)
+        loaded = _load(name)
+        cause = loaded if isinstance(loaded, Exception) else None
+        raise RuntimeError(f"backend {name!r} can't run here: {why}{DOCTOR}") from cause
+    return _instance(name, device)
 
 
 def default() -> Backend:
-    """The backend of new arrays: the last `use_backend`, else GRADCORE_BACKEND, else `auto`."""
+    """The backend of new arrays: the last `use_backend`, else GRADCORE_BACKEND, else `auto`.
+
+    Raises:
+        ValueError, RuntimeError: GRADCORE_BACKEND names none, or one that can't run here.
+    """
     global _default
     if _default is None:
-        _default = _choose(os.environ.get("GRADCORE_BACKEND") or "auto", None)
+        name = os.environ.get("GRADCORE_BACKEND") or "auto"
+        try:
+            _default = _choose(name, None)
+        except (ValueError, RuntimeError) as error:
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(f"GRADCORE_BACKEND={name}: {error}") from error
     return _default
 
 
@@ -76,19 +115,27 @@ class use_backend:  # noqa: N801 (it is called like a function)
     >>> with use_backend("numpy"):
     ...     x = gradcore.TensorNode([1.0, 2.0])
 
-    Existing arrays stay where they are. Where CuPy can't run, one warning says why and NumPy is
-    used, unless GRADCORE_FALLBACK=0.
+    Existing arrays stay where they are. "auto" is CuPy if a GPU answers, else NumPy. Where CuPy
+    is asked for and can't run, one warning says why and NumPy is used, unless
+    GRADCORE_FALLBACK=0.
 
     Raises:
-        RuntimeError: no such backend, or it can't run here.
+        ValueError: there is no such backend or device.
+        RuntimeError: it can't run here.
     """
 
     def __init__(self, name: str, device: Any = None) -> None:
+        self.backend = _choose(name, device)
+        self._start()
+
+    def _start(self) -> None:
         global _default
-        self.previous = _default
-        self.backend = _default = _choose(name, device)
+        self._undo: Callable[[], object] | None = self.backend.make_current()
+        self._previous, _default = _default, self.backend
 
     def __enter__(self) -> Backend:
+        if self._undo is None or _default is not self.backend:  # made before, and left again
+            self._start()
         return self.backend
 
     def __exit__(
@@ -98,7 +145,9 @@ class use_backend:  # noqa: N801 (it is called like a function)
         tb: TracebackType | None,
     ) -> None:
         global _default
-        _default = self.previous
+        if self._undo:
+            self._undo()
+        self._undo, _default = None, self._previous
 
     def __repr__(self) -> str:
         return f"using {self.backend}"
@@ -116,52 +165,109 @@ def backend_of(x: Array) -> Backend:
         return _meet(x)
 
 
-def _third_party() -> dict[str, Any]:
+@functools.cache  # it reads every installed package's metadata
+def _third_party() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="gradcore.backends")}
 
 
-def _load(name: str) -> type[Backend]:
+def _exists(name: str) -> bool:
+    return name in BUILTIN or name in _loaded or name in _third_party()
+
+
+def _load(name: str) -> type[Backend] | Exception:
+    """The class of the backend `name`, or what its import raised, whatever that is."""
+    if name not in _loaded:
+        try:
+            _loaded[name] = _import(name)
+        except ModuleNotFoundError as error:
+            return error  # and try again next time: it may be installed meanwhile
+        except Exception as error:
+            _loaded[name] = error
+    return _loaded[name]
+
+
+def _import(name: str) -> type[Backend]:
     if name in BUILTIN:
-        module, _, attribute = BUILTIN[name].partition(":")
-        loaded: type[Backend] = getattr(importlib.import_module(module), attribute)
+        module, _, attribute = BUILTIN[name].where.partition(":")
+        loaded = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
     else:
         loaded = _third_party()[name].load()
+        if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
+            raise TypeError(f"expected a subclass of {PACKAGE}.backends.Backend, found {loaded!r}")
+        if getattr(loaded, "name", None) != name:
+            raise TypeError(f"expected {loaded.__name__}.name = {name!r}, as it is registered")
     return loaded
+
+
+def _instance(name: str, device: Any = None) -> Backend:
+    key = (name, str(device))  # a device need not be hashable: CuPy's is not
+    if key not in _instances:
+        loaded = _load(name)
+        if isinstance(loaded, Exception):
+            raise loaded
+        _instances[key] = loaded(device)
+    return _instances[key]
 
 
 def _choose(name: str, device: Any) -> Backend:
     """`get`, with `auto` and the fallback from CuPy to NumPy."""
     if name == "auto":
-        return get("numpy" if problem("cupy") else "cupy", device)
+        return get("numpy") if problem("cupy") else get("cupy", device)
     if name == "cupy" and os.environ.get("GRADCORE_FALLBACK") != "0" and (why := problem(name)):
-        message = f"backend 'cupy' can't run here: {why}. NumPy runs instead (GRADCORE_FALLBACK=0"
-        warnings.warn(f"{message} makes this an error)", RuntimeWarning, stacklevel=3)
+        message = f"backend 'cupy' can't run here: {why}{DOCTOR}. NumPy runs instead"
+        _warn_once(f"{message}; GRADCORE_FALLBACK=0 makes this an error")
         return get("numpy")
     return get(name, device)
 
 
+def _warn_once(message: str) -> None:
+    """Warn of this once in a process, and at the user's line, not at one of gradcore's."""
+    if message in _warned:
+        return
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, RuntimeWarning, stacklevel=level)
+    _warned.add(message)
+
+
 def _meet(x: Array) -> Backend:
     """Find the backend of an array of a type that was not seen before, and remember it."""
-    name = LIBRARIES.get(type(x).__module__.partition(".")[0])
-    candidates = [name] if name else [n for n in names() if n not in BUILTIN and not problem(n)]
-    for candidate in candidates:
-        backend = get(candidate)
-        if isinstance(x, backend.scalar_types):
-            return backend
-        if isinstance(x, backend.array_types):
-            break
-    else:
-        backend = _generic(x)
-    known[type(x)] = backend
-    return backend
+    kind = type(x)
+    libraries = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    ours = {entry.library: name for name, entry in BUILTIN.items()}
+    if PACKAGE in libraries:
+        raise TypeError(f"expected an array, not a {kind.__name__}; take its .value")
+    if libraries[0] != "builtins":
+        builtin = [ours[library] for library in dict.fromkeys(libraries) if library in ours]
+        for name in builtin if libraries[0] in ours else [*_third_party(), *builtin]:
+            loaded = _load(name)
+            if isinstance(loaded, Exception):
+                continue
+            if isinstance(x, loaded.scalar_types):
+                return _instance(name)
+            if isinstance(x, loaded.array_types):
+                known[kind] = _instance(name)
+                return known[kind]
+    if libraries[0] == "builtins" or not array_api_compat.is_array_api_obj(x):
+        raise TypeError(f"expected an array, not {kind.__name__}")
+    name = libraries[0]
+    if not _exists(name):
+        # Its own classes, the special and the general: torch's Parameter and its Tensor.
+        types = tuple(b for b, n in zip(kind.__mro__, libraries, strict=True) if n == name)
+        attributes = {"name": name, "xp": array_api_compat.array_namespace(x), "array_types": types}
+        _loaded[name] = type("GenericBackend", (Generic,), attributes)
+    known[kind] = get(name)
+    return known[kind]
 
 
-def _generic(x: Array) -> Backend:
-    """A backend for any other array library that array_api_compat knows, such as torch."""
-    import array_api_compat
+class Generic(Backend):
+    """A library that nobody registered, but that array_api_compat knows, such as torch."""
 
-    if isinstance(x, int | float | complex | str) or not array_api_compat.is_array_api_obj(x):
-        raise TypeError(f"expected an array, not {type(x).__name__}")
-    library = array_api_compat.array_namespace(x)
-    attributes = {"name": library.__name__, "xp": library, "array_types": (type(x),)}
-    return type("GenericBackend", (Backend,), attributes)()
+    def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
+        x = np.require(x, requirements=["C", "W"])  # torch refuses others, or complains
+        return super().from_numpy(x, dtype)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        on_cpu = x.__dlpack_device__()[0] == 1
+        return super().to_numpy(x if on_cpu else array_api_compat.to_device(x, "cpu"))

@@ -6,26 +6,31 @@ CuPy does. The devices: "device1" (the default here), "device2", "no_float64", "
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import array_api_strict as xp
 import numpy as np
 
 from .base import Array, Backend
 
+DEVICES = ("device1", "device2", "no_float64", "CPU_DEVICE")
+
 
 class StrictBackend(Backend):
     name = "strict"
-    xp = xp
+    xp: ClassVar[Any] = xp
     array_types = (type(xp.zeros(())),)
 
     def __init__(self, device: Any = None) -> None:
-        super().__init__(
-            xp.Device(device or "device1") if isinstance(device, str | None) else device
-        )
+        if not isinstance(device, xp.Device):
+            try:
+                device = xp.Device(device or "device1")
+            except ValueError as error:
+                raise ValueError(f"strict: {error} There are {', '.join(DEVICES)}") from None
+        super().__init__(device)
 
     def describe_device(self) -> str:
-        return f"CPU, by array_api_strict ({self.device})"
+        return f"CPU, as {str(self.device).split(chr(39))[1]}"
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))

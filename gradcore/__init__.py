@@ -1,19 +1,28 @@
 """gradcore: reverse-mode automatic differentiation, written once for NumPy and CuPy."""
 
-import os
+import importlib.util
+import sys
+from pathlib import Path
 
-# In a checkout that is not installed, backends/ lies beside this folder and not in it.
-if not os.path.isdir(os.path.join(__path__[0], "backends")):
-    __path__.append(os.path.dirname(__path__[0]))
+if importlib.util.find_spec("gradcore.backends") is None:
+    # In a checkout that is not installed, they lie beside this folder and not in it.
+    spec = importlib.util.spec_from_file_location(
+        "gradcore.backends", Path(__file__).parents[1] / "backends" / "__init__.py"
+    )
+    assert spec
+    assert spec.loader
+    sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[spec.name])
 
 from . import array_api, backends, data, nn, ops, optim
 from .backends import use_backend
 from .backends.random import manual_seed
 from .data import load_mnist, load_synth
 from .functions import celoss, logceloss, logsoftmax, relu, sigmoid, softmax
-from .graph import Context, Op, OpNode, TensorNode, namespace, needs, no_grad
+from .graph import Context, Op, OpNode, TensorNode, needs, no_grad
 from .nn import Linear, Module
 from .ops import *  # noqa: F403
+from .values import namespace
 
 __version__ = "0.1.0"
 

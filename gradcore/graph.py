@@ -81,6 +81,7 @@ class TensorNode(Operators):
 
     @grad.setter
     def grad(self, gradient: Any) -> None:
+        values.check_gradient(gradient, self.value)
         self._grad, self._owner = gradient, SHARED
 
     @property
@@ -128,7 +129,7 @@ class TensorNode(Operators):
         for opnode in _ancestors(self):
             for node in opnode.outputs:
                 node.source = None
-            opnode.context, opnode.inputs = None, ()
+            opnode.context, opnode.inputs, opnode.arrays = None, (), []
 
     def __repr__(self) -> str:
         name = f"{self.name}, " if self.name else ""
@@ -148,17 +149,16 @@ class OpNode:
             anything that it depends on.
     """
 
-    __slots__ = ("context", "inputs", "op", "order", "refs", "specs")
+    __slots__ = ("arrays", "context", "inputs", "op", "order", "refs", "specs")
 
     def __init__(self, op: type[Op], context: Context, inputs: Sequence[Any]) -> None:
         self.op = op
         self.context: Context | None = context
         self.inputs = inputs
+        self.arrays: list[Any] = []  # the inputs as forward saw them
         self.order = next(_creation)
-        # Weak references: else node and OpNode would keep each other alive.
-        self.refs: list[weakref.ref[TensorNode]] = []
-        # Of several outputs, the id, shape, dtype and device of each, in case it is dropped.
-        self.specs: list[tuple[int, Any, Any, Any]] = []
+        self.refs: list[weakref.ref[TensorNode]] = []  # to the outputs; weak, or it were a cycle
+        self.specs: list[Any] = []  # of several outputs: the id, shape, dtype, device of each
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
@@ -226,6 +226,7 @@ class Op:
                 result = values.output(cls.__name__, result, context)
             outputs.append(TensorNode(result, opnode, None, None if building else False))
         if opnode:
+            opnode.arrays = arrays
             opnode.refs = list(map(weakref.ref, outputs))
             if len(outputs) > 1:
                 opnode.specs = [(id(y.value), y.shape, y.dtype, y.device) for y in outputs]
@@ -285,7 +286,7 @@ def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> N
             opnode = heapq.heappop(queue)[1]
             _backward_of(opnode, pending.pop(opnode), create, send)
             if not (retain or create):
-                opnode.context = None
+                opnode.context, opnode.arrays = None, []
                 opnode.inputs = tuple([_released(x) for x in opnode.inputs])
     finally:
         _building.reset(token)
@@ -317,7 +318,7 @@ def _backward_of(
     except Exception as error:
         error.add_note(f"in {op.__name__}.backward")
         raise
-    given = given if isinstance(given, tuple | list) else (given,)
+    given = given if isinstance(given, tuple) else (given,)
     if (n := len(given)) != len(inputs):
         raise ValueError(f"{op.__name__}.backward gave {n} gradients for {len(inputs)} inputs")
     for x, g in zip(inputs, given, strict=True):
@@ -329,7 +330,7 @@ def _backward_of(
         owner = SHARED if gradient is g else OURS
         if owner is SHARED and x.source is None and not create:
             # A leaf may keep the array, without a copy, if nobody else holds it.
-            others = (*gos, *context.values(), *given)
+            others = (*gos, *given, *values.flat(context.values()))
             if backend_of(g).owns_memory(g) and sum(g is other for other in others) == 1:
                 owner = FRESH
         send(x, gradient, owner)
@@ -347,28 +348,27 @@ def _add(total: Any, owner: int, gradient: Any) -> Any:
 def _accumulate(node: TensorNode, gradient: Any, owner: int) -> None:
     """Add to `node.grad`."""
     if node._grad is not None:
-        node._grad = _add(node._grad, node._owner, gradient)
-        node._owner = OURS
+        node._grad, node._owner = _add(node._grad, node._owner, gradient), OURS
     elif isinstance(gradient, TensorNode) or owner is not SHARED:
         node._grad, node._owner = gradient, owner
     else:
-        node._grad = namespace(gradient).asarray(gradient, copy=True)
-        node._owner = OURS
+        copy = namespace(gradient).asarray(gradient, device=gradient.device, copy=True)
+        node._grad, node._owner = copy, OURS
 
 
 def _with_nodes(opnode: OpNode) -> Context:
     """The context for a pass that builds a graph: nodes in place of inputs and outputs."""
-    nodes = {id(x.value): x for x in (*opnode.inputs, *opnode.outputs) if isinstance(x, TensorNode)}
-    constants = {id(x) for x in opnode.inputs}
+    nodes = {id(y.value): y for y in opnode.outputs}
+    for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
+        if type(a) in known:
+            nodes[id(a)] = x if isinstance(x, TensorNode) else TensorNode(a, requires_grad=False)
     dropped = [spec[0] for spec in opnode.specs]
 
     def translated(key: str, entry: Any) -> Any:
         if isinstance(entry, tuple | list):
             return tuple([translated(key, e) for e in entry])
-        if id(entry) in nodes:
-            return nodes[id(entry)]
-        if id(entry) in constants or type(entry) not in known or values.is_discrete(entry):
-            return entry
+        if id(entry) in nodes or not hasattr(entry, "dtype") or values.is_discrete(entry):
+            return nodes.get(id(entry), entry)
         if id(entry) in dropped:  # an output that nobody held any more
             nodes[id(entry)] = node = TensorNode(entry, opnode)
             opnode.refs[dropped.index(id(entry))] = weakref.ref(node)

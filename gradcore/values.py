@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .backends import Array, backend_of, default, known
 from .operators import Operators
 
-numbers = frozenset({bool, int, float, complex})
+numbers = frozenset({bool, int, float})
 
 _floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
 
@@ -84,7 +84,19 @@ def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
             kind, mixed = type(x), kind is not None
     if mixed or (kind and len(arrays) > 1 and known[kind].several_devices):
         _check_devices(op, arrays)
+    several = len(arrays) > 2 and len({*map(id, arrays)}) < len(arrays)
+    if several or (len(arrays) == 2 and arrays[0] is arrays[1]):
+        _tell_apart(inputs, arrays)
     return arrays
+
+
+def _tell_apart(inputs: Sequence[Any], arrays: list[Any]) -> None:
+    """Different inputs with one array get views of it: gradients of gradients tell what an op
+    saved by its identity."""
+    for i, a in enumerate(arrays):
+        same = [x for x, b in zip(inputs, arrays[:i], strict=False) if b is a]
+        if same and type(a) in known and all(x is not inputs[i] for x in same):
+            arrays[i] = a[...]
 
 
 def _constant(op: str, x: Any) -> Any:
@@ -97,7 +109,8 @@ def _constant(op: str, x: Any) -> Any:
         raise TypeError(message) from None
     if not isinstance(x, backend.scalar_types):
         return x
-    return backend.asarray(x) if isinstance(x.item(), bool) else x.item()
+    number = backend.to_numpy(x).item()
+    return backend.asarray(x) if isinstance(number, bool) else number
 
 
 def output(op: str, x: Any, context: dict[str, Any]) -> Array:
@@ -121,10 +134,25 @@ def _check_devices(op: str, arrays: list[Any]) -> None:
         )
 
 
+def flat(entries: Iterable[Any]) -> Iterator[Any]:
+    """The entries, and those of tuples and lists among them."""
+    for entry in entries:
+        if isinstance(entry, tuple | list):
+            yield from flat(entry)
+        else:
+            yield entry
+
+
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
     """The error, with the op and its inputs named."""
     kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
     return kind(f"{op}: {error} (inputs: {', '.join(map(describe, arrays))})")
+
+
+def check_gradient(g: Any, value: Array) -> None:
+    """Raise ValueError unless `g` has the value's shape and dtype; `None` passes."""
+    if g is not None and (tuple(g.shape), g.dtype) != (tuple(value.shape), value.dtype):
+        raise ValueError(f"grad is {describe(g)}, expected {describe(value)}, as the value is")
 
 
 def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
@@ -135,13 +163,13 @@ def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
     """
     raw = g.value if is_node(g) else g
     if type(raw) is not type(value):
-        backend = backend_of(value)
-        if not isinstance(raw, backend.scalar_types):
+        if type(raw) in numbers or backend_of(raw) is not backend_of(value):
             raise TypeError(
                 f"{op}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
-                f"expected an array of {backend.name}"
+                f"expected an array of {backend_of(value).name}"
             )
-        g = raw = array(raw)
+        g = g if is_node(g) else array(g)
+        raw = raw if is_node(g) else g
     shape, dtype = tuple(value.shape), value.dtype
     if tuple(raw.shape) != shape:
         added = len(raw.shape) - len(shape)

@@ -7,6 +7,7 @@ import gc
 import threading
 import tracemalloc
 import weakref
+from pathlib import Path
 from typing import Any
 
 import array_api_strict as strict
@@ -560,6 +561,82 @@ def test_second_order_through_a_dropped_output() -> None:
     np.testing.assert_allclose(x.grad, [2.0])
 
 
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("other", ["array", "constant node", "node", "itself"])
+def test_second_order_where_two_inputs_share_an_array(other: str, swap: bool) -> None:
+    x = TensorNode(np.array(3.0))
+    y = {
+        "array": x.value,
+        "constant node": TensorNode(x.value, requires_grad=False),
+        "node": TensorNode(x.value),
+        "itself": x,
+    }[other]
+    Multiply.do_forward(*((y, x) if swap else (x, y))).backward(create_graph=True)
+    first = x.grad
+    x.zero_grad()
+    if first.requires_grad:
+        first.backward()
+    assert first == (6 if other == "itself" else 3)
+    assert x.grad == (2 if other == "itself" else 0)
+
+
+class Triple(Op):
+    """a b c"""
+
+    @staticmethod
+    def forward(context: Context, a: Any, b: Any, c: Any) -> Any:
+        context["abc"] = a, b, c
+        return a * b * c
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        a, b, c = context["abc"]
+        return go * b * c, go * a * c, go * a * b
+
+
+def test_second_order_where_three_inputs_share_an_array() -> None:
+    a = TensorNode(np.array(3.0))
+    b = TensorNode(a.value)
+    Triple.do_forward(a, b, a.value).backward(create_graph=True)
+    (ga, gb), a.grad, b.grad = (a.grad, b.grad), None, None
+    (ga + gb).backward()  # ga = b c and gb = a c, with c a constant
+    assert (a.grad, b.grad) == (3, 3)
+
+
+def test_scalar_intermediate_is_an_error_on_second_order() -> None:
+    class Square(Op):
+        @staticmethod
+        def forward(context: Context, x: Any) -> Any:
+            context["twice"] = 2.0 * x  # of a 0-d array, NumPy's scalar
+            return x * x
+
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            return go * context["twice"]
+
+    with pytest.raises(RuntimeError, match="'twice'"):
+        Square.do_forward(TensorNode(np.array(3.0))).backward(create_graph=True)
+
+
+def test_gradient_is_not_an_input_that_an_op_saved() -> None:
+    class Swapped(Op):
+        @staticmethod
+        def forward(context: Context, a: Any, b: Any) -> Any:
+            context["ab"] = a, b
+            return a * b
+
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            a, b = context["ab"]
+            return b, a
+
+    a, b = node(3), node(3, seed=1)
+    before = b.value.copy()
+    total(Swapped.do_forward(a, b)).backward()
+    a.grad *= 0
+    np.testing.assert_array_equal(b.value, before)
+
+
 def test_create_graph_works_under_no_grad() -> None:
     x = TensorNode(np.array(3.0))
     y = x * x
@@ -634,6 +711,26 @@ def test_gradient_reads_as_zeros_before_any_pass() -> None:
     assert x.grad.dtype == np.float32
     np.testing.assert_array_equal(x.grad, np.zeros((2, 3)))
     assert not x.has_grad
+
+
+def test_gradient_that_is_set_must_fit() -> None:
+    x = TensorNode(np.ones(3, np.float32))
+    x.grad = np.full(3, 2, np.float32)
+    total(x * 3.0).backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 5, np.float32))
+    for wrong_gradient in (np.ones(2, np.float32), np.ones(3)):
+        with pytest.raises(ValueError, match=r"expected float32 \(3,\)"):
+            x.grad = wrong_gradient
+    x.grad = None
+    assert not x.has_grad
+
+
+def test_value_of_a_derived_array_type(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=3)
+    mapped[:] = [1, 2, 3]
+    x = TensorNode(mapped)
+    total(x * x).backward()
+    np.testing.assert_array_equal(x.grad, [2, 4, 6])
 
 
 def test_value_may_be_changed_between_passes() -> None:

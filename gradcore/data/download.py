@@ -115,7 +115,7 @@ def _stream(url: str) -> Pieces:
 def _with_bar(pieces: Pieces, title: str) -> Pieces:
     """The same pieces, and a progress bar if somebody can see it and tqdm is installed."""
     try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
     except ImportError:
         tqdm = None
     if tqdm is None or sys.stderr is None or not sys.stderr.isatty():

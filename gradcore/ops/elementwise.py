@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Context, Op, namespace, needs
-from ..values import numbers
+from ..graph import Context, Op, needs
+from ..values import namespace, numbers
 
 
 class Id(Op):
@@ -62,7 +62,7 @@ class Divide(Op):
     def backward(context: Context, go: Any) -> Any:
         a, b = context["a"], context["b"]
         ga = go / b
-        return ga, -ga * (a / b) if needs(context, 1) else None
+        return ga, -ga * a / b if needs(context, 1) else None
 
 
 class Power(Op):
@@ -82,7 +82,7 @@ class Power(Op):
             # b a^(b-1), but 0 and not 0 times infinity where both are 0.
             lower = (b - 1 if b else b) if type(b) in numbers else xp.where(b == 0, b, b - 1)
             ga = go * b * a**lower
-        if needs(context, 1):
+        if needs(context, 1) and type(b) not in numbers:
             if type(a) in numbers:
                 a = xp.full_like(b, a)
             gb = go * y * xp.log(xp.where(a == 0, 1.0, a))

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from ..backends import backend_of
-from ..graph import Context, Op, namespace
+from ..graph import Context, Op
+from ..values import namespace
 
 
 class GetItem(Op):
-    """x[key], for a key of integers, slices, `None` and `...`."""
+    """x[key], for a key of integers, slices, `None` and `...`.
+
+    Raises:
+        IndexError: an integer is out of range, or there are more entries than axes.
+        TypeError: an entry is something else, such as an array.
+    """
 
     @staticmethod
     def forward(context: Context, x: Any, *, key: Any) -> Any:
-        key = key if isinstance(key, tuple) else (key,)
-        for k in key:
-            if not (k is None or k is ... or isinstance(k, slice) or hasattr(k, "__index__")):
-                what = type(k).__name__
-                raise TypeError(f"GetItem: x[...] takes integers, slices, None and ..., not {what}")
-        # The standard wants an entry for each axis; `...` stands for those that are not named.
-        key = key if any(k is ... for k in key) else (*key, ...)
-        context["key"], context["shape"] = key, tuple(x.shape)
+        key = _entries(key)
+        # Where a `None` makes an axis, the gradient goes without: no `None` in assignments.
+        context["key"] = tuple([k for k in key if k is not None])
+        context["part"], context["shape"] = tuple(x[context["key"]].shape), tuple(x.shape)
         return x[key]
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
+        go = namespace(go).reshape(go, context["part"])
         return PutItem.apply(go, key=context["key"], shape=context["shape"])
 
 
@@ -33,14 +37,25 @@ class PutItem(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
-        context["key"] = key
+        context["key"] = _entries(key)
         y = namespace(x).zeros(shape, dtype=x.dtype, device=x.device)
-        y[key] = x
+        y[context["key"]] = x
         return y
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
         return GetItem.apply(go, key=context["key"])
+
+
+def _entries(key: Any) -> tuple[Any, ...]:
+    """The key as a tuple for all axes, as the standard wants it: `...` for those not named."""
+    entries = key if isinstance(key, tuple) else (key,)
+    for k in entries:
+        is_integer = isinstance(k, Integral) and not isinstance(k, bool)
+        if not (is_integer or k is None or k is ... or isinstance(k, slice)):
+            what = type(k).__name__
+            raise TypeError(f"x[...] takes integers, slices, None and ..., not {what}")
+    return entries if any(k is ... for k in entries) else (*entries, ...)
 
 
 class Select(Op):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Context, Op, namespace, needs
+from ..graph import Context, Op, needs
+from ..values import namespace
 
 
 class MatrixMultiply(Op):

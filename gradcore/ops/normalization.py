@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Context, Op, namespace
+from ..graph import Context, Op
+from ..values import namespace
 
 
 class Normalize(Op):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Context, Op, namespace
+from ..graph import Context, Op
+from ..values import namespace
 
 
 class Sum(Op):
@@ -51,6 +52,8 @@ class RowMax(Op):
 
     @staticmethod
     def forward(context: Context, x: Any) -> Any:
+        if x.ndim != 2:
+            raise ValueError(f"RowMax: x has shape {tuple(x.shape)}; expected (N, M)")
         xp = namespace(x)
         columns = xp.arange(x.shape[1], device=x.device)
         context["is_max"] = xp.argmax(x, axis=1, keepdims=True) == columns

@@ -1,0 +1,26 @@
+"""Optimizers, which change parameters to make a loss smaller, and schedules of their settings."""
+
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .schedules import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "LRScheduler",
+    "LinearLR",
+    "OneCycleLR",
+    "Optimizer",
+    "RMSprop",
+    "SequentialLR",
+    "StepLR",
+]

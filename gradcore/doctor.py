@@ -1,0 +1,243 @@
+"""`python -m gradcore doctor`: what runs on this machine, what doesn't, and what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import textwrap
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from .backends import default, get, names, problem, use_backend
+from .functions import logceloss, logsoftmax
+from .graph import TensorNode
+from .ops import MatrixMultiply
+
+VARIABLES = {  # what gradcore reads
+    "GRADCORE_BACKEND": "the default backend",
+    "GRADCORE_DATA": "a folder with datasets",
+    "GRADCORE_FALLBACK": "0: an error where CuPy is asked for and can't run",
+    "GRADCORE_OFFLINE": "1: no downloads",
+    "GRADCORE_TEST_BACKENDS": "what the tests run on",
+}
+OTHER_VARIABLES = re.compile("CUDA_(PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS")
+# The packages that are called `cupy` when imported: no two of them work together.
+CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
+
+
+def doctor() -> int:
+    """Print the report. Gives 0 if the default backend works, else 1."""
+    works: set[str] = set()
+    chosen = None
+    sections = {
+        "Versions": _versions(),
+        "Backends": _backends(),
+        "GPU": _gpu(),
+        "Environment variables": _environment(),
+        "Data": _data(),
+        "Optional packages": _optional(),
+        "One training step": _training(works),
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for title, lines in sections.items():
+            print(title, flush=True)
+            try:
+                for line in lines:
+                    _print(line)
+            except Exception as error:  # what is broken must not hide the rest
+                _print(f"this check failed: {_short(error)}")
+            for warning in caught:
+                _print(f"warning: {warning.message}")
+            caught.clear()
+        with contextlib.suppress(Exception):  # told under "Backends"
+            chosen = default().name
+    print("The default backend works." if chosen in works else "The default backend fails.")
+    return 0 if chosen in works else 1
+
+
+def _versions() -> Iterator[str]:
+    yield f"gradcore {_version('gradcore') or '(not installed)'} in {Path(__file__).parent}"
+    python = f"Python {platform.python_version()} ({sys.executable})"
+    yield f"{python} on {platform.platform()}, {os.cpu_count()} processors"
+    needs = ("numpy", "array-api-compat", "platformdirs")
+    yield ", ".join(f"{package} {_version(package)}" for package in needs)
+
+
+def _backends() -> Iterator[str]:
+    for name in names():
+        if why := problem(name):
+            yield f"{name:8} can't run: {why}"
+            continue
+        try:
+            backend = get(name)
+            yield f"{name:8} runs on {backend.describe_device()}, by {backend.describe_library()}"
+        except Exception as error:
+            yield f"{name:8} can't start: {_short(error)}"
+    wanted = os.environ.get("GRADCORE_BACKEND") or "auto"
+    try:
+        backend = default()
+        why = f"as GRADCORE_BACKEND={wanted} says"
+        if wanted == "auto":
+            why = "chosen by itself: CuPy where a GPU answers, else NumPy"
+        elif wanted != backend.name:
+            why = f"in place of GRADCORE_BACKEND={wanted}"
+        yield f"default: {backend}, {why}"
+    except Exception as error:
+        yield f"default: none; {error}"
+
+
+def _gpu() -> Iterator[str]:
+    """The GPUs and their driver, the CuPy that is installed, and the one that fits."""
+    if sys.platform == "darwin":
+        yield "macOS has no CUDA: NumPy is the backend here"
+        return
+    gpus, why = _nvidia_smi("name,driver_version")
+    for gpu in gpus:
+        yield "{}, NVIDIA driver {}".format(*gpu)
+    if why:
+        yield why
+    cuda = _best_cuda([driver for _, driver in gpus])
+    install = f"pip install 'cupy-cuda{cuda or 12}x[ctk]'"
+    installed = sorted(
+        {name for d in metadata.distributions() if CUPY.fullmatch(name := d.name.lower())}
+    )
+    if len(installed) > 1:
+        yield (
+            f"{' and '.join(installed)} are installed and break one another: "
+            f"pip uninstall -y {' '.join(installed)}, then {install}"
+        )
+    elif installed:
+        yield f"{installed[0]} {_version(installed[0])} is installed"
+        wheel = re.fullmatch(r"cupy-cuda(\d+)x", installed[0])
+        if cuda and wheel and int(wheel[1]) > cuda:
+            remove = f"pip uninstall -y {installed[0]}"
+            yield f"it is too new for this driver or GPU: {remove}, then {install}"
+    elif gpus and cuda:
+        yield f"CuPy is not installed: {install}"
+    elif gpus:
+        yield f"this driver is too old for CuPy: update it to 525 or newer, then {install}"
+    else:
+        yield "without an NVIDIA GPU there is nothing to install here: NumPy does the work"
+
+
+def _best_cuda(drivers: list[str]) -> int | None:
+    """The CUDA version whose CuPy fits these drivers, and the GPUs, best."""
+    oldest = min((int(driver.partition(".")[0]) for driver in drivers), default=0)
+    if oldest >= 580:
+        # CUDA 13 left out the GPUs before Turing.
+        capabilities, _ = _nvidia_smi("compute_cap")
+        old = [c for (c,) in capabilities if re.fullmatch(r"[\d.]+", c) and float(c) < 7.5]
+        return 12 if old else 13
+    return 12 if oldest >= 525 else None
+
+
+def _nvidia_smi(query: str) -> tuple[list[list[str]], str]:
+    """What the driver's own tool says of each GPU, or why it says nothing."""
+    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        return [], "there is no `nvidia-smi`, so probably no NVIDIA driver"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [], f"`nvidia-smi` failed: {_short(error)}"
+    if done.returncode:
+        return [], f"`nvidia-smi` failed: {(done.stdout + done.stderr).strip()}"
+    rows = [line.split(", ") for line in done.stdout.splitlines() if line]
+    return rows, "" if rows else "`nvidia-smi` shows no GPU"
+
+
+def _environment() -> Iterator[str]:
+    for name, value in sorted(os.environ.items()):
+        if name in VARIABLES:
+            yield f"{name}={value} ({VARIABLES[name]})"
+        elif name.startswith("GRADCORE_"):
+            yield f"{name}={value}, which gradcore doesn't know; is it misspelled?"
+        elif OTHER_VARIABLES.fullmatch(name):
+            yield f"{name}={value}"
+    unset = [f"{name} ({what})" for name, what in VARIABLES.items() if name not in os.environ]
+    if unset:
+        yield f"not set: {', '.join(unset)}"
+
+
+def _data() -> Iterator[str]:
+    """Where `gradcore.data` looks, in its order."""
+    from platformdirs import user_cache_dir
+
+    cache = user_cache_dir("gradcore")
+    for place, folder in (("GRADCORE_DATA", os.environ.get("GRADCORE_DATA")), ("cache", cache)):
+        if folder:
+            path = Path(folder).expanduser()
+            found = "not there yet"
+            if path.is_dir():
+                found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "empty"
+            yield f"{place}: {path} ({found})"
+
+
+def _optional() -> Iterator[str]:
+    extras: dict[str, dict[str, str | None]] = {}
+    for requirement in metadata.requires("gradcore") or ():
+        match = re.match(r"""([\w.-]+).*extra == ["'](\w+)["']""", requirement)
+        if match and match[1] != "gradcore" and not match[1].startswith("cupy"):
+            extras.setdefault(match[2], {})[match[1]] = _version(match[1])
+    for extra, packages in extras.items():
+        there = [f"{name} {version}" for name, version in packages.items() if version]
+        missing = [name for name, version in packages.items() if not version]
+        advice = [f"not installed: pip install {' '.join(missing)}"] if missing else []
+        yield f"{extra:8} {'; '.join([', '.join(there)] * bool(there) + advice)}"
+
+
+def _training(works: set[str]) -> Iterator[str]:
+    for name in names():
+        if problem(name):
+            continue
+        try:
+            before, after = _train(name)
+        except Exception as error:
+            yield f"{name:8} failed: {_short(error)}"
+            continue
+        right = abs(before - 2.01135) < 1e-3 and abs(after - 1.50603) < 1e-3  # by float64
+        yield f"{name:8} loss {before:.4f}, then {after:.4f}: {'ok' if right else 'WRONG'}"
+        if right:
+            works.add(name)
+
+
+def _train(name: str) -> tuple[float, float]:
+    """Logistic regression on three points: the loss before and after one step."""
+    with use_backend(name) as backend:
+        x = backend.asarray([[0.5, -1.0], [1.5, 2.0], [-0.5, 0.25]])
+        targets = backend.asarray([0, 1, 1])
+        w = TensorNode([[0.1, -0.2], [0.3, 0.4]])
+        before = logceloss(logsoftmax(MatrixMultiply.do_forward(x, w)), targets)
+        before.backward()
+        w.value = w.value - 0.1 * w.grad
+        after = logceloss(logsoftmax(MatrixMultiply.do_forward(x, w)), targets)
+        return float(before), float(after)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _print(line: str) -> None:
+    """`line` in lines of readable length, with the commands in it whole."""
+    line = textwrap.shorten(line, 1000, placeholder=" ...") if "\n" in line else line
+    command = r"pip (un)?install( -y)?( '[^']*'| [\w-]+)*|`[^`]*`"
+    line = re.sub(command, lambda match: match[0].replace(" ", "\0"), line)
+    wrapper = textwrap.TextWrapper(
+        100, "  ", " " * 11, break_long_words=False, break_on_hyphens=False
+    )
+    print(wrapper.fill(line).replace("\0", " "), flush=True)

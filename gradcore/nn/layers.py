@@ -1,0 +1,158 @@
+"""The layers of neural networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+from .. import ops
+from ..graph import TensorNode
+from ..values import array, describe
+from .init import initial
+from .module import Module
+
+
+class Linear(Module):
+    """x (N, input_size) times the weights, plus the bias: (N, output_size).
+
+    Args:
+        bias: whether there is a bias.
+        init: how the weights are drawn, see `gradcore.nn.init`. The bias is zeros, or with
+            "kaiming_uniform" drawn from the same distribution.
+        dtype: of the weights and the bias; x must have the same.
+
+    Attributes:
+        w: the weights, (output_size, input_size).
+        b: the bias, (1, output_size), or `None`.
+
+    Raises:
+        ValueError: a size is not positive, or there is no such `init`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        bias: bool = True,
+        init: str = "glorot",
+        dtype: Any = "float32",
+    ) -> None:
+        for name, size in (("input_size", input_size), ("output_size", output_size)):
+            if size < 1:
+                raise ValueError(f"Linear: {name} = {size}, expected a positive integer")
+        fans = input_size, output_size
+        self.w = TensorNode(initial(init, (output_size, input_size), *fans, dtype))
+        self.b = None
+        if bias:
+            init = init if init == "kaiming_uniform" else "zeros"
+            self.b = TensorNode(initial(init, (1, output_size), *fans, dtype))
+
+    def forward(self, x: Any) -> TensorNode:
+        """Apply the layer to a node, or to an array as a constant.
+
+        Raises:
+            ValueError: x is not of shape (N, input_size).
+            TypeError: x has not the weights' dtype.
+        """
+        x = array(x)
+        w, raw = self.w.value, x.value if isinstance(x, TensorNode) else x
+        if raw.ndim != 2 or raw.shape[1] != w.shape[1]:
+            advice = ""
+            if raw.ndim > 2 and prod(raw.shape[1:]) == w.shape[1]:
+                advice = "; make each instance a row with nn.Flatten()"
+            raise ValueError(
+                f"{self!r}: x is {describe(raw)}, expected (N, {w.shape[1]}), "
+                f"as w is {tuple(w.shape)}{advice}"
+            )
+        if type(raw) is type(w) and raw.dtype != w.dtype:
+            raise TypeError(
+                f"{self!r}: x is {describe(raw)} and w {describe(w)}; give both one dtype, "
+                "as in x.astype('float32') or Linear(..., dtype='float64')"
+            )
+        y = ops.BatchMM.do_forward(self.w, x)
+        return y if self.b is None else y + self.b
+
+    def __repr__(self) -> str:
+        output_size, input_size = self.w.shape
+        return f"Linear({input_size}, {output_size}{', bias=False' if self.b is None else ''})"
+
+
+class Sequential(Module):
+    """Modules, or any functions of one node, applied one after the other.
+
+    It has a length, can be iterated over, and indexed: `model[0]` is the first, and `model[:-1]`
+    a Sequential of all but the last.
+
+    Raises:
+        TypeError: one of them can't be called.
+    """
+
+    def __init__(self, *modules: Callable[[Any], Any]) -> None:
+        for i, module in enumerate(modules):
+            if not callable(module):
+                advice = "; write Sequential(*modules)" if isinstance(module, list | tuple) else ""
+                raise TypeError(
+                    f"Sequential: argument {i} is a {type(module).__name__}, "
+                    f"expected a module or function{advice}"
+                )
+        self.layers = list(modules)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
+        return iter(self.layers)
+
+    def __getitem__(self, i: int | slice) -> Any:
+        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
+
+
+class Flatten(Module):
+    """Each instance of x (N, ...) as a row: (N, M)."""
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)), element by element."""
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.Sigmoid.do_forward(x)
+
+
+class Relu(Module):
+    """max(x, 0), element by element."""
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.Relu.do_forward(x)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent, element by element."""
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.Tanh.do_forward(x)
+
+
+class Softmax(Module):
+    """exp(x), divided by its sum along the axis: probabilities."""
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.Softmax.do_forward(x, axis=self.axis)
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of the softmax along the axis, computed stably."""
+
+    def forward(self, x: Any) -> TensorNode:
+        return ops.LogSoftmax.do_forward(x, axis=self.axis)

@@ -1,0 +1,208 @@
+"""Modules: parameters, together with the function that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from reprlib import recursive_repr
+from typing import Any, Self
+
+from ..backends import Array, backend_of, get
+from ..graph import TensorNode
+from ..state import copied
+from ..values import array, describe, is_floating
+
+
+class Module:
+    """Parameters, together with the function that uses them.
+
+    A subclass makes its parameters and submodules in `__init__`, as attributes, and says in
+    `forward` what it computes:
+
+        class MLP(Module):
+            def __init__(self):
+                self.layer1 = Linear(784, 100)
+                self.layer2 = Linear(100, 10)
+
+            def forward(self, x):
+                return logsoftmax(self.layer2(sigmoid(self.layer1(x))))
+
+    All that is left is found by looking through the attributes, and through lists, tuples and
+    dictionaries in them. A parameter is a TensorNode that requires a gradient and that no op
+    computed; with `requires_grad=False` it stays as it is in training, but is part of the state,
+    as running averages are.
+    Of what `forward` computes keep, if anything, the arrays (`y.value`) and not the nodes.
+
+    Attributes:
+        training: whether the module is being trained; `train` and `eval` set it.
+    """
+
+    training = True
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Compute the output."""
+        raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.forward(*inputs, **options)
+
+    # -- What is in it ----------------------------------------------------------------------
+
+    def parameters(self) -> list[TensorNode]:
+        """The nodes that training changes, each once: its own, then those of its submodules.
+
+        A class may write its own version; the modules around it go by what that returns.
+        """
+
+        def is_ours(module: Module) -> bool:
+            return module is self or type(module).parameters is Module.parameters
+
+        found: list[TensorNode] = []
+        for _, module in _named_modules(self, within=is_ours):
+            nodes = [x for _, x in _members(module)] if is_ours(module) else module.parameters()
+            found += [x for x in nodes if isinstance(x, TensorNode) and x.requires_grad]
+        return list(dict.fromkeys(found))
+
+    def named_parameters(self) -> list[tuple[str, TensorNode]]:
+        """The parameters with their names, such as `layer1.w`; shared ones have the first."""
+        return [(name, node) for name, node in _named_nodes(self) if node.requires_grad]
+
+    def modules(self) -> list[Module]:
+        """This module and all in it, each once."""
+        return [module for _, module in _named_modules(self)]
+
+    def named_modules(self) -> list[tuple[str, Module]]:
+        """The modules with their names; this one's is empty."""
+        return _named_modules(self)
+
+    # -- Training ---------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training`, here and in all submodules."""
+        for _, module in _named_modules(self):
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """The opposite of `train`: for validation and for use."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for node in self.parameters():
+            node.zero_grad()
+
+    # -- Its state --------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """The values by name: a snapshot, of copies that further training does not change.
+
+        Raises:
+            ValueError: two have the same name.
+        """
+        return {name: copied(node.value) for name, node in _named_nodes(self)}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Give the parameters copies of the values in `state`, an earlier `state_dict`.
+
+        Args:
+            state: arrays of any backend and dtype; each parameter stays on its own device and
+                keeps its own dtype.
+
+        Raises:
+            ValueError: names or shapes are not those of this module; nothing was changed then.
+        """
+        nodes = dict(_named_nodes(self))
+        arrays = {name: array(x) for name, x in state.items()}
+        wrong = [f"{name} is missing" for name in nodes if name not in arrays]
+        wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]
+        for name in nodes.keys() & arrays.keys():
+            found, expected = tuple(arrays[name].shape), nodes[name].shape
+            if found != expected:
+                wrong.append(f"{name} has shape {found}, expected {expected}")
+        if wrong:
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(sorted(wrong))}")
+        values = [copied(arrays[name], like=node.value) for name, node in nodes.items()]
+        for node, value in zip(nodes.values(), values, strict=True):
+            node.value = value
+
+    def to(self, backend: str, device: Any = None) -> Self:
+        """Move all values to a backend and device; gradients become zero.
+
+        An optimizer is to be made after this, as what it remembers stays where it is.
+        """
+        target = get(backend, device)
+        for _, node in _named_nodes(self):
+            node.value = target.asarray(node.value)
+            node.zero_grad()
+        return self
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert all floating values to `dtype`, such as "float64"; gradients become zero.
+
+        Raises:
+            TypeError: `dtype` is not real floating.
+        """
+        for _, node in _named_nodes(self):
+            if is_floating(node.value):
+                backend = backend_of(node.value)
+                if not backend.xp.isdtype(backend.dtype(dtype), "real floating"):
+                    raise TypeError(f"{type(self).__name__}.astype: {dtype} is not real floating")
+                node.value = backend.xp.astype(node.value, backend.dtype(dtype))
+                node.zero_grad()
+        return self
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        inside = ""
+        for name, x in _members(self):
+            inside += f"\n{name}: {describe(x.value) if isinstance(x, TensorNode) else repr(x)}"
+        inside = inside.replace("\n", "\n  ") + "\n" if inside else ""
+        return f"{type(self).__name__}({inside})"
+
+
+# Functions and not methods: a subclass may well have an attribute that it calls `modules`.
+
+
+def _members(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
+    """The nodes and modules that a module holds itself."""
+
+    def within(name: str, x: Any) -> Iterator[tuple[str, TensorNode | Module]]:
+        if isinstance(x, Module) or (isinstance(x, TensorNode) and x.source is None):
+            yield name, x
+        elif isinstance(x, list | tuple):
+            for i, entry in enumerate(x):
+                yield from within(f"{name}.{i}", entry)
+        elif isinstance(x, dict):
+            for key, entry in x.items():
+                yield from within(f"{name}.{key}", entry)
+
+    for name, x in vars(module).items():
+        yield from within(name, x)
+
+
+def _named_modules(
+    root: Module, within: Callable[[Module], bool] = lambda _: True
+) -> list[tuple[str, Module]]:
+    """A module and those in it, but not what is in those that aren't to be looked `within`."""
+    found: dict[int, tuple[str, Module]] = {}
+    stack = [("", root)]
+    while stack:
+        prefix, module = stack.pop()
+        if id(module) not in found:
+            found[id(module)] = (prefix.removesuffix("."), module)
+            members = list(_members(module)) if within(module) else []
+            inner = [(f"{prefix}{name}.", x) for name, x in members if isinstance(x, Module)]
+            stack += reversed(inner)
+    return list(found.values())
+
+
+def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
+    names: dict[TensorNode, str] = {}
+    for prefix, module in _named_modules(root):
+        for name, x in _members(module):
+            if isinstance(x, TensorNode) and x not in names:
+                names[x] = f"{prefix}.{name}" if prefix else name
+    if len(set(names.values())) < len(names):
+        twice = next(n for n in names.values() if list(names.values()).count(n) > 1)
+        raise ValueError(f"{type(root).__name__}: two parameters are named {twice}; rename one")
+    return [(name, node) for node, name in names.items()]

@@ -1,0 +1,406 @@
+"""Optimizers: each changes parameters, by their gradients, so that a loss becomes smaller.
+
+    optimizer = SGD(model.parameters(), lr=0.01)
+    for batch in batches:
+        loss = ...
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+Names, defaults and formulas are torch.optim's. The formulas are in `backends/base.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from copy import copy
+from math import inf
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from ..backends import Array, backend_of
+from ..graph import TensorNode
+from ..state import copied
+from ..values import array, describe, namespace
+
+
+class Optimizer:
+    """What optimizers have in common. A subclass writes `update`, and `initial_state` if it
+    remembers something of each parameter.
+
+    Args:
+        parameters: TensorNodes that require a gradient; each is updated once, also if repeated.
+        settings: the learning rate `lr`, and other numbers.
+
+    Attributes:
+        parameters: the parameters, in a list.
+        settings: the numbers by name. Schedules change them, and so may you, between steps.
+        initial_lr: the learning rate that you set last, which schedules start from.
+        state: for each parameter what is remembered of it, empty before its first update.
+
+    Raises:
+        TypeError: a parameter is not a TensorNode, or a setting is not a number.
+        ValueError: there are no parameters, one can't have a gradient, or a setting is out of
+            range.
+    """
+
+    def __init__(self, parameters: Iterable[TensorNode], **settings: Any) -> None:
+        self.settings = self.checked(settings)
+        self.initial_lr: float = self.settings["lr"]
+        self.parameters = self._nodes(parameters)
+        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self.settings["lr"]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self.settings = self.checked({**self.settings, "lr": lr})
+        self.initial_lr = self.settings["lr"]
+
+    def step(self) -> None:
+        """Update the parameters that have a gradient.
+
+        Their arrays may be written to, but one that somebody else holds too (you, another node,
+        a graph still to be used) stays as it is, and the parameter gets another.
+
+        Raises:
+            TypeError: a parameter would get another dtype, that of its gradient or state.
+        """
+        for i, (p, state) in enumerate(zip(self.parameters, self.state, strict=True)):
+            if not p.has_grad:
+                continue
+            gradient = p.grad.value if isinstance(p.grad, TensorNode) else p.grad
+            value = p.value if _is_alone(p) else copied(p.value)
+            if not state:
+                state.update(self.initial_state(value))
+            new = array(self.update(value, gradient, state))
+            if new.dtype != p.value.dtype:
+                raise TypeError(
+                    f"{type(self).__name__}: parameter {i} is {describe(p.value)}, but would "
+                    f"become {describe(new)}; its gradient is {describe(gradient)}. After "
+                    "Module.to or Module.astype, make a new optimizer"
+                )
+            p.value = new
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for p in self.parameters:
+            p.zero_grad()
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:  # noqa: ARG002
+        """What is remembered of a parameter before its first update: arrays, and the `step`."""
+        return {}
+
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+        """The new value of a parameter, which may be in the array of the old. Changes `state`."""
+        raise NotImplementedError(f"{type(self).__name__} has no method update; write one")
+
+    # -- Its state --------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot of all that the next steps depend on, besides the parameters.
+
+        Returns:
+            "settings": the settings and `initial_lr`, plain numbers by name.
+            "state": for each parameter a dictionary of arrays (copies) and the number "step".
+        """
+        state = [
+            {name: x if name == "step" else copied(x) for name, x in of_one.items()}
+            for of_one in self.state
+        ]
+        return {"settings": {**self.settings, "initial_lr": self.initial_lr}, "state": state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on as the optimizer that gave this `state_dict`: all steps are the same to the bit.
+
+        Raises:
+            ValueError: it is of another kind of optimizer or of other parameters, or it has a
+                setting out of range; nothing was changed then.
+        """
+        found = f"{type(self).__name__}.load_state_dict: found"
+        settings, given = dict(state["settings"]), state["state"]
+        expected = sorted([*self.settings, "initial_lr"])
+        if sorted(settings) != expected:
+            raise ValueError(f"{found} settings {sorted(settings)}, expected {expected}")
+        if len(given) != len(self.parameters):
+            raise ValueError(f"{found} {len(given)} parameters, expected {len(self.parameters)}")
+        loaded = copy(self)
+        loaded.lr = settings.pop("initial_lr")
+        loaded.settings = self.checked(settings)
+        loaded.state = []
+        for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True)):
+            names = loaded.initial_state(p.value).keys()
+            if of_one and not names <= of_one.keys() <= names | {"velocity"}:
+                wrong = f"{sorted(of_one)}, expected {sorted(names)}"
+                raise ValueError(f"{found} of parameter {i} {wrong}")
+            for name, x in of_one.items():
+                if name != "step" and tuple(x.shape) != p.shape:
+                    wrong = f"{name} of shape {tuple(x.shape)}, expected {p.shape}"
+                    raise ValueError(f"{found} of parameter {i} {wrong}")
+            loaded.state.append(
+                {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
+            )
+        vars(self).update(vars(loaded))
+
+    # -- What it is given -------------------------------------------------------------------
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as Python's own numbers, which leave the dtype of arrays as it is.
+
+        Raises:
+            TypeError: one is not a number, or of `betas` not two.
+            ValueError: one is out of range.
+        """
+        result: dict[str, Any] = {}
+        for name, x in settings.items():
+            several, limit = ("two numbers", 1) if name == "betas" else ("a number", inf)
+            what = f"{type(self).__name__}: {name} = {x!r}, expected {several}"
+            try:
+                numbers = tuple([float(n) for n in (x if name == "betas" else [x])])
+            except (TypeError, ValueError):
+                raise TypeError(what) from None
+            if name == "betas" and len(numbers) != 2:
+                raise TypeError(what)
+            if not all(0 <= n < limit for n in numbers):
+                raise ValueError(f"{what} of at least 0{' and less than 1' if limit == 1 else ''}")
+            result[name] = x if isinstance(x, bool) else numbers if name == "betas" else numbers[0]
+        return result
+
+    def _nodes(self, parameters: Iterable[TensorNode]) -> list[TensorNode]:
+        name = type(self).__name__
+        if isinstance(parameters, TensorNode):
+            raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
+        nodes = list(parameters)
+        for i, p in enumerate(nodes):
+            if not isinstance(p, TensorNode):
+                raise TypeError(
+                    f"{name}: parameter {i} is a {type(p).__name__}, expected a TensorNode, "
+                    "as model.parameters() gives"
+                )
+            if p.source is not None:
+                raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
+            if not p.requires_grad:
+                raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
+        if not nodes:
+            raise ValueError(f"{name}: there are no parameters; does the model have any?")
+        return list(dict.fromkeys(nodes))
+
+
+class SGD(Optimizer):
+    """Gradient descent, on batches drawn at random (stochastic); with momentum if that is not 0
+    (https://proceedings.mlr.press/v28/sutskever13.html).
+
+    Args:
+        dampening: momentum takes the part `1 - dampening` of each gradient but the first.
+        weight_decay: what of the parameter is added to its gradient.
+        nesterov: whether to look one step of the momentum ahead.
+
+    Raises:
+        ValueError: `nesterov` without momentum, or with dampening.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[TensorNode],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        result = super().checked(settings)
+        if result.get("nesterov") and (result["momentum"] == 0 or result["dampening"] != 0):
+            raise ValueError(
+                f"SGD: nesterov=True with momentum = {settings['momentum']} and dampening = "
+                f"{settings['dampening']}, expected momentum and no dampening"
+            )
+        return result
+
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+        backend, velocity = backend_of(parameter), state.get("velocity")
+        new, velocity = backend.sgd(parameter, gradient, velocity, **self.settings)
+        if velocity is not None:
+            state["velocity"] = velocity
+        return new
+
+
+class Adam(Optimizer):
+    """Steps along the average gradient, divided by the root of its average square
+    (https://arxiv.org/abs/1412.6980).
+
+    Args:
+        betas: how much of the two averages is kept at each step.
+        eps: is added to the root.
+        weight_decay: what of the parameter is added to its gradient.
+    """
+
+    decoupled: ClassVar[bool] = False  # the weight decay
+
+    def __init__(
+        self,
+        parameters: Iterable[TensorNode],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        zeros_like = namespace(parameter).zeros_like
+        return {"step": 0, "mean": zeros_like(parameter), "square": zeros_like(parameter)}
+
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+        state["step"] += 1
+        new, state["mean"], state["square"] = backend_of(parameter).adam(
+            parameter,
+            gradient,
+            state["mean"],
+            state["square"],
+            step=state["step"],
+            decoupled=self.decoupled,
+            **self.settings,
+        )
+        return new
+
+
+class AdamW(Adam):
+    """Adam, with a weight decay that makes the parameter itself smaller, by the part
+    `lr * weight_decay` (https://arxiv.org/abs/1711.05101)."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        parameters: Iterable[TensorNode],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+
+class Adagrad(Optimizer):
+    """Divides the gradient by the root of the sum of all its squares
+    (https://jmlr.org/papers/v12/duchi11a.html).
+
+    Args:
+        lr_decay: at step t the learning rate is `lr / (1 + (t - 1) * lr_decay)`.
+        weight_decay: what of the parameter is added to its gradient.
+        initial_accumulator_value: what the sums start from.
+        eps: is added to the root.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[TensorNode],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        start = self.settings["initial_accumulator_value"]
+        return {"step": 0, "square": namespace(parameter).full_like(parameter, start)}
+
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+        decayed = self.lr / (1 + state["step"] * self.settings["lr_decay"])
+        state["step"] += 1
+        new, state["square"] = backend_of(parameter).adagrad(
+            parameter,
+            gradient,
+            state["square"],
+            lr=decayed,
+            eps=self.settings["eps"],
+            weight_decay=self.settings["weight_decay"],
+        )
+        return new
+
+
+class RMSprop(Optimizer):
+    """Divides the gradient by the root of its average square (https://arxiv.org/abs/1308.0850).
+
+    Args:
+        alpha: how much of the average is kept at each step.
+        eps: is added to the root.
+        weight_decay: what of the parameter is added to its gradient.
+        momentum: how much of the velocity, what the parameter last changed by, is kept.
+        centered: whether to divide by the deviation, from an average of the gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[TensorNode],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+        )
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        names = ("square", "mean") if self.settings["centered"] else ("square",)
+        return {name: namespace(parameter).zeros_like(parameter) for name in names}
+
+    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+        settings = {name: x for name, x in self.settings.items() if name != "centered"}
+        new, square, velocity, mean = backend_of(parameter).rmsprop(
+            parameter,
+            gradient,
+            state["square"],
+            state.get("velocity"),
+            state.get("mean"),
+            **settings,
+        )
+        results = {"square": square, "velocity": velocity, "mean": mean}
+        state.update({name: x for name, x in results.items() if x is not None})
+        return new
+
+
+# May a kernel write into the node's array? If nobody could see that who holds it, or a view of it.
+
+
+def _is_alone(node: TensorNode) -> bool:
+    return backend_of(node.value).owns_memory(node.value) and _references(node) == _ALONE
+
+
+def _references(holder: Any) -> int:
+    return sys.getrefcount(holder.value)
+
+
+_ALONE = _references(SimpleNamespace(value=object()))  # what is counted where only one holds it

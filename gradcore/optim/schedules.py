@@ -1,0 +1,244 @@
+"""Schedules: the learning rate, and with OneCycleLR the momentum, as functions of the step.
+
+    optimizer = SGD(model.parameters(), lr=0.1)
+    schedule = CosineAnnealingLR(optimizer, T_max=100)
+    for epoch in range(100):
+        ...
+        schedule.step()
+
+Names and definitions are those of torch.optim.lr_scheduler, in closed form. After a warm-up:
+
+    warmup, decay = LinearLR(optimizer, total_iters=5), CosineAnnealingLR(optimizer, T_max=95)
+    schedule = SequentialLR(optimizer, [warmup, decay], milestones=[5])
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from math import cos, pi
+from typing import Any
+
+from .optimizers import Optimizer
+
+
+class LRScheduler:
+    """What schedules have in common. A subclass writes `settings`.
+
+    Attributes:
+        optimizer: its settings are changed, as soon as the schedule is made and at each step.
+        steps: how many steps were made.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.steps = 0
+        self._apply(0)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        """The optimizer's settings after so many steps, starting from its `initial_lr`."""
+        raise NotImplementedError(f"{type(self).__name__} has no method settings; write one")
+
+    def step(self) -> None:
+        """Go on by one step: an epoch, or a batch, as the schedule's numbers are meant."""
+        self._apply(self.steps + 1)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the schedule is; what it starts from is in the optimizer's `state_dict`."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from where `state_dict` was called, and set the optimizer's settings so. The
+        optimizer's own state is to be loaded first.
+
+        Raises:
+            ValueError: `state` is not what `state_dict` gives.
+        """
+        if state.keys() != {"steps"} or state["steps"] < 0:
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: found {dict(state)}, "
+                "expected 'steps' and a number of at least 0"
+            )
+        self._apply(int(state["steps"]))
+
+    def _apply(self, steps: int) -> None:
+        self.optimizer.settings.update(self.settings(steps))
+        self.steps = steps
+
+    def _require(self, holds: bool, name: str, x: Any, expected: str) -> None:
+        if not holds:
+            raise ValueError(f"{type(self).__name__}: {name} = {x!r}, expected {expected}")
+
+
+class StepLR(LRScheduler):
+    """Every `step_size` steps, the learning rate is multiplied by `gamma`.
+
+    Raises:
+        ValueError: `step_size` is not positive.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        self._require(step_size > 0, "step_size", step_size, "a positive number")
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        return {"lr": self.optimizer.initial_lr * self.gamma ** (steps // self.step_size)}
+
+
+class LinearLR(LRScheduler):
+    """A factor that goes from `start_factor` to `end_factor` in `total_iters` steps: a warm-up.
+
+    Raises:
+        ValueError: a factor is not in [0, 1], `start_factor` is 0, or `total_iters` not positive.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+    ) -> None:
+        self._require(0 < start_factor <= 1, "start_factor", start_factor, "more than 0, up to 1")
+        self._require(0 <= end_factor <= 1, "end_factor", end_factor, "0 to 1")
+        self._require(total_iters > 0, "total_iters", total_iters, "a positive number")
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        done = min(steps / self.total_iters, 1)
+        factor = self.start_factor + (self.end_factor - self.start_factor) * done
+        return {"lr": self.optimizer.initial_lr * factor}
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Down to `eta_min` in `T_max` steps, along half a period of the cosine, and then up again
+    (https://arxiv.org/abs/1608.03983).
+
+    Raises:
+        ValueError: `T_max` is not positive, or `eta_min` negative.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        self._require(T_max > 0, "T_max", T_max, "a positive number")
+        self._require(eta_min >= 0, "eta_min", eta_min, "a number of at least 0")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        return {"lr": _cosine(self.optimizer.initial_lr, self.eta_min, steps / self.T_max)}
+
+
+class OneCycleLR(LRScheduler):
+    """Up from `max_lr / div_factor` to `max_lr`, then down to the first divided by
+    `final_div_factor` (https://arxiv.org/abs/1708.07120); a step is a batch.
+
+    Args:
+        total_steps: the number of batches of the whole training.
+        pct_start: the part of them in which the learning rate goes up.
+        anneal_strategy: along "cos" (half a period of the cosine) or "linear".
+        cycle_momentum: whether the momentum, or Adam's first beta, meanwhile goes down from
+            `max_momentum` to `base_momentum` and up again.
+
+    Raises:
+        ValueError: an argument is out of range; the optimizer has no momentum to cycle; or, by
+            `step`, there were more than `total_steps` steps.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        self._require(max_lr >= 0, "max_lr", max_lr, "a number of at least 0")
+        self._require(total_steps > 0, "total_steps", total_steps, "a positive number")
+        self._require(0 <= pct_start <= 1, "pct_start", pct_start, "0 to 1")
+        known = "'cos' or 'linear'"
+        self._require(
+            anneal_strategy in ("cos", "linear"), "anneal_strategy", anneal_strategy, known
+        )
+        has_momentum = not optimizer.settings.keys().isdisjoint({"momentum", "betas"})
+        self._require(
+            has_momentum or not cycle_momentum,
+            "cycle_momentum",
+            cycle_momentum,
+            f"False, as {type(optimizer).__name__} has no momentum",
+        )
+        self.total_steps, self.cycle_momentum = total_steps, cycle_momentum
+        self.top = pct_start * total_steps - 1  # the step at which the learning rate is highest
+        self.between = _cosine if anneal_strategy == "cos" else _linear
+        first = max_lr / div_factor
+        self.rates = first, max_lr, first / final_div_factor
+        self.momenta = max_momentum, base_momentum, max_momentum
+        super().__init__(optimizer)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        if steps > self.total_steps:
+            raise ValueError(
+                f"OneCycleLR: step {steps}, but total_steps = {self.total_steps}; "
+                "it counts batches, not epochs"
+            )
+        # Training ends with the update before the last step, which leaves all as it is.
+        last = self.total_steps - 1
+        steps = min(steps, last)
+        up = steps <= self.top
+        start, end = (0, self.top) if up else (self.top, last)
+        done = (steps - start) / (end - start) if end > start else 1.0
+        i = 0 if up else 1
+        result: dict[str, Any] = {"lr": self.between(self.rates[i], self.rates[i + 1], done)}
+        if self.cycle_momentum:
+            momentum = self.between(self.momenta[i], self.momenta[i + 1], done)
+            if "betas" in self.optimizer.settings:
+                result["betas"] = momentum, self.optimizer.settings["betas"][1]
+            else:
+                result["momentum"] = momentum
+        return result
+
+
+class SequentialLR(LRScheduler):
+    """Schedules one after the other: the first, and from each milestone on the next, which counts
+    its steps from there.
+
+    Raises:
+        ValueError: there is not one milestone between each schedule and the next, they are not
+            ascending, or a schedule is of another optimizer.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
+    ) -> None:
+        self._require(
+            len(milestones) == len(schedulers) - 1,
+            "milestones",
+            milestones,
+            f"one less than the {len(schedulers)} schedulers",
+        )
+        ascending = all(a < b for a, b in zip([0, *milestones], milestones, strict=False))
+        self._require(ascending, "milestones", milestones, "ascending numbers, more than 0")
+        for i, scheduler in enumerate(schedulers):
+            ours = scheduler.optimizer is optimizer
+            self._require(ours, f"schedulers[{i}]", scheduler, "one of the same optimizer")
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        super().__init__(optimizer)
+
+    def settings(self, steps: int) -> dict[str, Any]:
+        i = bisect_right(self.milestones, steps)
+        return self.schedulers[i].settings(steps - ([0, *self.milestones][i]))
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    return end + (start - end) * (1 + cos(pi * done)) / 2
+
+
+def _linear(start: float, end: float, done: float) -> float:
+    return start + (end - start) * done

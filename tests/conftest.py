@@ -1,0 +1,123 @@
+"""The backends that the tests run on.
+
+A test that takes the fixture `backend` runs on each backend of the matrix, which is the default
+one meanwhile: `TensorNode([1.0])` lives there, `backend.asarray(x)` makes an array there of a
+NumPy array, and `backend.to_numpy(array)` brings it back. A test that takes `dtype` too runs
+for "float32" and "float64", or for "float32" alone where the device knows no other.
+
+    def test_exp(backend, dtype):
+        x = TensorNode(backend.asarray(np.ones(3), dtype))
+
+GRADCORE_TEST_BACKENDS=numpy,strict runs these only; without it, all run that can.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from gradcore.backends import Backend, problem
+from op_table import all_ops
+
+import gradcore
+
+MATRIX = {  # name: (backend, device)
+    "numpy": ("numpy", None),
+    "numpy-readonly": ("numpy", None),  # no op can write to what it was given, or has given
+    "strict": ("strict", "device1"),
+    "strict-no-float64": ("strict", "no_float64"),
+    "cupy": ("cupy", None),
+}
+ONLY_FLOAT32 = {"strict-no-float64"}
+
+
+def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
+    """The names in the matrix that run, and why the others don't."""
+    problems = {name: p for name, (backend, _) in MATRIX.items() if (p := problem(backend))}
+    if not wanted:
+        return [name for name in MATRIX if name not in problems], problems
+    names = [name.strip() for name in wanted.split(",")]
+    for name in names:
+        if name not in MATRIX:
+            known = ", ".join(MATRIX)
+            raise pytest.UsageError(f"GRADCORE_TEST_BACKENDS: no {name!r}; there are {known}")
+        if name in problems:
+            raise pytest.UsageError(f"GRADCORE_TEST_BACKENDS: {name} can't run: {problems[name]}")
+    others = {name: "not in GRADCORE_TEST_BACKENDS" for name in MATRIX if name not in names}
+    return names, others
+
+
+def pytest_configure(config: Any) -> None:
+    config.backends, config.not_backends = _choose(os.environ.get("GRADCORE_TEST_BACKENDS"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
+    why: dict[str, list[str]] = {}
+    for name, reason in config.not_backends.items():
+        why.setdefault(reason, []).append(name)
+    others = [f"; not {', '.join(names)} ({reason})" for reason, names in why.items()]
+    terminalreporter.write_line(f"backends: {', '.join(config.backends)}{''.join(others)}")
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    names = metafunc.config.backends
+    if "dtype" in metafunc.fixturenames:
+        pairs = [
+            (name, dtype)
+            for name in names
+            for dtype in ("float32", "float64")
+            if dtype == "float32" or name not in ONLY_FLOAT32
+        ]
+        metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
+    elif "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", names, indirect=True)
+
+
+@pytest.fixture
+def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """A backend of the matrix, in use as the default."""
+    if request.param == "numpy-readonly":
+        for op in all_ops():
+            for name in {"forward", "backward"} & vars(op).keys():
+                monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
+    name, device = MATRIX[request.param]
+    with gradcore.use_backend(name, device) as chosen:
+        yield chosen
+
+
+def _read_only(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An op's forward or backward, where it can't write to inputs, outputs and gradients.
+
+    What it is given can be written to again after the call: it may be a parameter.
+    """
+
+    @functools.wraps(function)
+    def call(context: Any, *arrays: Any, **constants: Any) -> Any:
+        given = [x for x in _arrays([context, arrays, constants]) if x.flags.writeable]
+        given.sort(key=lambda x: x.base is not None)  # a view is writeable only after its base
+        for x in given:
+            x.flags.writeable = False
+        try:
+            result = function(context, *arrays, **constants)
+            for x in _arrays([result, context]):
+                x.flags.writeable = False
+            return result
+        finally:
+            for x in given:
+                x.flags.writeable = True
+
+    return call
+
+
+def _arrays(x: Any) -> Iterator[np.ndarray]:
+    if isinstance(x, np.ndarray):
+        yield x
+    elif isinstance(x, dict):
+        yield from _arrays(list(x.values()))
+    elif isinstance(x, tuple | list):
+        for entry in x:
+            yield from _arrays(entry)
