@@ -7,21 +7,21 @@ import json
 import math
 import os
 import platform
+import signal
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gradcore.backends import backend_of, random
-
 import gradcore
 from gradcore import TensorNode, backends, nn, optim
+from gradcore.backends import backend_of, random
 from gradcore.data import DataError
 
 OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
@@ -47,21 +47,21 @@ class Parser(argparse.ArgumentParser):
     def __init__(
         self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
     ):
-        super().__init__(
-            description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        super().__init__(description=description)
         flag = self.add_argument
-        flag("--data-dir", metavar="DIR", help="where the data is, if not in GRADCORE_DATA")
-        flag("--backend", metavar="NAME", help="numpy, cupy, ... (default: GRADCORE_BACKEND)")
-        flag("--epochs", type=positive, default=epochs, metavar="N")
-        flag("--batch-size", type=positive, default=batch_size, metavar="N")
-        flag("--lr", type=positive_float, default=lr, metavar="X", help="learning rate")
-        flag("--optimizer", choices=OPTIMIZERS, default=optimizer)
-        flag("--seed", type=natural, default=0, metavar="N")
+        default = "(default: %(default)s)"
+        flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
+        flag("--backend", metavar="NAME", help="numpy, cupy, ... (or GRADCORE_BACKEND)")
+        flag("--epochs", type=positive, default=epochs, metavar="N", help=default)
+        flag("--batch-size", type=positive, default=batch_size, metavar="N", help=default)
+        flag("--lr", type=positive_float, default=lr, metavar="X", help=f"learning rate {default}")
+        flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
+        flag("--seed", type=natural, default=0, metavar="N", help=default)
         flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
         flag("--limit", type=positive, metavar="N", help="only the first N training instances")
-        flag("--dtype", choices=["float16", "float32", "float64"], default="float32")
-        flag("--out", metavar="DIR", help="write metrics, curves, summary and checkpoint there")
+        dtypes = ["float16", "float32", "float64"]
+        flag("--dtype", choices=dtypes, default="float32", help=default)
+        flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
 
@@ -69,16 +69,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
 
 
-def natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+def path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return int(text)
 
 
 def positive(text: str) -> int:
-    if natural(text) == 0:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return int(text)
+    return natural(text, least=1)
 
 
 def positive_float(text: str) -> float:
@@ -103,11 +107,16 @@ def run(args: argparse.Namespace, load: Callable[..., Any], train: Callable[...,
     """
     name = Path(sys.argv[0]).name
     warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
+    # What overflows ends as a loss that is no number; `Session` says that in one line.
+    numbers = "(overflow|invalid value|divide by zero) encountered"
+    warnings.filterwarnings("ignore", numbers, RuntimeWarning)
     session = None
     try:
         try:
-            backends.use_backend(args.backend) if args.backend else backends.default()
-        except (RuntimeError, ValueError) as error:
+            if args.backend:
+                backends.use_backend(args.backend)
+            backends.default().dtype(args.dtype)
+        except (RuntimeError, RuntimeWarning, ValueError) as error:
             raise UserError(str(error)) from None
         session = Session(args)
         gradcore.manual_seed(args.seed)
@@ -116,11 +125,15 @@ def run(args: argparse.Namespace, load: Callable[..., Any], train: Callable[...,
             session.start(index)
             train(args, data, session)
         session.finish()
+    except BrokenPipeError:  # as in `python examples/mnist.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except (UserError, DataError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        if session and session.out:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is written now gets written
+        if session and session.out and session.facts:
             session.finish()
             print(f"\n{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
         return 130
@@ -150,9 +163,14 @@ class Session:
 
     def _check_out(self, out: Path) -> None:
         """Find out before the training what would go wrong after it."""
-        for package in ("matplotlib", "safetensors"):
-            if not find_spec(package):
-                raise UserError(f"--out needs {package}: pip install 'gradcore[examples]'")
+        for package in ("matplotlib.figure", "safetensors.numpy"):
+            try:
+                import_module(package)
+            except ImportError as error:
+                needs = package.partition(".")[0]
+                raise UserError(
+                    f"--out needs {needs}: pip install 'gradcore[examples]' ({error})"
+                ) from None
         try:
             out.mkdir(parents=True, exist_ok=True)
             probe = out / f".probe.{os.getpid()}"
@@ -167,13 +185,24 @@ class Session:
             return
         self.checkpoint = read_checkpoint(out / "checkpoint.safetensors")
         before, now = self.checkpoint["settings"], vars(self.args)
-        for key in sorted(before.keys() - FREE):
-            if before[key] != now.get(key):
-                flag = key.replace("_", "-")
-                raise UserError(
-                    f"--resume: the run in {out} has --{flag} {before[key]}, not {now.get(key)}"
-                )
-        self.index = self.checkpoint["run"]
+        for key in sorted((before.keys() | now.keys()) - FREE):
+            if before.get(key) != now.get(key):
+                a, b = (f"--{key.replace('_', '-')} {x.get(key, '')}" for x in (before, now))
+                raise UserError(f"--resume: the run in {out} has {a}, and not {b}")
+        self.index, done = self.checkpoint["run"], self.checkpoint["epoch"]
+        if self.args.runs <= self.index:
+            raise UserError(
+                f"--resume: {out} is in run {self.index + 1}, past --runs {self.args.runs}"
+            )
+        if self.args.epochs < done:
+            raise UserError(
+                f"--resume: {out} has done {done} epochs, past --epochs {self.args.epochs}"
+            )
+        if self.index and self.args.epochs != before["epochs"]:
+            raise UserError(
+                f"--resume: the runs that {out} has finished have --epochs {before['epochs']}, "
+                f"not {self.args.epochs}"
+            )
         self.history, self.per_class = self.checkpoint["history"], self.checkpoint["per_class"]
 
     def start(self, index: int) -> None:
@@ -201,13 +230,26 @@ class Session:
             f"({backend.describe_device()}), seed {self.args.seed + self.index}"
         )
         if self.checkpoint:
-            self.restore(self.checkpoint)
+            for key in ("training_instances", "validation_instances", "parameters"):
+                before, now = self.checkpoint["facts"][key], self.facts[key]
+                if before != now:
+                    raise UserError(
+                        f"--resume: the run in {self.out} has {before:,} "
+                        f"{key.replace('_', ' ')}, not {now:,}; its data were in "
+                        f"{self.checkpoint['facts']['source']}"
+                    )
+            try:
+                self.restore(self.checkpoint)
+            except (KeyError, IndexError, ValueError) as error:
+                raise UserError(f"--resume: {self.out} does not fit: {error}") from None
             self.checkpoint = None
             self.say(f"resumed after {self.epoch} epochs")
         if self.out:
-            lines = [json.dumps(line) + "\n" for line in self.history]
+            if not self.history:
+                for name in ("summary.json", "curves.png"):  # of an earlier run
+                    (self.out / name).unlink(missing_ok=True)
             with replaced(self.out / "metrics.jsonl") as temporary:
-                temporary.write_text("".join(lines))
+                temporary.write_text("".join(map(as_line, self.history)))
             self.save()
 
     def epochs(self) -> Iterator[int]:
@@ -216,14 +258,17 @@ class Session:
             self.losses, self.instances, self.started = [], 0, time.perf_counter()
             yield epoch
 
-    def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """The batches, with a progress bar on a terminal."""
+    def progress(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches, with a progress bar on a terminal. After the last the clock stops."""
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
-            return batches
-        label = f"epoch {self.epoch}"
-        return tqdm(batches, label, leave=False, disable=self.args.quiet or None)
+            yield from batches
+        else:
+            disable = self.args.quiet or None  # None: unless on a terminal
+            yield from tqdm(batches, f"epoch {self.epoch}", leave=False, disable=disable)
+        self.total = math.fsum(self._check(self.losses, 0))
+        self.seconds = time.perf_counter() - self.started
 
     def step(self, loss: TensorNode, instances: int) -> None:
         """A batch is done. Its summed loss stays on the device; now and then NaN is looked for.
@@ -258,35 +303,40 @@ class Session:
             correct: how many of each class were recognized.
             counts: how many of each class there are.
         """
-        total = math.fsum(self._check(self.losses, 0))
-        seconds = time.perf_counter() - self.started
+        if not math.isfinite(val_loss):
+            raise UserError(
+                f"the validation loss is {val_loss} after epoch {self.epoch}, "
+                f"step {len(self.losses) - 1}; try a smaller --lr than {self.args.lr:g}"
+            )
         line = {
             "run": self.index,
             "epoch": self.epoch,
-            "train_loss": total / self.instances,
+            "train_loss": self.total / self.instances,
             "val_loss": val_loss,
             "val_accuracy": sum(correct) / sum(counts),
-            "seconds": seconds,
-            "instances_per_second": self.instances / seconds,
+            "seconds": self.seconds,
+            "instances_per_second": self.instances / self.seconds,
         }
         self.history.append(line)
         self.epoch += 1
-        if self.epoch == self.args.epochs:
-            per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
-            self.per_class[self.index :] = [per_class]
+        per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
+        self.per_class[self.index :] = [per_class]
         self.say(
             f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
             f"val loss {val_loss:.5f}   val accuracy {line['val_accuracy']:.4f}   "
-            f"{seconds:.1f} s, {line['instances_per_second']:,.0f} instances/s"
+            f"{self.seconds:.1f} s, {line['instances_per_second']:,.0f} instances/s"
         )
         if self.out:
-            with (self.out / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            try:
+                with (self.out / "metrics.jsonl").open("a") as file:
+                    file.write(as_line(line))
+            except OSError as error:
+                raise UserError(f"{self.out}: can't be written to ({error.strerror})") from None
             self.save()
 
     def save(self) -> None:
         """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         state = self.optimizer.state_dict()
         arrays = {f"model.{name}": x for name, x in self.model.state_dict().items()}
@@ -301,6 +351,7 @@ class Session:
             "epoch": self.epoch,
             "optimizer": {"settings": state["settings"], "state": numbers},
             "random": random.get_state(),
+            "facts": self.facts,
             "history": self.history,
             "per_class": self.per_class,
         }
@@ -308,7 +359,7 @@ class Session:
         host = {key: backend_of(x).to_numpy(x).copy(order="C") for key, x in arrays.items()}
         assert self.out
         with replaced(self.out / "checkpoint.safetensors") as temporary:
-            save_file(host, temporary, {"gradcore": json.dumps(facts)})
+            temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)}))
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -328,7 +379,9 @@ class Session:
 
     def finish(self) -> None:
         """All runs are done, or were interrupted: print the result, write summary and curves."""
-        runs = [[line for line in self.history if line["run"] == i] for i in range(self.args.runs)]
+        runs = [[line for line in self.history if line["run"] == i] for i in range(self.index + 1)]
+        # Of several runs, one that was interrupted doesn't count.
+        runs = [lines for lines in runs if len(lines) == self.args.epochs] or runs[:1]
         runs = [lines for lines in runs if lines]
         accuracies = [[line["val_accuracy"] for line in lines] for lines in runs]
         final, spread = mean_and_deviation([a[-1] for a in accuracies])
@@ -353,8 +406,8 @@ class Session:
             "final_accuracy_deviation": spread,
             "best_accuracy": best,
             "per_class_accuracy": [
-                mean_and_deviation([a for a in accuracies if a is not None])[0]
-                for accuracies in zip(*self.per_class, strict=True)
+                mean_and_deviation([a for a in of_class if a is not None])[0]
+                for of_class in zip(*self.per_class[: len(runs)], strict=True)
             ],
             "runs": [
                 {
@@ -362,7 +415,7 @@ class Session:
                     "epochs": len(a),
                     "final_accuracy": a[-1],
                     "best_accuracy": max(a),
-                    "per_class_accuracy": self.per_class[i] if i < len(self.per_class) else None,
+                    "per_class_accuracy": self.per_class[i],
                 }
                 for i, a in enumerate(accuracies)
             ],
@@ -402,6 +455,10 @@ def draw_curves(runs: list[list[dict[str, Any]]], path: Path) -> None:
     figure.savefig(path, format="png", dpi=150)
 
 
+def as_line(record: dict[str, Any]) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
 def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
     """The mean and the standard deviation (of the sample, 0 for one number)."""
     if not xs:
@@ -419,24 +476,36 @@ def versions() -> dict[str, str]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `Session.save` wrote; the arrays, as NumPy's, under `arrays`."""
+    """What `Session.save` wrote; the arrays, as NumPy's, under `arrays`.
+
+    Raises:
+        UserError: the file can't be read, or is something else.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise UserError(f"--resume: {path} can't be read ({error.strerror})") from None
+    try:
         with safe_open(path, framework="numpy") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["gradcore"])
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["gradcore"])
             facts["arrays"] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise UserError(f"--resume: {path} is no checkpoint of this program ({error})") from None
-    return facts
+        if facts.keys() >= {"settings", "run", "epoch", "optimizer", "random", "facts", "history"}:
+            return facts
+    except (SafetensorError, TypeError, KeyError, ValueError):
+        pass
+    raise UserError(f"--resume: {path} is damaged, or no checkpoint of this program")
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary path to write; it becomes `path` when all is written, or else goes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
     finally:
         temporary.unlink(missing_ok=True)

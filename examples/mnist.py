@@ -82,9 +82,9 @@ def load(args: argparse.Namespace) -> Any:
         folder = find_mnist(args.data, args.data_dir)
         source = str(folder)
         (x, y), validation, classes = load_mnist(name=args.data, data_dir=folder)
-    dtype = backends.default().dtype(args.dtype)
-    xp = namespace(x)
-    x, y = xp.astype(x[: args.limit, ...], dtype, copy=False), y[: args.limit]
+    dtype, xp = backends.default().dtype(args.dtype), namespace(x)
+    n = min(args.limit or x.shape[0], x.shape[0])
+    x, y = xp.astype(x[:n, ...], dtype, copy=False), y[:n]
     validation = xp.astype(validation[0], dtype, copy=False), validation[1]
     return (x, y), validation, classes, source
 
@@ -92,12 +92,12 @@ def load(args: argparse.Namespace) -> Any:
 def evaluate(model: nn.Module, x: Any, y: Any, classes: int) -> tuple[float, list[int], list[int]]:
     """The loss per instance; per class, how many were recognized, and how many there are."""
     loss, correct, counts = 0.0, [0] * classes, [0] * classes
+    to_numpy = backends.default().to_numpy
     with no_grad():
         for images, labels in Batches(x, y, EVALUATION_BATCH, shuffle=False):
             output = model(images)
             loss += float(logceloss(output, labels))
             predicted = namespace(output.value).argmax(output.value, axis=1)
-            to_numpy = backends.default().to_numpy
             for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
                 correct[label] += int(p == label)
                 counts[label] += 1
@@ -115,7 +115,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     )
     session.begin(model, optimizer, source=source, **sizes)
 
-    batches = Batches(x, y, args.batch_size, shuffle=False)
+    batches = Batches(x, y, args.batch_size, shuffle=False)  # the course's order
     for _ in session.epochs():
         for images, labels in session.progress(batches):
             loss = logceloss(model(images), labels)

@@ -174,9 +174,10 @@ def _data() -> Iterator[str]:
     for place, folder in (("GRADCORE_DATA", os.environ.get("GRADCORE_DATA")), ("cache", cache)):
         if folder:
             path = Path(folder).expanduser()
-            found = "not there yet"
-            if path.is_dir():
+            try:
                 found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "empty"
+            except OSError as error:
+                found = error.strerror
             yield f"{place}: {path} ({found})"
 
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import Backend, problem
 from op_table import all_ops
 
 import gradcore
+from gradcore.backends import Backend, problem
 
 MATRIX = {  # name: (backend, device)
     "numpy": ("numpy", None),

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import Backend, backend_of, default, get, names, problem
 
 import gradcore
 from gradcore import Add, Multiply, Sigmoid, Sum, TensorNode, use_backend
+from gradcore.backends import Backend, backend_of, default, get, names, problem
 
 ROOT = Path(__file__).parents[1]
 

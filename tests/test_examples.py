@@ -199,7 +199,7 @@ def test_mnist_learns_from_the_images_in_the_package(run: Any, tmp_path: Path) -
 def test_gpu_stand_in_gives_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     losses: dict[str, list[float]] = {}
     for backend in ("numpy", "strict"):
-        flags = ["--backend", backend, "--limit", "640", "--batch-size", "32", "--epochs", "2"]
+        flags = ["--backend", backend, "--limit", "1600", "--batch-size", "16", "--epochs", "1"]
         monkeypatch.setattr(sys, "argv", ["mnist.py", "--quiet", *flags])
         seen = losses.setdefault(backend, [])
         step = mnist.Session.step
@@ -211,7 +211,7 @@ def test_gpu_stand_in_gives_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> 
         with monkeypatch.context() as patch, gradcore.use_backend("numpy"):
             patch.setattr(mnist.Session, "step", spy)
             assert mnist.main() == 0
-    assert len(losses["numpy"]) == 40
+    assert len(losses["numpy"]) == 100
     np.testing.assert_allclose(losses["strict"], losses["numpy"], rtol=1e-5)
 
 
@@ -248,15 +248,18 @@ def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--epochs", 0], "--epochs: must be at least 1"),
+        (["--epochs", 0], "--epochs: '0' is not a whole number of at least 1"),
         (["--batch-size", "x"], "--batch-size: 'x' is not a whole number"),
+        (["--seed", "9" * 5000], "is not a whole number"),
+        (["--out", ""], "--out: is empty"),
+        (["--backend", "strict", "--dtype", "float16"], "no dtype 'float16'"),
         (["--lr", "nan"], "--lr: nan is not positive and finite"),
         (["--lr", "-1"], "--lr: -1 is not positive"),
         (["--optimizer", "sdg"], "invalid choice: 'sdg'"),
         (["--no-such-flag"], "--no-such-flag"),
         (["--backend", "nympy"], "no backend 'nympy'"),
         (["--resume"], "--resume needs --out"),
-        (["--data-dir", "/nowhere"], "/nowhere"),
+        (["--data-dir", "/nowhere"], "--data-dir = /nowhere"),
     ],
 )
 def test_bad_arguments(
@@ -277,11 +280,51 @@ def test_unwritable_out_is_noticed_before_training(
 def test_nan_stops_with_epoch_step_and_hint(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--data", "synth", "--model", "relu", "--lr", 1e30, "--out", tmp_path]
-    with np.errstate(all="ignore"):
-        message = refused(capsys, run(*flags))
-    assert "epoch 0, step 2; try a smaller --lr" in message or "step 1" in message
+    flags = ["--data", "synth", "--model", "relu", "--out", tmp_path]
+    message = refused(capsys, run(*flags, "--lr", 1e30))
+    assert "the loss is nan at epoch 0, step 1; try a smaller --lr than 1e+30" in message
     assert (tmp_path / "checkpoint.safetensors").exists()
+    # The last step of an epoch, which shows in the validation only:
+    message = refused(capsys, run(*flags, "--lr", 1e30, "--limit", 100))
+    assert "the validation loss is nan after epoch 0, step 0; try a smaller --lr" in message
+    assert metrics(tmp_path) == []
+    state = load_file(tmp_path / "checkpoint.safetensors")
+    assert all(np.isfinite(x).all() for x in state.values())
+
+
+def test_full_disk_names_the_file(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    message = refused(capsys, run(*SYNTH, "--out", tmp_path))
+    assert f"{tmp_path / 'checkpoint.safetensors'}: can't be written (No space" in message
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_interrupt_before_training_leaves_earlier_results_alone(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*SYNTH, "--out", tmp_path) == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def interrupted(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist, "load", interrupted)
+        patch.setattr("signal.signal", lambda *_: None)
+        assert run(*SYNTH, "--out", tmp_path) == 130
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_new_run_takes_the_place_of_an_earlier_one(run: Any, tmp_path: Path) -> None:
+    assert run(*SYNTH, "--out", tmp_path) == 0
+    run(*SYNTH, "--model", "relu", "--lr", 1e30, "--out", tmp_path)
+    assert not (tmp_path / "summary.json").exists()
+    assert not (tmp_path / "curves.png").exists()
 
 
 def test_resume_refuses_other_settings_and_broken_checkpoints(
@@ -290,9 +333,43 @@ def test_resume_refuses_other_settings_and_broken_checkpoints(
     assert run(*SYNTH, "--quiet", "--out", tmp_path) == 0
     capsys.readouterr()
     message = refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume", "--model", "relu"))
-    assert "--model sigmoid, not relu" in message
+    assert "--model sigmoid, and not --model relu" in message
+    message = refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume", "--epochs", 1))
+    assert "has done 2 epochs, past --epochs 1" in message
     (tmp_path / "checkpoint.safetensors").write_bytes(b"something else")
-    assert "is no checkpoint" in refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume"))
+    assert "damaged, or no checkpoint" in refused(
+        capsys, run(*SYNTH, "--out", tmp_path, "--resume")
+    )
+
+
+def test_resume_refuses_other_data(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = Path(gradcore.__file__).parent / "data" / "mnist_5k"
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in package.glob("*.gz"):
+        name = path.name.replace("t10k", "train") if "t10k" in path.name else path.name
+        (other / path.name).write_bytes((package / name.replace("train", "t10k")).read_bytes())
+    flags = ["--epochs", 1, "--quiet", "--out", tmp_path]
+    assert run(*flags) == 0
+    capsys.readouterr()
+    message = refused(capsys, run(*flags, "--data-dir", other, "--epochs", 2, "--resume"))
+    assert "3,000 training instances, not 750" in message
+    assert "mnist_5k" in message
+
+
+def test_resume_of_several_runs_keeps_their_length(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*SYNTH, "--quiet", "--runs", 2, "--out", tmp_path) == 0
+    capsys.readouterr()
+    flags = [*SYNTH, "--quiet", "--out", tmp_path, "--resume"]
+    assert "past --runs 1" in refused(capsys, run(*flags, "--runs", 1))
+    message = refused(capsys, run(*flags, "--runs", 2, "--epochs", 3))
+    assert "have --epochs 2, not 3" in message
+    assert run(*flags, "--runs", 3) == 0
+    assert [line["run"] for line in metrics(tmp_path)] == [0, 0, 1, 1, 2, 2]
 
 
 def test_resume_of_a_finished_run_changes_nothing(run: Any, tmp_path: Path) -> None:

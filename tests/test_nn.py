@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import backend_of, default, get, use_backend
 
 import gradcore
 from gradcore import Sum, TensorNode, manual_seed, namespace, nn, no_grad, ops, optim
+from gradcore.backends import backend_of, default, get, use_backend
 from gradcore.nn.init import initial
 
 INITS = ["glorot", "glorot_uniform", "he", "kaiming_uniform", "normal", "zeros"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import Backend
 
 from gradcore import Sum, TensorNode, array_api
+from gradcore.backends import Backend
 
 X = np.array([[0.5, 1.25, 2.0], [1.5, 0.75, 1.0]])
 Y = np.array([[1.5, 0.5, 1.25], [2.0, 1.75, 3.0]])

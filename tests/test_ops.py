@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import Array, Backend, get
 from op_table import ROWS, Case, Draw, Raw, Row, all_ops
 
 import gradcore
 from gradcore import Op, TensorNode, namespace
+from gradcore.backends import Array, Backend, get
 
 VALUE = {"float32": 2e-6, "float64": 1e-12}  # the tolerance of values
 GRADIENT = {"float32": 1e-5, "float64": 1e-7}  # of gradients against central differences

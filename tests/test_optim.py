@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradcore.backends import Backend, backend_of, default, get
-from gradcore.backends import numpy as numpy_backend
 
 from gradcore import Sum, TensorNode, namespace, optim
+from gradcore.backends import Backend, backend_of, default, get
+from gradcore.backends import numpy as numpy_backend
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
