@@ -1,4 +1,4 @@
-"""The array API standard's functions on nodes (and on arrays, where it just computes).
+"""The array API standard's functions on nodes.
 
 `namespace(node)` gives this module, so what is written against the standard can be
 differentiated: the backward methods of the ops are, for gradients of gradients.
@@ -53,11 +53,6 @@ def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
 
 def squeeze(x: Any, /, axis: int) -> Any:
     return ops.Squeeze.apply(x, dim=axis)
-
-
-def mean(x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    total = sum(x, axis=axis, keepdims=keepdims)
-    return total * (total.size / x.size)
 
 
 def astype(x: Any, dtype: Any, /) -> Any:

@@ -177,7 +177,7 @@ def _data() -> Iterator[str]:
             try:
                 found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "empty"
             except OSError as error:
-                found = error.strerror
+                found = error.strerror or str(error)
             yield f"{place}: {path} ({found})"
 
 

@@ -49,7 +49,16 @@ class TensorNode(Operators):
         TypeError: `requires_grad=True` for a value that is not real floating.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_owner", "name", "requires_grad", "source", "value")
+    __slots__ = (
+        "__weakref__",
+        "_grad",
+        "_owner",
+        "index",
+        "name",
+        "requires_grad",
+        "source",
+        "value",
+    )
 
     def __init__(
         self,
@@ -62,6 +71,7 @@ class TensorNode(Operators):
             value = value.value if isinstance(value, TensorNode) else values.array(value)
         self.value = value
         self.source = source
+        self.index = 0  # among the source's outputs
         self.name = name
         self._grad: Any = None
         self._owner = SHARED  # of _grad
@@ -73,10 +83,7 @@ class TensorNode(Operators):
 
     @property
     def grad(self) -> Any:
-        """The gradient, of the value's shape, dtype and backend; before any pass, new zeros.
-
-        An array; after `backward(create_graph=True)` a TensorNode.
-        """
+        """An array like the value (a node, after `create_graph`); new zeros before any pass."""
         return namespace(self.value).zeros_like(self.value) if self._grad is None else self._grad
 
     @grad.setter
@@ -99,8 +106,8 @@ class TensorNode(Operators):
             retain_graph: keep the graph for a second pass. By default each part is let go of as
                 soon as it is done with, which saves memory.
             create_graph: make the gradients nodes, with a graph of their own, to take gradients
-                of gradients; implies `retain_graph`. A parameter's gradient then refers back to
-                the parameter: end with `zero_grad` to free the memory.
+                of gradients; implies `retain_graph`. A node's gradient then refers back to the
+                node: end with this node's `zero_grad()` to free the memory.
 
         Raises:
             ValueError: this node has more than one element, or depends on nothing that requires
@@ -114,7 +121,8 @@ class TensorNode(Operators):
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
             raise ValueError(f"backward: this node {problem}")
         one = namespace(self.value).ones_like(self.value)
-        _backpropagate(self, TensorNode(one) if create_graph else one, retain_graph, create_graph)
+        seed = TensorNode(one, requires_grad=False) if create_graph else one
+        _backpropagate(self, seed, retain_graph, create_graph)
 
     def zero_grad(self) -> None:
         """Set the gradients of this node and of all that it was made of to zero."""
@@ -145,8 +153,7 @@ class OpNode:
         context: what its forward left for its backward; `None` once released.
         inputs: the nodes and constants that it was applied to. Once released, OpNodes stand in
             the place of the nodes that they computed, and `None` in that of constants.
-        order: OpNodes are numbered as they are made, so a result has a higher number than
-            anything that it depends on.
+        order: a number; everything that this OpNode depends on has a lower one.
     """
 
     __slots__ = ("arrays", "context", "inputs", "op", "order", "refs", "specs")
@@ -194,7 +201,8 @@ class Op:
 
         Returns:
             An array, or a tuple with one for each input. Each has its input's dtype, and its
-            shape or the shape that it was broadcast to. `None` stands for zero.
+            shape or the shape that it was broadcast to. `None` stands for zero. A new array
+            may become a node's `.grad`; the op is not to keep it.
         """
         raise NotImplementedError
 
@@ -203,10 +211,8 @@ class Op:
         """Apply the op to nodes, and to arrays and numbers as constants; build the graph.
 
         Returns:
-            A TensorNode, or a tuple of them if the op has several outputs.
-
-        Raises:
-            ValueError, TypeError, IndexError: what `forward` raised, naming op and inputs.
+            A TensorNode, or a tuple of them if the op has several outputs. Errors of `forward`
+            are raised again with the op and its inputs named.
         """
         arrays = values.unwrapped(cls.__name__, inputs)
         mask = [isinstance(x, TensorNode) and x.requires_grad for x in inputs]
@@ -214,7 +220,7 @@ class Op:
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
             results = cls.forward(context, *arrays, **constants)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             if str(error).startswith(cls.__name__):
                 raise
             raise values.explained(error, cls.__name__, arrays) from error
@@ -230,6 +236,8 @@ class Op:
             opnode.refs = list(map(weakref.ref, outputs))
             if len(outputs) > 1:
                 opnode.specs = [(id(y.value), y.shape, y.dtype, y.device) for y in outputs]
+                for i, y in enumerate(outputs):
+                    y.index = i
         return tuple(outputs) if isinstance(results, tuple) else outputs[0]
 
     @classmethod
@@ -272,8 +280,7 @@ def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> N
         if opnode not in pending:
             pending[opnode] = [None] * len(opnode.refs)
             heapq.heappush(queue, (-opnode.order, opnode))
-        sums = pending[opnode]
-        i = next(i for i, ref in enumerate(opnode.refs) if ref() is node) if opnode.specs else 0
+        sums, i = pending[opnode], node.index
         if sums[i] is None:
             sums[i] = gradient, owner
         else:
@@ -311,14 +318,14 @@ def _backward_of(
         if gos[i] is None:  # the loss does not depend on this output
             xp = backend_of(next(x.value for x in inputs if isinstance(x, TensorNode))).xp
             zeros = xp.zeros(shape, dtype=dtype, device=device)
-            gos[i] = TensorNode(zeros) if create else zeros
+            gos[i] = TensorNode(zeros, requires_grad=False) if create else zeros
 
     try:
         given = op.backward(_with_nodes(opnode) if create else context, *gos)
     except Exception as error:
         error.add_note(f"in {op.__name__}.backward")
         raise
-    given = given if isinstance(given, tuple) else (given,)
+    given = given if isinstance(given, tuple | list) else (given,)
     if (n := len(given)) != len(inputs):
         raise ValueError(f"{op.__name__}.backward gave {n} gradients for {len(inputs)} inputs")
     for x, g in zip(inputs, given, strict=True):
@@ -358,27 +365,20 @@ def _accumulate(node: TensorNode, gradient: Any, owner: int) -> None:
 
 def _with_nodes(opnode: OpNode) -> Context:
     """The context for a pass that builds a graph: nodes in place of inputs and outputs."""
+    op, context = opnode.op.__name__, opnode.context or {}
     nodes = {id(y.value): y for y in opnode.outputs}
+    seen = {id(a) for a in opnode.arrays}
     for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
+        if isinstance(x, TensorNode) and id(x.value) not in seen:
+            raise RuntimeError(f"an input of {op} was given another value since")
         if type(a) in known:
             nodes[id(a)] = x if isinstance(x, TensorNode) else TensorNode(a, requires_grad=False)
-    dropped = [spec[0] for spec in opnode.specs]
-
-    def translated(key: str, entry: Any) -> Any:
-        if isinstance(entry, tuple | list):
-            return tuple([translated(key, e) for e in entry])
-        if id(entry) in nodes or not hasattr(entry, "dtype") or values.is_discrete(entry):
-            return nodes.get(id(entry), entry)
-        if id(entry) in dropped:  # an output that nobody held any more
-            nodes[id(entry)] = node = TensorNode(entry, opnode)
-            opnode.refs[dropped.index(id(entry))] = weakref.ref(node)
-            return node
-        raise RuntimeError(
-            f"{opnode.op.__name__} has no gradient of its gradient: context[{key!r}] is neither "
-            "an input nor an output of the op; save those and compute the rest in backward"
-        )
-
-    return {key: translated(key, entry) for key, entry in (opnode.context or {}).items()}
+    for i, spec in enumerate(opnode.specs):
+        for entry in values.flat(context.values()):
+            if id(entry) == spec[0] and id(entry) not in nodes:  # its node was dropped
+                nodes[spec[0]] = node = TensorNode(entry, opnode)
+                node.index, opnode.refs[i] = i, weakref.ref(node)
+    return {key: values.translated(op, key, entry, nodes) for key, entry in context.items()}
 
 
 def _ancestors(node: TensorNode) -> list[OpNode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Operators:
     __slots__ = ()
 
     value: Any
+    source: Any
+    name: str | None
     requires_grad: bool
 
     # gradcore.array_api: that module is built on this class, and sets it.
@@ -139,9 +142,13 @@ class Operators:
         return self.array_api.greater_equal(self, other)
 
     def __eq__(self, other: object) -> TensorNode:  # type: ignore[override]
+        if other is None or isinstance(other, str):  # as in `node in [None, ...]`
+            return NotImplemented
         return self.array_api.equal(self, other)
 
     def __ne__(self, other: object) -> TensorNode:  # type: ignore[override]
+        if other is None or isinstance(other, str):
+            return NotImplemented
         return self.array_api.not_equal(self, other)
 
     __hash__ = object.__hash__
@@ -150,6 +157,9 @@ class Operators:
         if not self.shape:
             raise TypeError("a node of shape () has no len()")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[TensorNode]:
+        return map(self.__getitem__, range(len(self)))
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -164,3 +174,9 @@ class Operators:
         if self.requires_grad:
             raise TypeError("a node that has a gradient is no NumPy array; take its .value")
         return self.value.__array__(dtype=dtype, copy=copy)
+
+    def __reduce__(self) -> Any:
+        """For copy, deepcopy and pickle: the value, without its gradient."""
+        if self.source is not None:
+            raise TypeError("a node that was computed can't be copied or pickled; take its .value")
+        return type(self), (self.value, None, self.name, self.requires_grad)

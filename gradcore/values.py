@@ -76,6 +76,8 @@ def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
     kind, mixed = None, False  # the type of the arrays
     for x in inputs:
         if isinstance(x, Operators):
+            if type(x.value) not in known:  # assigned: a number, or a NumPy scalar
+                x.value = array(x.value)
             x = x.value
         elif type(x) not in known and type(x) not in numbers:
             x = _constant(op, x)
@@ -115,7 +117,7 @@ def _constant(op: str, x: Any) -> Any:
 
 def output(op: str, x: Any, context: dict[str, Any]) -> Array:
     """What an op's forward gave, as an array, here and in its context."""
-    if type(x) in numbers or is_node(x):
+    if type(x) in numbers or is_node(x) or isinstance(x, list):
         raise TypeError(f"{op}: forward gave a {type(x).__name__}, expected an array")
     as_array = array(x)
     for key, entry in context.items():
@@ -139,20 +141,45 @@ def flat(entries: Iterable[Any]) -> Iterator[Any]:
     for entry in entries:
         if isinstance(entry, tuple | list):
             yield from flat(entry)
+        elif isinstance(entry, dict):
+            yield from flat(entry.values())
         else:
             yield entry
 
 
+def translated(op: str, key: str, entry: Any, nodes: dict[int, Any]) -> Any:
+    """An entry of a context with nodes, by the ids of their values, in place of arrays.
+
+    Raises:
+        RuntimeError: a floating array in it is not among these.
+    """
+    if isinstance(entry, tuple | list):
+        return tuple([translated(op, key, e, nodes) for e in entry])
+    if isinstance(entry, dict):
+        return {k: translated(op, key, e, nodes) for k, e in entry.items()}
+    if id(entry) not in nodes and hasattr(entry, "dtype") and not is_discrete(entry):
+        raise RuntimeError(
+            f"{op} has no gradient of its gradient: context[{key!r}] is neither an input nor an "
+            "output of the op; save those and compute the rest in backward"
+        )
+    return nodes.get(id(entry), entry)
+
+
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
     """The error, with the op and its inputs named."""
-    kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
+    kinds = (k for k in (ValueError, IndexError, OverflowError) if isinstance(error, k))
+    kind = next(kinds, TypeError)
     return kind(f"{op}: {error} (inputs: {', '.join(map(describe, arrays))})")
 
 
 def check_gradient(g: Any, value: Array) -> None:
-    """Raise ValueError unless `g` has the value's shape and dtype; `None` passes."""
-    if g is not None and (tuple(g.shape), g.dtype) != (tuple(value.shape), value.dtype):
-        raise ValueError(f"grad is {describe(g)}, expected {describe(value)}, as the value is")
+    """Raise ValueError unless `g` is of the value's backend, shape and dtype; `None` passes."""
+    if g is None:
+        return
+    raw = g.value if is_node(g) else array(g)
+    found, expected = (f"{describe(x)} of {backend_of(x).name}" for x in (raw, value))
+    if found != expected or type(g) in numbers:
+        raise ValueError(f"grad is {found}, expected {expected}, as the value is")
 
 
 def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:

@@ -343,3 +343,16 @@ def test_numpy_functions_refuse_nodes() -> None:
     for call in (lambda: np.exp(x), lambda: np.add(X, x), lambda: np.sum(x)):
         with pytest.raises(TypeError):
             call()
+
+
+def test_comparison_to_none_and_text() -> None:
+    x = TensorNode([1.0, 2.0])
+    assert (x == None) is False  # noqa: E711
+    assert x != "a"
+    assert x in [None, "a", x]
+
+
+def test_iteration() -> None:
+    assert [float(row) for row in TensorNode([1.0, 2.0])] == [1.0, 2.0]
+    with pytest.raises(TypeError, match="shape"):
+        iter(TensorNode(1.0))

@@ -165,19 +165,19 @@ class Module:
 
 def _members(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
     """The nodes and modules that a module holds itself."""
-
-    def within(name: str, x: Any) -> Iterator[tuple[str, TensorNode | Module]]:
-        if isinstance(x, Module) or (isinstance(x, TensorNode) and x.source is None):
-            yield name, x
-        elif isinstance(x, list | tuple):
-            for i, entry in enumerate(x):
-                yield from within(f"{name}.{i}", entry)
-        elif isinstance(x, dict):
-            for key, entry in x.items():
-                yield from within(f"{name}.{key}", entry)
-
     for name, x in vars(module).items():
-        yield from within(name, x)
+        yield from _within(name, x)
+
+
+def _within(name: str, x: Any) -> Iterator[tuple[str, TensorNode | Module]]:
+    if isinstance(x, Module) or (isinstance(x, TensorNode) and x.source is None):
+        yield name, x
+    elif isinstance(x, list | tuple):
+        for i, entry in enumerate(x):
+            yield from _within(f"{name}.{i}", entry)
+    elif isinstance(x, dict):
+        for key, entry in x.items():
+            yield from _within(f"{name}.{key}", entry)
 
 
 def _named_modules(

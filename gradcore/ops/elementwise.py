@@ -201,7 +201,7 @@ class Where(Op):
 
 
 class Cast(Op):
-    """x in another floating dtype."""
+    """x in another dtype."""
 
     @staticmethod
     def forward(context: Context, x: Any, *, dtype: Any) -> Any:

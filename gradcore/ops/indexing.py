@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends import backend_of
 from ..graph import Context, Op
-from ..values import namespace
+from ..values import array, is_node, namespace
 
 
 class GetItem(Op):
@@ -69,6 +69,7 @@ class Select(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, *, indices: Any) -> Any:
+        indices = indices.value if is_node(indices) else array(indices)
         if x.ndim != 2 or tuple(indices.shape) != (x.shape[0],):
             raise ValueError(
                 f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "

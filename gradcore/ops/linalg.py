@@ -33,6 +33,9 @@ class MatrixMultiply(Op):
         if needs(context, 0):
             ga = xp.matmul(go, b.mT)
         if needs(context, 1):
+            if b.ndim == 2 and a.ndim > 2:  # one product, not one for each matrix of the stack
+                a = xp.reshape(a, (-1, a.shape[-1]))
+                go = xp.reshape(go, (-1, go.shape[-1]))
             gb = xp.matmul(a.mT, go)
             gb = gb if columns else xp.squeeze(gb, axis=-1)
         return ga, gb
