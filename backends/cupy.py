@@ -108,13 +108,10 @@ def _incomplete(cuda: int) -> str | None:
     try:
         cupy.cuda.nvrtc.getVersion()
         importlib.import_module("cupy_backends.cuda.libs.cublas")
-        pathfinder = importlib.import_module("cuda.pathfinder")
-        if pathfinder.find_nvidia_header_directory("cudart"):
-            return None
-        missing = "the headers are nowhere"
     except Exception as error:  # CuPy raises its own, the loader's and the system's
         missing = textwrap.shorten(str(error), 200, placeholder=" ...")
-    return (
-        f"CuPy {cupy.__version__} is installed without the CUDA libraries that it needs "
-        f"({missing}); pip install 'cupy-cuda{cuda}x[ctk]'"
-    )
+        return (
+            f"CuPy {cupy.__version__} is installed without the CUDA libraries that it needs "
+            f"({missing}); pip install 'cupy-cuda{cuda}x[ctk]'"
+        )
+    return None

@@ -121,10 +121,9 @@ runtime = types.SimpleNamespace(
 )
 nvrtc = types.SimpleNamespace(getVersion=nvrtc_version)
 cuda = types.SimpleNamespace(Device=Device, runtime=runtime, nvrtc=nvrtc)
-pathfinder = types.SimpleNamespace(find_nvidia_header_directory=lambda library: "/include")
 sys.modules.update({"cupy.cuda": cuda, "cupy.cuda.device": cuda})
-sys.modules.update({"cupy.linalg": linalg, "cupy.fft": fft, "cuda.pathfinder": pathfinder})
-sys.modules.update(dict.fromkeys(["cuda", "cupy_backends.cuda.libs.cublas"], cuda))
+sys.modules.update({"cupy.linalg": linalg, "cupy.fft": fft})
+sys.modules["cupy_backends.cuda.libs.cublas"] = cuda
 """
 MISSING = "raise ModuleNotFoundError(\"No module named 'cupy'\", name='cupy')"
 
