@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .backends import backend_of
+
 if TYPE_CHECKING:
     from .graph import TensorNode
 
@@ -39,8 +41,8 @@ class Operators:
     __array_ufunc__ = None
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The functions of the array API standard, on nodes."""
-        return self.array_api
+        """The functions of the array API standard, on nodes of this one's backend."""
+        return self.array_api.namespace_of(backend_of(self.value))
 
     @property
     def shape(self) -> tuple[int, ...]:

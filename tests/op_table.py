@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -139,6 +140,35 @@ BINARY = [
     case((2, 3), constant((3,))),
     case(constant((2, 1)), (3,)),
 ]
+FEW = [case(()), case((1,)), case((2, 3)), case((0, 2))]
+FEW_PAIRS = [
+    case((2, 3), (3,)),
+    case((), (2, 1)),
+    case((1,), (1,)),
+    case((0, 3), (3,)),
+    case((2, 3), 1.5),
+    case(2, (2, 3)),
+    case(constant((2, 1)), (3,)),
+]
+REDUCTIONS = [
+    case(()),
+    case((1,)),
+    case((3,)),
+    case((2, 3)),
+    case((2, 3), axis=0),
+    case((2, 3), axis=-1, keepdims=True),
+    case((2, 3, 2), axis=(0, 2)),
+    case((2, 3, 2), axis=(-1, 1), keepdims=True),
+    case((0, 3), axis=1),
+]
+SPREADS = [
+    case((4,)),
+    case((2, 3), axis=0, correction=1),
+    case((2, 3), axis=-1, keepdims=True, correction=0.5),
+    case((2, 3, 2), axis=(0, 2)),
+    case((2, 3, 2), axis=(-1, 1), keepdims=True, correction=1.0),
+    case((0, 3), axis=1, correction=1),
+]
 MISMATCH = refuses(case((2, 3), (4,)), ValueError, "(2, 3)", "(4,)")
 ROWS_OF_MATRIX = [case((2, 3)), case((3, 1)), case((1, 1)), case((0, 3)), case((1, 4))]
 AXIS = [case((2, 3)), case((3, 2), axis=0), case((2, 3, 2), axis=1), case((2, 2), axis=-2)]
@@ -166,6 +196,52 @@ def _put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
     y = np.zeros(shape)
     y[key] = x
     return y
+
+
+def _with_torch(name: str) -> Callable[..., Any]:
+    """A function of PyTorch, also of numbers."""
+
+    def function(*inputs: Any) -> Any:
+        import torch
+
+        like = next(x for x in inputs if isinstance(x, torch.Tensor))
+        return getattr(torch, name)(*[torch.as_tensor(x, dtype=like.dtype) for x in inputs])
+
+    return function
+
+
+def _torch_prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    for a in sorted([a % x.ndim for a in axes], reverse=True):
+        x = x.prod(dim=a, keepdim=keepdims)
+    return x.clone()
+
+
+def _torch_cumulative_sum(x: Any, axis: int, include_initial: bool = False) -> Any:
+    y = x.cumsum(dim=axis)
+    shape = list(y.shape)
+    shape[axis] = int(include_initial)
+    return _torch_cat(y.new_zeros(shape), y, axis=axis)
+
+
+def _torch_cat(*arrays: Any, axis: int = 0) -> Any:
+    import torch
+
+    return torch.cat(arrays, dim=axis)
+
+
+def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's variance or standard deviation, with the standard's word for `ddof`."""
+    return lambda x, correction=0, **constants: function(x, ddof=correction, **constants)
+
+
+def _torch_spread(name: str) -> Callable[..., Any]:
+    def function(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+        with warnings.catch_warnings():  # of the variance of nothing
+            warnings.simplefilter("ignore")
+            return getattr(x, name)(dim=axis, correction=correction, keepdim=keepdims)
+
+    return function
 
 
 def _power(a: Any, b: Any) -> Any:
@@ -261,6 +337,95 @@ ROWS = [
         avoid=0.0,
         points=[Point(([-2.0, 0.0, 3.0],), [0.0, 0.0, 3.0], ([0.0, 0.0, 1.0],))],
     ),
+    Row(ops.Expm1, np.expm1, FEW, "expm1"),
+    Row(ops.Log1p, np.log1p, FEW, "log1p", low=-0.7),
+    Row(ops.Log2, np.log2, FEW, "log2", low=0.3),
+    Row(ops.Log10, np.log10, FEW, "log10", low=0.3),
+    Row(ops.Square, np.square, FEW, "square"),
+    Row(ops.Sin, np.sin, FEW, "sin"),
+    Row(ops.Cos, np.cos, FEW, "cos"),
+    Row(ops.Tan, np.tan, FEW, "tan", low=-1, high=1),
+    Row(ops.Asin, np.arcsin, FEW, "asin", low=-0.8, high=0.8),
+    Row(ops.Acos, np.arccos, FEW, "acos", low=-0.8, high=0.8),
+    Row(ops.Atan, np.arctan, FEW, "atan"),
+    Row(ops.Sinh, np.sinh, FEW, "sinh"),
+    Row(ops.Cosh, np.cosh, FEW, "cosh"),
+    Row(
+        ops.Asinh,
+        np.arcsinh,
+        FEW,
+        "asinh",
+        points=[Point(([0.0, 1e30],), [0.0, np.arcsinh(1e30)], ([1.0, 1e-30],))],
+    ),
+    Row(ops.Acosh, np.arccosh, FEW, "acosh", low=1.3, high=3.0),
+    Row(ops.Atanh, np.arctanh, FEW, "atanh", low=-0.8, high=0.8),
+    Row(
+        ops.Atan2,
+        np.arctan2,
+        [*FEW_PAIRS, case((3,), node((3,), -2, -0.5)), case(node((3,), -2, -0.5), (3,))],
+        _with_torch("atan2"),
+        low=0.5,
+        points=[Point(([0.0, 2.0], [0.0, 0.0]), [0.0, np.pi / 2], ([0.0, 0.0], [0.0, -0.5]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Hypot,
+        np.hypot,
+        [*FEW_PAIRS, case((3,), node((3,), -2, -0.5))],
+        _with_torch("hypot"),
+        low=0.5,
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.LogAddExp,
+        np.logaddexp,
+        FEW_PAIRS,
+        _with_torch("logaddexp"),
+        points=[Point(([1000.0, 0.0], [0.0, 0.0]), [1000.0, np.log(2)], ([1, 0.5], [0, 0.5]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Maximum,
+        np.maximum,
+        [*FEW_PAIRS, case((8,), raw([1.0, -1.0] * 4))],
+        _with_torch("maximum"),
+        low=-1.9,
+        high=1.9,
+        points=[Point(([1.0, 2.0, 3.0], [2.0] * 3), [2, 2, 3], ([0, 0.5, 1], [1, 0.5, 0]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Minimum,
+        np.minimum,
+        [*FEW_PAIRS, case((8,), raw([1.0, -1.0] * 4))],
+        _with_torch("minimum"),
+        low=-1.9,
+        high=1.9,
+        points=[Point(([1.0, 2.0, 3.0], [2.0] * 3), [1, 2, 2], ([1, 0.5, 0], [0, 0.5, 1]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Remainder,
+        np.remainder,
+        [
+            case(node((2, 3), 2.1, 2.9), node((3,), 0.8, 0.9)),
+            case(node((2, 3), -2.9, -2.1), node((2, 1), 0.8, 0.9)),
+            case(node((), 2.1, 2.9), -2.0),
+            case(3, node((1,), -1.4, -1.1)),
+            case(constant((0, 3), 1, 2), node((3,), 3, 4)),
+        ],
+        _with_torch("remainder"),
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.CopySign,
+        np.copysign,
+        FEW_PAIRS,
+        _with_torch("copysign"),
+        avoid=0.0,
+        points=[Point(([2.0, -2.0, 0.0], [-1.0] * 3), [-2, -2, 0], ([-1, 1, 0], [0, 0, 0]))],
+        refuses=[MISMATCH],
+    ),
     Row(
         ops.Where,
         np.where,
@@ -301,6 +466,69 @@ ROWS = [
         lambda x, axis=None, keepdims=False: (
             x.clone() if axis == () else x.sum(dim=axis, keepdim=keepdims)
         ),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Mean,
+        np.mean,
+        REDUCTIONS,
+        lambda x, axis=None, keepdims=False: x.mean(dim=axis, keepdim=keepdims),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Var,
+        _spread(np.var),
+        [*SPREADS, case(()), case((1,))],
+        _torch_spread("var"),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Std,
+        _spread(np.std),
+        [*SPREADS, case((1,)), case((2,), axis=0)],
+        _torch_spread("std"),
+        points=[Point(([2.0, 2.0],), 0.0, ([0.0, 0.0],)), Point(([3.0],), 0.0, ([0.0],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Max,
+        np.max,
+        REDUCTIONS,
+        lambda x, axis=(), keepdims=False: x.amax(dim=axis, keepdim=keepdims),
+        points=[Point(([1.0, 3.0, 3.0],), 3.0, ([0.0, 0.5, 0.5],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Min,
+        np.min,
+        REDUCTIONS,
+        lambda x, axis=(), keepdims=False: x.amin(dim=axis, keepdim=keepdims),
+        points=[Point(([1.0, 1.0, 3.0],), 1.0, ([0.5, 0.5, 0.0],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Prod,
+        np.prod,
+        [*REDUCTIONS, case((5,)), case((0,)), case((2, 7), axis=1)],
+        _torch_prod,
+        points=[
+            Point(([2.0, 0.0, 3.0],), 0.0, ([0.0, 6.0, 0.0],), ([3.0, 5.0, 2.0],)),
+            Point(([2.0, 0.0, 0.0],), 0.0, ([0.0, 0.0, 0.0],), ([0.0, 2.0, 2.0],)),
+        ],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.CumulativeSum,
+        np.cumulative_sum,
+        [
+            case((3,), axis=0),
+            case((2, 3), axis=0, include_initial=True),
+            case((2, 3, 2), axis=-2),
+            case((1,), axis=0),
+            case((2, 0), axis=0),
+            case((2, 0), axis=1, include_initial=True),
+        ],
+        _torch_cumulative_sum,
         refuses=[NO_AXIS],
     ),
     Row(
@@ -406,6 +634,50 @@ ROWS = [
         [*UNARY, case((2, 3), dim=1), case((2, 3), dim=2), case((2, 3), dim=-1)],
         lambda x, dim=0: x.unsqueeze(dim),
         refuses=[refuses(case((2, 3), dim=4), (ValueError, IndexError), "(2, 3)")],
+    ),
+    Row(
+        ops.Concat,
+        lambda *arrays, axis=0: np.concatenate(arrays, axis=axis),
+        [
+            case((2, 3), (1, 3)),
+            case((2, 1), (2, 3), (2, 2), axis=-1),
+            case((2, 3), constant((2, 2)), (2, 1), axis=1),
+            case((1,), (1,)),
+            case((3,)),
+            case((0, 2), (2, 2), axis=0),
+            case((2, 0), (2, 0), axis=1),
+        ],
+        _torch_cat,
+        refuses=[
+            refuses(case((2, 3), (2, 2)), ValueError, "(2, 3)", "(2, 2)"),
+            refuses(case((2, 3), (2, 3), axis=2), (ValueError, IndexError), "axis", "(2, 3)"),
+        ],
+    ),
+    Row(
+        ops.Unstack,
+        lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)),
+        [
+            case((3,)),
+            case((2, 3), axis=1),
+            case((2, 3, 2), axis=-2),
+            case((1,)),
+            case((2, 0)),
+        ],
+        lambda x, axis=0: x.unbind(axis),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Roll,
+        np.roll,
+        [
+            case((4,), shift=1, axis=0),
+            case((2, 3), shift=-2, axis=-1),
+            case((2, 3), shift=(1, 5), axis=(0, 1)),
+            case((1,), shift=3, axis=0),
+            case((0, 2), shift=1, axis=1),
+        ],
+        lambda x, shift, axis: x.roll(shift, axis),
+        refuses=[refuses(case((2, 3), shift=1, axis=2), (ValueError, IndexError), "axis")],
     ),
     # -- indexing ---------------------------------------------------------------------------
     Row(

@@ -2,34 +2,197 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..graph import Context, Op
 from ..values import namespace
+
+Axis = int | tuple[int, ...] | None
+
+
+def _note_axes(context: Context, x: Any, axis: Axis) -> None:
+    """Leave the shape of x, and what it is with a 1 for each axis that is gone."""
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    gone = {a % x.ndim for a in axes}
+    context["axes"] = tuple(sorted(gone))
+    context["kept"] = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
+    context["shape"] = tuple(x.shape)
+
+
+def _count(context: Context) -> int:
+    """How many elements made one."""
+    return math.prod([context["shape"][a] for a in context["axes"]])
 
 
 class Sum(Op):
     """The sum of all elements, or along `axis` (an integer or several)."""
 
     @staticmethod
-    def forward(
-        context: Context,
-        x: Any,
-        *,
-        axis: int | tuple[int, ...] | None = None,
-        keepdims: bool = False,
-    ) -> Any:
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         y = namespace(x).sum(x, axis=axis, keepdims=keepdims)
-        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-        gone = {a % x.ndim for a in axes}
-        context["kept"] = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
-        context["shape"] = tuple(x.shape)
+        _note_axes(context, x, axis)
         return y
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
         xp = namespace(go)
         return xp.broadcast_to(xp.reshape(go, context["kept"]), context["shape"])
+
+
+class Mean(Op):
+    """The mean of all elements, or along `axis`."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        y = namespace(x).mean(x, axis=axis, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, n = namespace(go), _count(context)
+        # Not go / n: float16 has no large n.
+        share = xp.reshape(go, context["kept"]) * (1.0 / n if n else math.nan)
+        return xp.broadcast_to(share, context["shape"])
+
+
+class Var(Op):
+    """The variance along `axis`: the sum of squared distances from the mean, divided by their
+    number minus the `correction`."""
+
+    @staticmethod
+    def forward(
+        context: Context,
+        x: Any,
+        *,
+        axis: Axis = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+    ) -> Any:
+        y = namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        context["x"], context["divisor"] = x, _count(context) - correction
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, x, divisor = namespace(go), context["x"], context["divisor"]
+        share = xp.reshape(go, context["kept"]) * (2.0 / divisor if divisor > 0 else math.nan)
+        return share * (x - xp.mean(x, axis=context["axes"], keepdims=True))
+
+
+class Std(Op):
+    """The standard deviation along `axis`: the root of the variance. Where it is 0, so is the
+    gradient."""
+
+    @staticmethod
+    def forward(
+        context: Context,
+        x: Any,
+        *,
+        axis: Axis = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+    ) -> Any:
+        y = namespace(x).std(x, axis=axis, correction=correction, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        context["x"], context["y"], context["divisor"] = x, y, _count(context) - correction
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, x, y, divisor = namespace(go), context["x"], context["y"], context["divisor"]
+        share = go / xp.where(y == 0.0, 1.0, y) * (1.0 / divisor if divisor > 0 else math.nan)
+        centered = x - xp.mean(x, axis=context["axes"], keepdims=True)
+        return xp.reshape(share, context["kept"]) * centered
+
+
+class Max(Op):
+    """The maximum along `axis`. Elements that are equal share the gradient."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        y = namespace(x).max(x, axis=axis, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        context["x"], context["y"] = x, y
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, kept = namespace(go), context["kept"]
+        equal = xp.astype(context["x"] == xp.reshape(context["y"], kept), go.dtype)
+        share = xp.reshape(go, kept) / xp.sum(equal, axis=context["axes"], keepdims=True)
+        return share * equal
+
+
+class Min(Op):
+    """The minimum along `axis`. Elements that are equal share the gradient."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        y = namespace(x).min(x, axis=axis, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        context["x"], context["y"] = x, y
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return Max.backward(context, go)
+
+
+class Prod(Op):
+    """The product of all elements, or along `axis`."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        y = namespace(x).prod(x, axis=axis, keepdims=keepdims)
+        _note_axes(context, x, axis)
+        context["x"] = x
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, axes, shape = namespace(go), context["axes"], context["shape"]
+        # The axes that are gone last, and as one.
+        order = (*[i for i in range(len(shape)) if i not in axes], *axes)
+        moved = tuple([shape[i] for i in order])
+        left = moved[: len(shape) - len(axes)]
+        rows = xp.reshape(xp.permute_dims(context["x"], order), (*left, _count(context)))
+        others = xp.reshape(_product_of_others(rows), moved)
+        inverse = tuple(sorted(range(len(shape)), key=lambda i: order[i]))
+        return xp.reshape(go, context["kept"]) * xp.permute_dims(others, inverse)
+
+
+def _product_of_others(x: Any) -> Any:
+    """For each element the product of all others in its row, in log N steps, without a division:
+    it may be by zero. Each of a pair has the other one, and what the pair has."""
+    xp, n = namespace(x), x.shape[-1]
+    if n < 2:
+        return xp.ones_like(x)
+    if n % 2:
+        x = xp.concat([x, xp.ones_like(x[..., :1])], axis=-1)
+    pairs = xp.reshape(x, (*x.shape[:-1], x.shape[-1] // 2, 2))
+    outer = _product_of_others(pairs[..., 0] * pairs[..., 1])
+    products = xp.expand_dims(outer, axis=-1) * xp.flip(pairs, axis=-1)
+    return xp.reshape(products, x.shape)[..., :n]
+
+
+class CumulativeSum(Op):
+    """The sums of the first 1, 2, ... elements along `axis`; the first of 0, if so wanted."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: int = -1, include_initial: bool = False) -> Any:
+        y = namespace(x).cumulative_sum(x, axis=axis, include_initial=include_initial)
+        context["axis"], context["first"] = axis % x.ndim, int(include_initial)
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, axis = namespace(go), context["axis"]
+        go = go[(*[slice(None)] * axis, slice(context["first"], None), ...)]
+        sums = xp.cumulative_sum(xp.flip(go, axis=axis), axis=axis)
+        return xp.flip(sums, axis=axis)
 
 
 class RowSum(Op):

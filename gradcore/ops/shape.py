@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
-from ..graph import Context, Op
+from ..graph import Context, Op, needs
 from ..values import namespace
 
 
@@ -86,3 +87,54 @@ class Unsqueeze(Op):
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
         return namespace(go).squeeze(go, axis=context["dim"])
+
+
+class Concat(Op):
+    """The arrays one after the other, along `axis`."""
+
+    @staticmethod
+    def forward(context: Context, *arrays: Any, axis: int = 0) -> Any:
+        y = namespace(*arrays).concat(arrays, axis=axis)
+        context["axis"] = axis % y.ndim
+        context["sizes"] = [x.shape[axis] for x in arrays]
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        before, ends = (slice(None),) * context["axis"], accumulate(context["sizes"])
+        sizes = enumerate(zip(context["sizes"], ends, strict=True))
+        return tuple(
+            [
+                go[(*before, slice(end - n, end), ...)] if needs(context, i) else None
+                for i, (n, end) in sizes
+            ]
+        )
+
+
+class Unstack(Op):
+    """The parts of x along `axis`, each an output without that axis."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: int = 0) -> Any:
+        context["axis"] = axis
+        return tuple(namespace(x).unstack(x, axis=axis))
+
+    @staticmethod
+    def backward(context: Context, *gos: Any) -> Any:
+        return namespace(*gos).stack(gos, axis=context["axis"])
+
+
+class Roll(Op):
+    """x moved on by `shift` along `axis`, round and round; both are integers or several."""
+
+    @staticmethod
+    def forward(
+        context: Context, x: Any, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...]
+    ) -> Any:
+        back = tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
+        context["shift"], context["axis"] = back, axis
+        return namespace(x).roll(x, shift, axis=axis)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).roll(go, context["shift"], axis=context["axis"])
