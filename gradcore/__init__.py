@@ -17,17 +17,30 @@ if importlib.util.find_spec("gradcore.backends") is None:
 from . import array_api, backends, data, nn, ops, optim
 from .backends import use_backend
 from .backends.random import manual_seed
+from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
 from .functions import celoss, logceloss, logsoftmax, relu, sigmoid, softmax
 from .graph import Context, Op, OpNode, TensorNode, needs, no_grad
 from .nn import Linear, Module
 from .ops import *  # noqa: F403
+from .transforms import (
+    custom_gradient,
+    grad,
+    hessian,
+    hessian_vector_product,
+    jacobian,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 from .values import namespace
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Context",
+    "GradientError",
     "Linear",
     "Module",
     "Op",
@@ -36,7 +49,14 @@ __all__ = [
     "array_api",
     "backends",
     "celoss",
+    "check_gradients",
+    "custom_gradient",
     "data",
+    "grad",
+    "hessian",
+    "hessian_vector_product",
+    "jacobian",
+    "jvp",
     "load_mnist",
     "load_synth",
     "logceloss",
@@ -51,6 +71,9 @@ __all__ = [
     "relu",
     "sigmoid",
     "softmax",
+    "stop_gradient",
     "use_backend",
+    "value_and_grad",
+    "vjp",
 ]
 __all__ += ops.__all__

@@ -15,8 +15,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,10 +24,11 @@ from . import values
 from .backends import backend_of, known
 from .operators import Operators
 from .values import is_floating, namespace
+from .walks import ancestors, paths_between
 
 Context = dict[str, Any]  # what an op's forward leaves for its backward
 
-_building: ContextVar[bool] = ContextVar("building", default=True)
+is_building: ContextVar[bool] = ContextVar("is_building", default=True)
 _creation = itertools.count()
 
 # Who may write to a gradient's memory? Only the engine, and only where it allocated it itself.
@@ -121,20 +122,19 @@ class TensorNode(Operators):
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
             raise ValueError(f"backward: this node {problem}")
         one = namespace(self.value).ones_like(self.value)
-        seed = TensorNode(one, requires_grad=False) if create_graph else one
-        _backpropagate(self, seed, retain_graph, create_graph)
+        backpropagate([(self, one)], retain_graph, create_graph)
 
     def zero_grad(self) -> None:
         """Set the gradients of this node and of all that it was made of to zero."""
         self._grad = None
-        for opnode in _ancestors(self):
+        for opnode in ancestors([self]):
             for node in (*opnode.outputs, *opnode.inputs):
                 if isinstance(node, TensorNode):
                     node._grad = None
 
     def clear(self) -> None:
         """Take apart the graph that this node came from; values and gradients stay."""
-        for opnode in _ancestors(self):
+        for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
             opnode.context, opnode.inputs, opnode.arrays = None, (), []
@@ -216,7 +216,7 @@ class Op:
         """
         arrays = values.unwrapped(cls.__name__, inputs)
         mask = [isinstance(x, TensorNode) and x.requires_grad for x in inputs]
-        building = True in mask and _building.get()
+        building = True in mask and is_building.get()
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
             results = cls.forward(context, *arrays, **constants)
@@ -254,28 +254,43 @@ def needs(context: Context, i: int) -> bool:
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
-    """Inside `with no_grad():` no graph is built, and results require no gradient."""
-    token = _building.set(False)
+def building(whether: bool) -> Iterator[None]:
+    """Inside, graphs are built, or they are not."""
+    token = is_building.set(whether)
     try:
         yield
     finally:
-        _building.reset(token)
+        is_building.reset(token)
 
 
-def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> None:
-    """Send gradients from `root` down to everything that it depends on.
+def no_grad() -> AbstractContextManager[None]:
+    """Inside `with no_grad():` no graph is built, and results require no gradient."""
+    return building(False)
+
+
+def backpropagate(seeds: Sequence[Any], retain: bool, create: bool, into: Any = None) -> None:
+    """Send gradients from the seeds, pairs of a node and its gradient, down to all they depend on.
+
+    With `into`, a dictionary, only what depends on the nodes in it is visited; their gradients
+    go into the `.grad` of the nodes that it has for them, and no other `.grad` changes.
 
     An OpNode is visited when the gradients of all its outputs are complete. As results are
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
     """
     pending: dict[OpNode, list[Any]] = {}  # for each output the sum so far, and its owner
     queue: list[tuple[int, OpNode]] = []
+    paths = None if into is None else paths_between([node for node, _ in seeds], into)
+
+    def receive(node: TensorNode, gradient: Any, owner: int) -> None:
+        if into is None or node in into:
+            _accumulate(into[node] if into else node, gradient, owner)
 
     def send(node: TensorNode, gradient: Any, owner: int) -> None:
         opnode = node.source
         if opnode is None:
-            _accumulate(node, gradient, owner)
+            receive(node, gradient, owner)
+            return
+        if paths is not None and opnode not in paths:
             return
         if opnode not in pending:
             pending[opnode] = [None] * len(opnode.refs)
@@ -286,22 +301,26 @@ def _backpropagate(root: TensorNode, seed: Any, retain: bool, create: bool) -> N
         else:
             sums[i] = _add(sums[i][0], sums[i][1], gradient), OURS
 
-    token = _building.set(create)
-    try:
-        send(root, seed, SHARED)
+    with building(create):
+        for node, seed in seeds:
+            wrap = create and not isinstance(seed, TensorNode)
+            send(node, TensorNode(seed, requires_grad=False) if wrap else seed, SHARED)
         while queue:
             opnode = heapq.heappop(queue)[1]
-            _backward_of(opnode, pending.pop(opnode), create, send)
-            if not (retain or create):
-                opnode.context, opnode.arrays = None, []
-                opnode.inputs = tuple([_released(x) for x in opnode.inputs])
-    finally:
-        _building.reset(token)
+            sums, outputs = pending.pop(opnode), [ref() for ref in opnode.refs]
+            on_path = paths is None or True in paths[opnode]
+            if on_path:
+                _backward_of(opnode, sums, create, send, paths and paths[opnode])
+            for node, total in zip(outputs, sums, strict=True):
+                if total and node is not None:
+                    receive(node, total[0], SHARED)
+            if on_path and not (retain or create):
+                # What stays: leaves, and the way to what is further down.
+                ways = [(x.source or x) if values.is_node(x) else None for x in opnode.inputs]
+                opnode.context, opnode.arrays, opnode.inputs = None, [], tuple(ways)
 
 
-def _backward_of(
-    opnode: OpNode, sums: list[Any], create: bool, send: Callable[[TensorNode, Any, int], None]
-) -> None:
+def _backward_of(opnode: OpNode, sums: list[Any], create: bool, send: Any, asked: Any) -> None:
     """Run an op's backward on the gradients of its outputs, and send on those of its inputs."""
     op, context, inputs = opnode.op, opnode.context, opnode.inputs
     if context is None:
@@ -309,11 +328,9 @@ def _backward_of(
             f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
             "call that one with retain_graph=True"
         )
-    gos = []
-    for ref, total in zip(opnode.refs, sums, strict=True):
-        gos.append(total and total[0])
-        if total and (node := ref()) is not None:
-            _accumulate(node, total[0], SHARED)
+    if asked:
+        context = {**context, "needs": asked}
+    gos = [total and total[0] for total in sums]
     for i, (_, shape, dtype, device) in enumerate(opnode.specs):
         if gos[i] is None:  # the loss does not depend on this output
             xp = backend_of(next(x.value for x in inputs if isinstance(x, TensorNode))).xp
@@ -321,7 +338,7 @@ def _backward_of(
             gos[i] = TensorNode(zeros, requires_grad=False) if create else zeros
 
     try:
-        given = op.backward(_with_nodes(opnode) if create else context, *gos)
+        given = op.backward(_with_nodes(opnode, context) if create else context, *gos)
     except Exception as error:
         error.add_note(f"in {op.__name__}.backward")
         raise
@@ -363,9 +380,9 @@ def _accumulate(node: TensorNode, gradient: Any, owner: int) -> None:
         node._grad, node._owner = copy, OURS
 
 
-def _with_nodes(opnode: OpNode) -> Context:
+def _with_nodes(opnode: OpNode, context: Context) -> Context:
     """The context for a pass that builds a graph: nodes in place of inputs and outputs."""
-    op, context = opnode.op.__name__, opnode.context or {}
+    op = opnode.op.__name__
     nodes = {id(y.value): y for y in opnode.outputs}
     seen = {id(a) for a in opnode.arrays}
     for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
@@ -379,21 +396,3 @@ def _with_nodes(opnode: OpNode) -> Context:
                 nodes[spec[0]] = node = TensorNode(entry, opnode)
                 node.index, opnode.refs[i] = i, weakref.ref(node)
     return {key: values.translated(op, key, entry, nodes) for key, entry in context.items()}
-
-
-def _ancestors(node: TensorNode) -> list[OpNode]:
-    """All OpNodes behind a node, also where the graph was released."""
-    seen: dict[OpNode, None] = {}
-    stack: list[Any] = [node]
-    while stack:
-        x = stack.pop()
-        opnode = x.source if isinstance(x, TensorNode) else x
-        if isinstance(opnode, OpNode) and opnode not in seen:
-            seen[opnode] = None
-            stack.extend(opnode.inputs)
-    return list(seen)
-
-
-def _released(x: Any) -> Any:
-    """What stays of an OpNode's input: leaves, and the way to what is further down."""
-    return (x.source or x) if isinstance(x, TensorNode) else None

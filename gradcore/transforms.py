@@ -1,0 +1,397 @@
+"""Functions that make functions: derivatives of every order, and what steers them.
+
+Their arguments and results are trees: dictionaries, lists and tuples, in one another, of arrays,
+nodes and numbers. Where any argument is a node, results are nodes, which can be differentiated
+further; where all are arrays, arrays. So it is for what the outermost transform is given: inside
+of the function that it differentiates, results are nodes.
+
+No transform changes the `.grad` of a node, and none computes a gradient that was not asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .graph import Context, Op, TensorNode, backpropagate, building, is_building
+from .ops import Id, PutItem
+from .trees import leaves, tree_map
+from .values import array, describe, is_floating, is_node, namespace
+
+Function = Callable[..., Any]
+Pullback = Callable[[Any], Any]
+
+_inside: ContextVar[bool] = ContextVar("inside", default=False)
+
+
+@contextmanager
+def _differentiating() -> Iterator[None]:
+    """Inside, graphs are built, also under `no_grad()`, and transforms give nodes."""
+    token = _inside.set(True)
+    try:
+        with building(True):
+            yield
+    finally:
+        _inside.reset(token)
+
+
+def gradients(
+    seeds: Sequence[tuple[TensorNode, Any]],
+    wanted: Sequence[TensorNode],
+    create: bool = False,
+    retain: bool = True,
+) -> list[Any]:
+    """The gradients of `wanted`, nodes anywhere in a graph, and of no others.
+
+    Args:
+        seeds: the nodes that the pass starts from, each with its gradient.
+        create: give nodes, that have a graph of their own.
+        retain: keep the graph for another pass.
+
+    Returns:
+        For each an array or node, or `None` where no seed depends on it.
+    """
+    into = {node: TensorNode(node.value) for node in wanted}
+    backpropagate(seeds, retain, create, into)
+    return [into[node].grad if into[node].has_grad else None for node in wanted]
+
+
+# -- Derivatives ------------------------------------------------------------------------------
+
+
+def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The gradient of `f`, a function that gives a scalar.
+
+    Args:
+        f: a function of trees.
+        argnums: which of the positional arguments to differentiate with respect to.
+
+    Returns:
+        A function of the same arguments, that gives a tree like argument `argnums`, or a tuple
+        with one for each of them. What `f` does not depend on has zeros.
+
+    Raises (when called):
+        TypeError: an array to differentiate with respect to, or the result, is not real floating.
+        ValueError: the result has more than one element; there is no such argument.
+    """
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **constants: Any) -> Any:
+        return _value_and_grad("grad", f, argnums, args, constants)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Like `grad`, but the function gives a pair: the value of `f`, and the gradient."""
+
+    @functools.wraps(f)
+    def both(*args: Any, **constants: Any) -> Any:
+        return _value_and_grad("value_and_grad", f, argnums, args, constants)
+
+    return both
+
+
+def _value_and_grad(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> Any:
+    value, pull = _vjp(name, f, argnums, args, constants)
+    if not hasattr(value, "shape") or math.prod(value.shape) != 1:
+        found = describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
+        advice = "sum it, or use vjp or jacobian"
+        raise ValueError(f"{name}: the function gave {found}, expected a scalar; {advice}")
+    if not is_floating(_raw(value)):
+        raise TypeError(f"{name}: the function gave {describe(value)}, expected real floating")
+    return value, pull([namespace(_raw(value)).ones_like(_raw(value))], retain=False)
+
+
+def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
+    """The value of `f(*xs)`, and its pullback: the product of a vector and the Jacobian.
+
+    Returns:
+        The value, and a function that can be called repeatedly. It takes the gradient of some
+        scalar with respect to the value, a tree like the value, and gives that with respect to
+        x, or for several arguments a tuple of these.
+
+    Raises:
+        TypeError: an array in `xs` is not real floating.
+        ValueError (from the pullback): a gradient does not fit the value.
+    """
+    value, pull = _vjp("vjp", f, 0 if len(xs) == 1 else tuple(range(len(xs))), xs, {})
+
+    def pullback(cotangent: Any) -> Any:
+        return pull(_like("vjp: the gradient of the value", value, cotangent))
+
+    return value, pullback
+
+
+def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tuple[Any, Any]:
+    """The value, and a function of a list: the gradient, or `None`, of each leaf in the value."""
+    several = isinstance(argnums, tuple)
+    chosen = [_position(name, i, args) for i in (argnums if several else [argnums])]
+    nodes_in = _inside.get() or any(is_node(x) for _, x in leaves((args, constants)))
+    further = nodes_in and is_building.get()  # can there be more derivatives?
+    starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
+    with _differentiating():
+        result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
+    result = tree_map(array, result)
+
+    def handed_over(x: Any) -> Any:
+        if not nodes_in:
+            return _raw(x)
+        return x if is_node(x) and further else TensorNode(_raw(x), requires_grad=False)
+
+    def pull(gos: list[Any], retain: bool = True) -> Any:
+        nodes_out = nodes_in or _inside.get() or any(map(is_node, gos))
+        create = further or (nodes_out and is_building.get())
+        pairs = zip([y for _, y in leaves(result)], gos, strict=True)
+        seeds = [
+            (y, go if create else _raw(go)) for y, go in pairs if go is not None and is_node(y)
+        ]
+        wanted = [x for _, x in leaves(list(starts.values()))]
+        found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
+
+        def gradient(x: TensorNode) -> Any:
+            g = namespace(x.value).zeros_like(x.value) if found[x] is None else found[x]
+            return TensorNode(g, requires_grad=False) if nodes_out and not is_node(g) else g
+
+        trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
+        return trees if several else trees[0]
+
+    return tree_map(handed_over, result), pull
+
+
+def _position(name: str, i: Any, args: Sequence[Any]) -> int:
+    if type(i) is not int or not -len(args) <= i < len(args):
+        raise ValueError(f"{name}: argnums has {i!r}, but there are {len(args)} arguments")
+    return i % len(args)
+
+
+def _start(name: str, x: Any) -> TensorNode:
+    """A new node for x. As it is apart from x, this derivative ends here; and as it is made of
+    x, further derivatives go on."""
+    try:
+        x = array(x)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    if not is_floating(_raw(x)):
+        raise TypeError(
+            f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
+            "or leave it out by argnums"
+        )
+    linked = is_node(x) and x.requires_grad and is_building.get()
+    return Id.do_forward(x) if linked else TensorNode(_raw(x))
+
+
+def _like(what: str, tree: Any, other: Any) -> list[Any]:
+    """The leaves of `other`, a tree like `tree`, as arrays or nodes.
+
+    Raises:
+        ValueError: it differs in structure, or in the shape or dtype of a leaf.
+    """
+    found: list[Any] = []
+
+    def check(x: Any, y: Any) -> None:
+        x, y = array(x), array(y)
+        if describe(x) != describe(y):
+            raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
+        found.append(y)
+
+    tree_map(check, tree, other)
+    return found
+
+
+def _raw(x: Any) -> Any:
+    return x.value if is_node(x) else x
+
+
+def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
+    """The value of `f`, and its derivative along `vs`: the product of the Jacobian and a vector.
+
+    The pullback, u to u^T J, is linear, so its own pullback takes v to J v, wherever it is taken
+    (https://j-towns.github.io/2017/06/12/A-new-trick.html); here, at zero. All ops in `f` need a
+    gradient of their gradient.
+
+    Args:
+        xs: a tuple of the arguments of `f`; or its one argument, if that is no tuple.
+        vs: a direction; a tree like `xs`.
+
+    Returns:
+        The value, and a tree like it.
+
+    Raises:
+        TypeError: as `vjp`.
+        ValueError: `vs` is not like `xs`.
+    """
+    several = isinstance(xs, tuple)
+    _like("jvp: the direction", xs, vs)
+    value, pullback = vjp(f, *xs) if several else vjp(f, xs)
+    zeros = tree_map(lambda y: namespace(_raw(y)).zeros_like(_raw(y)), value)
+    if any(is_node(v) for _, v in leaves((xs, vs))):
+        zeros = tree_map(TensorNode, zeros)
+    return value, vjp(pullback, zeros)[1](vs[0] if several and len(xs) == 1 else vs)
+
+
+def hessian_vector_product(f: Function, x: Any, v: Any) -> Any:
+    """The Hessian of the scalar function `f` at x, times v, without computing the Hessian.
+
+    As that is symmetric, it is the vjp of the gradient: two backward passes. See also
+    https://doi.org/10.1162/neco.1994.6.1.147 (Pearlmutter, 1994).
+
+    Args:
+        x: the argument of `f`, a tree.
+        v: a tree like x.
+
+    Returns:
+        A tree like x.
+
+    Raises:
+        TypeError, ValueError: as `grad`; v is not like x.
+    """
+    _like("hessian_vector_product: v", x, v)
+    return vjp(grad(f), x)[1](v)
+
+
+def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The Jacobian of `f`: one backward pass for each element of its value.
+
+    Returns:
+        A function of the same arguments, that gives a tree like the value of `f`; in it, in place
+        of an array of shape S, a tree like argument `argnums`; and in that, in place of an array
+        of shape T, the derivatives, of shape (*S, *T). For several argnums, a tuple of such trees
+        stands in place of each array of the value.
+
+    Raises (when called):
+        TypeError: as `grad`.
+        ValueError: there is no such argument.
+    """
+
+    @functools.wraps(f)
+    def derivatives(*args: Any, **constants: Any) -> Any:
+        value, pull = _vjp("jacobian", f, argnums, args, constants)
+        ys = [_raw(y) for _, y in leaves(value)]
+        found = iter([_rows(ys, i, pull) for i in range(len(ys))])
+        return tree_map(lambda _: next(found), value)
+
+    return derivatives
+
+
+def _rows(ys: list[Any], i: int, pull: Pullback) -> Any:
+    """The derivatives of the elements of ys[i]."""
+    y = ys[i]
+    if not is_floating(y):
+        raise TypeError(f"jacobian: the function gave {describe(y)}, expected real floating")
+    xp, shape, n = namespace(y), tuple(y.shape), math.prod(y.shape)
+    # An empty array has no rows; a row of zeros says what they would be like.
+    places = [xp.arange(n, device=y.device) == k for k in range(n)] or [xp.zeros_like(y)]
+    passes = []
+    for at in places:
+        one_hot = xp.reshape(xp.astype(at, y.dtype), shape)
+        passes.append(pull([one_hot if j == i else None for j in range(len(ys))]))
+    return tree_map(lambda *rows: _stacked(rows, n, shape), *passes)
+
+
+def _stacked(rows: Sequence[Any], n: int, shape: tuple[int, ...]) -> Any:
+    """The first n rows, arrays or nodes of one shape T, as one of shape (*shape, *T)."""
+    xp, inner = namespace(*rows), tuple(rows[0].shape)
+    parts = [xp.expand_dims(row, axis=0) for row in rows]
+    while len(parts) > 1:
+        parts = [_joined(*parts[k : k + 2]) for k in range(0, len(parts), 2)]
+    return xp.reshape(parts[0][:n, ...], (*shape, *inner))
+
+
+def _joined(a: Any, b: Any = None) -> Any:
+    """One after the other along the first axis; a by itself if there is no b."""
+    if b is None:
+        return a
+    if not is_node(a):
+        return namespace(a).concat([a, b], axis=0)
+    k, shape = a.shape[0], (a.shape[0] + b.shape[0], *a.shape[1:])
+    above, below = (slice(k), ...), (slice(k, None), ...)
+    return PutItem.apply(a, key=above, shape=shape) + PutItem.apply(b, key=below, shape=shape)
+
+
+def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """The Hessian of the scalar function `f`: the Jacobian of its gradient.
+
+    Returns:
+        A function of the same arguments. For an x of shape T it gives shape (*T, *T); for trees,
+        and several argnums, what `jacobian` makes of what `grad` gives.
+
+    Raises (when called):
+        TypeError, ValueError: as `grad`.
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+# -- What steers them -------------------------------------------------------------------------
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same values, as constants: no gradient flows through. x is a tree."""
+    return tree_map(lambda a: TensorNode(a.value, requires_grad=False) if is_node(a) else a, x)
+
+
+def custom_gradient(f: Function) -> Function:
+    """A decorator for a function that says itself what its gradient is.
+
+        @custom_gradient
+        def clipped(x):
+            return x, lambda go: namespace(go).where(abs(go) < 1.0, go, 0.0)
+
+    Args:
+        f: a function of trees of arrays, written against their namespace. It gives its value, and
+            a function of the gradient with respect to the value, one argument for each array in
+            it, that gives the gradient with respect to each positional argument: a tree like it,
+            or `None` for zero. For gradients of gradients, both are called with nodes. Keyword
+            arguments are constants. No gradient flows to nodes that it closes over.
+
+    Returns:
+        The function, of arrays and nodes.
+
+    Raises (when called): what an op raises.
+    """
+
+    @functools.wraps(f)
+    def wrapped(*args: Any, **constants: Any) -> Any:
+        structure = []  # of the value
+
+        class Custom(Op):
+            @staticmethod
+            def forward(context: Context, *xs: Any) -> Any:
+                value, context["pullback"] = f(*rebuilt(xs), **constants)
+                context["xs"] = xs
+                structure.append(value)
+                ys = tuple([_raw(array(y)) for _, y in leaves(value)])
+                return ys if len(ys) > 1 else ys[0]
+
+            @staticmethod
+            def backward(context: Context, *gos: Any) -> Any:
+                pullback = context["pullback"]
+                if any(map(is_node, gos)):
+                    pullback = f(*rebuilt(context["xs"]), **constants)[1]
+                gs = pullback(*gos)
+                gs = gs if isinstance(gs, tuple) and len(args) > 1 else (gs,)
+                if len(gs) != len(args):
+                    raise ValueError(
+                        f"{f.__name__} gave {len(gs)} gradients for {len(args)} inputs"
+                    )
+                flat: list[Any] = []
+                for x, g in zip(args, gs, strict=True):
+                    n = len(list(leaves(x)))
+                    flat += [None] * n if g is None else [leaf for _, leaf in leaves(g)]
+                return tuple(flat)
+
+        def rebuilt(xs: Sequence[Any]) -> Any:
+            rest = iter(xs)
+            return tree_map(lambda _: next(rest), args)
+
+        Custom.__name__ = Custom.__qualname__ = f.__name__
+        Custom.__module__ = f.__module__
+        ys = Custom.apply(*[x for _, x in leaves(args)])
+        rest = iter(ys if isinstance(ys, tuple) else (ys,))
+        return tree_map(lambda _: next(rest), structure[0])
+
+    return wrapped

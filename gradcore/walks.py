@@ -1,0 +1,50 @@
+"""Walks over a graph, from results to what they were made of. None of them is recursive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .values import is_node
+
+if TYPE_CHECKING:
+    from .graph import OpNode, TensorNode
+
+
+def _source(x: Any) -> OpNode | None:
+    """The OpNode behind an input of an OpNode: in a released graph, it stands there itself."""
+    return x.source if is_node(x) else x if hasattr(x, "inputs") else None
+
+
+def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
+    """All OpNodes behind the nodes, also where the graph was released; none that is older than
+    the order `first`."""
+    seen: dict[OpNode, None] = {}
+    stack = list(map(_source, nodes))
+    while stack:
+        opnode = stack.pop()
+        if opnode and opnode not in seen and opnode.order >= first:
+            seen[opnode] = None
+            stack += map(_source, opnode.inputs)
+    return list(seen)
+
+
+def paths_between(
+    roots: Iterable[TensorNode], wanted: Collection[TensorNode]
+) -> dict[OpNode, list[bool]]:
+    """The OpNodes on the paths from the roots down to the wanted nodes, and these nodes' own
+    sources; for each, which of its inputs lead to a wanted node.
+
+    Args:
+        wanted: a collection that finds nodes by identity, such as a dictionary's keys.
+    """
+    paths: dict[OpNode, list[bool]] = {node.source: [] for node in wanted if node.source}
+    first = min((node.source.order if node.source else 0 for node in wanted), default=0)
+    for opnode in sorted(ancestors(roots, first), key=lambda opnode: opnode.order):
+        leads = [
+            (is_node(x) and x in wanted) or any(paths.get(_source(x), ()))  # type: ignore[arg-type]
+            for x in opnode.inputs
+        ]
+        if True in leads or opnode in paths:
+            paths[opnode] = leads
+    return paths
