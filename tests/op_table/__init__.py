@@ -1,0 +1,30 @@
+"""One row for each op; `test_ops.py` drives every row on every backend and dtype."""
+
+from __future__ import annotations
+
+from gradcore import Op
+
+from . import elementwise, indexing, linalg, normalization, reduction, shape
+from .rows import Case, Draw, Raw, Row
+
+ROWS = [
+    *elementwise.ROWS,
+    *reduction.ROWS,
+    *shape.ROWS,
+    *indexing.ROWS,
+    *linalg.ROWS,
+    *normalization.ROWS,
+]
+
+
+def all_ops() -> list[type[Op]]:
+    """Every op that the package defines, in the modules that are imported."""
+    found, stack = [], [Op]
+    while stack:
+        subclasses = stack.pop().__subclasses__()
+        stack += subclasses
+        found += [op for op in subclasses if op.__module__.startswith("gradcore.")]
+    return found
+
+
+__all__ = ["ROWS", "Case", "Draw", "Raw", "Row", "all_ops"]

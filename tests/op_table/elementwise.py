@@ -1,0 +1,231 @@
+"""The rows of gradcore/ops/elementwise.py."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcore import ops
+
+from .rows import (
+    BINARY,
+    FEW,
+    FEW_PAIRS,
+    MISMATCH,
+    UNARY,
+    Point,
+    Row,
+    booleans,
+    case,
+    constant,
+    node,
+    raw,
+    refuses,
+)
+
+
+def _with_torch(name: str) -> Callable[..., Any]:
+    """A function of PyTorch, also of numbers."""
+
+    def function(*inputs: Any) -> Any:
+        import torch
+
+        like = next(x for x in inputs if isinstance(x, torch.Tensor))
+        return getattr(torch, name)(*[torch.as_tensor(x, dtype=like.dtype) for x in inputs])
+
+    return function
+
+
+def _power(a: Any, b: Any) -> Any:
+    return np.asarray(a, dtype=float) ** b
+
+
+ROWS = [
+    Row(ops.Id, lambda x: x, UNARY, "clone"),
+    Row(ops.Add, operator.add, BINARY, operator.add, refuses=[MISMATCH]),
+    Row(ops.Sub, operator.sub, BINARY, operator.sub, refuses=[MISMATCH]),
+    Row(ops.Multiply, operator.mul, BINARY, operator.mul, refuses=[MISMATCH]),
+    Row(
+        ops.Divide,
+        operator.truediv,
+        [*BINARY, case(node((2, 3), -2, -0.5), node((3,), -3, -0.5))],
+        operator.truediv,
+        low=0.5,
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Power,
+        _power,
+        [
+            *BINARY,
+            case(node((2, 3), -2, 2), 2),
+            case(node((5,), -2, -0.5), 3),
+            case(node((5,), -2, -0.5), -1),
+            case(node((2,), -2, -0.5), constant((2,), 2, 2)),
+            case((4,), 0.5),
+            case((4,), 0),
+            case((4,), 1),
+            case(0.5, node((4,), -2, 2)),
+        ],
+        operator.pow,
+        low=0.5,
+        points=[
+            Point(([0.0, 3.0], 2), [0.0, 9.0], ([0.0, 6.0],), ([2.0, 2.0],)),
+            Point(([0.0, -2.0], 3), [0.0, -8.0], ([0.0, 12.0],), ([0.0, -12.0],)),
+            Point(([0.0, 2.0], 1), [0.0, 2.0], ([1.0, 1.0],), ([0.0, 0.0],)),
+            Point(([0.0, 2.0], 0), [1.0, 1.0], ([0.0, 0.0],), ([0.0, 0.0],)),
+            Point(([0.0], [2.0]), [0.0], ([0.0], [0.0])),
+            Point(([0.0], [0.0]), [1.0], ([0.0], [0.0])),
+        ],
+        refuses=[MISMATCH],
+    ),
+    Row(ops.Negative, operator.neg, UNARY, operator.neg),
+    Row(
+        ops.Absolute,
+        abs,
+        UNARY,
+        abs,
+        avoid=0.0,
+        points=[Point(([-2.0, 0.0, 3.0],), [2.0, 0.0, 3.0], ([-1.0, 0.0, 1.0],))],
+    ),
+    Row(ops.Exp, np.exp, UNARY, "exp"),
+    Row(ops.Log, np.log, UNARY, "log", low=0.3),
+    Row(ops.Sqrt, np.sqrt, UNARY, "sqrt", low=0.3),
+    Row(
+        ops.Sigmoid,
+        lambda x: 1 / (1 + np.exp(-x)),
+        UNARY,
+        "sigmoid",
+        points=[Point(([-1000.0, 0.0, 1000.0],), [0.0, 0.5, 1.0], ([0.0, 0.25, 0.0],))],
+    ),
+    Row(
+        ops.Tanh,
+        np.tanh,
+        UNARY,
+        "tanh",
+        points=[Point(([-1000.0, 0.0, 1000.0],), [-1.0, 0.0, 1.0], ([0.0, 1.0, 0.0],))],
+    ),
+    Row(
+        ops.Relu,
+        lambda x: np.maximum(x, 0),
+        UNARY,
+        "relu",
+        avoid=0.0,
+        points=[Point(([-2.0, 0.0, 3.0],), [0.0, 0.0, 3.0], ([0.0, 0.0, 1.0],))],
+    ),
+    Row(ops.Expm1, np.expm1, FEW, "expm1"),
+    Row(ops.Log1p, np.log1p, FEW, "log1p", low=-0.7),
+    Row(ops.Log2, np.log2, FEW, "log2", low=0.3),
+    Row(ops.Log10, np.log10, FEW, "log10", low=0.3),
+    Row(ops.Square, np.square, FEW, "square"),
+    Row(ops.Sin, np.sin, FEW, "sin"),
+    Row(ops.Cos, np.cos, FEW, "cos"),
+    Row(ops.Tan, np.tan, FEW, "tan", low=-1, high=1),
+    Row(ops.Asin, np.arcsin, FEW, "asin", low=-0.8, high=0.8),
+    Row(ops.Acos, np.arccos, FEW, "acos", low=-0.8, high=0.8),
+    Row(ops.Atan, np.arctan, FEW, "atan"),
+    Row(ops.Sinh, np.sinh, FEW, "sinh"),
+    Row(ops.Cosh, np.cosh, FEW, "cosh"),
+    Row(
+        ops.Asinh,
+        np.arcsinh,
+        FEW,
+        "asinh",
+        points=[Point(([0.0, 1e30],), [0.0, np.arcsinh(1e30)], ([1.0, 1e-30],))],
+    ),
+    Row(ops.Acosh, np.arccosh, FEW, "acosh", low=1.3, high=3.0),
+    Row(ops.Atanh, np.arctanh, FEW, "atanh", low=-0.8, high=0.8),
+    Row(
+        ops.Atan2,
+        np.arctan2,
+        [*FEW_PAIRS, case((3,), node((3,), -2, -0.5)), case(node((3,), -2, -0.5), (3,))],
+        _with_torch("atan2"),
+        low=0.5,
+        points=[Point(([0.0, 2.0], [0.0, 0.0]), [0.0, np.pi / 2], ([0.0, 0.0], [0.0, -0.5]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Hypot,
+        np.hypot,
+        [*FEW_PAIRS, case((3,), node((3,), -2, -0.5))],
+        _with_torch("hypot"),
+        low=0.5,
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.LogAddExp,
+        np.logaddexp,
+        FEW_PAIRS,
+        _with_torch("logaddexp"),
+        points=[Point(([1000.0, 0.0], [0.0, 0.0]), [1000.0, np.log(2)], ([1, 0.5], [0, 0.5]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Maximum,
+        np.maximum,
+        [*FEW_PAIRS, case((8,), raw([1.0, -1.0] * 4))],
+        _with_torch("maximum"),
+        low=-1.9,
+        high=1.9,
+        points=[Point(([1.0, 2.0, 3.0], [2.0] * 3), [2, 2, 3], ([0, 0.5, 1], [1, 0.5, 0]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Minimum,
+        np.minimum,
+        [*FEW_PAIRS, case((8,), raw([1.0, -1.0] * 4))],
+        _with_torch("minimum"),
+        low=-1.9,
+        high=1.9,
+        points=[Point(([1.0, 2.0, 3.0], [2.0] * 3), [1, 2, 2], ([1, 0.5, 0], [0, 0.5, 1]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Remainder,
+        np.remainder,
+        [
+            case(node((2, 3), 2.1, 2.9), node((3,), 0.8, 0.9)),
+            case(node((2, 3), -2.9, -2.1), node((2, 1), 0.8, 0.9)),
+            case(node((), 2.1, 2.9), -2.0),
+            case(3, node((1,), -1.4, -1.1)),
+            case(constant((0, 3), 1, 2), node((3,), 3, 4)),
+        ],
+        _with_torch("remainder"),
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.CopySign,
+        np.copysign,
+        FEW_PAIRS,
+        _with_torch("copysign"),
+        avoid=0.0,
+        points=[Point(([2.0, -2.0, 0.0], [-1.0] * 3), [-2, -2, 0], ([-1, 1, 0], [0, 0, 0]))],
+        refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Where,
+        np.where,
+        [
+            case(booleans((2, 3)), (2, 3), (2, 3)),
+            case(booleans((3,)), (2, 1), (2, 3)),
+            case(booleans((2, 3)), (), (3,)),
+            case(booleans((2, 3)), (2, 3), 0.5),
+            case(booleans((2, 3)), 2, (2, 3)),
+            case(booleans((4,)), constant((4,)), (4,)),
+            case(booleans(()), (), ()),
+            case(booleans((1,)), (1,), (1,)),
+            case(booleans((0, 2)), (2,), (0, 2)),
+        ],
+        "where",
+        refuses=[refuses(case(booleans((2,)), (3,), (3,)), ValueError, "(2,)", "(3,)")],
+    ),
+    Row(
+        ops.Cast,
+        lambda x, **_: x,  # the numbers drawn are float32's
+        [case(x.inputs[0].shape, dtype=dtype) for x in UNARY for dtype in ("float32", "float64")],
+        lambda x, dtype: {"float32": x.float(), "float64": x.double()}[dtype],
+    ),
+]

@@ -1,0 +1,100 @@
+"""The rows of gradcore/ops/indexing.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradcore import ops
+
+from .rows import Row, case, integers, raw, refuses
+
+KEYS: list[Any] = [  # of an array of shape (3, 4)
+    1,
+    -1,
+    (2, 3),
+    slice(1, None),
+    slice(None, None, 2),
+    slice(None, None, -1),
+    (slice(None), slice(3, 0, -2)),
+    (..., 0),
+    (None, slice(None), 1),
+    (1, ..., None),
+    slice(2, 2),
+    ...,
+]
+WITHOUT_NONE = [key for key in KEYS if not isinstance(key, tuple) or None not in key]
+
+
+def _put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    y = np.zeros(shape)
+    y[key] = x
+    return y
+
+
+def _positions(key: Any, shape: tuple[int, ...]) -> Any:
+    """Where the elements of `x[key]` are in the flattened x; PyTorch has no negative steps."""
+    return np.arange(math.prod(shape)).reshape(shape)[key].copy()
+
+
+def _torch_put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    y, positions = x.new_zeros(math.prod(shape)), _positions(key, shape)
+    y[positions] = x.expand(positions.shape)
+    return y.reshape(shape)
+
+
+ROWS = [
+    Row(
+        ops.GetItem,
+        lambda x, key: x[key],
+        [
+            *[case((3, 4), key=key) for key in KEYS],
+            case((1,), key=0),
+            case((), key=...),
+            case((), key=None),
+            case((0, 3), key=(slice(None), 1)),
+        ],
+        lambda x, key: x.flatten()[_positions(key, x.shape)],
+        refuses=[
+            refuses(case((2, 3), key=2), IndexError, "(2, 3)"),
+            refuses(case((2, 3), key=(0, 0, 0)), IndexError, "(2, 3)"),
+            refuses(case((2, 3), key=[0, 1]), TypeError, "integers, slices", "list"),
+            refuses(case((2, 3), key=raw([0, 0])), TypeError, "integers, slices"),
+            refuses(case((2, 3), key=raw([True, False])), TypeError, "integers, slices"),
+            refuses(case((2, 3), key=True), TypeError, "integers, slices", "bool"),
+            refuses(case((2, 3), key=1.0), TypeError, "integers, slices", "float"),
+        ],
+    ),
+    Row(
+        ops.PutItem,
+        _put,
+        [
+            *[case(np.empty((3, 4))[key].shape, key=key, shape=(3, 4)) for key in WITHOUT_NONE],
+            case((), key=..., shape=()),
+            case((1,), key=0, shape=(1, 1)),
+            case((0,), key=(slice(None), 1), shape=(0, 3)),
+        ],
+        _torch_put,
+        refuses=[refuses(case((3,), key=0, shape=(2, 2)), ValueError, "(3,)")],
+    ),
+    Row(
+        ops.Select,
+        lambda x, indices: x[np.arange(len(x)), indices],
+        [
+            case((3, 4), indices=integers((3,), 4)),
+            case((4, 2), indices=raw([1, 0, 0, 1])),
+            case((1, 1), indices=raw([0])),
+            case((0, 3), indices=integers((0,), 3)),
+        ],
+        lambda x, indices: x.gather(1, indices[:, None])[:, 0],
+        refuses=[
+            refuses(case((2, 3), indices=raw([0, 3])), IndexError, "indices", "3", "0 to 2"),
+            refuses(case((2, 3), indices=raw([-1, 0])), IndexError, "indices", "-1", "0 to 2"),
+            refuses(case((2, 3), indices=raw([0.0, 1.0])), TypeError, "indices", "integers"),
+            refuses(case((2, 3), indices=raw([0, 1, 2])), ValueError, "(2, 3)", "(3,)"),
+            refuses(case((2,), indices=raw([0, 1])), ValueError, "(2,)", "expected"),
+        ],
+    ),
+]

@@ -1,0 +1,148 @@
+"""The rows of gradcore/ops/reduction.py."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcore import ops
+
+from .rows import NO_AXIS, REDUCTIONS, ROWS_OF_MATRIX, SPREADS, UNARY, Point, Row, case, refuses
+from .shape import torch_cat
+
+
+def _torch_prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    for a in sorted([a % x.ndim for a in axes], reverse=True):
+        x = x.prod(dim=a, keepdim=keepdims)
+    return x.clone()
+
+
+def _torch_cumulative_sum(x: Any, axis: int, include_initial: bool = False) -> Any:
+    y = x.cumsum(dim=axis)
+    shape = list(y.shape)
+    shape[axis] = int(include_initial)
+    return torch_cat(y.new_zeros(shape), y, axis=axis)
+
+
+def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's variance or standard deviation, with the standard's word for `ddof`."""
+    return lambda x, correction=0, **constants: function(x, ddof=correction, **constants)
+
+
+def _torch_spread(name: str) -> Callable[..., Any]:
+    def function(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+        with warnings.catch_warnings():  # of the variance of nothing
+            warnings.simplefilter("ignore")
+            return getattr(x, name)(dim=axis, correction=correction, keepdim=keepdims)
+
+    return function
+
+
+ROWS = [
+    Row(
+        ops.Sum,
+        np.sum,
+        [
+            *UNARY,
+            case((2, 3), axis=0),
+            case((2, 3), axis=-1, keepdims=True),
+            case((2, 3, 2), axis=(0, 2)),
+            case((2, 3, 2), axis=(-1, 1), keepdims=True),
+            case((2, 3), axis=(), keepdims=False),
+            case((2, 3), keepdims=True),
+            case((3, 0), axis=1),
+        ],
+        lambda x, axis=None, keepdims=False: (
+            x.clone() if axis == () else x.sum(dim=axis, keepdim=keepdims)
+        ),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Mean,
+        np.mean,
+        REDUCTIONS,
+        lambda x, axis=None, keepdims=False: x.mean(dim=axis, keepdim=keepdims),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Var,
+        _spread(np.var),
+        [*SPREADS, case(()), case((1,))],
+        _torch_spread("var"),
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Std,
+        _spread(np.std),
+        [*SPREADS, case((1,)), case((2,), axis=0)],
+        _torch_spread("std"),
+        points=[Point(([2.0, 2.0],), 0.0, ([0.0, 0.0],)), Point(([3.0],), 0.0, ([0.0],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Max,
+        np.max,
+        REDUCTIONS,
+        lambda x, axis=(), keepdims=False: x.amax(dim=axis, keepdim=keepdims),
+        points=[Point(([1.0, 3.0, 3.0],), 3.0, ([0.0, 0.5, 0.5],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Min,
+        np.min,
+        REDUCTIONS,
+        lambda x, axis=(), keepdims=False: x.amin(dim=axis, keepdim=keepdims),
+        points=[Point(([1.0, 1.0, 3.0],), 1.0, ([0.5, 0.5, 0.0],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Prod,
+        np.prod,
+        [*REDUCTIONS, case((5,)), case((0,)), case((2, 7), axis=1)],
+        _torch_prod,
+        points=[
+            Point(([2.0, 0.0, 3.0],), 0.0, ([0.0, 6.0, 0.0],), ([3.0, 5.0, 2.0],)),
+            Point(([2.0, 0.0, 0.0],), 0.0, ([0.0, 0.0, 0.0],), ([0.0, 2.0, 2.0],)),
+        ],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.CumulativeSum,
+        np.cumulative_sum,
+        [
+            case((3,), axis=0),
+            case((2, 3), axis=0, include_initial=True),
+            case((2, 3, 2), axis=-2),
+            case((1,), axis=0),
+            case((2, 0), axis=0),
+            case((2, 0), axis=1, include_initial=True),
+        ],
+        _torch_cumulative_sum,
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.RowSum,
+        lambda x: x.sum(axis=1),
+        [*ROWS_OF_MATRIX, case((2, 0))],
+        lambda x: x.sum(dim=1),
+        refuses=[refuses(case((3,)), (ValueError, IndexError), "(3,)")],
+    ),
+    Row(
+        ops.RowMax,
+        lambda x: x.max(axis=1),
+        ROWS_OF_MATRIX,
+        lambda x: x.max(dim=1).values,
+        points=[
+            Point(([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]],), [3.0, 2.0], ([[0, 1, 0], [1, 0, 0]],))
+        ],
+        refuses=[
+            refuses(case((3,)), ValueError, "(3,)"),
+            refuses(case((2, 3, 3)), ValueError, "(2, 3, 3)"),
+            refuses(case((2, 0)), ValueError, "(2, 0)"),
+        ],
+    ),
+]
