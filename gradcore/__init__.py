@@ -19,8 +19,10 @@ from .backends import use_backend
 from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
+from .debug import AnomalyError, detect_anomaly
 from .functions import celoss, logceloss, logsoftmax, relu, sigmoid, softmax
-from .graph import Context, Op, OpNode, TensorNode, needs, no_grad
+from .graph import Context, Op, OpNode, TensorNode, needs
+from .modes import no_grad
 from .nn import Linear, Module
 from .ops import *  # noqa: F403
 from .transforms import (
@@ -39,6 +41,7 @@ from .values import namespace
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnomalyError",
     "Context",
     "GradientError",
     "Linear",
@@ -52,6 +55,7 @@ __all__ = [
     "check_gradients",
     "custom_gradient",
     "data",
+    "detect_anomaly",
     "grad",
     "hessian",
     "hessian_vector_product",

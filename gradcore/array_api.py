@@ -164,7 +164,7 @@ def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:
-    raw = unwrapped("broadcast_arrays", arrays)
+    raw = unwrapped("broadcast_arrays", arrays)[0]
     shape = tuple(namespace(*raw).broadcast_arrays(*raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
@@ -305,7 +305,7 @@ def _plain(name: str) -> Callable[..., Any]:
     """A function of the arrays' own library, through which no gradient flows."""
 
     def function(*inputs: Any, **constants: Any) -> Any:
-        raw = unwrapped(name, inputs)
+        raw = unwrapped(name, inputs)[0]
         constants = {key: _unwrapped(x) for key, x in constants.items()}
         result = getattr(namespace(*raw), name)(*raw, **constants)
         given = [x for x in inputs if is_node(x)]
@@ -445,4 +445,4 @@ def _from_dlpack(backend: Backend, x: Any, /, **constants: Any) -> TensorNode:
     return TensorNode(backend.xp.from_dlpack(_unwrapped(x), **constants), requires_grad=False)
 
 
-Operators.array_api = sys.modules[__name__]
+Operators.ops, Operators.array_api = ops, sys.modules[__name__]

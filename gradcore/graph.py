@@ -15,24 +15,20 @@ from __future__ import annotations
 import heapq
 import itertools
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
 from . import values
 from .backends import backend_of, known
+from .hooks import Handle, Hook, hook_gradient, hooked, watchers
+from .modes import building, is_building
 from .operators import Operators
 from .values import is_floating, namespace
 from .walks import ancestors, paths_between
 
 Context = dict[str, Any]  # what an op's forward leaves for its backward
 
-is_building: ContextVar[bool] = ContextVar("is_building", default=True)
 _creation = itertools.count()
-
-# Who may write to a gradient's memory? Only the engine, and only where it allocated it itself.
-SHARED, FRESH, OURS = range(3)  # anybody may hold it; its op made it for us alone; engine's own
 
 
 class TensorNode(Operators):
@@ -50,16 +46,7 @@ class TensorNode(Operators):
         TypeError: `requires_grad=True` for a value that is not real floating.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_grad",
-        "_owner",
-        "index",
-        "name",
-        "requires_grad",
-        "source",
-        "value",
-    )
+    __slots__ = ("_grad", "_owned", "hooks", "index", "name", "requires_grad", "source")
 
     def __init__(
         self,
@@ -72,10 +59,13 @@ class TensorNode(Operators):
             value = value.value if isinstance(value, TensorNode) else values.array(value)
         self.value = value
         self.source = source
-        self.index = 0  # among the source's outputs
+        self.index = len(source.refs) if source else 0  # among the source's outputs
+        if source:
+            source.refs.append(weakref.ref(self))
         self.name = name
+        self.hooks: Any = None  # of a leaf
         self._grad: Any = None
-        self._owner = SHARED  # of _grad
+        self._owned = False  # may the engine add to _grad in place? If it allocated it itself.
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
@@ -90,7 +80,7 @@ class TensorNode(Operators):
     @grad.setter
     def grad(self, gradient: Any) -> None:
         values.check_gradient(gradient, self.value)
-        self._grad, self._owner = gradient, SHARED
+        self._grad, self._owned = gradient, False
 
     @property
     def has_grad(self) -> bool:
@@ -122,7 +112,13 @@ class TensorNode(Operators):
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
             raise ValueError(f"backward: this node {problem}")
         one = namespace(self.value).ones_like(self.value)
-        backpropagate([(self, one)], retain_graph, create_graph)
+        seed = TensorNode(one, requires_grad=False) if create_graph else one
+        backpropagate([(self, seed)], retain_graph, create_graph)
+
+    def register_hook(self, hook: Hook) -> Handle:
+        """Call `hook(gradient)` in each pass, once this node's gradient is complete; what it
+        gives, unless `None`, replaces the gradient. The handle's `remove()` ends that."""
+        return hook_gradient(self, hook)
 
     def zero_grad(self) -> None:
         """Set the gradients of this node and of all that it was made of to zero."""
@@ -137,7 +133,7 @@ class TensorNode(Operators):
         for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
-            opnode.context, opnode.inputs, opnode.arrays = None, (), []
+            opnode.context, opnode.inputs, opnode.arrays = None, (), ()
 
     def __repr__(self) -> str:
         name = f"{self.name}, " if self.name else ""
@@ -156,21 +152,34 @@ class OpNode:
         order: a number; everything that this OpNode depends on has a lower one.
     """
 
-    __slots__ = ("arrays", "context", "inputs", "op", "order", "refs", "specs")
+    __slots__ = (
+        "__weakref__",
+        "arrays",
+        "context",
+        "hooks",
+        "inputs",
+        "op",
+        "order",
+        "refs",
+        "specs",
+    )
 
-    def __init__(self, op: type[Op], context: Context, inputs: Sequence[Any]) -> None:
+    def __init__(
+        self, op: type[Op], context: Context, inputs: Sequence[Any], arrays: Sequence[Any]
+    ) -> None:
         self.op = op
         self.context: Context | None = context
         self.inputs = inputs
-        self.arrays: list[Any] = []  # the inputs as forward saw them
+        self.arrays = arrays  # the inputs as forward saw them
         self.order = next(_creation)
+        self.hooks: Any = None  # on the outputs
         self.refs: list[weakref.ref[TensorNode]] = []  # to the outputs; weak, or it were a cycle
-        self.specs: list[Any] = []  # of several outputs: the id, shape, dtype, device of each
+        self.specs: Sequence[Any] = ()  # of several outputs: the id, shape, dtype, device of each
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
         """The nodes that came out, those that somebody still holds."""
-        return tuple(node for ref in self.refs if (node := ref()) is not None)
+        return tuple([node for ref in self.refs if (node := ref()) is not None])
 
     def __repr__(self) -> str:
         return f"OpNode({self.op.__name__})"
@@ -214,8 +223,7 @@ class Op:
             A TensorNode, or a tuple of them if the op has several outputs. Errors of `forward`
             are raised again with the op and its inputs named.
         """
-        arrays = values.unwrapped(cls.__name__, inputs)
-        mask = [isinstance(x, TensorNode) and x.requires_grad for x in inputs]
+        arrays, mask = values.unwrapped(cls, inputs)
         building = True in mask and is_building.get()
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
@@ -225,20 +233,19 @@ class Op:
                 raise
             raise values.explained(error, cls.__name__, arrays) from error
 
-        opnode = OpNode(cls, context, inputs) if building else None
-        outputs = []
-        for result in results if isinstance(results, tuple) else (results,):
-            if type(result) not in known:
-                result = values.output(cls.__name__, result, context)
-            outputs.append(TensorNode(result, opnode, None, None if building else False))
-        if opnode:
-            opnode.arrays = arrays
-            opnode.refs = list(map(weakref.ref, outputs))
-            if len(outputs) > 1:
-                opnode.specs = [(id(y.value), y.shape, y.dtype, y.device) for y in outputs]
-                for i, y in enumerate(outputs):
-                    y.index = i
-        return tuple(outputs) if isinstance(results, tuple) else outputs[0]
+        opnode = OpNode(cls, context, inputs, arrays) if building else None
+        if isinstance(results, tuple):
+            results = [values.output(cls, y, context) for y in results]
+            outputs: Any = tuple([TensorNode(y, opnode, None, building and None) for y in results])
+            if opnode:
+                opnode.specs = [(id(y), y.shape, y.dtype, y.device) for y in results]
+        else:
+            if type(results) not in known:
+                results = values.output(cls, results, context)
+            outputs = TensorNode(results, opnode, None, building and None)
+        for watcher in watchers:
+            watcher.after_forward(cls, inputs, outputs)
+        return outputs
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
@@ -253,21 +260,6 @@ def needs(context: Context, i: int) -> bool:
     return "needs" not in context or context["needs"][i]
 
 
-@contextmanager
-def building(whether: bool) -> Iterator[None]:
-    """Inside, graphs are built, or they are not."""
-    token = is_building.set(whether)
-    try:
-        yield
-    finally:
-        is_building.reset(token)
-
-
-def no_grad() -> AbstractContextManager[None]:
-    """Inside `with no_grad():` no graph is built, and results require no gradient."""
-    return building(False)
-
-
 def backpropagate(seeds: Sequence[Any], retain: bool, create: bool, into: Any = None) -> None:
     """Send gradients from the seeds, pairs of a node and its gradient, down to all they depend on.
 
@@ -277,51 +269,78 @@ def backpropagate(seeds: Sequence[Any], retain: bool, create: bool, into: Any = 
     An OpNode is visited when the gradients of all its outputs are complete. As results are
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
     """
-    pending: dict[OpNode, list[Any]] = {}  # for each output the sum so far, and its owner
+    pending: dict[Any, list[Any]] = {}  # by OpNode or leaf: its outputs' gradients, so far
+    ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
+    fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
     queue: list[tuple[int, OpNode]] = []
     paths = None if into is None else paths_between([node for node, _ in seeds], into)
 
-    def receive(node: TensorNode, gradient: Any, owner: int) -> None:
-        if into is None or node in into:
-            _accumulate(into[node] if into else node, gradient, owner)
+    def send(node: TensorNode, gradient: Any) -> None:
+        to, i = node.source or node, node.index
+        if to in pending:
+            sums = pending[to]
+            if sums[i] is None:
+                sums[i] = gradient
+            elif (to, i) in ours:
+                sums[i] += gradient
+            else:
+                sums[i] = values.array(sums[i] + gradient)
+                ours.add((to, i))
+        elif paths is None or to in paths:
+            pending[to] = sums = [None] * (1 if to is node else len(to.refs))
+            sums[i] = gradient
+            if to is not node:
+                heapq.heappush(queue, (-to.order, to))
 
-    def send(node: TensorNode, gradient: Any, owner: int) -> None:
-        opnode = node.source
-        if opnode is None:
-            receive(node, gradient, owner)
+    def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
+        if into is None or node in into:
+            _accumulate(into[node] if into else node, gradient, keep, owned)
+
+    def visit(opnode: OpNode, gos: list[Any]) -> None:
+        if opnode.hooks:
+            gos = hooked(opnode, gos)
+        for ref, go in zip(opnode.refs, gos):  # noqa: B905 (strict takes longer)
+            output = ref()
+            if output is not None and go is not None:
+                receive(output, go, False, False)
+        asked = None if paths is None else paths[opnode]
+        if asked is not None and True not in asked:
             return
-        if paths is not None and opnode not in paths:
-            return
-        if opnode not in pending:
-            pending[opnode] = [None] * len(opnode.refs)
-            heapq.heappush(queue, (-opnode.order, opnode))
-        sums, i = pending[opnode], node.index
-        if sums[i] is None:
-            sums[i] = gradient, owner
-        else:
-            sums[i] = _add(sums[i][0], sums[i][1], gradient), OURS
+        given = _gradients(opnode, gos, create, asked)
+        ways = []  # leaves, and to what is further down: what a released OpNode keeps
+        for x, g in zip(opnode.inputs, given):  # noqa: B905
+            if not isinstance(x, TensorNode):
+                ways.append(None)
+                continue
+            ways.append(x.source or x)
+            if g is not None and x.requires_grad:
+                value, fits = x.value, True
+                if type(g) is not type(value) or g.shape != value.shape or g.dtype != value.dtype:
+                    fitted = values.fitted(opnode.op, g, value, gos)
+                    fits, g = fitted is g, fitted
+                if x.source is None and x not in pending:
+                    if not fits:
+                        ours.add((x, 0))
+                    elif not create and _is_only(g, gos, given, opnode.context):
+                        fresh.add(x)
+                send(x, g)
+        if not (retain or create):
+            opnode.context, opnode.arrays, opnode.inputs = None, (), ways
 
     with building(create):
         for node, seed in seeds:
-            wrap = create and not isinstance(seed, TensorNode)
-            send(node, TensorNode(seed, requires_grad=False) if wrap else seed, SHARED)
+            send(node, seed)
         while queue:
             opnode = heapq.heappop(queue)[1]
-            sums, outputs = pending.pop(opnode), [ref() for ref in opnode.refs]
-            on_path = paths is None or True in paths[opnode]
-            if on_path:
-                _backward_of(opnode, sums, create, send, paths and paths[opnode])
-            for node, total in zip(outputs, sums, strict=True):
-                if total and node is not None:
-                    receive(node, total[0], SHARED)
-            if on_path and not (retain or create):
-                # What stays: leaves, and the way to what is further down.
-                ways = [(x.source or x) if values.is_node(x) else None for x in opnode.inputs]
-                opnode.context, opnode.arrays, opnode.inputs = None, [], tuple(ways)
+            visit(opnode, pending.pop(opnode))
+        for leaf, sums in pending.items():
+            total = hooked(leaf, sums)[0] if leaf.hooks else sums[0]
+            owned = (leaf, 0) in ours and total is sums[0]
+            receive(leaf, total, owned or (leaf in fresh and total is sums[0]), owned)
 
 
-def _backward_of(opnode: OpNode, sums: list[Any], create: bool, send: Any, asked: Any) -> None:
-    """Run an op's backward on the gradients of its outputs, and send on those of its inputs."""
+def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequence[Any]:
+    """What the op's backward makes of the gradients of the outputs: those of the inputs."""
     op, context, inputs = opnode.op, opnode.context, opnode.inputs
     if context is None:
         raise RuntimeError(
@@ -330,69 +349,51 @@ def _backward_of(opnode: OpNode, sums: list[Any], create: bool, send: Any, asked
         )
     if asked:
         context = {**context, "needs": asked}
-    gos = [total and total[0] for total in sums]
-    for i, (_, shape, dtype, device) in enumerate(opnode.specs):
-        if gos[i] is None:  # the loss does not depend on this output
-            xp = backend_of(next(x.value for x in inputs if isinstance(x, TensorNode))).xp
-            zeros = xp.zeros(shape, dtype=dtype, device=device)
-            gos[i] = TensorNode(zeros, requires_grad=False) if create else zeros
+    for watcher in watchers:
+        watcher.before_backward(opnode)
+    if opnode.specs:
+        gos = _with_zeros(opnode, gos)
+    if create:
+        from .higher import as_nodes, with_nodes  # which are built on this file
 
+        context, gos = with_nodes(opnode, context), as_nodes(gos)
     try:
-        given = op.backward(_with_nodes(opnode, context) if create else context, *gos)
+        given = op.backward(context, *gos)
     except Exception as error:
         error.add_note(f"in {op.__name__}.backward")
         raise
-    given = given if isinstance(given, tuple | list) else (given,)
+    if type(given) is not tuple:
+        given = tuple(given) if isinstance(given, list) else (given,)
     if (n := len(given)) != len(inputs):
         raise ValueError(f"{op.__name__}.backward gave {n} gradients for {len(inputs)} inputs")
-    for x, g in zip(inputs, given, strict=True):
-        if g is None or not isinstance(x, TensorNode) or not x.requires_grad:
-            continue
-        if create and not isinstance(g, TensorNode):
-            g = TensorNode(g, requires_grad=False)
-        gradient = values.fitted(op.__name__, g, x.value, gos)
-        owner = SHARED if gradient is g else OURS
-        if owner is SHARED and x.source is None and not create:
-            # A leaf may keep the array, without a copy, if nobody else holds it.
-            others = (*gos, *given, *values.flat(context.values()))
-            if backend_of(g).owns_memory(g) and sum(g is other for other in others) == 1:
-                owner = FRESH
-        send(x, gradient, owner)
+    if create:
+        given = as_nodes(given)
+    for watcher in watchers:
+        watcher.after_backward(opnode, gos, given)
+    return given
 
 
-def _add(total: Any, owner: int, gradient: Any) -> Any:
-    if isinstance(gradient, TensorNode):
-        return gradient + total
-    if owner is OURS:
-        total += gradient
-        return total
-    return values.array(total + gradient)
-
-
-def _accumulate(node: TensorNode, gradient: Any, owner: int) -> None:
-    """Add to `node.grad`."""
-    if node._grad is not None:
-        node._grad, node._owner = _add(node._grad, node._owner, gradient), OURS
-    elif isinstance(gradient, TensorNode) or owner is not SHARED:
-        node._grad, node._owner = gradient, owner
+def _accumulate(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
+    """Add to `node.grad`. A first gradient becomes it, without a copy if we may `keep` it."""
+    if node._grad is None and (keep or isinstance(gradient, TensorNode)):
+        node._grad, node._owned = gradient, owned
+    elif node._grad is None:
+        xp = namespace(gradient)
+        node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
+        node._owned = True
+    elif node._owned and not isinstance(gradient, TensorNode):
+        node._grad += gradient
     else:
-        copy = namespace(gradient).asarray(gradient, device=gradient.device, copy=True)
-        node._grad, node._owner = copy, OURS
+        node._grad, node._owned = values.array(node._grad + gradient), True
 
 
-def _with_nodes(opnode: OpNode, context: Context) -> Context:
-    """The context for a pass that builds a graph: nodes in place of inputs and outputs."""
-    op = opnode.op.__name__
-    nodes = {id(y.value): y for y in opnode.outputs}
-    seen = {id(a) for a in opnode.arrays}
-    for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
-        if isinstance(x, TensorNode) and id(x.value) not in seen:
-            raise RuntimeError(f"an input of {op} was given another value since")
-        if type(a) in known:
-            nodes[id(a)] = x if isinstance(x, TensorNode) else TensorNode(a, requires_grad=False)
-    for i, spec in enumerate(opnode.specs):
-        for entry in values.flat(context.values()):
-            if id(entry) == spec[0] and id(entry) not in nodes:  # its node was dropped
-                nodes[spec[0]] = node = TensorNode(entry, opnode)
-                node.index, opnode.refs[i] = i, weakref.ref(node)
-    return {key: values.translated(op, key, entry, nodes) for key, entry in context.items()}
+def _is_only(g: Any, gos: Any, given: Any, context: Any) -> bool:
+    """Whether the op made the gradient `g` for one input alone, and nobody else holds it."""
+    held = [x for x in values.flat((gos, given, context)) if x is g]
+    return len(held) == 1 and backend_of(g).owns_memory(g)
+
+
+def _with_zeros(opnode: OpNode, gos: list[Any]) -> list[Any]:
+    """The gradients of several outputs, with zeros where the loss does not depend on one."""
+    xp, pairs = namespace(*opnode.arrays), zip(gos, opnode.specs, strict=True)
+    return [xp.zeros(s[1], dtype=s[2], device=s[3]) if g is None else g for g, s in pairs]

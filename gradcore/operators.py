@@ -22,20 +22,21 @@ class Size(int):
 
 
 class Operators:
-    """The base of TensorNode: `a + b` is `gradcore.array_api.add(a, b)`, and so on.
+    """The base of TensorNode: `a + b` is `gradcore.ops.Add.do_forward(a, b)`, and so on.
 
     Either operand may be a node, an array or a number. Comparisons give nodes of booleans,
     through which no gradient flows.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "value")
 
     value: Any
     source: Any
     name: str | None
     requires_grad: bool
 
-    # gradcore.array_api: that module is built on this class, and sets it.
+    # gradcore.ops and gradcore.array_api: built on this class, the latter sets them.
+    ops: ClassVar[Any] = None
     array_api: ClassVar[Any] = None
     # Tells NumPy's arrays to leave `array + node` to the node.
     __array_ufunc__ = None
@@ -79,53 +80,53 @@ class Operators:
         return self.array_api.matrix_transpose(self)
 
     def __add__(self, other: Any) -> TensorNode:
-        return self.array_api.add(self, other)
+        return self.ops.Add.do_forward(self, other)
 
     def __radd__(self, other: Any) -> TensorNode:
-        return self.array_api.add(other, self)
+        return self.ops.Add.do_forward(other, self)
 
     def __sub__(self, other: Any) -> TensorNode:
-        return self.array_api.subtract(self, other)
+        return self.ops.Sub.do_forward(self, other)
 
     def __rsub__(self, other: Any) -> TensorNode:
-        return self.array_api.subtract(other, self)
+        return self.ops.Sub.do_forward(other, self)
 
     def __mul__(self, other: Any) -> TensorNode:
-        return self.array_api.multiply(self, other)
+        return self.ops.Multiply.do_forward(self, other)
 
     def __rmul__(self, other: Any) -> TensorNode:
-        return self.array_api.multiply(other, self)
+        return self.ops.Multiply.do_forward(other, self)
 
     def __truediv__(self, other: Any) -> TensorNode:
-        return self.array_api.divide(self, other)
+        return self.ops.Divide.do_forward(self, other)
 
     def __rtruediv__(self, other: Any) -> TensorNode:
-        return self.array_api.divide(other, self)
+        return self.ops.Divide.do_forward(other, self)
 
     def __pow__(self, other: Any) -> TensorNode:
-        return self.array_api.pow(self, other)
+        return self.ops.Power.do_forward(self, other)
 
     def __rpow__(self, other: Any) -> TensorNode:
-        return self.array_api.pow(other, self)
+        return self.ops.Power.do_forward(other, self)
 
     def __matmul__(self, other: Any) -> TensorNode:
-        return self.array_api.matmul(self, other)
+        return self.ops.MatrixMultiply.do_forward(self, other)
 
     def __rmatmul__(self, other: Any) -> TensorNode:
-        return self.array_api.matmul(other, self)
+        return self.ops.MatrixMultiply.do_forward(other, self)
 
     def matmul(self, other: Any) -> TensorNode:
         """`self @ other`, as the course spells it."""
         return self @ other
 
     def __neg__(self) -> TensorNode:
-        return self.array_api.negative(self)
+        return self.ops.Negative.do_forward(self)
 
     def __pos__(self) -> Self:
         return self
 
     def __abs__(self) -> TensorNode:
-        return self.array_api.abs(self)
+        return self.ops.Absolute.do_forward(self)
 
     def __getitem__(self, key: Any) -> TensorNode:
         """A part: `key` is of integers, slices, `None` and `...`."""

@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from .graph import Context, Op, TensorNode, backpropagate, building, is_building
+from .graph import Context, Op, TensorNode, backpropagate
+from .higher import as_nodes
+from .modes import building, is_building
 from .ops import Id, PutItem
 from .trees import leaves, tree_map
 from .values import array, describe, is_floating, is_node, namespace
@@ -55,6 +57,8 @@ def gradients(
     Returns:
         For each an array or node, or `None` where no seed depends on it.
     """
+    if create:
+        seeds = list(zip([y for y, _ in seeds], as_nodes([g for _, g in seeds]), strict=True))
     into = {node: TensorNode(node.value) for node in wanted}
     backpropagate(seeds, retain, create, into)
     return [into[node].grad if into[node].has_grad else None for node in wanted]

@@ -19,10 +19,12 @@ def is_node(x: Any) -> bool:
 
 def is_floating(x: Array) -> bool:
     """Whether the dtype is real floating, and so whether there are gradients."""
-    key = (type(x), x.dtype)
-    if key not in _floating:
-        _floating[key] = backend_of(x).xp.isdtype(x.dtype, "real floating")
-    return _floating[key]
+    try:
+        return _floating[type(x), x.dtype]
+    except KeyError:
+        answer: bool = backend_of(x).xp.isdtype(x.dtype, "real floating")
+        _floating[type(x), x.dtype] = answer
+        return answer
 
 
 def is_discrete(x: Array) -> bool:
@@ -45,10 +47,12 @@ def namespace(*arrays: Any) -> Any:
     """
     library = None
     for x in arrays:
-        if is_node(x):
+        if type(x) in known:
+            library = library or known[type(x)].xp
+        elif isinstance(x, Operators):
             return x.__array_namespace__()
-        if library is None and type(x) not in numbers:
-            library = backend_of(x).xp
+        elif type(x) not in numbers:
+            library = library or backend_of(x).xp
     if library is None:
         raise TypeError("namespace: expected an array or a node, not only numbers")
     return library
@@ -65,15 +69,38 @@ def array(x: Any) -> Any:
     return x if type(x) in known else backend.asarray(x)
 
 
-def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
-    """An op's inputs as arrays and numbers, the arrays all of one backend and device.
+def unwrapped(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
+    """An op's inputs as arrays and numbers, the arrays all of one backend and device; and which
+    of them require a gradient. `op` is an `Op`, or what errors are to name.
 
     Raises:
         TypeError: an input is none of node, array or number.
         ValueError: they are not all in one place.
     """
+    arrays, mask = [], []
+    kind = None  # the type of the arrays
+    for x in inputs:
+        if isinstance(x, Operators):
+            mask.append(x.requires_grad)
+            x = x.value
+        else:
+            mask.append(False)
+        arrays.append(x)
+        if type(x) is not kind and type(x) not in numbers:
+            if kind is not None or type(x) not in known:
+                return _unwrapped(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
+            kind = type(x)
+    if kind and len(arrays) > 1:
+        if known[kind].several_devices:
+            _check_devices(op, arrays)
+        if len(arrays) > 2 or arrays[0] is arrays[1]:
+            _tell_apart(inputs, arrays)
+    return arrays, mask
+
+
+def _unwrapped(op: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The same where something is to be converted, or wrong."""
     arrays = []
-    kind, mixed = None, False  # the type of the arrays
     for x in inputs:
         if isinstance(x, Operators):
             if type(x.value) not in known:  # assigned: a number, or a NumPy scalar
@@ -82,32 +109,29 @@ def unwrapped(op: str, inputs: Sequence[Any]) -> list[Any]:
         elif type(x) not in known and type(x) not in numbers:
             x = _constant(op, x)
         arrays.append(x)
-        if type(x) is not kind and type(x) not in numbers:
-            kind, mixed = type(x), kind is not None
-    if mixed or (kind and len(arrays) > 1 and known[kind].several_devices):
-        _check_devices(op, arrays)
-    several = len(arrays) > 2 and len({*map(id, arrays)}) < len(arrays)
-    if several or (len(arrays) == 2 and arrays[0] is arrays[1]):
-        _tell_apart(inputs, arrays)
+    _check_devices(op, arrays)
+    _tell_apart(inputs, arrays)
     return arrays
 
 
 def _tell_apart(inputs: Sequence[Any], arrays: list[Any]) -> None:
     """Different inputs with one array get views of it: gradients of gradients tell what an op
     saved by its identity."""
+    if len({*map(id, arrays)}) == len(arrays):
+        return
     for i, a in enumerate(arrays):
         same = [x for x, b in zip(inputs, arrays[:i], strict=False) if b is a]
         if same and type(a) in known and all(x is not inputs[i] for x in same):
             arrays[i] = a[...]
 
 
-def _constant(op: str, x: Any) -> Any:
+def _constant(op: Any, x: Any) -> Any:
     """An op's input of another type: an array; a NumPy scalar, which acts as a number; or a
     NumPy boolean, which comparing 0-d arrays gives, as the array that it stands for."""
     try:
         backend = backend_of(x)
     except TypeError:
-        message = f"{op}: inputs are nodes, arrays and numbers, not {type(x).__name__}"
+        message = f"{_name(op)}: inputs are nodes, arrays and numbers, not {type(x).__name__}"
         raise TypeError(message) from None
     if not isinstance(x, backend.scalar_types):
         return x
@@ -115,10 +139,12 @@ def _constant(op: str, x: Any) -> Any:
     return backend.asarray(x) if isinstance(number, bool) else number
 
 
-def output(op: str, x: Any, context: dict[str, Any]) -> Array:
+def output(op: Any, x: Any, context: dict[str, Any]) -> Array:
     """What an op's forward gave, as an array, here and in its context."""
+    if type(x) in known:
+        return x
     if type(x) in numbers or is_node(x) or isinstance(x, list):
-        raise TypeError(f"{op}: forward gave a {type(x).__name__}, expected an array")
+        raise TypeError(f"{op.__name__}: forward gave a {type(x).__name__}, expected an array")
     as_array = array(x)
     for key, entry in context.items():
         if entry is x:
@@ -126,14 +152,19 @@ def output(op: str, x: Any, context: dict[str, Any]) -> Array:
     return as_array
 
 
-def _check_devices(op: str, arrays: list[Any]) -> None:
-    places = {(backend_of(x).name, str(x.device)) for x in arrays if type(x) not in numbers}
-    if len(places) > 1:
+def _check_devices(op: Any, arrays: list[Any]) -> None:
+    arrays = [x for x in arrays if type(x) not in numbers]
+    if any(type(x) is not type(arrays[0]) or x.device != arrays[0].device for x in arrays):
+        places = {(backend_of(x).name, str(x.device)) for x in arrays}
         found = " and ".join(f"{name} on {device}" for name, device in sorted(places))
         raise ValueError(
-            f"{op}: the inputs are arrays of {found}; move one: "
+            f"{_name(op)}: the inputs are arrays of {found}; move one: "
             "gradcore.backends.get(name, device).asarray(array)"
         )
+
+
+def _name(op: Any) -> str:
+    return op if isinstance(op, str) else op.__name__
 
 
 def flat(entries: Iterable[Any]) -> Iterator[Any]:
@@ -145,24 +176,6 @@ def flat(entries: Iterable[Any]) -> Iterator[Any]:
             yield from flat(entry.values())
         else:
             yield entry
-
-
-def translated(op: str, key: str, entry: Any, nodes: dict[int, Any]) -> Any:
-    """An entry of a context with nodes, by the ids of their values, in place of arrays.
-
-    Raises:
-        RuntimeError: a floating array in it is not among these.
-    """
-    if isinstance(entry, tuple | list):
-        return tuple([translated(op, key, e, nodes) for e in entry])
-    if isinstance(entry, dict):
-        return {k: translated(op, key, e, nodes) for k, e in entry.items()}
-    if id(entry) not in nodes and hasattr(entry, "dtype") and not is_discrete(entry):
-        raise RuntimeError(
-            f"{op} has no gradient of its gradient: context[{key!r}] is neither an input nor an "
-            "output of the op; save those and compute the rest in backward"
-        )
-    return nodes.get(id(entry), entry)
 
 
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
@@ -182,7 +195,7 @@ def check_gradient(g: Any, value: Array) -> None:
         raise ValueError(f"grad is {found}, expected {expected}, as the value is")
 
 
-def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
+def fitted(op: type, g: Any, value: Array, gos: list[Any]) -> Any:
     """The gradient `g` in shape and dtype of the input's value: undoes broadcasting and promotion.
 
     Raises:
@@ -194,7 +207,7 @@ def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
     if type(raw) is not type(value):
         if type(raw) in numbers or backend_of(raw) is not backend_of(value):
             raise TypeError(
-                f"{op}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
+                f"{op.__name__}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
                 f"expected an array of {backend_of(value).name}"
             )
         g = g if is_node(g) else array(g)
@@ -204,7 +217,7 @@ def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
         added = len(raw.shape) - len(shape)
         if added < 0 or any(m not in (1, n) for m, n in zip(shape, raw.shape[added:], strict=True)):
             raise ValueError(
-                f"{op}.backward gave a gradient of shape {tuple(raw.shape)}; "
+                f"{op.__name__}.backward gave a gradient of shape {tuple(raw.shape)}; "
                 f"expected {shape}, or what that was broadcast to"
             )
         xp, lead = namespace(g), tuple(range(added))
@@ -214,6 +227,8 @@ def fitted(op: str, g: Any, value: Array, gos: list[Any]) -> Any:
     if raw.dtype != dtype:
         # Right if the op promoted this input to what its output has, and wrong otherwise.
         if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):
-            raise TypeError(f"{op}.backward gave a gradient of {raw.dtype}, expected {dtype}")
+            raise TypeError(
+                f"{op.__name__}.backward gave a gradient of {raw.dtype}, expected {dtype}"
+            )
         g = namespace(g).astype(g, dtype)
     return g

@@ -38,7 +38,7 @@ def paths_between(
     Args:
         wanted: a collection that finds nodes by identity, such as a dictionary's keys.
     """
-    paths: dict[OpNode, list[bool]] = {node.source: [] for node in wanted if node.source}
+    paths: dict[Any, list[bool]] = {node.source or node: [] for node in wanted}
     first = min((node.source.order if node.source else 0 for node in wanted), default=0)
     for opnode in sorted(ancestors(roots, first), key=lambda opnode: opnode.order):
         leads = [

@@ -18,7 +18,10 @@ MAY_IMPORT_THEM = {"examples/cifar10_torch.py": {"torch"}}
 # What each layer may import: itself and what is below.
 LAYERS = [
     ("backends",),
-    ("gradcore/graph.py", "gradcore/operators.py", "gradcore/values.py", "gradcore/walks.py"),
+    (
+        *(f"gradcore/{name}.py" for name in ("graph", "higher", "hooks", "modes", "operators")),
+        *("gradcore/values.py", "gradcore/walks.py"),
+    ),
     ("gradcore/ops",),
     # The functions and tools built on ops.
     ("gradcore/*.py",),
