@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import array_api_compat.cupy as xp
 import cupy
+import cupyx
 import numpy as np
 
 from .base import Array, Backend, DType
@@ -101,6 +102,15 @@ class CupyBackend(Backend):
     def owns_memory(self, x: Array) -> bool:
         # What `as_strided` gives has no base, though it is a view; windows aren't contiguous.
         return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
+
+    # -- kernels ----------------------------------------------------------------------------
+
+    def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
+        if x.dtype.kind != "f":  # CUDA adds few other types atomically
+            return super().scatter_add(x, indices, size)
+        y = self.xp.zeros((size, *x.shape[1:]), dtype=x.dtype, device=x.device)
+        cupyx.scatter_add(y, indices, x)
+        return y
 
 
 def _incomplete(cuda: int) -> str | None:

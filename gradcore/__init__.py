@@ -20,7 +20,17 @@ from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
-from .functions import celoss, logceloss, logsoftmax, relu, sigmoid, softmax
+from .functions import (
+    celoss,
+    embedding,
+    logceloss,
+    logsoftmax,
+    one_hot,
+    pad,
+    relu,
+    sigmoid,
+    softmax,
+)
 from .graph import Context, Op, OpNode, TensorNode, needs
 from .modes import no_grad
 from .nn import Linear, Module
@@ -56,6 +66,7 @@ __all__ = [
     "custom_gradient",
     "data",
     "detect_anomaly",
+    "embedding",
     "grad",
     "hessian",
     "hessian_vector_product",
@@ -70,8 +81,10 @@ __all__ = [
     "needs",
     "nn",
     "no_grad",
+    "one_hot",
     "ops",
     "optim",
+    "pad",
     "relu",
     "sigmoid",
     "softmax",

@@ -17,11 +17,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from . import ops
+from . import indexing, ops
 from .backends import Backend, backend_of, default, known
 from .graph import TensorNode
 from .operators import Operators
-from .values import flat, is_node, namespace, unwrapped
+from .trees import tree_map
+from .values import array, describe, flat, is_node, namespace, unwrapped
 
 Axis = int | tuple[int, ...] | None
 
@@ -124,6 +125,15 @@ def cumulative_sum(
     return ops.CumulativeSum.apply(_as(dtype, x), axis=axis, include_initial=include_initial)
 
 
+def cumulative_prod(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"cumulative_prod: an array of shape {tuple(x.shape)} needs an axis")
+    axis = -1 if axis is None else axis
+    return ops.CumulativeProd.apply(_as(dtype, x), axis=axis, include_initial=include_initial)
+
+
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along `axis`, `n` times."""
     parts = [part for part in (prepend, x, append) if part is not None]
@@ -222,14 +232,26 @@ def tile(x: Any, repetitions: tuple[int, ...], /) -> Any:
     return reshape(x, tuple([r * n for r, n in pairs]))
 
 
-def repeat(x: Any, repeats: int, /, *, axis: int | None = None) -> Any:
-    """Each element along `axis` (of all, where it is `None`) `repeats` times."""
-    if not isinstance(repeats, int):
-        raise TypeError(f"repeat: repeats must be one integer, not {type(repeats).__name__}")
+def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
+    """Each element along `axis` (of all, where it is `None`) `repeats` times; or if that is an
+    array (N,), each as many times as it says."""
     x, axis = (reshape(x, (-1,)), 0) if axis is None else (x, _axis("repeat", axis, x.ndim))
-    before, after = tuple(x.shape[: axis + 1]), tuple(x.shape[axis + 1 :])
-    wide = broadcast_to(expand_dims(x, axis=axis + 1), (*before, repeats, *after))
-    return reshape(wide, (*before[:-1], before[-1] * repeats, *after))
+    n, after = x.shape[axis], tuple(x.shape[axis + 1 :])
+    if not isinstance(repeats, int):
+        raw = _unwrapped(x)
+        xp = namespace(raw)
+        counts = unwrapped("repeat", [raw, array(repeats)])[1]
+        if not xp.isdtype(counts.dtype, "integral") or tuple(counts.shape) not in ((), (1,), (n,)):
+            expected = f"one integer, or {n} in an array"
+            raise TypeError(f"repeat: repeats is {describe(counts)}, expected {expected}")
+        if xp.any(counts < 0):
+            raise ValueError(f"repeat: repeats has {int(xp.min(counts))}; none may be negative")
+        counts = xp.broadcast_to(counts, (n,))
+        indices = xp.repeat(xp.arange(n, device=raw.device), counts)
+        return ops.Take.apply(x, indices=indices, axis=axis, check=False)
+    wide = expand_dims(x, axis=axis + 1)
+    wide = broadcast_to(wide, (*x.shape[: axis + 1], repeats, *after))
+    return reshape(wide, (*x.shape[:axis], n * repeats, *after))
 
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
@@ -249,9 +271,10 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     return [broadcast_to(reshape(x, tuple(s)), shape) for x, s in zip(arrays, ones, strict=True)]
 
 
-def getitem(x: Any, key: Any, /) -> Any:
-    """`x[key]`, the function behind the operator."""
-    return ops.GetItem.apply(x, key=key)
+getitem = indexing.getitem
+sort = indexing.sort
+take = indexing.take
+take_along_axis = indexing.take_along_axis
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
@@ -308,8 +331,9 @@ def _plain(name: str) -> Callable[..., Any]:
         raw = unwrapped(name, inputs)[0]
         constants = {key: _unwrapped(x) for key, x in constants.items()}
         result = getattr(namespace(*raw), name)(*raw, **constants)
-        given = [x for x in inputs if is_node(x)]
-        return TensorNode(result, requires_grad=False) if given else result
+        if not [x for x in inputs if is_node(x)]:
+            return result
+        return tree_map(lambda y: TensorNode(y, requires_grad=False), result)
 
     function.__name__ = name
     return function
@@ -343,6 +367,8 @@ logical_and = _plain("logical_and")
 logical_not = _plain("logical_not")
 logical_or = _plain("logical_or")
 logical_xor = _plain("logical_xor")
+nextafter = _plain("nextafter")
+nonzero = _plain("nonzero")
 not_equal = _plain("not_equal")
 ones_like = _plain("ones_like")
 round = _plain("round")  # noqa: A001
@@ -350,6 +376,10 @@ searchsorted = _plain("searchsorted")
 sign = _plain("sign")
 signbit = _plain("signbit")
 trunc = _plain("trunc")
+unique_all = _plain("unique_all")
+unique_counts = _plain("unique_counts")
+unique_inverse = _plain("unique_inverse")
+unique_values = _plain("unique_values")
 zeros_like = _plain("zeros_like")
 
 _full_like = _plain("full_like")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -119,6 +120,51 @@ class Operators:
         """`self @ other`, as the course spells it."""
         return self @ other
 
+    def __mod__(self, other: Any) -> TensorNode:
+        return self.array_api.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> TensorNode:
+        return self.array_api.remainder(other, self)
+
+    def __floordiv__(self, other: Any) -> TensorNode:
+        return self.array_api.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> TensorNode:
+        return self.array_api.floor_divide(other, self)
+
+    def __and__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_and(self, other)
+
+    def __rand__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_and(other, self)
+
+    def __or__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_or(self, other)
+
+    def __ror__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_or(other, self)
+
+    def __xor__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_xor(other, self)
+
+    def __lshift__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> TensorNode:
+        return self.array_api.bitwise_right_shift(other, self)
+
+    def __invert__(self) -> TensorNode:
+        return self.array_api.bitwise_invert(self)
+
     def __neg__(self) -> TensorNode:
         return self.ops.Negative.do_forward(self)
 
@@ -129,7 +175,7 @@ class Operators:
         return self.ops.Absolute.do_forward(self)
 
     def __getitem__(self, key: Any) -> TensorNode:
-        """A part: `key` is of integers, slices, `None` and `...`."""
+        """A part: `key` is of integers, slices, `None`, `...`, integer arrays and masks."""
         return self.array_api.getitem(self, key)
 
     def __lt__(self, other: Any) -> TensorNode:
@@ -172,6 +218,12 @@ class Operators:
 
     def __float__(self) -> float:
         return float(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:

@@ -1,9 +1,20 @@
 """Neural networks: modules, and the layers they are put together from."""
 
-from .layers import Flatten, Linear, LogSoftmax, Relu, Sequential, Sigmoid, Softmax, Tanh
+from .layers import (
+    Embedding,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    Relu,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from .module import Module
 
 __all__ = [
+    "Embedding",
     "Flatten",
     "Linear",
     "LogSoftmax",

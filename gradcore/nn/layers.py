@@ -7,8 +7,9 @@ from math import prod
 from typing import Any
 
 from .. import ops
+from ..functions import embedding
 from ..graph import TensorNode
-from ..values import array, describe
+from ..values import array, describe, namespace
 from .init import initial
 from .module import Module
 
@@ -76,6 +77,56 @@ class Linear(Module):
     def __repr__(self) -> str:
         output_size, input_size = self.w.shape
         return f"Linear({input_size}, {output_size}{', bias=False' if self.b is None else ''})"
+
+
+class Embedding(Module):
+    """A vector for each of the integers below `num_embeddings`: x (...) to (..., embedding_dim).
+
+    Args:
+        padding_idx: the integer whose vector is zeros and stays so; a negative number counts from
+            the end.
+        dtype: of the vectors.
+
+    Attributes:
+        w: the vectors, (num_embeddings, embedding_dim), normally distributed.
+
+    Raises:
+        ValueError: a size is not positive; there is no such `padding_idx`.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        if min(shape) < 1:
+            raise ValueError(f"Embedding: the weight would be {shape}, expected positive sizes")
+        w = initial("normal", shape, *shape, dtype)
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                rows = f"there are {num_embeddings} vectors"
+                raise ValueError(f"Embedding: padding_idx = {padding_idx}, and {rows}")
+            padding_idx %= num_embeddings
+            xp = namespace(w)
+            rows = xp.expand_dims(xp.arange(num_embeddings, device=w.device), axis=1)
+            w = xp.where(rows == padding_idx, xp.zeros_like(w), w)
+        self.w, self.padding_idx = TensorNode(w), padding_idx
+
+    def forward(self, x: Any) -> TensorNode:
+        """The vectors of the integers x, a node, an array, or lists.
+
+        Raises:
+            IndexError: one is not in [0, num_embeddings).
+            TypeError: they are not integers.
+        """
+        return embedding(x, self.w, self.padding_idx)
+
+    def __repr__(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"Embedding({self.w.shape[0]}, {self.w.shape[1]}{padding})"
 
 
 class Sequential(Module):

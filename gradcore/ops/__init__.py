@@ -41,10 +41,22 @@ from .elementwise import (
     Tanh,
     Where,
 )
-from .indexing import GetItem, PutItem, Select
+from .indexing import GetItem, PutItem, ScatterAdd, Select, Take
 from .linalg import BatchMM, MatrixMultiply
 from .normalization import LogSoftmax, Normalize, Softmax
-from .reduction import CumulativeSum, Max, Mean, Min, Prod, RowMax, RowSum, Std, Sum, Var
+from .reduction import (
+    CumulativeProd,
+    CumulativeSum,
+    Max,
+    Mean,
+    Min,
+    Prod,
+    RowMax,
+    RowSum,
+    Std,
+    Sum,
+    Var,
+)
 from .shape import Broadcast, Concat, Expand, Reshape, Roll, Squeeze, Transpose, Unsqueeze, Unstack
 
 __all__ = [
@@ -64,6 +76,7 @@ __all__ = [
     "CopySign",
     "Cos",
     "Cosh",
+    "CumulativeProd",
     "CumulativeSum",
     "Divide",
     "Exp",
@@ -96,6 +109,7 @@ __all__ = [
     "Roll",
     "RowMax",
     "RowSum",
+    "ScatterAdd",
     "Select",
     "Sigmoid",
     "Sin",
@@ -107,6 +121,7 @@ __all__ = [
     "Std",
     "Sub",
     "Sum",
+    "Take",
     "Tan",
     "Tanh",
     "Transpose",

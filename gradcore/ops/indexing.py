@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends import backend_of
 from ..graph import Context, Op
-from ..values import array, is_node, namespace
+from ..values import array, is_node, namespace, unwrapped
 
 
 class GetItem(Op):
@@ -56,6 +56,93 @@ def _entries(key: Any) -> tuple[Any, ...]:
             what = type(k).__name__
             raise TypeError(f"x[...] takes integers, slices, None and ..., not {what}")
     return entries if any(k is ... for k in entries) else (*entries, ...)
+
+
+class Take(Op):
+    """The parts of x along `axis` at integer indices of any shape, which takes that axis' place.
+
+    Args:
+        indices: negative ones count from the end.
+        check: whether to look if they are in range; not to, is for indices from `positions`.
+
+    Raises:
+        IndexError: an index is out of range.
+        TypeError: the indices are not integers.
+    """
+
+    @staticmethod
+    def forward(
+        context: Context, x: Any, *, indices: Any, axis: int = 0, check: bool = True
+    ) -> Any:
+        xp, axis, size = namespace(x), axis % x.ndim, x.shape[axis]
+        indices = positions("Take: indices", x, indices, size) if check else indices
+        context["indices"], context["axis"], context["size"] = indices, axis, size
+        y = xp.take(x, xp.reshape(indices, (-1,)), axis=axis)
+        return xp.reshape(y, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        axis, size = context["axis"], context["size"]
+        return ScatterAdd.apply(go, indices=context["indices"], size=size, axis=axis, check=False)
+
+
+class ScatterAdd(Op):
+    """Zeros, of size `size` along `axis`, to which the parts of x are added at the indices:
+    Take's gradient. In x, the axes of the indices are in that axis' place.
+
+    Args:
+        indices: as for `Take`.
+        check: as for `Take`.
+
+    Raises:
+        IndexError: an index is out of range.
+        TypeError: the indices are not integers.
+        ValueError: x does not fit the indices.
+    """
+
+    @staticmethod
+    def forward(
+        context: Context, x: Any, *, indices: Any, size: int, axis: int = 0, check: bool = True
+    ) -> Any:
+        xp = namespace(x)
+        indices = positions("ScatterAdd: indices", x, indices, size) if check else indices
+        after = axis + indices.ndim
+        if tuple(x.shape[axis:after]) != tuple(indices.shape):
+            found = f"x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit"
+            raise ValueError(f"ScatterAdd: {found}; expected the same shape from axis {axis} on")
+        context["indices"], context["axis"] = indices, axis
+        flat = xp.reshape(indices, (-1,))
+        rows = xp.reshape(x, (*x.shape[:axis], flat.shape[0], *x.shape[after:]))
+        y = backend_of(x).scatter_add(xp.moveaxis(rows, axis, 0), flat, size)
+        return xp.moveaxis(y, 0, axis)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return Take.apply(go, indices=context["indices"], axis=context["axis"], check=False)
+
+
+def positions(what: str, x: Any, indices: Any, size: int) -> Any:
+    """The integer indices as int64, those counted from the end counted from the front.
+
+    Args:
+        what: for messages, what they are.
+        x: the array that they are for.
+        indices: a node, an array, or integers in a list.
+
+    Raises:
+        IndexError: one is not in [-size, size).
+        TypeError: they are not integers.
+        ValueError: they are not where x is.
+    """
+    xp = namespace(x)
+    if isinstance(indices, list | tuple | Integral):
+        dtype = None if indices else xp.int64  # of none
+        indices = xp.asarray(indices, dtype=dtype, device=x.device)
+    indices = unwrapped(what.partition(":")[0], [x, indices])[1]
+    if xp.isdtype(indices.dtype, "integral"):
+        indices = xp.astype(indices, xp.int64, copy=False)
+    backend_of(x).check_indices(what, indices, size, -size)
+    return xp.where(indices < 0, indices + size, indices)
 
 
 class Select(Op):

@@ -195,6 +195,35 @@ class CumulativeSum(Op):
         return xp.flip(sums, axis=axis)
 
 
+class CumulativeProd(Op):
+    """The products of the first 1, 2, ... elements along `axis`; the first of 1, if so wanted."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: int = -1, include_initial: bool = False) -> Any:
+        y = namespace(x).cumulative_prod(x, axis=axis, include_initial=include_initial)
+        context["x"], context["axis"], context["first"] = x, axis % x.ndim, int(include_initial)
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, axis = namespace(go), context["axis"]
+        x, go = xp.moveaxis(context["x"], axis, -1), xp.moveaxis(go, axis, -1)
+        go, n = go[..., context["first"] :], x.shape[-1]
+        if n < 2:
+            return xp.moveaxis(go, -1, axis)
+        # Without a division, it may be by zero: element k has the product of those before, times
+        # s(k) = go(k) + x(k + 1) s(k + 1). In log N steps: s(k) = s + factor s(k + step).
+        before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
+        factor = xp.concat([x[..., 1:], xp.zeros_like(x[..., :1])], axis=-1)
+        s, step = go, 1
+        while step < n:
+            rest = xp.zeros_like(s[..., :step])
+            s = s + factor * xp.concat([s[..., step:], rest], axis=-1)
+            factor = factor * xp.concat([factor[..., step:], rest], axis=-1)
+            step *= 2
+        return xp.moveaxis(before * s, -1, axis)
+
+
 class RowSum(Op):
     """The sum of each row of a matrix: (N, M) to (N,)."""
 

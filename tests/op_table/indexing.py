@@ -45,6 +45,23 @@ def _torch_put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
     return y.reshape(shape)
 
 
+def _scatter_add(x: Any, indices: Any, size: int, axis: int = 0) -> Any:
+    n = indices.ndim
+    y = np.zeros((*x.shape[:axis], size, *x.shape[axis + n :]))
+    np.add.at(y, (*[slice(None)] * axis, indices), x)
+    return y
+
+
+def _torch_take(x: Any, indices: Any, axis: int = 0) -> Any:
+    return x[(slice(None),) * (axis % x.ndim) + (indices,)]
+
+
+def _torch_scatter_add(x: Any, indices: Any, size: int, axis: int = 0) -> Any:
+    x = x.flatten(axis, axis + indices.ndim - 1) if indices.ndim else x.unsqueeze(axis)
+    y = x.new_zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]))
+    return y.index_add(axis, indices.flatten() % size, x)
+
+
 ROWS = [
     Row(
         ops.GetItem,
@@ -95,6 +112,46 @@ ROWS = [
             refuses(case((2, 3), indices=raw([0.0, 1.0])), TypeError, "indices", "integers"),
             refuses(case((2, 3), indices=raw([0, 1, 2])), ValueError, "(2, 3)", "(3,)"),
             refuses(case((2,), indices=raw([0, 1])), ValueError, "(2,)", "expected"),
+        ],
+    ),
+    Row(
+        ops.Take,
+        lambda x, indices, axis=0: np.take(x, indices, axis=axis),
+        [
+            case((4, 2), indices=raw([1, 3, 1, -1, 1])),
+            case((3, 4), indices=raw([[0, 2], [2, -4], [2, 2]]), axis=1),
+            case((2, 3, 2), indices=raw([[0, 1, 1]]), axis=-2),
+            case((3,), indices=raw(2)),
+            case((1,), indices=raw([0, 0])),
+            case((3, 2), indices=integers((0,), 3)),
+            case((0, 3), indices=raw([2, 0]), axis=1),
+        ],
+        _torch_take,
+        refuses=[
+            refuses(case((2, 3), indices=raw([0, 2])), IndexError, "indices", "2", "-2 to 1"),
+            refuses(case((2, 3), indices=raw([-4]), axis=1), IndexError, "-4", "-3 to 2"),
+            refuses(case((0, 3), indices=raw([0])), IndexError, "indices", "0"),
+            refuses(case((2, 3), indices=raw([0.0])), TypeError, "indices", "integers"),
+            refuses(case((2, 3), indices=raw([True, False])), TypeError, "indices", "integers"),
+        ],
+    ),
+    Row(
+        ops.ScatterAdd,
+        _scatter_add,
+        [
+            case((5, 2), indices=raw([1, 3, 1, -1, 1]), size=4),
+            case((2, 3, 2), indices=raw([[0, 2], [2, -4], [2, 2]]), size=4, axis=1),
+            case((3,), indices=raw(1), size=2, axis=1),
+            case((7,), indices=raw([0, 0, 0, 0, 0, 0, 0]), size=1),
+            case((1,), indices=raw([2]), size=3),
+            case((0, 2), indices=integers((0,), 3), size=3),
+            case((2, 0), indices=raw([1, 1]), size=2),
+        ],
+        _torch_scatter_add,
+        refuses=[
+            refuses(case((1, 3), indices=raw([3]), size=3), IndexError, "3", "-3 to 2"),
+            refuses(case((2, 3), indices=raw([0]), size=3), ValueError, "(2, 3)", "(1,)"),
+            refuses(case((1, 3), indices=raw([0.0]), size=3), TypeError, "integers"),
         ],
     ),
 ]

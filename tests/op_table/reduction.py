@@ -21,6 +21,13 @@ def _torch_prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return x.clone()
 
 
+def _torch_cumulative_prod(x: Any, axis: int = -1, include_initial: bool = False) -> Any:
+    y = x.cumprod(dim=axis)
+    shape = list(y.shape)
+    shape[axis] = int(include_initial)
+    return torch_cat(y.new_ones(shape), y, axis=axis)
+
+
 def _torch_cumulative_sum(x: Any, axis: int, include_initial: bool = False) -> Any:
     y = x.cumsum(dim=axis)
     shape = list(y.shape)
@@ -122,6 +129,25 @@ ROWS = [
             case((2, 0), axis=1, include_initial=True),
         ],
         _torch_cumulative_sum,
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.CumulativeProd,
+        np.cumulative_prod,
+        [
+            case((5,), axis=0),
+            case((2, 3), axis=0, include_initial=True),
+            case((2, 3, 2), axis=-2),
+            case((3, 4), axis=-1),
+            case((1,), axis=0),
+            case((2, 0), axis=0),
+            case((2, 0), axis=1, include_initial=True),
+        ],
+        _torch_cumulative_prod,
+        points=[
+            Point(([2.0, 0.0, 3.0, 5.0],), [2.0, 0.0, 0.0, 0.0], ([1.0, 38.0, 0.0, 0.0],)),
+            Point(([0.0, 3.0, 0.0, 2.0],), [0.0] * 4, ([4.0, 0.0, 0.0, 0.0],)),
+        ],
         refuses=[NO_AXIS],
     ),
     Row(
