@@ -19,6 +19,9 @@ DType = Any
 
 DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
+PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # its multipliers, and what is added to its key
+PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
+
 
 class Backend:
     """An array library on one device: its namespace, the way in and out, and the kernels.
@@ -148,6 +151,60 @@ class Backend:
         last = xp.where(last < 0, 0, last)
         found = (xp.take(targets, last) == places)[columns]
         return xp.where(found, xp.take(sums, last, axis=0), y)
+
+    # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
+    # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.
+
+    def cross_entropy(self, x: Array, targets: Array, ignored: Array | None) -> Array:
+        """-log(softmax(x)) at the targets: (N, ...)."""
+        xp = self.xp
+        z = x - xp.max(x, axis=1, keepdims=True)
+        sums = xp.sum(xp.exp(z), axis=1)
+        chosen = xp.take_along_axis(z, xp.expand_dims(targets, axis=1), axis=1)
+        losses = xp.log(sums) - xp.squeeze(chosen, axis=1)
+        return losses if ignored is None else xp.where(ignored, 0.0, losses)
+
+    def cross_entropy_gradient(
+        self, x: Array, go: Array, targets: Array, ignored: Array | None
+    ) -> Array:
+        """The gradient of x, where that of `cross_entropy` is `go` (N, ...)."""
+        xp = self.xp
+        z = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+        p = z / xp.sum(z, axis=1, keepdims=True)
+        classes = xp.arange(x.shape[1], device=targets.device)
+        classes = xp.reshape(classes, (-1, *[1] * (x.ndim - 2)))
+        if ignored is not None:
+            go = xp.where(ignored, 0.0, go)
+        is_target = xp.expand_dims(targets, axis=1) == classes
+        return xp.where(is_target, p - 1.0, p) * xp.expand_dims(go, axis=1)
+
+    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
+        """`n` random numbers, uint32, that the key decides: the same on every backend.
+
+        They are the halves, the lower first, of what Philox4x64-10 makes of the key, below 2**128,
+        and the counters 1, 2, ..., 64-bit integers in fours; NumPy's `Philox(key=key)` gives these
+        (https://doi.org/10.1145/2063384.2063405).
+        """
+        xp, low = self.xp, 2**32 - 1
+        blocks = -(-n // 8)
+        first = xp.arange(1, blocks + 1, dtype=xp.uint64, device=device)
+        words = [first, *[xp.zeros_like(first)] * 3]
+
+        def product(a: int, b: Array) -> tuple[Array, Array]:
+            """The upper and the lower 64 bits of a * b, by way of the four products of halves."""
+            a1, a0, b1, b0 = a >> 32, a & low, b >> 32, b & low
+            middle = (a0 * b0 >> 32) + (a0 * b1 & low) + a1 * b0
+            return a1 * b1 + (a0 * b1 >> 32) + (middle >> 32), a * b
+
+        for i in range(10):
+            keys = (key + i * PHILOX_KEY[0]) % 2**64, ((key >> 64) + i * PHILOX_KEY[1]) % 2**64
+            (high0, low0), (high1, low1) = (
+                product(PHILOX[0], words[0]),
+                product(PHILOX[1], words[2]),
+            )
+            words = [high1 ^ words[1] ^ keys[0], low1, high0 ^ words[3] ^ keys[1], low0]
+        halves = [half for word in words for half in (word & low, word >> 32)]
+        return xp.reshape(xp.astype(xp.stack(halves, axis=1), xp.uint32), (-1,))[:n]
 
     # The optimizers' updates: each takes a parameter, its gradient and what the optimizer
     # remembers of that parameter, and returns the new parameter and the new memory. An

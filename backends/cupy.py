@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import array_api_compat.cupy as xp
 import cupy
-import cupyx
 import numpy as np
 
 from .base import Array, Backend, DType
@@ -108,6 +107,8 @@ class CupyBackend(Backend):
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         if x.dtype.kind != "f":  # CUDA adds few other types atomically
             return super().scatter_add(x, indices, size)
+        import cupyx
+
         y = self.xp.zeros((size, *x.shape[1:]), dtype=x.dtype, device=x.device)
         cupyx.scatter_add(y, indices, x)
         return y

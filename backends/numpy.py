@@ -49,6 +49,12 @@ def _blocks(x: np.ndarray) -> list[Any]:
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
 
 
+def _at(targets: np.ndarray) -> tuple[Any, ...]:
+    """The index of the targets (N, ...) along axis 1 of an array (N, C, ...)."""
+    places: Any = np.indices(targets.shape, sparse=True)
+    return places[0], targets, *places[1:]
+
+
 def _writeable(x: Any) -> Any:
     return x if x is None or x.flags.writeable else np.array(x)
 
@@ -86,6 +92,41 @@ class NumpyBackend(Backend):
         positions = indices if width == 1 else indices[:, None] * width + np.arange(width)
         np.add.at(y, positions.ravel(), x.ravel())
         return y.reshape(size, *x.shape[1:])
+
+    # Block by block, with nothing of x's size in memory but the result: of 4096 instances and 1000
+    # classes, in float32, loss and gradient take 11 ms in place of 33 ms, and of 128 and 10,
+    # 0.04 ms in place of 0.10 ms (as above).
+
+    def cross_entropy(
+        self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        losses = np.empty(targets.shape, x.dtype)
+        for block in _blocks(x):
+            z = x[block] - x[block].max(axis=1, keepdims=True)
+            chosen = _at(targets[block])
+            losses[block] = -z[chosen]
+            losses[block] += np.log(np.exp(z, out=z).sum(axis=1))
+        if ignored is not None:
+            losses[ignored] = 0.0
+        return losses
+
+    def cross_entropy_gradient(
+        self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        gx = np.empty_like(x)
+        go = go if ignored is None else np.where(ignored, 0.0, go)
+        for block in _blocks(x):
+            z, g = gx[block], go[block]
+            np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
+            np.exp(z, out=z)
+            z *= np.expand_dims(g / z.sum(axis=1), 1)
+            z[_at(targets[block])] -= g
+        return gx
+
+    def random_bits(self, key: int, n: int, device: Any = None) -> np.ndarray:  # noqa: ARG002
+        # A million take 1.8 ms in place of 11.5 ms.
+        words = np.random.Philox(key=key).random_raw(-(-n // 2))
+        return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
     adam = _in_blocks(Backend.adam)
     adagrad = _in_blocks(Backend.adagrad)

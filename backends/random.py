@@ -1,4 +1,8 @@
-"""The random numbers that decide a run: drawn on the host, so the same on every backend."""
+"""The random numbers that decide a run: drawn on the host, so the same on every backend.
+
+Where there are too many of these, as for dropout, the host draws a key, and the device makes the
+same numbers of it on every backend, see `Backend.random_bits`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,11 @@ def manual_seed(seed: int) -> None:
     """Start the generator anew: the same seed gives the same run."""
     global _generator
     _generator = np.random.default_rng(seed)
+
+
+def new_key() -> int:
+    """A key for the `random_bits` of a backend, drawn from the generator."""
+    return int(_generator.integers(2**63))
 
 
 def get_state() -> dict[str, Any]:

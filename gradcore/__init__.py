@@ -14,24 +14,15 @@ if importlib.util.find_spec("gradcore.backends") is None:
     sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[spec.name])
 
-from . import array_api, backends, data, nn, ops, optim
+from . import array_api, backends, data, functions, losses, nn, ops, optim
 from .backends import use_backend
 from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
-from .functions import (
-    celoss,
-    embedding,
-    logceloss,
-    logsoftmax,
-    one_hot,
-    pad,
-    relu,
-    sigmoid,
-    softmax,
-)
+from .functions import *  # noqa: F403
 from .graph import Context, Op, OpNode, TensorNode, needs
+from .losses import *  # noqa: F403
 from .modes import no_grad
 from .nn import Linear, Module
 from .ops import *  # noqa: F403
@@ -61,12 +52,10 @@ __all__ = [
     "TensorNode",
     "array_api",
     "backends",
-    "celoss",
     "check_gradients",
     "custom_gradient",
     "data",
     "detect_anomaly",
-    "embedding",
     "grad",
     "hessian",
     "hessian_vector_product",
@@ -74,23 +63,16 @@ __all__ = [
     "jvp",
     "load_mnist",
     "load_synth",
-    "logceloss",
-    "logsoftmax",
     "manual_seed",
     "namespace",
     "needs",
     "nn",
     "no_grad",
-    "one_hot",
     "ops",
     "optim",
-    "pad",
-    "relu",
-    "sigmoid",
-    "softmax",
     "stop_gradient",
     "use_backend",
     "value_and_grad",
     "vjp",
 ]
-__all__ += ops.__all__
+__all__ += [*functions.__all__, *losses.__all__, *ops.__all__]

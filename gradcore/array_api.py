@@ -174,7 +174,7 @@ def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:
-    raw = unwrapped("broadcast_arrays", arrays)[0]
+    raw = unwrapped("broadcast_arrays", arrays)
     shape = tuple(namespace(*raw).broadcast_arrays(*raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
@@ -328,7 +328,7 @@ def _plain(name: str) -> Callable[..., Any]:
     """A function of the arrays' own library, through which no gradient flows."""
 
     def function(*inputs: Any, **constants: Any) -> Any:
-        raw = unwrapped(name, inputs)[0]
+        raw = unwrapped(name, inputs)
         constants = {key: _unwrapped(x) for key, x in constants.items()}
         result = getattr(namespace(*raw), name)(*raw, **constants)
         if not [x for x in inputs if is_node(x)]:

@@ -223,7 +223,7 @@ class Op:
             A TensorNode, or a tuple of them if the op has several outputs. Errors of `forward`
             are raised again with the op and its inputs named.
         """
-        arrays, mask = values.unwrapped(cls, inputs)
+        arrays, mask = values.arrays_and_mask(cls, inputs)
         building = True in mask and is_building.get()
         context: Context = {"needs": mask} if building and False in mask else {}
         try:

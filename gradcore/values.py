@@ -69,7 +69,7 @@ def array(x: Any) -> Any:
     return x if type(x) in known else backend.asarray(x)
 
 
-def unwrapped(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
+def arrays_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
     """An op's inputs as arrays and numbers, the arrays all of one backend and device; and which
     of them require a gradient. `op` is an `Op`, or what errors are to name.
 
@@ -88,7 +88,7 @@ def unwrapped(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
         arrays.append(x)
         if type(x) is not kind and type(x) not in numbers:
             if kind is not None or type(x) not in known:
-                return _unwrapped(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
+                return unwrapped(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
             kind = type(x)
     if kind and len(arrays) > 1:
         if known[kind].several_devices:
@@ -98,8 +98,8 @@ def unwrapped(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
     return arrays, mask
 
 
-def _unwrapped(op: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The same where something is to be converted, or wrong."""
+def unwrapped(op: Any, inputs: Sequence[Any]) -> list[Any]:
+    """An op's inputs as arrays and numbers, as above, also where some are to be converted."""
     arrays = []
     for x in inputs:
         if isinstance(x, Operators):

@@ -1,5 +1,6 @@
 """The ops, each defined once."""
 
+from .dropout import Dropout
 from .elementwise import (
     Absolute,
     Acos,
@@ -43,10 +44,12 @@ from .elementwise import (
 )
 from .indexing import GetItem, PutItem, ScatterAdd, Select, Take
 from .linalg import BatchMM, MatrixMultiply
-from .normalization import LogSoftmax, Normalize, Softmax
+from .loss import CrossEntropy, CrossEntropyGradient
+from .normalization import LogSoftmax, Normalize, Softmax, Standardize
 from .reduction import (
     CumulativeProd,
     CumulativeSum,
+    LogSumExp,
     Max,
     Mean,
     Min,
@@ -76,9 +79,12 @@ __all__ = [
     "CopySign",
     "Cos",
     "Cosh",
+    "CrossEntropy",
+    "CrossEntropyGradient",
     "CumulativeProd",
     "CumulativeSum",
     "Divide",
+    "Dropout",
     "Exp",
     "Expand",
     "Expm1",
@@ -91,6 +97,7 @@ __all__ = [
     "Log10",
     "LogAddExp",
     "LogSoftmax",
+    "LogSumExp",
     "MatrixMultiply",
     "Max",
     "Maximum",
@@ -118,6 +125,7 @@ __all__ = [
     "Sqrt",
     "Square",
     "Squeeze",
+    "Standardize",
     "Std",
     "Sub",
     "Sum",

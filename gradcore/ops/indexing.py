@@ -146,7 +146,8 @@ def positions(what: str, x: Any, indices: Any, size: int) -> Any:
 
 
 class Select(Op):
-    """One element of each row of a matrix: x (N, M), integer indices (N,), to (N,).
+    """One element of each row along axis 1: x (N, M, ...), integer indices (N, ...), to
+    (N, ...).
 
     Raises:
         IndexError: an index is not in [0, M).
@@ -157,10 +158,10 @@ class Select(Op):
     @staticmethod
     def forward(context: Context, x: Any, *, indices: Any) -> Any:
         indices = indices.value if is_node(indices) else array(indices)
-        if x.ndim != 2 or tuple(indices.shape) != (x.shape[0],):
+        if x.ndim < 2 or tuple(indices.shape) != (x.shape[0], *x.shape[2:]):
             raise ValueError(
                 f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "
-                "expected (N, M) and (N,)"
+                "expected (N, M, ...) and (N, ...)"
             )
         backend_of(x).check_indices("Select: indices", indices, x.shape[1])
         xp = namespace(x)
@@ -171,4 +172,5 @@ class Select(Op):
     def backward(context: Context, go: Any) -> Any:
         xp, indices = namespace(go), context["indices"]
         columns = namespace(indices).arange(context["columns"], device=indices.device)
+        columns = namespace(indices).reshape(columns, (-1, *[1] * (indices.ndim - 2)))
         return xp.where(indices == columns, xp.expand_dims(go, axis=1), 0.0)

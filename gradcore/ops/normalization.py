@@ -55,3 +55,34 @@ class LogSoftmax(Op):
     def backward(context: Context, go: Any) -> Any:
         xp = namespace(go)
         return go - xp.exp(context["y"]) * xp.sum(go, axis=context["axis"], keepdims=True)
+
+
+class Standardize(Op):
+    """x with mean 0 and variance 1 along the axes: three outputs, (x - mean) / sqrt(variance +
+    eps), the mean and the variance, these with a 1 for each of the axes.
+
+    The gradient of the first is that of https://arxiv.org/abs/1502.03167, section 3, put together.
+    """
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: int | tuple[int, ...], eps: float) -> Any:
+        xp = namespace(x)
+        mean = xp.mean(x, axis=axis, keepdims=True)
+        y = x - mean
+        variance = xp.mean(y * y, axis=axis, keepdims=True)
+        y = y / xp.sqrt(variance + eps)
+        context["axis"], context["eps"] = axis, eps
+        context["y"], context["variance"] = y, variance
+        return y, mean, variance
+
+    @staticmethod
+    def backward(context: Context, go: Any, go_mean: Any, go_variance: Any) -> Any:
+        xp, y, axis = namespace(go), context["y"], context["axis"]
+        deviation = xp.sqrt(context["variance"] + context["eps"])
+        # Of n elements, 1 / n; the derivative of the variance is 2 / n * (x - mean), which is
+        # 2 / n * deviation * y.
+        share = go_mean.size / max(y.size, 1)
+        go = go / deviation
+        slope = 2.0 * share * deviation * go_variance - xp.mean(go * y, axis=axis, keepdims=True)
+        level = share * go_mean - xp.mean(go, axis=axis, keepdims=True)
+        return go + y * slope + level

@@ -178,6 +178,27 @@ def _product_of_others(x: Any) -> Any:
     return xp.reshape(products, x.shape)[..., :n]
 
 
+class LogSumExp(Op):
+    """log(sum(exp(x))) of all elements, or along `axis`, computed without overflow. Where all
+    elements are -inf, so is the result, and the gradient is 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        xp = namespace(x)
+        m = xp.max(x, axis=axis, keepdims=True)
+        sums = xp.sum(xp.exp(x - xp.where(abs(m) == math.inf, 0.0, m)), axis=axis, keepdims=True)
+        y = xp.where(sums == 0.0, 0.0, xp.log(xp.where(sums == 0.0, 1.0, sums))) + m
+        _note_axes(context, x, axis)
+        context["x"], context["y"] = x, y if keepdims else xp.squeeze(y, axis=context["axes"])
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, y = namespace(go), context["y"]
+        y = xp.reshape(xp.where(y == -math.inf, 0.0, y), context["kept"])
+        return xp.reshape(go, context["kept"]) * xp.exp(context["x"] - y)
+
+
 class CumulativeSum(Op):
     """The sums of the first 1, 2, ... elements along `axis`; the first of 0, if so wanted."""
 

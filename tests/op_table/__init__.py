@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradcore import Op
 
-from . import elementwise, indexing, linalg, normalization, reduction, shape
+from . import dropout, elementwise, indexing, linalg, loss, normalization, reduction, shape
 from .rows import Case, Draw, Raw, Row
 
 ROWS = [
@@ -14,6 +14,8 @@ ROWS = [
     *indexing.ROWS,
     *linalg.ROWS,
     *normalization.ROWS,
+    *loss.ROWS,
+    *dropout.ROWS,
 ]
 
 

@@ -98,12 +98,14 @@ ROWS = [
     ),
     Row(
         ops.Select,
-        lambda x, indices: x[np.arange(len(x)), indices],
+        lambda x, indices: np.take_along_axis(x, indices[:, None], 1)[:, 0],
         [
             case((3, 4), indices=integers((3,), 4)),
             case((4, 2), indices=raw([1, 0, 0, 1])),
             case((1, 1), indices=raw([0])),
             case((0, 3), indices=integers((0,), 3)),
+            case((2, 4, 3), indices=integers((2, 3), 4)),
+            case((2, 3, 2, 1), indices=integers((2, 2, 1), 3)),
         ],
         lambda x, indices: x.gather(1, indices[:, None])[:, 0],
         refuses=[
@@ -112,6 +114,7 @@ ROWS = [
             refuses(case((2, 3), indices=raw([0.0, 1.0])), TypeError, "indices", "integers"),
             refuses(case((2, 3), indices=raw([0, 1, 2])), ValueError, "(2, 3)", "(3,)"),
             refuses(case((2,), indices=raw([0, 1])), ValueError, "(2,)", "expected"),
+            refuses(case((2, 3, 2), indices=raw([0, 1])), ValueError, "(2, 3, 2)", "(2,)"),
         ],
     ),
     Row(

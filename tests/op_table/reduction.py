@@ -118,6 +118,22 @@ ROWS = [
         refuses=[NO_AXIS],
     ),
     Row(
+        ops.LogSumExp,
+        lambda x, axis=None, keepdims=False: np.log(
+            np.sum(np.exp(x), axis=axis, keepdims=keepdims)
+        ),
+        REDUCTIONS,
+        lambda x, axis=None, keepdims=False: x.logsumexp(
+            tuple(range(x.ndim)) if axis is None else axis, keepdim=keepdims
+        ),
+        points=[
+            Point(([1000.0, -1000.0],), 1000.0, ([1.0, 0.0],), ([0.0, 0.0],)),
+            Point(([-1000.0, -np.inf],), -1000.0, ([1.0, 0.0],)),
+            Point(([-np.inf, -np.inf],), -np.inf, ([0.0, 0.0],)),
+        ],
+        refuses=[NO_AXIS],
+    ),
+    Row(
         ops.CumulativeSum,
         np.cumulative_sum,
         [

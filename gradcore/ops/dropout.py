@@ -1,0 +1,35 @@
+"""Ops that leave things to chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backends import backend_of
+from ..graph import Context, Op
+from ..values import namespace
+
+
+class Dropout(Op):
+    """Zeros in the place of elements that are chosen, each with probability p, by the random
+    numbers of `key`; the others divided by 1 - p
+    (https://jmlr.org/papers/v15/srivastava14a.html).
+
+    Raises:
+        ValueError: p is not in [0, 1].
+    """
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, p: float, key: int) -> Any:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
+        context["scale"] = 1.0 / (1.0 - p) if p < 1 else 0.0
+        # Integers are compared, so the choice is the same for every dtype. All are below 2**32.
+        bits = backend_of(x).random_bits(key, x.size, x.device)
+        limit = min(round(p * 2**32), 2**32 - 1)
+        keep = bits >= limit if p < 1 else bits < 0
+        context["keep"] = namespace(x).reshape(keep, x.shape)
+        return namespace(x).where(context["keep"], x * context["scale"], 0.0)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).where(context["keep"], go * context["scale"], 0.0)
