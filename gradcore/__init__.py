@@ -14,12 +14,13 @@ if importlib.util.find_spec("gradcore.backends") is None:
     sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[spec.name])
 
-from . import array_api, backends, data, functions, losses, nn, ops, optim
+from . import array_api, backends, data, functions, linalg, losses, nn, ops, optim
 from .backends import use_backend
 from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
+from .einsum import einsum
 from .functions import *  # noqa: F403
 from .graph import Context, Op, OpNode, TensorNode, needs
 from .losses import *  # noqa: F403
@@ -56,11 +57,13 @@ __all__ = [
     "custom_gradient",
     "data",
     "detect_anomaly",
+    "einsum",
     "grad",
     "hessian",
     "hessian_vector_product",
     "jacobian",
     "jvp",
+    "linalg",
     "load_mnist",
     "load_synth",
     "manual_seed",

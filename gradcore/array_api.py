@@ -10,6 +10,7 @@ the default backend.
 
 from __future__ import annotations
 
+import builtins
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -321,6 +322,50 @@ def _unwrapped(x: Any) -> Any:
     return x.value if is_node(x) else x
 
 
+# -- Linear algebra ---------------------------------------------------------------------------
+
+
+def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
+    """The sum of products over pairs of axes: the last `axes` of x1 with the first of x2, or
+    those that the two sequences name."""
+    if isinstance(axes, int):
+        if not 0 <= axes <= builtins.min(x1.ndim, x2.ndim):
+            shapes = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
+            raise ValueError(f"tensordot: {shapes} have not {axes} axes each to sum over")
+        axes = [*range(x1.ndim - axes, x1.ndim)], [*range(axes)]
+    ours, theirs = (
+        [_axis("tensordot", a, x.ndim) for a in given]
+        for x, given in zip((x1, x2), axes, strict=True)
+    )
+    sizes = [x1.shape[a] for a in ours]
+    if sizes != [x2.shape[a] for a in theirs]:
+        raise ValueError(
+            f"tensordot: axes {ours} of {tuple(x1.shape)} and {theirs} of {tuple(x2.shape)} "
+            "differ in size"
+        )
+    rows = [a for a in range(x1.ndim) if a not in ours]
+    columns = [a for a in range(x2.ndim) if a not in theirs]
+    left, right = tuple([x1.shape[a] for a in rows]), tuple([x2.shape[a] for a in columns])
+    k = math.prod(sizes)
+    a = reshape(permute_dims(x1, (*rows, *ours)), (math.prod(left), k))
+    b = reshape(permute_dims(x2, (*theirs, *columns)), (k, math.prod(right)))
+    return reshape(matmul(a, b), (*left, *right))
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """The sum of products along `axis`, which is counted from the end."""
+    if not -builtins.min(x1.ndim, x2.ndim) <= axis < 0:
+        raise IndexError(
+            f"vecdot: axis {axis} of {tuple(x1.shape)} and {tuple(x2.shape)}; "
+            "expected a negative one that both have"
+        )
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(
+            f"vecdot: {tuple(x1.shape)} and {tuple(x2.shape)} differ in size along axis {axis}"
+        )
+    return sum(x1 * x2, axis=axis)
+
+
 # -- What has no gradient ---------------------------------------------------------------------
 
 
@@ -396,13 +441,14 @@ _OTHERS = ("asarray", "from_dlpack", "__array_namespace_info__")
 _OF_A_BACKEND = {*_CREATION, *_ABOUT_DTYPES, *_DTYPES, *_OTHERS}
 
 _namespaces: dict[Backend, ModuleType] = {}
+linalg: ModuleType  # gradcore.linalg: that module is built on this one, and sets it
 
 
 def namespace_of(backend: Backend) -> ModuleType:
     """The functions here, with the dtypes of this backend and those that make its arrays."""
     if backend not in _namespaces:
         xp, made = backend.xp, ModuleType(__name__, __doc__)
-        entries = {name: globals()[name] for name in (*_ours, "__array_api_version__")}
+        entries = {name: globals()[name] for name in (*_ours, "linalg", "__array_api_version__")}
         entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
         entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
         entries |= {name: _creation(backend, name) for name in _CREATION}

@@ -72,7 +72,10 @@ def numbers(row: Row, case: Case) -> tuple[list[Any], dict[str, Any]]:
     rng = np.random.default_rng(zlib.crc32(f"{row.op.__name__} {case}".encode()))
 
     def drawn(x: Any) -> Any:
-        x = draw(x, row, rng) if isinstance(x, Draw) else x
+        if isinstance(x, Draw):
+            matrix = draw(x, row, rng)
+            is_prepared = row.prepare is not None and x.is_node and matrix.ndim > 1
+            return np.round(row.prepare(matrix) / GRID) * GRID if is_prepared else matrix
         return np.asarray(x.values) if isinstance(x, Raw) else x
 
     return [drawn(x) for x in case.inputs], {key: drawn(x) for key, x in case.constants.items()}
@@ -81,8 +84,9 @@ def numbers(row: Row, case: Case) -> tuple[list[Any], dict[str, Any]]:
 def reference(row: Row, case: Case, inputs: list[Any] | None = None) -> list[np.ndarray]:
     """The case's outputs."""
     given, constants = numbers(row, case)
-    ys = row.reference(*(given if inputs is None else inputs), **constants)
-    return [np.asarray(y, dtype=np.float64) for y in as_tuple(ys)]
+    ys = as_tuple(row.reference(*(given if inputs is None else inputs), **constants))
+    ys = row.determined(*ys) if row.determined else ys
+    return [np.asarray(y, dtype=np.float64) for y in ys]
 
 
 def weights(arrays: Sequence[Any]) -> list[np.ndarray]:
@@ -178,6 +182,7 @@ class Trial:
         layout: makes an array of the backend from one of NumPy.
         values: what to put in place of the numbers of the nodes.
         nodes: which inputs are nodes, where they are not the case's.
+        whole: whether outputs are as the op gives them, and not only what is determined.
     """
 
     def __init__(
@@ -189,7 +194,9 @@ class Trial:
         layout: Callable[..., Array] = contiguous,
         values: list[np.ndarray] | None = None,
         nodes: list[int] | None = None,
+        whole: bool = False,
     ) -> None:
+        self.determined = None if whole else row.determined
         self.row, self.case, self.backend, self.dtype = row, case, backend, dtype
         self.layout, self.where = layout, f"{row.op.__name__}, {case}"
         inputs, constants = numbers(row, case)
@@ -214,7 +221,8 @@ class Trial:
         return [self.array(w, self.y_dtype) for w in weights(reference(self.row, self.case))]
 
     def forward(self) -> tuple[TensorNode, ...]:
-        return as_tuple(self.row.op.do_forward(*self.inputs, **self.constants))
+        ys = as_tuple(self.row.op.do_forward(*self.inputs, **self.constants))
+        return self.determined(*ys) if self.determined else ys
 
     def gradients(self, ws: Sequence[Array] | None = None) -> list[np.ndarray]:
         """The gradients of the inputs that are nodes, where those of the outputs are `ws`."""
@@ -346,7 +354,7 @@ def test_one_input_at_a_time(row: Row, backend: Backend, dtype: str) -> None:
 def test_called_directly(row: Row, backend: Backend, dtype: str) -> None:
     """With arrays and a plain dictionary, an op gives the same as through the graph; it leaves
     inputs, outputs, incoming gradients and context as they were."""
-    for trial in trials(row, backend, dtype):
+    for trial in trials(row, backend, dtype, whole=True):
         context: dict[str, Any] = {}
         arrays, constants, ws = trial.arrays, trial.constants, trial.weights()
 
@@ -422,6 +430,7 @@ def test_against_torch(row: Row, precision: str) -> None:
         for k in trial.case.nodes:
             tensors[k].requires_grad_()
         given = as_tuple(function(*tensors, **{key: tensor(x) for key, x in constants.items()}))
+        given = row.determined(*given) if row.determined else given
         ws = [tensor(w, trial.y_dtype) for w in weights(reference(row, trial.case))]
         torch.autograd.backward(given, ws)
         for y, expected in zip(trial.forward(), given, strict=True):

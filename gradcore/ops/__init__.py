@@ -1,5 +1,6 @@
 """The ops, each defined once."""
 
+from .decompositions import QR, SVD, Cholesky, Eigh, Eigvalsh, Svdvals
 from .dropout import Dropout
 from .elementwise import (
     Absolute,
@@ -43,7 +44,16 @@ from .elementwise import (
     Where,
 )
 from .indexing import GetItem, PutItem, ScatterAdd, Select, Take
-from .linalg import BatchMM, MatrixMultiply
+from .linalg import (
+    BatchMM,
+    Cofactors,
+    Determinant,
+    Inverse,
+    LogDeterminant,
+    MatrixMultiply,
+    PseudoInverse,
+    Solve,
+)
 from .loss import CrossEntropy, CrossEntropyGradient
 from .normalization import LogSoftmax, Normalize, Softmax, Standardize
 from .reduction import (
@@ -63,6 +73,8 @@ from .reduction import (
 from .shape import Broadcast, Concat, Expand, Reshape, Roll, Squeeze, Transpose, Unsqueeze, Unstack
 
 __all__ = [
+    "QR",
+    "SVD",
     "Absolute",
     "Acos",
     "Acosh",
@@ -75,6 +87,8 @@ __all__ = [
     "BatchMM",
     "Broadcast",
     "Cast",
+    "Cholesky",
+    "Cofactors",
     "Concat",
     "CopySign",
     "Cos",
@@ -83,19 +97,24 @@ __all__ = [
     "CrossEntropyGradient",
     "CumulativeProd",
     "CumulativeSum",
+    "Determinant",
     "Divide",
     "Dropout",
+    "Eigh",
+    "Eigvalsh",
     "Exp",
     "Expand",
     "Expm1",
     "GetItem",
     "Hypot",
     "Id",
+    "Inverse",
     "Log",
     "Log1p",
     "Log2",
     "Log10",
     "LogAddExp",
+    "LogDeterminant",
     "LogSoftmax",
     "LogSumExp",
     "MatrixMultiply",
@@ -109,6 +128,7 @@ __all__ = [
     "Normalize",
     "Power",
     "Prod",
+    "PseudoInverse",
     "PutItem",
     "Relu",
     "Remainder",
@@ -122,6 +142,7 @@ __all__ = [
     "Sin",
     "Sinh",
     "Softmax",
+    "Solve",
     "Sqrt",
     "Square",
     "Squeeze",
@@ -129,6 +150,7 @@ __all__ = [
     "Std",
     "Sub",
     "Sum",
+    "Svdvals",
     "Take",
     "Tan",
     "Tanh",

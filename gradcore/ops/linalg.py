@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..graph import Context, Op, needs
 from ..values import namespace
+from .decompositions import check_matrices, check_square
+from .reduction import product_of_others
+
+
+def _product(a: Any, b: Any) -> Any:
+    """a @ b; one matrix b is multiplied once, and not once for each matrix of a stack a."""
+    xp = namespace(a)
+    if a.ndim < 3 or b.ndim != 2:
+        return xp.matmul(a, b)
+    rows = xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+    return xp.reshape(xp.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+
+
+def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of stacks of these shapes, broadcast."""
+    if len({*shapes}) == 1:
+        return shapes[0]
+    longest = max(map(len, shapes))
+    padded = [(1,) * (longest - len(shape)) + tuple(shape) for shape in shapes]
+    sizes = [{n for n in column if n != 1} for column in zip(*padded, strict=True)]
+    if any(len(column) > 1 for column in sizes):
+        raise ValueError(f"{op}: stacks of {' and '.join(map(str, shapes))} do not broadcast")
+    return tuple([column.pop() if column else 1 for column in sizes])
 
 
 class MatrixMultiply(Op):
@@ -19,7 +43,7 @@ class MatrixMultiply(Op):
                 "expected (..., M, K) @ (..., K, N)"
             )
         context["a"], context["b"] = a, b
-        return namespace(a).matmul(a, b)
+        return _product(a, b)
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
@@ -31,7 +55,7 @@ class MatrixMultiply(Op):
         if not rows:
             a, go = xp.expand_dims(a, axis=0), xp.expand_dims(go, axis=-2)
         if needs(context, 0):
-            ga = xp.matmul(go, b.mT)
+            ga = _product(go, b.mT)
         if needs(context, 1):
             if b.ndim == 2 and a.ndim > 2:  # one product, not one for each matrix of the stack
                 a = xp.reshape(a, (-1, a.shape[-1]))
@@ -61,3 +85,142 @@ class BatchMM(Op):
             xp.matmul(go.T, vectors) if needs(context, 0) else None,
             xp.matmul(go, matrix) if needs(context, 1) else None,
         )
+
+
+class Solve(Op):
+    """The x with a @ x = b: a (..., M, M) and b (..., M, K), or one vector (M,).
+
+    The gradient is that of Giles 2008, section 2.3.1,
+    https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any, b: Any) -> Any:
+        check_square("Solve", a)
+        xp, is_vector = namespace(a), b.ndim == 1
+        columns = xp.expand_dims(b, axis=-1) if is_vector else b
+        if columns.ndim < 2 or columns.shape[-2] != a.shape[-1]:
+            raise ValueError(
+                f"Solve: a {tuple(a.shape)} and b {tuple(b.shape)} do not fit; "
+                "expected (..., M, M) and (..., M, K) or (M,)"
+            )
+        stack = _broadcast_shape("Solve", tuple(a.shape[:-2]), tuple(columns.shape[:-2]))
+        # Broadcast here, as CuPy's solve does not.
+        matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
+        x = xp.linalg.solve(matrices, xp.broadcast_to(columns, (*stack, *columns.shape[-2:])))
+        x = xp.squeeze(x, axis=-1) if is_vector else x
+        context["a"], context["x"], context["is_vector"] = a, x, is_vector
+        return x
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, a, x = namespace(go), context["a"], context["x"]
+        if context["is_vector"]:
+            x, go = xp.expand_dims(x, axis=-1), xp.expand_dims(go, axis=-1)
+        gb = Solve.apply(a.mT, go)
+        ga = -xp.matmul(gb, x.mT) if needs(context, 0) else None
+        return ga, xp.squeeze(gb, axis=-1) if context["is_vector"] else gb
+
+
+class Inverse(Op):
+    """The inverse of each matrix (..., M, M).
+
+    The gradient is that of Giles 2008, section 2.2.3,
+    https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any) -> Any:
+        check_square("Inverse", a)
+        context["y"] = namespace(a).linalg.inv(a)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, y = namespace(go), context["y"]
+        return -xp.matmul(xp.matmul(y.mT, go), y.mT)
+
+
+class PseudoInverse(Op):
+    """The Moore-Penrose inverse (..., N, M) of each matrix (..., M, N). Singular values of at
+    most `rtol` times the largest count as 0; `None` is max(M, N) times the dtype's epsilon.
+
+    The gradient, for where the rank does not change, is that of Golub and Pereyra 1973,
+    https://doi.org/10.1137/0710036
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any, *, rtol: Any = None) -> Any:
+        check_matrices("PseudoInverse", a)
+        context["a"], context["y"] = a, namespace(a).linalg.pinv(a, rtol=rtol)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        a, y, matmul = context["a"], context["y"], namespace(go).matmul
+        left = matmul(go.mT, matmul(y, y.mT))
+        right = matmul(matmul(y.mT, y), go.mT)
+        g = left - matmul(a, matmul(y, left)) + right - matmul(matmul(right, y), a)
+        return g - matmul(matmul(y.mT, go), y.mT)
+
+
+class Determinant(Op):
+    """The determinant of each matrix (..., M, M).
+
+    The gradient is that of Giles 2008, section 2.2.4, by cofactors in place of the inverse, so
+    singular matrices have it too, https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any) -> Any:
+        check_square("Determinant", a)
+        context["a"] = a
+        return namespace(a).linalg.det(a)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return go[..., None, None] * Cofactors.apply(context["a"])
+
+
+class Cofactors(Op):
+    """The cofactors of each matrix (..., M, M): the determinant's gradient, det(a) inv(a).mT, also
+    where a is singular (https://nhigham.com/2020/06/16/what-is-the-adjugate-of-a-matrix/).
+
+    Its own gradient divides by the determinant: of singular matrices it is NaN.
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any) -> Any:
+        check_square("Cofactors", a)
+        xp = namespace(a)
+        u, s, vh = xp.linalg.svd(a, full_matrices=False)
+        y = xp.matmul(u * xp.expand_dims(product_of_others(s), axis=-2), vh)
+        sign = xp.linalg.det(u) * xp.linalg.det(vh)
+        context["a"], context["y"] = a, y * xp.reshape(sign, (*a.shape[:-2], 1, 1))
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        xp, a, y = namespace(go), context["a"], context["y"]
+        inner = xp.sum(y * go, axis=(-2, -1), keepdims=True)
+        outer = xp.matmul(xp.matmul(y, go.mT), y)
+        return (inner * y - outer) / Determinant.apply(a)[..., None, None]
+
+
+class LogDeterminant(Op):
+    """The sign of the determinant of each matrix (..., M, M), and the logarithm of its absolute
+    value, also where the determinant itself is too large or small for the dtype.
+
+    The gradient is that of Giles 2008, section 2.2.4 (no gradient where the determinant is 0),
+    https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Any) -> Any:
+        check_square("LogDeterminant", a)
+        context["a"] = a
+        return tuple(namespace(a).linalg.slogdet(a))
+
+    @staticmethod
+    def backward(context: Context, _: Any, go: Any) -> Any:
+        return go[..., None, None] * namespace(go).linalg.inv(context["a"]).mT

@@ -159,12 +159,12 @@ class Prod(Op):
         moved = tuple([shape[i] for i in order])
         left = moved[: len(shape) - len(axes)]
         rows = xp.reshape(xp.permute_dims(context["x"], order), (*left, _count(context)))
-        others = xp.reshape(_product_of_others(rows), moved)
+        others = xp.reshape(product_of_others(rows), moved)
         inverse = tuple(sorted(range(len(shape)), key=lambda i: order[i]))
         return xp.reshape(go, context["kept"]) * xp.permute_dims(others, inverse)
 
 
-def _product_of_others(x: Any) -> Any:
+def product_of_others(x: Any) -> Any:
     """For each element the product of all others in its row, in log N steps, without a division:
     it may be by zero. Each of a pair has the other one, and what the pair has."""
     xp, n = namespace(x), x.shape[-1]
@@ -173,7 +173,7 @@ def _product_of_others(x: Any) -> Any:
     if n % 2:
         x = xp.concat([x, xp.ones_like(x[..., :1])], axis=-1)
     pairs = xp.reshape(x, (*x.shape[:-1], x.shape[-1] // 2, 2))
-    outer = _product_of_others(pairs[..., 0] * pairs[..., 1])
+    outer = product_of_others(pairs[..., 0] * pairs[..., 1])
     products = xp.expand_dims(outer, axis=-1) * xp.flip(pairs, axis=-1)
     return xp.reshape(products, x.shape)[..., :n]
 

@@ -2,11 +2,88 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from gradcore import ops
+from gradcore import namespace, ops
 
-from .rows import Row, case, constant, refuses
+from .rows import Point, Row, case, constant, refuses
+
+SQUARE = [
+    case((0, 0)),
+    case((1, 1)),
+    case((2, 2)),
+    case((3, 3)),
+    case((2, 2, 2)),
+    case((2, 1, 2, 2)),
+]
+TALL = [case((0, 0)), case((1, 1)), case((3, 2)), case((2, 2)), case((2, 3, 2))]
+ANY = [*TALL, case((2, 3)), case((2, 1, 2))]
+
+
+SQUARE_ONLY = [
+    refuses(case(constant(shape)), ValueError, str(shape), "expected square matrices (..., M, M)")
+    for shape in ((2, 3), (3,), (2, 2, 3))
+]
+NO_MATRICES = [refuses(case((3,)), ValueError, "(3,)", "expected matrices (..., M, N)")]
+
+
+def conditioned(x: np.ndarray) -> np.ndarray:
+    """With singular values between about 1 and 6, apart from one another."""
+    m, n = x.shape[-2:]
+    return x / 4 + np.eye(m, n) * np.arange(1.5, 1.5 + n * 1.5, 1.5)[:n]
+
+
+def positive(x: np.ndarray) -> np.ndarray:
+    """Symmetric, with eigenvalues between about 1 and 6, apart from one another."""
+    y = conditioned(x)
+    return (y + np.swapaxes(y, -1, -2)) / 2
+
+
+def symmetric(x: Any) -> Any:
+    """The part of a matrix that the ops of symmetric matrices take."""
+    return (x + x.mT) / 2
+
+
+def signs(x: Any) -> Any:
+    """The signs of the last row of a matrix: which vectors a library gives, x or -x."""
+    row = x[..., max(x.shape[-2] - 1, 0) :, :]
+    return row.sign() if hasattr(row, "sign") else namespace(row).sign(row)
+
+
+def eigenvectors(w: Any, v: Any) -> tuple[Any, ...]:
+    return w, v * signs(v)
+
+
+def singular_vectors(u: Any, s: Any, vh: Any) -> tuple[Any, ...]:
+    return u * signs(u), s, vh * signs(u).mT
+
+
+def qr_factors(q: Any, r: Any) -> tuple[Any, ...]:
+    return q * signs(q), r * signs(q).mT
+
+
+def in_torch(name: str) -> Any:
+    """A function of torch.linalg."""
+
+    def function(*tensors: Any, **constants: Any) -> Any:
+        import torch
+
+        return getattr(torch.linalg, name)(*tensors, **constants)
+
+    return function
+
+
+def cofactors(a: Any) -> Any:
+    """Determinants of the matrices without one row and column, with signs."""
+    rows = []
+    for i in range(a.shape[-1]):
+        for j in range(a.shape[-1]):
+            minor = np.delete(np.delete(a, i, axis=-2), j, axis=-1)
+            rows.append((-1) ** (i + j) * np.linalg.det(minor))
+    return np.stack(rows, axis=-1).reshape(a.shape) if rows else a
+
 
 ROWS = [
     Row(
@@ -18,6 +95,7 @@ ROWS = [
             case((2, 3), (3,)),
             case((3,), (3,)),
             case((2, 2, 3), (3, 2)),
+            case((3, 1, 2), (2, 2)),
             case((2, 3), (2, 3, 2)),
             case((2, 1, 2, 3), (2, 3, 1)),
             case((3,), (2, 3, 2)),
@@ -50,6 +128,126 @@ ROWS = [
         refuses=[
             refuses(case((2, 3), (4, 2)), ValueError, "(2, 3)", "(4, 2)", "expected"),
             refuses(case((2, 3), (3,)), ValueError, "(2, 3)", "(3,)", "expected"),
+        ],
+    ),
+    Row(
+        ops.Inverse,
+        np.linalg.inv,
+        SQUARE,
+        in_torch("inv"),
+        prepare=conditioned,
+        refuses=SQUARE_ONLY,
+    ),
+    Row(
+        ops.Solve,
+        np.linalg.solve,
+        [
+            case((2, 2), (2, 3)),
+            case((2, 2), (2,)),
+            case((2, 2, 2), (2, 2, 1)),
+            case((2, 2, 2), (2,)),
+            case((2, 2), (2, 2, 1)),
+            case((2, 1, 2, 2), (3, 2, 1)),
+            case((2, 2), constant((2, 2))),
+            case((1, 1), (1, 1)),
+            case((1, 1), (1,)),
+            case((0, 0), (0, 2)),
+            case((2, 2), (2, 0)),
+        ],
+        in_torch("solve"),
+        prepare=lambda x: conditioned(x) if x.shape[-1] == x.shape[-2] else x,
+        refuses=[
+            refuses(case((2, 3), (2, 3)), ValueError, "(2, 3)", "expected square matrices"),
+            refuses(case((2, 2), (3, 2)), ValueError, "a (2, 2) and b (3, 2)", "expected"),
+            refuses(case((2, 2), (3,)), ValueError, "a (2, 2) and b (3,)", "expected"),
+            refuses(case((2, 2), ()), ValueError, "a (2, 2) and b ()", "expected"),
+            refuses(case((2, 2, 2), (3, 2, 1)), ValueError, "(2,) and (3,)", "broadcast"),
+        ],
+    ),
+    Row(
+        ops.PseudoInverse,
+        np.linalg.pinv,
+        [*ANY, case((3, 2), rtol=1e-3)],
+        in_torch("pinv"),
+        prepare=conditioned,
+        refuses=NO_MATRICES,
+    ),
+    Row(
+        ops.Determinant,
+        np.linalg.det,
+        SQUARE,
+        "det",
+        prepare=conditioned,
+        points=[  # singular
+            Point(([[1.0, 2.0], [2.0, 4.0]],), 0.0, ([[4.0, -2.0], [-2.0, 1.0]],)),
+            Point((np.diag([2.0, 0.0, 3.0]).tolist(),), 0.0, (np.diag([0.0, 6.0, 0.0]),)),
+            Point((np.zeros((3, 3)).tolist(),), 0.0, (np.zeros((3, 3)),)),
+        ],
+        refuses=SQUARE_ONLY,
+    ),
+    Row(ops.Cofactors, cofactors, SQUARE, prepare=conditioned, refuses=SQUARE_ONLY),
+    Row(
+        ops.LogDeterminant,
+        lambda a: tuple(np.linalg.slogdet(a)),
+        SQUARE,
+        in_torch("slogdet"),
+        prepare=conditioned,
+        refuses=SQUARE_ONLY,
+    ),
+    Row(
+        ops.Cholesky,
+        lambda a: np.linalg.cholesky(symmetric(a)),
+        SQUARE,
+        in_torch("cholesky"),
+        prepare=positive,
+        refuses=SQUARE_ONLY,
+    ),
+    Row(
+        ops.Eigh,
+        lambda a: tuple(np.linalg.eigh(symmetric(a))),
+        SQUARE,
+        lambda a: in_torch("eigh")(symmetric(a)),
+        prepare=positive,
+        determined=eigenvectors,
+        refuses=SQUARE_ONLY,
+    ),
+    Row(
+        ops.Eigvalsh,
+        lambda a: np.linalg.eigvalsh(symmetric(a)),
+        SQUARE,
+        in_torch("eigvalsh"),
+        prepare=positive,
+        points=[Point((np.eye(3).tolist(),), np.ones(3), (np.eye(3),))],  # all the same
+        refuses=SQUARE_ONLY,
+    ),
+    Row(
+        ops.SVD,
+        lambda a, full_matrices=False: tuple(np.linalg.svd(a, full_matrices)),
+        [*TALL, case((2, 3)), case((2, 1, 2)), case((2, 2), full_matrices=True)],
+        lambda a, full_matrices=False: in_torch("svd")(a, full_matrices=full_matrices),
+        prepare=conditioned,
+        determined=singular_vectors,
+        refuses=NO_MATRICES,
+    ),
+    Row(
+        ops.Svdvals,
+        lambda a: np.linalg.svd(a, compute_uv=False),
+        ANY,
+        in_torch("svdvals"),
+        prepare=conditioned,
+        points=[Point((np.eye(2, 3).tolist(),), np.ones(2), (np.eye(2, 3),))],  # all the same
+        refuses=NO_MATRICES,
+    ),
+    Row(
+        ops.QR,
+        lambda a, **_: tuple(np.linalg.qr(a)),
+        [*TALL, case((2, 2), complete=True)],
+        lambda a, **_: in_torch("qr")(a),
+        prepare=conditioned,
+        determined=qr_factors,
+        refuses=[
+            *NO_MATRICES,
+            refuses(case((2, 3)), ValueError, "(2, 3)", "expected (..., M, N) with M >= N"),
         ],
     ),
 ]

@@ -2,8 +2,8 @@
 
 A row says how its op is called (`cases`), what it computes, in NumPy (`reference`) and in
 PyTorch (`torch`), from which numbers its inputs are drawn (`low` to `high`, at least 0.1 from
-`avoid`, where a derivative jumps), up to which order it can be differentiated, what it gives
-at special points, and what it refuses, with which words.
+`avoid`, where a derivative jumps; `prepare` makes of them what the op is for), up to which order
+it can be differentiated, what it gives at special points, and what it refuses, with which words.
 
 In a case, a tuple is the shape of a node, a number is that number, and `constant`, `booleans`,
 `integers` and `raw` are arrays of the backend, for which there is no gradient:
@@ -74,6 +74,10 @@ class Row:
     high: float = 2.0
     avoid: float | None = None
     order: int = 2
+    prepare: Callable[[Any], Any] | None = None  # makes such matrices as the op is for
+    # Makes of outputs that are a library's choice, as signs of eigenvectors are, what is the same
+    # of all; on nodes, arrays and tensors.
+    determined: Callable[..., tuple[Any, ...]] | None = None
     points: Sequence[Point] = ()
     refuses: Sequence[Refusal] = ()
 
