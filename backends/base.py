@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .special import SpecialFunctions
+
 Array = Any  # an array of whichever library the backend wraps
 DType = Any
 
@@ -23,7 +25,7 @@ PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # its multipliers, and what is 
 PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 
 
-class Backend:
+class Backend(SpecialFunctions):
     """An array library on one device: its namespace, the way in and out, and the kernels.
 
     Args:

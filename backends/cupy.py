@@ -113,6 +113,26 @@ class CupyBackend(Backend):
         cupyx.scatter_add(y, indices, x)
         return y
 
+    def erf(self, x: Array) -> Array:
+        return _special("erf", x)
+
+    def erfc(self, x: Array) -> Array:
+        return _special("erfc", x)
+
+    def lgamma(self, x: Array) -> Array:
+        return cupy.where(cupy.isinf(x), abs(x), _special("gammaln", x))  # it says -inf at -inf
+
+    def digamma(self, x: Array) -> Array:
+        return _special("digamma", x)
+
+    # cupyx's polygamma gives float64, and takes |x| steps at negative x.
+
+
+def _special(name: str, x: Array) -> Array:
+    """CuPy's function, in x's dtype: of float16 it would make float64."""
+    special = importlib.import_module("cupyx.scipy.special")
+    return getattr(special, name)(x).astype(x.dtype, copy=False)
+
 
 def _incomplete(cuda: int) -> str | None:
     """Which of CUDA's libraries is missing, of those for compiling and for matrix products."""

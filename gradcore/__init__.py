@@ -14,7 +14,21 @@ if importlib.util.find_spec("gradcore.backends") is None:
     sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[spec.name])
 
-from . import array_api, backends, data, functions, linalg, losses, nn, ops, optim
+from . import (
+    activations,
+    array_api,
+    backends,
+    data,
+    functions,
+    linalg,
+    losses,
+    nn,
+    normalization,
+    ops,
+    optim,
+    special,
+)
+from .activations import *  # noqa: F403
 from .backends import use_backend
 from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
@@ -26,7 +40,9 @@ from .graph import Context, Op, OpNode, TensorNode, needs
 from .losses import *  # noqa: F403
 from .modes import no_grad
 from .nn import Linear, Module
+from .normalization import *  # noqa: F403
 from .ops import *  # noqa: F403
+from .special import *  # noqa: F403
 from .transforms import (
     custom_gradient,
     grad,
@@ -78,4 +94,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-__all__ += [*functions.__all__, *losses.__all__, *ops.__all__]
+for module in (activations, functions, losses, normalization, ops, special):
+    __all__ += module.__all__

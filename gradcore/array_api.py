@@ -23,7 +23,7 @@ from .backends import Backend, backend_of, default, known
 from .graph import TensorNode
 from .operators import Operators
 from .trees import tree_map
-from .values import array, describe, flat, is_node, namespace, unwrapped
+from .values import array, describe, flat, is_node, namespace, unwrap, unwrapped
 
 Axis = int | tuple[int, ...] | None
 
@@ -239,7 +239,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     x, axis = (reshape(x, (-1,)), 0) if axis is None else (x, _axis("repeat", axis, x.ndim))
     n, after = x.shape[axis], tuple(x.shape[axis + 1 :])
     if not isinstance(repeats, int):
-        raw = _unwrapped(x)
+        raw = unwrap(x)
         xp = namespace(raw)
         counts = unwrapped("repeat", [raw, array(repeats)])[1]
         if not xp.isdtype(counts.dtype, "integral") or tuple(counts.shape) not in ((), (1,), (n,)):
@@ -313,13 +313,9 @@ def _tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def _triangle(name: str, x: Any, k: int) -> Any:
     """Where, in each matrix, the triangle is."""
-    xp, raw = backend_of(_unwrapped(x)).xp, _unwrapped(x)
+    xp, raw = backend_of(unwrap(x)).xp, unwrap(x)
     ones = xp.ones(tuple(x.shape[-2:]), dtype=xp.bool, device=raw.device)
     return getattr(xp, name)(ones, k=k)
-
-
-def _unwrapped(x: Any) -> Any:
-    return x.value if is_node(x) else x
 
 
 # -- Linear algebra ---------------------------------------------------------------------------
@@ -374,7 +370,7 @@ def _plain(name: str) -> Callable[..., Any]:
 
     def function(*inputs: Any, **constants: Any) -> Any:
         raw = unwrapped(name, inputs)
-        constants = {key: _unwrapped(x) for key, x in constants.items()}
+        constants = {key: unwrap(x) for key, x in constants.items()}
         result = getattr(namespace(*raw), name)(*raw, **constants)
         if not [x for x in inputs if is_node(x)]:
             return result
@@ -470,7 +466,7 @@ def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, also of nodes, by their values."""
 
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
-        return function(*map(_unwrapped, inputs), **constants)
+        return function(*map(unwrap, inputs), **constants)
 
     return on_nodes
 
@@ -483,8 +479,8 @@ def _creation(backend: Backend, name: str) -> Callable[..., TensorNode]:
                     f"{name} makes constants, of numbers, not of a node that has a gradient; "
                     "broadcast_to(x, shape) keeps the gradient"
                 )
-        raw = [_unwrapped(x) for x in inputs]
-        constants = {key: _unwrapped(x) for key, x in constants.items()}
+        raw = [unwrap(x) for x in inputs]
+        constants = {key: unwrap(x) for key, x in constants.items()}
         made = getattr(backend.xp, name)(*raw, device=_device(backend, device), **constants)
         return TensorNode(made, requires_grad=False)
 
@@ -518,7 +514,7 @@ def _asarray(
 
 def _from_dlpack(backend: Backend, x: Any, /, **constants: Any) -> TensorNode:
     """A constant."""
-    return TensorNode(backend.xp.from_dlpack(_unwrapped(x), **constants), requires_grad=False)
+    return TensorNode(backend.xp.from_dlpack(unwrap(x), **constants), requires_grad=False)
 
 
 Operators.ops, Operators.array_api = ops, sys.modules[__name__]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .backends import backend_of
 from .transforms import vjp
 from .trees import leaves, tree_map
-from .values import array, describe, is_floating, is_node, namespace
+from .values import array, as_array, describe, is_floating, is_node, namespace
 
 DIRECTIONS = 4  # random ones; each involves every element
 ENTRIES = 1000  # that are looked through, of each argument, for the worst
@@ -159,16 +159,11 @@ def _check(
 def _is_floating_tree(x: Any) -> bool:
     found = [a for _, a in leaves(x)]
     ok = [hasattr(a, "dtype") or type(a) in (float, int, bool) for a in found]
-    return bool(ok) and all(ok) and all(is_floating(_raw(a)) for a in found)
-
-
-def _raw(x: Any) -> Any:
-    x = array(x)
-    return x.value if is_node(x) else x
+    return bool(ok) and all(ok) and all(is_floating(as_array(a)) for a in found)
 
 
 def _as_float64(x: Any) -> Any:
-    x = _raw(x)
+    x = as_array(x)
     xp = namespace(x)
     dtypes = xp.__array_namespace_info__().dtypes(device=x.device, kind="real floating")
     return xp.astype(x, dtypes["float64"]) if "float64" in dtypes else x
@@ -202,6 +197,6 @@ def _index(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _dot(a: Any, b: Any) -> float:
     """The sum of the products, in float64 on the host."""
-    a, b = _raw(a), _raw(b)
+    a, b = as_array(a), as_array(b)
     pairs = zip(*[backend_of(x).to_numpy(x).ravel().tolist() for x in (a, b)], strict=True)
     return math.fsum(p * q for p, q in pairs)

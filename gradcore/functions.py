@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 from typing import Any
 
 from . import array_api, ops
 from .backends import backend_of, random
 from .graph import TensorNode
-from .ops import Log, LogSoftmax, PutItem, Relu, Select, Sigmoid, Softmax, Sum, Take
+from .ops import Log, LogSoftmax, PutItem, Select, Softmax, Sum, Take
 from .transforms import stop_gradient
-from .values import array, describe, is_node, namespace, unwrapped
+from .values import array, as_array, describe, is_node, namespace, unwrapped
 
 __all__ = [
     "celoss",
     "dropout",
     "embedding",
-    "group_norm",
-    "layer_norm",
     "log_softmax",
     "logceloss",
     "logsoftmax",
     "logsumexp",
     "one_hot",
     "pad",
-    "relu",
-    "rms_norm",
     "scaled_dot_product_attention",
-    "sigmoid",
     "softmax",
 ]
-
-
-def sigmoid(x: Any) -> TensorNode:
-    """1 / (1 + exp(-x)), element by element."""
-    return Sigmoid.do_forward(x)
-
-
-def relu(x: Any) -> TensorNode:
-    """max(x, 0), element by element; the gradient at 0 is 0."""
-    return Relu.do_forward(x)
 
 
 def softmax(x: Any, axis: int = -1) -> TensorNode:
@@ -190,106 +175,6 @@ def _pad_indices(x: TensorNode, axis: int, before: int, after: int, mode: str) -
     return xp.where(i < 0, 0, xp.where(i < n, i, n - 1))
 
 
-# -- Normalization ------------------------------------------------------------------------------
-
-
-def layer_norm(
-    x: Any,
-    normalized_shape: int | tuple[int, ...],
-    weight: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-) -> TensorNode:
-    """x with mean 0 and variance 1 over its last axes (https://arxiv.org/abs/1607.06450), times
-    the weight, plus the bias.
-
-    Args:
-        normalized_shape: the shape of these axes, and of the weight and the bias; of a single
-            axis, its size.
-
-    Raises:
-        ValueError: the shapes do not fit.
-    """
-    axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    y, _, _ = ops.Standardize.do_forward(x, axis=axes, eps=eps)
-    return _scaled(y, weight, bias)
-
-
-def rms_norm(
-    x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, eps: float | None = None
-) -> TensorNode:
-    """x divided by the root of its mean square over its last axes
-    (https://arxiv.org/abs/1910.07467), times the weight.
-
-    Args:
-        normalized_shape: as for `layer_norm`.
-        eps: what is added to the mean square; `None`: the `finfo` eps of x's dtype.
-
-    Raises:
-        ValueError: the shapes do not fit.
-    """
-    axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
-    if eps is None:
-        raw = _raw(x)
-        eps = float(namespace(raw).finfo(raw.dtype).eps)
-    square = array_api.mean(ops.Square.do_forward(x), axis=axes, keepdims=True)
-    return _scaled(ops.Divide.do_forward(x, array_api.sqrt(square + eps)), weight, None)
-
-
-def group_norm(
-    x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> TensorNode:
-    """x (N, C, ...) with mean 0 and variance 1 in each instance over each group of neighbouring
-    channels (https://arxiv.org/abs/1803.08494), times the weight (C,), plus the bias (C,).
-
-    With `num_groups=C`, this is instance normalization (https://arxiv.org/abs/1607.08022).
-
-    Raises:
-        ValueError: the channels are no multiple of the groups, or the shapes do not fit.
-    """
-    shape = tuple(_raw(x).shape)
-    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
-        raise ValueError(
-            f"group_norm: x has shape {shape}, expected (N, C, ...), where C is a multiple of "
-            f"num_groups = {num_groups}"
-        )
-    _check_shapes("group_norm", shape[1:2], weight=weight, bias=bias)
-    groups = (shape[0], num_groups, prod(shape[1:]) // num_groups)
-    y, _, _ = ops.Standardize.do_forward(array_api.reshape(x, groups), axis=-1, eps=eps)
-    each = (-1, *[1] * (len(shape) - 2))
-    weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
-    return _scaled(array_api.reshape(y, shape), weight, bias)
-
-
-def _raw(x: Any) -> Any:
-    return x.value if is_node(x) else array(x)
-
-
-def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:
-    """The axes, from behind, that are of this shape."""
-    shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), _raw(x)
-    if not shape or tuple(raw.shape[-len(shape) :]) != shape:
-        raise ValueError(
-            f"{name}: x is {describe(raw)}, expected its last axes to be normalized_shape = {shape}"
-        )
-    _check_shapes(name, shape, **parameters)
-    return tuple(range(-len(shape), 0))
-
-
-def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
-    for parameter, p in parameters.items():
-        if p is not None and tuple(p.shape) != shape:
-            raise ValueError(f"{name}: {parameter} has shape {tuple(p.shape)}, expected {shape}")
-
-
-def _scaled(y: Any, weight: Any, bias: Any) -> Any:
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
-
-
-# -- Dropout and attention ----------------------------------------------------------------------
-
-
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> TensorNode:
     """In training, each element of x becomes 0 with probability p, and the others are divided by
     1 - p (https://jmlr.org/papers/v15/srivastava14a.html); else x as it is.
@@ -333,13 +218,13 @@ def scaled_dot_product_attention(
     Raises:
         ValueError: the shapes do not fit, there are two masks, or `dropout_p` is not in [0, 1].
     """
-    raw = _raw(query)
+    raw = as_array(query)
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: is_causal and attn_mask exclude each other")
-    if raw.ndim < 2 or _raw(key).ndim < 2:
+    if raw.ndim < 2 or as_array(key).ndim < 2:
         raise ValueError(
             f"scaled_dot_product_attention: query is {describe(raw)} and key "
-            f"{describe(_raw(key))}, expected (..., L, E) and (..., S, E)"
+            f"{describe(as_array(key))}, expected (..., L, E) and (..., S, E)"
         )
     # The factor goes to the smaller of the products.
     scale = raw.shape[-1] ** -0.5 if scale is None else scale
@@ -351,7 +236,7 @@ def scaled_dot_product_attention(
         rows, columns = (xp.arange(n, device=raw.device) for n in scores.shape[-2:])
         scores = array_api.where(xp.expand_dims(rows, axis=1) >= columns, scores, -inf)
     elif attn_mask is not None:
-        mask = _raw(attn_mask)
+        mask = as_array(attn_mask)
         xp = namespace(mask)
         is_boolean = xp.isdtype(mask.dtype, "bool")
         empty = ~xp.any(mask if is_boolean else mask != -inf, axis=-1, keepdims=True)

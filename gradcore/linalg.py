@@ -18,7 +18,7 @@ from . import array_api as xp
 from . import ops
 from .array_api import matmul, matrix_transpose, tensordot, vecdot
 from .ops.decompositions import check_matrices, check_square
-from .values import is_node, namespace
+from .values import namespace, unwrap
 
 Axis = int | tuple[int, ...] | None
 Ord = int | float | str | None
@@ -59,7 +59,7 @@ def slogdet(x: Any, /) -> SlogdetResult:
 
 def pinv(x: Any, /, *, rtol: Any = None) -> Any:
     """The Moore-Penrose inverse; singular values of at most `rtol` times the largest count as 0."""
-    return ops.PseudoInverse.apply(x, rtol=_raw(rtol))
+    return ops.PseudoInverse.apply(x, rtol=unwrap(rtol))
 
 
 def matrix_power(x: Any, n: int, /) -> Any:
@@ -243,10 +243,6 @@ def norm(x: Any, /, ord: Ord = None, axis: Axis = None, keepdims: bool = False) 
         gone = {a % x.ndim for a in axes}
         y = xp.reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)]))
     return y
-
-
-def _raw(x: Any) -> Any:
-    return x.value if is_node(x) else x
 
 
 __all__ = [

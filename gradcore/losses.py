@@ -12,7 +12,7 @@ from typing import Any
 
 from . import array_api, ops
 from .graph import TensorNode
-from .values import array, describe, is_floating, is_node, namespace
+from .values import as_array, describe, is_floating, namespace
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -54,7 +54,7 @@ def cross_entropy(
     name = "cross_entropy"
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
-    if is_floating(_raw(target)):
+    if is_floating(as_array(target)):
         return _of_probabilities(name, input, target, weight, label_smoothing, reduction)
     classes, ignored = _classes(target, ignore_index)
     losses = ops.CrossEntropy.do_forward(input, targets=classes, ignored=ignored)
@@ -213,16 +213,12 @@ def _reduced(name: str, losses: TensorNode, reduction: str, shares: Any = None) 
     raise ValueError(f"{name}: reduction = {reduction!r}, expected 'mean', 'sum' or 'none'")
 
 
-def _raw(x: Any) -> Any:
-    return x.value if is_node(x) else array(x)
-
-
 def _as_node(x: Any) -> TensorNode:
     return x if isinstance(x, TensorNode) else TensorNode(x, requires_grad=False)
 
 
 def _check_shapes(name: str, input: Any, target: Any) -> None:
-    a, b = _raw(input), _raw(target)
+    a, b = as_array(input), as_array(target)
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
             f"{name}: input is {describe(a)} and target {describe(b)}; expected one shape"
@@ -236,7 +232,7 @@ def _difference(name: str, input: Any, target: Any) -> TensorNode:
 
 def _classes(target: Any, ignore_index: int) -> tuple[Any, Any]:
     """The target as an array, with 0 for what is ignored, and where that is."""
-    target = _raw(target)
+    target = as_array(target)
     xp = namespace(target)
     if ignore_index < 0 and xp.isdtype(target.dtype, "unsigned integer"):
         target = xp.astype(target, xp.int64)  # which knows negative numbers
@@ -250,10 +246,10 @@ def _constant(name: str, what: str, x: Any, like: Any) -> Any:
     Raises:
         TypeError: x is an array of another dtype.
     """
-    like = _raw(like)
+    like = as_array(like)
     if isinstance(x, list | tuple):
         return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
-    x = _raw(x)
+    x = as_array(x)
     if x.dtype != like.dtype:
         raise TypeError(f"{name}: {what} is {describe(x)}, expected {like.dtype}, as input is")
     return x
@@ -262,7 +258,7 @@ def _constant(name: str, what: str, x: Any, like: Any) -> Any:
 def _weight(name: str, weight: Any, input: Any) -> Any:
     if weight is None:
         return None
-    weight, (_, classes, *_) = _constant(name, "weight", weight, input), _raw(input).shape
+    weight, (_, classes, *_) = _constant(name, "weight", weight, input), as_array(input).shape
     if tuple(weight.shape) != (classes,):
         shape = tuple(weight.shape)
         raise ValueError(f"{name}: weight has shape {shape}, expected ({classes},)")

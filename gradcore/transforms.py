@@ -22,7 +22,7 @@ from .higher import as_nodes
 from .modes import building, is_building
 from .ops import Id, PutItem
 from .trees import leaves, tree_map
-from .values import array, describe, is_floating, is_node, namespace
+from .values import array, describe, is_floating, is_node, namespace, unwrap
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
@@ -106,9 +106,9 @@ def _value_and_grad(name: str, f: Function, argnums: Any, args: Any, constants: 
         found = describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
         advice = "sum it, or use vjp or jacobian"
         raise ValueError(f"{name}: the function gave {found}, expected a scalar; {advice}")
-    if not is_floating(_raw(value)):
+    if not is_floating(unwrap(value)):
         raise TypeError(f"{name}: the function gave {describe(value)}, expected real floating")
-    return value, pull([namespace(_raw(value)).ones_like(_raw(value))], retain=False)
+    return value, pull([namespace(unwrap(value)).ones_like(unwrap(value))], retain=False)
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
@@ -144,15 +144,15 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
 
     def handed_over(x: Any) -> Any:
         if not nodes_in:
-            return _raw(x)
-        return x if is_node(x) and further else TensorNode(_raw(x), requires_grad=False)
+            return unwrap(x)
+        return x if is_node(x) and further else TensorNode(unwrap(x), requires_grad=False)
 
     def pull(gos: list[Any], retain: bool = True) -> Any:
         nodes_out = nodes_in or _inside.get() or any(map(is_node, gos))
         create = further or (nodes_out and is_building.get())
         pairs = zip([y for _, y in leaves(result)], gos, strict=True)
         seeds = [
-            (y, go if create else _raw(go)) for y, go in pairs if go is not None and is_node(y)
+            (y, go if create else unwrap(go)) for y, go in pairs if go is not None and is_node(y)
         ]
         wanted = [x for _, x in leaves(list(starts.values()))]
         found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
@@ -180,13 +180,13 @@ def _start(name: str, x: Any) -> TensorNode:
         x = array(x)
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
-    if not is_floating(_raw(x)):
+    if not is_floating(unwrap(x)):
         raise TypeError(
             f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
             "or leave it out by argnums"
         )
     linked = is_node(x) and x.requires_grad and is_building.get()
-    return Id.do_forward(x) if linked else TensorNode(_raw(x))
+    return Id.do_forward(x) if linked else TensorNode(unwrap(x))
 
 
 def _like(what: str, tree: Any, other: Any) -> list[Any]:
@@ -205,10 +205,6 @@ def _like(what: str, tree: Any, other: Any) -> list[Any]:
 
     tree_map(check, tree, other)
     return found
-
-
-def _raw(x: Any) -> Any:
-    return x.value if is_node(x) else x
 
 
 def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
@@ -232,7 +228,7 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     several = isinstance(xs, tuple)
     _like("jvp: the direction", xs, vs)
     value, pullback = vjp(f, *xs) if several else vjp(f, xs)
-    zeros = tree_map(lambda y: namespace(_raw(y)).zeros_like(_raw(y)), value)
+    zeros = tree_map(lambda y: namespace(unwrap(y)).zeros_like(unwrap(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)
     return value, vjp(pullback, zeros)[1](vs[0] if several and len(xs) == 1 else vs)
@@ -275,7 +271,7 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     @functools.wraps(f)
     def derivatives(*args: Any, **constants: Any) -> Any:
         value, pull = _vjp("jacobian", f, argnums, args, constants)
-        ys = [_raw(y) for _, y in leaves(value)]
+        ys = [unwrap(y) for _, y in leaves(value)]
         found = iter([_rows(ys, i, pull) for i in range(len(ys))])
         return tree_map(lambda _: next(found), value)
 
@@ -368,7 +364,7 @@ def custom_gradient(f: Function) -> Function:
                 value, context["pullback"] = f(*rebuilt(xs), **constants)
                 context["xs"] = xs
                 structure.append(value)
-                ys = tuple([_raw(array(y)) for _, y in leaves(value)])
+                ys = tuple([unwrap(array(y)) for _, y in leaves(value)])
                 return ys if len(ys) > 1 else ys[0]
 
             @staticmethod

@@ -69,6 +69,16 @@ def array(x: Any) -> Any:
     return x if type(x) in known else backend.asarray(x)
 
 
+def unwrap(x: Any) -> Any:
+    """The array in a node; what is no node, as it is."""
+    return x.value if is_node(x) else x
+
+
+def as_array(x: Any) -> Any:
+    """The array in a node; what is no node, as an array."""
+    return unwrap(array(x))
+
+
 def arrays_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
     """An op's inputs as arrays and numbers, the arrays all of one backend and device; and which
     of them require a gradient. `op` is an `Op`, or what errors are to name.

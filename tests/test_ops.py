@@ -386,7 +386,7 @@ def test_special_points(row: Row, backend: Backend, dtype: str) -> None:
             for x in point.inputs
         ]
         nodes = [x for x in inputs if isinstance(x, TensorNode)]
-        y = row.op.do_forward(*inputs)
+        y = row.op.do_forward(*inputs, **(point.constants or {}))
         assert_close(backend.to_numpy(y.value), point.value, VALUE[dtype], where)
         total = Project.do_forward(y, backend.xp.ones_like(y.value))
         total.backward(retain_graph=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
-from .. import ops
+from .. import activations, ops
 from ..functions import embedding
 from ..graph import TensorNode
 from ..values import array, describe, namespace
@@ -171,25 +172,101 @@ class Flatten(Module):
         return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
 
 
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)), element by element."""
+class Activation(Module):
+    """A function of each element by itself, as a module.
+
+    A subclass names its `function`; further arguments of that are arguments of the module.
+
+    Attributes:
+        constants: these arguments, with their values.
+    """
+
+    function: ClassVar[Callable[..., TensorNode]]
+    __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
+
+    def __init_subclass__(cls) -> None:
+        parameters = [*inspect.signature(cls.function).parameters.values()]
+        cls.__signature__ = inspect.Signature(parameters[1:])
+        cls.__doc__ = cls.__doc__ or cls.function.__doc__
+
+    def __init__(self, *args: Any, **constants: Any) -> None:
+        try:
+            self.constants = self.__signature__.bind(*args, **constants).arguments
+        except TypeError as error:
+            expected = f"expected {type(self).__name__}{self.__signature__}"
+            raise TypeError(f"{type(self).__name__}: {error}; {expected}") from None
 
     def forward(self, x: Any) -> TensorNode:
-        return ops.Sigmoid.do_forward(x)
+        return type(self).function(x, **self.constants)
+
+    def __repr__(self) -> str:
+        constants = ", ".join(f"{name}={x!r}" for name, x in self.constants.items())
+        name, _, inside = super().__repr__().partition("(")
+        return f"{name}({constants}{inside}"
 
 
-class Relu(Module):
-    """max(x, 0), element by element."""
-
-    def forward(self, x: Any) -> TensorNode:
-        return ops.Relu.do_forward(x)
+class Sigmoid(Activation):
+    function = staticmethod(activations.sigmoid)
 
 
-class Tanh(Module):
-    """The hyperbolic tangent, element by element."""
+class Tanh(Activation):
+    function = staticmethod(activations.tanh)
 
-    def forward(self, x: Any) -> TensorNode:
-        return ops.Tanh.do_forward(x)
+
+class Relu(Activation):
+    function = staticmethod(activations.relu)
+
+
+class Relu6(Activation):
+    function = staticmethod(activations.relu6)
+
+
+class LeakyRelu(Activation):
+    function = staticmethod(activations.leaky_relu)
+
+
+class Elu(Activation):
+    function = staticmethod(activations.elu)
+
+
+class Selu(Activation):
+    function = staticmethod(activations.selu)
+
+
+class Celu(Activation):
+    function = staticmethod(activations.celu)
+
+
+class Gelu(Activation):
+    function = staticmethod(activations.gelu)
+
+
+class Silu(Activation):
+    function = staticmethod(activations.silu)
+
+
+class Mish(Activation):
+    function = staticmethod(activations.mish)
+
+
+class Softplus(Activation):
+    function = staticmethod(activations.softplus)
+
+
+class LogSigmoid(Activation):
+    function = staticmethod(activations.log_sigmoid)
+
+
+class HardTanh(Activation):
+    function = staticmethod(activations.hardtanh)
+
+
+class HardSigmoid(Activation):
+    function = staticmethod(activations.hardsigmoid)
+
+
+class HardSwish(Activation):
+    function = staticmethod(activations.hardswish)
 
 
 class Softmax(Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import functions
+from .. import functions, normalization
 from ..backends import default
 from ..graph import TensorNode
 from .module import Module
@@ -37,7 +37,7 @@ class LayerNorm(Module):
         self.b = _full(self.normalized_shape, 0.0, dtype) if elementwise_affine and bias else None
 
     def forward(self, x: Any) -> TensorNode:
-        return functions.layer_norm(x, self.normalized_shape, self.w, self.b, self.eps)
+        return normalization.layer_norm(x, self.normalized_shape, self.w, self.b, self.eps)
 
     def __repr__(self) -> str:
         return f"LayerNorm({self.normalized_shape}, eps={self.eps})"
@@ -68,7 +68,7 @@ class RMSNorm(Module):
         self.w = _full(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
 
     def forward(self, x: Any) -> TensorNode:
-        return functions.rms_norm(x, self.normalized_shape, self.w, self.eps)
+        return normalization.rms_norm(x, self.normalized_shape, self.w, self.eps)
 
     def __repr__(self) -> str:
         return f"RMSNorm({self.normalized_shape}, eps={self.eps})"
@@ -108,7 +108,7 @@ class GroupNorm(Module):
         self.b = _full((num_channels,), 0.0, dtype) if affine else None
 
     def forward(self, x: Any) -> TensorNode:
-        return functions.group_norm(x, self.num_groups, self.w, self.b, self.eps)
+        return normalization.group_norm(x, self.num_groups, self.w, self.b, self.eps)
 
     def __repr__(self) -> str:
         return f"GroupNorm({self.num_groups}, {self.num_channels}, eps={self.eps})"

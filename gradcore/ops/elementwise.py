@@ -332,22 +332,6 @@ class Atanh(Op):
         return go / ((1.0 - x) * (1.0 + x))
 
 
-class Sigmoid(Op):
-    """1 / (1 + exp(-x)), computed without overflow."""
-
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        xp = namespace(x)
-        z = xp.exp(-abs(x))
-        context["y"] = xp.where(x < 0, z, 1.0) / (1.0 + z)
-        return context["y"]
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        y = context["y"]
-        return go * y * (1.0 - y)
-
-
 class Tanh(Op):
     @staticmethod
     def forward(context: Context, x: Any) -> Any:
@@ -358,19 +342,6 @@ class Tanh(Op):
     def backward(context: Context, go: Any) -> Any:
         y = context["y"]
         return go * (1.0 - y * y)
-
-
-class Relu(Op):
-    """max(x, 0); the gradient at 0 is 0."""
-
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        context["y"] = namespace(x).maximum(x, 0.0)
-        return context["y"]
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        return namespace(go).where(context["y"] > 0.0, go, 0.0)
 
 
 class Atan2(Op):

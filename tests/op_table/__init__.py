@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from gradcore import Op
 
-from . import dropout, elementwise, indexing, linalg, loss, normalization, reduction, shape
+from . import (
+    activation,
+    dropout,
+    elementwise,
+    indexing,
+    linalg,
+    loss,
+    normalization,
+    reduction,
+    shape,
+    special,
+)
 from .rows import Case, Draw, Raw, Row
 
 ROWS = [
     *elementwise.ROWS,
+    *activation.ROWS,
+    *special.ROWS,
     *reduction.ROWS,
     *shape.ROWS,
     *indexing.ROWS,

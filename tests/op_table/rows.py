@@ -56,6 +56,7 @@ class Point(NamedTuple):
     value: Any
     gradients: tuple[Any, ...]  # one for each list
     second: tuple[Any, ...] | None = None  # the gradients of the sum of all gradients
+    constants: dict[str, Any] | None = None  # the op's keyword arguments
 
 
 class Refusal(NamedTuple):

@@ -1,0 +1,106 @@
+"""Bringing numbers to a common scale, as in torch.nn.functional."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from . import array_api, ops
+from .graph import TensorNode
+from .values import as_array, describe, namespace
+
+__all__ = [
+    "group_norm",
+    "layer_norm",
+    "rms_norm",
+]
+
+
+def layer_norm(
+    x: Any,
+    normalized_shape: int | tuple[int, ...],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> TensorNode:
+    """x with mean 0 and variance 1 over its last axes (https://arxiv.org/abs/1607.06450), times
+    the weight, plus the bias.
+
+    Args:
+        normalized_shape: the shape of these axes, and of the weight and the bias; of a single
+            axis, its size.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    y, _, _ = ops.Standardize.do_forward(x, axis=axes, eps=eps)
+    return _scaled(y, weight, bias)
+
+
+def rms_norm(
+    x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, eps: float | None = None
+) -> TensorNode:
+    """x divided by the root of its mean square over its last axes
+    (https://arxiv.org/abs/1910.07467), times the weight.
+
+    Args:
+        normalized_shape: as for `layer_norm`.
+        eps: what is added to the mean square; `None`: the `finfo` eps of x's dtype.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
+    if eps is None:
+        raw = as_array(x)
+        eps = float(namespace(raw).finfo(raw.dtype).eps)
+    square = array_api.mean(ops.Square.do_forward(x), axis=axes, keepdims=True)
+    return _scaled(ops.Divide.do_forward(x, array_api.sqrt(square + eps)), weight, None)
+
+
+def group_norm(
+    x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> TensorNode:
+    """x (N, C, ...) with mean 0 and variance 1 in each instance over each group of neighbouring
+    channels (https://arxiv.org/abs/1803.08494), times the weight (C,), plus the bias (C,).
+
+    With `num_groups=C`, this is instance normalization (https://arxiv.org/abs/1607.08022).
+
+    Raises:
+        ValueError: the channels are no multiple of the groups, or the shapes do not fit.
+    """
+    shape = tuple(as_array(x).shape)
+    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
+        raise ValueError(
+            f"group_norm: x has shape {shape}, expected (N, C, ...), where C is a multiple of "
+            f"num_groups = {num_groups}"
+        )
+    _check_shapes("group_norm", shape[1:2], weight=weight, bias=bias)
+    groups = (shape[0], num_groups, prod(shape[1:]) // num_groups)
+    y, _, _ = ops.Standardize.do_forward(array_api.reshape(x, groups), axis=-1, eps=eps)
+    each = (-1, *[1] * (len(shape) - 2))
+    weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
+    return _scaled(array_api.reshape(y, shape), weight, bias)
+
+
+def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:
+    """The axes, from behind, that are of this shape."""
+    shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), as_array(x)
+    if not shape or tuple(raw.shape[-len(shape) :]) != shape:
+        raise ValueError(
+            f"{name}: x is {describe(raw)}, expected its last axes to be normalized_shape = {shape}"
+        )
+    _check_shapes(name, shape, **parameters)
+    return tuple(range(-len(shape), 0))
+
+
+def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
+    for parameter, p in parameters.items():
+        if p is not None and tuple(p.shape) != shape:
+            raise ValueError(f"{name}: {parameter} has shape {tuple(p.shape)}, expected {shape}")
+
+
+def _scaled(y: Any, weight: Any, bias: Any) -> Any:
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias

@@ -1,0 +1,181 @@
+"""Activation functions. At kinks their gradients are PyTorch's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..graph import Context, Op
+from ..values import namespace
+from .elementwise import Tanh
+from .special import Erf
+
+
+class Relu(Op):
+    """max(x, 0); the gradient at 0 is 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["y"] = namespace(x).maximum(x, 0.0)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).where(context["y"] > 0.0, go, 0.0)
+
+
+class LeakyRelu(Op):
+    """x, times `negative_slope` where x <= 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, negative_slope: float) -> Any:
+        context["x"], context["negative_slope"] = x, negative_slope
+        return namespace(x).where(x > 0, x, negative_slope * x)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return namespace(go).where(context["x"] > 0, go, context["negative_slope"] * go)
+
+
+class Elu(Op):
+    """x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289). At 0 the
+    gradient is alpha, and the gradient of that 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, alpha: float) -> Any:
+        context["x"], context["alpha"] = x, alpha
+        xp = namespace(x)
+        return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0.0)))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x, xp = context["x"], namespace(go)
+        return go * xp.where(x > 0, 1.0, context["alpha"] * xp.exp(xp.where(x < 0, x, 0.0)))
+
+
+class Sigmoid(Op):
+    """1 / (1 + exp(-x)), computed without overflow."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        xp = namespace(x)
+        z = xp.exp(-abs(x))
+        context["y"] = xp.where(x < 0, z, 1.0) / (1.0 + z)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        y = context["y"]
+        return go * y * (1.0 - y)
+
+
+class Silu(Op):
+    """x sigmoid(x) (https://arxiv.org/abs/1702.03118)."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["x"] = x
+        return x * Sigmoid.apply(x)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x = context["x"]
+        s = Sigmoid.apply(x)
+        return go * s * (1.0 + x * (1.0 - s))
+
+
+class Softplus(Op):
+    """log(1 + exp(beta x)) / beta, computed without overflow; x where beta x > threshold."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, beta: float, threshold: float) -> Any:
+        if beta == 0:
+            raise ValueError("beta is 0, expected another number")
+        context["x"], context["beta"], context["threshold"] = x, beta, threshold
+        xp, z = namespace(x), beta * x
+        y = (xp.maximum(z, 0.0) + xp.log1p(xp.exp(-abs(z)))) / beta
+        return xp.where(z > threshold, x, y)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        z = context["beta"] * context["x"]
+        return namespace(go).where(z > context["threshold"], go, go * Sigmoid.apply(z))
+
+
+class Mish(Op):
+    """x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["x"] = x
+        return x * Tanh.apply(Softplus.apply(x, beta=1.0, threshold=math.inf))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x = context["x"]
+        t = Tanh.apply(Softplus.apply(x, beta=1.0, threshold=math.inf))
+        return go * (t + x * (1.0 - t * t) * Sigmoid.apply(x))
+
+
+class Gelu(Op):
+    """x Phi(x), where Phi is the distribution function of the standard normal distribution
+    (https://arxiv.org/abs/1606.08415)."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["x"] = x
+        return 0.5 * x * (1.0 + Erf.apply(math.sqrt(0.5) * x))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x = context["x"]
+        density = namespace(go).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return go * (0.5 + 0.5 * Erf.apply(math.sqrt(0.5) * x) + x * density)
+
+
+class GeluTanh(Op):
+    """The approximation of Gelu by a tanh, from the same paper."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["x"] = x
+        inner = math.sqrt(2 / math.pi) * x * (1.0 + 0.044715 * x * x)
+        return 0.5 * x * (1.0 + namespace(x).tanh(inner))
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x, scale = context["x"], math.sqrt(2 / math.pi)
+        square = 0.044715 * x * x
+        t = namespace(go).tanh(scale * x * (1.0 + square))
+        return go * 0.5 * ((1.0 + t) + x * (1.0 - t * t) * (scale * (1.0 + 3.0 * square)))
+
+
+class HardTanh(Op):
+    """x, but at least `min_val` and at most `max_val`; from these on the gradient is 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, min_val: float, max_val: float) -> Any:
+        if min_val > max_val:
+            raise ValueError(f"min_val = {min_val} is larger than max_val = {max_val}")
+        context["x"], context["bounds"] = x, (min_val, max_val)
+        xp = namespace(x)
+        return xp.minimum(xp.maximum(x, min_val), max_val)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x, xp, (low, high) = context["x"], namespace(go), context["bounds"]
+        return xp.where(xp.logical_and(x > low, x < high), go, 0.0)
+
+
+class HardSwish(Op):
+    """x min(max(x + 3, 0), 6) / 6 (https://arxiv.org/abs/1905.02244)."""
+
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["x"], xp = x, namespace(x)
+        return x * xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        x, xp = context["x"], namespace(go)
+        return xp.where(x >= 3, go, xp.where(x > -3, go * (x / 3.0 + 0.5), 0.0))

@@ -1,0 +1,191 @@
+"""The rows of gradcore/ops/activation.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcore import ops
+
+from .rows import FEW, UNARY, Case, Point, Row, case, node, refuses
+
+
+def _with_torch(name: str, **more: Any) -> Callable[..., Any]:
+    """A function of torch.nn.functional."""
+
+    def function(x: Any, **constants: Any) -> Any:
+        from torch.nn import functional
+
+        return getattr(functional, name)(x, **constants, **more)
+
+    return function
+
+
+def _few(**constants: Any) -> list[Case]:
+    return [Case(c.inputs, constants) for c in FEW]
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softplus(x: Any, beta: float = 1.0, threshold: float = math.inf) -> Any:
+    return np.where(beta * x > threshold, x, np.log(1 + np.exp(beta * x)) / beta)
+
+
+def _gelu(x: Any) -> Any:
+    return x * (1 + np.vectorize(math.erf, otypes=[float])(x / np.sqrt(2))) / 2
+
+
+def _gelu_tanh(x: Any) -> Any:
+    return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+FAR = [-1000.0, 0.0, 1000.0]
+AS_GELU = Point(
+    (FAR,), [0.0, 0.0, 1000.0], ([0.0, 0.5, 1.0],), ([0.0, math.sqrt(2 / math.pi), 0.0],)
+)
+WIDE = [case(node((4, 9), -25.0, 25.0))]
+
+ROWS = [
+    Row(
+        ops.Relu,
+        lambda x: np.maximum(x, 0),
+        UNARY,
+        "relu",
+        avoid=0.0,
+        points=[Point(([-2.0, 0.0, 3.0],), [0.0, 0.0, 3.0], ([0.0, 0.0, 1.0],))],
+    ),
+    Row(
+        ops.LeakyRelu,
+        lambda x, negative_slope: np.maximum(x, 0) + negative_slope * np.minimum(x, 0),
+        [*_few(negative_slope=0.01), case((3,), negative_slope=-1.5), case((3,), negative_slope=2)],
+        _with_torch("leaky_relu"),
+        avoid=0.0,
+        points=[
+            Point(
+                ([-1000.0, -2.0, 0.0, 3.0],),
+                [-250.0, -0.5, 0.0, 3.0],
+                ([0.25, 0.25, 0.25, 1.0],),
+                None,
+                {"negative_slope": 0.25},
+            )
+        ],
+    ),
+    Row(
+        ops.Elu,
+        lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+        [*_few(alpha=1.0), case((2, 3), alpha=0.5), case((3,), alpha=-2)],
+        _with_torch("elu"),
+        avoid=0.0,
+        points=[
+            Point((FAR,), [-2.0, 0.0, 1000.0], ([0.0, 2.0, 1.0],), ([0.0, 0.0, 0.0],), {"alpha": 2})
+        ],
+    ),
+    Row(
+        ops.Sigmoid,
+        _sigmoid,
+        [*UNARY, *WIDE],
+        "sigmoid",
+        points=[Point((FAR,), [0.0, 0.5, 1.0], ([0.0, 0.25, 0.0],))],
+    ),
+    Row(
+        ops.Silu,
+        lambda x: x * _sigmoid(x),
+        [*FEW, *WIDE],
+        _with_torch("silu"),
+        points=[Point((FAR,), [0.0, 0.0, 1000.0], ([0.0, 0.5, 1.0],), ([0.0, 0.5, 0.0],))],
+    ),
+    Row(
+        ops.Softplus,
+        _softplus,
+        [
+            *_few(beta=1.0, threshold=20.0),
+            case((2, 3), beta=2.5, threshold=20),
+            case((2, 3), beta=-0.5, threshold=20.0),
+            case(node((9,), 0.6, 4.0), beta=2.0, threshold=1.0),
+            case(node((9,), -25.0, 25.0), beta=0.75, threshold=math.inf),
+        ],
+        _with_torch("softplus"),
+        points=[
+            Point(
+                (FAR,),
+                [0.0, math.log(2) / 2, 1000.0],
+                ([0.0, 0.5, 1.0],),
+                ([0.0, 0.5, 0.0],),
+                {"beta": 2.0, "threshold": threshold},
+            )
+            for threshold in (20.0, math.inf)
+        ]
+        + [  # on the threshold, the smooth part
+            Point(
+                ([0.0, 0.25],),
+                [math.log(2), 0.25],
+                ([0.5, 1.0],),
+                ([0.25, 0.0],),
+                {"beta": 1.0, "threshold": 0.0},
+            )
+        ],
+        refuses=[refuses(case((2,), beta=0.0, threshold=20.0), ValueError, "beta is 0")],
+    ),
+    Row(
+        ops.Mish,
+        lambda x: x * np.tanh(_softplus(x)),
+        [*FEW, *WIDE],
+        _with_torch("mish"),
+        points=[Point((FAR,), [0.0, 0.0, 1000.0], ([0.0, 0.6, 1.0],), ([0.0, 0.64, 0.0],))],
+    ),
+    Row(
+        ops.Gelu,
+        _gelu,
+        [*FEW, case(node((4, 9), -9.0, 9.0))],
+        _with_torch("gelu"),
+        points=[AS_GELU],
+    ),
+    Row(
+        ops.GeluTanh,
+        _gelu_tanh,
+        [*FEW, case(node((4, 9), -9.0, 9.0))],
+        _with_torch("gelu", approximate="tanh"),
+        points=[AS_GELU],
+    ),
+    Row(
+        ops.HardTanh,
+        lambda x, min_val, max_val: np.clip(x, min_val, max_val),
+        [*_few(min_val=-1.0, max_val=0.0), case((7,), min_val=-5, max_val=0.0)],
+        _with_torch("hardtanh"),
+        avoid=0.0,
+        low=-0.9,
+        points=[
+            Point(
+                ([-1000.0, -1.0, 0.5, 3.0, 1000.0],),
+                [-1.0, -1.0, 0.5, 3.0, 3.0],
+                ([0.0, 0.0, 1.0, 0.0, 0.0],),
+                None,
+                {"min_val": -1.0, "max_val": 3.0},
+            )
+        ],
+        refuses=[
+            refuses(
+                case((2,), min_val=1.0, max_val=-1.0), ValueError, "min_val = 1.0", "max_val = -1.0"
+            )
+        ],
+    ),
+    Row(
+        ops.HardSwish,
+        lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+        [*FEW, case(node((5,), -9.0, -3.1)), case(node((5,), 3.1, 9.0))],
+        _with_torch("hardswish"),
+        points=[
+            Point(
+                ([-1000.0, -3.0, 0.0, 3.0, 1000.0],),
+                [0.0, 0.0, 0.0, 3.0, 1000.0],
+                ([0.0, 0.0, 0.5, 1.0, 1.0],),
+                ([0.0, 0.0, 1 / 3, 0.0, 0.0],),
+            )
+        ],
+    ),
+]
