@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import textwrap
@@ -12,11 +13,23 @@ import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from .base import Array, Backend, DType
+from .base import PHILOX, PHILOX_KEY, Array, Backend, DType
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
 runtime = cupy.cuda.runtime
+
+# Block i of `random_bits`: the counter is i + 1.
+PHILOX_BLOCK = f"""
+unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
+for (int round = 0; round < 10; ++round) {{
+    unsigned long long high0 = __umul64hi({PHILOX[0]}ULL, a), low0 = {PHILOX[0]}ULL * a;
+    unsigned long long high1 = __umul64hi({PHILOX[1]}ULL, c), low1 = {PHILOX[1]}ULL * c;
+    a = high1 ^ b ^ k, b = low1, c = high0 ^ d ^ l, d = low0;
+    k += {PHILOX_KEY[0]}ULL, l += {PHILOX_KEY[1]}ULL;
+}}
+words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] = d;
+"""
 
 
 class CupyBackend(Backend):
@@ -126,6 +139,22 @@ class CupyBackend(Backend):
         return _special("digamma", x)
 
     # cupyx's polygamma gives float64, and takes |x| steps at negative x.
+
+    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
+        with cupy.cuda.Device(device):
+            blocks = -(-n // 8)
+            words = cupy.empty(4 * blocks, np.uint64)
+            if n:
+                halves = np.uint64(key % 2**64), np.uint64(key >> 64)
+                philox()(*halves, words, size=blocks)
+            return words.view(np.uint32)[:n]
+
+
+@functools.cache
+def philox() -> Any:
+    """The kernel of `random_bits`."""
+    parameters = "uint64 key0, uint64 key1", "raw uint64 words"
+    return cupy.ElementwiseKernel(*parameters, PHILOX_BLOCK, "gradcore_philox")
 
 
 def _special(name: str, x: Array) -> Array:

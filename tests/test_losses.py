@@ -269,6 +269,23 @@ def test_no_array_of_one_hot_rows_is_made() -> None:
     assert peak < x.value.nbytes + 2**21
 
 
+def test_a_step_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To check the targets' range; what makes a Python number of an array is such a wait."""
+    strict, waits = get("strict"), []
+    kind = strict.array_types[0]
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda array: waits.append(function) or function(array)
+
+    for name in ("__bool__", "__int__", "__float__", "__index__"):
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+    x = TensorNode(strict.asarray(X))
+    weight = strict.asarray(WEIGHT)
+    loss = losses.cross_entropy(x, strict.asarray(CLASSES), weight, label_smoothing=0.1)
+    loss.backward()
+    assert len(waits) == 1
+
+
 # -- Modules --------------------------------------------------------------------------------------
 
 
