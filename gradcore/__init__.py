@@ -34,6 +34,7 @@ from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
 from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
+from .drawing import draw
 from .einsum import einsum
 from .functions import *  # noqa: F403
 from .graph import Context, Op, OpNode, TensorNode, needs
@@ -73,6 +74,7 @@ __all__ = [
     "custom_gradient",
     "data",
     "detect_anomaly",
+    "draw",
     "einsum",
     "grad",
     "hessian",

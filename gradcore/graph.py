@@ -28,7 +28,7 @@ from .walks import ancestors, paths_between
 
 Context = dict[str, Any]  # what an op's forward leaves for its backward
 
-_creation = itertools.count()
+creation = itertools.count()
 
 
 class TensorNode(Operators):
@@ -152,17 +152,8 @@ class OpNode:
         order: a number; everything that this OpNode depends on has a lower one.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "arrays",
-        "context",
-        "hooks",
-        "inputs",
-        "op",
-        "order",
-        "refs",
-        "specs",
-    )
+    __slots__ = ("__weakref__", "arrays", "calls", "context", "hooks", "inputs", "op", "order",
+                 "refs", "specs")  # fmt: skip
 
     def __init__(
         self, op: type[Op], context: Context, inputs: Sequence[Any], arrays: Sequence[Any]
@@ -171,8 +162,9 @@ class OpNode:
         self.context: Context | None = context
         self.inputs = inputs
         self.arrays = arrays  # the inputs as forward saw them
-        self.order = next(_creation)
+        self.order = next(creation)
         self.hooks: Any = None  # on the outputs
+        self.calls: Any = None  # those of modules that end here; see Module.__call__
         self.refs: list[weakref.ref[TensorNode]] = []  # to the outputs; weak, or it were a cycle
         self.specs: Sequence[Any] = ()  # of several outputs: the id, shape, dtype, device of each
 

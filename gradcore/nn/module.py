@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import Any, Self
+from weakref import ref
 
 from ..backends import Array, backend_of, get
-from ..graph import TensorNode
+from ..graph import TensorNode, creation
 from ..state import copied
-from ..values import array, describe, is_floating
+from ..values import array, describe, flat, is_floating
 
 
 class Module:
@@ -43,7 +44,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.forward(*inputs, **options)
+        first = next(creation)
+        output = self.forward(*inputs, **options)
+        for y in (output,) if isinstance(output, TensorNode) else flat((output,)):
+            # For drawings. The reference is weak, as a module may hold what it computed.
+            if isinstance(y, TensorNode) and (end := y.source) and end.order > first:
+                end.calls = end.calls, type(self), ref(self), first
+        return output
 
     # -- What is in it ----------------------------------------------------------------------
 
