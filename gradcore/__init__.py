@@ -43,6 +43,7 @@ from .modes import no_grad
 from .nn import Linear, Module
 from .normalization import *  # noqa: F403
 from .ops import *  # noqa: F403
+from .recompute import checkpoint
 from .special import *  # noqa: F403
 from .transforms import (
     custom_gradient,
@@ -71,6 +72,7 @@ __all__ = [
     "array_api",
     "backends",
     "check_gradients",
+    "checkpoint",
     "custom_gradient",
     "data",
     "detect_anomaly",

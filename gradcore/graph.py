@@ -252,11 +252,14 @@ def needs(context: Context, i: int) -> bool:
     return "needs" not in context or context["needs"][i]
 
 
-def backpropagate(seeds: Sequence[Any], retain: bool, create: bool, into: Any = None) -> None:
+def backpropagate(
+    seeds: Sequence[Any], retain: bool, create: bool, into: Any = None, since: int = 0
+) -> None:
     """Send gradients from the seeds, pairs of a node and its gradient, down to all they depend on.
 
-    With `into`, a dictionary, only what depends on the nodes in it is visited; their gradients
-    go into the `.grad` of the nodes that it has for them, and no other `.grad` changes.
+    With `into`, a dictionary, only what depends on the nodes in it is visited, and of that only
+    OpNodes of the order `since` and above; the gradients go into the `.grad` of the nodes that
+    it has for them, and no other `.grad` changes.
 
     An OpNode is visited when the gradients of all its outputs are complete. As results are
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
@@ -265,7 +268,7 @@ def backpropagate(seeds: Sequence[Any], retain: bool, create: bool, into: Any = 
     ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
     fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
     queue: list[tuple[int, OpNode]] = []
-    paths = None if into is None else paths_between([node for node, _ in seeds], into)
+    paths = None if into is None else paths_between([node for node, _ in seeds], into, since)
 
     def send(node: TensorNode, gradient: Any) -> None:
         to, i = node.source or node, node.index

@@ -46,6 +46,7 @@ def gradients(
     wanted: Sequence[TensorNode],
     create: bool = False,
     retain: bool = True,
+    since: int = 0,
 ) -> list[Any]:
     """The gradients of `wanted`, nodes anywhere in a graph, and of no others.
 
@@ -53,6 +54,7 @@ def gradients(
         seeds: the nodes that the pass starts from, each with its gradient.
         create: give nodes, that have a graph of their own.
         retain: keep the graph for another pass.
+        since: go through OpNodes of this order and above only.
 
     Returns:
         For each an array or node, or `None` where no seed depends on it.
@@ -60,7 +62,7 @@ def gradients(
     if create:
         seeds = list(zip([y for y, _ in seeds], as_nodes([g for _, g in seeds]), strict=True))
     into = {node: TensorNode(node.value) for node in wanted}
-    backpropagate(seeds, retain, create, into)
+    backpropagate(seeds, retain, create, into, since)
     return [into[node].grad if into[node].has_grad else None for node in wanted]
 
 

@@ -30,17 +30,19 @@ def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
 
 
 def paths_between(
-    roots: Iterable[TensorNode], wanted: Collection[TensorNode]
-) -> dict[OpNode, list[bool]]:
+    roots: Iterable[TensorNode], wanted: Collection[TensorNode], since: int = 0
+) -> dict[Any, list[bool]]:
     """The OpNodes on the paths from the roots down to the wanted nodes, and these nodes' own
-    sources; for each, which of its inputs lead to a wanted node.
+    sources, or, of a leaf, itself; for each, which of its inputs lead to a wanted node.
 
     Args:
         wanted: a collection that finds nodes by identity, such as a dictionary's keys.
+        since: of the OpNodes with a lower order, only the wanted nodes' own are there, as if
+            they had no inputs.
     """
     paths: dict[Any, list[bool]] = {node.source or node: [] for node in wanted}
     first = min((node.source.order if node.source else 0 for node in wanted), default=0)
-    for opnode in sorted(ancestors(roots, first), key=lambda opnode: opnode.order):
+    for opnode in sorted(ancestors(roots, max(first, since)), key=lambda opnode: opnode.order):
         leads = [
             (is_node(x) and x in wanted) or any(paths.get(_source(x), ()))  # type: ignore[arg-type]
             for x in opnode.inputs

@@ -12,6 +12,7 @@ from . import (
     linalg,
     loss,
     normalization,
+    recompute,
     reduction,
     shape,
     special,
@@ -29,6 +30,7 @@ ROWS = [
     *normalization.ROWS,
     *loss.ROWS,
     *dropout.ROWS,
+    *recompute.ROWS,
 ]
 
 
