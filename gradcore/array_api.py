@@ -18,7 +18,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from . import indexing, ops
+from . import assignment, indexing, ops
 from .backends import Backend, backend_of, default, known
 from .graph import TensorNode
 from .operators import Operators
@@ -71,6 +71,21 @@ subtract = ops.Sub.apply
 tan = ops.Tan.apply
 tanh = ops.Tanh.apply
 where = ops.Where.apply
+
+
+def conj(x: Any, /) -> Any:
+    """x itself: there are no complex nodes."""
+    return positive(x)
+
+
+def real(x: Any, /) -> Any:
+    """x itself, as `conj`."""
+    return positive(x)
+
+
+def imag(x: Any, /) -> Any:
+    """Zeros, as `conj`."""
+    return zeros_like(x)
 
 
 def reciprocal(x: Any, /) -> Any:
@@ -276,6 +291,7 @@ getitem = indexing.getitem
 sort = indexing.sort
 take = indexing.take
 take_along_axis = indexing.take_along_axis
+setitem = assignment.setitem
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:

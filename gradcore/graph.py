@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from . import values
+from . import values, walks
 from .backends import backend_of, known
 from .hooks import Handle, Hook, hook_gradient, hooked, watchers
 from .modes import building, is_building
@@ -264,6 +264,8 @@ def backpropagate(
     An OpNode is visited when the gradients of all its outputs are complete. As results are
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
     """
+    if walks.assigned:
+        ancestors(node for node, _ in seeds)  # sets right what are the inputs
     pending: dict[Any, list[Any]] = {}  # by OpNode or leaf: its outputs' gradients, so far
     ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
     fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds

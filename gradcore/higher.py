@@ -27,10 +27,12 @@ def with_nodes(opnode: OpNode, context: Context) -> Context:
     nodes = {id(y.value): y for y in opnode.outputs}
     seen = {id(a) for a in opnode.arrays}
     for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
-        if isinstance(x, TensorNode) and id(x.value) not in seen:
+        replaced = isinstance(x, TensorNode) and id(x.value) not in seen
+        if replaced and x.requires_grad:
             raise RuntimeError(f"an input of {op} was given another value since")
         if type(a) in known:
-            nodes[id(a)] = x if isinstance(x, TensorNode) else TensorNode(a, requires_grad=False)
+            is_node = isinstance(x, TensorNode) and not replaced
+            nodes[id(a)] = x if is_node else TensorNode(a, requires_grad=False)
     for i, spec in enumerate(opnode.specs):
         for entry in values.flat(context.values()):
             if id(entry) == spec[0] and id(entry) not in nodes:  # its node was dropped

@@ -34,7 +34,7 @@ def getitem(x: Any, key: Any, /) -> Any:
         TypeError: an entry is something else.
     """
     entries = key if isinstance(key, tuple) else (key,)
-    if _BASIC.issuperset(map(type, entries)) or not any(map(_is_array, entries)):
+    if _BASIC.issuperset(map(type, entries)) or not any(map(is_array, entries)):
         return ops.GetItem.apply(x, key=key)
     entries = tuple([_as_array(x, entry) for entry in entries])
     if len(entries) == 1 and entries[0].ndim == 0 and _is_mask(entries[0]):  # all or nothing
@@ -43,7 +43,7 @@ def getitem(x: Any, key: Any, /) -> Any:
     return _by_arrays(x, _for_each_axis(x, entries))
 
 
-def _is_array(entry: Any) -> bool:
+def is_array(entry: Any) -> bool:
     return type(entry) in known or is_node(entry) or isinstance(entry, list)
 
 
@@ -53,7 +53,7 @@ def _is_mask(entry: Any) -> bool:
 
 def _as_array(x: Any, entry: Any) -> Any:
     """Nodes, and lists, as arrays."""
-    if not _is_array(entry):
+    if not is_array(entry):
         return entry
     raw = x.value if is_node(x) else x
     if isinstance(entry, list):

@@ -178,6 +178,10 @@ class Operators:
         """A part: `key` is of integers, slices, `None`, `...`, integer arrays and masks."""
         return self.array_api.getitem(self, key)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Make this a node of another value. What was computed from it keeps what it was."""
+        self.array_api.setitem(self, key, value)
+
     def __lt__(self, other: Any) -> TensorNode:
         return self.array_api.less(self, other)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from .graph import OpNode, TensorNode
 
 
+# By id, the nodes that were assigned to, while they live: what has them as inputs may mean what
+# they were before. See assignment.py.
+assigned: dict[int, weakref.ref[TensorNode]] = {}
+
+
 def _source(x: Any) -> OpNode | None:
     """The OpNode behind an input of an OpNode: in a released graph, it stands there itself."""
     return x.source if is_node(x) else x if hasattr(x, "inputs") else None
@@ -18,15 +24,27 @@ def _source(x: Any) -> OpNode | None:
 
 def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
     """All OpNodes behind the nodes, also where the graph was released; none that is older than
-    the order `first`."""
+    the order `first`. Sets right their inputs, where a node among these was assigned to since."""
     seen: dict[OpNode, None] = {}
     stack = list(map(_source, nodes))
     while stack:
         opnode = stack.pop()
         if opnode and opnode not in seen and opnode.order >= first:
             seen[opnode] = None
+            if assigned:
+                opnode.inputs = [_at(x, opnode.order) for x in opnode.inputs]
             stack += map(_source, opnode.inputs)
     return list(seen)
+
+
+def _at(x: Any, order: int) -> Any:
+    """What an input of an OpNode of that order was: assignments make nodes younger."""
+    while is_node(x) and x.source and x.source.order > order:
+        before = x.source.inputs[-1]
+        if not is_node(before):  # the assignment was released, as a pass that comes to it says
+            break
+        x = before
+    return x
 
 
 def paths_between(

@@ -54,7 +54,7 @@ from .elementwise import (
     Tanh,
     Where,
 )
-from .indexing import GetItem, PutItem, ScatterAdd, Select, Take
+from .indexing import GetItem, PutItem, ScatterAdd, Select, SetItem, Take
 from .linalg import (
     BatchMM,
     Cofactors,
@@ -162,6 +162,7 @@ __all__ = [
     "RowSum",
     "ScatterAdd",
     "Select",
+    "SetItem",
     "Sigmoid",
     "Silu",
     "Sin",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends import backend_of
 from ..graph import Context, Op
-from ..values import array, is_node, namespace, unwrapped
+from ..values import array, is_node, namespace, numbers, unwrapped
 
 
 class GetItem(Op):
@@ -45,6 +45,28 @@ class PutItem(Op):
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
         return GetItem.apply(go, key=context["key"])
+
+
+class SetItem(Op):
+    """x, but with y, broadcast, in the place of the key, which is as for GetItem.
+
+    Raises:
+        ValueError: y does not fit.
+    """
+
+    @staticmethod
+    def forward(context: Context, y: Any, x: Any, *, key: Any) -> Any:
+        context["key"] = key = _entries(key)
+        z = namespace(x).asarray(x, copy=True)
+        if type(y) not in numbers and y.ndim > z[key].ndim:
+            raise ValueError(f"y has more axes than x[key], of shape {tuple(z[key].shape)}")
+        z[key] = y
+        return z
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        key = context["key"]
+        return GetItem.apply(go, key=key), SetItem.apply(0.0, go, key=key)
 
 
 def _entries(key: Any) -> tuple[Any, ...]:

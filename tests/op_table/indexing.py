@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import Row, case, integers, raw, refuses
+from .rows import Row, case, constant, integers, raw, refuses
 
 KEYS: list[Any] = [  # of an array of shape (3, 4)
     1,
@@ -32,6 +32,18 @@ def _put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
     y = np.zeros(shape)
     y[key] = x
     return y
+
+
+def _set(y: Any, x: Any, key: Any) -> Any:
+    z = x.copy()
+    z[key] = y
+    return z
+
+
+def _torch_set(y: Any, x: Any, key: Any) -> Any:
+    z, positions = x.flatten().clone(), _positions(key, x.shape)
+    z[positions] = y.expand(positions.shape) if hasattr(y, "expand") else y
+    return z.reshape(x.shape)
 
 
 def _positions(key: Any, shape: tuple[int, ...]) -> Any:
@@ -95,6 +107,26 @@ ROWS = [
         ],
         _torch_put,
         refuses=[refuses(case((3,), key=0, shape=(2, 2)), ValueError, "(3,)")],
+    ),
+    Row(
+        ops.SetItem,
+        _set,
+        [
+            *[case(np.empty((3, 4))[key].shape, (3, 4), key=key) for key in WITHOUT_NONE],
+            case((2, 1), (3, 4), key=slice(1, None)),
+            case((), (3, 4), key=(..., 0)),
+            case(1.5, (3, 4), key=0),
+            case((4,), constant((3, 4)), key=2),
+            case((), (), key=...),
+            case((0,), (0, 3), key=(slice(None), 1)),
+        ],
+        _torch_set,
+        refuses=[
+            refuses(case((3,), (2, 2), key=0), ValueError, "(3,)"),
+            refuses(case((1, 2), (2, 2), key=0), ValueError, "more axes", "(2,)"),
+            refuses(case((2,), (2, 2), key=5), IndexError, "(2, 2)"),
+            refuses(case((2,), (2, 2), key=1.0), TypeError, "integers, slices", "float"),
+        ],
     ),
     Row(
         ops.Select,
