@@ -18,7 +18,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from . import assignment, indexing, ops
+from . import assignment, indexing, ops, special
 from .backends import Backend, backend_of, default, known
 from .graph import TensorNode
 from .operators import Operators
@@ -465,6 +465,7 @@ def namespace_of(backend: Backend) -> ModuleType:
         entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
         entries |= {name: _creation(backend, name) for name in _CREATION}
         entries["asarray"] = partial(_asarray, backend)
+        entries["special"] = special
         entries["from_dlpack"] = partial(_from_dlpack, backend)
         entries["__array_namespace_info__"] = xp.__array_namespace_info__
         vars(made).update(entries)

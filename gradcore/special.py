@@ -6,6 +6,7 @@ from typing import Any
 
 from . import ops
 from .graph import TensorNode
+from .values import namespace
 
 __all__ = [
     "digamma",
@@ -43,3 +44,21 @@ def polygamma(n: int, x: Any) -> TensorNode:
         ValueError: n is not an integer of at least 0.
     """
     return digamma(x) if n == 0 else ops.Polygamma.do_forward(x, n=n)
+
+
+# By these names SciPy finds them, in the namespace of a node.
+
+
+def entr(x: Any) -> TensorNode:
+    """-x log(x), whose sum is the entropy; 0 at 0, and -inf below."""
+    xp = namespace(x)
+    y = -x * xp.log(xp.where(x > 0, x, 1.0))
+    return xp.where(x < 0, -xp.inf, y)
+
+
+def expit(x: Any) -> TensorNode:
+    """1 / (1 + exp(-x)), the logistic sigmoid."""
+    return ops.Sigmoid.do_forward(x)
+
+
+gammaln, psi = lgamma, digamma
