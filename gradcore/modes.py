@@ -1,4 +1,4 @@
-"""Whether graphs are built."""
+"""Whether graphs are built, and whether a transform runs a function to differentiate it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 is_building: ContextVar[bool] = ContextVar("is_building", default=True)
+is_differentiating: ContextVar[bool] = ContextVar("is_differentiating", default=False)
 
 
 @contextmanager
@@ -22,3 +23,14 @@ def building(whether: bool) -> Iterator[None]:
 def no_grad() -> AbstractContextManager[None]:
     """Inside `with no_grad():` no graph is built, and results require no gradient."""
     return building(False)
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Inside, graphs are built, also under `no_grad()`, and transforms give nodes."""
+    token = is_differentiating.set(True)
+    try:
+        with building(True):
+            yield
+    finally:
+        is_differentiating.reset(token)

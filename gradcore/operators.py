@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .backends import backend_of
+from .modes import is_differentiating
 
 if TYPE_CHECKING:
     from .graph import TensorNode
@@ -221,10 +222,18 @@ class Operators:
         return int(self.value)
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._number("float"))
+
+    def _number(self, kind: str) -> Any:
+        if self.requires_grad and is_differentiating.get():
+            raise TypeError(
+                f"{kind}(x) makes a number, which has no gradient, of a node that is being "
+                f"differentiated; compute with the node, or say {kind}(stop_gradient(x))"
+            )
+        return self.value
 
     def __complex__(self) -> complex:
-        return complex(self.value)
+        return complex(self._number("complex"))
 
     def __index__(self) -> int:
         return operator.index(self.value)

@@ -12,33 +12,18 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .graph import Context, Op, TensorNode, backpropagate
 from .higher import as_nodes
-from .modes import building, is_building
+from .modes import differentiating, is_building, is_differentiating
 from .ops import Id, PutItem
 from .trees import leaves, tree_map
 from .values import array, describe, is_floating, is_node, namespace, unwrap
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
-
-_inside: ContextVar[bool] = ContextVar("inside", default=False)
-
-
-@contextmanager
-def _differentiating() -> Iterator[None]:
-    """Inside, graphs are built, also under `no_grad()`, and transforms give nodes."""
-    token = _inside.set(True)
-    try:
-        with building(True):
-            yield
-    finally:
-        _inside.reset(token)
 
 
 def gradients(
@@ -137,10 +122,10 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
     """The value, and a function of a list: the gradient, or `None`, of each leaf in the value."""
     several = isinstance(argnums, tuple)
     chosen = [_position(name, i, args) for i in (argnums if several else [argnums])]
-    nodes_in = _inside.get() or any(is_node(x) for _, x in leaves((args, constants)))
+    nodes_in = is_differentiating.get() or any(is_node(x) for _, x in leaves((args, constants)))
     further = nodes_in and is_building.get()  # can there be more derivatives?
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
-    with _differentiating():
+    with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
     result = tree_map(array, result)
 
@@ -150,7 +135,7 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
         return x if is_node(x) and further else TensorNode(unwrap(x), requires_grad=False)
 
     def pull(gos: list[Any], retain: bool = True) -> Any:
-        nodes_out = nodes_in or _inside.get() or any(map(is_node, gos))
+        nodes_out = nodes_in or is_differentiating.get() or any(map(is_node, gos))
         create = further or (nodes_out and is_building.get())
         pairs = zip([y for _, y in leaves(result)], gos, strict=True)
         seeds = [

@@ -342,6 +342,11 @@ def test_what_needs_numpy_arrays_is_refused(name: str) -> None:
         REFUSED[name](TensorNode(X))
 
 
+def test_numbers_made_of_what_is_differentiated_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"float\(x\) makes a number, which has no gradient"):
+        grad(lambda a: stats.boxcox_llf(a, like(a, X)))(np.array(0.7))  # it calls math.log(a)
+
+
 def test_example(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[1] / "docs" / "array_api.md").read_text()
     with pytest.MonkeyPatch.context() as patch:

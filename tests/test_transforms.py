@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -327,3 +328,12 @@ def test_against_torch(backend: Backend, dtype: str, kind: Any) -> None:
     third = torch.func.jacrev(lambda b: h({**tp, "more": [b, tp["more"][1]]})["more"][0]["more"][0])
     ours = jacobian(lambda b: hessian(f)({**p, "more": [b, p["more"][1]]})["more"][0]["more"][0])
     assert_close(ours(p["more"][0]), arrays(third(tp["more"][0])), dtype)
+
+
+def test_a_number_made_of_what_is_differentiated_is_refused() -> None:
+    x = np.array(2.0)
+    with pytest.raises(TypeError, match=r"float\(x\) makes a number.*stop_gradient"):
+        grad(lambda x: math.log(x) * x)(x)
+    assert grad(lambda x: float(stop_gradient(x)) * x)(x) == 2.0
+    assert grad(lambda x: x * x if x > 1 else x)(x) == 4.0  # a comparison has no gradient
+    assert float(TensorNode(x) * 2.0) == 4.0  # outside, as for printing a loss
