@@ -42,11 +42,12 @@ def hooked(of: Any, gradients: list[Any]) -> list[Any]:
     """The gradients of the outputs of an OpNode, or of a leaf, after its hooks."""
     gradients = list(gradients)
     for i, hook in list(of.hooks.values()):
-        old = gradients[i]
-        new = None if old is None else hook(old)
-        if new is not None:
-            values.check_gradient(new, old.value if values.is_node(old) else old)
-            gradients[i] = new
+        old = gradients if i is None else [gradients[i]]  # None: a hook on all of them
+        new = hook(gradients) if i is None else [None if old[0] is None else hook(old[0])]
+        for k, (x, g) in enumerate(zip(old, new, strict=True)):
+            if g is not None:
+                values.check_gradient(g, values.unwrap(x))
+                gradients[k if i is None else i] = g
     return gradients
 
 

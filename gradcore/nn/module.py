@@ -9,8 +9,10 @@ from weakref import ref
 
 from ..backends import Array, backend_of, get
 from ..graph import TensorNode, creation
+from ..hooks import Handle
 from ..state import copied
 from ..values import array, describe, flat, is_floating
+from .hooks import Hook, Hooks
 
 
 class Module:
@@ -38,6 +40,7 @@ class Module:
     """
 
     training = True
+    _hooks: Any = None  # where there are some, a Hooks
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output."""
@@ -45,12 +48,41 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         first = next(creation)
-        output = self.forward(*inputs, **options)
+        if self._hooks:
+            output = self._hooks.call(self, inputs, options)
+        else:
+            output = self.forward(*inputs, **options)
         for y in (output,) if isinstance(output, TensorNode) else flat((output,)):
             # For drawings. The reference is weak, as a module may hold what it computed.
             if isinstance(y, TensorNode) and (end := y.source) and end.order > first:
                 end.calls = end.calls, type(self), ref(self), first
         return output
+
+    # -- Hooks ------------------------------------------------------------------------------
+
+    # As in PyTorch (https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html). The
+    # handle that each gives has `remove()`, and ends a `with`.
+
+    def register_forward_pre_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, inputs)` before `forward`; unless it gives `None`, what it gives
+        takes the place of the inputs, a tuple."""
+        return Handle(self._own_hooks().before, hook)
+
+    def register_forward_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, inputs, output)` after `forward`; unless it gives `None`, what it
+        gives takes the place of the output."""
+        return Handle(self._own_hooks().after, hook)
+
+    def register_full_backward_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` once a pass has the gradients of all
+        inputs: tuples, `None` for inputs without. Unless it gives `None`, what it gives takes
+        the place of `grad_input`."""
+        return Handle(self._own_hooks().backward, hook)
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
 
     # -- What is in it ----------------------------------------------------------------------
 

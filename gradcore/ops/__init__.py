@@ -81,7 +81,18 @@ from .reduction import (
     Sum,
     Var,
 )
-from .shape import Broadcast, Concat, Expand, Reshape, Roll, Squeeze, Transpose, Unsqueeze, Unstack
+from .shape import (
+    Broadcast,
+    Concat,
+    Expand,
+    Reshape,
+    Roll,
+    Squeeze,
+    Tie,
+    Transpose,
+    Unsqueeze,
+    Unstack,
+)
 from .special import Digamma, Erf, Erfc, LogGamma, Polygamma
 
 __all__ = [
@@ -181,6 +192,7 @@ __all__ = [
     "Take",
     "Tan",
     "Tanh",
+    "Tie",
     "Transpose",
     "Unsqueeze",
     "Unstack",

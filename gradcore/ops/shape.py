@@ -124,6 +124,18 @@ class Unstack(Op):
         return namespace(*gos).stack(gos, axis=context["axis"])
 
 
+class Tie(Op):
+    """Its inputs as they are, each as an output; a pass goes through all of them at once."""
+
+    @staticmethod
+    def forward(context: Context, *xs: Any) -> Any:
+        return xs
+
+    @staticmethod
+    def backward(context: Context, *gos: Any) -> Any:
+        return gos
+
+
 class Roll(Op):
     """x moved on by `shift` along `axis`, round and round; both are integers or several."""
 

@@ -132,6 +132,12 @@ ROWS = [
         refuses=[NO_AXIS],
     ),
     Row(
+        ops.Tie,
+        lambda *xs: xs,
+        [case((2, 3)), case((2,), (), (3,)), case((1,), (0, 2))],
+        lambda *xs: tuple(x.clone() for x in xs),
+    ),
+    Row(
         ops.Roll,
         np.roll,
         [
