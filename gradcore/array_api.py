@@ -14,13 +14,13 @@ import builtins
 import math
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
 from . import assignment, indexing, ops, special
 from .backends import Backend, backend_of, default, known
-from .graph import TensorNode
+from .graph import Op, TensorNode
 from .operators import Operators
 from .trees import tree_map
 from .values import array, describe, flat, is_node, namespace, unwrap, unwrapped
@@ -34,61 +34,93 @@ __array_api_version__ = "2024.12"
 
 # -- Elementwise ------------------------------------------------------------------------------
 
-abs = ops.Absolute.apply  # noqa: A001
-acos = ops.Acos.apply
-acosh = ops.Acosh.apply
-add = ops.Add.apply
-asin = ops.Asin.apply
-asinh = ops.Asinh.apply
-atan = ops.Atan.apply
-atan2 = ops.Atan2.apply
-atanh = ops.Atanh.apply
-copysign = ops.CopySign.apply
-cos = ops.Cos.apply
-cosh = ops.Cosh.apply
-divide = ops.Divide.apply
-exp = ops.Exp.apply
-expm1 = ops.Expm1.apply
-hypot = ops.Hypot.apply
-log = ops.Log.apply
-log10 = ops.Log10.apply
-log1p = ops.Log1p.apply
-log2 = ops.Log2.apply
-logaddexp = ops.LogAddExp.apply
-matmul = ops.MatrixMultiply.apply
-maximum = ops.Maximum.apply
-minimum = ops.Minimum.apply
-multiply = ops.Multiply.apply
-negative = ops.Negative.apply
-positive = ops.Id.apply
-pow = ops.Power.apply  # noqa: A001
-remainder = ops.Remainder.apply
-sin = ops.Sin.apply
-sinh = ops.Sinh.apply
-sqrt = ops.Sqrt.apply
-square = ops.Square.apply
-subtract = ops.Sub.apply
-tan = ops.Tan.apply
-tanh = ops.Tanh.apply
-where = ops.Where.apply
+
+def _documented(function: Any, name: str, of: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    page = f"https://data-apis.org/array-api/2024.12/API_specification/generated/array_api.{name}"
+    function.__doc__ = f"The standard's {name}, {of}.\n\n{page}.html"
+    return function
 
 
-def conj(x: Any, /) -> Any:
-    """x itself: there are no complex nodes."""
-    return positive(x)
+def _of_one(op: type[Op], name: str) -> Callable[..., Any]:
+    """The op as a function with the standard's signature: nodes in, nodes out; else arrays."""
+
+    def function(x: Any, /) -> Any:
+        return op.do_forward(x) if isinstance(x, Operators) else op.forward({}, x)
+
+    return _documented(function, name, f"by the op {op.__name__}")
+
+
+def _of_two(op: type[Op], name: str) -> Callable[..., Any]:
+
+    def function(x1: Any, x2: Any, /) -> Any:
+        if isinstance(x1, Operators) or isinstance(x2, Operators):
+            return op.do_forward(x1, x2)
+        return op.forward({}, x1, x2)
+
+    return _documented(function, name, f"by the op {op.__name__}")
+
+
+abs = _of_one(ops.Absolute, "abs")  # noqa: A001
+acos = _of_one(ops.Acos, "acos")
+acosh = _of_one(ops.Acosh, "acosh")
+add = _of_two(ops.Add, "add")
+asin = _of_one(ops.Asin, "asin")
+asinh = _of_one(ops.Asinh, "asinh")
+atan = _of_one(ops.Atan, "atan")
+atan2 = _of_two(ops.Atan2, "atan2")
+atanh = _of_one(ops.Atanh, "atanh")
+copysign = _of_two(ops.CopySign, "copysign")
+cos = _of_one(ops.Cos, "cos")
+cosh = _of_one(ops.Cosh, "cosh")
+divide = _of_two(ops.Divide, "divide")
+exp = _of_one(ops.Exp, "exp")
+expm1 = _of_one(ops.Expm1, "expm1")
+hypot = _of_two(ops.Hypot, "hypot")
+log = _of_one(ops.Log, "log")
+log10 = _of_one(ops.Log10, "log10")
+log1p = _of_one(ops.Log1p, "log1p")
+log2 = _of_one(ops.Log2, "log2")
+logaddexp = _of_two(ops.LogAddExp, "logaddexp")
+matmul = _of_two(ops.MatrixMultiply, "matmul")
+maximum = _of_two(ops.Maximum, "maximum")
+minimum = _of_two(ops.Minimum, "minimum")
+multiply = _of_two(ops.Multiply, "multiply")
+negative = _of_one(ops.Negative, "negative")
+positive = _of_one(ops.Id, "positive")
+pow = _of_two(ops.Power, "pow")  # noqa: A001
+remainder = _of_two(ops.Remainder, "remainder")
+sin = _of_one(ops.Sin, "sin")
+sinh = _of_one(ops.Sinh, "sinh")
+sqrt = _of_one(ops.Sqrt, "sqrt")
+square = _of_one(ops.Square, "square")
+subtract = _of_two(ops.Sub, "subtract")
+tan = _of_one(ops.Tan, "tan")
+tanh = _of_one(ops.Tanh, "tanh")
+
+
+def where(condition: Any, x1: Any, x2: Any, /) -> Any:
+    """x1 where the condition is true, and x2 elsewhere."""
+    return ops.Where.apply(condition, x1, x2)
 
 
 def real(x: Any, /) -> Any:
-    """x itself, as `conj`."""
-    return positive(x)
+    """The real parts of complex numbers, as constants; real numbers as they are."""
+    return _real(x) if _is_complex(x) else positive(x)
 
 
 def imag(x: Any, /) -> Any:
-    """Zeros, as `conj`."""
-    return zeros_like(x)
+    """The imaginary parts of complex numbers, as constants; zeros for real numbers."""
+    return _imag(x) if _is_complex(x) else zeros_like(x)
+
+
+def conj(x: Any, /) -> Any:
+    """The complex conjugates, as constants; real numbers as they are."""
+    return _conj(x) if _is_complex(x) else positive(x)
 
 
 def reciprocal(x: Any, /) -> Any:
+    """1 / x."""
     return ops.Divide.apply(1, x)
 
 
@@ -105,49 +137,58 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:  # noqa: A002
 def sum(  # noqa: A001
     x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 ) -> Any:
-    return ops.Sum.apply(_as(dtype, x), axis=axis, keepdims=keepdims)
+    """The sum of all elements, or along `axis`."""
+    return _in(dtype, ops.Sum, x, axis=axis, keepdims=keepdims)
 
 
 def prod(x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    return ops.Prod.apply(_as(dtype, x), axis=axis, keepdims=keepdims)
+    """The product of all elements, or along `axis`."""
+    return _in(dtype, ops.Prod, x, axis=axis, keepdims=keepdims)
 
 
 def mean(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The mean of all elements, or along `axis`."""
     return ops.Mean.apply(x, axis=axis, keepdims=keepdims)
 
 
 def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """The variance of all elements, or along `axis`; see the op Var."""
     return ops.Var.apply(x, axis=axis, correction=correction, keepdims=keepdims)
 
 
 def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """The standard deviation of all elements, or along `axis`."""
     return ops.Std.apply(x, axis=axis, correction=correction, keepdims=keepdims)
 
 
 def max(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """The maximum of all elements, or along `axis`; equal ones share the gradient."""
     return ops.Max.apply(x, axis=axis, keepdims=keepdims)
 
 
 def min(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """The minimum of all elements, or along `axis`; equal ones share the gradient."""
     return ops.Min.apply(x, axis=axis, keepdims=keepdims)
 
 
 def cumulative_sum(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
+    """The sums of the first 1, 2, ... elements along `axis`."""
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_sum: an array of shape {tuple(x.shape)} needs an axis")
     axis = -1 if axis is None else axis
-    return ops.CumulativeSum.apply(_as(dtype, x), axis=axis, include_initial=include_initial)
+    return _in(dtype, ops.CumulativeSum, x, axis=axis, include_initial=include_initial)
 
 
 def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
+    """The products of the first 1, 2, ... elements along `axis`."""
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_prod: an array of shape {tuple(x.shape)} needs an axis")
     axis = -1 if axis is None else axis
-    return ops.CumulativeProd.apply(_as(dtype, x), axis=axis, include_initial=include_initial)
+    return _in(dtype, ops.CumulativeProd, x, axis=axis, include_initial=include_initial)
 
 
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
@@ -164,18 +205,22 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
 
 
 def reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
+    """The elements in another shape; one of its entries may be -1, for what remains."""
     return ops.Reshape.apply(astype(x, x.dtype) if copy else x, shape=shape)
 
 
 def permute_dims(x: Any, /, axes: tuple[int, ...]) -> Any:
+    """The axes in another order: axis i of the result is axis `axes[i]` of x."""
     return ops.Transpose.apply(x, axes=axes)
 
 
 def matrix_transpose(x: Any, /) -> Any:
+    """Each matrix, of the last two axes, transposed."""
     return ops.Transpose.apply(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def moveaxis(x: Any, source: int | tuple[int, ...], destination: Any, /) -> Any:
+    """The axes of x with those of `source` at `destination`, the others in their order."""
     sources, destinations = (
         [_axis("moveaxis", a, x.ndim) for a in _tuple(axes)] for axes in (source, destination)
     )
@@ -186,17 +231,21 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: Any, /) -> Any:
 
 
 def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
+    """x repeated, without a copy, to fill the shape."""
     return ops.Broadcast.apply(x, shape=shape)
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:
+    """The arrays, broadcast to the shape that they have together."""
     raw = unwrapped("broadcast_arrays", arrays)
     shape = tuple(namespace(*raw).broadcast_arrays(*raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
 
-def expand_dims(x: Any, /, *, axis: int | tuple[int, ...] = 0) -> Any:
+def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+    """x with new axes of size 1, where `axis` says in the result."""
     if isinstance(axis, int):
+        axis = _axis("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
     new = {_axis("expand_dims", a, x.ndim + len(axis)) for a in axis}
     if len(new) < len(axis):
@@ -206,6 +255,7 @@ def expand_dims(x: Any, /, *, axis: int | tuple[int, ...] = 0) -> Any:
 
 
 def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+    """x without the axes named, which must be of size 1."""
     if isinstance(axis, int):
         return ops.Squeeze.apply(x, dim=axis)
     gone = [_axis("squeeze", a, x.ndim) for a in axis]
@@ -215,31 +265,37 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
 
 
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
+    """The arrays one after the other, along `axis`; flat, where that is `None`."""
     if axis is None:
         arrays, axis = [reshape(x, (-1,)) for x in arrays], 0
     return ops.Concat.apply(*arrays, axis=axis)
 
 
 def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
+    """The arrays one after the other, along a new axis."""
     return ops.Concat.apply(*[expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """The parts of x along `axis`, without it."""
     return ops.Unstack.apply(x, axis=axis)
 
 
 def flip(x: Any, /, *, axis: Axis = None) -> Any:
+    """The elements in reverse order along `axis`, or along all."""
     axes = range(x.ndim) if axis is None else [_axis("flip", a, x.ndim) for a in _tuple(axis)]
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
 
 def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> Any:
+    """The elements moved on by `shift`, round and round; of x flat, where `axis` is `None`."""
     if axis is None:
         return reshape(ops.Roll.apply(reshape(x, (-1,)), shift=shift, axis=0), tuple(x.shape))
     return ops.Roll.apply(x, shift=shift, axis=axis)
 
 
 def tile(x: Any, repetitions: tuple[int, ...], /) -> Any:
+    """x, `repetitions` times along each axis."""
     missing = len(repetitions) - x.ndim
     times, sizes = (1,) * -missing + tuple(repetitions), (1,) * missing + tuple(x.shape)
     pairs = [*zip(times, sizes, strict=True)]  # each axis as one that repeats it and itself
@@ -271,14 +327,17 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
 
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
+    """The lower triangle of each matrix, up to diagonal `k`; zeros elsewhere."""
     return where(_triangle("tril", x, k), x, 0)
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
+    """The upper triangle of each matrix, from diagonal `k` on; zeros elsewhere."""
     return where(_triangle("triu", x, k), x, 0)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
+    """For each vector its elements along an axis of its own, broadcast together."""
     order = [*range(len(arrays))]
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = 1, 0
@@ -295,6 +354,7 @@ setitem = assignment.setitem
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+    """An array like x, of the fill value, whose gradient flows if it is a node."""
     if is_node(fill_value):
         fill = _as(x.dtype if dtype is None else dtype, fill_value)
         return broadcast_to(_on("full_like", fill, device), tuple(x.shape))
@@ -302,12 +362,18 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = No
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """x in another dtype."""
     x = _on("astype", x, device)
     return x if not copy and x.dtype == dtype else ops.Cast.apply(x, dtype=dtype)
 
 
 def _as(dtype: Any, x: Any) -> Any:
     return x if dtype is None else astype(x, dtype, copy=False)
+
+
+def _in(dtype: Any, op: type[Op], x: Any, **constants: Any) -> Any:
+    """The op in that dtype; small integers, that a library computes in larger ones, go back."""
+    return _as(dtype, op.apply(_as(dtype, x), **constants))
 
 
 def _on(name: str, x: Any, device: Any) -> Any:
@@ -365,7 +431,8 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The sum of products along `axis`, which is counted from the end."""
+    """The sum of products along `axis`, which is counted from the end; of complex numbers, of the
+    conjugates of x1 with x2."""
     if not -builtins.min(x1.ndim, x2.ndim) <= axis < 0:
         raise IndexError(
             f"vecdot: axis {axis} of {tuple(x1.shape)} and {tuple(x2.shape)}; "
@@ -375,16 +442,19 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
         raise ValueError(
             f"vecdot: {tuple(x1.shape)} and {tuple(x2.shape)} differ in size along axis {axis}"
         )
-    return sum(x1 * x2, axis=axis)
+    products = (conj(x1) if _is_complex(x1) else x1) * x2
+    return sum(products, axis=axis, dtype=products.dtype)
 
 
 # -- What has no gradient ---------------------------------------------------------------------
 
 
-def _plain(name: str) -> Callable[..., Any]:
-    """A function of the arrays' own library, through which no gradient flows."""
+def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of that name of the arrays' own library, through which no gradient flows."""
+    name = function.__name__.lstrip("_")
 
-    def function(*inputs: Any, **constants: Any) -> Any:
+    @wraps(function)
+    def constant(*inputs: Any, **constants: Any) -> Any:
         raw = unwrapped(name, inputs)
         constants = {key: unwrap(x) for key, x in constants.items()}
         result = getattr(namespace(*raw), name)(*raw, **constants)
@@ -392,54 +462,115 @@ def _plain(name: str) -> Callable[..., Any]:
             return result
         return tree_map(lambda y: TensorNode(y, requires_grad=False), result)
 
-    function.__name__ = name
-    return function
+    return constant
 
 
-all = _plain("all")  # noqa: A001
-any = _plain("any")  # noqa: A001
-argmax = _plain("argmax")
-argmin = _plain("argmin")
-argsort = _plain("argsort")
-bitwise_and = _plain("bitwise_and")
-bitwise_invert = _plain("bitwise_invert")
-bitwise_left_shift = _plain("bitwise_left_shift")
-bitwise_or = _plain("bitwise_or")
-bitwise_right_shift = _plain("bitwise_right_shift")
-bitwise_xor = _plain("bitwise_xor")
-ceil = _plain("ceil")
-count_nonzero = _plain("count_nonzero")
-empty_like = _plain("empty_like")
-equal = _plain("equal")
-floor = _plain("floor")
-floor_divide = _plain("floor_divide")
-greater = _plain("greater")
-greater_equal = _plain("greater_equal")
-isfinite = _plain("isfinite")
-isinf = _plain("isinf")
-isnan = _plain("isnan")
-less = _plain("less")
-less_equal = _plain("less_equal")
-logical_and = _plain("logical_and")
-logical_not = _plain("logical_not")
-logical_or = _plain("logical_or")
-logical_xor = _plain("logical_xor")
-nextafter = _plain("nextafter")
-nonzero = _plain("nonzero")
-not_equal = _plain("not_equal")
-ones_like = _plain("ones_like")
-round = _plain("round")  # noqa: A001
-searchsorted = _plain("searchsorted")
-sign = _plain("sign")
-signbit = _plain("signbit")
-trunc = _plain("trunc")
-unique_all = _plain("unique_all")
-unique_counts = _plain("unique_counts")
-unique_inverse = _plain("unique_inverse")
-unique_values = _plain("unique_values")
-zeros_like = _plain("zeros_like")
+def _constant_of_one(name: str) -> Callable[..., Any]:
+    def function(x: Any, /) -> Any: ...
 
-_full_like = _plain("full_like")
+    return _constant(_documented(function, name, "through which no gradient flows"))
+
+
+def _constant_of_two(name: str) -> Callable[..., Any]:
+    def function(x1: Any, x2: Any, /) -> Any: ...
+
+    return _constant(_documented(function, name, "through which no gradient flows"))
+
+
+bitwise_and = _constant_of_two("bitwise_and")
+bitwise_invert = _constant_of_one("bitwise_invert")
+bitwise_left_shift = _constant_of_two("bitwise_left_shift")
+bitwise_or = _constant_of_two("bitwise_or")
+bitwise_right_shift = _constant_of_two("bitwise_right_shift")
+bitwise_xor = _constant_of_two("bitwise_xor")
+ceil = _constant_of_one("ceil")
+equal = _constant_of_two("equal")
+floor = _constant_of_one("floor")
+floor_divide = _constant_of_two("floor_divide")
+greater = _constant_of_two("greater")
+greater_equal = _constant_of_two("greater_equal")
+isfinite = _constant_of_one("isfinite")
+isinf = _constant_of_one("isinf")
+isnan = _constant_of_one("isnan")
+less = _constant_of_two("less")
+less_equal = _constant_of_two("less_equal")
+logical_and = _constant_of_two("logical_and")
+logical_not = _constant_of_one("logical_not")
+logical_or = _constant_of_two("logical_or")
+logical_xor = _constant_of_two("logical_xor")
+nextafter = _constant_of_two("nextafter")
+nonzero = _constant_of_one("nonzero")
+not_equal = _constant_of_two("not_equal")
+round = _constant_of_one("round")  # noqa: A001
+sign = _constant_of_one("sign")
+signbit = _constant_of_one("signbit")
+trunc = _constant_of_one("trunc")
+unique_all = _constant_of_one("unique_all")
+unique_counts = _constant_of_one("unique_counts")
+unique_inverse = _constant_of_one("unique_inverse")
+unique_values = _constant_of_one("unique_values")
+_conj = _constant_of_one("conj")
+_imag = _constant_of_one("imag")
+_real = _constant_of_one("real")
+
+
+@_constant
+def all(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """Whether all elements, or all along `axis`, are true."""
+
+
+@_constant
+def any(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """Whether any element, or any along `axis`, is true."""
+
+
+@_constant
+def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Where the maximum is: its index along `axis`, or in x flat."""
+
+
+@_constant
+def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Where the minimum is: its index along `axis`, or in x flat."""
+
+
+@_constant
+def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """The indices that would sort x along `axis`."""
+
+
+@_constant
+def count_nonzero(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """How many elements, of all or along `axis`, are not zero."""
+
+
+@_constant
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
+    """Where in the sorted x1 (N,) the elements of x2 belong."""
+
+
+@_constant
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
+    """An array like x, of any values."""
+
+
+@_constant
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
+    """An array like x, of ones."""
+
+
+@_constant
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
+    """An array like x, of zeros."""
+
+
+@_constant
+def _full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any: ...
+
+
+def _is_complex(x: Any) -> bool:
+    return backend_of(unwrap(x)).xp.isdtype(x.dtype, "complex floating")
+
 
 # -- What is a backend's own ------------------------------------------------------------------
 
@@ -463,10 +594,9 @@ def namespace_of(backend: Backend) -> ModuleType:
         entries = {name: globals()[name] for name in (*_ours, "linalg", "__array_api_version__")}
         entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
         entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
-        entries |= {name: _creation(backend, name) for name in _CREATION}
-        entries["asarray"] = partial(_asarray, backend)
+        entries |= {name: _creation(backend, getattr(xp, name)) for name in _CREATION}
+        entries |= {"asarray": _asarray(backend), "from_dlpack": _from_dlpack(backend)}
         entries["special"] = special
-        entries["from_dlpack"] = partial(_from_dlpack, backend)
         entries["__array_namespace_info__"] = xp.__array_namespace_info__
         vars(made).update(entries)
         _namespaces[backend] = made
@@ -482,26 +612,29 @@ def __getattr__(name: str) -> Any:
 def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, also of nodes, by their values."""
 
+    @wraps(function)
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
         return function(*map(unwrap, inputs), **constants)
 
     return on_nodes
 
 
-def _creation(backend: Backend, name: str) -> Callable[..., TensorNode]:
+def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., TensorNode]:
+    """The function, that makes constants in place of arrays."""
+
+    @wraps(function)
     def create(*inputs: Any, device: Any = None, **constants: Any) -> TensorNode:
         for x in (*inputs, *constants.values()):
             if is_node(x) and x.requires_grad:
                 raise TypeError(
-                    f"{name} makes constants, of numbers, not of a node that has a gradient; "
-                    "broadcast_to(x, shape) keeps the gradient"
+                    f"{function.__name__} makes constants, of numbers, not of a node that has a "
+                    "gradient; broadcast_to(x, shape) keeps the gradient"
                 )
         raw = [unwrap(x) for x in inputs]
         constants = {key: unwrap(x) for key, x in constants.items()}
-        made = getattr(backend.xp, name)(*raw, device=_device(backend, device), **constants)
+        made = function(*raw, device=_device(backend, device), **constants)
         return TensorNode(made, requires_grad=False)
 
-    create.__name__ = name
     return create
 
 
@@ -511,27 +644,37 @@ def _device(backend: Backend, device: Any) -> Any:
     return chosen.device if device is None and chosen.name == backend.name else device
 
 
-def _asarray(
-    backend: Backend, x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
-) -> Any:
-    """A node stays one, with its gradient; numbers and arrays become constants."""
-    if isinstance(x, list | tuple) and [entry for entry in flat(x) if is_node(entry)]:
-        x = stack([_asarray(backend, entry) for entry in x])
-    if is_node(x):
-        x = _on("asarray", x, device)
-        same = dtype is None or dtype == x.dtype
-        if copy is False and not same:
-            raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
-        return x if same and not copy else astype(x, x.dtype if same else dtype)
-    if type(x) not in known:
-        device = _device(backend, device)
-    made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
-    return TensorNode(made, requires_grad=False)
+def _asarray(backend: Backend) -> Callable[..., Any]:
+    def asarray(
+        obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    ) -> Any:
+        """A node stays one, with its gradient; numbers and arrays become constants."""
+        x = obj
+        if isinstance(x, list | tuple) and [entry for entry in flat(x) if is_node(entry)]:
+            x = stack([asarray(entry) for entry in x])
+        if is_node(x):
+            x = _on("asarray", x, device)
+            same = dtype is None or dtype == x.dtype
+            if copy is False and not same:
+                raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
+            return x if same and not copy else astype(x, x.dtype if same else dtype)
+        if type(x) not in known:
+            device = _device(backend, device)
+        made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
+        return TensorNode(made, requires_grad=False)
+
+    return asarray
 
 
-def _from_dlpack(backend: Backend, x: Any, /, **constants: Any) -> TensorNode:
-    """A constant."""
-    return TensorNode(backend.xp.from_dlpack(unwrap(x), **constants), requires_grad=False)
+def _from_dlpack(backend: Backend) -> Callable[..., TensorNode]:
+    def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> TensorNode:
+        """What another library has there, as a constant."""
+        asked = {"device": device, "copy": copy}
+        asked = {key: wish for key, wish in asked.items() if wish is not None}
+        made = backend.xp.from_dlpack(unwrap(x), **asked)
+        return TensorNode(made, requires_grad=False)
+
+    return from_dlpack
 
 
 Operators.ops, Operators.array_api = ops, sys.modules[__name__]

@@ -273,7 +273,8 @@ def backpropagate(
     paths = None if into is None else paths_between([node for node, _ in seeds], into, since)
 
     def send(node: TensorNode, gradient: Any) -> None:
-        to, i = node.source or node, node.index
+        to: Any = node.source or node
+        i = node.index
         if to in pending:
             sums = pending[to]
             if sums[i] is None:
@@ -304,7 +305,7 @@ def backpropagate(
         if asked is not None and True not in asked:
             return
         given = _gradients(opnode, gos, create, asked)
-        ways = []  # leaves, and to what is further down: what a released OpNode keeps
+        ways: list[Any] = []  # leaves, and to what is further down: what a released OpNode keeps
         for x, g in zip(opnode.inputs, given):  # noqa: B905
             if not isinstance(x, TensorNode):
                 ways.append(None)

@@ -80,7 +80,8 @@ def _for_each_axis(x: Any, entries: tuple[Any, ...]) -> list[Any]:
     for entry, is_mask, n in zip(entries, masks, counts, strict=True):
         if is_mask:
             shape, expected = tuple(entry.shape), tuple(x.shape[axis : axis + n])
-            if shape != expected or n == 0:
+            fits = [m in (0, size) for m, size in zip(shape, expected, strict=True)]
+            if n == 0 or False in fits:  # of size 0, it may be of nothing
                 raise IndexError(f"x[...]: a mask of shape {shape} for axes of shape {expected}")
             found += namespace(entry).nonzero(entry)
         else:

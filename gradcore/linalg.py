@@ -180,6 +180,8 @@ def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Or
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
+    if namespace(x).isdtype(x.dtype, "complex floating"):
+        x = xp.abs(x)
     if ord == 0:
         return xp.sum(xp.astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
     if ord == 2:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .backends import backend_of
+from .backends import backend_of, get
 from .modes import is_differentiating
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ class Size(int):
 
     def __call__(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
+
+
+VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")  # of the array API standard
 
 
 class Operators:
@@ -44,7 +47,13 @@ class Operators:
     __array_ufunc__ = None
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The functions of the array API standard, on nodes of this one's backend."""
+        """The functions of the array API standard, on nodes of this one's backend.
+
+        Raises:
+            ValueError: `api_version` is not one of these.
+        """
+        if api_version is not None and api_version not in VERSIONS:
+            raise ValueError(f"array API version {api_version!r}; gradcore has {VERSIONS}")
         return self.array_api.namespace_of(backend_of(self.value))
 
     @property
@@ -179,7 +188,7 @@ class Operators:
         """A part: `key` is of integers, slices, `None`, `...`, integer arrays and masks."""
         return self.array_api.getitem(self, key)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Any, value: Any, /) -> None:
         """Make this a node of another value. What was computed from it keeps what it was."""
         self.array_api.setitem(self, key, value)
 
@@ -238,10 +247,48 @@ class Operators:
     def __index__(self) -> int:
         return operator.index(self.value)
 
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """A constant on that device; a node that is there already, as it is.
+
+        Raises:
+            ValueError: a node that has a gradient is elsewhere; or there is a `stream`, which is
+                not supported.
+        """
+        if stream is not None:
+            raise ValueError(f"to_device: stream = {stream!r}, and only None is supported")
+        if device != self.device and self.requires_grad:
+            raise ValueError(
+                f"to_device: a node that has a gradient can't be moved from {self.device} to "
+                f"{device} in a graph; move its .value"
+            )
+        if device == self.device:
+            return self
+        moved = get(backend_of(self.value).name, device).asarray(self.value)
+        return self.__array_namespace__().asarray(moved)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._constant("a NumPy array").__array__(dtype=dtype, copy=copy)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        wishes = {"stream": stream, "max_version": max_version, "dl_device": dl_device}
+        wishes = {name: wish for name, wish in {**wishes, "copy": copy}.items() if wish is not None}
+        return self._constant("another library's array").__dlpack__(**wishes)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self.value.__dlpack_device__()
+
+    def _constant(self, what: str) -> Any:
+        """The value, for what would not know of a gradient."""
         if self.requires_grad:
-            raise TypeError("a node that has a gradient is no NumPy array; take its .value")
-        return self.value.__array__(dtype=dtype, copy=copy)
+            raise TypeError(f"a node that has a gradient is not {what}; take its .value")
+        return self.value
 
     def __reduce__(self) -> Any:
         """For copy, deepcopy and pickle: the value, without its gradient."""

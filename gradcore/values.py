@@ -8,7 +8,7 @@ from typing import Any
 from .backends import Array, backend_of, default, known
 from .operators import Operators
 
-numbers = frozenset({bool, int, float})
+numbers = frozenset({bool, int, float, complex})
 
 _floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
 
@@ -63,7 +63,7 @@ def array(x: Any) -> Any:
     array of the default backend."""
     if type(x) in known or is_node(x):
         return x
-    if isinstance(x, bool | int | float | list | tuple) and not hasattr(x, "dtype"):
+    if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
     backend = backend_of(x)
     return x if type(x) in known else backend.asarray(x)

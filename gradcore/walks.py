@@ -62,8 +62,7 @@ def paths_between(
     first = min((node.source.order if node.source else 0 for node in wanted), default=0)
     for opnode in sorted(ancestors(roots, max(first, since)), key=lambda opnode: opnode.order):
         leads = [
-            (is_node(x) and x in wanted) or any(paths.get(_source(x), ()))  # type: ignore[arg-type]
-            for x in opnode.inputs
+            (is_node(x) and x in wanted) or any(paths.get(_source(x), ())) for x in opnode.inputs
         ]
         if True in leads or opnode in paths:
             paths[opnode] = leads

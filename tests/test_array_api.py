@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,7 @@ UNARY = """
     zeros_like ones_like unique_values
 """
 BINARY = "equal not_equal less less_equal greater greater_equal floor_divide nextafter"
+NOT_OURS = {"broadcast_shapes", "isin"}  # these are in the standard of 2025.12
 CREATION = {"eye", "full", "linspace", "asarray", "arange"}  # on the default device
 
 CONSTANT: list[tuple[str, Callable[..., Any]]] = [
@@ -246,3 +248,63 @@ def test_float16_means(backend: Backend) -> None:
     y.backward()
     assert float(y) == 2.0
     assert float(x.grad[0]) == pytest.approx(1e-5, rel=0.01)
+
+
+# -- As the standard has it -------------------------------------------------------------------
+
+
+def test_signatures_and_descriptions() -> None:
+    """Each function takes what the strict library's takes, by the same names."""
+    strict = get("strict").xp
+    others = {*NOT_OURS, *array_api._OF_A_BACKEND}
+    checked = 0
+    for name in strict.__all__:
+        function, ours = getattr(strict, name), getattr(array_api, name, None)
+        if not inspect.isfunction(function) or "flags" in name or name in others:
+            continue
+        assert ours is not None, name
+        assert ours.__name__ == name
+        assert ours.__doc__, name
+        found, expected = (inspect.signature(f).parameters.values() for f in (ours, function))
+        places = [(p.kind, p.name) for p in found]
+        for i, p in enumerate(expected):
+            if p.kind is p.POSITIONAL_ONLY:
+                assert places[i][0] is p.kind, f"{name}: {p}"
+            elif p.kind is p.KEYWORD_ONLY:
+                assert (p.kind, p.name) in places, f"{name}: {p}"
+            else:
+                assert places[i] == (p.kind, p.name), f"{name}: {p}"
+        checked += 1
+    assert checked > 100
+
+
+def test_complex_numbers(backend: Backend) -> None:
+    """They are constants."""
+    if not hasattr(backend.xp, "complex64"):
+        pytest.skip("no complex64")
+    z = TensorNode(backend.asarray(np.array([3 + 4j, -1j], np.complex64)))
+    xp = namespace(z)
+    assert not z.requires_grad
+    for y, expected in (
+        (xp.real(z), [3, 0]),
+        (xp.imag(z), [4, -1]),
+        (xp.conj(z), [3 - 4j, 1j]),
+        (xp.abs(z), [5, 1]),
+        (z * (1 + 2j), [-5 + 10j, 2 - 1j]),
+        (xp.full_like(z, 2j), [2j, 2j]),
+        (xp.vecdot(z, z), 26),
+        (xp.linalg.vector_norm(z), 26**0.5),
+    ):
+        np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-6)
+    assert complex(z[0]) == 3 + 4j
+    x = TensorNode(backend.asarray([2.0]))
+    (xp.real(x) + 2 * xp.conj(x) + xp.imag(x)).backward()
+    assert float(x.grad[0]) == 3.0
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+def test_a_dtype_that_is_asked_for(backend: Backend, name: str) -> None:
+    for given, asked in (("uint8", "uint8"), ("int8", "int16"), ("int32", "float32")):
+        x = TensorNode(backend.asarray(np.array([3, 2]), given))
+        y = getattr(array_api, name)(x, dtype=backend.dtype(asked))
+        assert y.dtype == backend.dtype(asked)

@@ -42,6 +42,7 @@ KEYS: list[Any] = [  # of X
     (MASK[:, 0], I[:2]),
     [True, False, True],
     np.zeros((3, 4), dtype=bool),
+    np.zeros((0, 4), dtype=bool),
     np.array(True),
     np.array(False),
 ]

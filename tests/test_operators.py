@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gradcore import Sum, TensorNode, array_api
-from gradcore.backends import Backend
+from gradcore.backends import Backend, get
 
 X = np.array([[0.5, 1.25, 2.0], [1.5, 0.75, 1.0]])
 Y = np.array([[1.5, 0.5, 1.25], [2.0, 1.75, 3.0]])
@@ -177,6 +177,30 @@ def test_operands_that_are_no_numbers(backend: Backend, function: Callable[..., 
                 function(*operands)
 
 
+INTEGERS = [operator.mod, operator.floordiv, operator.and_, operator.or_, operator.xor]
+INTEGERS += [operator.lshift, operator.rshift]
+
+
+@function(INTEGERS)
+def test_integers(backend: Backend, function: Callable[..., Any]) -> None:
+    m, n = np.array([[13, 7], [6, 2]]), np.array([3, 2])
+    x, y = TensorNode(backend.asarray(m)), TensorNode(backend.asarray(n))
+    pairs = [(x, y, m, n), (x, y.value, m, n), (x, 3, m, 3), (13, y, 13, n)]
+    if backend.name != "strict":
+        pairs.append((x.value, y, m, n))
+    for a, b, left, right in pairs:
+        z = function(a, b)
+        assert isinstance(z, TensorNode)
+        np.testing.assert_array_equal(backend.to_numpy(z.value), function(left, right))
+    np.testing.assert_array_equal(backend.to_numpy((~x).value), ~m)
+
+
+def test_remainders_have_gradients(backend: Backend, dtype: str) -> None:
+    x, y = node(backend, X, dtype), node(backend, Y, dtype)
+    check(backend, x % y, operator.mod, x, y)
+    assert not (x // y).requires_grad
+
+
 # -- Comparisons ------------------------------------------------------------------------------
 
 
@@ -263,10 +287,10 @@ def test_iteration_over_rows(backend: Backend) -> None:
     np.testing.assert_array_equal(backend.to_numpy(x.grad), [[0, 0, 0], [2, 2, 2]])
 
 
-def test_a_node_can_not_be_changed_through_its_parts(backend: Backend) -> None:
+def test_what_gradients_are_computed_for_keeps_its_value(backend: Backend) -> None:
     x = node(backend, X, "float32")
-    with pytest.raises(TypeError):
-        x[0] = 1.0  # type: ignore[index]
+    with pytest.raises(TypeError, match=r"x is what gradients are .*; assign to a copy"):
+        x[0] = 1.0
 
 
 # -- Shapes -----------------------------------------------------------------------------------
@@ -335,6 +359,49 @@ def test_as_numpy_array(backend: Backend) -> None:
     else:
         with pytest.raises((TypeError, RuntimeError)):
             np.asarray(constant)
+
+
+def test_as_an_index() -> None:
+    n = TensorNode([[1]])[0, 0]
+    assert [5, 6, 7][n] == 6
+    assert list(range(n)) == [0]
+    with pytest.raises(TypeError):
+        operator.index(TensorNode(1.0))
+
+
+def test_dlpack(backend: Backend) -> None:
+    """Only where no gradient is lost on the way."""
+    x = node(backend, X, "float32")
+    with pytest.raises(TypeError, match=r"\.value"):
+        x.__dlpack__()
+    if backend.name == "numpy" and x.value.flags.writeable:
+        constant = TensorNode(x.value, requires_grad=False)
+        assert constant.__dlpack_device__() == (1, 0)
+        np.testing.assert_array_equal(np.from_dlpack(constant), x.value)
+        assert np.shares_memory(np.from_dlpack(constant), x.value)
+        assert not np.shares_memory(np.from_dlpack(constant, copy=True), x.value)
+        again = array_api.from_dlpack(constant)
+        assert (again.requires_grad, again.shape) == (False, x.shape)
+
+
+def test_to_device(backend: Backend) -> None:
+    x = node(backend, X, "float32")
+    assert x.to_device(x.device) is x
+    with pytest.raises(ValueError, match=r"^to_device: stream"):
+        x.to_device(x.device, stream=1)
+    if backend.name == "strict":
+        there = get("strict", "device2").device
+        with pytest.raises(ValueError, match=r"^to_device: .*\.value"):
+            x.to_device(there)
+        moved = TensorNode(x.value, requires_grad=False).to_device(there)
+        assert (moved.device, moved.requires_grad) == (there, False)
+
+
+def test_the_version_of_the_standard() -> None:
+    x = TensorNode(1.0)
+    assert x.__array_namespace__(api_version="2024.12") is x.__array_namespace__()
+    with pytest.raises(ValueError, match=r"'2020.10'.*2024\.12"):
+        x.__array_namespace__(api_version="2020.10")
 
 
 def test_numpy_functions_refuse_nodes() -> None:

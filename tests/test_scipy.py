@@ -338,7 +338,7 @@ REFUSED = {  # as docs/array_api.md says
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_needs_numpy_arrays_is_refused(name: str) -> None:
-    with pytest.raises(TypeError, match=r"a node that has a gradient is no NumPy array"):
+    with pytest.raises(TypeError, match=r"a node that has a gradient is not a NumPy array"):
         REFUSED[name](TensorNode(X))
 
 
