@@ -21,9 +21,16 @@ def test_first_example_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.split() == expected[1].split()
 
 
+def test_derivatives_are_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(BLOCKS[1], {})
+    expected = re.findall(r"-?\d+\.\d*", "".join(re.findall(r"print.*# (.*)", BLOCKS[1])))
+    assert re.findall(r"-?\d+\.\d*", capsys.readouterr().out) == expected
+    assert len(expected) == 6
+
+
 def test_op_has_gradients_of_gradients() -> None:
     names: dict[str, Any] = {}
-    exec(BLOCKS[1], names)
+    exec(BLOCKS[2], names)
     np.testing.assert_array_equal(names["y"].value, [0.0, 2.0])
     x = names["TensorNode"](np.array(3.0))
     names["Relu"].do_forward(x * x).backward(create_graph=True)
@@ -37,7 +44,7 @@ def test_op_has_gradients_of_gradients() -> None:
 def test_backend_runs() -> None:
     torch = pytest.importorskip("torch")
     names: dict[str, Any] = {}
-    exec(BLOCKS[2], names)
+    exec(BLOCKS[3], names)
     backend = names["TorchBackend"]()
     x = backend.asarray([1.0, 2.0])
     assert isinstance(x, torch.Tensor)

@@ -59,12 +59,12 @@ class _Backward:
             self.places = [i for i, x in enumerate(inputs) if _has_gradient(x)]
         if not self.places:
             return inputs
-        nodes = Tie.do_forward(*[inputs[i] for i in self.places])
-        nodes[0].source.hooks = hooks = {}
+        tied = Tie.do_forward(*[inputs[i] for i in self.places])
+        hooks: dict[Handle, Any] = {}
         Handle(hooks, (None, self.finish))
-        return tuple(
-            [dict(zip(self.places, nodes, strict=True)).get(i, x) for i, x in enumerate(inputs)]
-        )
+        tied[0].source.hooks = hooks
+        nodes = dict(zip(self.places, tied, strict=True))
+        return tuple([nodes.get(i, x) for i, x in enumerate(inputs)])
 
     def watch(self, output: Any) -> None:
         """Note the gradients of the outputs."""
