@@ -18,7 +18,7 @@ from typing import Any
 from .graph import Context, Op, TensorNode, backpropagate
 from .higher import as_nodes
 from .modes import differentiating, is_building, is_differentiating
-from .ops import Id, PutItem
+from .ops import Id
 from .trees import leaves, tree_map
 from .values import array, describe, is_floating, is_node, namespace, unwrap
 
@@ -283,21 +283,7 @@ def _rows(ys: list[Any], i: int, pull: Pullback) -> Any:
 def _stacked(rows: Sequence[Any], n: int, shape: tuple[int, ...]) -> Any:
     """The first n rows, arrays or nodes of one shape T, as one of shape (*shape, *T)."""
     xp, inner = namespace(*rows), tuple(rows[0].shape)
-    parts = [xp.expand_dims(row, axis=0) for row in rows]
-    while len(parts) > 1:
-        parts = [_joined(*parts[k : k + 2]) for k in range(0, len(parts), 2)]
-    return xp.reshape(parts[0][:n, ...], (*shape, *inner))
-
-
-def _joined(a: Any, b: Any = None) -> Any:
-    """One after the other along the first axis; a by itself if there is no b."""
-    if b is None:
-        return a
-    if not is_node(a):
-        return namespace(a).concat([a, b], axis=0)
-    k, shape = a.shape[0], (a.shape[0] + b.shape[0], *a.shape[1:])
-    above, below = (slice(k), ...), (slice(k, None), ...)
-    return PutItem.apply(a, key=above, shape=shape) + PutItem.apply(b, key=below, shape=shape)
+    return xp.reshape(xp.stack(rows, axis=0)[:n, ...], (*shape, *inner))
 
 
 def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
