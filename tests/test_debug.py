@@ -85,6 +85,15 @@ def test_hook_of_one_output_of_several() -> None:
     assert x.grad.tolist() == [[1.0, 1.0], [5.0, 5.0]]
 
 
+def test_what_a_hook_gives_is_not_written_to() -> None:
+    x, given = TensorNode([1.0]), np.array([5.0], np.float32)
+    x.register_hook(lambda _: given)
+    for _ in range(3):
+        (x * x).backward()  # two gradients, so the engine has a sum of its own
+    assert x.grad == [15.0]
+    assert given == [5.0]
+
+
 def test_hook_in_a_pass_that_builds_a_graph() -> None:
     x = TensorNode(np.array(3.0))
     x.register_hook(lambda g: g * 2.0)
