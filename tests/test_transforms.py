@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable
 from typing import Any
@@ -267,6 +268,31 @@ def test_custom_gradient_of_trees_says_what_it_wants() -> None:
     g = custom_gradient(lambda x, y: (x * y, lambda go: go))
     with pytest.raises(ValueError, match="gave 1 gradients for 2"):
         grad(g)(1.0, 2.0)
+
+
+def test_gradients_of_one_s_own_go_by_the_keys() -> None:
+    def loss(of: Any) -> Any:
+        f = custom_gradient(lambda p: (p["a"] * p["b"], of))
+        return lambda p: namespace(p["a"]).sum(f(p))
+
+    p = {"a": numbers(2), "b": numbers(2)}
+    found = grad(loss(lambda go: {"b": 2.0 * go, "a": go}))(p)
+    assert_close(found, {"a": np.ones(2), "b": np.full(2, 2.0)})
+    found = grad(loss(lambda go: {"b": None, "a": go}))(p)
+    assert_close(found, {"a": np.ones(2), "b": np.zeros(2)})
+    with pytest.raises(ValueError, match="<lambda>: the gradient of input 0: expected a dict"):
+        grad(loss(lambda go: [go, go]))(p)
+
+
+def test_custom_gradient_leaves_nothing_to_the_garbage_collector() -> None:
+    f = custom_gradient(lambda x: (x * x, lambda go: 2.0 * go * x))
+    gc.collect()
+    gc.disable()
+    try:
+        hessian(lambda x: namespace(x).sum(f(x)))(numbers(3))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # -- Errors -----------------------------------------------------------------------------------
