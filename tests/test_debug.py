@@ -128,6 +128,21 @@ def test_hooks_hold_no_graph() -> None:
         gc.enable()
 
 
+def test_hooks_leave_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        x = TensorNode([1.0])
+        y = Exp.do_forward(x)
+        y.register_hook(lambda g: g)
+        with x.register_hook(lambda g: g):
+            Sum.do_forward(y).backward()
+        del x, y
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 # -- Anomalies --------------------------------------------------------------------------------
 
 
