@@ -20,7 +20,7 @@ from .higher import as_nodes
 from .modes import differentiating, is_building, is_differentiating
 from .ops import Id
 from .trees import leaves, tree_map
-from .values import array, describe, is_floating, is_node, namespace, unwrap
+from .values import array, describe, is_floating, is_node, namespace, numbers, unwrap
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
@@ -127,7 +127,10 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
     with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
-    result = tree_map(array, result)
+    try:
+        result = tree_map(array, result)
+    except TypeError as error:
+        raise TypeError(f"{name}: in what the function gave: {error}") from None
 
     def handed_over(x: Any) -> Any:
         if not nodes_in:
@@ -177,7 +180,7 @@ def _start(name: str, x: Any) -> TensorNode:
 
 
 def _like(what: str, tree: Any, other: Any) -> list[Any]:
-    """The leaves of `other`, a tree like `tree`, as arrays or nodes.
+    """The leaves of `other`, a tree like `tree`, as arrays or nodes; numbers in the dtypes there.
 
     Raises:
         ValueError: it differs in structure, or in the shape or dtype of a leaf.
@@ -185,7 +188,10 @@ def _like(what: str, tree: Any, other: Any) -> list[Any]:
     found: list[Any] = []
 
     def check(x: Any, y: Any) -> None:
-        x, y = array(x), array(y)
+        x = array(x)
+        if type(y) in numbers:
+            y = namespace(unwrap(x)).asarray(y, dtype=x.dtype, device=x.device)
+        y = array(y)
         if describe(x) != describe(y):
             raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
         found.append(y)
@@ -209,12 +215,16 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
         The value, and a tree like it.
 
     Raises:
-        TypeError: as `vjp`.
+        TypeError: as `vjp`; or the function gave something else than real floating arrays.
         ValueError: `vs` is not like `xs`.
     """
     several = isinstance(xs, tuple)
     _like("jvp: the direction", xs, vs)
     value, pullback = vjp(f, *xs) if several else vjp(f, xs)
+    for path, y in leaves(value):
+        if not is_floating(unwrap(y)):
+            found = f"{describe(y)} in {path}" if path else describe(y)
+            raise TypeError(f"jvp: the function gave {found}, expected real floating")
     zeros = tree_map(lambda y: namespace(unwrap(y)).zeros_like(unwrap(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)

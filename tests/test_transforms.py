@@ -295,6 +295,14 @@ def test_custom_gradient_leaves_nothing_to_the_garbage_collector() -> None:
         gc.enable()
 
 
+def test_numbers_take_the_dtype(backend: Backend, dtype: str) -> None:
+    """As gradients of values, and as directions."""
+    x = backend.asarray(2.0, dtype)
+    assert_close(vjp(lambda x: x * x, x)[1](1.0), 4.0, dtype)
+    assert_close(jvp(lambda x: x * x, x, 1), (4.0, 4.0), dtype)
+    assert_close(hessian_vector_product(lambda x: x * x, x, 0.5), 1.0, dtype)
+
+
 # -- Errors -----------------------------------------------------------------------------------
 
 
@@ -317,6 +325,8 @@ def test_custom_gradient_leaves_nothing_to_the_garbage_collector() -> None:
         (lambda: vjp(lambda x: [x], 1.0)[1]({"a": 1.0}), ValueError, "expected a list .* a dict"),
         (lambda: jvp(cube, np.ones(3), np.ones(2)), ValueError, "direction is .*2.*expected .*3"),
         (lambda: hessian_vector_product(cube, np.ones(3), np.ones(2)), ValueError, "v is"),
+        (lambda: grad(lambda _: "three")(1.0), TypeError, "grad: in what the function gave: .*str"),
+        (lambda: jvp(lambda x: (x, x > 0.0), 1.0, 1.0), TypeError, r"jvp: .* bool \(\) in \[1\]"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:
