@@ -189,6 +189,9 @@ def kl_div(
         ValueError: as `mse_loss`.
     """
     _check_shapes("kl_div", input, target)
+    if reduction not in ("mean", "sum", "none", "batchmean"):
+        expected = "expected 'mean', 'sum', 'none' or 'batchmean'"
+        raise ValueError(f"kl_div: reduction = {reduction!r}, {expected}")
     t = _as_node(target)
     if log_target:
         losses = array_api.exp(t) * (t - input)
