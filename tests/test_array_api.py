@@ -356,6 +356,13 @@ def test_complex_numbers(backend: Backend) -> None:
     assert float(x.grad[0]) == 3.0
 
 
+def test_complex_numbers_made_of_what_is_differentiated_are_refused() -> None:
+    """They have no gradient, and zeros were wrong: |x i| has the derivative sign(x)."""
+    for f in (lambda x: abs(x * 1j), lambda x: array_api.real(array_api.exp(1j * x))):
+        with pytest.raises(TypeError, match="complex"):
+            gradcore.grad(f)(np.array(2.0))
+
+
 @pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
 def test_a_dtype_that_is_asked_for(backend: Backend, name: str) -> None:
     for given, asked in (("uint8", "uint8"), ("int8", "int16"), ("int32", "float32")):
