@@ -219,32 +219,54 @@ class Op:
         building = True in mask and is_building.get()
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
-            results = cls.forward(context, *arrays, **constants)
+            if constants:
+                results = cls.forward(context, *arrays, **constants)
+            else:
+                results = cls.forward(context, *arrays)
         except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             if str(error).startswith(cls.__name__):
                 raise
             raise values.explained(error, cls.__name__, arrays) from error
 
         opnode = OpNode(cls, context, inputs, arrays) if building else None
-        if isinstance(results, tuple):
+        if type(results) in known:
+            outputs: Any = _output(results, opnode)
+        elif isinstance(results, tuple):
             results = [values.output(cls, y, context) for y in results]
-            outputs: Any = tuple([TensorNode(y, opnode, None, building and None) for y in results])
+            outputs = tuple([_output(y, opnode) for y in results])
             if opnode:
                 opnode.specs = [(id(y), y.shape, y.dtype, y.device) for y in results]
         else:
-            if type(results) not in known:
-                results = values.output(cls, results, context)
-            outputs = TensorNode(results, opnode, None, building and None)
-        for watcher in watchers:
-            watcher.after_forward(cls, inputs, outputs)
+            outputs = _output(values.output(cls, results, context), opnode)
+        if watchers:
+            for watcher in watchers:
+                watcher.after_forward(cls, inputs, outputs)
         return outputs
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
         """Nodes in, nodes out, as `do_forward`; only arrays in, arrays out, and no graph."""
-        if any(map(values.is_node, inputs)):
-            return cls.do_forward(*inputs, **constants)
+        for x in inputs:
+            if isinstance(x, Operators):
+                return cls.do_forward(*inputs, **constants)
         return cls.forward({}, *inputs, **constants)
+
+
+def _output(value: Any, source: OpNode | None) -> TensorNode:
+    """What `TensorNode(value, source)` is, of an array, in two thirds of the time."""
+    node = object.__new__(TensorNode)
+    node.value, node.source, node.index = value, source, 0
+    node.name = node.hooks = node._grad = None
+    node.requires_grad, node._owned = False, False
+    if source:
+        node.requires_grad, node.index = is_floating(value), len(source.refs)
+        source.refs.append(weakref.ref(node))
+        if not (node.requires_grad or values.is_discrete(value)):
+            raise TypeError(
+                f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
+                "gradients do not go through these; say stop_gradient, or compute with real numbers"
+            )
+    return node
 
 
 def needs(context: Context, i: int) -> bool:
@@ -265,72 +287,73 @@ def backpropagate(
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
     """
     if walks.assigned:
-        ancestors(node for node, _ in seeds)  # sets right what are the inputs
+        ancestors([node for node, _ in seeds])  # sets right what are the inputs
     pending: dict[Any, list[Any]] = {}  # by OpNode or leaf: its outputs' gradients, so far
     ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
     fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
     queue: list[tuple[int, OpNode]] = []
-    paths = None if into is None else paths_between([node for node, _ in seeds], into, since)
+    roots = [node for node, _ in seeds]
+    paths = None if into is None else paths_between(roots, into, since)
 
-    def send(node: TensorNode, gradient: Any) -> None:
-        to: Any = node.source or node
-        i = node.index
-        if to in pending:
-            sums = pending[to]
-            if sums[i] is None:
-                sums[i] = gradient
-            elif (to, i) in ours:
-                sums[i] += gradient
-            else:
-                sums[i] = values.array(sums[i] + gradient)
-                ours.add((to, i))
-        elif paths is None or to in paths:
-            pending[to] = sums = [None] * (1 if to is node else len(to.refs))
-            sums[i] = gradient
-            if to is not node:
-                heapq.heappush(queue, (-to.order, to))
+    def send(opnode: Any, gos: Any, inputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """Add what an op's backward gave for its inputs, or the seeds, to what is pending.
 
-    def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
-        if into is None or node in into:
-            _accumulate(into[node] if into else node, gradient, keep, owned)
-
-    def visit(opnode: OpNode, gos: list[Any]) -> None:
-        if opnode.hooks:
-            gos = hooked(opnode, gos)
-        for ref, go in zip(opnode.refs, gos):  # noqa: B905 (strict takes longer)
-            output = ref()
-            if output is not None and go is not None:
-                receive(output, go, False, False)
-        asked = None if paths is None else paths[opnode]
-        if asked is not None and True not in asked:
-            return
-        given = _gradients(opnode, gos, create, asked)
-        ways: list[Any] = []  # leaves, and to what is further down: what a released OpNode keeps
-        for x, g in zip(opnode.inputs, given):  # noqa: B905
+        Returns:
+            For each input where it is pending, the ways down; they stay when the inputs go.
+        """
+        ways: list[Any] = []
+        for x, g in zip(inputs, given):  # noqa: B905 (strict takes longer)
             if not isinstance(x, TensorNode):
                 ways.append(None)
                 continue
-            ways.append(x.source or x)
-            if g is not None and x.requires_grad:
-                value, fits = x.value, True
-                if type(g) is not type(value) or g.shape != value.shape or g.dtype != value.dtype:
-                    fitted = values.fitted(opnode.op, g, value, gos)
-                    fits, g = fitted is g, fitted
-                if x.source is None and x not in pending:
-                    if not fits:
-                        ours.add((x, 0))
-                    elif not create and _is_only(g, gos, given, opnode.context):
-                        fresh.add(x)
-                send(x, g)
-        if not (retain or create):
-            opnode.context, opnode.arrays, opnode.inputs = None, (), ways
+            to: Any = x.source or x
+            ways.append(to)
+            if g is None or not x.requires_grad:
+                continue
+            i, value, is_new = x.index, x.value, False
+            if type(g) is not type(value) or g.dtype is not value.dtype or g.shape != value.shape:
+                fitted = values.fitted(opnode and opnode.op, g, value, gos)
+                is_new, g = fitted is not g, fitted
+            sums = pending.get(to)
+            if sums is None:
+                if paths is not None and to not in paths:
+                    continue
+                if to is not x:
+                    heapq.heappush(queue, (-to.order, to))
+                elif opnode and not (create or is_new) and _is_only(g, gos, given, opnode.context):
+                    fresh.add(x)
+                pending[to] = sums = [None] * (1 if to is x else len(to.refs))
+            if sums[i] is None:
+                sums[i] = g
+            elif (to, i) in ours:
+                sums[i] += g
+                continue
+            else:
+                sums[i], is_new = values.array(sums[i] + g), True
+            if is_new:
+                ours.add((to, i))
+        return ways
 
+    def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
+        if gradient is not None and (into is None or node in into):
+            _accumulate(into[node] if into else node, gradient, keep, owned)
+
+    keep = retain or create
     with building(create):
-        for node, seed in seeds:
-            send(node, seed)
+        send(None, (), roots, [gradient for _, gradient in seeds])
         while queue:
-            opnode = heapq.heappop(queue)[1]
-            visit(opnode, pending.pop(opnode))
+            _, opnode = heapq.heappop(queue)
+            gos = pending.pop(opnode)
+            if opnode.hooks:
+                gos = hooked(opnode, gos)
+            for ref in opnode.refs:
+                if (output := ref()) is not None:
+                    receive(output, gos[output.index], False, False)
+            asked = None if paths is None else paths[opnode]
+            if asked is None or True in asked:
+                ways = send(opnode, gos, opnode.inputs, _gradients(opnode, gos, create, asked))
+                if not keep:
+                    opnode.context, opnode.arrays, opnode.inputs = None, (), ways
         for leaf, sums in pending.items():
             total = hooked(leaf, sums)[0] if leaf.hooks else sums[0]
             owned = (leaf, 0) in ours and total is sums[0]
@@ -339,7 +362,7 @@ def backpropagate(
 
 def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequence[Any]:
     """What the op's backward makes of the gradients of the outputs: those of the inputs."""
-    op, context, inputs = opnode.op, opnode.context, opnode.inputs
+    op, context = opnode.op, opnode.context
     if context is None:
         raise RuntimeError(
             f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
@@ -347,8 +370,9 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
         )
     if asked:
         context = {**context, "needs": asked}
-    for watcher in watchers:
-        watcher.before_backward(opnode)
+    if watchers:
+        for watcher in watchers:
+            watcher.before_backward(opnode)
     if opnode.specs:
         gos = _with_zeros(opnode, gos)
     if create:
@@ -362,12 +386,14 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
         raise
     if type(given) is not tuple:
         given = tuple(given) if isinstance(given, list) else (given,)
-    if (n := len(given)) != len(inputs):
-        raise ValueError(f"{op.__name__}.backward gave {n} gradients for {len(inputs)} inputs")
+    if len(given) != len(opnode.inputs):
+        n, expected = len(given), len(opnode.inputs)
+        raise ValueError(f"{op.__name__}.backward gave {n} gradients for {expected} inputs")
     if create:
         given = as_nodes(given)
-    for watcher in watchers:
-        watcher.after_backward(opnode, gos, given)
+    if watchers:
+        for watcher in watchers:
+            watcher.after_backward(opnode, gos, given)
     return given
 
 

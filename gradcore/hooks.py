@@ -14,13 +14,13 @@ Hook = Callable[[Any], Any]
 class Handle:
     """What registering a hook gives: `remove()` takes it off again; so does leaving a `with`."""
 
-    def __init__(self, hooks: dict[Handle, Any], hook: Any) -> None:
-        self._hooks = hooks
-        hooks[self] = hook
+    def __init__(self, hooks: dict[object, Any], hook: Any) -> None:
+        self._hooks, self._key = hooks, object()  # not itself: that were a reference cycle
+        hooks[self._key] = hook
 
     def remove(self) -> None:
         """Take the hook off; once more does nothing."""
-        self._hooks.pop(self, None)
+        self._hooks.pop(self._key, None)
 
     def __enter__(self) -> Handle:
         return self

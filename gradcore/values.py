@@ -19,12 +19,10 @@ def is_node(x: Any) -> bool:
 
 def is_floating(x: Array) -> bool:
     """Whether the dtype is real floating, and so whether there are gradients."""
-    try:
-        return _floating[type(x), x.dtype]
-    except KeyError:
-        answer: bool = backend_of(x).xp.isdtype(x.dtype, "real floating")
-        _floating[type(x), x.dtype] = answer
-        return answer
+    key = type(x), x.dtype
+    if key not in _floating:
+        _floating[key] = backend_of(x).xp.isdtype(x.dtype, "real floating")
+    return _floating[key]
 
 
 def is_discrete(x: Array) -> bool:
@@ -93,14 +91,18 @@ def arrays_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[boo
         if isinstance(x, Operators):
             mask.append(x.requires_grad)
             x = x.value
+            arrays.append(x)
+            if type(x) is kind:
+                continue
         else:
             mask.append(False)
-        arrays.append(x)
-        if type(x) is not kind and type(x) not in numbers:
-            if kind is not None or type(x) not in known:
-                return unwrapped(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
-            kind = type(x)
-    if kind and len(arrays) > 1:
+            arrays.append(x)
+            if type(x) is kind or type(x) in numbers:
+                continue
+        if kind is not None or type(x) not in known:
+            return unwrapped(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
+        kind = type(x)
+    if len(arrays) > 1 and kind:
         if known[kind].several_devices:
             _check_devices(op, arrays)
         if len(arrays) > 2 or arrays[0] is arrays[1]:
@@ -199,10 +201,23 @@ def check_gradient(g: Any, value: Array) -> None:
     """Raise ValueError unless `g` is of the value's backend, shape and dtype; `None` passes."""
     if g is None:
         return
-    raw = g.value if is_node(g) else array(g)
-    found, expected = (f"{describe(x)} of {backend_of(x).name}" for x in (raw, value))
-    if found != expected or type(g) in numbers:
+    found, expected = (_described(x) for x in (unwrap(g), value))
+    if found != expected:
         raise ValueError(f"grad is {found}, expected {expected}, as the value is")
+
+
+def _backend(x: Any) -> Any:
+    """The backend of an array; of anything else, `None`."""
+    try:
+        return None if type(x) in numbers else backend_of(x)
+    except TypeError:
+        return None
+
+
+def _described(x: Any) -> str:
+    """Dtype, shape and backend of an array; of anything else, its type."""
+    backend = _backend(x)
+    return f"{describe(x)} of {backend.name}" if backend else f"a {type(x).__name__}"
 
 
 def fitted(op: type, g: Any, value: Array, gos: list[Any]) -> Any:
@@ -215,7 +230,7 @@ def fitted(op: type, g: Any, value: Array, gos: list[Any]) -> Any:
         return g
     raw = g.value if is_node(g) else g
     if type(raw) is not type(value):
-        if type(raw) in numbers or backend_of(raw) is not backend_of(value):
+        if _backend(raw) is not backend_of(value):
             raise TypeError(
                 f"{op.__name__}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
                 f"expected an array of {backend_of(value).name}"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..graph import TensorNode
-from ..hooks import Handle
 from ..modes import is_building
 from ..ops import Tie
 from ..values import flat
@@ -22,9 +21,9 @@ class Hooks:
     """The hooks of one module."""
 
     def __init__(self) -> None:
-        self.before: dict[Handle, Hook] = {}
-        self.after: dict[Handle, Hook] = {}
-        self.backward: dict[Handle, Hook] = {}
+        self.before: dict[object, Hook] = {}
+        self.after: dict[object, Hook] = {}
+        self.backward: dict[object, Hook] = {}
 
     def call(self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """`forward`, with the hooks."""

@@ -13,11 +13,11 @@ from .reduction import product_of_others
 
 def _product(a: Any, b: Any) -> Any:
     """a @ b; one matrix b is multiplied once, and not once for each matrix of a stack a."""
-    xp = namespace(a)
     if a.ndim < 3 or b.ndim != 2:
-        return xp.matmul(a, b)
+        return a @ b
+    xp = namespace(a)
     rows = xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-    return xp.reshape(xp.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+    return xp.reshape(rows @ b, (*a.shape[:-1], b.shape[-1]))
 
 
 def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -47,21 +47,22 @@ class MatrixMultiply(Op):
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        a, b, xp, ga, gb = context["a"], context["b"], namespace(go), None, None
+        a, b, ga, gb = context["a"], context["b"], None, None
         rows, columns = a.ndim > 1, b.ndim > 1
         # A vector is a matrix of one row (left) or one column (right).
         if not columns:
-            b, go = xp.expand_dims(b, axis=1), xp.expand_dims(go, axis=-1)
+            b, go = b[:, None], go[..., None]
         if not rows:
-            a, go = xp.expand_dims(a, axis=0), xp.expand_dims(go, axis=-2)
+            a, go = a[None, :], go[..., None, :]
         if needs(context, 0):
             ga = _product(go, b.mT)
         if needs(context, 1):
             if b.ndim == 2 and a.ndim > 2:  # one product, not one for each matrix of the stack
+                xp = namespace(go)
                 a = xp.reshape(a, (-1, a.shape[-1]))
                 go = xp.reshape(go, (-1, go.shape[-1]))
-            gb = xp.matmul(a.mT, go)
-            gb = gb if columns else xp.squeeze(gb, axis=-1)
+            gb = a.mT @ go
+            gb = gb if columns else gb[..., 0]
         return ga, gb
 
 
