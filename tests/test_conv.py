@@ -13,6 +13,7 @@ import pytest
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, grad, manual_seed, nn
 from gradcore.backends import Backend, get, numpy_conv
+from gradcore.backends import numpy as numpy_backend
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 KERNEL = {"float16": 4e-3, "float32": 2e-6, "float64": 1e-13}  # of a kernel, by its definition
@@ -882,10 +883,12 @@ def test_kernels_of_pooling_are_the_base_definitions(
             options["dilation"] = (1, 1)
 
 
-@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 5, 2), (3, 1, 1, 1)])
+@pytest.mark.parametrize("block", [1, 500, 1 << 17])
+@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 9, 4), (5, 7, 4, 4), (3, 1, 1, 1)])
 def test_kernels_of_batch_norm_are_the_base_definitions(
-    backend: Backend, dtype: str, shape: Any
+    backend: Backend, dtype: str, shape: Any, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(numpy_backend, "BLOCK", block)
     c = shape[1:2]
     x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
     for kind in dtypes(backend, dtype):
