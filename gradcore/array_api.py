@@ -23,7 +23,7 @@ from .backends import Backend, backend_of, default, known
 from .graph import Op, TensorNode
 from .operators import Operators
 from .trees import tree_map
-from .values import array, describe, flat, is_node, namespace, unwrap, unwrapped
+from .values import array, describe, explained, flat, is_node, namespace, unwrap, unwrapped
 
 Axis = int | tuple[int, ...] | None
 
@@ -177,7 +177,7 @@ def cumulative_sum(
     """The sums of the first 1, 2, ... elements along `axis`."""
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_sum: an array of shape {tuple(x.shape)} needs an axis")
-    axis = -1 if axis is None else axis
+    axis = _axis("cumulative_sum", -1 if axis is None else axis, x.ndim)
     return _in(dtype, ops.CumulativeSum, x, axis=axis, include_initial=include_initial)
 
 
@@ -187,16 +187,19 @@ def cumulative_prod(
     """The products of the first 1, 2, ... elements along `axis`."""
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_prod: an array of shape {tuple(x.shape)} needs an axis")
-    axis = -1 if axis is None else axis
+    axis = _axis("cumulative_prod", -1 if axis is None else axis, x.ndim)
     return _in(dtype, ops.CumulativeProd, x, axis=axis, include_initial=include_initial)
 
 
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along `axis`, `n` times."""
+    if n < 0:
+        raise ValueError(f"diff: n = {n}, expected 0 or more")
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=axis) if len(parts) > 1 else x
-    before = (slice(None),) * _axis("diff", axis, x.ndim)
-    for _ in range(n):
+    axis = _axis("diff", axis, x.ndim)
+    before = (slice(None),) * axis
+    for _ in range(builtins.min(n, x.shape[axis])):  # then there is none left
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
 
@@ -205,7 +208,13 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
 
 
 def reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-    """The elements in another shape; one of its entries may be -1, for what remains."""
+    """The elements in another shape; one of its entries may be -1, for what remains.
+
+    Raises:
+        ValueError: they don't fit it; or it takes a copy, and `copy=False`.
+    """
+    if copy is False:
+        _of_library("reshape", [unwrap(x)], shape=shape, copy=False)
     return ops.Reshape.apply(astype(x, x.dtype) if copy else x, shape=shape)
 
 
@@ -216,6 +225,7 @@ def permute_dims(x: Any, /, axes: tuple[int, ...]) -> Any:
 
 def matrix_transpose(x: Any, /) -> Any:
     """Each matrix, of the last two axes, transposed."""
+    _check_matrices("matrix_transpose", x)
     return ops.Transpose.apply(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
@@ -224,6 +234,9 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: Any, /) -> Any:
     sources, destinations = (
         [_axis("moveaxis", a, x.ndim) for a in _tuple(axes)] for axes in (source, destination)
     )
+    if not len(sources) == len({*sources}) == len({*destinations}) == len(destinations):
+        found = f"source is {source} and destination {destination}"
+        raise ValueError(f"moveaxis: {found}; expected as many axes in both, each of them once")
     axes = [a for a in range(x.ndim) if a not in sources]
     for to, a in sorted(zip(destinations, sources, strict=True)):
         axes.insert(to, a)
@@ -238,7 +251,7 @@ def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, broadcast to the shape that they have together."""
     raw = unwrapped("broadcast_arrays", arrays)
-    shape = tuple(namespace(*raw).broadcast_arrays(*raw)[0].shape) if raw else ()
+    shape = tuple(_of_library("broadcast_arrays", raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
 
@@ -319,7 +332,10 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         if xp.any(counts < 0):
             raise ValueError(f"repeat: repeats has {int(xp.min(counts))}; none may be negative")
         counts = xp.broadcast_to(counts, (n,))
-        indices = xp.repeat(xp.arange(n, device=raw.device), counts)
+        # Of each element of the result the first that ends after it: CuPy's repeat takes no array.
+        ends = xp.cumulative_sum(counts)
+        places = xp.arange(int(ends[-1]) if n else 0, dtype=ends.dtype, device=raw.device)
+        indices = xp.searchsorted(ends, places, side="right")
         return ops.Take.apply(x, indices=indices, axis=axis, check=False)
     wide = expand_dims(x, axis=axis + 1)
     wide = broadcast_to(wide, (*x.shape[: axis + 1], repeats, *after))
@@ -328,16 +344,25 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
     """The lower triangle of each matrix, up to diagonal `k`; zeros elsewhere."""
-    return where(_triangle("tril", x, k), x, 0)
+    return _triangle("tril", x, k)
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
     """The upper triangle of each matrix, from diagonal `k` on; zeros elsewhere."""
-    return where(_triangle("triu", x, k), x, 0)
+    return _triangle("triu", x, k)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
-    """For each vector its elements along an axis of its own, broadcast together."""
+    """For each vector its elements along an axis of its own, broadcast together.
+
+    Raises:
+        ValueError: an array is no vector, or `indexing` is neither "xy" nor "ij".
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing = {indexing!r}, expected 'xy' or 'ij'")
+    for x in arrays:
+        if x.ndim != 1:
+            raise ValueError(f"meshgrid: an array of shape {tuple(x.shape)}, expected vectors (N,)")
     order = [*range(len(arrays))]
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = 1, 0
@@ -394,10 +419,18 @@ def _tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _triangle(name: str, x: Any, k: int) -> Any:
-    """Where, in each matrix, the triangle is."""
-    xp, raw = backend_of(unwrap(x)).xp, unwrap(x)
+    """x, with zeros outside of the triangle of each matrix."""
+    _check_matrices(name, x)
+    raw = unwrap(x)
+    xp = namespace(raw)
     ones = xp.ones(tuple(x.shape[-2:]), dtype=xp.bool, device=raw.device)
-    return getattr(xp, name)(ones, k=k)
+    zero = xp.zeros((), dtype=raw.dtype, device=raw.device)
+    return where(getattr(xp, name)(ones, k=k), x, zero)
+
+
+def _check_matrices(name: str, x: Any) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}, expected matrices (..., M, N)")
 
 
 # -- Linear algebra ---------------------------------------------------------------------------
@@ -457,12 +490,20 @@ def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
     def constant(*inputs: Any, **constants: Any) -> Any:
         raw = unwrapped(name, inputs)
         constants = {key: unwrap(x) for key, x in constants.items()}
-        result = getattr(namespace(*raw), name)(*raw, **constants)
+        result = _of_library(name, raw, **constants)
         if not [x for x in inputs if is_node(x)]:
             return result
         return tree_map(lambda y: TensorNode(y, requires_grad=False), result)
 
     return constant
+
+
+def _of_library(name: str, raw: list[Any], **constants: Any) -> Any:
+    """The function of that name of the arrays' own library; errors name it and the arrays."""
+    try:
+        return getattr(namespace(*raw), name)(*raw, **constants)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise explained(error, name, raw) from error
 
 
 def _constant_of_one(name: str) -> Callable[..., Any]:

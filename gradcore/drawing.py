@@ -27,9 +27,8 @@ PARAMETER = 'style=filled, fillcolor="#cfe2f7"'
 CONSTANT = 'style=filled, fillcolor="#e6e6e6"'
 COMPUTED = 'style=filled, fillcolor="#ffffff"'
 ROOT = 'style=filled, fillcolor="#f9cfc0", penwidth=2'
-SMALL = "fontsize=9, height=0.2, width=0.3, margin=0.02"
-STRAIGHT = " [weight=3]"
 DOT = "shape=circle, height=0.12, width=0.12"
+STRAIGHT = 3  # the weight of edges that dot is to keep straight
 
 
 class Drawing:
@@ -87,10 +86,11 @@ def draw(
 ) -> Drawing:
     """Draw what the nodes were computed from: values round, ops square, modules as frames.
 
-    `nodes` are red, parameters blue, and other nodes and arrays that no op computed grey. Values
-    have their shape beside them, and their dtype where most have another. A value has the name
-    of its node, or else, for parameters, its name in the module. A graph that a backward pass
-    released has no shapes and no constants any more: draw before, or with `retain_graph=True`.
+    `nodes` are red, parameters blue, and other nodes and arrays that no op computed grey. The
+    edges have the shapes, once for each value that is computed, and dtypes where most have
+    another. A value has the name of its node, or else, for parameters, its name in the module. A
+    graph that a backward pass released has no shapes and no constants any more: draw before, or
+    with `retain_graph=True`.
 
     Args:
         nodes: a node, or several in lists and tuples.
@@ -164,9 +164,9 @@ def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
 
     dtypes = Counter(map(_dtype, things.values()))
     usual = max(dtypes, key=lambda dtype: (dtype != "", dtypes[dtype]))
+    used = {key for key, _ in edges}
     for key, thing in things.items():
-        name = getattr(thing, "name", None) or _below(graph.names.get(id(thing), ""), places[key])
-        label = "\n".join(filter(None, [name, _shape(thing, usual)]))
+        label = getattr(thing, "name", None) or _below(graph.names.get(id(thing), ""), places[key])
         style = (
             COMPUTED
             if key[0] >= 0
@@ -176,14 +176,19 @@ def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
         )
         if type(thing) in numbers:
             label, style = repr(thing), NUMBER
-        elif key[0] >= 0 and not name:
-            style = f"{style}, {SMALL if label else DOT}"
+        elif key[0] < 0 and key not in used:  # there is no edge for the shape
+            label = "\n".join(filter(None, [label, _shape(thing, usual)]))
+        elif not label:
+            style = f"{style}, {DOT}"
         style = f"{style}, {ROOT}" if key in ends else style
         text.add(key, places[key], label, style)
         if key[0] >= 0:
-            text.arrow(unit_of[key[0]], key, STRAIGHT)
+            text.arrow(unit_of[key[0]], key, _shape(thing, usual), STRAIGHT)
     for key, unit in edges:
-        text.arrow(key, unit, "" if key[0] < 0 else STRAIGHT)
+        if key[0] >= 0:
+            text.arrow(key, unit, "", STRAIGHT)
+        else:
+            text.arrow(key, unit, _shape(things[key], usual))
     titles = {
         group: _title(graph, group, place[:n])
         for place in text.lines
@@ -221,8 +226,10 @@ class _Text:
             self.lines.setdefault(place[:n], [])
         self.lines[place].append(f"{name} [label={_quoted(label)}, {style}]")
 
-    def arrow(self, start: Any, end: Any, style: str = "") -> None:
-        self.edges.append(f"{self.names[start]} -> {self.names[end]}{style}")
+    def arrow(self, start: Any, end: Any, label: str, weight: int = 1) -> None:
+        edge = f"{self.names[start]} -> {self.names[end]}"
+        label = f" {label}" if label else ""  # or it touches the line
+        self.edges.append(f"{edge} [label={_quoted(label)}, weight={weight}]")
 
     def dot(self, direction: str, titles: dict[Group, str]) -> str:
         inner: dict[tuple[Group, ...], list[tuple[Group, ...]]] = {}

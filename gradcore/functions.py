@@ -150,6 +150,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", value: float = 0.0) -> T
 
 def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """A pair for each axis."""
+    pad_width = pad_width.tolist() if hasattr(pad_width, "tolist") else pad_width
     pairs = pad_width if isinstance(pad_width, list | tuple) else [pad_width]
     if len(pairs) == 2 and all(isinstance(n, int) for n in pairs):
         pairs = [pairs]

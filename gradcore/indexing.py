@@ -179,5 +179,7 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """The elements along `axis` in order; each keeps its own gradient."""
     raw = x.value if is_node(x) else x
+    if not -raw.ndim <= axis < raw.ndim:
+        raise IndexError(f"sort: axis {axis} is out of range for {raw.ndim} dimensions")
     order = namespace(raw).argsort(raw, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)

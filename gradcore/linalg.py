@@ -47,9 +47,20 @@ class SVDResult(NamedTuple):
 
 # -- Systems of equations ---------------------------------------------------------------------
 
-inv = ops.Inverse.apply
-det = ops.Determinant.apply
-solve = ops.Solve.apply
+
+def inv(x: Any, /) -> Any:
+    """The inverse of each matrix (..., M, M)."""
+    return ops.Inverse.apply(x)
+
+
+def det(x: Any, /) -> Any:
+    """The determinant of each matrix (..., M, M)."""
+    return ops.Determinant.apply(x)
+
+
+def solve(x1: Any, x2: Any, /) -> Any:
+    """The x with x1 @ x = x2: x1 (..., M, M) and x2 (..., M, K), or one vector (M,)."""
+    return ops.Solve.apply(x1, x2)
 
 
 def slogdet(x: Any, /) -> SlogdetResult:
@@ -79,8 +90,15 @@ def matrix_power(x: Any, n: int, /) -> Any:
 
 # -- Decompositions ---------------------------------------------------------------------------
 
-eigvalsh = ops.Eigvalsh.apply
-svdvals = ops.Svdvals.apply
+
+def eigvalsh(x: Any, /) -> Any:
+    """The eigenvalues, ascending, of the symmetric part of x."""
+    return ops.Eigvalsh.apply(x)
+
+
+def svdvals(x: Any, /) -> Any:
+    """The singular values, descending."""
+    return ops.Svdvals.apply(x)
 
 
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
@@ -159,6 +177,7 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
 
 
 def outer(x1: Any, x2: Any, /) -> Any:
+    """The product of each element of x1 (N,) and each of x2 (M,): (N, M)."""
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(
             f"outer: {tuple(x1.shape)} and {tuple(x2.shape)}; expected two vectors (N,) and (M,)"

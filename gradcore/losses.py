@@ -8,9 +8,11 @@ arrays as constants. `reduction` is "mean", "sum" or "none", which keeps all los
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from . import array_api, ops
+from .activations import softplus
 from .graph import TensorNode
 from .values import as_array, describe, is_floating, namespace
 
@@ -146,7 +148,7 @@ def smooth_l1_loss(
 
 def _huber(difference: TensorNode, delta: float) -> TensorNode:
     # One formula for all parts: beyond delta, `near` is a constant.
-    near = array_api.clip(difference, -delta, delta)
+    near = ops.HardTanh.do_forward(difference, min_val=-delta, max_val=delta)
     return near * (difference - 0.5 * near)
 
 
@@ -168,7 +170,7 @@ def binary_cross_entropy_with_logits(
     _check_shapes(name, input, target)
     x, t = _as_node(input), _as_node(target)
     # -log(sigmoid(x)) is log(1 + exp(-x)), and -log(1 - sigmoid(x)) that + x.
-    minus_log = ops.LogAddExp.do_forward(-x, 0.0)
+    minus_log = softplus(-x, threshold=inf)
     if pos_weight is not None:
         pos_weight = _constant(name, "pos_weight", pos_weight, x)
         minus_log = minus_log * (t * (pos_weight - 1.0) + 1.0)
@@ -189,6 +191,9 @@ def kl_div(
         ValueError: as `mse_loss`.
     """
     _check_shapes("kl_div", input, target)
+    if reduction not in ("mean", "sum", "none", "batchmean"):
+        expected = "expected 'mean', 'sum', 'none' or 'batchmean'"
+        raise ValueError(f"kl_div: reduction = {reduction!r}, {expected}")
     t = _as_node(target)
     if log_target:
         losses = array_api.exp(t) * (t - input)

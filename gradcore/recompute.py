@@ -13,7 +13,7 @@ from .higher import gradients
 from .modes import building, is_building
 from .ops import Id
 from .trees import leaves, tree_map
-from .values import as_array, is_node
+from .values import is_node
 from .walks import ancestors
 
 
@@ -44,7 +44,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         ys = [y for _, y in leaves(result) if _has_gradient(y)]
         if not ys:
             return result
-        call.used = [x for x in _from_outside(ys, call.first) if x not in {*starts}]
+        call.used = {x: x.value for x in _from_outside(ys, call.first) if x not in {*starts}}
         values = [y.value for y in ys]
         outputs = iter(Checkpoint.do_forward(*call.given, *call.used, call=call, values=values))
         return tree_map(lambda y: next(outputs) if _has_gradient(y) else y, result)
@@ -57,14 +57,14 @@ class Call:
 
     Attributes:
         given: the nodes in the arguments for which there are gradients.
-        used: those that the function uses besides.
+        used: those that the function uses besides, each with its value then.
         first: all that the latest call made has an order above this.
     """
 
     def __init__(self, f: Callable[..., Any], *arguments: Any) -> None:
         self.f, self.arguments = f, arguments
         self.given = [x for _, x in leaves(arguments) if _has_gradient(x)]
-        self.used: list[TensorNode] = []
+        self.used: dict[TensorNode, Any] = {}
         self.random = random.get_state()
         self.first = 0
 
@@ -89,8 +89,8 @@ class Checkpoint(Op):
     @staticmethod
     def backward(context: Context, *gos: Any) -> Any:
         call, n = context["call"], len(context["call"].given)
-        xs, used = context["xs"][:n], context["xs"][n:]
-        if any(as_array(x) is not node.value for x, node in zip(used, call.used, strict=True)):
+        xs = context["xs"][:n]
+        if any(node.value is not value for node, value in call.used.items()):
             raise RuntimeError("checkpoint: a node that the function uses was given another value")
         # Apart from the nodes given, this derivative ends; made of them, further ones go on.
         starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in xs]

@@ -20,7 +20,7 @@ from .higher import gradients
 from .modes import differentiating, is_building, is_differentiating
 from .ops import Id
 from .trees import leaves, tree_map
-from .values import array, describe, is_floating, is_node, namespace, unwrap
+from .values import array, describe, is_floating, is_node, namespace, numbers, unwrap
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
@@ -102,7 +102,10 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
     with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
-    result = tree_map(array, result)
+    try:
+        result = tree_map(array, result)
+    except TypeError as error:
+        raise TypeError(f"{name}: in what the function gave: {error}") from None
 
     def handed_over(x: Any) -> Any:
         if not nodes_in:
@@ -152,7 +155,7 @@ def _start(name: str, x: Any) -> TensorNode:
 
 
 def _like(what: str, tree: Any, other: Any) -> list[Any]:
-    """The leaves of `other`, a tree like `tree`, as arrays or nodes.
+    """The leaves of `other`, a tree like `tree`, as arrays or nodes; numbers in the dtypes there.
 
     Raises:
         ValueError: it differs in structure, or in the shape or dtype of a leaf.
@@ -160,7 +163,10 @@ def _like(what: str, tree: Any, other: Any) -> list[Any]:
     found: list[Any] = []
 
     def check(x: Any, y: Any) -> None:
-        x, y = array(x), array(y)
+        x = array(x)
+        if type(y) in numbers:
+            y = namespace(unwrap(x)).asarray(y, dtype=x.dtype, device=x.device)
+        y = array(y)
         if describe(x) != describe(y):
             raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
         found.append(y)
@@ -184,12 +190,16 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
         The value, and a tree like it.
 
     Raises:
-        TypeError: as `vjp`.
+        TypeError: as `vjp`; or the function gave something else than real floating arrays.
         ValueError: `vs` is not like `xs`.
     """
     several = isinstance(xs, tuple)
     _like("jvp: the direction", xs, vs)
     value, pullback = vjp(f, *xs) if several else vjp(f, xs)
+    for path, y in leaves(value):
+        if not is_floating(unwrap(y)):
+            found = f"{describe(y)} in {path}" if path else describe(y)
+            raise TypeError(f"jvp: the function gave {found}, expected real floating")
     zeros = tree_map(lambda y: namespace(unwrap(y)).zeros_like(unwrap(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)
@@ -302,44 +312,66 @@ def custom_gradient(f: Function) -> Function:
     Raises (when called): what an op raises.
     """
 
+    class Custom(Op):
+        @staticmethod
+        def forward(context: Context, *xs: Any, call: _Call) -> Any:
+            value, context["pullback"] = call(xs)
+            context["xs"], context["call"] = xs, call
+            call.value = tree_map(lambda _: 0, value)
+            ys = tuple([unwrap(array(y)) for _, y in leaves(value)])
+            return ys if len(ys) > 1 else ys[0]
+
+        @staticmethod
+        def backward(context: Context, *gos: Any) -> Any:
+            call, pullback = context["call"], context["pullback"]
+            if any(map(is_node, gos)):
+                pullback = call(context["xs"])[1]
+            return call.gradients(pullback(*gos))
+
+    Custom.__name__ = Custom.__qualname__ = getattr(f, "__name__", type(f).__name__)
+    Custom.__module__ = f.__module__
+
     @functools.wraps(f)
     def wrapped(*args: Any, **constants: Any) -> Any:
-        structure = []  # of the value
-
-        class Custom(Op):
-            @staticmethod
-            def forward(context: Context, *xs: Any) -> Any:
-                value, context["pullback"] = f(*rebuilt(xs), **constants)
-                context["xs"] = xs
-                structure.append(value)
-                ys = tuple([unwrap(array(y)) for _, y in leaves(value)])
-                return ys if len(ys) > 1 else ys[0]
-
-            @staticmethod
-            def backward(context: Context, *gos: Any) -> Any:
-                pullback = context["pullback"]
-                if any(map(is_node, gos)):
-                    pullback = f(*rebuilt(context["xs"]), **constants)[1]
-                gs = pullback(*gos)
-                gs = gs if isinstance(gs, tuple) and len(args) > 1 else (gs,)
-                if len(gs) != len(args):
-                    raise ValueError(
-                        f"{f.__name__} gave {len(gs)} gradients for {len(args)} inputs"
-                    )
-                flat: list[Any] = []
-                for x, g in zip(args, gs, strict=True):
-                    n = len(list(leaves(x)))
-                    flat += [None] * n if g is None else [leaf for _, leaf in leaves(g)]
-                return tuple(flat)
-
-        def rebuilt(xs: Sequence[Any]) -> Any:
-            rest = iter(xs)
-            return tree_map(lambda _: next(rest), args)
-
-        Custom.__name__ = Custom.__qualname__ = f.__name__
-        Custom.__module__ = f.__module__
-        ys = Custom.apply(*[x for _, x in leaves(args)])
+        call = _Call(Custom.__name__, f, args, constants)
+        ys = Custom.apply(*[x for _, x in leaves(args)], call=call)
         rest = iter(ys if isinstance(ys, tuple) else (ys,))
-        return tree_map(lambda _: next(rest), structure[0])
+        return tree_map(lambda _: next(rest), call.value)
 
     return wrapped
+
+
+class _Call:
+    """A call of a function that says itself what its gradient is.
+
+    Attributes:
+        args, value: trees like its arguments and, once called, its value.
+    """
+
+    def __init__(self, name: str, f: Function, args: Any, constants: dict[str, Any]) -> None:
+        self.name, self.f, self.constants = name, f, constants
+        self.args: Any = tree_map(lambda _: 0, args)
+        self.value: Any = None
+
+    def __call__(self, xs: Sequence[Any]) -> tuple[Any, Pullback]:
+        """What the function gives, where the leaves of its arguments are the xs."""
+        rest = iter(xs)
+        value, pullback = self.f(*tree_map(lambda _: next(rest), self.args), **self.constants)
+        return value, pullback
+
+    def gradients(self, given: Any) -> tuple[Any, ...]:
+        """What a pullback gave, for each leaf of the arguments."""
+        found: list[Any] = []
+        n = len(self.args)
+        several = isinstance(given, tuple) and not (n == 1 and isinstance(self.args[0], tuple))
+        given = given if several else (given,)
+        if len(given) != n:
+            raise ValueError(f"{self.name} gave {len(given)} gradients for {n} inputs")
+        for i, (x, g) in enumerate(zip(self.args, given, strict=True)):
+            try:
+                # None in place of a tree stands for zeros in all of it.
+                g = tree_map(lambda _: None, x) if g is None else g
+                tree_map(lambda _, entry: found.append(entry), x, g)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: the gradient of input {i}: {error}") from None
+        return tuple(found)

@@ -233,11 +233,63 @@ def test_new_arrays_of_nodes(backend: Backend) -> None:
         (lambda x: array_api.moveaxis(x, 2, 0), IndexError, "^moveaxis: axis 2"),
         (lambda x: array_api.cumulative_sum(x), ValueError, r"^cumulative_sum: .*\(2, 3\)"),
         (lambda x: array_api.astype(x, x.dtype, device="moon"), ValueError, "^astype: .* moon"),
+        (lambda x: array_api.sum(x[0, 0], axis=-1), IndexError, "^Sum: axis -1 .* 0 dimensions"),
+        (lambda x: array_api.cumulative_sum(x[0, 0], axis=0), IndexError, "^cumulative_sum: ax"),
+        (lambda x: array_api.take(x, [0], axis=2), IndexError, "^Take: axis 2 .* 2 dimensions"),
+        (lambda x: array_api.sort(x, axis=2), IndexError, "^sort: axis 2 .* 2 dimensions"),
+        (lambda x: array_api.argmax(x, axis=2), ValueError, r"^argmax: .*2.*float64 \(2, 3\)"),
+        (lambda x: x & x, TypeError, r"^bitwise_and: .*float64 \(2, 3\)"),
+        (lambda x: array_api.clip(x, x[:, :2]), ValueError, r"^less: .*\(2, 2\)"),
+        (lambda x: array_api.broadcast_arrays(x, x[:, :2]), ValueError, r"^broadcast_arr.*\(2, 2"),
+        (lambda x: array_api.permute_dims(x, (0,)), ValueError, r"^Transpose: .*\(2, 3\)"),
+        (lambda x: x[0, :].mT, ValueError, r"^matrix_transpose: .*\(3,\), expected matrices"),
+        (lambda x: array_api.tril(x[0, :]), ValueError, r"^tril: .*\(3,\), expected matrices"),
+        (lambda _: array_api.stack([]), ValueError, "^Concat: no arrays"),
+        (lambda x: array_api.moveaxis(x, (0, 1), (0,)), ValueError, r"^moveaxis: .*\(0, 1\)"),
+        (lambda x: array_api.moveaxis(x, (0, 1), (0, -2)), ValueError, "^moveaxis: .* once"),
+        (lambda x: array_api.meshgrid(x), ValueError, r"^meshgrid: .*\(2, 3\), expected vectors"),
+        (lambda x: array_api.meshgrid(x[0, :], indexing="i"), ValueError, "^meshgrid: .*'xy'"),
+        (lambda x: array_api.diff(x, n=-1), ValueError, "^diff: n = -1"),
+        (lambda x: array_api.reshape(x.mT, (6,), copy=False), ValueError, "^reshape: .*(3, 2)"),
     ],
 )
 def test_refusals(call: Callable[..., Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call(TensorNode(X))
+
+
+def test_diff_of_few(backend: Backend) -> None:
+    """Where there are no more neighbours, nothing is left."""
+    for n, times in ((0, 1), (1, 1), (1, 3), (3, 2), (3, 5)):
+        x = TensorNode(backend.asarray(np.arange(2.0 * n).reshape(2, n), "float32"))
+        assert array_api.diff(x, n=times).shape == (2, max(n - times, 0))
+
+
+def test_triangles_keep_the_dtype(backend: Backend) -> None:
+    for dtype in ("bool", "int8", "float32"):
+        x = TensorNode(backend.asarray(np.ones((2, 3)), dtype))
+        for name in ("tril", "triu"):
+            y = getattr(array_api, name)(x)
+            assert y.dtype == x.dtype
+            expected = getattr(np, name)(np.ones((2, 3)))
+            np.testing.assert_array_equal(backend.to_numpy(y.value), expected)
+
+
+def test_reshape_without_a_copy(backend: Backend) -> None:
+    x = TensorNode(backend.asarray(X, "float32"))
+    assert array_api.reshape(x, (3, 2), copy=False).shape == (3, 2)
+
+
+def test_repeat_counts_need_no_repeat_of_arrays(backend: Backend, monkeypatch: Any) -> None:
+    """CuPy has none."""
+    monkeypatch.delattr(backend.xp, "repeat")
+    x = TensorNode(backend.asarray(X[0], "float32"))
+    for counts in ([2, 0, 1], [0, 0, 0], [3]):
+        y = array_api.repeat(x, backend.asarray(np.array(counts, np.uint8)))
+        np.testing.assert_array_equal(
+            backend.to_numpy(y.value), np.repeat(X[0], counts).astype("float32")
+        )
+    assert array_api.repeat(x[:0], backend.asarray(np.zeros(0, np.int64))).shape == (0,)
 
 
 def test_float16_means(backend: Backend) -> None:
@@ -258,8 +310,10 @@ def test_signatures_and_descriptions() -> None:
     strict = get("strict").xp
     others = {*NOT_OURS, *array_api._OF_A_BACKEND}
     checked = 0
-    for name in strict.__all__:
-        function, ours = getattr(strict, name), getattr(array_api, name, None)
+    pairs = [(strict, name, array_api) for name in strict.__all__]
+    pairs += [(strict.linalg, name, array_api.linalg) for name in strict.linalg.__all__]
+    for theirs, name, module in pairs:
+        function, ours = getattr(theirs, name), getattr(module, name, None)
         if not inspect.isfunction(function) or "flags" in name or name in others:
             continue
         assert ours is not None, name
@@ -275,7 +329,7 @@ def test_signatures_and_descriptions() -> None:
             else:
                 assert places[i] == (p.kind, p.name), f"{name}: {p}"
         checked += 1
-    assert checked > 100
+    assert checked > 120
 
 
 def test_complex_numbers(backend: Backend) -> None:
@@ -300,6 +354,13 @@ def test_complex_numbers(backend: Backend) -> None:
     x = TensorNode(backend.asarray([2.0]))
     (xp.real(x) + 2 * xp.conj(x) + xp.imag(x)).backward()
     assert float(x.grad[0]) == 3.0
+
+
+def test_complex_numbers_made_of_what_is_differentiated_are_refused() -> None:
+    """They have no gradient, and zeros were wrong: |x i| has the derivative sign(x)."""
+    for f in (lambda x: abs(x * 1j), lambda x: array_api.real(array_api.exp(1j * x))):
+        with pytest.raises(TypeError, match="complex"):
+            gradcore.grad(f)(np.array(2.0))
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])

@@ -79,6 +79,23 @@ def test_kink_is_named() -> None:
         check_gradients(relu, np.array([1.0, 0.0, -1.0]))
 
 
+def test_kink_is_named_where_it_is_in_the_gradient() -> None:
+    """|x - 1| passes order 1 at 1, as its differences are those of both sides."""
+    f = lambda x: abs(x - 1.0)  # noqa: E731
+    check_gradients(f, np.array([1.0, 2.0]), order=1)
+    with pytest.raises(GradientError, match=r"(?s)gradient of the.*entry \[0\].*kink is likely"):
+        check_gradients(f, np.array([1.0, 2.0]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_infinite_gradient_is_wrong() -> None:
+    sqrt = lambda x: namespace(x).sqrt(x)  # noqa: E731
+    with pytest.raises(GradientError, match=r"(?s)entry \[1\].*gives +inf\n.*not finite around"):
+        check_gradients(sqrt, np.array([1.0, 0.0]))
+    with pytest.raises(GradientError, match="not finite around"):
+        check_gradients(sqrt, np.zeros(9))
+
+
 def test_random_function_is_named() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(GradientError, match="something else each time"):

@@ -113,6 +113,10 @@ def test_hook_that_gives_something_unfitting_is_an_error() -> None:
         (x * 1.0).backward()
     with pytest.raises(ValueError, match="register_hook: this node requires no gradient"):
         TensorNode([1]).register_hook(print)
+    y = TensorNode([1.0], name="y")
+    y.register_hook(lambda _: "one")
+    with pytest.raises(ValueError, match=r"grad is .*str.*, expected float32 \(1,\)"):
+        Sum.do_forward(y).backward()
 
 
 def test_hooks_hold_no_graph() -> None:
@@ -124,6 +128,21 @@ def test_hooks_hold_no_graph() -> None:
         ref = weakref.ref(y.source)
         del y
         assert ref() is None
+    finally:
+        gc.enable()
+
+
+def test_hooks_leave_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        x = TensorNode([1.0])
+        y = Exp.do_forward(x)
+        y.register_hook(lambda g: g)
+        with x.register_hook(lambda g: g):
+            Sum.do_forward(y).backward()
+        del x, y
+        assert gc.collect() == 0
     finally:
         gc.enable()
 

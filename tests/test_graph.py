@@ -381,6 +381,7 @@ def wrong(gradient: Any) -> type[Op]:
         (lambda go: go > 0, TypeError, r"Wrong.backward .*bool, expected float64"),
         (lambda go: (go, go), ValueError, r"Wrong.backward gave 2 gradients for 1 inputs"),
         (lambda _: 1.0, TypeError, r"Wrong.backward gave .*float"),
+        (lambda _: "one", TypeError, r"Wrong.backward gave .*str"),
         (lambda go: strict.asarray(go), TypeError, r"Wrong.backward gave array_api_strict"),
     ],
 )

@@ -236,6 +236,12 @@ def test_pad_with_a_value(backend: Backend) -> None:
     assert not gradcore.pad(backend.asarray([1, 2]), 1).requires_grad
 
 
+def test_pad_takes_widths_from_numpy() -> None:
+    for width in (np.int64(1), np.array([1, 2]), np.array([[1, 2]])):
+        y = gradcore.pad(TensorNode([1.0]), width)
+        np.testing.assert_array_equal(y.value, np.pad(np.ones(1), width))
+
+
 @pytest.mark.parametrize(
     ("shape", "width", "mode", "words"),
     [

@@ -209,6 +209,7 @@ def test_kl_div_of_an_impossible_class() -> None:
         (lambda: losses.mse_loss(X, Y, reduction="avg"), ValueError, "^mse_loss: reduction = 'av"),
         (lambda: losses.cross_entropy(X, CLASSES, reduction=None), ValueError, "reduction = None"),
         (lambda: losses.mse_loss(X, Y[:, :1]), ValueError, r"^mse_loss: .*\(5, 3\).*\(5, 1\)"),
+        (lambda: losses.kl_div(X, Y, reduction="q"), ValueError, "^kl_div: .*'q'.*'batchmean'"),
         (lambda: losses.kl_div(X, Y[0]), ValueError, r"^kl_div: .*\(5, 3\).*\(3,\)"),
         (lambda: losses.cross_entropy(X, Y[:, :2]), ValueError, "^cross_entropy: .*one shape"),
         (lambda: losses.cross_entropy(X, [0, 1, 2, 3, 0]), IndexError, "3 is out of.* 0 to 2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -625,3 +626,15 @@ def test_backward_hook_replaces_and_leaves_values_and_gradients_alone() -> None:
     scale.register_full_backward_hook(lambda *_: np.zeros(5))
     with pytest.raises(ValueError, match=r"grad is float64 \(5,\) .* expected float32 \(2,\)"):
         Sum.do_forward(scale(x)).backward()
+
+
+def test_backward_hooks_leave_nothing_to_the_garbage_collector() -> None:
+    scale = Scale(2.0)
+    with scale.register_full_backward_hook(lambda *_: None):
+        gc.collect()
+        gc.disable()
+        try:
+            Sum.do_forward(scale(TensorNode([1.0]))).backward()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()

@@ -154,3 +154,11 @@ def test_where_there_is_nothing_to_differentiate() -> None:
     w = TensorNode([3.0])  # no argument has a gradient, but a parameter has
     Sum.do_forward(checkpoint(lambda x: x * w)(np.array([2.0], np.float32))).backward()
     assert w.grad == [2.0]
+
+
+def test_nodes_may_share_an_array() -> None:
+    data = np.array([1.0, 2.0])
+    x, w = TensorNode(data), TensorNode(data)
+    xp.sum(checkpoint(lambda x: x * w * w)(x)).backward()
+    np.testing.assert_allclose(x.grad, data**2)
+    np.testing.assert_allclose(w.grad, 2 * data**2)

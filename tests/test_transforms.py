@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable
 from typing import Any
@@ -269,6 +270,39 @@ def test_custom_gradient_of_trees_says_what_it_wants() -> None:
         grad(g)(1.0, 2.0)
 
 
+def test_gradients_of_one_s_own_go_by_the_keys() -> None:
+    def loss(of: Any) -> Any:
+        f = custom_gradient(lambda p: (p["a"] * p["b"], of))
+        return lambda p: namespace(p["a"]).sum(f(p))
+
+    p = {"a": numbers(2), "b": numbers(2)}
+    found = grad(loss(lambda go: {"b": 2.0 * go, "a": go}))(p)
+    assert_close(found, {"a": np.ones(2), "b": np.full(2, 2.0)})
+    found = grad(loss(lambda go: {"b": None, "a": go}))(p)
+    assert_close(found, {"a": np.ones(2), "b": np.zeros(2)})
+    with pytest.raises(ValueError, match="<lambda>: the gradient of input 0: expected a dict"):
+        grad(loss(lambda go: [go, go]))(p)
+
+
+def test_custom_gradient_leaves_nothing_to_the_garbage_collector() -> None:
+    f = custom_gradient(lambda x: (x * x, lambda go: 2.0 * go * x))
+    gc.collect()
+    gc.disable()
+    try:
+        hessian(lambda x: namespace(x).sum(f(x)))(numbers(3))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_numbers_take_the_dtype(backend: Backend, dtype: str) -> None:
+    """As gradients of values, and as directions."""
+    x = backend.asarray(2.0, dtype)
+    assert_close(vjp(lambda x: x * x, x)[1](1.0), 4.0, dtype)
+    assert_close(jvp(lambda x: x * x, x, 1), (4.0, 4.0), dtype)
+    assert_close(hessian_vector_product(lambda x: x * x, x, 0.5), 1.0, dtype)
+
+
 # -- Errors -----------------------------------------------------------------------------------
 
 
@@ -291,6 +325,8 @@ def test_custom_gradient_of_trees_says_what_it_wants() -> None:
         (lambda: vjp(lambda x: [x], 1.0)[1]({"a": 1.0}), ValueError, "expected a list .* a dict"),
         (lambda: jvp(cube, np.ones(3), np.ones(2)), ValueError, "direction is .*2.*expected .*3"),
         (lambda: hessian_vector_product(cube, np.ones(3), np.ones(2)), ValueError, "v is"),
+        (lambda: grad(lambda _: "three")(1.0), TypeError, "grad: in what the function gave: .*str"),
+        (lambda: jvp(lambda x: (x, x > 0.0), 1.0, 1.0), TypeError, r"jvp: .* bool \(\) in \[1\]"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

@@ -60,9 +60,7 @@ class _Backward:
         if not self.places:
             return inputs
         tied = Tie.do_forward(*[inputs[i] for i in self.places])
-        hooks: dict[Handle, Any] = {}
-        Handle(hooks, (None, self.finish))
-        tied[0].source.hooks = hooks
+        tied[0].source.hooks = {self: (None, self.finish)}  # a Handle would refer back to it
         nodes = dict(zip(self.places, tied, strict=True))
         return tuple([nodes.get(i, x) for i, x in enumerate(inputs)])
 

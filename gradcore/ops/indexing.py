@@ -96,6 +96,8 @@ class Take(Op):
     def forward(
         context: Context, x: Any, *, indices: Any, axis: int = 0, check: bool = True
     ) -> Any:
+        if not -x.ndim <= axis < x.ndim:
+            raise IndexError(f"Take: axis {axis} is out of range for {x.ndim} dimensions")
         xp, axis, size = namespace(x), axis % x.ndim, x.shape[axis]
         indices = positions("Take: indices", x, indices, size) if check else indices
         context["indices"], context["axis"], context["size"] = indices, axis, size

@@ -14,6 +14,8 @@ Axis = int | tuple[int, ...] | None
 def _note_axes(context: Context, x: Any, axis: Axis) -> None:
     """Leave the shape of x, and what it is with a 1 for each axis that is gone."""
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if axes and not x.ndim:  # NumPy lets it pass
+        raise IndexError(f"axis {axis} is out of range for 0 dimensions")
     gone = {a % x.ndim for a in axes}
     context["axes"] = tuple(sorted(gone))
     context["kept"] = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])

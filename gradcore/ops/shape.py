@@ -27,8 +27,9 @@ class Transpose(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, *, axes: tuple[int, ...]) -> Any:
+        y = namespace(x).permute_dims(x, axes)
         context["inverse"] = tuple(sorted(range(x.ndim), key=lambda i: axes[i] % x.ndim))
-        return namespace(x).permute_dims(x, axes)
+        return y
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
@@ -94,6 +95,8 @@ class Concat(Op):
 
     @staticmethod
     def forward(context: Context, *arrays: Any, axis: int = 0) -> Any:
+        if not arrays:
+            raise ValueError("Concat: no arrays; expected one or more")
         y = namespace(*arrays).concat(arrays, axis=axis)
         context["axis"] = axis % y.ndim
         context["sizes"] = [x.shape[axis] for x in arrays]
