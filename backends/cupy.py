@@ -14,6 +14,7 @@ import cupy
 import numpy as np
 
 from .base import PHILOX, PHILOX_KEY, Array, Backend, DType
+from .cupy_conv import CupyConvolutions
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
@@ -32,7 +33,7 @@ words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] =
 """
 
 
-class CupyBackend(Backend):
+class CupyBackend(CupyConvolutions, Backend):
     """CuPy on one GPU; `device` is its number, by default CuPy's current one.
 
     CuPy makes arrays and runs kernels on the current device of the thread that asks, wherever

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import importlib
 import math
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -831,56 +837,52 @@ def dtypes(backend: Backend, dtype: str) -> list[str]:
     return [dtype, "float16"] if dtype == "float32" and hasattr(backend.xp, "float16") else [dtype]
 
 
+def compare_convolution(backend: Backend, dtype: str, call: Any) -> None:
+    shape, w_shape, given = call
+    options = {**PLAIN, "groups": 1, **given}
+    x, w, b = normal(*shape), normal(*w_shape), normal(w_shape[0])
+    go = normal(*Backend.conv2d(get("numpy"), x, w, b, **options).shape)
+    size, kernel = {"size": shape[2:]}, {"kernel": w_shape[2:]}
+    compare_kernels(backend, dtype, "conv2d", (x, w, b), options)
+    compare_kernels(backend, dtype, "conv2d", (x, w, None), options)
+    compare_kernels(backend, dtype, "conv2d_input_gradient", (go, w), {**options, **size})
+    compare_kernels(backend, dtype, "conv2d_weight_gradient", (x, go), {**options, **kernel})
+
+
+def compare_pooling(backend: Backend, dtype: str, call: Any) -> None:
+    shape, given = call
+    options, size = {**PLAIN, **given}, {"size": shape[2:]}
+    x = normal(*shape).astype("float16").astype("float64")  # the same in every dtype
+    y, places = Backend.max_pool2d(get("numpy"), x, **options)
+    go, strange = normal(*y.shape), x.copy()
+    special = [math.nan, math.inf, -math.inf, -math.inf][: go.size]
+    go.ravel()[: len(special)] = strange.ravel()[: 3 * len(special) : 3] = special
+    for numbers in (x, x.round(), strange, np.full_like(x, -math.inf)):
+        compare_kernels(backend, dtype, "max_pool2d", (numbers,), options)
+    compare_kernels(backend, dtype, "max_pool2d_gradient", (go, places), {**options, **size})
+    compare_kernels(backend, dtype, "max_pool2d_chosen", (x, places), options)
+    if options.pop("dilation") == (1, 1):
+        go = normal(*y.shape)
+        compare_kernels(backend, dtype, "avg_pool2d", (x,), options)
+        compare_kernels(backend, dtype, "avg_pool2d_gradient", (go,), {**options, **size})
+
+
 @pytest.mark.parametrize("columns", [1, 300, 1 << 17])
 @pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
 def test_kernels_of_convolutions_are_the_base_definitions(
     backend: Backend, dtype: str, call: Any, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numpy_conv, "COLUMNS", columns)
-    shape, w_shape, given = call
-    options = {**PLAIN, "groups": 1, **given}
-    x, w, b = normal(*shape), normal(*w_shape), normal(w_shape[0])
-    y = Backend.conv2d(get("numpy"), x, w, b, **options)
-    go = normal(*y.shape)
     for kind in dtypes(backend, dtype):
-        compare_kernels(backend, kind, "conv2d", (x, w, b), options)
-        compare_kernels(backend, kind, "conv2d", (x, w, None), options)
-        more = {**options, "size": shape[2:]}
-        compare_kernels(backend, kind, "conv2d_input_gradient", (go, w), more)
-        more = {**options, "kernel": w_shape[2:]}
-        compare_kernels(backend, kind, "conv2d_weight_gradient", (x, go), more)
+        compare_convolution(backend, kind, call)
 
 
 @pytest.mark.parametrize("call", POOLS, ids=str)
 def test_kernels_of_pooling_are_the_base_definitions(
     backend: Backend, dtype: str, call: Any
 ) -> None:
-    shape, given = call
-    options, size = {**PLAIN, **given}, {"size": shape[2:]}
-    special = np.array([math.nan, math.inf, -math.inf])
     for kind in dtypes(backend, dtype):
-        x = normal(*shape).astype("float16").astype("float64")  # the same in all
-        y, places = Backend.max_pool2d(get("numpy"), x, **options)
-        go = normal(*y.shape)
-        compare_kernels(backend, kind, "max_pool2d", (x,), options)
-        compare_kernels(backend, kind, "max_pool2d", (x.round(),), options)
-        if x.size:
-            strange = x.copy()
-            strange.ravel()[:9:3] = special
-            compare_kernels(backend, kind, "max_pool2d", (strange,), options)
-            go.ravel()[:3] = special[: go.size]
-        for kernel, arrays, more in (
-            ("max_pool2d_gradient", (go, places), size),
-            ("max_pool2d_chosen", (x, places), {}),
-        ):
-            compare_kernels(backend, kind, kernel, arrays, {**options, **more})
-        if options["dilation"] == (1, 1):
-            options = {key: option for key, option in options.items() if key != "dilation"}
-            compare_kernels(backend, kind, "avg_pool2d", (x,), options)
-            compare_kernels(
-                backend, kind, "avg_pool2d_gradient", (normal(*y.shape),), {**options, **size}
-            )
-            options["dilation"] = (1, 1)
+        compare_pooling(backend, kind, call)
 
 
 @pytest.mark.parametrize("block", [1, 500, 1 << 17])
@@ -895,3 +897,100 @@ def test_kernels_of_batch_norm_are_the_base_definitions(
         compare_kernels(backend, kind, "batch_norm", (x, w, b), {"eps": 0.1})
         arrays = (x, w, mean, 1 + mean**2, go, g, h)
         compare_kernels(backend, kind, "batch_norm_gradient", arrays, {"eps": 0.1})
+
+
+# -- The kernels of CUDA --------------------------------------------------------------------------
+
+
+NAMES = {"float32": "float", "float64": "double", "uint8": "unsigned char", "int32": "int"}
+SCALARS = {"int": ctypes.c_int, "float": ctypes.c_float, "double": ctypes.c_double}
+
+
+class Elementwise:
+    """CuPy's ElementwiseKernel, on NumPy's arrays: a body in CUDA is also one in C++."""
+
+    library: Any = None
+
+    def __init__(self, inputs: str, outputs: str, body: str, name: str) -> None:
+        self.name, self.body = name, body
+        self.inputs, self.outputs = (p.split(",") for p in (inputs, outputs))
+
+    def symbol(self, types: dict[str, str]) -> str:
+        return "_".join([self.name, *types.values()]).replace(" ", "_")
+
+    def source(self, types: dict[str, str]) -> str:
+        """A function with a loop of the body; T and P in it are these types."""
+        inputs = ["const " + p.replace("raw T", "T*").replace("raw P", "P*") for p in self.inputs]
+        outputs = [p.replace(" ", "* all_") for p in map(str.strip, self.outputs)]
+        each = [p.strip().replace(" ", "& ") + f" = all_{p.split()[1]}[i];" for p in self.outputs]
+        head = "".join(f"typedef {kind} {letter}; " for letter, kind in types.items())
+        symbol, parameters = self.symbol(types), ", ".join([*inputs, *outputs, "long size"])
+        loop = f"for (long i = 0; i < size; ++i) {{ {' '.join(each)} {self.body} }}"
+        function = f'extern "C" void {symbol}({parameters}) {{ {loop} }}'
+        return f"namespace of_{symbol} {{ typedef int int32; {head} {function} }}"
+
+    def __call__(self, *given: Any) -> None:
+        kinds = [p.split()[-2] for p in (*self.inputs, *self.outputs)]
+        types = {"T": "", "P": "int"}
+        for kind, x in zip(kinds, given, strict=True):
+            if isinstance(x, np.ndarray):
+                assert x.flags.c_contiguous
+                assert types[kind] in ("", "int", NAMES[str(x.dtype)]), "arrays of one letter"
+                types[kind] = NAMES[str(x.dtype)]
+        arguments = [
+            ctypes.c_void_p(x.ctypes.data)
+            if isinstance(x, np.ndarray)
+            else SCALARS[types.get(kind, "int")](x)
+            for kind, x in zip(kinds, given, strict=True)
+        ]
+        getattr(self.library, self.symbol(types))(*arguments, ctypes.c_long(given[-1].size))
+
+
+@pytest.fixture(scope="module")
+def cuda_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A backend with CuPy's kernels, but on NumPy's arrays, and run by the processor."""
+    if (compiler := shutil.which("g++")) is None:
+        pytest.skip("no C++ compiler")
+    cupy: Any = ModuleType("cupy")
+    vars(cupy).update({n: getattr(np, n) for n in ("add", "ascontiguousarray", "empty", "matmul")})
+    cupy.ElementwiseKernel = Elementwise
+    name = "gradcore.backends.cupy_conv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", cupy)
+        patch.delitem(sys.modules, name, raising=False)
+        module = importlib.import_module(name)
+        patch.delitem(sys.modules, name)
+        sources = [
+            Elementwise(*kernel, f"gradcore_{name}").source({"T": T, "P": P})
+            for name, kernel in module.KERNELS.items()
+            for T in ("float", "double")
+            for P in ("unsigned char", "int")
+        ]
+        folder = tmp_path_factory.mktemp("cuda")
+        source, library = folder / "kernels.cpp", folder / "kernels.so"
+        source.write_text("\n".join(sources))
+        command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source]
+        subprocess.run(command, check=True)
+        patch.setattr(Elementwise, "library", ctypes.CDLL(str(library)))
+
+        class OnTheProcessor(module.CupyConvolutions, Backend):  # type: ignore[misc]
+            name, xp, array_types = "cuda", get("numpy").xp, (np.ndarray,)
+
+        yield OnTheProcessor(), module
+
+
+@pytest.mark.parametrize("columns", [1, 300, 1 << 23])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
+def test_the_cuda_kernels_of_convolutions(
+    cuda_backend: Any, call: Any, kind: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, module = cuda_backend
+    monkeypatch.setattr(module, "COLUMNS", columns)
+    compare_convolution(backend, kind, call)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("call", POOLS, ids=str)
+def test_the_cuda_kernels_of_pooling(cuda_backend: Any, call: Any, kind: str) -> None:
+    compare_pooling(cuda_backend[0], kind, call)
