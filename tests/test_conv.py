@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import gradcore
-from gradcore import Sum, TensorNode, check_gradients, grad, manual_seed, nn
+from gradcore import Sum, TensorNode, check_gradients, grad, manual_seed, nn, ops
 from gradcore.backends import Backend, get, numpy_conv
 from gradcore.backends import numpy as numpy_backend
 
@@ -325,6 +325,18 @@ def test_gradients_by_differences() -> None:
         return Sum.do_forward(twice(x) * normal(2, 4).T)
 
     check_gradients(third, normal(4, 2))
+
+
+def test_one_node_in_two_places_of_a_gradient() -> None:
+    """Each place has a gradient of its own."""
+    w, mean, g = normal(2), normal(2), normal(4, 2)
+
+    def f(x: Any) -> Any:
+        gx, _, _ = ops.BatchNormGradient.do_forward(x, w, mean, 1 + mean**2, x, mean, w, eps=0.1)
+        return Sum.do_forward(gx * gx * g)
+
+    check_gradients(f, g)
+    check_gradients(lambda x: Sum.do_forward(grad(f)(x) * normal(2, 4).T), g)
 
 
 def test_float16(backend: Backend) -> None:
