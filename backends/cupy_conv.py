@@ -178,23 +178,14 @@ def _product(a: Array, b: Array) -> Array:
 
 
 class CupyConvolutions(ConvolutionKernels):
-    def conv2d(
-        self,
-        x: Array,
-        w: Array,
-        b: Array | None,
-        *,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> Array:
-        kernel, n, o = w.shape[2:], len(x), len(w)
-        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    # `steps` are stride, padding and, but for means, dilation.
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
+        size, kernel, n, o = x.shape[2:], w.shape[2:], len(x), len(w)
+        windows = output_size(size, kernel, **steps)
         if x.dtype != w.dtype or not _fits(x, x.shape[1] * prod(kernel) * prod(windows)):
-            options = {"padding": padding, "dilation": dilation, "groups": groups}
-            return super().conv2d(x, w, b, stride=stride, **options)
-        geometry = _geometry(x.shape[2:], kernel, windows, stride, padding, dilation)
+            return super().conv2d(x, w, b, groups=groups, **steps)
+        geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1)
         y = cupy.empty((n, o, *windows), x.dtype)
         for part, columns in _columns(x, kernel, windows, geometry, groups):
@@ -206,23 +197,14 @@ class CupyConvolutions(ConvolutionKernels):
         return y
 
     def conv2d_input_gradient(
-        self,
-        go: Array,
-        w: Array,
-        *,
-        size: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
+        self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
     ) -> Array:
         kernel, windows = w.shape[2:], go.shape[2:]
         n, o, c = len(go), len(w), w.shape[1] * groups
         each = c * prod(kernel) * prod(windows)
         if go.dtype != w.dtype or not _fits(go, each, n * c * prod(size)):
-            options = {"padding": padding, "dilation": dilation, "groups": groups}
-            return super().conv2d_input_gradient(go, w, size=size, stride=stride, **options)
-        geometry = _geometry(size, kernel, windows, stride, padding, dilation)
+            return super().conv2d_input_gradient(go, w, size=size, groups=groups, **steps)
+        geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1).swapaxes(1, 2)
         gx = cupy.empty((n, c, *size), go.dtype)
         for part in _parts(n, each):
@@ -231,80 +213,57 @@ class CupyConvolutions(ConvolutionKernels):
         return gx
 
     def conv2d_weight_gradient(
-        self,
-        x: Array,
-        go: Array,
-        *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
+        self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
     ) -> Array:
         windows, o, c = go.shape[2:], go.shape[1], x.shape[1]
         if x.dtype != go.dtype or not _fits(x, c * prod(kernel) * prod(windows), go.size):
-            options = {"padding": padding, "dilation": dilation, "groups": groups}
-            return super().conv2d_weight_gradient(x, go, kernel=kernel, stride=stride, **options)
-        geometry = _geometry(x.shape[2:], kernel, windows, stride, padding, dilation)
-        wide, gw = np.result_type(x.dtype, np.float32), None
+            return super().conv2d_weight_gradient(x, go, kernel=kernel, groups=groups, **steps)
+        geometry = _geometry(x.shape[2:], kernel, windows, **steps)
+        gw = cupy.zeros(
+            (groups, o // groups, c // groups * prod(kernel)), np.result_type(x.dtype, np.float32)
+        )
         for part, columns in _columns(x, kernel, windows, geometry, groups):
-            new = _product(_by_channel(go[part], groups), columns.swapaxes(1, 2))
-            gw = new.astype(wide, copy=False) if gw is None else gw + new
+            gw += _product(_by_channel(go[part], groups), columns.swapaxes(1, 2))
         return gw.astype(x.dtype, copy=False).reshape(o, c // groups, *kernel)
 
-    def max_pool2d(
-        self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-    ) -> tuple[Array, Array]:
-        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    def max_pool2d(self, x: Array, *, kernel: Pair, **steps: Any) -> tuple[Array, Array]:
+        windows = output_size(x.shape[2:], kernel, **steps)
         shape = (*x.shape[:2], *windows)
         if not _fits(x, prod(shape)):
-            options = {"padding": padding, "dilation": dilation}
-            return super().max_pool2d(x, kernel=kernel, stride=stride, **options)
-        geometry = _geometry(x.shape[2:], kernel, windows, stride, padding, dilation)
+            return super().max_pool2d(x, kernel=kernel, **steps)
+        geometry = _geometry(x.shape[2:], kernel, windows, **steps)
         y = cupy.empty(shape, x.dtype)
         places = cupy.empty(shape, np.uint8 if prod(kernel) <= 256 else np.int32)
         _kernel("max_pool2d")(cupy.ascontiguousarray(x), -inf, *geometry, y, places)
         return y, places
 
     def max_pool2d_gradient(
-        self,
-        go: Array,
-        places: Array,
-        *,
-        size: Pair,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
+        self, go: Array, places: Array, *, size: Pair, kernel: Pair, **steps: Any
     ) -> Array:
         shape = (*go.shape[:2], *size)
         if not _fits(go, prod(shape)):
-            options = {"stride": stride, "padding": padding, "dilation": dilation}
-            return super().max_pool2d_gradient(go, places, size=size, kernel=kernel, **options)
-        geometry = _geometry(size, kernel, go.shape[2:], stride, padding, dilation)
+            return super().max_pool2d_gradient(go, places, size=size, kernel=kernel, **steps)
+        geometry = _geometry(size, kernel, go.shape[2:], **steps)
         gx = cupy.empty(shape, go.dtype)
         arrays = cupy.ascontiguousarray(go), cupy.ascontiguousarray(places)
         _kernel("max_pool2d_gradient")(*arrays, *geometry, gx)
         return gx
 
-    def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
-        windows = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
+    def avg_pool2d(self, x: Array, *, kernel: Pair, **steps: Any) -> Array:
+        windows = output_size(x.shape[2:], kernel, **steps, dilation=(1, 1))
         shape = (*x.shape[:2], *windows)
         if not _fits(x, prod(shape)):
-            return super().avg_pool2d(x, kernel=kernel, stride=stride, padding=padding)
-        geometry = _geometry(x.shape[2:], kernel, windows, stride, padding)
+            return super().avg_pool2d(x, kernel=kernel, **steps)
         y = cupy.empty(shape, x.dtype)
+        geometry = _geometry(x.shape[2:], kernel, windows, **steps)
         _kernel("avg_pool2d")(cupy.ascontiguousarray(x), *geometry, y)
         return y
 
-    def avg_pool2d_gradient(
-        self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding
-    ) -> Array:
+    def avg_pool2d_gradient(self, go: Array, *, size: Pair, kernel: Pair, **steps: Any) -> Array:
         shape = (*go.shape[:2], *size)
         if not _fits(go, prod(shape)):
-            options = {"stride": stride, "padding": padding}
-            return super().avg_pool2d_gradient(go, size=size, kernel=kernel, **options)
-        geometry = _geometry(size, kernel, go.shape[2:], stride, padding)
+            return super().avg_pool2d_gradient(go, size=size, kernel=kernel, **steps)
         gx = cupy.empty(shape, go.dtype)
+        geometry = _geometry(size, kernel, go.shape[2:], **steps)
         _kernel("avg_pool2d_gradient")(cupy.ascontiguousarray(go), *geometry, gx)
         return gx

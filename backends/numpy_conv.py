@@ -85,8 +85,9 @@ def _matrices(
         return
     # A view with an axis for each of (C, KH, KW, OH, OW, N).
     to_channel, to_row, to_column, to_instance = x.strides
-    strides = (dilation[0] * to_row, dilation[1] * to_column, stride[0] * to_row)
-    strides = (to_channel, *strides, stride[1] * to_column, to_instance)
+    to_tap = dilation[0] * to_row, dilation[1] * to_column
+    to_window = stride[0] * to_row, stride[1] * to_column
+    strides = (to_channel, *to_tap, *to_window, to_instance)
     views: np.ndarray = np.ndarray((c, *kernel, *windows, n), x.dtype, x, 0, strides)
     depth = c * prod(kernel)
     blocks = _blocks(depth, windows, n, COLUMNS)

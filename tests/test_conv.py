@@ -914,6 +914,7 @@ def test_kernels_of_batch_norm_are_the_base_definitions(
 # -- The kernels of CUDA --------------------------------------------------------------------------
 
 
+FUNCTIONS = ("add", "ascontiguousarray", "empty", "matmul", "zeros")  # of CuPy, that they use
 NAMES = {"float32": "float", "float64": "double", "uint8": "unsigned char", "int32": "int"}
 SCALARS = {"int": ctypes.c_int, "float": ctypes.c_float, "double": ctypes.c_double}
 
@@ -964,7 +965,7 @@ def cuda_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if (compiler := shutil.which("g++")) is None:
         pytest.skip("no C++ compiler")
     cupy: Any = ModuleType("cupy")
-    vars(cupy).update({n: getattr(np, n) for n in ("add", "ascontiguousarray", "empty", "matmul")})
+    vars(cupy).update({n: getattr(np, n) for n in FUNCTIONS})
     cupy.ElementwiseKernel = Elementwise
     name = "gradcore.backends.cupy_conv"
     with pytest.MonkeyPatch.context() as patch:
