@@ -183,7 +183,7 @@ class CupyConvolutions(ConvolutionKernels):
     def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
         size, kernel, n, o = x.shape[2:], w.shape[2:], len(x), len(w)
         windows = output_size(size, kernel, **steps)
-        if x.dtype != w.dtype or not _fits(x, x.shape[1] * prod(kernel) * prod(windows)):
+        if x.dtype != w.dtype or not _fits(x, w.size, x.shape[1] * prod(kernel) * prod(windows)):
             return super().conv2d(x, w, b, groups=groups, **steps)
         geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1)
@@ -202,7 +202,7 @@ class CupyConvolutions(ConvolutionKernels):
         kernel, windows = w.shape[2:], go.shape[2:]
         n, o, c = len(go), len(w), w.shape[1] * groups
         each = c * prod(kernel) * prod(windows)
-        if go.dtype != w.dtype or not _fits(go, each, n * c * prod(size)):
+        if go.dtype != w.dtype or not _fits(go, w.size, each, n * c * prod(size)):
             return super().conv2d_input_gradient(go, w, size=size, groups=groups, **steps)
         geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1).swapaxes(1, 2)

@@ -792,6 +792,8 @@ CONVOLUTIONS: list[tuple[Any, Any, dict[str, Any]]] = [
     ((2, 3, 6, 5), (4, 3, 2, 2), {"padding": ((3, 3), (2, 2))}),
     ((2, 1, 1, 9), (2, 1, 1, 4), {"padding": ((0, 0), (1, 2))}),
     ((0, 3, 4, 5), (4, 3, 2, 2), {}),
+    ((2, 3, 4, 5), (0, 3, 2, 2), {}),
+    ((2, 0, 4, 5), (3, 0, 2, 2), {}),
 ]
 POOLS: list[tuple[Any, dict[str, Any]]] = [
     ((2, 3, 6, 8), {"kernel": (2, 2), "stride": (2, 2)}),
@@ -879,6 +881,14 @@ def compare_pooling(backend: Backend, dtype: str, call: Any) -> None:
         compare_kernels(backend, dtype, "avg_pool2d_gradient", (go,), {**options, **size})
 
 
+def compare_batch_norm(backend: Backend, dtype: str, shape: Any) -> None:
+    c = shape[1:2]
+    x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
+    compare_kernels(backend, dtype, "batch_norm", (x, w, b), {"eps": 0.1})
+    arrays = (x, w, mean, 1 + mean**2, go, g, h)
+    compare_kernels(backend, dtype, "batch_norm_gradient", arrays, {"eps": 0.1})
+
+
 @pytest.mark.parametrize("columns", [1, 300, 1 << 17])
 @pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
 def test_kernels_of_convolutions_are_the_base_definitions(
@@ -903,20 +913,17 @@ def test_kernels_of_batch_norm_are_the_base_definitions(
     backend: Backend, dtype: str, shape: Any, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numpy_backend, "BLOCK", block)
-    c = shape[1:2]
-    x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
     for kind in dtypes(backend, dtype):
-        compare_kernels(backend, kind, "batch_norm", (x, w, b), {"eps": 0.1})
-        arrays = (x, w, mean, 1 + mean**2, go, g, h)
-        compare_kernels(backend, kind, "batch_norm_gradient", arrays, {"eps": 0.1})
+        compare_batch_norm(backend, kind, shape)
 
 
 # -- The kernels of CUDA --------------------------------------------------------------------------
 
 
-FUNCTIONS = ("add", "ascontiguousarray", "empty", "matmul", "zeros")  # of CuPy, that they use
+FUNCTIONS = (  # of CuPy, that its kernels are called from
+    *("add", "ascontiguousarray", "empty", "matmul", "mean", "sqrt", "sum", "zeros"),
+)
 NAMES = {"float32": "float", "float64": "double", "uint8": "unsigned char", "int32": "int"}
-SCALARS = {"int": ctypes.c_int, "float": ctypes.c_float, "double": ctypes.c_double}
 
 
 class Elementwise:
@@ -926,70 +933,114 @@ class Elementwise:
 
     def __init__(self, inputs: str, outputs: str, body: str, name: str) -> None:
         self.name, self.body = name, body
-        self.inputs, self.outputs = (p.split(",") for p in (inputs, outputs))
+        self.inputs, self.outputs = ([p.split() for p in s.split(",")] for s in (inputs, outputs))
 
     def symbol(self, types: dict[str, str]) -> str:
-        return "_".join([self.name, *types.values()]).replace(" ", "_")
+        return f"{self.name}_{types['T']}_{types['P']}".replace(" ", "_")
 
     def source(self, types: dict[str, str]) -> str:
-        """A function with a loop of the body; T and P in it are these types."""
-        inputs = ["const " + p.replace("raw T", "T*").replace("raw P", "P*") for p in self.inputs]
-        outputs = [p.replace(" ", "* all_") for p in map(str.strip, self.outputs)]
-        each = [p.strip().replace(" ", "& ") + f" = all_{p.split()[1]}[i];" for p in self.outputs]
+        """A function with a loop of the body. Raw arrays are given to it whole, integers as they
+        are, and of everything else element i."""
+        given, each = [], []
+        for *raw, kind, name in (*self.inputs, *self.outputs):
+            is_output = [*raw, kind, name] in self.outputs
+            const = "" if is_output else "const "
+            if raw or kind == "int32":
+                given.append(f"{const}{kind}{'*' if raw else ''} {name}")
+            else:
+                given.append(f"{const}{kind}* all_{name}")
+                each.append(f"{const}{kind}& {name} = all_{name}[i];")
         head = "".join(f"typedef {kind} {letter}; " for letter, kind in types.items())
-        symbol, parameters = self.symbol(types), ", ".join([*inputs, *outputs, "long size"])
-        loop = f"for (long i = 0; i < size; ++i) {{ {' '.join(each)} {self.body} }}"
-        function = f'extern "C" void {symbol}({parameters}) {{ {loop} }}'
+        loop = f"for (long i = 0; i < size; ++i) {{ {' '.join(each)} {self.body}; }}"
+        symbol = self.symbol(types)
+        function = f'extern "C" void {symbol}({", ".join(given)}, long size) {{ {loop} }}'
         return f"namespace of_{symbol} {{ typedef int int32; {head} {function} }}"
 
-    def __call__(self, *given: Any) -> None:
-        kinds = [p.split()[-2] for p in (*self.inputs, *self.outputs)]
-        types = {"T": "", "P": "int"}
-        for kind, x in zip(kinds, given, strict=True):
+    def __call__(self, *given: Any) -> Any:
+        """As CuPy: the letters stand for the types of the arrays, one for each; arrays that are not
+        raw are broadcast."""
+        parameters = [*self.inputs, *self.outputs]
+        types: dict[str, Any] = {}
+        for (*_, kind, _), x in zip(parameters, given, strict=False):
             if isinstance(x, np.ndarray):
-                assert x.flags.c_contiguous
-                assert types[kind] in ("", "int", NAMES[str(x.dtype)]), "arrays of one letter"
-                types[kind] = NAMES[str(x.dtype)]
-        arguments = [
-            ctypes.c_void_p(x.ctypes.data)
-            if isinstance(x, np.ndarray)
-            else SCALARS[types.get(kind, "int")](x)
-            for kind, x in zip(kinds, given, strict=True)
+                assert types.setdefault(kind, x.dtype) == x.dtype
+        arrays = [
+            x
+            for (*raw, _, _), x in zip(parameters, given, strict=False)
+            if isinstance(x, np.ndarray) and not raw
         ]
-        getattr(self.library, self.symbol(types))(*arguments, ctypes.c_long(given[-1].size))
+        shape = np.broadcast_shapes(*[x.shape for x in arrays])
+        if len(given) < len(parameters):
+            given = (*given, *[np.empty(shape, types[kind]) for *_, kind, _ in self.outputs])
+        kept, arguments = [], []
+        for (*raw, kind, name), x in zip(parameters, given, strict=True):
+            if kind == "int32":
+                arguments.append(ctypes.c_int(x))
+                continue
+            if not raw and [kind, name] not in self.outputs:
+                x = np.ascontiguousarray(np.broadcast_to(np.asarray(x, types[kind]), shape))
+            assert x.flags.c_contiguous
+            kept.append(x)
+            arguments.append(ctypes.c_void_p(x.ctypes.data))
+        kinds = {letter: NAMES[str(dtype)] for letter, dtype in {"P": "int32", **types}.items()}
+        getattr(self.library, self.symbol(kinds))(*arguments, ctypes.c_long(math.prod(shape)))
+        results = given[-len(self.outputs) :]
+        return results[0] if len(results) == 1 else results
+
+
+class Reduction:
+    """CuPy's ReductionKernel, of sums."""
+
+    def __init__(self, inputs: str, output: str, term: str, *reduce: str) -> None:
+        assert reduce[:3] == ("a + b", f"{output.split()[1]} = a", "0")
+        self.terms = Elementwise(inputs, output, f"{output.split()[1]} = {term}", reduce[3])
+
+    def __call__(self, *given: Any, axis: Any) -> Any:
+        return self.terms(*given).sum(axis=axis)
 
 
 @pytest.fixture(scope="module")
 def cuda_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A backend with CuPy's kernels, but on NumPy's arrays, and run by the processor."""
+    """A backend with CuPy's kernels, but on NumPy's arrays, and run by the processor; and the
+    module of those of convolutions."""
     if (compiler := shutil.which("g++")) is None:
         pytest.skip("no C++ compiler")
     cupy: Any = ModuleType("cupy")
-    vars(cupy).update({n: getattr(np, n) for n in FUNCTIONS})
-    cupy.ElementwiseKernel = Elementwise
-    name = "gradcore.backends.cupy_conv"
+    vars(cupy).update({name: getattr(np, name) for name in FUNCTIONS})
+    cupy.ElementwiseKernel, cupy.ReductionKernel = Elementwise, Reduction
+    names = [f"gradcore.backends.cupy_{name}" for name in ("conv", "norm")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "cupy", cupy)
-        patch.delitem(sys.modules, name, raising=False)
-        module = importlib.import_module(name)
-        patch.delitem(sys.modules, name)
+        for name in names:
+            patch.delitem(sys.modules, name, raising=False)
+        conv, norm = map(importlib.import_module, names)
+        for name in names:
+            patch.delitem(sys.modules, name)
+        kernels = [
+            Elementwise(*kernel, f"gradcore_{name}")
+            for name, kernel in {**conv.KERNELS, **norm.KERNELS}.items()
+        ]
+        kernels += [
+            Elementwise(inputs, "W total", f"total = {term}", f"gradcore_{name}")
+            for name, (inputs, term) in norm.SUMS.items()
+        ]
         sources = [
-            Elementwise(*kernel, f"gradcore_{name}").source({"T": T, "P": P})
-            for name, kernel in module.KERNELS.items()
+            kernel.source({"T": T, "V": T, "W": T, "P": P})
+            for kernel in kernels
             for T in ("float", "double")
             for P in ("unsigned char", "int")
         ]
         folder = tmp_path_factory.mktemp("cuda")
         source, library = folder / "kernels.cpp", folder / "kernels.so"
-        source.write_text("\n".join(sources))
+        source.write_text("\n".join(["#include <cmath>", "using std::sqrt;", *sources]))
         command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source]
         subprocess.run(command, check=True)
         patch.setattr(Elementwise, "library", ctypes.CDLL(str(library)))
 
-        class OnTheProcessor(module.CupyConvolutions, Backend):  # type: ignore[misc]
+        class OnTheProcessor(conv.CupyConvolutions, norm.CupyBatchNorm):  # type: ignore[misc]
             name, xp, array_types = "cuda", get("numpy").xp, (np.ndarray,)
 
-        yield OnTheProcessor(), module
+        yield OnTheProcessor(), conv
 
 
 @pytest.mark.parametrize("columns", [1, 300, 1 << 23])
@@ -1007,3 +1058,9 @@ def test_the_cuda_kernels_of_convolutions(
 @pytest.mark.parametrize("call", POOLS, ids=str)
 def test_the_cuda_kernels_of_pooling(cuda_backend: Any, call: Any, kind: str) -> None:
     compare_pooling(cuda_backend[0], kind, call)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 9, 4), (3, 1, 1, 1), (2, 0, 3)])
+def test_the_cuda_kernels_of_batch_norm(cuda_backend: Any, shape: Any, kind: str) -> None:
+    compare_batch_norm(cuda_backend[0], kind, shape)
