@@ -13,6 +13,7 @@ from .activation import (
     Silu,
     Softplus,
 )
+from .conv import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
 from .decompositions import QR, SVD, Cholesky, Eigh, Eigvalsh, Svdvals
 from .dropout import Dropout
 from .elementwise import (
@@ -39,6 +40,7 @@ from .elementwise import (
     Log2,
     Log10,
     LogAddExp,
+    Masked,
     Maximum,
     Minimum,
     Multiply,
@@ -66,7 +68,15 @@ from .linalg import (
     Solve,
 )
 from .loss import CrossEntropy, CrossEntropyGradient
-from .normalization import LogSoftmax, Normalize, Softmax, Standardize
+from .normalization import (
+    BatchNorm,
+    BatchNormGradient,
+    LogSoftmax,
+    Normalize,
+    Softmax,
+    Standardize,
+)
+from .pool import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dChosen, MaxPool2dGradient
 from .reduction import (
     CumulativeProd,
     CumulativeSum,
@@ -107,12 +117,19 @@ __all__ = [
     "Atan",
     "Atan2",
     "Atanh",
+    "AvgPool2d",
+    "AvgPool2dGradient",
     "BatchMM",
+    "BatchNorm",
+    "BatchNormGradient",
     "Broadcast",
     "Cast",
     "Cholesky",
     "Cofactors",
     "Concat",
+    "Conv2d",
+    "Conv2dInputGradient",
+    "Conv2dWeightGradient",
     "CopySign",
     "Cos",
     "Cosh",
@@ -150,8 +167,12 @@ __all__ = [
     "LogGamma",
     "LogSoftmax",
     "LogSumExp",
+    "Masked",
     "MatrixMultiply",
     "Max",
+    "MaxPool2d",
+    "MaxPool2dChosen",
+    "MaxPool2dGradient",
     "Maximum",
     "Mean",
     "Min",
