@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 import tempfile
@@ -56,6 +57,10 @@ def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> N
     failures: list[str] = []
     for file in files:
         target = folder / file.name
+        if not file.of_content and not target.exists():
+            logging.getLogger("gradcore").warning(
+                "Downloading %s; if it breaks off, the next time goes on from there.", target
+            )
         while not target.exists():
             if not left:
                 raise DataError(f"the download failed ({'; '.join(failures)})")
@@ -187,8 +192,11 @@ def _check(part: Path, file: Remote) -> None:
 def _digest(part: Path, file: Remote) -> str:
     import gzip
 
+    def new() -> Any:
+        return hashlib.new(file.algorithm, usedforsecurity=False)
+
     with gzip.open(part) if file.of_content else part.open("rb") as data:
-        return hashlib.file_digest(data, file.algorithm).hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(data, new).hexdigest()
 
 
 @contextmanager
