@@ -1,19 +1,26 @@
 """Datasets, and batches of them."""
 
+from .augment import cutout, normalize, random_crop, random_flip
 from .batches import Batches
-from .cifar10 import CIFAR10_CLASSES, find_cifar10, load_cifar10
+from .cifar10 import CIFAR10_CLASSES, CIFAR10_MEAN, CIFAR10_STD, find_cifar10, load_cifar10
 from .errors import DataError
 from .mnist import find_mnist, load_fashion_mnist, load_mnist
 from .synth import load_synth
 
 __all__ = [
     "CIFAR10_CLASSES",
+    "CIFAR10_MEAN",
+    "CIFAR10_STD",
     "Batches",
     "DataError",
+    "cutout",
     "find_cifar10",
     "find_mnist",
     "load_cifar10",
     "load_fashion_mnist",
     "load_mnist",
     "load_synth",
+    "normalize",
+    "random_crop",
+    "random_flip",
 ]

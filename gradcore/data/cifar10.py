@@ -29,6 +29,8 @@ CIFAR10_CLASSES = (
     "ship",
     "truck",
 )
+CIFAR10_MEAN = (125.31, 122.95, 113.87)  # of the training images' pixels, for each channel
+CIFAR10_STD = (62.99, 62.09, 66.70)
 
 # The binary version (https://www.cs.toronto.edu/~kriz/cifar.html): in each file RECORDS times a
 # label and the pixels, a byte each, channel by channel and row by row.
