@@ -1,5 +1,6 @@
 """Neural networks: modules, and the layers they are put together from."""
 
+from .interop import load_torch_state_dict, torch_state_dict
 from .layers import (
     Activation,
     Celu,
@@ -75,4 +76,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "load_torch_state_dict",
+    "torch_state_dict",
 ]
