@@ -500,6 +500,22 @@ def test_a_download_is_continued(site: Site, cache: Path, monkeypatch: pytest.Mo
     assert site.ranges == [len(PACKED) // 2, len(PACKED) // 2 + len(PACKED) // 4]
 
 
+def test_a_part_that_is_continued_is_not_given_to_another(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(handler: Any, data: bytes) -> None:
+        if start(handler):  # the first one waits for this answer
+            find_cifar10()
+        ranged(handler, data)
+
+    break_off(site, cache, monkeypatch)
+    site.answers["meanwhile"] = meanwhile
+    serve(site, monkeypatch, "meanwhile")
+    find_cifar10()
+    check_cache(cache)
+    assert site.ranges == [len(PACKED) // 2, 0]
+
+
 @pytest.mark.parametrize("answer", [whole, without_size])
 def test_a_server_that_knows_no_ranges_sends_all(
     answer: Answer, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch

@@ -219,6 +219,7 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
             found = other.stat()
             if time.time() - found.st_mtime > 2 * READ_TIMEOUT:
                 if found.st_size > part.stat().st_size:
+                    os.utime(other)
                     os.replace(other, part)
                 else:
                     other.unlink()
