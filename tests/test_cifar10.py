@@ -306,7 +306,7 @@ LINKS = io.BytesIO()
 with tarfile.open(fileobj=LINKS, mode="w") as links:
     for link in FILES:
         member = tarfile.TarInfo(f"{INNER}/{link}")
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        member.type, member.linkname, member.size = tarfile.SYMTYPE, "/etc/passwd", SIZE
         links.addfile(member)
 
 
@@ -562,8 +562,9 @@ def test_a_server_that_gives_another_range(
         handler.send_response(206)
         if given:
             handler.send_header("Content-Range", given)
-        handler.end_headers()
-        handler.wfile.write(data)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()  # and nothing is to wait for what follows
+        hang(handler, data)
 
     break_off(site, cache, monkeypatch)
     site.answers["other"] = other
