@@ -83,7 +83,7 @@ def mlp(inputs: int, hidden: int, depth: int, batch: int) -> Case:
     # Pixels from 0 to 255, as in examples/mnist.py, drive the sigmoids to where numbers become
     # denormal, and the time is that of these.
     pixels = Draw((batch, inputs), deviation=0.0)
-    return training(models.mlp(inputs, hidden, depth), pixels, "sum", "sgd", 1e-4)
+    return training(models.mlp(inputs, hidden, depth), pixels, "sum", "sgd", 0.01 / batch)
 
 
 def blitz(batch: int) -> Case:
