@@ -39,8 +39,7 @@ def work(library: str, workload: Workload, args: argparse.Namespace) -> dict[str
     environment = dict(os.environ)
     threads = str(workload.threads or args.threads)
     environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
-    if args.backend:
-        environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0"}
+    environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0"}
     command = [sys.executable, "-m", "benchmarks.worker", library, workload.name]
     try:
         done = subprocess.run(
@@ -103,7 +102,7 @@ def rates(args: argparse.Namespace) -> dict[str, Any]:
     best = {}
     for workload in RATES:
         measured = measure(workload, ["numpy", *{"torch"} & {*args.chosen}], args)
-        seconds = min(r["fastest"] for r in measured.values())
+        seconds = min(r["fastest"] for r in measured.values() if "fastest" in r)
         flops, elements = workload.cost(args.quick)
         best[workload.name] = (flops or 4 * elements) / seconds
     return best
@@ -134,7 +133,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     flag = parser.add_argument
     flag("--only", metavar="PATTERN", default="", help="workloads whose name this is found in")
     flag("--libraries", metavar="NAMES", help=f"some of {','.join(LIBRARIES)} (default: all there)")
-    flag("--backend", metavar="NAME", help="gradcore's; with cupy, PyTorch too is on the GPU")
+    backend = "gradcore's (default: numpy); with cupy, PyTorch runs on the GPU too"
+    flag("--backend", metavar="NAME", default="numpy", help=backend)
     flag("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every library")
     flag("--rounds", type=int, metavar="N", default=5, help="processes of each library")
     flag("--quick", action="store_true", help="tiny sizes and one round: does it run?")
@@ -152,7 +152,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--threads and --rounds are at least 1")
     if args.docs and (args.quick or args.only or args.libraries):
         parser.error("--docs is of everything: leave out --quick, --only and --libraries")
-    if args.backend and (why := problem(args.backend)):
+    if why := problem(args.backend):
         parser.error(f"--backend: {why}")
     chosen = args.libraries.split(",") if args.libraries else LIBRARIES
     for name in chosen:
@@ -170,12 +170,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.list:
         print(*[w.name for w in args.workloads], sep="\n")
         return 0
-    if (load := os.getloadavg()[0]) > BUSY:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > BUSY:
         print(f"this machine is busy (load {load:.1f}): the figures are noise", file=sys.stderr)
     results: dict[str, Any] = {
         "machine": machine(args.chosen),
         "date": time.strftime("%Y-%m-%d"),
-        "backend": args.backend or os.environ.get("GRADCORE_BACKEND") or "numpy",
+        "backend": args.backend,
         "load": load,
         "threads": args.threads,
         "rounds": args.rounds,

@@ -194,8 +194,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
         places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
         if places:
             axes.scatter(
-                *zip(*places, strict=True), 16, marker=marker, label=NAMES[x], facecolor="none",
-                edgecolor="0.35",
+                *zip(*places, strict=True), s=16, marker=marker, label=NAMES[x],
+                facecolor="none", edgecolor="0.35",
             )  # fmt: skip
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=8)
