@@ -16,7 +16,7 @@ NAMES = {
     "mygrad": "MyGrad",
     "vugrad": "vugrad",
 }
-LEAST_MEMORY = 1e6  # bytes; less may be noise, as the system does not count every page at once
+LEAST_MEMORY = 1e5  # bytes; less is noise
 NONE = "–"  # noqa: RUF001
 
 PAGE = """\
@@ -49,7 +49,7 @@ what each is.
 ## Memory of a step
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point of
-a step than before it.
+the first step than before it. What an optimizer remembers is in it.
 
 {memory}
 
@@ -102,7 +102,7 @@ def ratio(result: dict[str, Any]) -> str:
 
 def megabytes(result: dict[str, Any]) -> str:
     if (size := result["memory"]) is not None and size < LEAST_MEMORY:
-        return "< 1"
+        return "< 0.1"
     return number(size and size / 1e6)
 
 
@@ -136,11 +136,12 @@ def times(workloads: dict[str, Any], libraries: list[str]) -> str:
 
 
 def memory(workloads: dict[str, Any], libraries: list[str]) -> str:
-    rows = [
-        [name, *[cell(w["libraries"][x], megabytes) for x in libraries]]
-        for name, w in workloads.items()
-    ]
-    return table(["", *[NAMES[x] for x in libraries]], rows)
+    rows = []
+    for name, w in workloads.items():
+        ours, theirs = [w["libraries"].get(x, {}).get("memory") or 0 for x in ("gradcore", "torch")]
+        shown = number(ours / theirs) if min(ours, theirs) >= LEAST_MEMORY else NONE
+        rows.append([name, *[cell(w["libraries"][x], megabytes) for x in libraries], shown])
+    return table(["", *[NAMES[x] for x in libraries], "gradcore / PyTorch"], rows)
 
 
 def growth(workloads: dict[str, Any], libraries: list[str]) -> str:
@@ -180,32 +181,27 @@ def plot(results: dict[str, Any], path: Path) -> None:
         if not w["series"]:
             found = {x: r["ratio"] for x, r in w["libraries"].items() if r.get("ratio")}
             ratios[name] = {x: value for x, value in found.items() if x != "torch"}
-    figure, axes = pyplot.subplots(figsize=(8, 1.5 + 0.24 * len(ratios)), layout="constrained")
+    size = 8, 1.5 + 0.24 * len(ratios)
+    figure, axes = pyplot.subplots(figsize=size, layout="constrained")
     for i, found in enumerate(ratios.values()):
         if ours := found.get("gradcore"):
-            color = "tab:blue" if ours <= 1 else "tab:orange"
-            axes.barh(i, ours - 1, left=1, color=color, height=0.7)
-            side = {"ha": "left"} if ours > 1 else {"ha": "right"}
-            axes.annotate(
-                f"{ours:.2f}", (ours, i), (3 if ours > 1 else -3, 0), va="center", fontsize=8,
-                textcoords="offset points", **side,
-            )  # fmt: skip
+            axes.barh(
+                i, ours - 1, left=1, color="tab:blue" if ours <= 1 else "tab:orange", alpha=0.7
+            )
+            at_the_side = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
+            axes.text(1.01, i, number(ours), **at_the_side)
     for x, marker in (("autograd", "o"), ("mygrad", "s"), ("vugrad", "^")):
         places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
         if places:
-            axes.scatter(
-                *zip(*places, strict=True), s=16, marker=marker, label=NAMES[x],
-                facecolor="none", edgecolor="0.35",
-            )  # fmt: skip
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right", fontsize=8)
+            axes.scatter(*zip(*places, strict=True), s=16, c="0.2", marker=marker, label=NAMES[x])
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.set_yticks(range(len(ratios)), ratios, fontsize=8)
     axes.set_ylim(-0.7, len(ratios) - 0.3)
     axes.margins(x=0.1)
-    axes.set_xlabel("time by PyTorch's; bars: gradcore")
+    axes.set_xlabel("time / PyTorch's time; the bars and the numbers are gradcore's")
     axes.grid(axis="x", linewidth=0.3)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

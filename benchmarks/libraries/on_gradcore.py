@@ -48,7 +48,8 @@ def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:
 def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
     xs = [TensorNode(tensor(x)) if x.dtype.kind == "f" else tensor(x) for x in arrays]
     nodes = [x for x in xs if isinstance(x, TensorNode)]
-    go = tensor(of_output(function(OPS, *xs).shape))
+    with no_grad():
+        go = tensor(of_output(function(OPS, *xs).shape))
 
     def step() -> list[Any]:
         y = function(OPS, *xs)

@@ -48,7 +48,8 @@ def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:
 def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
     xs = [tensor(x) for x in arrays]
     floating = [x.requires_grad_() for x in xs if x.is_floating_point()]
-    go = tensor(of_output(function(OPS, *xs).shape))
+    with torch.no_grad():
+        go = tensor(of_output(function(OPS, *xs).shape))
 
     def step() -> list[Any]:
         y = function(OPS, *xs)
