@@ -7,7 +7,7 @@ from typing import Any
 
 from . import array_api, ops
 from .graph import TensorNode
-from .values import as_array, describe, namespace
+from .values import as_array, describe, is_node, namespace
 
 __all__ = [
     "batch_norm",
@@ -108,6 +108,7 @@ def batch_norm(
     Raises:
         ValueError: the shapes do not fit; in training there is only one value for each channel,
             else there is no running mean or variance.
+        TypeError: in training these are not nodes.
     """
     raw = as_array(x)
     shape = tuple(raw.shape)
@@ -115,10 +116,12 @@ def batch_norm(
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
     running = {"running_mean": running_mean, "running_var": running_var}
     _check_shapes("batch_norm", shape[1:2], **running, weight=weight, bias=bias)
+    for name, statistic in running.items():
+        if statistic is None and not training:
+            raise ValueError(f"batch_norm: {name} is None, and so training must be True")
+        if training and not (statistic is None or is_node(statistic)):
+            raise TypeError(f"batch_norm: in training {name} must be a node, whose value changes")
     if not training:
-        for name, statistic in running.items():
-            if statistic is None:
-                raise ValueError(f"batch_norm: {name} is None, and so training must be True")
         return _normalized(x, running_mean, running_var, weight, bias, eps)
     if (n := shape[0] * prod(shape[2:])) == 1:
         raise ValueError(
@@ -132,7 +135,8 @@ def batch_norm(
         bias = xp.zeros(shape[1:2], dtype=raw.dtype, device=raw.device)
     if n == 0:  # there are no statistics
         each = (-1, *[1] * (len(shape) - 2))
-        return _scaled(x, array_api.reshape(weight, each), array_api.reshape(bias, each))
+        weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
+        return _scaled(ops.Id.do_forward(x), weight, bias)
     y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
     new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
     for name, statistic in running.items():
@@ -144,9 +148,9 @@ def batch_norm(
 
 def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
     """The same by statistics that are given."""
-    scale = 1.0 / array_api.sqrt(variance + eps)
-    scale = scale if weight is None else scale * weight
-    level = -mean * scale if bias is None else bias - mean * scale
+    deviation = array_api.sqrt(ops.Add.do_forward(variance, eps))
+    scale = ops.Divide.do_forward(1.0 if weight is None else weight, deviation)
+    level = ops.Sub.do_forward(0.0 if bias is None else bias, scale * mean)
     each, dtype = (-1, *[1] * (as_array(x).ndim - 2)), as_array(x).dtype
     scale, level = (
         array_api.reshape(array_api.astype(c, dtype, copy=False), each) for c in (scale, level)
