@@ -194,7 +194,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
         places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
         if places:
             axes.scatter(*zip(*places, strict=True), s=16, c="0.2", marker=marker, label=NAMES[x])
-    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    if axes.collections:
+        figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
