@@ -1,0 +1,1 @@
+"""gradcore beside its peers: `python -m benchmarks --help`."""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradcore
+from gradcore import TensorNode, backends, losses, nn, no_grad, optim
+from gradcore.data import Batches
+from gradcore.graph import backpropagate
+
+from . import Step, Table, modules, of_output, optimizers
+
+
+def tensor(x: Any) -> Any:
+    return backends.default().asarray(x.copy())
+
+
+OPS = Table(
+    batch_norm=lambda x, w, b: gradcore.batch_norm(x, None, None, w, b, training=True),
+    conv2d=gradcore.conv2d,
+    cross_entropy=losses.cross_entropy,
+    gelu=gradcore.gelu,
+    layer_norm=lambda x, w, b: gradcore.layer_norm(x, w.shape, w, b),
+    linear=lambda x, w, b: gradcore.BatchMM.do_forward(w, x) + b,
+    max_pool2d=gradcore.max_pool2d,
+    relu=gradcore.relu,
+    sum=gradcore.Sum.do_forward,
+    tanh=gradcore.tanh,
+)
+NETWORK, OPTIMIZERS = modules(nn, nn.Relu), optimizers(optim)
+LOSSES = {
+    # That of examples/mnist.py, and that of examples/cifar10.py.
+    "sum": lambda y, targets: gradcore.logceloss(gradcore.logsoftmax(y), targets),
+    "mean": losses.cross_entropy,
+}
+
+
+def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:
+    xs = [tensor(x) for x in arrays]
+
+    def step() -> list[Any]:
+        with no_grad():
+            return [function(OPS, *xs).value]
+
+    return step
+
+
+def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
+    xs = [TensorNode(tensor(x)) if x.dtype.kind == "f" else tensor(x) for x in arrays]
+    nodes = [x for x in xs if isinstance(x, TensorNode)]
+    with no_grad():
+        go = tensor(of_output(function(OPS, *xs).shape))
+
+    def step() -> list[Any]:
+        y = function(OPS, *xs)
+        backpropagate([(y, go)], False, False)  # as y.backward(), which starts from 1
+        results = [y.value, *[x.grad for x in nodes]]
+        for x in nodes:
+            x.zero_grad()
+        return results
+
+    return step
+
+
+def train(
+    layers: Any, parameters: Any, x: Any, targets: Any, loss: str, optimizer: str, lr: float
+) -> Step:
+    model = NETWORK(layers)
+    for p, value in zip(model.parameters(), parameters, strict=True):
+        p.value = tensor(value.reshape(p.shape))
+    x, targets, compare = tensor(x), tensor(targets), LOSSES[loss]
+    updates = OPTIMIZERS[optimizer](model.parameters(), lr)
+
+    def step() -> list[Any]:
+        total = compare(model(x), targets)
+        total.backward()
+        updates.step()
+        updates.zero_grad()
+        return [total.value]
+
+    return step
+
+
+def update(parameters: Any, gradients: Any, optimizer: str, lr: float) -> Step:
+    nodes = [TensorNode(tensor(p)) for p in parameters]
+    for node, gradient in zip(nodes, gradients, strict=True):
+        node.grad = tensor(gradient)
+    updates = OPTIMIZERS[optimizer](nodes, lr)
+
+    def step() -> list[Any]:
+        updates.step()
+        return [node.value for node in nodes]
+
+    return step
+
+
+def batches(x: Any, y: Any, size: int) -> Step:
+    loader = Batches(tensor(x), tensor(y), size)
+
+    def step() -> list[Any]:
+        for images, labels in loader:
+            last = images, labels
+        return [last[0].sum(), last[1].sum()]
+
+    return step
+
+
+def wait() -> None:
+    if backends.default().name == "cupy":
+        import cupy
+
+        cupy.cuda.get_current_stream().synchronize()
+
+
+def numpy(x: Any) -> Any:
+    return backends.default().to_numpy(x)

@@ -1,0 +1,152 @@
+"""Networks as lists of layers, which each library builds in its own way, and their least cost.
+
+The cost counts the multiplications and additions of matrix products and convolutions, and the
+elements that must move: each operation reads its inputs once and writes its outputs once.
+Activations, and the sum at the end of a residual block, can be done on the way, and move nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+Shape = tuple[int, ...]
+
+
+class Draw(NamedTuple):
+    """An array to be drawn: normal around the mean; or uniform from 0 to 1, where the deviation is
+    0; or integers below `classes`, where there are some."""
+
+    shape: Shape
+    deviation: float = 1.0
+    mean: float = 0.0
+    classes: int = 0
+
+
+class Cost(NamedTuple):
+    flops: float = 0.0
+    elements: float = 0.0  # float32, read or written
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    flops, elements = zip(*costs, strict=True)
+    return Cost(sum(flops), sum(elements))
+
+
+@dataclass(frozen=True)
+class Layer:
+    op: str
+    shapes: tuple[Shape, ...] = ()  # of the parameters
+    constants: dict[str, int] = field(default_factory=dict)
+    parts: tuple[tuple[Layer, ...], ...] = ()  # of a residual block: its body and its shortcut
+
+
+RELU, SIGMOID, FLATTEN, AVERAGE = map(Layer, ("relu", "sigmoid", "flatten", "average"))
+POOL = Layer("max_pool2d", constants={"kernel_size": 2})
+
+
+def dense(inputs: int, outputs: int) -> Layer:
+    return Layer("linear", ((outputs, inputs), (outputs,)))
+
+
+def conv(
+    inputs: int, outputs: int, K: int, stride: int = 1, padding: int = 0, bias: bool = False
+) -> Layer:
+    shapes = (outputs, inputs, K, K), (outputs,)
+    return Layer("conv2d", shapes[: 1 + bias], {"stride": stride, "padding": padding})
+
+
+def norm(C: int) -> Layer:
+    return Layer("batch_norm", ((C,), (C,)))
+
+
+def mlp(inputs: int, hidden: int, depth: int) -> list[Layer]:
+    """Those of examples/mnist.py."""
+    hiddens = pairwise([inputs, *[hidden] * (depth - 1)])
+    return [*[x for m, n in hiddens for x in (dense(m, n), SIGMOID)], dense(hidden, 10)]
+
+
+# https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
+BLITZ = [
+    *(conv(3, 6, 5, bias=True), RELU, POOL),
+    *(conv(6, 16, 5, bias=True), RELU, POOL, FLATTEN),
+    *(dense(400, 120), RELU, dense(120, 84), RELU, dense(84, 10)),
+]
+
+
+def resnet(width: int, blocks: int) -> list[Layer]:
+    """Of width 16, with 3 blocks, ResNet-20 for CIFAR-10 (https://arxiv.org/abs/1512.03385,
+    section 4.2), with projections where the shape changes."""
+    layers = [conv(3, width, 3, padding=1), norm(width), RELU]
+    before = width
+    for C in (width, 2 * width, 4 * width):
+        for _ in range(blocks):
+            stride = 1 if before == C else 2
+            body = (conv(before, C, 3, stride, 1), norm(C), RELU, conv(C, C, 3, 1, 1), norm(C))
+            shortcut = () if before == C else (conv(before, C, 1, stride), norm(C))
+            layers += [Layer("residual", parts=(body, shortcut)), RELU]
+            before = C
+    return [*layers, AVERAGE, FLATTEN, dense(before, 10)]
+
+
+def parameters(layers: Sequence[Layer]) -> list[Draw]:
+    """Weights that keep the size of what goes through, and biases that are not zeros, in the order
+    in which a library's modules have them."""
+    found: list[Draw] = []
+    for layer in layers:
+        for i, shape in enumerate(layer.shapes):
+            if layer.op == "batch_norm":
+                found.append(Draw(shape, 0.1, mean=1.0 - i))
+            else:
+                found.append(Draw(shape, 0.01 if i else (2 / prod(shape[1:])) ** 0.5))
+        for part in layer.parts:
+            found += parameters(part)
+    return found
+
+
+def output_shape(layer: Layer, shape: Shape) -> Shape:
+    N, C, *sizes = shape
+    if layer.op == "linear":
+        return N, layer.shapes[0][0]
+    if layer.op == "conv2d":
+        (outputs, _, K, _), constants = layer.shapes[0], layer.constants
+        more = 2 * constants["padding"] - K
+        return N, outputs, *[(n + more) // constants["stride"] + 1 for n in sizes]
+    if layer.op == "max_pool2d":
+        return N, C, *[n // layer.constants["kernel_size"] for n in sizes]
+    if layer.op == "average":
+        return N, C, 1, 1
+    return (N, prod(shape[1:])) if layer.op == "flatten" else shape
+
+
+def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Shape, Cost, Cost]:
+    """The output's shape, and what forward and backward cost.
+
+    Args:
+        shape: the input's.
+        first: whether the input needs no gradient.
+    """
+    forward, backward = [Cost()], [Cost()]
+    for i, layer in enumerate(layers):
+        if layer.parts:
+            shapes, *costs = zip(*[cost(part, shape) for part in layer.parts], strict=True)
+            shape = shapes[0]
+            forward += costs[0]
+            backward += costs[1]
+            continue
+        y = output_shape(layer, shape)
+        moved = prod(shape) + prod(y)
+        if layer.op in ("linear", "conv2d"):
+            w = layer.shapes[0]
+            once = Cost(2 * prod(y) * prod(w[1:]), moved + prod(w))
+            forward.append(once)
+            backward += [once] * (1 if first and i == 0 else 2)
+        elif layer.op in ("batch_norm", "max_pool2d", "average"):
+            again = prod(shape) if layer.op == "batch_norm" else 0  # its input, read once more
+            forward.append(Cost(0, moved))
+            backward.append(Cost(0, moved + again))
+        shape = y
+    return shape, total(forward), total(backward)

@@ -1,0 +1,109 @@
+"""One library at one workload, in a process of its own: `python -m benchmarks.worker`.
+
+Prints a line of JSON: the memory of the first step (`None` where it can't be measured) and the
+seconds of each after the warm-up; or why there are none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .workloads import RATES, WORKLOADS
+
+WARM_UP, TIMED = 0.3, 1.0  # seconds
+WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS = 2, 3, 2000
+
+
+def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
+    """The step to be timed.
+
+    Raises:
+        NotImplementedError: the library lacks the family, or an op, maybe only once the step runs.
+    """
+    family = getattr(library_file(library), workload.family, None)
+    if family is None:
+        raise NotImplementedError(workload.family)
+    step: Callable[[], Any] = family(**workload.arguments(quick))
+    return step
+
+
+def library_file(library: str) -> Any:
+    return import_module(f"benchmarks.libraries.on_{library}")
+
+
+def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> list[float]:
+    """Of each step: as many as fit into the time, after the warm-up."""
+
+    def run(limit: float, least: int) -> list[float]:
+        times: list[float] = []
+        end = time.perf_counter() + (0 if quick else limit)
+        while len(times) < least or (time.perf_counter() < end and len(times) < MOST_STEPS):
+            begin = time.perf_counter()
+            results = step()
+            wait()
+            times.append(time.perf_counter() - begin)
+            del results
+        return times
+
+    run(WARM_UP, WARM_UP_STEPS)
+    return run(TIMED, LEAST_STEPS)
+
+
+def peak_memory(step: Callable[[], Any]) -> int | None:
+    """By how many bytes the process's resident memory was larger at the highest point of a step
+    than before it; on Linux only.
+
+    For the first step: later ones find memory that an allocator has kept.
+    """
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if not reset.exists():
+        return None
+
+    def kilobytes(name: str) -> int:
+        return int(status.read_text().partition(f"{name}:")[2].split()[0])
+
+    gc.collect()
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+    reset.write_text("5")  # the highest point so far is now; man proc_pid_clear_refs
+    before = kilobytes("VmRSS")
+    step()
+    return 1024 * (kilobytes("VmHWM") - before)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
+    parser.add_argument("library")
+    parser.add_argument("workload")
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    workload = next(w for w in RATES + WORKLOADS if w.name == args.workload)
+    report: dict[str, Any] = {}
+    try:
+        tiny = set_up(args.library, workload, quick=True)
+        for _ in range(WARM_UP_STEPS):  # loads what the library loads late
+            tiny()
+        step = set_up(args.library, workload, args.quick)
+        wait = getattr(library_file(args.library), "wait", lambda: None)
+        report["memory"] = peak_memory(step)
+        report["seconds"] = seconds(step, wait, args.quick)
+    except NotImplementedError as error:
+        report = {"missing": str(error)}
+    except Exception as error:
+        traceback.print_exc()
+        report = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The benchmarks run, and all libraries compute the same in them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import report
+from benchmarks.__main__ import LIBRARIES, main
+from benchmarks.worker import library_file, set_up
+from benchmarks.workloads import WORKLOADS
+
+ROOT = Path(__file__).parents[1]
+DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
+
+
+def results(library: str, workload: Any) -> list[list[np.ndarray]]:
+    """Of three steps, the later of which go by what the earlier made of the parameters."""
+    step = set_up(library, workload, quick=True)
+    to_numpy = getattr(library_file(library), "numpy", np.array)
+    return [[to_numpy(x).copy() for x in step()] for _ in range(3)]
+
+
+@pytest.mark.parametrize("library", [x for x in LIBRARIES if x != "torch" and find_spec(x)])
+@pytest.mark.parametrize("workload", DIFFERENT, ids=lambda w: w.name)
+def test_libraries_compute_the_same(library: str, workload: Any) -> None:
+    pytest.importorskip("torch")
+    try:
+        ours = results(library, workload)
+    except NotImplementedError:
+        assert library != "gradcore"  # which has everything
+        return
+    for step, expected in zip(ours, results("torch", workload), strict=True):
+        for x, y in zip(step, expected, strict=True):
+            np.testing.assert_allclose(x.reshape(y.shape), y, rtol=1e-4, atol=1e-6)
+            assert np.any(y)
+
+
+def test_it_runs(tmp_path: Path) -> None:
+    file, command = tmp_path / "all.json", [sys.executable, "-m", "benchmarks", "--quick"]
+    command += ["--only", "^chain-tanh|^depth", "--libraries", "gradcore", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    figures = json.loads(file.read_text())
+    for name in ("chain-tanh", "depth-100", "depth-100000"):
+        measured = figures["workloads"][name]["libraries"]["gradcore"]
+        low, high = measured["quartiles"]
+        assert 0 < low <= high
+        assert f"{1e3 * measured['seconds']:.2g}"[:3] in done.stdout
+    report.plot(figures, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size
+
+
+def test_cost_of_a_step() -> None:
+    """By hand: per image 1.3 million operations forward, and twice that backward but for the
+    gradient of the image, by 0.7 million less."""
+    (blitz,) = [w for w in WORKLOADS if w.name == "blitz-128"]
+    per_image = 2 * (28**2 * 6 * 75 + 10**2 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10)
+    assert blitz.cost(quick=False).flops == 128 * (3 * per_image - 2 * 28**2 * 6 * 75)
+
+
+def test_slope_of_growth() -> None:
+    assert report.slope({10: 0.1, 100: 1.0, 1000: 10.0}, "seconds") == "1.00"
+    assert report.slope({10: 1e3, 100: 1e7, 1000: 1e9}, "memory") == "2.00"  # 1 kB is noise
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--only", "no-such"], "'no-such' is in no workload's name"),
+        (["--only", "("], "'(' is no regular expression"),
+        (["--libraries", "jax"], "'jax', expected some of gradcore"),
+        (["--backend", "nympy"], "there is no backend 'nympy'"),
+        (["--docs", "--quick"], "--docs is of everything"),
+        (["--threads", "0"], "at least 1"),
+    ],
+)
+def test_bad_arguments(flags: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(flags)
+    assert words in capsys.readouterr().err
