@@ -160,6 +160,11 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """The floating x where the mask, of booleans, holds, and 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)
 
+    def sigmoid(self, x: Array) -> Array:
+        """1 / (1 + exp(-x)), computed without overflow."""
+        xp = self.xp
+        return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-abs(x)))
+
     # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
     # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import values, walks
-from .backends import backend_of, known
+from .backends import known
 from .hooks import Handle, Hook, hook_gradient, hooked, watchers
 from .modes import building, is_building
 from .operators import Operators
@@ -320,9 +320,9 @@ def backpropagate(
                     continue
                 if to is not x:
                     heapq.heappush(queue, (-to.order, to))
-                elif opnode and not (create or is_new) and _is_only(g, gos, given, opnode.context):
+                elif opnode and not create and values.is_only(g, gos, given, opnode.context):
                     fresh.add(x)
-                pending[to] = sums = [None] * (1 if to is x else len(to.refs))
+                pending[to] = sums = [None] if to is x else [None] * len(to.refs)
             if sums[i] is None:
                 sums[i] = g
             elif (to, i) in ours:
@@ -336,7 +336,7 @@ def backpropagate(
 
     def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
         if gradient is not None and (into is None or node in into):
-            _accumulate(into[node] if into else node, gradient, keep, owned)
+            values.accumulate(into[node] if into else node, gradient, keep, owned)
 
     keep = retain or create
     with building(create):
@@ -374,7 +374,7 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
         for watcher in watchers:
             watcher.before_backward(opnode)
     if opnode.specs:
-        gos = _with_zeros(opnode, gos)
+        gos = values.with_zeros(opnode, gos)
     if create:
         from .higher import as_nodes, with_nodes  # which are built on this file
 
@@ -395,29 +395,3 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
         for watcher in watchers:
             watcher.after_backward(opnode, gos, given)
     return given
-
-
-def _accumulate(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
-    """Add to `node.grad`. A first gradient becomes it, without a copy if we may `keep` it."""
-    if node._grad is None and (keep or isinstance(gradient, TensorNode)):
-        node._grad, node._owned = gradient, owned
-    elif node._grad is None:
-        xp = namespace(gradient)
-        node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
-        node._owned = True
-    elif node._owned and not isinstance(gradient, TensorNode):
-        node._grad += gradient
-    else:
-        node._grad, node._owned = values.array(node._grad + gradient), True
-
-
-def _is_only(g: Any, gos: Any, given: Any, context: Any) -> bool:
-    """Whether the op made the gradient `g` for one input alone, and nobody else holds it."""
-    held = [x for x in values.flat((gos, given, context)) if x is g]
-    return len(held) == 1 and backend_of(g).owns_memory(g)
-
-
-def _with_zeros(opnode: OpNode, gos: list[Any]) -> list[Any]:
-    """The gradients of several outputs, with zeros where the loss does not depend on one."""
-    xp, pairs = namespace(*opnode.arrays), zip(gos, opnode.specs, strict=True)
-    return [xp.zeros(s[1], dtype=s[2], device=s[3]) if g is None else g for g, s in pairs]

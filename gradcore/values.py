@@ -257,3 +257,29 @@ def fitted(op: type, g: Any, value: Array, gos: list[Any]) -> Any:
             )
         g = namespace(g).astype(g, dtype)
     return g
+
+
+def accumulate(node: Any, gradient: Any, keep: bool, owned: bool) -> None:
+    """Add to `node.grad`. A first gradient becomes it, without a copy if we may `keep` it."""
+    if node._grad is None and (keep or is_node(gradient)):
+        node._grad, node._owned = gradient, owned
+    elif node._grad is None:
+        xp = namespace(gradient)
+        node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
+        node._owned = True
+    elif node._owned and not is_node(gradient):
+        node._grad += gradient
+    else:
+        node._grad, node._owned = array(node._grad + gradient), True
+
+
+def is_only(g: Any, gos: Any, given: Any, context: Any) -> bool:
+    """Whether the op made the gradient `g` for one input alone, and nobody else holds it."""
+    held = [x for x in flat((gos, given, context)) if x is g]
+    return len(held) == 1 and backend_of(g).owns_memory(g)
+
+
+def with_zeros(opnode: Any, gos: list[Any]) -> list[Any]:
+    """The gradients of several outputs, with zeros where the loss does not depend on one."""
+    xp, pairs = namespace(*opnode.arrays), zip(gos, opnode.specs, strict=True)
+    return [xp.zeros(s[1], dtype=s[2], device=s[3]) if g is None else g for g, s in pairs]

@@ -316,6 +316,21 @@ def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
             np.testing.assert_array_equal(backend.to_numpy(found), backend.to_numpy(expected))
 
 
+def test_sigmoid_is_the_base_definition(backend: Backend, dtype: str) -> None:
+    """Where results are no smaller than a dtype's normal numbers are; beyond, they are tiny."""
+    edge = {"float32": 87.0, "float64": 708.0}[dtype]
+    numbers = np.concatenate(
+        [np.linspace(-edge, edge, 59), [-math.inf, -1e4, 1e4, math.inf, math.nan]]
+    )
+    for x in (numbers, numbers.reshape(8, 8).T, numbers[::2], numbers[0], numbers[:0]):
+        array = backend.asarray(np.asarray(x), dtype)
+        found, expected = backend.sigmoid(array), Backend.sigmoid(backend, array)
+        assert found.dtype == expected.dtype
+        assert isinstance(found, backend.array_types)
+        arrays = backend.to_numpy(found), backend.to_numpy(expected)
+        np.testing.assert_allclose(*arrays, rtol=1e-6 if dtype == "float32" else 1e-14, atol=1e-37)
+
+
 # -- Modules --------------------------------------------------------------------------------------
 
 

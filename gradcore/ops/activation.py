@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..backends import backend_of
 from ..graph import Context, Op
 from ..values import namespace, unwrap
 from .elementwise import Masked, Tanh
@@ -59,15 +60,14 @@ class Sigmoid(Op):
 
     @staticmethod
     def forward(context: Context, x: Any) -> Any:
-        xp = namespace(x)
-        # `where` on mixed signs takes NumPy longer than a second exp.
-        context["y"] = xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-abs(x)))
+        context["y"] = backend_of(x).sigmoid(x)
         return context["y"]
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
         y = context["y"]
-        return go * y * (1.0 - y)
+        g = go * y
+        return g - g * y
 
 
 class Silu(Op):
