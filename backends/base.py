@@ -27,6 +27,11 @@ PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # its multipliers, and what is 
 PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 
 
+def least_for_sigmoid(largest: Any) -> float:
+    """The x whose exp(-x) is just below the largest number of a dtype."""
+    return 0.01 - math.log(largest)
+
+
 class Backend(ConvolutionKernels, SpecialFunctions):
     """An array library on one device: its namespace, the way in and out, and the kernels.
 
@@ -161,9 +166,9 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         return self.xp.where(mask, x, 0.0)
 
     def sigmoid(self, x: Array) -> Array:
-        """1 / (1 + exp(-x)), computed without overflow."""
+        """1 / (1 + exp(-x)), but no less than it can be without overflow: 3e-39 in float32."""
         xp = self.xp
-        return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(-abs(x)))
+        return 1.0 / (1.0 + xp.exp(-xp.maximum(x, least_for_sigmoid(xp.finfo(x.dtype).max))))
 
     # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
     # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.

@@ -128,7 +128,7 @@ def test_the_layers_are_told_apart() -> None:
     assert target("gradcore.TensorNode") == ROOT / "gradcore/__init__.py"
     assert target("gradcore.backends.base.Backend") == ROOT / "backends/base.py"
     assert target("numpy.random") is None
-    assert "gradcore.backends.backend_of" in {name for _, name in imports(graph)}
+    assert "gradcore.backends.known" in {name for _, name in imports(graph)}
     assert "numpy" in {name for _, name in imports(ROOT / "backends/base.py")}
 
 
