@@ -18,6 +18,7 @@ CONSTANTS = {
     np.dtype(t): (np.array(least_for_sigmoid(np.finfo(t).max), t), np.array(1, t))
     for t in (np.float16, np.float32, np.float64)
 }
+INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 BLOCK = 1 << 17  # elements: half a megabyte of float32
 
 
@@ -125,9 +126,12 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         # A product of integers: where the mask is like a random one, processors guess wrong which
         # way `where` goes. Of 600,000 float32, 0.5 ms in place of 4.5 ms.
-        if x.dtype.kind != "f" or x.itemsize > 8:
+        integers = INTEGERS.get(x.dtype)
+        if integers is None:
             return super().masked(x, mask)
-        return np.asarray(np.multiply(x.view(f"i{x.itemsize}"), mask)).view(x.dtype)
+        y = np.empty_like(x)
+        np.multiply(x.view(integers), mask, out=y.view(integers))
+        return y
 
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
         # In place: of 400,000 float32, 0.56 ms in place of 0.74 ms.

@@ -219,10 +219,7 @@ class Op:
         building = True in mask and is_building.get()
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
-            if constants:
-                results = cls.forward(context, *arrays, **constants)
-            else:
-                results = cls.forward(context, *arrays)
+            results = cls.forward(context, *arrays, **constants)
         except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             if str(error).startswith(cls.__name__):
                 raise
@@ -286,74 +283,79 @@ def backpropagate(
     An OpNode is visited when the gradients of all its outputs are complete. As results are
     made after what they depend on, visiting in the order of creation, backwards, sees to that.
     """
+    roots = [node for node, _ in seeds]
     if walks.assigned:
-        ancestors([node for node, _ in seeds])  # sets right what are the inputs
+        ancestors(roots)  # sets right what are the inputs
     pending: dict[Any, list[Any]] = {}  # by OpNode or leaf: its outputs' gradients, so far
     ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
     fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
     queue: list[tuple[int, OpNode]] = []
-    roots = [node for node, _ in seeds]
     paths = None if into is None else paths_between(roots, into, since)
-
-    def send(opnode: Any, gos: Any, inputs: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-        """Add what an op's backward gave for its inputs, or the seeds, to what is pending.
-
-        Returns:
-            For each input where it is pending, the ways down; they stay when the inputs go.
-        """
-        ways: list[Any] = []
-        for x, g in zip(inputs, given):  # noqa: B905 (strict takes longer)
-            if not isinstance(x, TensorNode):
-                ways.append(None)
-                continue
-            to: Any = x.source or x
-            ways.append(to)
-            if g is None or not x.requires_grad:
-                continue
-            i, value, is_new = x.index, x.value, False
-            if type(g) is not type(value) or g.dtype is not value.dtype or g.shape != value.shape:
-                fitted = values.fitted(opnode and opnode.op, g, value, gos)
-                is_new, g = fitted is not g, fitted
-            sums = pending.get(to)
-            if sums is None:
-                if paths is not None and to not in paths:
-                    continue
-                if to is not x:
-                    heapq.heappush(queue, (-to.order, to))
-                elif opnode and not create and values.is_only(g, gos, given, opnode.context):
-                    fresh.add(x)
-                pending[to] = sums = [None] if to is x else [None] * len(to.refs)
-            if sums[i] is None:
-                sums[i] = g
-            elif (to, i) in ours:
-                sums[i] += g
-                continue
-            else:
-                sums[i], is_new = values.array(sums[i] + g), True
-            if is_new:
-                ours.add((to, i))
-        return ways
+    release = not (retain or create)
 
     def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
         if gradient is not None and (into is None or node in into):
             values.accumulate(into[node] if into else node, gradient, keep, owned)
 
-    keep = retain or create
+    start: Any = OpNode(Op, {}, roots, ())  # as if an op of the roots had given the seeds
+    opnode, gos, given = start, [], [gradient for _, gradient in seeds]
     with building(create):
-        send(None, (), roots, [gradient for _, gradient in seeds])
-        while queue:
-            _, opnode = heapq.heappop(queue)
-            gos = pending.pop(opnode)
-            if opnode.hooks:
-                gos = hooked(opnode, gos)
-            for ref in opnode.refs:
-                if (output := ref()) is not None:
-                    receive(output, gos[output.index], False, False)
-            asked = None if paths is None else paths[opnode]
-            if asked is None or True in asked:
-                ways = send(opnode, gos, opnode.inputs, _gradients(opnode, gos, create, asked))
-                if not keep:
-                    opnode.context, opnode.arrays, opnode.inputs = None, (), ways
+        while True:
+            # Add what the op gave for each of its inputs to what is pending.
+            ways: list[Any] = []  # down from here; they stay when the inputs go
+            for x, g in zip(opnode.inputs, given):  # noqa: B905 (strict takes longer)
+                if not isinstance(x, TensorNode):
+                    ways.append(None)
+                    continue
+                to: Any = x.source or x
+                ways.append(to)
+                if g is None or not x.requires_grad:
+                    continue
+                i, like, is_new = x.index, x.value, False
+                if type(g) is not type(like) or g.dtype is not like.dtype or g.shape != like.shape:
+                    fitted = values.fitted(opnode.op, g, like, gos)
+                    is_new, g = fitted is not g, fitted
+                sums = pending.get(to)
+                if sums is None:
+                    if paths is not None and to not in paths:
+                        continue
+                    if to is not x:
+                        heapq.heappush(queue, (-to.order, to))
+                    elif (
+                        not create
+                        and opnode is not start
+                        and values.is_only(g, gos, given, opnode.context)
+                    ):
+                        fresh.add(x)
+                    pending[to] = sums = [None] if to is x else [None] * len(to.refs)
+                if sums[i] is None:
+                    sums[i] = g
+                elif (to, i) in ours:
+                    sums[i] += g
+                    continue
+                else:
+                    sums[i], is_new = values.array(sums[i] + g), True
+                if is_new:
+                    ours.add((to, i))
+            if release:
+                opnode.context, opnode.arrays, opnode.inputs = None, (), ways
+            x = g = like = sums = fitted = given = None  # nothing of it is held from here on
+
+            # On to the next op of which there is a way down.
+            while queue:
+                _, opnode = heapq.heappop(queue)
+                gos = pending.pop(opnode)
+                if opnode.hooks:
+                    gos = hooked(opnode, gos)
+                for ref in opnode.refs:
+                    if (output := ref()) is not None:
+                        receive(output, gos[output.index], False, False)
+                asked = None if paths is None else paths[opnode]
+                if asked is None or True in asked:
+                    break
+            else:
+                break
+            given = _gradients(opnode, gos, create, asked)
         for leaf, sums in pending.items():
             total = hooked(leaf, sums)[0] if leaf.hooks else sums[0]
             owned = (leaf, 0) in ours and total is sums[0]
