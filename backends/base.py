@@ -7,6 +7,7 @@ specification that every override is tested against.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .convolution import ConvolutionKernels
 from .special import SpecialFunctions
 
 Array = Any  # an array of whichever library the backend wraps
@@ -25,7 +27,7 @@ PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # its multipliers, and what is 
 PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 
 
-class Backend(SpecialFunctions):
+class Backend(ConvolutionKernels, SpecialFunctions):
     """An array library on one device: its namespace, the way in and out, and the kernels.
 
     Args:
@@ -179,6 +181,54 @@ class Backend(SpecialFunctions):
             go = xp.where(ignored, 0.0, go)
         is_target = xp.expand_dims(targets, axis=1) == classes
         return xp.where(is_target, p - 1.0, p) * xp.expand_dims(go, axis=1)
+
+    # Batch normalization. The channels are axis 1 of x (N, C, ...); what is per channel is (C,).
+    # Where x is of 16 bits, statistics and sums are in float32.
+
+    def batch_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
+        """(x - mean) / sqrt(variance + eps) * w + b, like x; and the mean and the variance of each
+        channel, the latter not corrected."""
+        xp, each = self.xp, (-1, *[1] * (x.ndim - 2))
+        z, axes = self._wide(x), (0, *range(2, x.ndim))
+        mean = xp.mean(z, axis=axes)
+        z = z - xp.reshape(mean, each)
+        variance = xp.mean(z * z, axis=axes)
+        scale = xp.astype(w, z.dtype, copy=False) / xp.sqrt(variance + eps)
+        y = z * xp.reshape(scale, each) + xp.reshape(xp.astype(b, z.dtype, copy=False), each)
+        return xp.astype(y, x.dtype, copy=False), mean, variance
+
+    def batch_norm_gradient(
+        self,
+        x: Array,
+        w: Array,
+        mean: Array,
+        variance: Array,
+        go: Array,
+        go_mean: Array,
+        go_variance: Array,
+        *,
+        eps: float,
+    ) -> tuple[Array, Array, Array]:
+        """The gradients of x, w and b, where those of what `batch_norm` gives are go, go_mean and
+        go_variance (https://arxiv.org/abs/1502.03167, section 3, put together)."""
+        xp, each = self.xp, (-1, *[1] * (x.ndim - 2))
+        g, z, axes = self._wide(go), self._wide(x) - xp.reshape(mean, each), (0, *range(2, x.ndim))
+        n = x.shape[0] * math.prod(x.shape[2:])
+        r = 1.0 / xp.sqrt(variance + eps)
+        gb = xp.sum(g, axis=axes)
+        gw = xp.sum(g * z, axis=axes) * r
+        # gx = scale * go + slope * (x - mean) + level
+        scale = xp.astype(w, z.dtype, copy=False) * r
+        slope = (2.0 * go_variance - scale * r * gw) / n
+        level = (go_mean - scale * gb) / n
+        scale, slope, level = (xp.reshape(c, each) for c in (scale, slope, level))
+        gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
+        return gx, xp.astype(gw, w.dtype, copy=False), xp.astype(gb, w.dtype, copy=False)
+
+    def _wide(self, x: Array) -> Array:
+        """x in a dtype for sums."""
+        half = self.xp.finfo(x.dtype).bits < 32
+        return self.xp.astype(x, self.xp.float32) if half else x
 
     def random_bits(self, key: int, n: int, device: Any = None) -> Array:
         """`n` random numbers, uint32, that the key decides: the same on every backend.

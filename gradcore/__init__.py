@@ -18,6 +18,7 @@ from . import (
     activations,
     array_api,
     backends,
+    convolution,
     data,
     functions,
     linalg,
@@ -32,6 +33,7 @@ from .activations import *  # noqa: F403
 from .backends import use_backend
 from .backends.random import manual_seed
 from .checks import GradientError, check_gradients
+from .convolution import *  # noqa: F403
 from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
 from .drawing import draw
@@ -98,5 +100,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-for module in (activations, functions, losses, normalization, ops, special):
+for module in (activations, convolution, functions, losses, normalization, ops, special):
     __all__ += module.__all__

@@ -1,14 +1,15 @@
-"""What a backward pass that builds a graph, for gradients of gradients, needs besides."""
+"""Backward passes for chosen nodes; and what one that builds a graph, for gradients of gradients,
+needs besides."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import values
 from .backends import known
-from .graph import Context, OpNode, TensorNode
+from .graph import Context, OpNode, TensorNode, backpropagate
 
 
 def as_nodes(gradients: Iterable[Any]) -> list[Any]:
@@ -57,3 +58,28 @@ def _translated(op: str, key: str, entry: Any, nodes: dict[int, Any]) -> Any:
             "output of the op; save those and compute the rest in backward"
         )
     return nodes.get(id(entry), entry)
+
+
+def gradients(
+    seeds: Sequence[tuple[TensorNode, Any]],
+    wanted: Sequence[TensorNode],
+    create: bool = False,
+    retain: bool = True,
+    since: int = 0,
+) -> list[Any]:
+    """The gradients of `wanted`, nodes anywhere in a graph, and of no others.
+
+    Args:
+        seeds: the nodes that the pass starts from, each with its gradient.
+        create: give nodes, that have a graph of their own.
+        retain: keep the graph for another pass.
+        since: go through OpNodes of this order and above only.
+
+    Returns:
+        For each an array or node, or `None` where no seed depends on it.
+    """
+    if create:
+        seeds = list(zip([y for y, _ in seeds], as_nodes([g for _, g in seeds]), strict=True))
+    into = {node: TensorNode(node.value) for node in wanted}
+    backpropagate(seeds, retain, create, into, since)
+    return [into[node].grad if into[node].has_grad else None for node in wanted]

@@ -7,9 +7,10 @@ from typing import Any
 
 from . import array_api, ops
 from .graph import TensorNode
-from .values import as_array, describe, namespace
+from .values import as_array, describe, is_node, namespace
 
 __all__ = [
+    "batch_norm",
     "group_norm",
     "layer_norm",
     "rms_norm",
@@ -82,6 +83,79 @@ def group_norm(
     each = (-1, *[1] * (len(shape) - 2))
     weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
     return _scaled(array_api.reshape(y, shape), weight, bias)
+
+
+def batch_norm(
+    x: Any,
+    running_mean: TensorNode | None = None,
+    running_var: TensorNode | None = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> TensorNode:
+    """x (N, C, ...) with mean 0 and variance 1 in each channel
+    (https://arxiv.org/abs/1502.03167), times the weight (C,), plus the bias (C,).
+
+    Args:
+        running_mean: (C,), a node that requires no gradient. In training, its value is replaced by
+            (1 - momentum) * value + momentum * mean; else it takes the place of the mean.
+        running_var: the same for the variance, which for this is the unbiased one.
+        training: whether mean and variance are those of x.
+        momentum: a number, or an array of one.
+
+    Raises:
+        ValueError: the shapes do not fit; in training there is only one value for each channel,
+            else there is no running mean or variance.
+        TypeError: in training these are not nodes.
+    """
+    raw = as_array(x)
+    shape = tuple(raw.shape)
+    if len(shape) < 2:
+        raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
+    running = {"running_mean": running_mean, "running_var": running_var}
+    _check_shapes("batch_norm", shape[1:2], **running, weight=weight, bias=bias)
+    for name, statistic in running.items():
+        if statistic is None and not training:
+            raise ValueError(f"batch_norm: {name} is None, and so training must be True")
+        if training and not (statistic is None or is_node(statistic)):
+            raise TypeError(f"batch_norm: in training {name} must be a node, whose value changes")
+    if not training:
+        return _normalized(x, running_mean, running_var, weight, bias, eps)
+    if (n := shape[0] * prod(shape[2:])) == 1:
+        raise ValueError(
+            f"batch_norm: x has shape {shape}, and so one value per channel, of which there is no "
+            "variance; train with larger batches, or call eval() first"
+        )
+    xp = namespace(raw)
+    if weight is None:
+        weight = xp.ones(shape[1:2], dtype=raw.dtype, device=raw.device)
+    if bias is None:
+        bias = xp.zeros(shape[1:2], dtype=raw.dtype, device=raw.device)
+    if n == 0:  # there are no statistics
+        each = (-1, *[1] * (len(shape) - 2))
+        weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
+        return _scaled(ops.Id.do_forward(x), weight, bias)
+    y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
+    new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
+    for name, statistic in running.items():
+        if statistic is not None:
+            old = statistic.value
+            statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
+    return y
+
+
+def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """The same by statistics that are given."""
+    deviation = array_api.sqrt(ops.Add.do_forward(variance, eps))
+    scale = ops.Divide.do_forward(1.0 if weight is None else weight, deviation)
+    level = ops.Sub.do_forward(0.0 if bias is None else bias, scale * mean)
+    each, dtype = (-1, *[1] * (as_array(x).ndim - 2)), as_array(x).dtype
+    scale, level = (
+        array_api.reshape(array_api.astype(c, dtype, copy=False), each) for c in (scale, level)
+    )
+    return ops.Multiply.do_forward(x, scale) + level
 
 
 def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:

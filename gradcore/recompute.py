@@ -9,9 +9,9 @@ from typing import Any
 
 from .backends import random
 from .graph import Context, Op, TensorNode, creation
+from .higher import gradients
 from .modes import building, is_building
 from .ops import Id
-from .transforms import gradients
 from .trees import leaves, tree_map
 from .values import is_node
 from .walks import ancestors

@@ -15,8 +15,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .graph import Context, Op, TensorNode, backpropagate
-from .higher import as_nodes
+from .graph import Context, Op, TensorNode
+from .higher import gradients
 from .modes import differentiating, is_building, is_differentiating
 from .ops import Id
 from .trees import leaves, tree_map
@@ -24,31 +24,6 @@ from .values import array, describe, is_floating, is_node, namespace, numbers, u
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
-
-
-def gradients(
-    seeds: Sequence[tuple[TensorNode, Any]],
-    wanted: Sequence[TensorNode],
-    create: bool = False,
-    retain: bool = True,
-    since: int = 0,
-) -> list[Any]:
-    """The gradients of `wanted`, nodes anywhere in a graph, and of no others.
-
-    Args:
-        seeds: the nodes that the pass starts from, each with its gradient.
-        create: give nodes, that have a graph of their own.
-        retain: keep the graph for another pass.
-        since: go through OpNodes of this order and above only.
-
-    Returns:
-        For each an array or node, or `None` where no seed depends on it.
-    """
-    if create:
-        seeds = list(zip([y for y, _ in seeds], as_nodes([g for _, g in seeds]), strict=True))
-    into = {node: TensorNode(node.value) for node in wanted}
-    backpropagate(seeds, retain, create, into, since)
-    return [into[node].grad if into[node].has_grad else None for node in wanted]
 
 
 # -- Derivatives ------------------------------------------------------------------------------

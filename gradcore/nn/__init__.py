@@ -1,11 +1,20 @@
 """Neural networks: modules, and the layers they are put together from."""
 
+from .convolution import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    MaxPool2d,
+)
 from .layers import (
     Activation,
     Celu,
     Elu,
     Embedding,
     Flatten,
+    Function,
     Gelu,
     HardSigmoid,
     HardSwish,
@@ -36,17 +45,25 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import Module
-from .normalization import Dropout, GroupNorm, LayerNorm, RMSNorm
+from .normalization import BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "Activation",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Celu",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Elu",
     "Embedding",
     "Flatten",
+    "Function",
     "Gelu",
     "GroupNorm",
     "HardSigmoid",
@@ -61,6 +78,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool2d",
     "Mish",
     "Module",
     "NLLLoss",

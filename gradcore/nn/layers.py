@@ -172,8 +172,8 @@ class Flatten(Module):
         return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
 
 
-class Activation(Module):
-    """A function of each element by itself, as a module.
+class Function(Module):
+    """A function without parameters, as a module.
 
     A subclass names its `function`; further arguments of that are arguments of the module.
 
@@ -185,6 +185,8 @@ class Activation(Module):
     __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
 
     def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "function"):
+            return
         parameters = [*inspect.signature(cls.function).parameters.values()]
         cls.__signature__ = inspect.Signature(parameters[1:])
         cls.__doc__ = cls.__doc__ or cls.function.__doc__
@@ -203,6 +205,10 @@ class Activation(Module):
         constants = ", ".join(f"{name}={x!r}" for name, x in self.constants.items())
         name, _, inside = super().__repr__().partition("(")
         return f"{name}({constants}{inside}"
+
+
+class Activation(Function):
+    """A function of each element by itself."""
 
 
 class Sigmoid(Activation):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import functions, normalization
 from ..backends import default
 from ..graph import TensorNode
+from ..values import as_array, namespace
 from .module import Module
 
 
@@ -114,6 +115,96 @@ class GroupNorm(Module):
         return f"GroupNorm({self.num_groups}, {self.num_channels}, eps={self.eps})"
 
 
+class BatchNorm1d(Module):
+    """x (N, C) or (N, C, L) with mean 0 and variance 1 in each channel, scaled and moved: see
+    `gradcore.batch_norm`. After `eval()`, mean and variance are those of earlier batches.
+
+    Args:
+        momentum: how much of the running mean and variance each batch replaces; `None`: they are
+            the averages over all batches.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are a running mean and variance; if not, those of the
+            batch are used always.
+        dtype: of all these; x must have the same.
+
+    Attributes:
+        w: the weight, (num_features,), ones at first; or `None`.
+        b: the bias, (num_features,), zeros at first; or `None`.
+        running_mean: (num_features,), zeros at first; or `None`.
+        running_var: (num_features,), ones at first; or `None`.
+        num_batches_tracked: how many batches went into these, int64; or `None`.
+
+    Raises:
+        ValueError: `num_features` is not positive.
+    """
+
+    dimensions: ClassVar[tuple[int, ...]] = (2, 3)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: Any = "float32",
+    ) -> None:
+        if num_features < 1:
+            name = type(self).__name__
+            raise ValueError(f"{name}: num_features = {num_features}, expected a positive integer")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        shape = (num_features,)
+        self.w = _full(shape, 1.0, dtype) if affine else None
+        self.b = _full(shape, 0.0, dtype) if affine else None
+        self.running_mean = self.running_var = self.num_batches_tracked = None
+        if track_running_stats:
+            self.running_mean = _full(shape, 0.0, dtype, requires_grad=False)
+            self.running_var = _full(shape, 1.0, dtype, requires_grad=False)
+            self.num_batches_tracked = _full((), 0, "int64", requires_grad=False)
+
+    def forward(self, x: Any) -> TensorNode:
+        """Apply the layer, and in training take note of mean and variance.
+
+        Raises:
+            ValueError: x is not of a shape as above; in training there is one value per channel.
+        """
+        raw, name = as_array(x), type(self).__name__
+        if raw.ndim not in self.dimensions or raw.shape[1] != self.num_features:
+            axes = [", ".join("NCHW"[:n] if n != 3 else "NCL") for n in self.dimensions]
+            expected = " or ".join(f"({a})" for a in axes)
+            raise ValueError(
+                f"{name}: x has shape {tuple(raw.shape)}, expected {expected}, where C = "
+                f"{self.num_features}"
+            )
+        momentum: Any = self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
+            if momentum is None:  # an average; a number in an array, as it is on the device
+                momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
+        return normalization.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.w,
+            self.b,
+            self.training or self.running_mean is None,
+            momentum,
+            self.eps,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.num_features}, eps={self.eps})"
+
+
+class BatchNorm2d(BatchNorm1d):
+    """Images x (N, C, H, W) with mean 0 and variance 1 in each channel, scaled and moved.
+
+    Arguments and attributes are those of `BatchNorm1d`.
+    """
+
+    dimensions = (4,)
+
+
 class Dropout(Module):
     """In training, each element becomes 0 with probability p, and the others are divided by
     1 - p: see `gradcore.dropout`. After `eval()`, x as it is.
@@ -138,7 +229,9 @@ def _shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
     return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
-def _full(shape: tuple[int, ...], value: float, dtype: Any) -> TensorNode:
+def _full(
+    shape: tuple[int, ...], value: float, dtype: Any, requires_grad: bool = True
+) -> TensorNode:
     backend = default()
     made = backend.xp.full(shape, value, dtype=backend.dtype(dtype), device=backend.device)
-    return TensorNode(made)
+    return TensorNode(made, requires_grad=requires_grad)

@@ -13,6 +13,7 @@ from .activation import (
     Silu,
     Softplus,
 )
+from .conv import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
 from .decompositions import QR, SVD, Cholesky, Eigh, Eigvalsh, Svdvals
 from .dropout import Dropout
 from .elementwise import (
@@ -66,7 +67,15 @@ from .linalg import (
     Solve,
 )
 from .loss import CrossEntropy, CrossEntropyGradient
-from .normalization import LogSoftmax, Normalize, Softmax, Standardize
+from .normalization import (
+    BatchNorm,
+    BatchNormGradient,
+    LogSoftmax,
+    Normalize,
+    Softmax,
+    Standardize,
+)
+from .pool import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dChosen, MaxPool2dGradient
 from .reduction import (
     CumulativeProd,
     CumulativeSum,
@@ -107,12 +116,19 @@ __all__ = [
     "Atan",
     "Atan2",
     "Atanh",
+    "AvgPool2d",
+    "AvgPool2dGradient",
     "BatchMM",
+    "BatchNorm",
+    "BatchNormGradient",
     "Broadcast",
     "Cast",
     "Cholesky",
     "Cofactors",
     "Concat",
+    "Conv2d",
+    "Conv2dInputGradient",
+    "Conv2dWeightGradient",
     "CopySign",
     "Cos",
     "Cosh",
@@ -152,6 +168,9 @@ __all__ = [
     "LogSumExp",
     "MatrixMultiply",
     "Max",
+    "MaxPool2d",
+    "MaxPool2dChosen",
+    "MaxPool2dGradient",
     "Maximum",
     "Mean",
     "Min",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backends import backend_of
 from ..graph import Context, Op
 from ..values import namespace
+from .specification import differentiated
 
 
 class Normalize(Op):
@@ -86,3 +88,44 @@ class Standardize(Op):
         slope = 2.0 * share * deviation * go_variance - xp.mean(go * y, axis=axis, keepdims=True)
         level = share * go_mean - xp.mean(go, axis=axis, keepdims=True)
         return go + y * slope + level
+
+
+class BatchNorm(Op):
+    """x (N, C, ...) with mean 0 and variance 1 in each channel, times w (C,), plus b (C,): three
+    outputs, (x - mean) / sqrt(variance + eps) * w + b, the mean and the variance, both (C,).
+
+    See https://arxiv.org/abs/1502.03167. Of a float16 x, mean and variance are float32.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+
+    @staticmethod
+    def forward(context: Context, x: Any, w: Any, b: Any, *, eps: float) -> Any:
+        if x.ndim < 2 or not x.shape[1:2] == w.shape == b.shape:
+            shapes = f"x {tuple(x.shape)}, w {tuple(w.shape)} and b {tuple(b.shape)}"
+            raise ValueError(f"BatchNorm: {shapes} do not fit; expected (N, C, ...), (C,) and (C,)")
+        y, mean, variance = backend_of(x).batch_norm(x, w, b, eps=eps)
+        context["x"], context["w"], context["eps"] = x, w, eps
+        context["mean"], context["variance"] = mean, variance
+        return y, mean, variance
+
+    @staticmethod
+    def backward(context: Context, *gos: Any) -> Any:
+        names = ("x", "w", "mean", "variance")
+        return BatchNormGradient.apply(*[context[n] for n in names], *gos, eps=context["eps"])
+
+
+class BatchNormGradient(Op):
+    """The gradients of BatchNorm's inputs, of its first two inputs, its mean and its variance, and
+    the gradients of its outputs."""
+
+    @staticmethod
+    def forward(context: Context, *inputs: Any, eps: float) -> Any:
+        context["inputs"], context["eps"] = inputs, eps
+        return backend_of(inputs[0]).batch_norm_gradient(*inputs, eps=eps)
+
+    @staticmethod
+    def backward(context: Context, *gos: Any) -> Any:
+        inputs, eps = context["inputs"], context["eps"]
+        return differentiated("batch_norm_gradient", inputs, gos, eps=eps)

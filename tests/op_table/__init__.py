@@ -6,6 +6,7 @@ from gradcore import Op
 
 from . import (
     activation,
+    conv,
     dropout,
     elementwise,
     indexing,
@@ -27,6 +28,7 @@ ROWS = [
     *shape.ROWS,
     *indexing.ROWS,
     *linalg.ROWS,
+    *conv.ROWS,
     *normalization.ROWS,
     *loss.ROWS,
     *dropout.ROWS,

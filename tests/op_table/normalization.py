@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import AXIS, NO_AXIS, ROWS_OF_MATRIX, Point, Row, case, refuses
+from .rows import AXIS, NO_AXIS, ROWS_OF_MATRIX, Point, Row, case, constant, node, refuses
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -24,6 +24,38 @@ def _torch_standardize(x: Any, axis: Any, eps: float) -> Any:
     mean = x.mean(dim=axis, keepdim=True)
     variance = ((x - mean) ** 2).mean(dim=axis, keepdim=True)
     return (x - mean) / (variance + eps).sqrt(), mean, variance
+
+
+def _batch_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
+    axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+    mean, variance = x.mean(axis=axes), x.var(axis=axes)
+    y = (x - mean.reshape(each)) / np.sqrt(variance + eps).reshape(each)
+    return y * w.reshape(each) + b.reshape(each), mean, variance
+
+
+def _torch_batch_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
+    axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+    mean = x.mean(dim=axes)
+    z = x - mean.reshape(each)
+    variance = (z * z).mean(dim=axes)
+    y = z / (variance + eps).sqrt().reshape(each)
+    return y * w.reshape(each) + b.reshape(each), mean, variance
+
+
+def _batch_norm_gradient(
+    x: Any, w: Any, mean: Any, variance: Any, go: Any, go_mean: Any, go_variance: Any, eps: float
+) -> Any:
+    axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+    n = x.shape[0] * int(np.prod(x.shape[2:]))
+    w, mean, variance, go_mean, go_variance = (
+        p.reshape(each) for p in (w, mean, variance, go_mean, go_variance)
+    )
+    deviation = np.sqrt(variance + eps)
+    z = (x - mean) / deviation
+    centered = go - go.mean(axis=axes, keepdims=True)
+    gx = w / deviation * (centered - z * (go * z).mean(axis=axes, keepdims=True))
+    gx = gx + go_mean / n + go_variance * 2 / n * (x - mean)
+    return gx, (go * z).sum(axis=axes), go.sum(axis=axes)
 
 
 ROWS = [
@@ -64,5 +96,32 @@ ROWS = [
         ],
         _torch_standardize,
         refuses=[refuses(case((2, 3), axis=2, eps=1e-5), (ValueError, IndexError), "axis")],
+    ),
+    Row(
+        ops.BatchNorm,
+        _batch_norm,
+        [
+            case((4, 2), (2,), (2,), eps=1e-5),
+            case((2, 2, 3), (2,), (2,), eps=0.1),
+            case((2, 3, 2, 2), (3,), (3,), eps=1e-3),
+            case((3, 2), constant((2,)), constant((2,)), eps=1e-5),
+            case((1, 1, 2), (1,), (1,), eps=0.5),
+            case((2, 0, 3), (0,), (0,), eps=0.5),
+        ],
+        _torch_batch_norm,
+        refuses=[
+            refuses(case((2, 3), (2,), (2,), eps=0.1), ValueError, "(2, 3)", "(2,)", "(C,)"),
+            refuses(case((3,), (3,), (3,), eps=0.1), ValueError, "(3,)", "(N, C, ...)"),
+        ],
+    ),
+    Row(
+        ops.BatchNormGradient,
+        _batch_norm_gradient,
+        [
+            case((3, 2), (2,), (2,), node((2,), 0.5, 2.0), (3, 2), (2,), (2,), eps=1e-5),
+            case((2, 2, 2), (2,), (2,), node((2,), 0.5, 2.0), (2, 2, 2), (2,), (2,), eps=0.1),
+            case((1, 1), (1,), (1,), node((1,), 0.5, 2.0), (1, 1), (1,), (1,), eps=0.1),
+            case((2, 0), (0,), (0,), (0,), (2, 0), (0,), (0,), eps=0.1),
+        ],
     ),
 ]

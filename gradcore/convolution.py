@@ -1,0 +1,357 @@
+"""Convolutions and pooling.
+
+Arguments are those of torch.nn.functional
+(https://docs.pytorch.org/docs/stable/nn.functional.html), where x, w and b are input, weight and
+bias. Each function takes nodes, or arrays as constants. A size along both axes of images is a
+number, or a pair, for rows and columns.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from numbers import Integral
+from typing import Any
+
+from . import array_api, ops
+from .functions import pad
+from .graph import TensorNode
+from .ops.conv import check_convolution, check_windows
+from .values import array, as_array, describe, namespace, unwrap
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
+    "max_pool2d",
+]
+
+Size = int | tuple[int, ...]
+
+
+def conv2d(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> TensorNode:
+    """The convolution (cross-correlation, to be exact) of images with a kernel: the sum of products
+    of each window of x with w, plus b.
+
+    Args:
+        x: (N, C, H, W).
+        w: (O, C / groups, KH, KW).
+        b: (O,), or `None`.
+        stride: from one window to the next.
+        padding: how many zeros are put around x; "same": as many as keep its size, which needs
+            stride 1; "valid": none.
+        dilation: from one element of the kernel to the next.
+        groups: into how many parts the channels of x, and those of the result, are divided; each
+            part of the result sees one part of x.
+
+    Returns:
+        (N, O, OH, OW).
+
+    Raises:
+        ValueError: the shapes do not fit, the kernel is larger than the padded x, or an option is
+            out of range.
+        TypeError: x, w and b are not of one dtype.
+    """
+    inputs, options = _prepared("conv2d", 2, x, w, b, stride, padding, dilation, groups)
+    return ops.Conv2d.do_forward(*inputs, **options)
+
+
+def conv1d(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> TensorNode:
+    """The convolution of sequences x (N, C, L) with w (O, C / groups, K), plus b (O,): (N, O, OL).
+
+    Arguments and errors are as those of `conv2d`, but for the number of axes.
+    """
+    inputs, options = _prepared("conv1d", 1, x, w, b, stride, padding, dilation, groups)
+    # Images of one row.
+    inputs[:2] = [ops.Unsqueeze.do_forward(part, dim=2) for part in inputs[:2]]
+    options["stride"], options["dilation"] = (1, *options["stride"]), (1, *options["dilation"])
+    options["padding"] = ((0, 0), *options["padding"])
+    return ops.Squeeze.do_forward(ops.Conv2d.do_forward(*inputs, **options), dim=2)
+
+
+def conv_transpose2d(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> TensorNode:
+    """The transposed convolution of images: what `conv2d` makes of the gradient of its result to
+    get that of its input, plus b.
+
+    Args:
+        x: (N, C, H, W).
+        w: (C, O / groups, KH, KW).
+        b: (O,), or `None`.
+        stride: from one window of the result to the next.
+        padding: how much is cut off around the result.
+        output_padding: how much less of it at the bottom and on the right, as several sizes become
+            one under a `conv2d` with a stride; less than the stride or the dilation.
+        groups: as for `conv2d`.
+        dilation: as for `conv2d`.
+
+    Returns:
+        (N, O, OH, OW), where OH = (H - 1) * stride - 2 * padding + dilation * (KH - 1) +
+        output_padding + 1.
+
+    Raises:
+        ValueError: the shapes do not fit, nothing is left of the result, or an option is out of
+            range.
+        TypeError: x, w and b are not of one dtype.
+    """
+    name, axes = "conv_transpose2d", 2
+    inputs, shapes = _of_one_dtype(name, x, w, b)
+    x, w = inputs[:2]
+    if not len(x.shape) == len(w.shape) == 4:
+        expected = "x (N, C, H, W) and w (C, O / groups, KH, KW)"
+        raise ValueError(f"{name}: expected {expected} {shapes}")
+    strides, dilations = sizes(name, axes, stride=stride), sizes(name, axes, dilation=dilation)
+    (groups,) = sizes(name, 1, groups=groups)
+    if x.shape[1] != w.shape[0]:
+        found = f"x has {x.shape[1]} channels but w expects {w.shape[0]}"
+        raise ValueError(f"{name}: {found} {shapes}")
+    if x.shape[1] % groups:
+        expected = "a divisor of the channels of x"
+        raise ValueError(f"{name}: groups = {groups}, expected {expected} {shapes}")
+    if b is not None and tuple(inputs[2].shape) != (o := (w.shape[1] * groups,)):
+        raise ValueError(f"{name}: b has shape {tuple(inputs[2].shape)}, expected {o} {shapes}")
+    cuts = sizes(name, axes, padding=padding, least=0)
+    more = sizes(name, axes, output_padding=output_padding, least=0)
+    if any(q >= max(s, d) for q, s, d in zip(more, strides, dilations, strict=True)):
+        expected = f"less than the stride, {stride}, or the dilation, {dilation}"
+        raise ValueError(f"{name}: output_padding = {output_padding}, expected {expected}")
+    # Less is cut off at the end; and where that is not enough, zeros are added.
+    ends = [(max(p - q, 0), max(q - p, 0)) for p, q in zip(cuts, more, strict=True)]
+    pads = tuple([(p, cut) for p, (cut, _) in zip(cuts, ends, strict=True)])
+    parts = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, strict=True)
+    size = tuple([(n - 1) * s + d * (k - 1) + 1 - sum(p) for n, k, s, p, d in parts])
+    if min(size) < 1:
+        raise ValueError(f"{name}: padding = {padding} leaves nothing of the result {shapes}")
+    options = {"stride": strides, "padding": pads, "dilation": dilations, "groups": groups}
+    y = ops.Conv2dInputGradient.do_forward(x, w, size=size, **options)
+    if any(zeros for _, zeros in ends):
+        y = pad(y, [(0, 0), (0, 0), *[(0, zeros) for _, zeros in ends]])
+    return y if b is None else y + array_api.reshape(inputs[2], (-1, 1, 1))
+
+
+def _prepared(
+    name: str,
+    axes: int,
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+) -> tuple[list[Any], dict[str, Any]]:
+    """The inputs and options of a convolution along so many axes, once they are seen to fit."""
+    inputs, shapes = _of_one_dtype(name, x, w, b)
+    x, w = (tuple(part.shape) for part in inputs[:2])
+    options: dict[str, Any] = {
+        "stride": sizes(name, axes, stride=stride),
+        "dilation": sizes(name, axes, dilation=dilation),
+        "groups": sizes(name, 1, groups=groups)[0],
+    }
+    if padding == "same" and len(w) == 2 + axes:
+        if max(options["stride"]) > 1:
+            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride} {shapes}")
+        spans = [d * (k - 1) for d, k in zip(options["dilation"], w[2:], strict=True)]
+        options["padding"] = tuple([(n // 2, n - n // 2) for n in spans])
+    else:
+        names = {"valid": 0, "same": 0}
+        pads = sizes(name, axes, padding=names.get(padding, padding), least=0)
+        options["padding"] = tuple([(p, p) for p in pads])
+    check_convolution(name, x, w, *[part.shape for part in inputs[2:]], **options)
+    return inputs, options
+
+
+def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
+    """The inputs that there are, as nodes or arrays; and the shapes of two, for messages.
+
+    Raises:
+        TypeError: they differ in dtype.
+    """
+    inputs = [array(part) for part in (x, w, b) if part is not None]
+    kinds = [unwrap(part) for part in inputs]
+    if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
+        found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
+        raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
+    return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"
+
+
+def sizes(name: str, axes: int, least: int = 1, **arguments: Any) -> tuple[int, ...]:
+    """The argument, a number for all axes or one for each, as a tuple.
+
+    Raises:
+        ValueError: it is something else, or less than `least`.
+    """
+    ((argument, size),) = arguments.items()
+    sizes = tuple(size) if isinstance(size, list | tuple) else (size,) * axes
+    if len(sizes) != axes or [n for n in sizes if not isinstance(n, Integral) or n < least]:
+        what = "a positive integer" if least else "0 or a positive integer"
+        several = "" if axes == 1 else ", or a pair"
+        raise ValueError(f"{name}: {argument} = {size!r}, expected {what}{several}")
+    return tuple(map(int, sizes))
+
+
+# -- Pooling ----------------------------------------------------------------------------------
+
+
+def max_pool2d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> TensorNode:
+    """The maximum of each window of images x (N, C, H, W): (N, C, OH, OW).
+
+    Of equal elements the first gets the gradient; NaN counts as the largest.
+
+    Args:
+        stride: from one window to the next; `None`: the kernel's size.
+        padding: how much of -inf is around x; at most half the kernel.
+        dilation: from one element of a window to the next.
+        ceil_mode: whether windows may go beyond the padded x at the bottom and on the right, if
+            they begin before.
+
+    Raises:
+        ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
+            out of range.
+    """
+    options = _windows("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    return ops.MaxPool2d.do_forward(x, **options)
+
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> TensorNode:
+    """The mean of each window of images x (N, C, H, W): (N, C, OH, OW).
+
+    Args:
+        stride, padding, ceil_mode: as for `max_pool2d`, but zeros are around x.
+        count_include_pad: whether these zeros count in the mean.
+        divisor_override: what to divide the sums by, in place of the number of elements.
+
+    Raises:
+        ValueError: as `max_pool2d`.
+    """
+    name = "avg_pool2d"
+    options = _windows(name, x, kernel_size, stride, padding, 1, ceil_mode)
+    del options["dilation"]
+    y = ops.AvgPool2d.do_forward(x, **options)
+    if divisor_override is not None:
+        (divisor,) = sizes(name, 1, divisor_override=divisor_override)
+        return y * (prod(options["kernel"]) / divisor)
+    # Where windows go beyond what counts, y is too small: what it is for ones says by how much.
+    beyond = options["padding"]
+    counted = [0, 0]
+    if count_include_pad:
+        counted = [p for p, _ in beyond]
+        beyond = tuple([(0, end - p) for p, end in beyond])
+    if not any(map(any, beyond)):
+        return y
+    raw = as_array(x)
+    size = [n + 2 * p for n, p in zip(raw.shape[2:], counted, strict=True)]
+    ones = namespace(raw).ones((1, 1, *size), dtype=raw.dtype, device=raw.device)
+    return y / ops.AvgPool2d.apply(ones, **{**options, "padding": beyond})
+
+
+def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
+    """The means of windows of images x (N, C, H, W), so many as to give (N, C, *output_size);
+    of size 1, the mean of each channel ("global" pooling).
+
+    Windows overlap where the size of x is no multiple of that of the result.
+
+    Args:
+        output_size: a number, or a pair; in it, `None` keeps the size of x.
+
+    Raises:
+        ValueError: x is not of that shape, or empty; the size is not positive.
+    """
+    name, raw = "adaptive_avg_pool2d", as_array(x)
+    if raw.ndim != 4 or min(raw.shape[2:]) < 1:
+        raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
+    size = tuple(raw.shape[2:])
+    pair = output_size if isinstance(output_size, list | tuple) else (output_size, output_size)
+    pair = [n if o is None else o for n, o in zip(size, pair, strict=False)]
+    pair = sizes(name, 2, output_size=pair if len(pair) == 2 else output_size)
+    if pair == (1, 1):
+        return ops.Mean.do_forward(x, axis=(2, 3), keepdims=True)
+    if not [n for n, o in zip(size, pair, strict=True) if n % o]:
+        kernel = tuple([n // o for n, o in zip(size, pair, strict=True)])
+        return ops.AvgPool2d.do_forward(x, kernel=kernel, stride=kernel)
+    rows, columns = (_averages(raw, n, o) for n, o in zip(size, pair, strict=True))
+    y = ops.MatrixMultiply.do_forward(x, namespace(raw).matrix_transpose(columns))
+    return ops.MatrixMultiply.do_forward(rows, y)
+
+
+def _averages(like: Any, n: int, parts: int) -> Any:
+    """The matrix (parts, n) that takes n elements to the means of that many parts of them."""
+    xp = namespace(like)
+    i = xp.expand_dims(xp.arange(parts, device=like.device), axis=1)
+    starts, ends = i * n // parts, ((i + 1) * n + parts - 1) // parts
+    j = xp.arange(n, device=like.device)
+    within = xp.astype((j >= starts) & (j < ends), like.dtype)
+    return within / xp.astype(ends - starts, like.dtype)
+
+
+def _windows(
+    name: str, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> dict[str, Any]:
+    """The options of a pooling op, once they are seen to fit."""
+    shape = tuple(as_array(x).shape)
+    if len(shape) != 4:
+        raise ValueError(f"{name}: x has shape {shape}, expected (N, C, H, W)")
+    kernels = sizes(name, 2, kernel_size=kernel)
+    strides = kernels if stride is None else sizes(name, 2, stride=stride)
+    dilations = sizes(name, 2, dilation=dilation)
+    pads = []
+    for n, k, s, p, d in zip(
+        shape[2:],
+        kernels,
+        strides,
+        sizes(name, 2, padding=padding, least=0),
+        dilations,
+        strict=True,
+    ):
+        span = d * (k - 1) + 1
+        if p > span // 2:
+            raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
+        end = p
+        if ceil_mode:
+            last = -(-(n + 2 * p - span) // s) * s  # where the last window begins
+            last -= s if last >= n + p else 0
+            end = max(p, last + span - n - p)
+        pads.append((p, end))
+    options = {"kernel": kernels, "stride": strides, "padding": tuple(pads), "dilation": dilations}
+    check_windows(name, f"(x {shape})", shape[2:], **options)
+    return options

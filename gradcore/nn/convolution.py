@@ -1,0 +1,161 @@
+"""Layers of convolutions and pooling: the functions of `gradcore`, with parameters and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, ClassVar
+
+from .. import convolution
+from ..convolution import Size, sizes
+from ..graph import TensorNode
+from .init import initial
+from .layers import Function
+from .module import Module
+
+
+class Conv2d(Module):
+    """The convolution of images (N, in_channels, H, W), plus the bias: see `gradcore.conv2d`.
+
+    Args:
+        kernel_size, stride, dilation: numbers, or pairs, for rows and columns.
+        padding: the same, or "same" or "valid".
+        bias: whether there is a bias.
+        init: how the weights are drawn, see `gradcore.nn.init`: by default as PyTorch draws them.
+            The bias is zeros, or with "kaiming_uniform" drawn from the same distribution.
+        dtype: of the weights and the bias; x must have the same.
+
+    Attributes:
+        w: the weights, (out_channels, in_channels / groups, KH, KW).
+        b: the bias, (out_channels,), or `None`.
+
+    Raises:
+        ValueError: a size is not positive, the groups do not divide the channels, or there is no
+            such `init`.
+    """
+
+    axes: ClassVar[int] = 2
+    function: ClassVar[Callable[..., TensorNode]] = staticmethod(convolution.conv2d)
+    is_transposed: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        init: str = "kaiming_uniform",
+        dtype: Any = "float32",
+    ) -> None:
+        name, channels = type(self).__name__, (in_channels, out_channels)
+        kernel = sizes(name, self.axes, kernel_size=kernel_size)
+        sizes(name, 1, in_channels=in_channels)
+        sizes(name, 1, out_channels=out_channels)
+        sizes(name, 1, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            expected = f"a divisor of the channels, {in_channels} and {out_channels}"
+            raise ValueError(f"{name}: groups = {groups}, expected {expected}")
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.groups = dilation, groups
+        first, second = channels if self.is_transposed else channels[::-1]
+        shape = (first, second // groups, *kernel)
+        fans = prod(shape[1:]), first * prod(kernel)
+        self.w = TensorNode(initial(init, shape, *fans, dtype))
+        self.b = None
+        if bias:
+            init = init if init == "kaiming_uniform" else "zeros"
+            self.b = TensorNode(initial(init, (out_channels,), *fans, dtype))
+
+    def forward(self, x: Any) -> TensorNode:
+        options = {"dilation": self.dilation, "groups": self.groups}
+        return type(self).function(x, self.w, self.b, self.stride, self.padding, **options)
+
+    def __repr__(self) -> str:
+        first, second = self.w.shape[0], self.w.shape[1] * self.groups
+        channels = (first, second) if self.is_transposed else (second, first)
+        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        options = [
+            f", {name}={x!r}"
+            for name, usual in defaults.items()
+            if (x := getattr(self, name, usual)) != usual
+        ]
+        bias = ", bias=False" if self.b is None else ""
+        sizes = f"{channels[0]}, {channels[1]}, {self.kernel_size}"
+        return f"{type(self).__name__}({sizes}{''.join(options)}{bias})"
+
+
+class Conv1d(Conv2d):
+    """The convolution of sequences (N, in_channels, L), plus the bias: see `gradcore.conv1d`.
+
+    Arguments and errors are as those of `Conv2d`, with numbers in place of pairs.
+
+    Attributes:
+        w: the weights, (out_channels, in_channels / groups, K).
+        b: the bias, (out_channels,), or `None`.
+    """
+
+    axes = 1
+    function = staticmethod(convolution.conv1d)
+
+
+class ConvTranspose2d(Conv2d):
+    """The transposed convolution of images (N, in_channels, H, W), plus the bias: see
+    `gradcore.conv_transpose2d`.
+
+    Arguments and errors are as those of `Conv2d`.
+
+    Attributes:
+        w: the weights, (in_channels, out_channels / groups, KH, KW).
+        b: the bias, (out_channels,), or `None`.
+    """
+
+    function = staticmethod(convolution.conv_transpose2d)
+    is_transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        init: str = "kaiming_uniform",
+        dtype: Any = "float32",
+    ) -> None:
+        channels = in_channels, out_channels
+        super().__init__(
+            *channels, kernel_size, stride, padding, dilation, groups, bias, init, dtype
+        )
+        self.output_padding = output_padding
+
+    def forward(self, x: Any) -> TensorNode:
+        return convolution.conv_transpose2d(
+            x,
+            self.w,
+            self.b,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+
+class MaxPool2d(Function):
+    function = staticmethod(convolution.max_pool2d)
+
+
+class AvgPool2d(Function):
+    function = staticmethod(convolution.avg_pool2d)
+
+
+class AdaptiveAvgPool2d(Function):
+    function = staticmethod(convolution.adaptive_avg_pool2d)
