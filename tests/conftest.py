@@ -16,9 +16,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 from op_table import all_ops
 
@@ -87,6 +89,16 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     name, device = MATRIX[request.param]
     with gradcore.use_backend(name, device) as chosen:
         yield chosen
+
+
+@pytest.fixture
+def data_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an empty cache for datasets; the environment names no other."""
+    for name in ("GRADCORE_DATA", "GRADCORE_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda app: str(tmp_path / "cache" / app))
+    return tmp_path / "cache" / "gradcore"
 
 
 def _read_only(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,22 +6,33 @@ import gzip
 import hashlib
 import logging
 import os
-import re
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
+from web import (
+    Answer,
+    Site,
+    half,
+    hang,
+    message,
+    redirected,
+    redirected_in_a_circle,
+    serving,
+    stall,
+    whole,
+    without_size,
+)
 
 import gradcore
 from gradcore.data import (
@@ -40,16 +51,12 @@ REAL = Path(os.environ.get("GRADCORE_DATA", ""))  # the fixture below hides it f
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, an empty environment, and no network: gives the folder of the cache."""
-    for name in ("GRADCORE_DATA", "GRADCORE_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda app: str(tmp_path / "cache" / app))
+def cache(data_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and mirrors that don't answer."""
     for name, source in mnist.SOURCES.items():
         nowhere = tuple(f"http://127.0.0.1:1/{i}/" for i in range(len(source.mirrors)))
         monkeypatch.setitem(mnist.SOURCES, name, source._replace(mirrors=nowhere))
-    return tmp_path / "cache" / "gradcore"
+    return data_cache
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -78,13 +85,6 @@ def arrays(contents: dict[str, bytes], part: str) -> tuple[np.ndarray, np.ndarra
     images, labels = (contents[name] for name in FILES if name.startswith(part))
     x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
     return x, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
-
-
-def message(error: pytest.ExceptionInfo[DataError], *parts: object) -> None:
-    """The message is one line with these parts, in this order."""
-    text = str(error.value)
-    assert "\n" not in text
-    assert re.search(".*".join(re.escape(str(part)) for part in parts), text), text
 
 
 # -- Loading ------------------------------------------------------------------------------------
@@ -387,91 +387,26 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 # -- Downloading --------------------------------------------------------------------------------
 
-Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
-
-
-class Site:
-    """A web server with mirrors of a small dataset: `/good/`, and others as a test makes them."""
-
-    def __init__(self) -> None:
-        self.contents = dataset()
-        self.answers: dict[str, Answer] = {"good": whole}
-        self.requests: list[str] = []
-        self.end = threading.Event()
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.requests.append(self.path)
-                _, mirror, file = self.path.split("/")
-                content = site.contents[file.removesuffix(".gz")]
-                site.answers[mirror](self, gzip.compress(content, 1))
-                self.close_connection = True
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, *args: Any) -> None:  # the other side hung up, as it may
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.server.site = self  # type: ignore[attr-defined]
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def mirrors(self, *names: str) -> tuple[str, ...]:
-        return tuple(f"http://127.0.0.1:{self.server.server_port}/{name}/" for name in names)
-
-    def serve(self, monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
-        """Have these mirrors used for both datasets."""
-        hashes = {name: hashlib.sha256(c).hexdigest() for name, c in self.contents.items()}
-        source = mnist.Source("MNIST", self.mirrors(*mirrors), hashes)
-        monkeypatch.setitem(mnist.SOURCES, "mnist", source)
-        monkeypatch.setitem(mnist.SOURCES, "fashion-mnist", source._replace(title="Fashion-MNIST"))
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.end.set()
-    site.server.shutdown()
-    site.server.server_close()
+    """Mirrors of a small dataset."""
+    contents = dataset()
+    files = {f"{name}.gz": gzip.compress(content, 1) for name, content in contents.items()}
+    with serving(files) as site:
+        yield site
 
 
-def whole(handler: BaseHTTPRequestHandler, data: bytes, size: int | None = None) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(data) if size is None else size))
-    handler.end_headers()
-    handler.wfile.write(data)
+def serve(site: Site, monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
+    """Have these mirrors used for both datasets."""
+    hashes = {name: hashlib.sha256(c).hexdigest() for name, c in contents(site).items()}
+    source = mnist.Source("MNIST", site.mirrors(*mirrors), hashes)
+    monkeypatch.setitem(mnist.SOURCES, "mnist", source)
+    monkeypatch.setitem(mnist.SOURCES, "fashion-mnist", source._replace(title="Fashion-MNIST"))
 
 
-def without_size(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
-def redirected(handler: BaseHTTPRequestHandler, data: bytes) -> None:  # noqa: ARG001
-    handler.send_response(302)
-    handler.send_header("Location", re.sub("^/[^/]+/", "/good/", handler.path))
-    handler.end_headers()
-
-
-def redirected_in_a_circle(handler: BaseHTTPRequestHandler, data: bytes) -> None:  # noqa: ARG001
-    handler.send_response(302)
-    handler.send_header("Location", handler.path)
-    handler.end_headers()
-
-
-def hang(handler: BaseHTTPRequestHandler, data: bytes) -> None:  # noqa: ARG001
-    handler.server.site.end.wait(10)  # type: ignore[attr-defined]
-
-
-def stall(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    whole(handler, data[: len(data) // 2], len(data))
-    handler.wfile.flush()
-    hang(handler, data)
+def contents(site: Site) -> dict[str, bytes]:
+    return {name.removesuffix(".gz"): gzip.decompress(x) for name, x in site.files.items()}
 
 
 FAILURES: dict[str, tuple[Answer, str]] = {
@@ -484,16 +419,16 @@ FAILURES: dict[str, tuple[Answer, str]] = {
         lambda h, _: h.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: all\r\n\r\n"),
         "invalid literal for int() with base 10: 'all'",
     ),
-    "cut off": (lambda h, d: whole(h, d[: len(d) // 2], len(d)), "the connection closed after"),
+    "cut off": (half, "the connection closed after"),
     "cut off, without size": (lambda h, d: without_size(h, d[: len(d) // 2]), "end-of-stream"),
     "size too small": (lambda h, d: whole(h, d, len(d) - 9), "end-of-stream"),
-    "empty": (lambda h, _: whole(h, b""), "the content has SHA-256 e3b0"),
+    "empty": (lambda h, _: whole(h, b""), "the content has sha256 e3b0"),
     "web page": (lambda h, _: whole(h, HTML), "Not a gzipped file"),
     "damaged": (lambda h, d: whole(h, d[:10] + b"\xff" * 9 + d[19:]), "invalid"),
     "damaged at the end": (lambda h, d: whole(h, d[:-8] + bytes(8)), "CRC check failed"),
     "another file": (
         lambda h, _: whole(h, gzip.compress(b"other")),
-        f"SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected ",
+        f"sha256 {hashlib.sha256(b'other').hexdigest()}, expected ",
     ),
     "circle": (redirected_in_a_circle, "would lead to an infinite loop"),
     "hangs": (hang, "no answer for 0.8 seconds"),
@@ -525,11 +460,11 @@ def test_download(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     site.answers["a"] = answer
-    site.serve(monkeypatch, "a", "good")
+    serve(site, monkeypatch, "a", "good")
     with gradcore.use_backend("numpy"):
         (x, _), *_ = load_mnist()
-    np.testing.assert_array_equal(x, arrays(site.contents, "train")[0][:30])
-    check_cache(cache / "mnist", site.contents)
+    np.testing.assert_array_equal(x, arrays(contents(site), "train")[0][:30])
+    check_cache(cache / "mnist", contents(site))
     asked = len(site.requests)
     assert find_mnist() == cache / "mnist"  # now from the cache
     assert len(site.requests) == asked
@@ -543,9 +478,9 @@ def test_a_mirror_that_fails_is_replaced_by_the_next(
 ) -> None:
     be_impatient(monkeypatch, failure)
     site.answers["bad"] = FAILURES[failure][0]
-    site.serve(monkeypatch, "bad", "good")
+    serve(site, monkeypatch, "bad", "good")
     assert find_mnist("fashion-mnist") == cache / "fashion-mnist"
-    check_cache(cache / "fashion-mnist", site.contents)
+    check_cache(cache / "fashion-mnist", contents(site))
     assert {path for path in site.requests if "bad" in path} == {f"/bad/{FILES[0]}.gz"}
 
 
@@ -556,14 +491,14 @@ def test_all_mirrors_fail(
     be_impatient(monkeypatch, failure)
     answer, reason = FAILURES[failure]
     site.answers.update(bad=answer, gone=FAILURES["404"][0])
-    site.serve(monkeypatch, "bad", "gone")
+    serve(site, monkeypatch, "bad", "gone")
     with pytest.raises(DataError) as error:
         load_fashion_mnist()
     bad, gone = (f"{url}{FILES[0]}.gz" for url in site.mirrors("bad", "gone"))
     message(error, "Fashion-MNIST is not in the cache", cache / "fashion-mnist", "download failed")
     message(error, f"({bad}: ", reason, f"; {gone}: HTTP Error 404: Not Found); ")
     message(error, *FILES, ".gz", "in a folder", "GRADCORE_DATA")
-    assert not cache.exists()
+    assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
 def test_what_arrived_whole_is_kept(
@@ -577,14 +512,14 @@ def test_what_arrived_whole_is_kept(
         whole(handler, data if left >= 0 else data[:50])
 
     site.answers["two"] = two
-    site.serve(monkeypatch, "two")
+    serve(site, monkeypatch, "two")
     with pytest.raises(DataError, match=f"two/{FILES[2]}.gz: "):
         find_mnist("fashion-mnist")
-    check_cache(cache / "fashion-mnist", {name: site.contents[name] for name in FILES[:2]})
+    check_cache(cache / "fashion-mnist", {name: contents(site)[name] for name in FILES[:2]})
     site.requests.clear()
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
     find_mnist("fashion-mnist")
-    check_cache(cache / "fashion-mnist", site.contents)
+    check_cache(cache / "fashion-mnist", contents(site))
     assert site.requests == [f"/good/{name}.gz" for name in FILES[2:]]
 
 
@@ -593,16 +528,16 @@ def test_mirrors_may_fail_at_different_files(
 ) -> None:
     site.answers["first"] = lambda h, d: whole(h, d) if FILES[0] in h.path else h.send_error(404)
     site.answers["bad"] = FAILURES["500"][0]
-    site.serve(monkeypatch, "first", "bad", "good")
+    serve(site, monkeypatch, "first", "bad", "good")
     find_mnist("fashion-mnist")
-    check_cache(cache / "fashion-mnist", site.contents)
+    check_cache(cache / "fashion-mnist", contents(site))
 
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt, OSError])
 def test_nothing_partial_is_left(
     how: type[BaseException], site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
 
     def fail(part: str, target: Path) -> None:  # noqa: ARG001
         raise how(28, "No space left on device")
@@ -620,7 +555,7 @@ def test_a_file_of_a_killed_download_is_no_data(
 ) -> None:
     (cache / "mnist").mkdir(parents=True)
     (cache / "mnist" / f"{FILES[0]}.gzabcd.part").write_bytes(b"half")
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
     assert load_mnist()[0][0].shape == (30, 784)
 
 
@@ -628,7 +563,7 @@ def test_a_cache_that_cannot_be_written(
     site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.parent.touch()
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
     assert find_mnist() == mnist.SUBSET
     assert str(cache / "mnist" / FILES[0]) in caplog.text
     assert "can't be written" in caplog.text
@@ -649,14 +584,14 @@ def test_several_at_once(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "replace", record)
     site.answers["a"] = answer
-    site.serve(monkeypatch, "a")
+    serve(site, monkeypatch, "a")
     threads = [threading.Thread(target=lambda: found.append(find_mnist())) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [cache / "mnist"] * 5
-    check_cache(cache / "mnist", site.contents)
+    check_cache(cache / "mnist", contents(site))
     assert len(parts) >= 5
     assert len(set(parts)) == len(parts)  # nobody writes to another's file
 
@@ -676,7 +611,7 @@ def test_the_subset_is_announced(cache: Path, caplog: pytest.LogCaptureFixture) 
         assert f"http://127.0.0.1:1/{i}/{FILES[0]}.gz: " in text
     for name in FILES:
         assert name in text
-    assert not cache.exists()
+    assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
 def test_only_mnist_has_a_subset() -> None:
@@ -717,7 +652,7 @@ def test_offline(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
     monkeypatch.setenv("GRADCORE_DATA", str(tmp_path))
     assert find_mnist() == mnist.SUBSET
@@ -744,7 +679,7 @@ class Terminal(StringIO):
 def test_progress_bar(answer: Answer, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm")
     site.answers["a"] = answer
-    site.serve(monkeypatch, "a")
+    serve(site, monkeypatch, "a")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     find_mnist()
@@ -753,7 +688,7 @@ def test_progress_bar(answer: Answer, site: Site, monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_tqdm_no_bar(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.serve(monkeypatch, "good")
+    serve(site, monkeypatch, "good")
     monkeypatch.setitem(sys.modules, "tqdm", None)
     terminal = Terminal()
     for stderr in (terminal, None):  # None: a program without a console on Windows

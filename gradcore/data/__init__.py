@@ -1,15 +1,29 @@
 """Datasets, and batches of them."""
 
+from .augment import cutout, normalize, random_crop, random_flip
 from .batches import Batches
+from .cifar10 import CIFAR10_CLASSES, CIFAR10_MEAN, CIFAR10_STD, find_cifar10, load_cifar10
 from .errors import DataError
 from .mnist import find_mnist, load_fashion_mnist, load_mnist
+from .shapes import SHAPES_CLASSES, load_shapes
 from .synth import load_synth
 
 __all__ = [
+    "CIFAR10_CLASSES",
+    "CIFAR10_MEAN",
+    "CIFAR10_STD",
+    "SHAPES_CLASSES",
     "Batches",
     "DataError",
+    "cutout",
+    "find_cifar10",
     "find_mnist",
+    "load_cifar10",
     "load_fashion_mnist",
     "load_mnist",
+    "load_shapes",
     "load_synth",
+    "normalize",
+    "random_crop",
+    "random_flip",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
+from .errors import wrong
 
 
 def read_idx(path: Path, item: tuple[int, ...] = ()) -> npt.NDArray[np.uint8]:
@@ -56,11 +56,3 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         found = getattr(error, "strerror", None) or error
         raise wrong(path, "a readable file", f"this: {found}") from error
-
-
-def wrong(path: Path, expected: str, found: str) -> DataError:
-    """The error for a file that isn't what it should be."""
-    return DataError(
-        f"{path}: expected {expected}, found {found}; replace the file with a good copy "
-        "(in gradcore's cache, delete it to have it downloaded again)"
-    )

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..backends import Array, default
-from .download import download
-from .errors import DataError
-from .idx import read_bytes, read_idx, wrong
+from .download import Remote, download
+from .errors import DataError, NotFoundError, wrong
+from .find import Folder, find, must_be_folder
+from .idx import read_bytes, read_idx
 
 SUBSET = Path(__file__).parent / "mnist_5k"
 
@@ -72,7 +73,7 @@ def load_mnist(
     flatten: bool = True,
     *,
     name: str = "mnist",
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: Folder = None,
 ) -> Splits:
     """MNIST: 28 x 28 images of handwritten digits.
 
@@ -118,13 +119,13 @@ def load_fashion_mnist(
     final: bool = False,
     flatten: bool = True,
     *,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: Folder = None,
 ) -> Splits:
     """Fashion-MNIST: photographs of 10 kinds of clothes, otherwise like `load_mnist`."""
     return load_mnist(final, flatten, name="fashion-mnist", data_dir=data_dir)
 
 
-def find_mnist(name: str = "mnist", data_dir: str | os.PathLike[str] | None = None) -> Path:
+def find_mnist(name: str = "mnist", data_dir: Folder = None) -> Path:
     """The folder that holds the four IDX files of MNIST or Fashion-MNIST, gzipped or not.
 
     It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
@@ -145,53 +146,36 @@ def find_mnist(name: str = "mnist", data_dir: str | os.PathLike[str] | None = No
         raise ValueError(f"find_mnist: name = {name!r}, expected {' or '.join(map(repr, SOURCES))}")
     title, mirrors, hashes = SOURCES[name]
 
-    if data_dir is not None:
-        folder = Path(data_dir).expanduser()
-        if found := _search(folder, name, "data_dir"):
-            return found
-        other = None if _missing(folder) else _identified(folder)
-        raise DataError(
-            f"data_dir = {folder}: expected {title} there or in {folder / name}, "
-            f"found {f'the files of {SOURCES[other].title}' if other else 'neither'}; "
-            f"put {FOUR} there, or leave data_dir out to have them downloaded"
-        )
-
-    looked = []
-    if variable := os.environ.get("GRADCORE_DATA"):
-        folder = Path(variable).expanduser()
-        if found := _search(folder, name, "GRADCORE_DATA"):
-            return found
-        looked.append(f"GRADCORE_DATA ({folder})")
-
-    from platformdirs import user_cache_dir
-
-    cache = Path(user_cache_dir("gradcore")) / name
-    looked.append(f"the cache ({cache})")
-    try:
+    def fetch(cache: Path) -> Path:
         if _missing(cache):
-            download(cache, hashes, mirrors)
+            files = [Remote(f"{file}.gz", "sha256", hashes[file], True) for file in FILES]
+            download(cache, files, mirrors)
         return cache
-    except DataError as error:
-        why = f"{title} is not in {' or '.join(looked)}, and {error}"
-        advice = f"let it download once, or put {FOUR} in a folder and set GRADCORE_DATA to it"
+
+    try:
+        return find(
+            title,
+            name,
+            data_dir,
+            search=lambda folder, origin: _search(folder, name, origin),
+            instead=_instead,
+            fetch=fetch,
+            files=FOUR,
+        )
+    except NotFoundError as error:
         if name != "mnist":
-            raise DataError(f"{why}; {advice}") from error
+            raise
+        import logging
 
-    import logging
-
-    logging.getLogger("gradcore").warning(
-        "Using the 5,000 images of MNIST that ship with gradcore: %s. For all 70,000, %s.",
-        why,
-        advice,
-    )
-    return SUBSET
+        logging.getLogger("gradcore").warning(
+            "Using the 5,000 of MNIST's 70,000 images that ship with gradcore: %s.", error
+        )
+        return SUBSET
 
 
 def _search(folder: Path, name: str, origin: str) -> Path | None:
     """`folder/name` or `folder`, whichever holds this dataset."""
-    if not os.path.isdir(folder):
-        found = "a file" if os.path.exists(folder) else "nothing"
-        raise DataError(f"{origin} = {folder}: expected a folder, found {found}; correct the path")
+    must_be_folder(folder, origin)
     candidates = (folder / name, folder)
     for candidate in candidates:
         if not _missing(candidate) and _identified(candidate) in (name, None):
@@ -204,6 +188,12 @@ def _search(folder: Path, name: str, origin: str) -> Path | None:
                 f"{' and no '.join(missing)}; add what is missing"
             )
     return None
+
+
+def _instead(folder: Path) -> str:
+    """What there is where this dataset isn't: perhaps the other one."""
+    other = None if _missing(folder) else _identified(folder)
+    return f"the files of {SOURCES[other].title}" if other else "neither"
 
 
 def _missing(folder: Path) -> list[str]:

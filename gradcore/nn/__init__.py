@@ -8,6 +8,7 @@ from .convolution import (
     ConvTranspose2d,
     MaxPool2d,
 )
+from .interop import load_torch_state_dict, torch_state_dict
 from .layers import (
     Activation,
     Celu,
@@ -93,4 +94,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "load_torch_state_dict",
+    "torch_state_dict",
 ]

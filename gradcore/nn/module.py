@@ -97,7 +97,7 @@ class Module:
 
         found: list[TensorNode] = []
         for _, module in _named_modules(self, within=is_ours):
-            nodes = [x for _, x in _members(module)] if is_ours(module) else module.parameters()
+            nodes = [x for _, x in members(module)] if is_ours(module) else module.parameters()
             found += [x for x in nodes if isinstance(x, TensorNode) and x.requires_grad]
         return list(dict.fromkeys(found))
 
@@ -150,19 +150,7 @@ class Module:
         Raises:
             ValueError: names or shapes are not those of this module; nothing was changed then.
         """
-        nodes = dict(_named_nodes(self))
-        arrays = {name: array(x) for name, x in state.items()}
-        wrong = [f"{name} is missing" for name in nodes if name not in arrays]
-        wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]
-        for name in nodes.keys() & arrays.keys():
-            found, expected = tuple(arrays[name].shape), nodes[name].shape
-            if found != expected:
-                wrong.append(f"{name} has shape {found}, expected {expected}")
-        if wrong:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(sorted(wrong))}")
-        values = [copied(arrays[name], like=node.value) for name, node in nodes.items()]
-        for node, value in zip(nodes.values(), values, strict=True):
-            node.value = value
+        load_values(f"{type(self).__name__}.load_state_dict", dict(_named_nodes(self)), state)
 
     def to(self, backend: str, device: Any = None) -> Self:
         """Move all values to a backend and device; gradients become zero.
@@ -193,7 +181,7 @@ class Module:
     @recursive_repr()
     def __repr__(self) -> str:
         inside = ""
-        for name, x in _members(self):
+        for name, x in members(self):
             inside += f"\n{name}: {describe(x.value) if isinstance(x, TensorNode) else repr(x)}"
         inside = inside.replace("\n", "\n  ") + "\n" if inside else ""
         return f"{type(self).__name__}({inside})"
@@ -202,7 +190,7 @@ class Module:
 # Functions and not methods: a subclass may well have an attribute that it calls `modules`.
 
 
-def _members(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
+def members(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
     """The nodes and modules that a module holds itself."""
     for name, x in vars(module).items():
         yield from _within(name, x)
@@ -229,8 +217,8 @@ def _named_modules(
         prefix, module = stack.pop()
         if id(module) not in found:
             found[id(module)] = (prefix.removesuffix("."), module)
-            members = list(_members(module)) if within(module) else []
-            inner = [(f"{prefix}{name}.", x) for name, x in members if isinstance(x, Module)]
+            inside = members(module) if within(module) else ()
+            inner = [(f"{prefix}{name}.", x) for name, x in inside if isinstance(x, Module)]
             stack += reversed(inner)
     return list(found.values())
 
@@ -238,10 +226,26 @@ def _named_modules(
 def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
     names: dict[TensorNode, str] = {}
     for prefix, module in _named_modules(root):
-        for name, x in _members(module):
+        for name, x in members(module):
             if isinstance(x, TensorNode) and x not in names:
                 names[x] = f"{prefix}.{name}" if prefix else name
     if len(set(names.values())) < len(names):
         twice = next(n for n in names.values() if list(names.values()).count(n) > 1)
         raise ValueError(f"{type(root).__name__}: two parameters are named {twice}; rename one")
     return [(name, node) for node, name in names.items()]
+
+
+def load_values(what: str, nodes: Mapping[str, TensorNode], state: Mapping[str, Array]) -> None:
+    """Give the nodes copies of the arrays of the same names; `what` is for the error."""
+    arrays = {name: array(x) for name, x in state.items()}
+    wrong = [f"{name} is missing" for name in nodes if name not in arrays]
+    wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]
+    for name in nodes.keys() & arrays.keys():
+        found, expected = tuple(arrays[name].shape), nodes[name].shape
+        if found != expected:
+            wrong.append(f"{name} has shape {found}, expected {expected}")
+    if wrong:
+        raise ValueError(f"{what}: {'; '.join(sorted(wrong))}")
+    values = [copied(arrays[name], like=node.value) for name, node in nodes.items()]
+    for node, value in zip(nodes.values(), values, strict=True):
+        node.value = value

