@@ -7,8 +7,11 @@ is a place in the kernel; taps are counted along its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache, reduce
+from itertools import product
 from math import inf
+from operator import add
 from typing import Any, ClassVar
 
 Array = Any
@@ -16,6 +19,7 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 
+@lru_cache(1024)
 def output_size(
     size: Sequence[int],
     kernel: Sequence[int],
@@ -29,7 +33,8 @@ def output_size(
     return tuple([(n + sum(p) - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes])
 
 
-def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[Any]:
+@lru_cache(1024)
+def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[Any]:
     """For each tap, the key to what it meets in padded images (N, C, H, W): an element for each of
     the windows."""
 
@@ -37,9 +42,8 @@ def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[
         start, step = k * dilation[axis], stride[axis]
         return slice(start, start + step * (windows[axis] - 1) + 1, step)
 
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            yield slice(None), slice(None), along(0, i), along(1, j)
+    every, places = slice(None), product(range(kernel[0]), range(kernel[1]))
+    return [(every, every, along(0, i), along(1, j)) for i, j in places]
 
 
 def inner(size: Pair, padding: Padding) -> Any:
@@ -201,10 +205,8 @@ class ConvolutionKernels:
         """The mean of each window of x, as if zeros were around it."""
         windows = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
         x = self._padded(x, padding)
-        y = self.xp.zeros((*x.shape[:2], *windows), dtype=x.dtype, device=x.device)
-        for tap in taps(windows, kernel, stride, (1, 1)):
-            y = y + x[tap]
-        return y / (kernel[0] * kernel[1])
+        total = reduce(add, [x[tap] for tap in taps(windows, kernel, stride, (1, 1))])
+        return total / (kernel[0] * kernel[1])
 
     def avg_pool2d_gradient(
         self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding

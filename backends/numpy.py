@@ -11,6 +11,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .base import Backend
+from .numpy_conv import NumpyConvolutions
 
 BLOCK = 1 << 17  # elements: half a megabyte of float32
 
@@ -59,7 +60,7 @@ def _writeable(x: Any) -> Any:
     return x if x is None or x.flags.writeable else np.array(x)
 
 
-class NumpyBackend(Backend):
+class NumpyBackend(NumpyConvolutions, Backend):
     name = "numpy"
     xp: ClassVar[Any] = xp
     array_types = (np.ndarray,)

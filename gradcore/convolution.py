@@ -8,8 +8,11 @@ number, or a pair, for rows and columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from math import prod
 from numbers import Integral
+from types import MappingProxyType
 from typing import Any
 
 from . import array_api, ops
@@ -81,9 +84,10 @@ def conv1d(
     inputs, options = _prepared("conv1d", 1, x, w, b, stride, padding, dilation, groups)
     # Images of one row.
     inputs[:2] = [ops.Unsqueeze.do_forward(part, dim=2) for part in inputs[:2]]
-    options["stride"], options["dilation"] = (1, *options["stride"]), (1, *options["dilation"])
-    options["padding"] = ((0, 0), *options["padding"])
-    return ops.Squeeze.do_forward(ops.Conv2d.do_forward(*inputs, **options), dim=2)
+    rows = {"stride": 1, "padding": (0, 0), "dilation": 1}
+    both = {name: (row, *options[name]) for name, row in rows.items()}
+    y = ops.Conv2d.do_forward(*inputs, **both, groups=options["groups"])
+    return ops.Squeeze.do_forward(y, dim=2)
 
 
 def conv_transpose2d(
@@ -155,35 +159,35 @@ def conv_transpose2d(
 
 
 def _prepared(
-    name: str,
-    axes: int,
-    x: Any,
-    w: Any,
-    b: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: Any,
-) -> tuple[list[Any], dict[str, Any]]:
+    name: str, axes: int, x: Any, w: Any, b: Any, *options: Any
+) -> tuple[list[Any], Mapping[str, Any]]:
     """The inputs and options of a convolution along so many axes, once they are seen to fit."""
-    inputs, shapes = _of_one_dtype(name, x, w, b)
-    x, w = (tuple(part.shape) for part in inputs[:2])
+    inputs, _ = _of_one_dtype(name, x, w, b)
+    given = [tuple(size) if isinstance(size, list) else size for size in options]
+    return inputs, _options(name, axes, tuple([part.shape for part in inputs]), *given)
+
+
+@lru_cache(1024, typed=True)
+def _options(
+    name: str, axes: int, shapes: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> Mapping[str, Any]:
+    """The options for inputs of these shapes, as the op wants them."""
     options: dict[str, Any] = {
         "stride": sizes(name, axes, stride=stride),
         "dilation": sizes(name, axes, dilation=dilation),
         "groups": sizes(name, 1, groups=groups)[0],
     }
-    if padding == "same" and len(w) == 2 + axes:
+    if padding == "same" and len(shapes[1]) == 2 + axes:
         if max(options["stride"]) > 1:
-            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride} {shapes}")
-        spans = [d * (k - 1) for d, k in zip(options["dilation"], w[2:], strict=True)]
+            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
+        spans = [d * (k - 1) for d, k in zip(options["dilation"], shapes[1][2:], strict=True)]
         options["padding"] = tuple([(n // 2, n - n // 2) for n in spans])
     else:
         names = {"valid": 0, "same": 0}
         pads = sizes(name, axes, padding=names.get(padding, padding), least=0)
         options["padding"] = tuple([(p, p) for p in pads])
-    check_convolution(name, x, w, *[part.shape for part in inputs[2:]], **options)
-    return inputs, options
+    check_convolution(name, *shapes, **options)
+    return MappingProxyType(options)
 
 
 def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
@@ -241,7 +245,8 @@ def max_pool2d(
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
             out of range.
     """
-    options = _windows("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    x = array(x)
+    options = _windows("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     return ops.MaxPool2d.do_forward(x, **options)
 
 
@@ -264,9 +269,9 @@ def avg_pool2d(
     Raises:
         ValueError: as `max_pool2d`.
     """
-    name = "avg_pool2d"
-    options = _windows(name, x, kernel_size, stride, padding, 1, ceil_mode)
-    del options["dilation"]
+    name, x = "avg_pool2d", array(x)
+    found = _windows(name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
         (divisor,) = sizes(name, 1, divisor_override=divisor_override)
@@ -324,25 +329,22 @@ def _averages(like: Any, n: int, parts: int) -> Any:
     return within / xp.astype(ends - starts, like.dtype)
 
 
-def _windows(
-    name: str, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> dict[str, Any]:
-    """The options of a pooling op, once they are seen to fit."""
-    shape = tuple(as_array(x).shape)
+def _windows(name: str, shape: Any, *given: Any) -> Mapping[str, Any]:
+    """The options of a pooling op for x of this shape, once they are seen to fit."""
+    return _pooling(name, shape, *[tuple(s) if isinstance(s, list) else s for s in given])
+
+
+@lru_cache(1024, typed=True)
+def _pooling(
+    name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Mapping[str, Any]:
     if len(shape) != 4:
-        raise ValueError(f"{name}: x has shape {shape}, expected (N, C, H, W)")
+        raise ValueError(f"{name}: x has shape {tuple(shape)}, expected (N, C, H, W)")
     kernels = sizes(name, 2, kernel_size=kernel)
     strides = kernels if stride is None else sizes(name, 2, stride=stride)
-    dilations = sizes(name, 2, dilation=dilation)
+    dilations, around = sizes(name, 2, dilation=dilation), sizes(name, 2, padding=padding, least=0)
     pads = []
-    for n, k, s, p, d in zip(
-        shape[2:],
-        kernels,
-        strides,
-        sizes(name, 2, padding=padding, least=0),
-        dilations,
-        strict=True,
-    ):
+    for n, k, s, p, d in zip(shape[2:], kernels, strides, around, dilations, strict=True):
         span = d * (k - 1) + 1
         if p > span // 2:
             raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
@@ -353,5 +355,5 @@ def _windows(
             end = max(p, last + span - n - p)
         pads.append((p, end))
     options = {"kernel": kernels, "stride": strides, "padding": tuple(pads), "dilation": dilations}
-    check_windows(name, f"(x {shape})", shape[2:], **options)
-    return options
+    check_windows(name, f"(x {tuple(shape)})", shape[2:], **options)
+    return MappingProxyType(options)

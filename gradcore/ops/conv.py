@@ -7,6 +7,8 @@ others as its gradients. Their options are those of the kernels: `stride` and `d
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
 from ..backends import backend_of
@@ -27,7 +29,7 @@ class Conv2d(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, w: Any, *b: Any, **options: Any) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         check_convolution("Conv2d", x.shape, w.shape, *[p.shape for p in b], **options)
         context["x"], context["w"], context["options"] = x, w, options
         context["has_b"] = bool(b)
@@ -58,7 +60,7 @@ class Conv2dInputGradient(Op):
 
     @staticmethod
     def forward(context: Context, go: Any, w: Any, *, size: tuple[int, int], **options: Any) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         x = (go.shape[0], w.shape[1] * options["groups"], *size)
         _check_gradient("Conv2dInputGradient", go, x, w.shape, options)
         context["go"], context["w"], context["options"] = go, w, options
@@ -86,7 +88,7 @@ class Conv2dWeightGradient(Op):
     def forward(
         context: Context, x: Any, go: Any, *, kernel: tuple[int, int], **options: Any
     ) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         w = (go.shape[1], x.shape[1] // options["groups"], *kernel)
         _check_gradient("Conv2dWeightGradient", go, x.shape, w, options)
         context["x"], context["go"], context["options"] = x, go, options
@@ -103,6 +105,7 @@ class Conv2dWeightGradient(Op):
         return gx, ggo
 
 
+@lru_cache(1024)  # a backward pass asks again
 def check_convolution(
     name: str, x: Any, w: Any, *b: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ The options are those of the kernels: `kernel`, `stride` and `dilation` are pair
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
 from ..backends import backend_of
@@ -25,7 +27,7 @@ class MaxPool2d(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, **options: Any) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         _check("MaxPool2d", x.shape, **options)
         y, context["places"] = backend_of(x).max_pool2d(x, **options)
         context["size"], context["options"] = tuple(x.shape[2:]), options
@@ -48,7 +50,7 @@ class MaxPool2dGradient(Op):
     def forward(
         context: Context, go: Any, *, places: Any, size: tuple[int, int], **options: Any
     ) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         _check("MaxPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         context["places"], context["options"] = places, options
         return backend_of(go).max_pool2d_gradient(go, places, size=size, **options)
@@ -67,7 +69,7 @@ class MaxPool2dChosen(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, *, places: Any, **options: Any) -> Any:
-        options = DEFAULTS | options
+        options = frozen(DEFAULTS | options)
         _check("MaxPool2dChosen", x.shape, places.shape, **options)
         context["places"], context["size"] = places, tuple(x.shape[2:])
         context["options"] = options
@@ -88,7 +90,7 @@ class AvgPool2d(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, **options: Any) -> Any:
-        options = {"padding": UNPADDED} | options
+        options = frozen({"padding": UNPADDED} | options)
         _check("AvgPool2d", x.shape, **options)
         context["size"], context["options"] = tuple(x.shape[2:]), options
         return backend_of(x).avg_pool2d(x, **options)
@@ -103,7 +105,7 @@ class AvgPool2dGradient(Op):
 
     @staticmethod
     def forward(context: Context, go: Any, *, size: tuple[int, int], **options: Any) -> Any:
-        context["options"] = options = {"padding": UNPADDED} | options
+        context["options"] = options = frozen({"padding": UNPADDED} | options)
         _check("AvgPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         return backend_of(go).avg_pool2d_gradient(go, size=size, **options)
 
@@ -112,6 +114,7 @@ class AvgPool2dGradient(Op):
         return AvgPool2d.apply(ggx, **context["options"])
 
 
+@lru_cache(1024)
 def _check(
     name: str,
     x: Any,
