@@ -337,7 +337,7 @@ def test_resume_refuses_other_settings_and_broken_checkpoints(
     message = refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume", "--epochs", 1))
     assert "has done 2 epochs, past --epochs 1" in message
     (tmp_path / "checkpoint.safetensors").write_bytes(b"something else")
-    assert "damaged, or no checkpoint" in refused(
+    assert "damaged, or no safetensors file" in refused(
         capsys, run(*SYNTH, "--out", tmp_path, "--resume")
     )
 
