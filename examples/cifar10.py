@@ -50,7 +50,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "resnet9": {
         "epochs": 10,
         "batch_size": 128,
-        "lr": 0.1,
+        "lr": 0.05,
         "optimizer": "momentum",
         "weight_decay": 5e-4,
         "augment": ["crop", "flip"],

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from operator import mul
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -37,6 +38,7 @@ CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the
 # A resumed run may differ from the one that it continues in these, and in nothing else.
 FREE = {"backend", "data_dir", "epochs", "out", "quiet", "resume", "runs", "save_init"}
 ORDER = 2**63  # more than any seed
+POINTS = 50  # of the training loss in the curves, per epoch
 
 
 class UserError(Exception):
@@ -166,6 +168,7 @@ class Session:
         self.out = Path(args.out) if args.out else None
         self.index = 0  # of the run
         self.history: list[dict[str, Any]] = []  # what metrics.jsonl holds
+        self.curves: list[list[float]] = []  # of the training loss in each of these epochs
         self.per_class: list[list[float | None]] = []  # of each run, after its last epoch
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
@@ -211,7 +214,8 @@ class Session:
                 f"--resume: the runs that {out} has finished have --epochs {before['epochs']}, "
                 f"not {self.args.epochs}"
             )
-        self.history, self.per_class = self.checkpoint["history"], self.checkpoint["per_class"]
+        self.history, self.curves = self.checkpoint["history"], self.checkpoint["curves"]
+        self.per_class = self.checkpoint["per_class"]
 
     def start(self, index: int) -> None:
         """A new run begins; its seed decides all random numbers."""
@@ -289,7 +293,7 @@ class Session:
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs that are still to do."""
         for epoch in range(self.epoch, self.args.epochs):
-            self.losses, self.weights, self.instances = [], [], 0
+            self.losses, self.sizes, self.weights = [], [], []
             self.started = time.perf_counter()
             yield epoch
 
@@ -302,8 +306,7 @@ class Session:
         else:
             disable = self.args.quiet or None  # None: unless on a terminal
             yield from tqdm(batches, f"epoch {self.epoch}", leave=False, disable=disable)
-        losses = self._check(self.losses, 0)
-        self.total = math.fsum(map(mul, losses, self.weights))
+        self.sums = list(map(mul, self._check(self.losses, 0), self.weights))
         self.seconds = time.perf_counter() - self.started
 
     def step(self, loss: Array, instances: int, mean: bool = False) -> None:
@@ -316,8 +319,8 @@ class Session:
             UserError: the loss is no number any more.
         """
         self.losses.append(loss)
+        self.sizes.append(instances)
         self.weights.append(instances if mean else 1)
-        self.instances += instances
         if len(self.losses) % CHECK_EVERY == 0:
             self._check(self.losses[-CHECK_EVERY:], len(self.losses) - CHECK_EVERY)
 
@@ -351,13 +354,17 @@ class Session:
         line = {
             "run": self.index,
             "epoch": self.epoch,
-            "train_loss": self.total / self.instances,
+            "train_loss": math.fsum(self.sums) / sum(self.sizes),
             "val_loss": val_loss,
             "val_accuracy": sum(correct) / sum(counts),
             "seconds": self.seconds,
-            "instances_per_second": self.instances / self.seconds,
+            "instances_per_second": sum(self.sizes) / self.seconds,
         }
         self.history.append(line)
+        n = len(self.sums)
+        points = min(n, POINTS)
+        cuts = pairwise(n * i // points for i in range(points + 1))
+        self.curves.append([math.fsum(self.sums[i:j]) / sum(self.sizes[i:j]) for i, j in cuts])
         self.epoch += 1
         per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
         self.per_class[self.index :] = [per_class]
@@ -391,6 +398,7 @@ class Session:
             "random": random.get_state(),
             "facts": self.facts,
             "history": self.history,
+            "curves": self.curves,
             "per_class": self.per_class,
         }
         assert self.out
@@ -414,7 +422,8 @@ class Session:
 
     def finish(self) -> None:
         """All runs are done, or were interrupted: print the result, write summary and curves."""
-        runs = [[line for line in self.history if line["run"] == i] for i in range(self.index + 1)]
+        lines = [{**x, "curve": c} for x, c in zip(self.history, self.curves, strict=True)]
+        runs = [[line for line in lines if line["run"] == i] for i in range(self.index + 1)]
         # Of several runs, one that was interrupted doesn't count.
         runs = [lines for lines in runs if len(lines) == self.args.epochs] or runs[:1]
         runs = [lines for lines in runs if lines]
@@ -540,27 +549,37 @@ def evaluate(
 
 
 def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> None:
-    """Loss and accuracy per epoch; of several runs the mean, in a band of the deviation."""
+    """Loss and accuracy over the epochs; of several runs the mean, in a band of the deviation."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    epochs, points = range(min(map(len, runs))), len(runs[0][0]["curve"])
+    within = [(e, i) for e in epochs for i in range(points)]
+    training = [
+        (e + (i + 0.5) / points, [lines[e]["curve"][i] for lines in runs]) for e, i in within
+    ]
+    loss, accuracy = (
+        [(e + 1, [lines[e][key] for lines in runs]) for e in epochs]
+        for key in ("val_loss", "val_accuracy")
+    )
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    for axes, key, label, color in (
-        (left, "train_loss", "training (running)", "C0"),
-        (left, "val_loss", "validation", "C1"),
-        (right, "val_accuracy", "validation", "C1"),
+    for axes, curve, label, color, marker in (
+        (left, training, "training (running)", "C0", ""),
+        (left, loss, "validation", "C1", "."),
+        (right, accuracy, "validation", "C1", "."),
     ):
-        epochs = range(min(map(len, runs)))
-        points = [mean_and_deviation([lines[e][key] for lines in runs]) for e in epochs]
-        means = [mean for mean, _ in points]
-        axes.plot(epochs, means, color, marker=".", label=label)
+        xs = [x for x, _ in curve]
+        means, deviations = zip(*[mean_and_deviation(ys) for _, ys in curve], strict=True)
+        axes.plot(xs, means, color, marker=marker, label=label)
         if len(runs) > 1:
-            low, high = [m - s for m, s in points], [m + s for m, s in points]
-            axes.fill_between(epochs, low, high, color=color, alpha=0.25)
-    left.set(xlabel="epoch", ylabel="loss per instance")
-    right.set(xlabel="epoch", ylabel="accuracy")
+            low, high = (
+                [m + sign * s for m, s in zip(means, deviations, strict=True)] for sign in (-1, 1)
+            )
+            axes.fill_between(xs, low, high, color=color, alpha=0.25)
+    left.set(xlabel="epochs", ylabel="loss per instance")
+    right.set(xlabel="epochs", ylabel="accuracy")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
@@ -595,7 +614,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file can't be read, or is something else.
     """
     facts, arrays = read_safetensors(path, "--resume")
-    if facts.keys() >= {"settings", "run", "epoch", "optimizer", "random", "facts", "history"}:
+    if facts.keys() >= {"settings", "run", "epoch", "optimizer", "random", "facts", "curves"}:
         return {**facts, "arrays": arrays}
     raise UserError(f"--resume: {path} is no checkpoint of this program")
 
