@@ -156,6 +156,10 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         found = (xp.take(targets, last) == places)[columns]
         return xp.where(found, xp.take(sums, last, axis=0), y)
 
+    def masked(self, x: Array, mask: Array) -> Array:
+        """The floating x where the mask, of booleans, holds, and 0 elsewhere."""
+        return self.xp.where(mask, x, 0.0)
+
     # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
     # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.
 

@@ -180,7 +180,7 @@ class ConvolutionKernels:
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(go.shape[2:], kernel, stride, dilation)):
-            gx[tap] = gx[tap] + xp.where(places == i, go, xp.zeros_like(go))
+            gx[tap] = gx[tap] + xp.where(places == i, go, 0.0)
         return gx[inner(size, padding)]
 
     def max_pool2d_chosen(

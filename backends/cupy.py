@@ -13,7 +13,9 @@ import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from .base import PHILOX, PHILOX_KEY, Array, Backend, DType
+from .base import PHILOX, PHILOX_KEY, Array, DType
+from .cupy_conv import CupyConvolutions
+from .cupy_norm import CupyBatchNorm
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
@@ -32,7 +34,7 @@ words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] =
 """
 
 
-class CupyBackend(Backend):
+class CupyBackend(CupyConvolutions, CupyBatchNorm):
     """CuPy on one GPU; `device` is its number, by default CuPy's current one.
 
     CuPy makes arrays and runs kernels on the current device of the thread that asks, wherever

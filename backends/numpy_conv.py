@@ -4,6 +4,11 @@ Inside, images are (C, H, W, N), and results are views of such arrays. So what n
 have at one tap lies next to each other, for all instances; windows become the columns of a matrix
 by copying long runs; and what the product of w with that matrix gives is already the result.
 NumPy's functions keep this order in memory, so only the first layer has to make it.
+
+Times are of float32 on one core of an Intel Xeon (Sapphire Rapids), "in place of" those of the
+definitions. Of convolutions they are for x (128, 3, 32, 32) and w (6, 3, 5, 5), where PyTorch takes
+2.2, 10.5 and 2.1 ms on that core, and for (64, 64, 32, 32) and (64, 64, 3, 3), where it takes 67,
+40 and 43 ms.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(kernel)
     def compute(self: Any, *arrays: Any, **options: Any) -> Any:
-        if not arrays[0].size:
+        if not all(x is None or x.size for x in arrays):
             return getattr(super(NumpyConvolutions, self), kernel.__name__)(*arrays, **options)
         if arrays[0].dtype != np.float16:
             return kernel(self, *arrays, **options)
@@ -85,8 +90,9 @@ def _matrices(
         return
     # A view with an axis for each of (C, KH, KW, OH, OW, N).
     to_channel, to_row, to_column, to_instance = x.strides
-    strides = (dilation[0] * to_row, dilation[1] * to_column, stride[0] * to_row)
-    strides = (to_channel, *strides, stride[1] * to_column, to_instance)
+    to_tap = dilation[0] * to_row, dilation[1] * to_column
+    to_window = stride[0] * to_row, stride[1] * to_column
+    strides = (to_channel, *to_tap, *to_window, to_instance)
     views: np.ndarray = np.ndarray((c, *kernel, *windows, n), x.dtype, x, 0, strides)
     depth = c * prod(kernel)
     blocks = _blocks(depth, windows, n, COLUMNS)
@@ -119,6 +125,7 @@ class NumpyConvolutions(ConvolutionKernels):
         dilation: Pair,
         groups: int,
     ) -> np.ndarray:
+        # 2.7 ms in place of 15.7 ms, and 61 ms in place of 134 ms.
         o, kernel = len(w), w.shape[2:]
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         y = np.empty((o, *windows, len(x)), np.result_type(x, w))
@@ -142,6 +149,7 @@ class NumpyConvolutions(ConvolutionKernels):
         dilation: Pair,
         groups: int,
     ) -> np.ndarray:
+        # 6.4 ms in place of 14.5 ms, and 57 ms in place of 159 ms.
         (n, o), (_, c), windows, kernel = go.shape[:2], w.shape[:2], go.shape[2:], w.shape[2:]
         spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         around = tuple([(s - p, s - q) for s, (p, q) in zip(spans, padding, strict=True)])
@@ -182,6 +190,7 @@ class NumpyConvolutions(ConvolutionKernels):
         dilation: Pair,
         groups: int,
     ) -> np.ndarray:
+        # 2.6 ms in place of 21 ms, and 70 ms in place of 133 ms.
         o, c, windows = go.shape[1], x.shape[1], go.shape[2:]
         gw = np.zeros((o, c // groups, *kernel), np.result_type(x, go))
         sums = gw.reshape(groups, o // groups, -1)
@@ -192,7 +201,8 @@ class NumpyConvolutions(ConvolutionKernels):
         return gw
 
     # Selections are products with 0 and 1, of integers, as branches that depend on random numbers
-    # take several times as long.
+    # take several times as long. Of (64, 64, 32, 32) and 2x2 windows, a maximum takes 5 ms in place
+    # of 49 ms, and its gradient 5 ms in place of 29 ms; that of a mean 5 ms in place of 11 ms.
 
     def max_pool2d(
         self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair

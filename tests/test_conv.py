@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import importlib
 import math
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradcore
-from gradcore import Sum, TensorNode, check_gradients, grad, manual_seed, nn
+from gradcore import Sum, TensorNode, check_gradients, grad, manual_seed, nn, ops
 from gradcore.backends import Backend, get, numpy_conv
+from gradcore.backends import numpy as numpy_backend
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 KERNEL = {"float16": 4e-3, "float32": 2e-6, "float64": 1e-13}  # of a kernel, by its definition
@@ -318,6 +325,18 @@ def test_gradients_by_differences() -> None:
         return Sum.do_forward(twice(x) * normal(2, 4).T)
 
     check_gradients(third, normal(4, 2))
+
+
+def test_one_node_in_two_places_of_a_gradient() -> None:
+    """Each place has a gradient of its own."""
+    w, mean, g = normal(2), normal(2), normal(4, 2)
+
+    def f(x: Any) -> Any:
+        gx, _, _ = ops.BatchNormGradient.do_forward(x, w, mean, 1 + mean**2, x, mean, w, eps=0.1)
+        return Sum.do_forward(gx * gx * g)
+
+    check_gradients(f, g)
+    check_gradients(lambda x: Sum.do_forward(grad(f)(x) * normal(2, 4).T), g)
 
 
 def test_float16(backend: Backend) -> None:
@@ -773,6 +792,8 @@ CONVOLUTIONS: list[tuple[Any, Any, dict[str, Any]]] = [
     ((2, 3, 6, 5), (4, 3, 2, 2), {"padding": ((3, 3), (2, 2))}),
     ((2, 1, 1, 9), (2, 1, 1, 4), {"padding": ((0, 0), (1, 2))}),
     ((0, 3, 4, 5), (4, 3, 2, 2), {}),
+    ((2, 3, 4, 5), (0, 3, 2, 2), {}),
+    ((2, 0, 4, 5), (3, 0, 2, 2), {}),
 ]
 POOLS: list[tuple[Any, dict[str, Any]]] = [
     ((2, 3, 6, 8), {"kernel": (2, 2), "stride": (2, 2)}),
@@ -830,65 +851,216 @@ def dtypes(backend: Backend, dtype: str) -> list[str]:
     return [dtype, "float16"] if dtype == "float32" and hasattr(backend.xp, "float16") else [dtype]
 
 
+def compare_convolution(backend: Backend, dtype: str, call: Any) -> None:
+    shape, w_shape, given = call
+    options = {**PLAIN, "groups": 1, **given}
+    x, w, b = normal(*shape), normal(*w_shape), normal(w_shape[0])
+    go = normal(*Backend.conv2d(get("numpy"), x, w, b, **options).shape)
+    size, kernel = {"size": shape[2:]}, {"kernel": w_shape[2:]}
+    compare_kernels(backend, dtype, "conv2d", (x, w, b), options)
+    compare_kernels(backend, dtype, "conv2d", (x, w, None), options)
+    compare_kernels(backend, dtype, "conv2d_input_gradient", (go, w), {**options, **size})
+    compare_kernels(backend, dtype, "conv2d_weight_gradient", (x, go), {**options, **kernel})
+
+
+def compare_pooling(backend: Backend, dtype: str, call: Any) -> None:
+    shape, given = call
+    options, size = {**PLAIN, **given}, {"size": shape[2:]}
+    x = normal(*shape).astype("float16").astype("float64")  # the same in every dtype
+    y, places = Backend.max_pool2d(get("numpy"), x, **options)
+    go, strange = normal(*y.shape), x.copy()
+    special = [math.nan, math.inf, -math.inf, -math.inf][: go.size]
+    go.ravel()[: len(special)] = strange.ravel()[: 3 * len(special) : 3] = special
+    for numbers in (x, x.round(), strange, np.full_like(x, -math.inf)):
+        compare_kernels(backend, dtype, "max_pool2d", (numbers,), options)
+    compare_kernels(backend, dtype, "max_pool2d_gradient", (go, places), {**options, **size})
+    compare_kernels(backend, dtype, "max_pool2d_chosen", (x, places), options)
+    if options.pop("dilation") == (1, 1):
+        go = normal(*y.shape)
+        compare_kernels(backend, dtype, "avg_pool2d", (x,), options)
+        compare_kernels(backend, dtype, "avg_pool2d_gradient", (go,), {**options, **size})
+
+
+def compare_batch_norm(backend: Backend, dtype: str, shape: Any) -> None:
+    c = shape[1:2]
+    x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
+    compare_kernels(backend, dtype, "batch_norm", (x, w, b), {"eps": 0.1})
+    arrays = (x, w, mean, 1 + mean**2, go, g, h)
+    compare_kernels(backend, dtype, "batch_norm_gradient", arrays, {"eps": 0.1})
+
+
 @pytest.mark.parametrize("columns", [1, 300, 1 << 17])
 @pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
 def test_kernels_of_convolutions_are_the_base_definitions(
     backend: Backend, dtype: str, call: Any, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numpy_conv, "COLUMNS", columns)
-    shape, w_shape, given = call
-    options = {**PLAIN, "groups": 1, **given}
-    x, w, b = normal(*shape), normal(*w_shape), normal(w_shape[0])
-    y = Backend.conv2d(get("numpy"), x, w, b, **options)
-    go = normal(*y.shape)
     for kind in dtypes(backend, dtype):
-        compare_kernels(backend, kind, "conv2d", (x, w, b), options)
-        compare_kernels(backend, kind, "conv2d", (x, w, None), options)
-        more = {**options, "size": shape[2:]}
-        compare_kernels(backend, kind, "conv2d_input_gradient", (go, w), more)
-        more = {**options, "kernel": w_shape[2:]}
-        compare_kernels(backend, kind, "conv2d_weight_gradient", (x, go), more)
+        compare_convolution(backend, kind, call)
 
 
 @pytest.mark.parametrize("call", POOLS, ids=str)
 def test_kernels_of_pooling_are_the_base_definitions(
     backend: Backend, dtype: str, call: Any
 ) -> None:
-    shape, given = call
-    options, size = {**PLAIN, **given}, {"size": shape[2:]}
-    special = np.array([math.nan, math.inf, -math.inf])
     for kind in dtypes(backend, dtype):
-        x = normal(*shape).astype("float16").astype("float64")  # the same in all
-        y, places = Backend.max_pool2d(get("numpy"), x, **options)
-        go = normal(*y.shape)
-        compare_kernels(backend, kind, "max_pool2d", (x,), options)
-        compare_kernels(backend, kind, "max_pool2d", (x.round(),), options)
-        if x.size:
-            strange = x.copy()
-            strange.ravel()[:9:3] = special
-            compare_kernels(backend, kind, "max_pool2d", (strange,), options)
-            go.ravel()[:3] = special[: go.size]
-        for kernel, arrays, more in (
-            ("max_pool2d_gradient", (go, places), size),
-            ("max_pool2d_chosen", (x, places), {}),
-        ):
-            compare_kernels(backend, kind, kernel, arrays, {**options, **more})
-        if options["dilation"] == (1, 1):
-            options = {key: option for key, option in options.items() if key != "dilation"}
-            compare_kernels(backend, kind, "avg_pool2d", (x,), options)
-            compare_kernels(
-                backend, kind, "avg_pool2d_gradient", (normal(*y.shape),), {**options, **size}
-            )
-            options["dilation"] = (1, 1)
+        compare_pooling(backend, kind, call)
 
 
-@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 5, 2), (3, 1, 1, 1)])
+@pytest.mark.parametrize("block", [1, 500, 1 << 17])
+@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 9, 4), (5, 7, 4, 4), (3, 1, 1, 1)])
 def test_kernels_of_batch_norm_are_the_base_definitions(
-    backend: Backend, dtype: str, shape: Any
+    backend: Backend, dtype: str, shape: Any, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    c = shape[1:2]
-    x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
+    monkeypatch.setattr(numpy_backend, "BLOCK", block)
     for kind in dtypes(backend, dtype):
-        compare_kernels(backend, kind, "batch_norm", (x, w, b), {"eps": 0.1})
-        arrays = (x, w, mean, 1 + mean**2, go, g, h)
-        compare_kernels(backend, kind, "batch_norm_gradient", arrays, {"eps": 0.1})
+        compare_batch_norm(backend, kind, shape)
+
+
+# -- The kernels of CUDA --------------------------------------------------------------------------
+
+
+FUNCTIONS = (  # of CuPy, that its kernels are called from
+    *("add", "ascontiguousarray", "empty", "matmul", "mean", "sqrt", "sum", "zeros"),
+)
+NAMES = {"float32": "float", "float64": "double", "uint8": "unsigned char", "int32": "int"}
+
+
+class Elementwise:
+    """CuPy's ElementwiseKernel, on NumPy's arrays: a body in CUDA is also one in C++."""
+
+    library: Any = None
+
+    def __init__(self, inputs: str, outputs: str, body: str, name: str) -> None:
+        self.name, self.body = name, body
+        self.inputs, self.outputs = ([p.split() for p in s.split(",")] for s in (inputs, outputs))
+
+    def symbol(self, types: dict[str, str]) -> str:
+        return f"{self.name}_{types['T']}_{types['P']}".replace(" ", "_")
+
+    def source(self, types: dict[str, str]) -> str:
+        """A function with a loop of the body. Raw arrays are given to it whole, integers as they
+        are, and of everything else element i."""
+        given, each = [], []
+        for *raw, kind, name in (*self.inputs, *self.outputs):
+            is_output = [*raw, kind, name] in self.outputs
+            const = "" if is_output else "const "
+            if raw or kind == "int32":
+                given.append(f"{const}{kind}{'*' if raw else ''} {name}")
+            else:
+                given.append(f"{const}{kind}* all_{name}")
+                each.append(f"{const}{kind}& {name} = all_{name}[i];")
+        head = "".join(f"typedef {kind} {letter}; " for letter, kind in types.items())
+        loop = f"for (long i = 0; i < size; ++i) {{ {' '.join(each)} {self.body}; }}"
+        symbol = self.symbol(types)
+        function = f'extern "C" void {symbol}({", ".join(given)}, long size) {{ {loop} }}'
+        return f"namespace of_{symbol} {{ typedef int int32; {head} {function} }}"
+
+    def __call__(self, *given: Any) -> Any:
+        """As CuPy: the letters stand for the types of the arrays, one for each; arrays that are not
+        raw are broadcast."""
+        parameters = [*self.inputs, *self.outputs]
+        types: dict[str, Any] = {}
+        for (*_, kind, _), x in zip(parameters, given, strict=False):
+            if isinstance(x, np.ndarray):
+                assert types.setdefault(kind, x.dtype) == x.dtype
+        arrays = [
+            x
+            for (*raw, _, _), x in zip(parameters, given, strict=False)
+            if isinstance(x, np.ndarray) and not raw
+        ]
+        shape = np.broadcast_shapes(*[x.shape for x in arrays])
+        if len(given) < len(parameters):
+            given = (*given, *[np.empty(shape, types[kind]) for *_, kind, _ in self.outputs])
+        kept, arguments = [], []
+        for (*raw, kind, name), x in zip(parameters, given, strict=True):
+            if kind == "int32":
+                arguments.append(ctypes.c_int(x))
+                continue
+            if not raw and [kind, name] not in self.outputs:
+                x = np.ascontiguousarray(np.broadcast_to(np.asarray(x, types[kind]), shape))
+            assert x.flags.c_contiguous
+            kept.append(x)
+            arguments.append(ctypes.c_void_p(x.ctypes.data))
+        kinds = {letter: NAMES[str(dtype)] for letter, dtype in {"P": "int32", **types}.items()}
+        getattr(self.library, self.symbol(kinds))(*arguments, ctypes.c_long(math.prod(shape)))
+        results = given[-len(self.outputs) :]
+        return results[0] if len(results) == 1 else results
+
+
+class Reduction:
+    """CuPy's ReductionKernel, of sums."""
+
+    def __init__(self, inputs: str, output: str, term: str, *reduce: str) -> None:
+        assert reduce[:3] == ("a + b", f"{output.split()[1]} = a", "0")
+        self.terms = Elementwise(inputs, output, f"{output.split()[1]} = {term}", reduce[3])
+
+    def __call__(self, *given: Any, axis: Any) -> Any:
+        return self.terms(*given).sum(axis=axis)
+
+
+@pytest.fixture(scope="module")
+def cuda_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A backend with CuPy's kernels, but on NumPy's arrays, and run by the processor; and the
+    module of those of convolutions."""
+    if (compiler := shutil.which("g++")) is None:
+        pytest.skip("no C++ compiler")
+    cupy: Any = ModuleType("cupy")
+    vars(cupy).update({name: getattr(np, name) for name in FUNCTIONS})
+    cupy.ElementwiseKernel, cupy.ReductionKernel = Elementwise, Reduction
+    names = [f"gradcore.backends.cupy_{name}" for name in ("conv", "norm")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", cupy)
+        for name in names:
+            patch.delitem(sys.modules, name, raising=False)
+        conv, norm = map(importlib.import_module, names)
+        for name in names:
+            patch.delitem(sys.modules, name)
+        kernels = [
+            Elementwise(*kernel, f"gradcore_{name}")
+            for name, kernel in {**conv.KERNELS, **norm.KERNELS}.items()
+        ]
+        kernels += [
+            Elementwise(inputs, "W total", f"total = {term}", f"gradcore_{name}")
+            for name, (inputs, term) in norm.SUMS.items()
+        ]
+        sources = [
+            kernel.source({"T": T, "V": T, "W": T, "P": P})
+            for kernel in kernels
+            for T in ("float", "double")
+            for P in ("unsigned char", "int")
+        ]
+        folder = tmp_path_factory.mktemp("cuda")
+        source, library = folder / "kernels.cpp", folder / "kernels.so"
+        source.write_text("\n".join(["#include <cmath>", "using std::sqrt;", *sources]))
+        command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source]
+        subprocess.run(command, check=True)
+        patch.setattr(Elementwise, "library", ctypes.CDLL(str(library)))
+
+        class OnTheProcessor(conv.CupyConvolutions, norm.CupyBatchNorm):  # type: ignore[misc]
+            name, xp, array_types = "cuda", get("numpy").xp, (np.ndarray,)
+
+        yield OnTheProcessor(), conv
+
+
+@pytest.mark.parametrize("columns", [1, 300, 1 << 23])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
+def test_the_cuda_kernels_of_convolutions(
+    cuda_backend: Any, call: Any, kind: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, module = cuda_backend
+    monkeypatch.setattr(module, "COLUMNS", columns)
+    compare_convolution(backend, kind, call)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("call", POOLS, ids=str)
+def test_the_cuda_kernels_of_pooling(cuda_backend: Any, call: Any, kind: str) -> None:
+    compare_pooling(cuda_backend[0], kind, call)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(6, 3), (1, 2, 5), (4, 3, 9, 4), (3, 1, 1, 1), (2, 0, 3)])
+def test_the_cuda_kernels_of_batch_norm(cuda_backend: Any, shape: Any, kind: str) -> None:
+    compare_batch_norm(cuda_backend[0], kind, shape)

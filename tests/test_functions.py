@@ -297,6 +297,25 @@ def test_random_bits_are_those_of_the_published_test_vector() -> None:
     assert numpys.tolist() == published
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
+    """Also of infinities and NaN, for which 0 times x would not be 0."""
+    has = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
+    if kind not in has and not (kind == "float16" and hasattr(backend.xp, kind)):
+        pytest.skip(f"no {kind}")
+    numbers = np.arange(24.0).reshape(2, 3, 4)
+    numbers[0, 0] = math.inf, -math.inf, math.nan, -0.0
+    for x in (numbers, numbers.T, numbers[:, ::-1, 1::2], numbers[:, 0, 0], np.array(2.0)):
+        x = x.astype(kind)
+        for shape in (x.shape, x.shape[-1:]):
+            mask = np.random.default_rng(1).uniform(size=shape) < 0.5
+            arrays = backend.asarray(x), backend.asarray(mask)
+            found, expected = backend.masked(*arrays), Backend.masked(backend, *arrays)
+            assert found.dtype == expected.dtype
+            assert isinstance(found, backend.array_types)
+            np.testing.assert_array_equal(backend.to_numpy(found), backend.to_numpy(expected))
+
+
 # -- Modules --------------------------------------------------------------------------------------
 
 

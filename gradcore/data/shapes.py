@@ -23,7 +23,7 @@ SHAPES_CLASSES = (
 SIZE = 32
 BLOCK = 100  # images that are drawn at once: what is in between fits the processor's cache
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating]
 
 
 def load_shapes(

@@ -59,8 +59,9 @@ class Conv2d(Module):
         if in_channels % groups or out_channels % groups:
             expected = f"a divisor of the channels, {in_channels} and {out_channels}"
             raise ValueError(f"{name}: groups = {groups}, expected {expected}")
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.dilation, self.groups = dilation, groups
+        self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
+        self.padding: Any = padding
+        self.groups = groups
         first, second = channels if self.is_transposed else channels[::-1]
         shape = (first, second // groups, *kernel)
         fans = prod(shape[1:]), first * prod(kernel)

@@ -156,7 +156,9 @@ class BatchNorm1d(Module):
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
         self.b = _full(shape, 0.0, dtype) if affine else None
-        self.running_mean = self.running_var = self.num_batches_tracked = None
+        self.running_mean: Any = None
+        self.running_var: Any = None
+        self.num_batches_tracked: Any = None
         if track_running_stats:
             self.running_mean = _full(shape, 0.0, dtype, requires_grad=False)
             self.running_var = _full(shape, 1.0, dtype, requires_grad=False)

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..graph import Context, Op
-from ..values import namespace
-from .elementwise import Tanh
+from ..values import namespace, unwrap
+from .elementwise import Masked, Tanh
 from .special import Erf
 
 
@@ -21,7 +21,7 @@ class Relu(Op):
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        return namespace(go).where(context["y"] > 0.0, go, 0.0)
+        return Masked.apply(go, mask=unwrap(context["y"]) > 0.0)
 
 
 class LeakyRelu(Op):

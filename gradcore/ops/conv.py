@@ -16,7 +16,12 @@ from ..backends.convolution import output_size
 from ..graph import Context, Op, needs
 from ..values import namespace
 
-DEFAULTS = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+DEFAULTS: dict[str, Any] = {
+    "stride": (1, 1),
+    "padding": ((0, 0), (0, 0)),
+    "dilation": (1, 1),
+    "groups": 1,
+}
 
 
 class Conv2d(Op):
@@ -28,8 +33,8 @@ class Conv2d(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, w: Any, *b: Any, **options: Any) -> Any:
-        options = frozen(DEFAULTS | options)
+    def forward(context: Context, x: Any, w: Any, *b: Any, **given: Any) -> Any:
+        options = frozen(DEFAULTS | given)
         check_convolution("Conv2d", x.shape, w.shape, *[p.shape for p in b], **options)
         context["x"], context["w"], context["options"] = x, w, options
         context["has_b"] = bool(b)
@@ -59,8 +64,8 @@ class Conv2dInputGradient(Op):
     """
 
     @staticmethod
-    def forward(context: Context, go: Any, w: Any, *, size: tuple[int, int], **options: Any) -> Any:
-        options = frozen(DEFAULTS | options)
+    def forward(context: Context, go: Any, w: Any, *, size: tuple[int, int], **given: Any) -> Any:
+        options = frozen(DEFAULTS | given)
         x = (go.shape[0], w.shape[1] * options["groups"], *size)
         _check_gradient("Conv2dInputGradient", go, x, w.shape, options)
         context["go"], context["w"], context["options"] = go, w, options
@@ -85,10 +90,8 @@ class Conv2dWeightGradient(Op):
     """
 
     @staticmethod
-    def forward(
-        context: Context, x: Any, go: Any, *, kernel: tuple[int, int], **options: Any
-    ) -> Any:
-        options = frozen(DEFAULTS | options)
+    def forward(context: Context, x: Any, go: Any, *, kernel: tuple[int, int], **given: Any) -> Any:
+        options = frozen(DEFAULTS | given)
         w = (go.shape[1], x.shape[1] // options["groups"], *kernel)
         _check_gradient("Conv2dWeightGradient", go, x.shape, w, options)
         context["x"], context["go"], context["options"] = x, go, options

@@ -7,6 +7,7 @@ from typing import Any
 from ..backends import backend_of
 from ..graph import Context, Op
 from ..values import namespace
+from .elementwise import Masked
 
 
 class Dropout(Op):
@@ -24,12 +25,13 @@ class Dropout(Op):
             raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
         context["scale"] = 1.0 / (1.0 - p) if p < 1 else 0.0
         # Integers are compared, so the choice is the same for every dtype. All are below 2**32.
-        bits = backend_of(x).random_bits(key, x.size, x.device)
+        backend = backend_of(x)
+        bits = backend.random_bits(key, x.size, x.device)
         limit = min(round(p * 2**32), 2**32 - 1)
         keep = bits >= limit if p < 1 else bits < 0
         context["keep"] = namespace(x).reshape(keep, x.shape)
-        return namespace(x).where(context["keep"], x * context["scale"], 0.0)
+        return backend.masked(x * context["scale"], context["keep"])
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        return namespace(go).where(context["keep"], go * context["scale"], 0.0)
+        return Masked.apply(go * context["scale"], mask=context["keep"])

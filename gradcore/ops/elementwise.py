@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..backends import backend_of
 from ..graph import Context, Op, needs
 from ..values import namespace, numbers
 
@@ -464,6 +465,19 @@ class Where(Op):
     def backward(context: Context, go: Any) -> Any:
         xp, condition = namespace(go), context["condition"]
         return None, xp.where(condition, go, 0.0), xp.where(condition, 0.0, go)
+
+
+class Masked(Op):
+    """x where the mask holds, an array of booleans that may be broadcast to x, and 0 elsewhere."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, *, mask: Any) -> Any:
+        context["mask"] = mask
+        return backend_of(x).masked(x, mask)
+
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return Masked.apply(go, mask=context["mask"])
 
 
 class Cast(Op):

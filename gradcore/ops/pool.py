@@ -15,7 +15,7 @@ from ..graph import Context, Op
 from .conv import check_windows
 
 UNPADDED = ((0, 0), (0, 0))
-DEFAULTS = {"padding": UNPADDED, "dilation": (1, 1)}
+DEFAULTS: dict[str, Any] = {"padding": UNPADDED, "dilation": (1, 1)}
 
 
 class MaxPool2d(Op):
@@ -26,8 +26,8 @@ class MaxPool2d(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, **options: Any) -> Any:
-        options = frozen(DEFAULTS | options)
+    def forward(context: Context, x: Any, **given: Any) -> Any:
+        options = frozen(DEFAULTS | given)
         _check("MaxPool2d", x.shape, **options)
         y, context["places"] = backend_of(x).max_pool2d(x, **options)
         context["size"], context["options"] = tuple(x.shape[2:]), options
@@ -48,9 +48,9 @@ class MaxPool2dGradient(Op):
 
     @staticmethod
     def forward(
-        context: Context, go: Any, *, places: Any, size: tuple[int, int], **options: Any
+        context: Context, go: Any, *, places: Any, size: tuple[int, int], **given: Any
     ) -> Any:
-        options = frozen(DEFAULTS | options)
+        options = frozen(DEFAULTS | given)
         _check("MaxPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         context["places"], context["options"] = places, options
         return backend_of(go).max_pool2d_gradient(go, places, size=size, **options)
@@ -68,8 +68,8 @@ class MaxPool2dChosen(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, places: Any, **options: Any) -> Any:
-        options = frozen(DEFAULTS | options)
+    def forward(context: Context, x: Any, *, places: Any, **given: Any) -> Any:
+        options = frozen(DEFAULTS | given)
         _check("MaxPool2dChosen", x.shape, places.shape, **options)
         context["places"], context["size"] = places, tuple(x.shape[2:])
         context["options"] = options
@@ -89,8 +89,8 @@ class AvgPool2d(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, **options: Any) -> Any:
-        options = frozen({"padding": UNPADDED} | options)
+    def forward(context: Context, x: Any, **given: Any) -> Any:
+        options = frozen({"padding": UNPADDED} | given)
         _check("AvgPool2d", x.shape, **options)
         context["size"], context["options"] = tuple(x.shape[2:]), options
         return backend_of(x).avg_pool2d(x, **options)
@@ -104,8 +104,8 @@ class AvgPool2dGradient(Op):
     """The gradient of AvgPool2d's x (N, C, *size), of go (N, C, OH, OW)."""
 
     @staticmethod
-    def forward(context: Context, go: Any, *, size: tuple[int, int], **options: Any) -> Any:
-        context["options"] = options = frozen({"padding": UNPADDED} | options)
+    def forward(context: Context, go: Any, *, size: tuple[int, int], **given: Any) -> Any:
+        context["options"] = options = frozen({"padding": UNPADDED} | given)
         _check("AvgPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         return backend_of(go).avg_pool2d_gradient(go, size=size, **options)
 

@@ -208,6 +208,19 @@ ROWS = [
         refuses=[refuses(case(booleans((2,)), (3,), (3,)), ValueError, "(2,)", "(3,)")],
     ),
     Row(
+        ops.Masked,
+        lambda x, mask: np.where(mask, x, 0.0),
+        [
+            case((2, 3), mask=booleans((2, 3))),
+            case((2, 3), mask=booleans((3,))),
+            case((4, 1, 5), mask=booleans((4, 1, 1))),
+            case((), mask=booleans(())),
+            case((1,), mask=booleans((1,))),
+            case((0, 2), mask=booleans((0, 2))),
+        ],
+        lambda x, mask: x.where(mask, 0.0),
+    ),
+    Row(
         ops.Cast,
         lambda x, **_: x,  # the numbers drawn are float32's
         [case(x.inputs[0].shape, dtype=dtype) for x in UNARY for dtype in ("float32", "float64")],

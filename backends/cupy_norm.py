@@ -1,0 +1,89 @@
+"""Batch norm on CuPy: two sums over each channel, and one kernel for each element, forth and back.
+
+T is x's type, V that of w and b, and W that of statistics and sums: float32 where T has 16 bits.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import Any
+
+import cupy
+import numpy as np
+
+from .base import Array, Backend
+
+SUMS = {  # name: inputs, what is summed
+    "squares": ("T x, W mean", "((W)x - mean) * ((W)x - mean)"),
+    "products": ("T x, W mean, T go", "((W)x - mean) * (W)go"),
+}
+KERNELS = {  # name: inputs, outputs, body
+    "batch_norm": (
+        "T x, V w, V b, W mean, W variance, W eps",
+        "T y",
+        "y = ((W)x - mean) * ((W)w / sqrt(variance + eps)) + (W)b;",
+    ),
+    "batch_norm_gradient": (
+        "T x, V w, W mean, W variance, T go, W go_mean, W go_variance, W products, W gb, W count, "
+        "W eps",
+        "T gx",
+        """
+W r = 1 / sqrt(variance + eps), scale = (W)w * r;
+W slope = (2 * go_variance - scale * r * r * products) / count;
+W level = (go_mean - scale * gb) / count;
+gx = (W)go * scale + ((W)x - mean) * slope + level;
+""",
+    ),
+}
+
+
+@cache
+def _kernel(name: str) -> Any:
+    return cupy.ElementwiseKernel(*KERNELS[name], f"gradcore_{name}")
+
+
+@cache
+def _sum(name: str) -> Any:
+    inputs, term = SUMS[name]
+    reduce = term, "a + b", "total = a", "0"
+    return cupy.ReductionKernel(inputs, "W total", *reduce, f"gradcore_{name}")
+
+
+class CupyBatchNorm(Backend):
+    def batch_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
+        if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
+            return super().batch_norm(x, w, b, eps=eps)
+        axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+        count = len(x) * prod(x.shape[2:])
+        mean = cupy.mean(x, axis=axes, dtype=np.result_type(x.dtype, np.float32))
+        variance = _sum("squares")(x, mean.reshape(each), axis=axes) / count
+        channels = [p.reshape(each) for p in (w, b, mean, variance)]
+        return _kernel("batch_norm")(x, *channels, eps), mean, variance
+
+    def batch_norm_gradient(
+        self,
+        x: Array,
+        w: Array,
+        mean: Array,
+        variance: Array,
+        go: Array,
+        go_mean: Array,
+        go_variance: Array,
+        *,
+        eps: float,
+    ) -> tuple[Array, Array, Array]:
+        statistics, wide = (mean, variance, go_mean, go_variance), np.result_type(x, np.float32)
+        as_usual = x.dtype == go.dtype and all(s.dtype == wide for s in statistics)
+        if x.dtype.kind != "f" or not x.size or not as_usual:
+            return super().batch_norm_gradient(x, w, mean, variance, go, *statistics[2:], eps=eps)
+        axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
+        count = len(x) * prod(x.shape[2:])
+        gb = cupy.sum(go, axis=axes, dtype=wide)
+        products = _sum("products")(x, mean.reshape(each), go, axis=axes)
+        mean, variance, *gos = (p.reshape(each) for p in statistics)
+        sums = products.reshape(each), gb.reshape(each)
+        weights = w.reshape(each), mean, variance
+        gx = _kernel("batch_norm_gradient")(x, *weights, go, *gos, *sums, count, eps)
+        gw = products / cupy.sqrt(statistics[1] + eps)
+        return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
