@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -116,25 +115,25 @@ class ResNet9(nn.Module):
         return self.fc(self.flatten(adaptive_avg_pool2d(h, 1)))
 
 
-def parse() -> argparse.Namespace:
+def parse(description: str) -> argparse.Namespace:
     """The flags of this example and of its twin."""
-    parser = Parser("Train a convolutional network on CIFAR-10.", **DEFAULTS["blitz"])
-    own = ", ".join(f"{name} {x}" for name, x in DEFAULTS["resnet9"].items())
-    flag = parser.add_argument
+    parser = Parser(description, **DEFAULTS["blitz"])
+    flag, default = parser.add_argument, "(default: %(default)s)"
+    own = " ".join(
+        f"--{name.replace('_', '-')} {' '.join(x) if isinstance(x, list) else x}"
+        for name, x in DEFAULTS["resnet9"].items()
+    )
     flag("--data", choices=["cifar10", "shapes"], default="cifar10", help="shapes are generated")
     flag(
         "--model",
         choices=DEFAULTS,
         default="blitz",
-        help=f"resnet9 has other defaults, {own}, and a learning rate that goes up and down",
+        help=f"{default}; resnet9 is a residual network with batch norm, a learning rate that "
+        f"goes up to --lr and down again, and these defaults: {own}",
     )
-    flag("--width", type=positive, default=32, metavar="N", help="channels of resnet9, at first")
-    flag(
-        "--weight-decay",
-        type=partial(positive_float, or_zero=True),
-        metavar="X",
-        help="(default: the optimizer's)",
-    )
+    flag("--width", type=positive, default=32, metavar="N", help=f"of resnet9 {default}")
+    weight_decay = partial(positive_float, or_zero=True)
+    flag("--weight-decay", type=weight_decay, metavar="X", help="(default: the optimizer's)")
     flag(
         "--augment",
         nargs="*",
@@ -153,7 +152,7 @@ def load(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     try:
         folder = None if args.data == "shapes" else find_cifar10(args.data_dir)
     except NotFoundError as error:
-        warnings.warn(f"training on {GENERATED}: {error}", stacklevel=1)
+        print(f"Training on {GENERATED}: {error}.", file=sys.stderr)
         folder = None
     if folder:
         (x, y), validation, _ = load_cifar10(final=True, data_dir=folder)
@@ -179,6 +178,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
     scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
     batches = Batches(x, y, args.batch_size)
+    held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
     schedule = None
     if args.model == "resnet9":
         steps = args.epochs * len(batches)
@@ -195,14 +195,13 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
             if schedule:
                 schedule.step()
             session.step(loss.value, labels.shape[0], mean=True)
-        held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
         pairs = ((scaled(images), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
         session.end_epoch(*evaluate(model, pairs, summed, classes))
 
 
 def main() -> int:
-    return run(parse(), load, train)
+    return run(parse("Train a convolutional network on CIFAR-10."), load, train)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def positive_float(text: str, or_zero: bool = False) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not (0 < x < math.inf or (or_zero and x == 0)):
-        expected = "positive, or 0," if or_zero else "positive"
+        expected = "0 or positive" if or_zero else "positive"
         raise argparse.ArgumentTypeError(f"{text} is not {expected} and finite")
     return x
 
@@ -154,8 +154,8 @@ class Session:
     `step` and `end_epoch`.
     """
 
-    packages: ClassVar[tuple[str, ...]] = (  # whose versions a result may depend on
-        "gradcore",
+    # Those whose versions a result may depend on.
+    packages: ClassVar[tuple[str, ...]] = (
         "numpy",
         "array-api-compat",
         "cupy-cuda12x",
@@ -164,6 +164,7 @@ class Session:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
+        self.program = Path(sys.argv[0]).name
         self.use_backend()
         self.out = Path(args.out) if args.out else None
         self.index = 0  # of the run
@@ -195,6 +196,8 @@ class Session:
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
         self.checkpoint = read_checkpoint(out / "checkpoint.safetensors")
+        if self.checkpoint["program"] != self.program:
+            raise UserError(f"--resume: the run in {out} is one of {self.checkpoint['program']}")
         before, now = self.checkpoint["settings"], vars(self.args)
         for key in sorted((before.keys() | now.keys()) - FREE):
             if before.get(key) != now.get(key):
@@ -230,8 +233,9 @@ class Session:
         """The model is made: write the first checkpoint, or go on from the one resumed.
 
         Args:
-            facts: what else the summary should say. `data`, what is learnt, is the title of the
-                curves too; of `classes`, names, the accuracies are printed at the end.
+            facts: what else the summary should say: `data`, what is learnt, `source`, where that
+                is from, and the numbers of `training_instances` and `validation_instances`. Of
+                `classes`, if there are names, the accuracies are printed at the end.
         """
         self.model, self.optimizer = model, optimizer
         self.epoch = 0  # epochs that are done
@@ -283,12 +287,24 @@ class Session:
                     if name.startswith("model.")
                 }
             try:
-                self.set_model_state(arrays)
+                self._load_weights(arrays)
             except ValueError as error:
                 raise UserError(f"--init-from: {path} does not fit: {error}") from None
         if self.args.save_init and not self.index:
             require("safetensors.numpy", "--save-init")
             write_safetensors(Path(self.args.save_init), self.model_state())
+
+    def _load_weights(self, state: dict[str, Array]) -> None:
+        """Raise ValueError, in few words, if it is not this model's."""
+        expected, found = (
+            {name: tuple(x.shape) for name, x in of.items()} for of in (self.model_state(), state)
+        )
+        wrong = [n for n in expected | found if expected.get(n) != found.get(n)]
+        if wrong:
+            shapes = (str(of.get(wrong[0], "nothing")) for of in (expected, found))
+            more = f" (and {len(wrong) - 1} more arrays differ)" if len(wrong) > 1 else ""
+            raise ValueError("expected {} {}, found {}".format(wrong[0], *shapes) + more)
+        self.set_model_state(state)
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs that are still to do."""
@@ -361,10 +377,7 @@ class Session:
             "instances_per_second": sum(self.sizes) / self.seconds,
         }
         self.history.append(line)
-        n = len(self.sums)
-        points = min(n, POINTS)
-        cuts = pairwise(n * i // points for i in range(points + 1))
-        self.curves.append([math.fsum(self.sums[i:j]) / sum(self.sizes[i:j]) for i, j in cuts])
+        self.curves.append(means_of_parts(self.sums, self.sizes))
         self.epoch += 1
         per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
         self.per_class[self.index :] = [per_class]
@@ -391,6 +404,7 @@ class Session:
             arrays |= {f"optimizer.{i}.{key}": x for key, x in named.items()}
             numbers.append({key: x for key, x in memory.items() if key not in named})
         facts = {
+            "program": self.program,
             "settings": vars(self.args),
             "run": self.index,
             "epoch": self.epoch,
@@ -415,7 +429,7 @@ class Session:
             else:
                 i, _, key = rest.partition(".")
                 state[int(i)][key] = x
-        self.set_model_state(model)
+        self._load_weights(model)
         settings = checkpoint["optimizer"]["settings"]
         self.set_optimizer_state({"settings": settings, "state": state})
         random.set_state(checkpoint["random"])
@@ -446,6 +460,7 @@ class Session:
             return
         backend, device = self.describe_backend()
         summary = {
+            "program": self.program,
             "settings": vars(self.args),
             "seed": self.args.seed,
             "backend": backend,
@@ -505,11 +520,7 @@ class Session:
         return nn.torch_state_dict(self.model)
 
     def set_model_state(self, state: dict[str, Array]) -> None:
-        """Take it from arrays of NumPy.
-
-        Raises:
-            ValueError: they are not this model's.
-        """
+        """Take it from arrays of NumPy, which fit."""
         nn.load_torch_state_dict(self.model, state)
 
     def optimizer_state(self) -> dict[str, Any]:
@@ -581,6 +592,7 @@ def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> Non
     left.set(xlabel="epochs", ylabel="loss per instance")
     right.set(xlabel="epochs", ylabel="accuracy")
     for axes in (left, right):
+        axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
@@ -591,6 +603,14 @@ def as_line(record: dict[str, Any]) -> str:
     return json.dumps(record, allow_nan=False) + "\n"
 
 
+def means_of_parts(sums: list[float], sizes: list[int]) -> list[float]:
+    """The means in POINTS parts of what was summed over so many instances, or in fewer."""
+    n = len(sums)
+    points = min(n, POINTS)
+    cuts = pairwise(n * i // points for i in range(points + 1))
+    return [math.fsum(sums[i:j]) / sum(sizes[i:j]) for i, j in cuts]
+
+
 def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
     """The mean and the standard deviation (of the sample, 0 for one number)."""
     if not xs:
@@ -599,8 +619,8 @@ def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of these, as far as they are installed, and Python's."""
-    found = {"python": platform.python_version()}
+    """The versions of gradcore, of Python, and of these as far as they are installed."""
+    found = {"python": platform.python_version(), "gradcore": gradcore.__version__}
     for package in packages:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
@@ -614,7 +634,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file can't be read, or is something else.
     """
     facts, arrays = read_safetensors(path, "--resume")
-    if facts.keys() >= {"settings", "run", "epoch", "optimizer", "random", "facts", "curves"}:
+    if facts.keys() >= {"program", "settings", "run", "epoch", "optimizer", "facts", "curves"}:
         return {**facts, "arrays": arrays}
     raise UserError(f"--resume: {path} is no checkpoint of this program")
 
