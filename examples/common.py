@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from operator import mul
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import gradcore
-from gradcore import TensorNode, backends, nn, optim
-from gradcore.backends import backend_of, random
+from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
+from gradcore.backends import Array, backend_of, random
 from gradcore.data import DataError
 
 OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
@@ -34,7 +36,9 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 }
 CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 # A resumed run may differ from the one that it continues in these, and in nothing else.
-FREE = {"backend", "data_dir", "epochs", "out", "quiet", "resume", "runs"}
+FREE = {"backend", "data_dir", "epochs", "out", "quiet", "resume", "runs", "save_init"}
+ORDER = 2**63  # more than any seed
+POINTS = 50  # of the training loss in the curves, per epoch
 
 
 class UserError(Exception):
@@ -61,6 +65,8 @@ class Parser(argparse.ArgumentParser):
         flag("--limit", type=positive, metavar="N", help="only the first N training instances")
         dtypes = ["float16", "float32", "float64"]
         flag("--dtype", choices=dtypes, default="float32", help=default)
+        flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
+        flag("--save-init", type=path, metavar="FILE", help="write the initial weights there")
         flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
@@ -85,22 +91,29 @@ def positive(text: str) -> int:
     return natural(text, least=1)
 
 
-def positive_float(text: str) -> float:
+def positive_float(text: str, or_zero: bool = False) -> float:
     try:
         x = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 < x < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not positive and finite")
+    if not (0 < x < math.inf or (or_zero and x == 0)):
+        expected = "0 or positive" if or_zero else "positive"
+        raise argparse.ArgumentTypeError(f"{text} is not {expected} and finite")
     return x
 
 
-def run(args: argparse.Namespace, load: Callable[..., Any], train: Callable[..., None]) -> int:
+def run(
+    args: argparse.Namespace,
+    load: Callable[..., Any],
+    train: Callable[..., None],
+    new_session: Callable[..., Session] | None = None,
+) -> int:
     """Load the data and train `args.runs` times.
 
     Args:
         load: called with `args`; gives the data.
-        train: called with `args`, the data, and a `Session` to report to.
+        train: called with `args`, the data, and a session to report to.
+        new_session: called with `args`; gives that session, by default a `Session`.
 
     Returns:
         The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
@@ -112,13 +125,7 @@ def run(args: argparse.Namespace, load: Callable[..., Any], train: Callable[...,
     warnings.filterwarnings("ignore", numbers, RuntimeWarning)
     session = None
     try:
-        try:
-            if args.backend:
-                backends.use_backend(args.backend)
-            backends.default().dtype(args.dtype)
-        except (RuntimeError, RuntimeWarning, ValueError) as error:
-            raise UserError(str(error)) from None
-        session = Session(args)
+        session = (new_session or Session)(args)
         gradcore.manual_seed(args.seed)
         data = load(args)
         for index in range(session.index, args.runs):
@@ -147,11 +154,22 @@ class Session:
     `step` and `end_epoch`.
     """
 
+    # Those whose versions a result may depend on.
+    packages: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "array-api-compat",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+    )
+
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
+        self.program = Path(sys.argv[0]).name
+        self.use_backend()
         self.out = Path(args.out) if args.out else None
         self.index = 0  # of the run
         self.history: list[dict[str, Any]] = []  # what metrics.jsonl holds
+        self.curves: list[list[float]] = []  # of the training loss in each of these epochs
         self.per_class: list[list[float | None]] = []  # of each run, after its last epoch
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
@@ -163,14 +181,8 @@ class Session:
 
     def _check_out(self, out: Path) -> None:
         """Find out before the training what would go wrong after it."""
-        for package in ("matplotlib.figure", "safetensors.numpy"):
-            try:
-                import_module(package)
-            except ImportError as error:
-                needs = package.partition(".")[0]
-                raise UserError(
-                    f"--out needs {needs}: pip install 'gradcore[examples]' ({error})"
-                ) from None
+        require("matplotlib.figure", "--out")
+        require("safetensors.numpy", "--out")
         try:
             out.mkdir(parents=True, exist_ok=True)
             probe = out / f".probe.{os.getpid()}"
@@ -184,6 +196,8 @@ class Session:
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
         self.checkpoint = read_checkpoint(out / "checkpoint.safetensors")
+        if self.checkpoint["program"] != self.program:
+            raise UserError(f"--resume: the run in {out} is one of {self.checkpoint['program']}")
         before, now = self.checkpoint["settings"], vars(self.args)
         for key in sorted((before.keys() | now.keys()) - FREE):
             if before.get(key) != now.get(key):
@@ -203,32 +217,39 @@ class Session:
                 f"--resume: the runs that {out} has finished have --epochs {before['epochs']}, "
                 f"not {self.args.epochs}"
             )
-        self.history, self.per_class = self.checkpoint["history"], self.checkpoint["per_class"]
+        self.history, self.curves = self.checkpoint["history"], self.checkpoint["curves"]
+        self.per_class = self.checkpoint["per_class"]
 
     def start(self, index: int) -> None:
         """A new run begins; its seed decides all random numbers."""
         self.index = index
-        gradcore.manual_seed(self.args.seed + index)
+        self.seed(self.args.seed + index)
 
     def say(self, text: str) -> None:
         if not self.args.quiet:
             print(text, flush=True)
 
-    def begin(self, model: nn.Module, optimizer: optim.Optimizer, **facts: Any) -> None:
+    def begin(self, model: Any, optimizer: Any, **facts: Any) -> None:
         """The model is made: write the first checkpoint, or go on from the one resumed.
 
         Args:
-            facts: what else the summary should say, such as the number of instances.
+            facts: what else the summary should say: `data`, what is learnt, `source`, where that
+                is from, and the numbers of `training_instances` and `validation_instances`. Of
+                `classes`, if there are names, the accuracies are printed at the end.
         """
         self.model, self.optimizer = model, optimizer
         self.epoch = 0  # epochs that are done
-        parameters = sum(p.size for p in model.parameters())
-        backend = backends.default()
+        parameters = self.count_parameters()
+        backend, device = self.describe_backend()
         self.facts = {**facts, "parameters": parameters}
         self.say(
-            f"{parameters:,} parameters, {self.args.dtype}, {backend.name} "
-            f"({backend.describe_device()}), seed {self.args.seed + self.index}"
+            f"{facts['data']}: {facts['training_instances']:,} training and "
+            f"{facts['validation_instances']:,} validation instances ({facts['source']})\n"
+            f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
+            f"seed {self.args.seed + self.index}"
         )
+        # Or the order of the batches were a matter of how many numbers the weights took.
+        gradcore.manual_seed(ORDER + self.args.seed + self.index)
         if self.checkpoint:
             for key in ("training_instances", "validation_instances", "parameters"):
                 before, now = self.checkpoint["facts"][key], self.facts[key]
@@ -244,6 +265,8 @@ class Session:
                 raise UserError(f"--resume: {self.out} does not fit: {error}") from None
             self.checkpoint = None
             self.say(f"resumed after {self.epoch} epochs")
+        else:
+            self._exchange_weights()
         if self.out:
             if not self.history:
                 for name in ("summary.json", "curves.png"):  # of an earlier run
@@ -252,10 +275,42 @@ class Session:
                 temporary.write_text("".join(map(as_line, self.history)))
             self.save()
 
+    def _exchange_weights(self) -> None:
+        """What --init-from and --save-init ask for."""
+        if path := self.args.init_from:
+            require("safetensors.numpy", "--init-from")
+            facts, arrays = read_safetensors(Path(path), "--init-from")
+            if "epoch" in facts:  # a checkpoint
+                arrays = {
+                    name.removeprefix("model."): x
+                    for name, x in arrays.items()
+                    if name.startswith("model.")
+                }
+            try:
+                self._load_weights(arrays)
+            except ValueError as error:
+                raise UserError(f"--init-from: {path} does not fit: {error}") from None
+        if self.args.save_init and not self.index:
+            require("safetensors.numpy", "--save-init")
+            write_safetensors(Path(self.args.save_init), self.model_state())
+
+    def _load_weights(self, state: dict[str, Array]) -> None:
+        """Raise ValueError, in few words, if it is not this model's."""
+        expected, found = (
+            {name: tuple(x.shape) for name, x in of.items()} for of in (self.model_state(), state)
+        )
+        wrong = [n for n in expected | found if expected.get(n) != found.get(n)]
+        if wrong:
+            shapes = (str(of.get(wrong[0], "nothing")) for of in (expected, found))
+            more = f" (and {len(wrong) - 1} more arrays differ)" if len(wrong) > 1 else ""
+            raise ValueError("expected {} {}, found {}".format(wrong[0], *shapes) + more)
+        self.set_model_state(state)
+
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs that are still to do."""
         for epoch in range(self.epoch, self.args.epochs):
-            self.losses, self.instances, self.started = [], 0, time.perf_counter()
+            self.losses, self.sizes, self.weights = [], [], []
+            self.started = time.perf_counter()
             yield epoch
 
     def progress(self, batches: Iterable[Any]) -> Iterator[Any]:
@@ -267,17 +322,21 @@ class Session:
         else:
             disable = self.args.quiet or None  # None: unless on a terminal
             yield from tqdm(batches, f"epoch {self.epoch}", leave=False, disable=disable)
-        self.total = math.fsum(self._check(self.losses, 0))
+        self.sums = list(map(mul, self._check(self.losses, 0), self.weights))
         self.seconds = time.perf_counter() - self.started
 
-    def step(self, loss: TensorNode, instances: int) -> None:
-        """A batch is done. Its summed loss stays on the device; now and then NaN is looked for.
+    def step(self, loss: Array, instances: int, mean: bool = False) -> None:
+        """A batch is done. Its loss stays on the device; now and then NaN is looked for.
+
+        Args:
+            loss: the sum of the instances' losses, or their mean if `mean`.
 
         Raises:
             UserError: the loss is no number any more.
         """
-        self.losses.append(loss.value)
-        self.instances += instances
+        self.losses.append(loss)
+        self.sizes.append(instances)
+        self.weights.append(instances if mean else 1)
         if len(self.losses) % CHECK_EVERY == 0:
             self._check(self.losses[-CHECK_EVERY:], len(self.losses) - CHECK_EVERY)
 
@@ -311,13 +370,14 @@ class Session:
         line = {
             "run": self.index,
             "epoch": self.epoch,
-            "train_loss": self.total / self.instances,
+            "train_loss": math.fsum(self.sums) / sum(self.sizes),
             "val_loss": val_loss,
             "val_accuracy": sum(correct) / sum(counts),
             "seconds": self.seconds,
-            "instances_per_second": self.instances / self.seconds,
+            "instances_per_second": sum(self.sizes) / self.seconds,
         }
         self.history.append(line)
+        self.curves.append(means_of_parts(self.sums, self.sizes))
         self.epoch += 1
         per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
         self.per_class[self.index :] = [per_class]
@@ -336,16 +396,15 @@ class Session:
 
     def save(self) -> None:
         """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
-        from safetensors.numpy import save
-
-        state = self.optimizer.state_dict()
-        arrays = {f"model.{name}": x for name, x in self.model.state_dict().items()}
+        state = self.optimizer_state()
+        arrays = {f"model.{name}": x for name, x in self.model_state().items()}
         numbers: list[dict[str, Any]] = []
         for i, memory in enumerate(state["state"]):
             named = {key: x for key, x in memory.items() if hasattr(x, "shape")}
             arrays |= {f"optimizer.{i}.{key}": x for key, x in named.items()}
             numbers.append({key: x for key, x in memory.items() if key not in named})
         facts = {
+            "program": self.program,
             "settings": vars(self.args),
             "run": self.index,
             "epoch": self.epoch,
@@ -353,13 +412,11 @@ class Session:
             "random": random.get_state(),
             "facts": self.facts,
             "history": self.history,
+            "curves": self.curves,
             "per_class": self.per_class,
         }
-        # safetensors writes the memory as it lies, so it must be contiguous.
-        host = {key: backend_of(x).to_numpy(x).copy(order="C") for key, x in arrays.items()}
         assert self.out
-        with replaced(self.out / "checkpoint.safetensors") as temporary:
-            temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)}))
+        write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -371,22 +428,29 @@ class Session:
                 model[rest] = x
             else:
                 i, _, key = rest.partition(".")
-                state[int(i)][key] = backends.default().asarray(x)
-        self.model.load_state_dict(model)
+                state[int(i)][key] = x
+        self._load_weights(model)
         settings = checkpoint["optimizer"]["settings"]
-        self.optimizer.load_state_dict({"settings": settings, "state": state})
+        self.set_optimizer_state({"settings": settings, "state": state})
         random.set_state(checkpoint["random"])
 
     def finish(self) -> None:
         """All runs are done, or were interrupted: print the result, write summary and curves."""
-        runs = [[line for line in self.history if line["run"] == i] for i in range(self.index + 1)]
+        lines = [{**x, "curve": c} for x, c in zip(self.history, self.curves, strict=True)]
+        runs = [[line for line in lines if line["run"] == i] for i in range(self.index + 1)]
         # Of several runs, one that was interrupted doesn't count.
         runs = [lines for lines in runs if len(lines) == self.args.epochs] or runs[:1]
         runs = [lines for lines in runs if lines]
         accuracies = [[line["val_accuracy"] for line in lines] for lines in runs]
         final, spread = mean_and_deviation([a[-1] for a in accuracies])
         best, _ = mean_and_deviation([max(a) for a in accuracies])
+        per_class = [
+            mean_and_deviation([a for a in of_class if a is not None])[0]
+            for of_class in zip(*self.per_class[: len(runs)], strict=True)
+        ]
         if runs:
+            for name, accuracy in zip(self.facts.get("classes", ()), per_class, strict=False):
+                self.say(f"{name:>12} {'-' if accuracy is None else f'{accuracy:.4f}'}")
             several = f", mean of {len(runs)} runs (standard deviation {spread:.4f})"
             print(
                 f"validation accuracy {final:.4f} (best epoch {best:.4f})"
@@ -394,21 +458,19 @@ class Session:
             )
         if not self.out:
             return
-        backend = backends.default()
+        backend, device = self.describe_backend()
         summary = {
+            "program": self.program,
             "settings": vars(self.args),
             "seed": self.args.seed,
-            "backend": backend.name,
-            "device": backend.describe_device(),
-            "versions": versions(),
+            "backend": backend,
+            "device": device,
+            "versions": versions(self.packages),
             **self.facts,
             "final_accuracy": final,
             "final_accuracy_deviation": spread,
             "best_accuracy": best,
-            "per_class_accuracy": [
-                mean_and_deviation([a for a in of_class if a is not None])[0]
-                for of_class in zip(*self.per_class[: len(runs)], strict=True)
-            ],
+            "per_class_accuracy": per_class,
             "runs": [
                 {
                     "seed": self.args.seed + i,
@@ -424,31 +486,113 @@ class Session:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
         if runs:
             with replaced(self.out / "curves.png") as temporary:
-                draw_curves(runs, temporary)
+                draw_curves(runs, self.facts["data"], temporary)
+
+    # -- What depends on the library; here gradcore -----------------------------------------
+
+    def use_backend(self) -> None:
+        """Do what --backend asks for.
+
+        Raises:
+            UserError: it can't run here, or knows no such --dtype.
+        """
+        try:
+            if self.args.backend:
+                backends.use_backend(self.args.backend)
+            backends.default().dtype(self.args.dtype)
+        except (RuntimeError, RuntimeWarning, ValueError) as error:
+            raise UserError(str(error)) from None
+
+    def describe_backend(self) -> tuple[str, str]:
+        """The names of the backend and its device."""
+        backend = backends.default()
+        return backend.name, backend.describe_device()
+
+    def seed(self, seed: int) -> None:
+        """Let this decide the initial weights."""
+        gradcore.manual_seed(seed)
+
+    def count_parameters(self) -> int:
+        return sum(p.size for p in self.model.parameters())
+
+    def model_state(self) -> dict[str, Array]:
+        """Arrays by PyTorch's names."""
+        return nn.torch_state_dict(self.model)
+
+    def set_model_state(self, state: dict[str, Array]) -> None:
+        """Take it from arrays of NumPy, which fit."""
+        nn.load_torch_state_dict(self.model, state)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The `settings`; and the `state`, a list of what is known of each parameter by name."""
+        return self.optimizer.state_dict()
+
+    def set_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Take it from arrays of NumPy.
+
+        Raises:
+            ValueError: it is not this optimizer's.
+        """
+        self.optimizer.load_state_dict(state)
 
 
-def draw_curves(runs: list[list[dict[str, Any]]], path: Path) -> None:
-    """Loss and accuracy per epoch; of several runs the mean, in a band of the deviation."""
+def evaluate(
+    model: nn.Module, batches: Iterable[Any], loss: Callable[..., TensorNode], classes: int
+) -> tuple[float, list[int], list[int]]:
+    """How good the model is, as `Session.end_epoch` takes it.
+
+    Args:
+        loss: gives the sum of the losses of outputs and labels.
+    """
+    total, correct, counts = 0.0, [0] * classes, [0] * classes
+    to_numpy = backends.default().to_numpy
+    model.eval()
+    with no_grad():
+        for images, labels in batches:
+            output = model(images)
+            total += float(loss(output, labels))
+            predicted = namespace(output.value).argmax(output.value, axis=1)
+            for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
+                correct[label] += int(p == label)
+                counts[label] += 1
+    model.train()
+    return total / sum(counts), correct, counts
+
+
+def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> None:
+    """Loss and accuracy over the epochs; of several runs the mean, in a band of the deviation."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    epochs, points = range(min(map(len, runs))), len(runs[0][0]["curve"])
+    within = [(e, i) for e in epochs for i in range(points)]
+    training = [
+        (e + (i + 0.5) / points, [lines[e]["curve"][i] for lines in runs]) for e, i in within
+    ]
+    loss, accuracy = (
+        [(e + 1, [lines[e][key] for lines in runs]) for e in epochs]
+        for key in ("val_loss", "val_accuracy")
+    )
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    for axes, key, label, color in (
-        (left, "train_loss", "training (running)", "C0"),
-        (left, "val_loss", "validation", "C1"),
-        (right, "val_accuracy", "validation", "C1"),
+    for axes, curve, label, color, marker in (
+        (left, training, "training (running)", "C0", ""),
+        (left, loss, "validation", "C1", "."),
+        (right, accuracy, "validation", "C1", "."),
     ):
-        epochs = range(min(map(len, runs)))
-        points = [mean_and_deviation([lines[e][key] for lines in runs]) for e in epochs]
-        means = [mean for mean, _ in points]
-        axes.plot(epochs, means, color, marker=".", label=label)
+        xs = [x for x, _ in curve]
+        means, deviations = zip(*[mean_and_deviation(ys) for _, ys in curve], strict=True)
+        axes.plot(xs, means, color, marker=marker, label=label)
         if len(runs) > 1:
-            low, high = [m - s for m, s in points], [m + s for m, s in points]
-            axes.fill_between(epochs, low, high, color=color, alpha=0.25)
-    left.set(xlabel="epoch", ylabel="loss per instance")
-    right.set(xlabel="epoch", ylabel="accuracy")
+            low, high = (
+                [m + sign * s for m, s in zip(means, deviations, strict=True)] for sign in (-1, 1)
+            )
+            axes.fill_between(xs, low, high, color=color, alpha=0.25)
+    left.set(xlabel="epochs", ylabel="loss per instance")
+    right.set(xlabel="epochs", ylabel="accuracy")
     for axes in (left, right):
+        axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
@@ -459,6 +603,14 @@ def as_line(record: dict[str, Any]) -> str:
     return json.dumps(record, allow_nan=False) + "\n"
 
 
+def means_of_parts(sums: list[float], sizes: list[int]) -> list[float]:
+    """The means in POINTS parts of what was summed over so many instances, or in fewer."""
+    n = len(sums)
+    points = min(n, POINTS)
+    cuts = pairwise(n * i // points for i in range(points + 1))
+    return [math.fsum(sums[i:j]) / sum(sizes[i:j]) for i, j in cuts]
+
+
 def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
     """The mean and the standard deviation (of the sample, 0 for one number)."""
     if not xs:
@@ -466,10 +618,10 @@ def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
     return statistics.fmean(xs), statistics.stdev(xs) if len(xs) > 1 else 0.0
 
 
-def versions() -> dict[str, str]:
-    """The versions of what a result may depend on."""
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of gradcore, of Python, and of these as far as they are installed."""
     found = {"python": platform.python_version(), "gradcore": gradcore.__version__}
-    for package in ("numpy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x"):
+    for package in packages:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
@@ -481,21 +633,53 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file can't be read, or is something else.
     """
+    facts, arrays = read_safetensors(path, "--resume")
+    if facts.keys() >= {"program", "settings", "run", "epoch", "optimizer", "facts", "curves"}:
+        return {**facts, "arrays": arrays}
+    raise UserError(f"--resume: {path} is no checkpoint of this program")
+
+
+def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What `write_safetensors` wrote: the facts, none in a file from elsewhere, and the arrays,
+    as NumPy's.
+
+    Raises:
+        UserError: the file can't be read, or is something else.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         path.open("rb").close()
     except OSError as error:
-        raise UserError(f"--resume: {path} can't be read ({error.strerror})") from None
+        raise UserError(f"{flag}: {path} can't be read ({error.strerror})") from None
     try:
         with safe_open(path, framework="numpy") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["gradcore"])
-            facts["arrays"] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if facts.keys() >= {"settings", "run", "epoch", "optimizer", "random", "facts", "history"}:
-            return facts
-    except (SafetensorError, TypeError, KeyError, ValueError):
-        pass
-    raise UserError(f"--resume: {path} is damaged, or no checkpoint of this program")
+            facts = json.loads((file.metadata() or {}).get("gradcore", "{}"))
+            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, ValueError) as error:
+        raise UserError(f"{flag}: {path} is damaged, or no safetensors file ({error})") from None
+
+
+def write_safetensors(
+    path: Path, arrays: dict[str, Array], facts: dict[str, Any] | None = None
+) -> None:
+    """Write arrays of any library, and what JSON can hold."""
+    from safetensors.numpy import save
+
+    # The memory is written as it lies, so it must be contiguous.
+    host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
+    with replaced(path) as temporary:
+        temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)} if facts else None))
+
+
+def require(module: str, flag: str) -> None:
+    """Raise UserError unless there is what a flag needs."""
+    try:
+        import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        install = "pip install 'gradcore[examples]'"
+        raise UserError(f"{flag} needs {package}: {install} ({error})") from None
 
 
 @contextmanager

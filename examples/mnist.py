@@ -14,7 +14,7 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from common import OPTIMIZERS, Parser, Session, run
+from common import OPTIMIZERS, Parser, Session, evaluate, run
 
 from gradcore import (
     TensorNode,
@@ -23,7 +23,6 @@ from gradcore import (
     logsoftmax,
     namespace,
     nn,
-    no_grad,
     relu,
     sigmoid,
 )
@@ -89,41 +88,23 @@ def load(args: argparse.Namespace) -> Any:
     return (x, y), validation, classes, source
 
 
-def evaluate(model: nn.Module, x: Any, y: Any, classes: int) -> tuple[float, list[int], list[int]]:
-    """The loss per instance; per class, how many were recognized, and how many there are."""
-    loss, correct, counts = 0.0, [0] * classes, [0] * classes
-    to_numpy = backends.default().to_numpy
-    with no_grad():
-        for images, labels in Batches(x, y, EVALUATION_BATCH, shuffle=False):
-            output = model(images)
-            loss += float(logceloss(output, labels))
-            predicted = namespace(output.value).argmax(output.value, axis=1)
-            for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
-                correct[label] += int(p == label)
-                counts[label] += 1
-    return loss / x.shape[0], correct, counts
-
-
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     (x, y), validation, classes, source = data
     model = MLP(x.shape[1], classes, **MODELS[args.model], init=args.init, dtype=args.dtype)
     optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
     sizes = {"training_instances": x.shape[0], "validation_instances": validation[0].shape[0]}
-    session.say(
-        f"{args.data}: {sizes['training_instances']:,} training and "
-        f"{sizes['validation_instances']:,} validation instances ({source})"
-    )
-    session.begin(model, optimizer, source=source, **sizes)
+    session.begin(model, optimizer, data=args.data, source=source, **sizes)
 
     batches = Batches(x, y, args.batch_size, shuffle=False)  # the course's order
+    held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
     for _ in session.epochs():
         for images, labels in session.progress(batches):
             loss = logceloss(model(images), labels)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            session.step(loss, images.shape[0])
-        session.end_epoch(*evaluate(model, *validation, classes))
+            session.step(loss.value, images.shape[0])
+        session.end_epoch(*evaluate(model, held_out, logceloss, classes))
 
 
 def main() -> int:

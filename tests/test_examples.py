@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mnist
 import numpy as np
 import pytest
+from runs import call, losses, metrics, refused, result, without_times
 from safetensors.numpy import load_file
 
 import gradcore
@@ -32,27 +33,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+def run() -> Any:
     """`run(*flags)` is `python examples/mnist.py FLAGS`, in this process; gives the status."""
 
-    def call(*flags: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["mnist.py", *map(str, flags)])
-        with gradcore.use_backend("numpy"):
-            try:
-                return mnist.main()
-            except SystemExit as stop:
-                return int(str(stop.code))
-
-    return call
-
-
-def metrics(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-
-
-def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    times = {"seconds", "instances_per_second"}
-    return [{k: v for k, v in line.items() if k not in times} for line in lines]
+    return partial(call, mnist)
 
 
 # -- What a run leaves behind -----------------------------------------------------------------
@@ -81,7 +65,7 @@ def test_files_of_a_run(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
     assert [(line["run"], line["epoch"]) for line in lines] == [(0, 0), (0, 1)]
     assert lines[1]["train_loss"] < lines[0]["train_loss"]
-    summary = json.loads((out / "summary.json").read_text())
+    summary = result(out)
     assert summary["settings"]["lr"] == 0.01
     assert summary["seed"] == 0
     assert (summary["backend"], summary["device"]) == ("numpy", "CPU")
@@ -110,7 +94,7 @@ def test_runs_have_seeds_of_their_own(run: Any, tmp_path: Path) -> None:
     assert [(line["run"], line["epoch"]) for line in lines] == [
         (run, epoch) for run in range(3) for epoch in range(2)
     ]
-    summary = json.loads((tmp_path / "all" / "summary.json").read_text())
+    summary = result(tmp_path / "all")
     finals = [line["val_accuracy"] for line in lines if line["epoch"] == 1]
     assert [r["seed"] for r in summary["runs"]] == [5, 6, 7]
     assert [r["final_accuracy"] for r in summary["runs"]] == finals
@@ -191,28 +175,17 @@ def test_mnist_learns_from_the_images_in_the_package(run: Any, tmp_path: Path) -
     assert run("--epochs", 2, "--limit", 2000, "--lr", 0.0003, "--out", tmp_path) == 0
     lines = metrics(tmp_path)
     assert lines[-1]["val_accuracy"] > 0.8
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = result(tmp_path)
     assert "mnist_5k" in summary["source"]
     assert len(summary["per_class_accuracy"]) == 10
 
 
-def test_gpu_stand_in_gives_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses: dict[str, list[float]] = {}
-    for backend in ("numpy", "strict"):
-        flags = ["--backend", backend, "--limit", "1600", "--batch-size", "16", "--epochs", "1"]
-        monkeypatch.setattr(sys, "argv", ["mnist.py", "--quiet", *flags])
-        seen = losses.setdefault(backend, [])
-        step = mnist.Session.step
-
-        def spy(self: Any, loss: Any, n: int, seen: list[float] = seen, step: Any = step) -> None:
-            seen.append(float(loss))
-            step(self, loss, n)
-
-        with monkeypatch.context() as patch, gradcore.use_backend("numpy"):
-            patch.setattr(mnist.Session, "step", spy)
-            assert mnist.main() == 0
-    assert len(losses["numpy"]) == 100
-    np.testing.assert_allclose(losses["strict"], losses["numpy"], rtol=1e-5)
+def test_gpu_stand_in_gives_the_same_losses() -> None:
+    flags = ["--limit", 1600, "--batch-size", 16, "--epochs", 1]
+    expected = losses(mnist, *flags)
+    assert len(expected) == 100
+    strict = losses(mnist, *flags, "--backend", "strict")
+    np.testing.assert_allclose(strict, expected, rtol=1e-5)
 
 
 def test_defaults_are_the_courses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,15 +207,6 @@ def test_defaults_are_the_courses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # -- What it refuses ---------------------------------------------------------------------------
-
-
-def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
-    """The one line on stderr."""
-    errors = capsys.readouterr().err
-    assert status == 2
-    assert errors.count("\n") == 1, errors
-    assert errors.startswith("mnist.py: ")
-    return errors
 
 
 @pytest.mark.parametrize(
@@ -337,7 +301,7 @@ def test_resume_refuses_other_settings_and_broken_checkpoints(
     message = refused(capsys, run(*SYNTH, "--out", tmp_path, "--resume", "--epochs", 1))
     assert "has done 2 epochs, past --epochs 1" in message
     (tmp_path / "checkpoint.safetensors").write_bytes(b"something else")
-    assert "damaged, or no checkpoint" in refused(
+    assert "damaged, or no safetensors file" in refused(
         capsys, run(*SYNTH, "--out", tmp_path, "--resume")
     )
 
@@ -374,9 +338,9 @@ def test_resume_of_several_runs_keeps_their_length(
 
 def test_resume_of_a_finished_run_changes_nothing(run: Any, tmp_path: Path) -> None:
     assert run(*SYNTH, "--out", tmp_path) == 0
-    before = metrics(tmp_path), json.loads((tmp_path / "summary.json").read_text())
+    before = metrics(tmp_path), result(tmp_path)
     assert run(*SYNTH, "--out", tmp_path, "--resume") == 0
-    after = metrics(tmp_path), json.loads((tmp_path / "summary.json").read_text())
+    after = metrics(tmp_path), result(tmp_path)
     before[1]["settings"]["resume"] = True
     assert before == after
 

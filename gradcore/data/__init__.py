@@ -3,7 +3,7 @@
 from .augment import cutout, normalize, random_crop, random_flip
 from .batches import Batches
 from .cifar10 import CIFAR10_CLASSES, CIFAR10_MEAN, CIFAR10_STD, find_cifar10, load_cifar10
-from .errors import DataError
+from .errors import DataError, NotFoundError
 from .mnist import find_mnist, load_fashion_mnist, load_mnist
 from .shapes import SHAPES_CLASSES, load_shapes
 from .synth import load_synth
@@ -15,6 +15,7 @@ __all__ = [
     "SHAPES_CLASSES",
     "Batches",
     "DataError",
+    "NotFoundError",
     "cutout",
     "find_cifar10",
     "find_mnist",

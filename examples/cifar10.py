@@ -1,0 +1,208 @@
+"""Train a convolutional network on CIFAR-10.
+
+    python examples/cifar10.py
+    GRADCORE_BACKEND=cupy python examples/cifar10.py --model resnet9 --out runs/resnet9
+
+The defaults are those of PyTorch's 60-minute blitz
+(https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html): its network, batches of
+4, momentum, two epochs. It trains on the 50,000 training images and validates on the 10,000 test
+images. `cifar10_torch.py` does the same in PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from common import OPTIMIZERS, Parser, Session, evaluate, positive, positive_float, run
+
+from gradcore import TensorNode, adaptive_avg_pool2d, cross_entropy, max_pool2d, nn, relu
+from gradcore.data import (
+    CIFAR10_CLASSES,
+    SHAPES_CLASSES,
+    Batches,
+    NotFoundError,
+    cutout,
+    find_cifar10,
+    load_cifar10,
+    load_shapes,
+    normalize,
+    random_crop,
+    random_flip,
+)
+from gradcore.optim import OneCycleLR
+
+GENERATED = "generated shapes, not CIFAR-10"
+EVALUATION_BATCH = 250
+MIDDLE = 127.5  # of pixels from 0 to 255; the network gets them from -1 to 1
+
+AUGMENTATIONS: dict[str, Callable[[Any], Any]] = {
+    "crop": partial(random_crop, padding=4),
+    "flip": random_flip,
+    "cutout": partial(cutout, size=8),
+}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "blitz": {"epochs": 2, "batch_size": 4, "lr": 0.001, "optimizer": "momentum"},
+    "resnet9": {
+        "epochs": 10,
+        "batch_size": 128,
+        "lr": 0.05,
+        "optimizer": "momentum",
+        "weight_decay": 5e-4,
+        "augment": ["crop", "flip"],
+    },
+}
+
+
+class Blitz(nn.Module):
+    """The network of the tutorial: two convolutions and three linear layers."""
+
+    def __init__(self, classes: int, dtype: str) -> None:
+        linear = partial(nn.Linear, init="kaiming_uniform", dtype=dtype)  # as PyTorch does
+        self.conv1 = nn.Conv2d(3, 6, 5, dtype=dtype)
+        self.conv2 = nn.Conv2d(6, 16, 5, dtype=dtype)
+        self.flatten = nn.Flatten()
+        self.fc1 = linear(16 * 5 * 5, 120)
+        self.fc2 = linear(120, 84)
+        self.fc3 = linear(84, classes)
+
+    def forward(self, x: Any) -> TensorNode:  # (N, 3, 32, 32)
+        h = max_pool2d(relu(self.conv1(x)), 2)  # (N, 6, 14, 14)
+        h = max_pool2d(relu(self.conv2(h)), 2)  # (N, 16, 5, 5)
+        h = relu(self.fc1(self.flatten(h)))
+        return self.fc3(relu(self.fc2(h)))
+
+
+class Block(nn.Module):
+    """A convolution, batch normalization and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, dtype: str) -> None:
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, dtype=dtype)
+        self.norm = nn.BatchNorm2d(outputs, dtype=dtype)
+
+    def forward(self, x: Any) -> TensorNode:
+        return relu(self.norm(self.conv(x)))
+
+
+class ResNet9(nn.Module):
+    """A residual network (https://arxiv.org/abs/1512.03385) of eight convolutions and a linear
+    layer.
+
+    Args:
+        width: the channels after the first convolution; in the end there are 8 times as many.
+    """
+
+    def __init__(self, classes: int, width: int, dtype: str) -> None:
+        block = partial(Block, dtype=dtype)
+        self.block1 = block(3, width)
+        self.block2 = block(width, 2 * width)
+        self.residual1 = nn.Sequential(block(2 * width, 2 * width), block(2 * width, 2 * width))
+        self.block3 = block(2 * width, 4 * width)
+        self.block4 = block(4 * width, 8 * width)
+        self.residual2 = nn.Sequential(block(8 * width, 8 * width), block(8 * width, 8 * width))
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(8 * width, classes, init="kaiming_uniform", dtype=dtype)
+
+    def forward(self, x: Any) -> TensorNode:  # (N, 3, 32, 32)
+        h = max_pool2d(self.block2(self.block1(x)), 2)  # (N, 2 * width, 16, 16)
+        h = h + self.residual1(h)
+        h = max_pool2d(self.block3(h), 2)
+        h = max_pool2d(self.block4(h), 2)  # (N, 8 * width, 4, 4)
+        h = h + self.residual2(h)
+        return self.fc(self.flatten(adaptive_avg_pool2d(h, 1)))
+
+
+def parse(description: str) -> argparse.Namespace:
+    """The flags of this example and of its twin."""
+    parser = Parser(description, **DEFAULTS["blitz"])
+    flag, default = parser.add_argument, "(default: %(default)s)"
+    own = " ".join(
+        f"--{name.replace('_', '-')} {' '.join(x) if isinstance(x, list) else x}"
+        for name, x in DEFAULTS["resnet9"].items()
+    )
+    flag("--data", choices=["cifar10", "shapes"], default="cifar10", help="shapes are generated")
+    flag(
+        "--model",
+        choices=DEFAULTS,
+        default="blitz",
+        help=f"{default}; resnet9 is a residual network with batch norm, a learning rate that "
+        f"goes up to --lr and down again, and these defaults: {own}",
+    )
+    flag("--width", type=positive, default=32, metavar="N", help=f"of resnet9 {default}")
+    weight_decay = partial(positive_float, or_zero=True)
+    flag("--weight-decay", type=weight_decay, metavar="X", help="(default: the optimizer's)")
+    flag(
+        "--augment",
+        nargs="*",
+        choices=AUGMENTATIONS,
+        default=[],
+        metavar="NAME",
+        help=f"change the training images at random: {', '.join(AUGMENTATIONS)}",
+    )
+    parser.set_defaults(**DEFAULTS[parser.parse_args().model])
+    return parser.parse_args()
+
+
+def load(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """The training and the validation set on the backend's device, as bytes; facts about them."""
+    facts = {"data": GENERATED, "source": "generated", "classes": SHAPES_CLASSES}
+    try:
+        folder = None if args.data == "shapes" else find_cifar10(args.data_dir)
+    except NotFoundError as error:
+        print(f"Training on {GENERATED}: {error}.", file=sys.stderr)
+        folder = None
+    if folder:
+        (x, y), validation, _ = load_cifar10(final=True, data_dir=folder)
+        facts = {"data": "CIFAR-10", "source": str(folder), "classes": CIFAR10_CLASSES}
+    else:
+        (x, y), validation, _ = load_shapes()
+    n = min(args.limit or x.shape[0], x.shape[0])
+    sizes = {"training_instances": n, "validation_instances": validation[0].shape[0]}
+    return (x[:n, ...], y[:n]), validation, {**facts, **sizes}
+
+
+def train(args: argparse.Namespace, data: Any, session: Session) -> None:
+    (x, y), validation, facts = data
+    classes = len(facts["classes"])
+    if args.model == "blitz":
+        model: nn.Module = Blitz(classes, args.dtype)
+    else:
+        model = ResNet9(classes, args.width, args.dtype)
+    optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
+    if args.weight_decay is not None:
+        optimizer.settings["weight_decay"] = args.weight_decay
+    session.begin(model, optimizer, **facts)
+
+    scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
+    batches = Batches(x, y, args.batch_size)
+    held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
+    schedule = None
+    if args.model == "resnet9":
+        steps = args.epochs * len(batches)
+        schedule = OneCycleLR(optimizer, args.lr, steps, cycle_momentum=False)
+        schedule.load_state_dict({"steps": session.epoch * len(batches)})
+    for _ in session.epochs():
+        for images, labels in session.progress(batches):
+            for name in args.augment:
+                images = AUGMENTATIONS[name](images)
+            loss = cross_entropy(model(scaled(images)), labels)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if schedule:
+                schedule.step()
+            session.step(loss.value, labels.shape[0], mean=True)
+        pairs = ((scaled(images), labels) for images, labels in held_out)
+        summed = partial(cross_entropy, reduction="sum")
+        session.end_epoch(*evaluate(model, pairs, summed, classes))
+
+
+def main() -> int:
+    return run(parse("Train a convolutional network on CIFAR-10."), load, train)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Runs of the examples, in this process, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import common
+import pytest
+
+import gradcore
+
+
+def call(example: Any, *flags: object) -> int:
+    """`python examples/EXAMPLE.py FLAGS`; gives the exit status."""
+    with pytest.MonkeyPatch.context() as patch, gradcore.use_backend("numpy"):
+        patch.setattr(sys, "argv", [f"{example.__name__}.py", *map(str, flags)])
+        try:
+            return example.main()
+        except SystemExit as stop:
+            return int(str(stop.code))
+
+
+def losses(example: Any, *flags: object) -> list[float]:
+    """The loss of each step of such a run."""
+    seen: list[float] = []
+    step = common.Session.step
+
+    def spy(self: Any, loss: Any, *args: Any, **options: Any) -> None:
+        seen.append(float(loss))
+        step(self, loss, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common.Session, "step", spy)
+        assert call(example, "--quiet", *flags) == 0
+    return seen
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
+    """The one line on stderr."""
+    errors = capsys.readouterr().err
+    assert status == 2
+    assert errors.count("\n") == 1, errors
+    assert errors.partition(": ")[0].endswith(".py")
+    return errors
+
+
+def metrics(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def result(out: Path) -> dict[str, Any]:
+    return json.loads((out / "summary.json").read_text())
+
+
+def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    times = {"seconds", "instances_per_second"}
+    return [{k: v for k, v in line.items() if k not in times} for line in lines]
