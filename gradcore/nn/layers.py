@@ -72,8 +72,7 @@ class Linear(Module):
                 f"{self!r}: x is {describe(raw)} and w {describe(w)}; give both one dtype, "
                 "as in x.astype('float32') or Linear(..., dtype='float64')"
             )
-        y = ops.BatchMM.do_forward(self.w, x)
-        return y if self.b is None else y + self.b
+        return ops.BatchMM.do_forward(self.w, x, *([] if self.b is None else [self.b]))
 
     def __repr__(self) -> str:
         output_size, input_size = self.w.shape

@@ -67,24 +67,35 @@ class MatrixMultiply(Op):
 
 
 class BatchMM(Op):
-    """One matrix (O, I) times each of a batch of vectors (N, I), to (N, O)."""
+    """One matrix (O, I) times each of a batch of vectors (N, I), plus b (O,) or (1, O), if that is
+    given: (N, O)."""
 
     @staticmethod
-    def forward(context: Context, matrix: Any, vectors: Any) -> Any:
+    def forward(context: Context, matrix: Any, vectors: Any, *b: Any) -> Any:
         if matrix.ndim != 2 or vectors.ndim != 2 or matrix.shape[1] != vectors.shape[1]:
             raise ValueError(
                 f"BatchMM: matrix {tuple(matrix.shape)} and vectors {tuple(vectors.shape)} "
                 "do not fit; expected (O, I) and (N, I)"
             )
-        context["matrix"], context["vectors"] = matrix, vectors
-        return namespace(matrix).matmul(vectors, matrix.T)
+        context["matrix"], context["vectors"], context["b"] = matrix, vectors, bool(b)
+        y = vectors @ matrix.T
+        if not b:
+            return y
+        if tuple(b[0].shape) not in (matrix.shape[:1], (1, matrix.shape[0])):
+            found, o = tuple(b[0].shape), matrix.shape[0]
+            raise ValueError(f"BatchMM: b has shape {found}, expected ({o},) or (1, {o})")
+        if b[0].dtype != y.dtype:
+            return y + b[0]
+        y += b[0]  # nobody else has it: no second array of its size
+        return y
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        matrix, vectors, xp = context["matrix"], context["vectors"], namespace(go)
+        matrix, vectors = context["matrix"], context["vectors"]
         return (
-            xp.matmul(go.T, vectors) if needs(context, 0) else None,
-            xp.matmul(go, matrix) if needs(context, 1) else None,
+            go.T @ vectors if needs(context, 0) else None,
+            go @ matrix if needs(context, 1) else None,
+            *([go] if context["b"] else []),
         )
 
 

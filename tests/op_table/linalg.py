@@ -116,16 +116,20 @@ ROWS = [
     ),
     Row(
         ops.BatchMM,
-        lambda matrix, vectors: vectors @ matrix.T,
+        lambda matrix, vectors, b=0.0: vectors @ matrix.T + b,
         [
             case((2, 3), (4, 3)),
+            case((2, 3), (4, 3), (2,)),
+            case((2, 3), (0, 3), (1, 2)),
+            case(constant((2, 3)), constant((1, 3)), (1, 2)),
             case((2, 3), constant((2, 3))),
             case(constant((2, 3)), (1, 3)),
             case((1, 1), (1, 1)),
             case((2, 3), (0, 3)),
         ],
-        lambda matrix, vectors: vectors @ matrix.T,
+        lambda matrix, vectors, b=0.0: vectors @ matrix.T + b,
         refuses=[
+            refuses(case((2, 3), (4, 3), (3,)), ValueError, "(3,)", "(2,)", "(1, 2)"),
             refuses(case((2, 3), (4, 2)), ValueError, "(2, 3)", "(4, 2)", "expected"),
             refuses(case((2, 3), (3,)), ValueError, "(2, 3)", "(3,)", "expected"),
         ],
