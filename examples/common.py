@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         dtypes = ["float16", "float32", "float64"]
         flag("--dtype", choices=dtypes, default="float32", help=default)
         flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
-        flag("--save-init", type=path, metavar="FILE", help="write the initial weights there")
+        flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
         flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")

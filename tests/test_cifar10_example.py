@@ -117,6 +117,12 @@ def test_weights_go_both_ways(tmp_path: Path, model: str) -> None:
     same_arrays(a, c)
 
 
+def test_weights_saved_of_several_runs_are_the_first_ones(example: Any, tmp_path: Path) -> None:
+    for runs in (1, 2):
+        call(example, *SHORT, "--runs", runs, "--save-init", tmp_path / str(runs))
+    same_arrays(tmp_path / "1", tmp_path / "2")
+
+
 def test_weights_from_pytorch_itself(tmp_path: Path) -> None:
     model, path = twin().Blitz(10), tmp_path / "init.safetensors"
     save_file({name: x.detach().numpy() for name, x in model.state_dict().items()}, path)
