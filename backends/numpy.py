@@ -199,14 +199,20 @@ class NumpyBackend(NumpyConvolutions, Backend):
         nesterov: bool,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         parameter, velocity = _writeable(parameter), _writeable(velocity)
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        if momentum:
-            if velocity is None:
-                velocity = np.array(gradient)
-            else:
-                velocity *= momentum
-                velocity += (1 - dampening) * gradient if dampening else gradient
-            gradient = gradient + momentum * velocity if nesterov else velocity
-        parameter -= lr * gradient
+        is_first = momentum and velocity is None
+        if is_first:
+            velocity = np.empty_like(parameter)
+        for block in _blocks(parameter):  # as above, and in place
+            p, g = parameter[block], gradient[block]
+            if weight_decay:
+                g = g + weight_decay * p
+            if velocity is not None and momentum:
+                v = velocity[block]
+                if is_first:
+                    v[...] = g
+                else:
+                    v *= momentum
+                    v += (1 - dampening) * g if dampening else g
+                g = g + momentum * v if nesterov else v
+            p -= lr * g
         return parameter, velocity
