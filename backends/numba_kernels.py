@@ -34,7 +34,7 @@ def masked(x: Array, mask: Array, y: Array) -> None:
         y[i] = x[i] if mask[i] else x.dtype.type(0)
 
 
-# -- Pooling of (P, H, W, M): P planes of H rows of W places, each of M elements -------------------
+# -- Pooling of (C, H, W, N) ----------------------------------------------------------------------
 
 
 @compiled
