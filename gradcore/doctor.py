@@ -23,6 +23,7 @@ VARIABLES = {  # what gradcore reads
     "GRADCORE_BACKEND": "the default backend",
     "GRADCORE_DATA": "a folder with datasets",
     "GRADCORE_FALLBACK": "0: an error where CuPy is asked for and can't run",
+    "GRADCORE_FAST": "0: NumPy without the kernels that numba compiles",
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
 }

@@ -25,11 +25,12 @@ import pytest
 from op_table import all_ops
 
 import gradcore
-from gradcore.backends import Backend, problem
+from gradcore.backends import Backend, numpy_fast, problem
 
 MATRIX = {  # name: (backend, device)
     "numpy": ("numpy", None),
     "numpy-readonly": ("numpy", None),  # no op can write to what it was given, or has given
+    "numpy-fast": ("numpy", None),  # every array that a compiled kernel is for goes to it
     "strict": ("strict", "device1"),
     "strict-no-float64": ("strict", "no_float64"),
     "cupy": ("cupy", None),
@@ -40,6 +41,8 @@ ONLY_FLOAT32 = {"strict-no-float64"}
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     """The names in the matrix that run, and why the others don't."""
     problems = {name: p for name, (backend, _) in MATRIX.items() if (p := problem(backend))}
+    if why := numpy_fast.problem():
+        problems["numpy-fast"] = why
     if not wanted:
         return [name for name in MATRIX if name not in problems], problems
     names = [name.strip() for name in wanted.split(",")]
@@ -86,6 +89,9 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
         for op in all_ops():
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
+    if request.param == "numpy-fast":
+        monkeypatch.setattr(numpy_fast, "LARGE", 1)
+        monkeypatch.setattr(numpy_fast, "LANES", 1)
     name, device = MATRIX[request.param]
     with gradcore.use_backend(name, device) as chosen:
         yield chosen

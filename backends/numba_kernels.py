@@ -1,0 +1,301 @@
+"""The loops behind `numpy_fast`, compiled by numba. Importing this imports numba: half a second.
+
+Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
+NaN and infinities are NumPy's. Arrays are contiguous, and results are written into the last ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+from .special import SINGLE
+
+Array = Any
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+Pair = tuple[int, int]
+
+ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
+BOUND = SINGLE.bound
+VERSION = numba.__version__
+
+
+def compiled(function: Kernel) -> Kernel:
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+    return numba.njit(fastmath={"contract", "reassoc"}, **options)(function)
+
+
+@compiled
+def masked(x: Array, mask: Array, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = x[i] if mask[i] else x.dtype.type(0)
+
+
+# -- Pooling of (C, H, W, N) ----------------------------------------------------------------------
+
+
+@compiled
+def max_pool(
+    x: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, y: Array, places: Array
+) -> None:
+    """Args:
+    start: the first window's place, negative in the padding.
+    """
+    planes, height, width, lanes = x.shape
+    least = x.dtype.type(-np.inf)
+    for p in range(planes):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                best, at = y[p, i, j], places[p, i, j]
+                for m in range(lanes):
+                    best[m] = least
+                    at[m] = 0
+                for a in range(kernel[0]):
+                    h = row + a * dilation[0]
+                    if h < 0 or h >= height:
+                        continue
+                    for b in range(kernel[1]):
+                        w = column + b * dilation[1]
+                        if w < 0 or w >= width:
+                            continue
+                        tap, seen = places.dtype.type(a * kernel[1] + b), x[p, h, w]
+                        for m in range(lanes):
+                            better = (seen[m] > best[m]) | (seen[m] != seen[m])
+                            best[m] = seen[m] if better else best[m]
+                            at[m] = tap if better else at[m]
+
+
+@compiled
+def max_pool_gradient(
+    go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
+) -> None:
+    """Adds to gx, of the size of x."""
+    _, height, width, lanes = gx.shape
+    zero = go.dtype.type(0)
+    for p in range(go.shape[0]):
+        for i in range(go.shape[1]):
+            for j in range(go.shape[2]):
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                g, at = go[p, i, j], places[p, i, j]
+                for a in range(kernel[0]):
+                    h = row + a * dilation[0]
+                    if h < 0 or h >= height:
+                        continue
+                    for b in range(kernel[1]):
+                        w = column + b * dilation[1]
+                        if w < 0 or w >= width:
+                            continue
+                        tap, given = places.dtype.type(a * kernel[1] + b), gx[p, h, w]
+                        for m in range(lanes):
+                            given[m] += g[m] if at[m] == tap else zero
+
+
+# -- The optimizers' updates ----------------------------------------------------------------------
+
+
+@compiled
+def sgd(g: Array, lr: float, decay: float, p: Array) -> None:
+    t = p.dtype.type
+    lr, decay = t(lr), t(decay)
+    for i in range(len(p)):
+        p[i] -= lr * (g[i] + decay * p[i] if decay else g[i])
+
+
+@compiled
+def sgd_with_momentum(
+    g: Array,
+    lr: float,
+    decay: float,
+    momentum: float,
+    share: float,
+    ahead: float,
+    p: Array,
+    v: Array,
+) -> None:
+    """Args:
+    share: of the gradient in the velocity.
+    ahead: the momentum where it is Nesterov's, else 0; and of the gradient then 1, else 0.
+    """
+    t = p.dtype.type
+    lr, decay, momentum, share, ahead = t(lr), t(decay), t(momentum), t(share), t(ahead)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        v[i] = momentum * v[i] + share * gradient
+        p[i] -= lr * (gradient + ahead * v[i] if ahead else v[i])
+
+
+@compiled
+def adam(
+    g: Array,
+    rate: float,
+    keep: float,
+    decay: float,
+    betas: tuple[float, float],
+    correction: float,
+    eps: float,
+    p: Array,
+    mean: Array,
+    square: Array,
+) -> None:
+    """Args:
+    rate: the learning rate over the mean's correction.
+    keep: of the parameter, with decoupled weight decay.
+    correction: the root of the square's.
+    """
+    t = p.dtype.type
+    rate, keep, decay, correction, eps = t(rate), t(keep), t(decay), t(correction), t(eps)
+    beta1, beta2, rest1, rest2 = t(betas[0]), t(betas[1]), t(1 - betas[0]), t(1 - betas[1])
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        mean[i] = beta1 * mean[i] + rest1 * gradient
+        square[i] = beta2 * square[i] + rest2 * gradient * gradient
+        p[i] = keep * p[i] - rate * (mean[i] / (np.sqrt(square[i]) / correction + eps))
+
+
+# -- Functions, of float32 ------------------------------------------------------------------------
+
+
+@compiled
+def exp(x: Any) -> Any:
+    """exp(x), to 2e-7 of it. C's function would keep a loop from taking many elements at a time.
+
+    It is 2**n exp(r), where |r| <= log(2) / 2; the polynomial is that of Cephes' expf
+    (https://www.netlib.org/cephes/). A power of 2 in two parts may overflow or vanish.
+    """
+    x = x if not x > np.float32(89.0) else np.float32(89.0)
+    x = x if not x < np.float32(-104.0) else np.float32(-104.0)
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    y = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    y = y * r + np.float32(8.3334519073e-3)
+    y = y * r + np.float32(4.1665795894e-2)
+    y = y * r + np.float32(1.6666665459e-1)
+    y = y * r + np.float32(5.0000001201e-1)
+    y = y * r * r + r + np.float32(1.0)
+    half = np.int32(n) >> np.int32(1)
+    rest = np.int32(n) - half
+    first = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
+    return y * first * np.int32((rest + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiled
+def sigmoid(x: Array, least: float, y: Array) -> None:
+    one, low = np.float32(1.0), np.float32(least)
+    for i in range(len(x)):
+        z = x[i] if not x[i] < low else low
+        y[i] = one / (one + exp(-z))
+
+
+@compiled
+def erf(x: Array, y: Array) -> None:
+    one, far = np.float32(1.0), np.float32(BOUND)
+    for i in range(len(x)):
+        z = x[i] if not x[i] > far else far
+        z = z if not z < -far else -far
+        t, a, b = z * z, np.float32(0.0), np.float32(0.0)
+        for c in ABOVE:
+            a = a * t + c
+        for c in BELOW:
+            b = b * t + c
+        z = z * (a / b)
+        z = z if not z > one else one
+        y[i] = z if not z < -one else -one
+
+
+@compiled
+def cross_entropy(x: Array, most: Array, targets: Array, losses: Array) -> None:
+    """Args:
+    x: (N, C).
+    most: its maxima (N,).
+    """
+    for n in range(len(x)):
+        row, total = x[n], np.float32(0.0)
+        for c in range(len(row)):
+            total += exp(row[c] - most[n])
+        losses[n] = np.log(total) - (row[targets[n]] - most[n])
+
+
+@compiled
+def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx: Array) -> None:
+    for n in range(len(x)):
+        row, out, total = x[n], gx[n], np.float32(0.0)
+        for c in range(len(row)):
+            z = exp(row[c] - most[n])
+            out[c] = z
+            total += z
+        share = go[n] / total
+        for c in range(len(row)):
+            out[c] *= share
+        out[targets[n]] -= go[n]
+
+
+# -- Batch normalization of (A, C, B) -------------------------------------------------------------
+
+BLOCK = 4096  # elements: their sum is in x's dtype, and that of such sums in float64
+
+
+@compiled
+def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
+    t, count = x.dtype.type, x.shape[0] * x.shape[2]
+    for c in range(x.shape[1]):
+        total = 0.0
+        for a in range(x.shape[0]):
+            for low in range(0, x.shape[2], BLOCK):
+                part, s = x[a, c, low : low + BLOCK], t(0)
+                for i in range(len(part)):
+                    s += part[i]
+                total += s
+        center = t(total / count)
+        total = 0.0
+        for a in range(x.shape[0]):
+            for low in range(0, x.shape[2], BLOCK):
+                part, s = x[a, c, low : low + BLOCK], t(0)
+                for i in range(len(part)):
+                    s += (part[i] - center) * (part[i] - center)
+                total += s
+        mean[c], var[c] = center, total / count
+        scale, level = t(w[c] / np.sqrt(total / count + eps)), b[c]
+        for a in range(x.shape[0]):
+            part, out = x[a, c], y[a, c]
+            for i in range(len(part)):
+                out[i] = (part[i] - center) * scale + level
+
+
+@compiled
+def batch_norm_gradient(
+    x: Array,
+    w: Array,
+    mean: Array,
+    var: Array,
+    go: Array,
+    go_mean: Array,
+    go_var: Array,
+    eps: float,
+    gx: Array,
+    gw: Array,
+    gb: Array,
+) -> None:
+    t, count = x.dtype.type, x.shape[0] * x.shape[2]
+    for c in range(x.shape[1]):
+        total, product, center = 0.0, 0.0, mean[c]
+        for a in range(x.shape[0]):
+            for low in range(0, x.shape[2], BLOCK):
+                part, g, s, p = x[a, c, low : low + BLOCK], go[a, c, low : low + BLOCK], t(0), t(0)
+                for i in range(len(part)):
+                    s += g[i]
+                    p += g[i] * (part[i] - center)
+                total += s
+                product += p
+        r = 1.0 / np.sqrt(var[c] + eps)
+        gb[c], gw[c] = total, product * r
+        scale = w[c] * r
+        slope = t((2.0 * go_var[c] - scale * r * (product * r)) / count)
+        level, factor = t((go_mean[c] - scale * total) / count), t(scale)
+        for a in range(x.shape[0]):
+            part, g, out = x[a, c], go[a, c], gx[a, c]
+            for i in range(len(part)):
+                out[i] = g[i] * factor + (part[i] - center) * slope + level

@@ -1,0 +1,296 @@
+"""NumPy with kernels that numba compiles, where it is installed (the extra `fast`).
+
+They touch each element once, where NumPy goes over the arrays again for each operation. Arrays that
+are small, of other dtypes or with gaps in memory go to NumPy's kernels, and so does everything
+where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of an Intel Xeon
+(Sapphire Rapids), "in place of" those of NumPy's kernels in the same process.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from .base import least_for_sigmoid
+from .convolution import Padding, Pair, output_size
+from .numpy import NumpyBackend
+
+LARGE = 1 << 12  # elements: the first array of so many imports numba, if a kernel is for it
+LANES = 16  # elements: of fewer that lie together, a loop does not pay
+DTYPES = (np.dtype("float32"), np.dtype("float64"))
+
+
+def problem() -> str | None:
+    """Why NumPy runs without compiled kernels and what to do about it, or `None` if it doesn't."""
+    if os.environ.get("GRADCORE_FAST") == "0":
+        return "GRADCORE_FAST=0"
+    return None if find_spec("numba") else "numba is not installed; pip install numba"
+
+
+@cache
+def compiled() -> Any:
+    """The compiled kernels; `None`, after a warning, where numba doesn't work."""
+    try:
+        from . import numba_kernels
+    except Exception as error:  # such as a NumPy too new for it
+        problem = f"importing numba failed with {type(error).__name__}: {error}"
+        warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
+        return None
+    return numba_kernels
+
+
+def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
+    """Whether the compiled kernels are for x, and worth it."""
+    return x.size >= LARGE and x.dtype in (dtypes or DTYPES) and compiled() is not None
+
+
+def is_solid(*arrays: np.ndarray) -> bool:
+    """Whether all are contiguous."""
+    return all(x.flags.c_contiguous for x in arrays)
+
+
+def updated(
+    parameter: np.ndarray, gradient: np.ndarray, *memory: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Views of the gradient, and of what an update writes to; `None` if it can't be there."""
+    arrays = parameter, *memory
+    if not is_fit(parameter) or not all(x.flags.writeable for x in arrays):
+        return None
+    if any(x.dtype != parameter.dtype for x in (gradient, *memory)):
+        return None
+    views = flat(gradient, *arrays)
+    return (views[0], views[1:]) if views else None
+
+
+def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Views (size,) in one order of elements, that of the memory; `None` if there is none."""
+    if all(x.flags.c_contiguous for x in arrays):
+        return [x.reshape(-1) for x in arrays]
+    steps = [[s // x.itemsize for s in x.strides] for x in arrays]
+    if any(s != steps[0] for s in steps):
+        return None
+    views = [x.ravel("K") for x in arrays]
+    return views if all(map(np.may_share_memory, views, arrays)) else None
+
+
+def planes(x: np.ndarray) -> np.ndarray | None:
+    """Images (N, C, H, W) as a contiguous view (C, H, W, N), the order that convolutions give;
+    `None` where they are in another, or too few lie together."""
+    x = x.transpose(1, 2, 3, 0)
+    return x if x.flags.c_contiguous and x.shape[3] >= LANES else None
+
+
+def channels(x: np.ndarray) -> np.ndarray | None:
+    """x (N, C, ...) as a contiguous view (A, C, B); `None` where too few lie together."""
+    if x.ndim > 1 and x.flags.c_contiguous:
+        y = x.reshape(*x.shape[:2], -1)
+    elif x.ndim > 1 and (inside_out := np.moveaxis(x, 0, -1)).flags.c_contiguous:
+        y = inside_out.reshape(1, x.shape[1], -1)
+    else:
+        return None
+    return y if y.shape[2] >= LANES else None
+
+
+class FastNumpyBackend(NumpyBackend):
+    def describe_library(self) -> str:
+        kernels = compiled()
+        fast = f"kernels by numba {kernels.VERSION}" if kernels else "none by numba, which fails"
+        return f"{super().describe_library()}, and {fast}"
+
+    # Of 602,112 elements, 0.23 ms in place of 0.31 ms.
+    def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        if x.shape == mask.shape and is_fit(x):
+            y = np.empty_like(x)
+            if views := flat(x, mask, y):
+                compiled().masked(*views)
+                return y
+        return super().masked(x, mask)
+
+    # Of (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
+    # place of 0.59 ms. In PyTorch's order in memory NumPy is faster.
+    def max_pool2d(
+        self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> tuple[np.ndarray, np.ndarray]:
+        options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+        if not is_fit(x) or (images := planes(x)) is None:
+            return super().max_pool2d(x, padding=padding, **options)
+        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        shape = images.shape[0], *windows, images.shape[3]
+        y = np.empty(shape, x.dtype)
+        places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
+        start = -padding[0][0], -padding[1][0]
+        compiled().max_pool(images, kernel, stride, start, dilation, y, places)
+        return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
+
+    def max_pool2d_gradient(
+        self,
+        go: np.ndarray,
+        places: np.ndarray,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> np.ndarray:
+        options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+        if is_fit(go) and (at := planes(places)) is not None:
+            g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
+            gx = np.zeros((g.shape[0], *size, g.shape[3]), go.dtype)
+            start = -padding[0][0], -padding[1][0]
+            compiled().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
+            return gx.transpose(3, 0, 1, 2)
+        return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
+
+    # Of 400,000 elements, 0.26 ms in place of 0.54 ms.
+    def sigmoid(self, x: np.ndarray) -> np.ndarray:
+        if is_fit(x, np.float32):
+            y = np.empty_like(x)
+            if views := flat(x, y):
+                compiled().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype).max), views[1])
+                return y
+        return super().sigmoid(x)
+
+    # Of 400,000 elements, 1.1 ms in place of 11 ms.
+    def erf(self, x: np.ndarray) -> np.ndarray:
+        if is_fit(x, np.float32):
+            y = np.empty_like(x)
+            if views := flat(x, y):
+                compiled().erf(*views)
+                return y
+        return super().erf(x)
+
+    # Of 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
+    # 28 ms.
+    def cross_entropy(
+        self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
+            losses = np.empty(len(x), x.dtype)
+            compiled().cross_entropy(x, x.max(axis=1), targets, losses)
+            return losses
+        return super().cross_entropy(x, targets, ignored)
+
+    def cross_entropy_gradient(
+        self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
+            gx = np.empty_like(x)
+            given = np.ascontiguousarray(go)
+            compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+            return gx
+        return super().cross_entropy_gradient(x, go, targets, ignored)
+
+    # Of (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
+    def batch_norm(
+        self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
+            return super().batch_norm(x, w, b, eps=eps)
+        y, mean, variance = np.empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
+        compiled().batch_norm(parts, w, b, float(eps), mean, variance, channels(y))
+        return y, mean, variance
+
+    def batch_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, *arrays: np.ndarray, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mean, variance, go, go_mean, go_variance = arrays
+        few = w, mean, variance, go_mean, go_variance
+        if not is_fit(x) or (parts := channels(x)) is None or not is_solid(*few):
+            return super().batch_norm_gradient(x, w, *arrays, eps=eps)
+        if go.strides != x.strides:
+            go, given = np.empty_like(x), go
+            go[...] = given
+        gx, gw, gb = np.empty_like(x), np.empty_like(w), np.empty_like(w)
+        compiled().batch_norm_gradient(
+            parts,
+            w,
+            mean,
+            variance,
+            channels(go),
+            go_mean,
+            go_variance,
+            float(eps),
+            channels(gx),
+            gw,
+            gb,
+        )
+        return gx, gw, gb
+
+    # Of 2.5 million parameters, 1.1 ms in place of 3.1 ms, with momentum 2.2 ms in place of 6.2 ms.
+    def sgd(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        velocity: np.ndarray | None,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        memory = [] if velocity is None else [velocity]
+        views = updated(parameter, gradient, *memory)
+        if views is None or (momentum and velocity is None):
+            return super().sgd(
+                parameter,
+                gradient,
+                velocity,
+                lr=lr,
+                momentum=momentum,
+                dampening=dampening,
+                weight_decay=weight_decay,
+                nesterov=nesterov,
+            )
+        g, (p, *v) = views
+        settings = float(lr), float(weight_decay)
+        if momentum:
+            share, ahead = 1.0 - dampening, float(momentum) if nesterov else 0.0
+            compiled().sgd_with_momentum(g, *settings, float(momentum), share, ahead, p, *v)
+        else:
+            compiled().sgd(g, *settings, p)
+        return parameter, velocity
+
+    # Of 2.5 million parameters, 4.0 ms in place of 27 ms.
+    def adam(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        mean: np.ndarray,
+        square: np.ndarray,
+        *,
+        step: int,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        views = updated(parameter, gradient, mean, square)
+        if views is None:
+            return super().adam(
+                parameter,
+                gradient,
+                mean,
+                square,
+                step=step,
+                lr=lr,
+                betas=betas,
+                eps=eps,
+                weight_decay=weight_decay,
+                decoupled=decoupled,
+            )
+        beta1, beta2 = map(float, betas)
+        keep, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
+        rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+        compiled().adam(views[0], rate, keep, decay, (beta1, beta2), root, float(eps), *views[1])
+        return parameter, mean, square
+
+
+CHOSEN = NumpyBackend if problem() else FastNumpyBackend  # the backend `numpy` of this process

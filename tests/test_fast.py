@@ -1,0 +1,90 @@
+"""Kernels that numba compiles: when they run, and what happens where numba is missing or broken.
+
+Whether they compute what they should is tested where the kernels of all backends are, on the
+backend `numpy-fast` of the matrix. Each test runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradcore.backends import numpy_fast
+
+WORK = """
+import sys
+import gradcore
+import numpy as np
+
+def sigmoid(n):
+    return gradcore.sigmoid(gradcore.TensorNode(np.zeros(n, np.float32))).value
+
+small = sigmoid(100)
+print("numba" in sys.modules)
+assert sigmoid(10_000).min() == 0.5
+print("numba" in sys.modules, end="")
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Any:
+    def run(*arguments: str, numba: str | None = None, **variables: str) -> tuple[str, str]:
+        """What it printed, and its warnings; `numba` is the text of a module of that name."""
+        environment = {k: v for k, v in os.environ.items() if k != "GRADCORE_FAST"}
+        environment |= {"GRADCORE_BACKEND": "numpy", **variables}
+        if numba is not None:
+            (tmp_path / "numba.py").write_text(numba)
+            environment["PYTHONPATH"] = str(tmp_path)
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return run
+
+
+needs_numba = pytest.mark.skipif(
+    numpy_fast.find_spec("numba") is None, reason="numba is not installed"
+)
+
+
+@needs_numba
+def test_the_first_large_array_imports_numba(python: Any) -> None:
+    assert python("-W", "error", "-c", WORK) == ("False\nTrue", "")
+
+
+def test_a_variable_leaves_them_out(python: Any) -> None:
+    told = python("-W", "error", "-c", WORK, GRADCORE_FAST="0")
+    assert told == ("False\nFalse", "")
+
+
+def test_a_numba_that_is_broken_is_one_warning_and_numpy_runs(python: Any) -> None:
+    broken = "raise ImportError('Numba needs NumPy 2.0 or less')"
+    told, warned = python("-c", WORK + "\nsigmoid(10_000)", numba=broken)
+    assert told == "False\nFalse"
+    assert warned.count("RuntimeWarning: ") == 1
+    for words in ("ImportError: Numba needs NumPy 2.0 or less", "NumPy alone", "GRADCORE_FAST=0"):
+        assert words in warned
+
+
+def test_the_doctor_says_whether_they_are_in_use(python: Any) -> None:
+    doctor = "-m", "gradcore", "doctor"
+    told = python(*doctor, GRADCORE_FAST="0")[0]
+    assert "GRADCORE_FAST=0 (0: NumPy without" in told
+    assert "kernels by numba" not in told
+    told = " ".join(python(*doctor, numba="raise ImportError('broken')")[0].split())
+    assert "none by numba, which fails" in told
+    assert "The default backend works." in told
+
+
+@needs_numba
+def test_the_doctor_names_numbas_version(python: Any) -> None:
+    import numba
+
+    told = " ".join(python("-m", "gradcore", "doctor")[0].split())
+    assert f"and kernels by numba {numba.__version__}" in told
