@@ -163,8 +163,16 @@ def _prepared(
 ) -> tuple[list[Any], Mapping[str, Any]]:
     """The inputs and options of a convolution along so many axes, once they are seen to fit."""
     inputs, _ = _of_one_dtype(name, x, w, b)
-    given = [tuple(size) if isinstance(size, list) else size for size in options]
-    return inputs, _options(name, axes, tuple([part.shape for part in inputs]), *given)
+    return inputs, _cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
+
+
+def _cached(function: Any, *arguments: Any) -> Any:
+    """What a function with a cache gives; lists among the arguments become tuples."""
+    arguments = tuple([tuple(x) if isinstance(x, list) else x for x in arguments])
+    try:
+        return function(*arguments)
+    except TypeError:  # one can be no key of the cache; the function itself says what is expected
+        return function.__wrapped__(*arguments)
 
 
 @lru_cache(1024, typed=True)
@@ -177,14 +185,14 @@ def _options(
         "dilation": sizes(name, axes, dilation=dilation),
         "groups": sizes(name, 1, groups=groups)[0],
     }
-    if padding == "same" and len(shapes[1]) == 2 + axes:
+    named = isinstance(padding, str) and padding in ("same", "valid")
+    if named and padding == "same" and len(shapes[1]) == 2 + axes:
         if max(options["stride"]) > 1:
             raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         spans = [d * (k - 1) for d, k in zip(options["dilation"], shapes[1][2:], strict=True)]
         options["padding"] = tuple([(n // 2, n - n // 2) for n in spans])
     else:
-        names = {"valid": 0, "same": 0}
-        pads = sizes(name, axes, padding=names.get(padding, padding), least=0)
+        pads = sizes(name, axes, padding=0 if named else padding, least=0)
         options["padding"] = tuple([(p, p) for p in pads])
     check_convolution(name, *shapes, **options)
     return MappingProxyType(options)
@@ -196,7 +204,7 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
     Raises:
         TypeError: they differ in dtype.
     """
-    inputs = [array(part) for part in (x, w, b) if part is not None]
+    inputs = [array(part) for part in ((x, w) if b is None else (x, w, b))]
     kinds = [unwrap(part) for part in inputs]
     if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
@@ -246,7 +254,8 @@ def max_pool2d(
             out of range.
     """
     x = array(x)
-    options = _windows("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    given = kernel_size, stride, padding, dilation, ceil_mode
+    options = _cached(_windows, "max_pool2d", x.shape, *given)
     return ops.MaxPool2d.do_forward(x, **options)
 
 
@@ -270,7 +279,7 @@ def avg_pool2d(
         ValueError: as `max_pool2d`.
     """
     name, x = "avg_pool2d", array(x)
-    found = _windows(name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    found = _cached(_windows, name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
@@ -307,8 +316,9 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
         raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
     size = tuple(raw.shape[2:])
     pair = output_size if isinstance(output_size, list | tuple) else (output_size, output_size)
-    pair = [n if o is None else o for n, o in zip(size, pair, strict=False)]
-    pair = sizes(name, 2, output_size=pair if len(pair) == 2 else output_size)
+    if len(pair) == 2:
+        pair = [n if o is None else o for n, o in zip(size, pair, strict=True)]
+    pair = sizes(name, 2, output_size=pair)
     if pair == (1, 1):
         return ops.Mean.do_forward(x, axis=(2, 3), keepdims=True)
     if not [n for n, o in zip(size, pair, strict=True) if n % o]:
@@ -329,15 +339,11 @@ def _averages(like: Any, n: int, parts: int) -> Any:
     return within / xp.astype(ends - starts, like.dtype)
 
 
-def _windows(name: str, shape: Any, *given: Any) -> Mapping[str, Any]:
-    """The options of a pooling op for x of this shape, once they are seen to fit."""
-    return _pooling(name, shape, *[tuple(s) if isinstance(s, list) else s for s in given])
-
-
 @lru_cache(1024, typed=True)
-def _pooling(
+def _windows(
     name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Mapping[str, Any]:
+    """The options of a pooling op for x of this shape, once they are seen to fit."""
     if len(shape) != 4:
         raise ValueError(f"{name}: x has shape {tuple(shape)}, expected (N, C, H, W)")
     kernels = sizes(name, 2, kernel_size=kernel)
@@ -346,7 +352,7 @@ def _pooling(
     pads = []
     for n, k, s, p, d in zip(shape[2:], kernels, strides, around, dilations, strict=True):
         span = d * (k - 1) + 1
-        if p > span // 2:
+        if p > k // 2:
             raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
         end = p
         if ceil_mode:

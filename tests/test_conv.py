@@ -413,6 +413,21 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             "^conv2d: dilation = 1.5",
         ),
         (
+            lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), stride=np.ones(2, int)),
+            ValueError,
+            r"^conv2d: stride = array\(\[1, 1\]\), expected a positive integer, or a pair$",
+        ),
+        (
+            lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), padding=[[1], [1]]),
+            ValueError,
+            r"^conv2d: padding = \(\[1\], \[1\]\), expected 0 or a positive integer, or a pair$",
+        ),
+        (
+            lambda: gradcore.conv2d(None, ones(2, 3, 3, 3)),
+            TypeError,
+            "^expected an array, not NoneType$",
+        ),
+        (
             lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), stride=(1, 1, 1)),
             ValueError,
             r"^conv2d: stride = \(1, 1, 1\)",
@@ -508,6 +523,16 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             ValueError,
             "^max_pool2d: padding = 2, expected at most half of the kernel",
         ),
+        (  # the window would be all padding
+            lambda: gradcore.max_pool2d(ones(1, 1, 1, 1), 2, padding=2, dilation=4),
+            ValueError,
+            "^max_pool2d: padding = 2, expected at most half of the kernel",
+        ),
+        (
+            lambda: gradcore.max_pool2d(ones(1, 1, 4, 4), {}),
+            ValueError,
+            r"^max_pool2d: kernel_size = \{\}, expected a positive integer, or a pair$",
+        ),
         (lambda: gradcore.max_pool2d(ones(1, 1, 4, 4), 0), ValueError, "kernel_size = 0, expected"),
         (
             lambda: gradcore.avg_pool2d(ones(1, 1, 4, 4), 2, stride=-1),
@@ -523,6 +548,11 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), 0),
             ValueError,
             r"^adaptive_avg_pool2d: output_size = \[0, 0\]",
+        ),
+        (
+            lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), (1, 2, 3)),
+            ValueError,
+            r"^adaptive_avg_pool2d: output_size = \(1, 2, 3\), expected .* a pair$",
         ),
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 0, 4), 1),
