@@ -19,7 +19,7 @@ from . import array_api, ops
 from .functions import pad
 from .graph import TensorNode
 from .ops.conv import check_convolution, check_windows
-from .values import array, as_array, describe, namespace, unwrap
+from .values import array, check_floating, describe, namespace, unwrap
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -252,8 +252,9 @@ def max_pool2d(
     Raises:
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
             out of range.
+        TypeError: x is not real floating.
     """
-    x = array(x)
+    x = _images("max_pool2d", x)
     given = kernel_size, stride, padding, dilation, ceil_mode
     options = _cached(_windows, "max_pool2d", x.shape, *given)
     return ops.MaxPool2d.do_forward(x, **options)
@@ -276,9 +277,9 @@ def avg_pool2d(
         divisor_override: what to divide the sums by, in place of the number of elements.
 
     Raises:
-        ValueError: as `max_pool2d`.
+        ValueError, TypeError: as `max_pool2d`.
     """
-    name, x = "avg_pool2d", array(x)
+    name, x = "avg_pool2d", _images("avg_pool2d", x)
     found = _cached(_windows, name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
@@ -293,7 +294,7 @@ def avg_pool2d(
         beyond = tuple([(0, end - p) for p, end in beyond])
     if not any(map(any, beyond)):
         return y
-    raw = as_array(x)
+    raw = unwrap(x)
     size = [n + 2 * p for n, p in zip(raw.shape[2:], counted, strict=True)]
     ones = namespace(raw).ones((1, 1, *size), dtype=raw.dtype, device=raw.device)
     return y / ops.AvgPool2d.apply(ones, **{**options, "padding": beyond})
@@ -310,8 +311,10 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
 
     Raises:
         ValueError: x is not of that shape, or empty; the size is not positive.
+        TypeError: x is not real floating.
     """
-    name, raw = "adaptive_avg_pool2d", as_array(x)
+    name, x = "adaptive_avg_pool2d", _images("adaptive_avg_pool2d", x)
+    raw = unwrap(x)
     if raw.ndim != 4 or min(raw.shape[2:]) < 1:
         raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
     size = tuple(raw.shape[2:])
@@ -327,6 +330,13 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
     rows, columns = (_averages(raw, n, o) for n, o in zip(size, pair, strict=True))
     y = ops.MatrixMultiply.do_forward(x, namespace(raw).matrix_transpose(columns))
     return ops.MatrixMultiply.do_forward(rows, y)
+
+
+def _images(name: str, x: Any) -> Any:
+    """x as a node or array, once it is seen to be real floating."""
+    x = array(x)
+    check_floating(name, unwrap(x))
+    return x
 
 
 def _averages(like: Any, n: int, parts: int) -> Any:

@@ -376,6 +376,34 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
     assert weights[1].grad.tolist() == [512 * 64] * 2
 
 
+def test_evaluation_of_float16_is_in_float32() -> None:
+    """Where the mean is large, and differences from it are small."""
+    x = (300 + normal(64, 2, 4, 4)).astype("float16")
+    exact = x.astype("float64")
+    mean, variance = exact.mean((0, 2, 3)), exact.var((0, 2, 3))
+    y = gradcore.batch_norm(TensorNode(x), mean.astype("float32"), variance.astype("float32"))
+    assert str(y.dtype) == "float16"
+    expected = (exact - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 1e-5)
+    np.testing.assert_allclose(y.value, expected, atol=2e-3)
+
+
+def test_means_of_float16_are_of_sums_in_float32(backend: Backend) -> None:
+    """Where a sum in float16 would overflow."""
+    if not hasattr(backend.xp, "float16"):
+        pytest.skip("no float16")
+    x = backend.asarray(300 * ones(1, 2, 16, 16), "float16")
+    for y in (gradcore.avg_pool2d(x, 16), gradcore.avg_pool2d(x, 15, padding=1, stride=1)):
+        assert y.dtype == backend.dtype("float16")
+        assert 250 < backend.to_numpy(y.value).max() == 300
+
+
+def test_maxima_of_longer_floats() -> None:
+    x = TensorNode(normal(1, 1, 4, 4).astype(np.longdouble))
+    Sum.do_forward(gradcore.max_pool2d(x, 2)).backward()
+    assert x.grad.dtype == x.dtype
+    assert x.grad.sum() == 4
+
+
 # -- Refusals -------------------------------------------------------------------------------------
 
 
@@ -543,6 +571,26 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             lambda: gradcore.avg_pool2d(ones(1, 1, 4, 4), 2, divisor_override=0),
             ValueError,
             "^avg_pool2d: divisor_override = 0",
+        ),
+        (  # bytes, of which the sum is too large for a byte
+            lambda: gradcore.avg_pool2d(ones(1, 1, 4, 4).astype("uint8"), 2),
+            TypeError,
+            r"^avg_pool2d: x is uint8 \(1, 1, 4, 4\), expected real floating numbers; convert it",
+        ),
+        (
+            lambda: gradcore.max_pool2d(ones(1, 1, 4, 4).astype("int64"), 2, padding=1),
+            TypeError,
+            "^max_pool2d: x is int64",
+        ),
+        (
+            lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4).astype("int64"), 3),
+            TypeError,
+            "^adaptive_avg_pool2d: x is int64",
+        ),
+        (  # 1 / deviation would become 0
+            lambda: gradcore.batch_norm(ones(4, 3).astype("int64"), ones(3), 2 * ones(3)),
+            TypeError,
+            "^batch_norm: x is int64",
         ),
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), 0),
