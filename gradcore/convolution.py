@@ -144,11 +144,16 @@ def conv_transpose2d(
     if any(q >= max(s, d) for q, s, d in zip(more, strides, dilations, strict=True)):
         expected = f"less than the stride, {stride}, or the dilation, {dilation}"
         raise ValueError(f"{name}: output_padding = {output_padding}, expected {expected}")
-    # Less is cut off at the end; and where that is not enough, zeros are added.
-    ends = [(max(p - q, 0), max(q - p, 0)) for p, q in zip(cuts, more, strict=True)]
+    # Below a stride, conv2d would take no more windows, and so the result may be larger. Else less
+    # is cut off at its end; and where that is not enough, zeros are added.
+    ends = [
+        (p, 0) if q < s else (max(p - q, 0), max(q - p, 0))
+        for p, q, s in zip(cuts, more, strides, strict=True)
+    ]
     pads = tuple([(p, cut) for p, (cut, _) in zip(cuts, ends, strict=True)])
-    parts = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, strict=True)
-    size = tuple([(n - 1) * s + d * (k - 1) + 1 - sum(p) for n, k, s, p, d in parts])
+    larger = [q if q < s else 0 for q, s in zip(more, strides, strict=True)]
+    parts = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, larger, strict=True)
+    size = tuple([(n - 1) * s + d * (k - 1) + 1 - sum(p) + q for n, k, s, p, d, q in parts])
     if min(size) < 1:
         raise ValueError(f"{name}: padding = {padding} leaves nothing of the result {shapes}")
     options = {"stride": strides, "padding": pads, "dilation": dilations, "groups": groups}

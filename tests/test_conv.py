@@ -94,6 +94,11 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ((2, 3, 4, 3), (3, 2, 2, 2)),
         {"stride": 3, "padding": (0, 1), "output_padding": (2, 1)},
     ),
+    (  # all is cut off, and what is left is added
+        "conv_transpose2d",
+        ((2, 4, 1, 4), (4, 2, 1, 2), (4,)),
+        {"stride": 3, "padding": 1, "output_padding": (2, 0), "groups": 2},
+    ),
     ("conv_transpose2d", ((2, 3, 3, 3), (3, 2, 3, 2), (2,)), {"dilation": 2}),
     (
         "conv_transpose2d",
