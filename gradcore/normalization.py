@@ -7,7 +7,8 @@ from typing import Any
 
 from . import array_api, ops
 from .graph import TensorNode
-from .values import as_array, check_floating, describe, is_node, namespace
+from .modes import is_repeating
+from .values import as_array, check_floating, describe, is_node, namespace, unwrapped
 
 __all__ = [
     "batch_norm",
@@ -129,6 +130,8 @@ def batch_norm(
             f"batch_norm: x has shape {shape}, and so one value per channel, of which there is no "
             "variance; train with larger batches, or call eval() first"
         )
+    given = {name: s for name, s in running.items() if s is not None}
+    unwrapped("batch_norm", (raw, *given.values()))  # raises if they are not in one place
     xp = namespace(raw)
     if weight is None:
         weight = xp.ones(shape[1:2], dtype=raw.dtype, device=raw.device)
@@ -139,9 +142,9 @@ def batch_norm(
         weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
         return _scaled(ops.Id.do_forward(x), weight, bias)
     y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
-    new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
-    for name, statistic in running.items():
-        if statistic is not None:
+    if given and not is_repeating.get():
+        new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
+        for name, statistic in given.items():
             old = statistic.value
             statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
     return y

@@ -633,6 +633,11 @@ def test_maxima_of_longer_floats() -> None:
             TypeError,
             "^batch_norm: in training running_mean must be a node",
         ),
+        (
+            lambda: nn.BatchNorm2d(3, affine=False)(get("strict").asarray(ones(2, 3, 2, 2))),
+            ValueError,
+            "^batch_norm: the inputs are arrays of numpy on cpu and strict on .*; move one",
+        ),
         (lambda: nn.Conv2d(3, 4, 0), ValueError, "^Conv2d: kernel_size = 0"),
         (lambda: nn.Conv2d(0, 4, 1), ValueError, "^Conv2d: in_channels = 0"),
         (lambda: nn.Conv1d(3, 4, (2, 2)), ValueError, r"^Conv1d: kernel_size = \(2, 2\)"),

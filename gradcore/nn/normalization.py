@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from .. import functions, normalization
 from ..backends import default
 from ..graph import TensorNode
+from ..modes import is_repeating
 from ..values import as_array, namespace
 from .module import Module
 
@@ -179,7 +180,7 @@ class BatchNorm1d(Module):
                 f"{self.num_features}"
             )
         momentum: Any = self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not is_repeating.get():
             count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
             if momentum is None:  # an average; a number in an array, as it is on the device
                 momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
