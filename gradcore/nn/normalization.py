@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from .. import functions, normalization
 from ..backends import default
+from ..convolution import sizes
 from ..graph import TensorNode
 from ..modes import is_repeating
 from ..values import as_array, namespace
@@ -150,9 +151,7 @@ class BatchNorm1d(Module):
         track_running_stats: bool = True,
         dtype: Any = "float32",
     ) -> None:
-        if num_features < 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: num_features = {num_features}, expected a positive integer")
+        (num_features,) = sizes(type(self).__name__, 1, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
