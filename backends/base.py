@@ -239,11 +239,6 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
         return gx, xp.astype(gw, w.dtype, copy=False), xp.astype(gb, w.dtype, copy=False)
 
-    def _wide(self, x: Array) -> Array:
-        """x in a dtype for sums."""
-        half = self.xp.finfo(x.dtype).bits < 32
-        return self.xp.astype(x, self.xp.float32) if half else x
-
     def random_bits(self, key: int, n: int, device: Any = None) -> Array:
         """`n` random numbers, uint32, that the key decides: the same on every backend.
 

@@ -60,6 +60,11 @@ def padded_shape(shape: Any, padding: Padding) -> tuple[int, int, int, int]:
 class ConvolutionKernels:
     xp: ClassVar[Any]
 
+    def _wide(self, x: Array) -> Array:
+        """x in a dtype for sums."""
+        half = self.xp.finfo(x.dtype).bits < 32
+        return self.xp.astype(x, self.xp.float32) if half else x
+
     def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:
         if not any(map(any, padding)):
             return x
@@ -204,9 +209,9 @@ class ConvolutionKernels:
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
         """The mean of each window of x, as if zeros were around it."""
         windows = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
-        x = self._padded(x, padding)
-        total = reduce(add, [x[tap] for tap in taps(windows, kernel, stride, (1, 1))])
-        return total / (kernel[0] * kernel[1])
+        wide = self._wide(self._padded(x, padding))
+        total = reduce(add, [wide[tap] for tap in taps(windows, kernel, stride, (1, 1))])
+        return self.xp.astype(total / (kernel[0] * kernel[1]), x.dtype, copy=False)
 
     def avg_pool2d_gradient(
         self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding

@@ -234,6 +234,9 @@ class NumpyConvolutions(ConvolutionKernels):
         padding: Padding,
         dilation: Pair,
     ) -> np.ndarray:
+        options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+        if go.itemsize > 8:  # there are no such integers
+            return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
         integers = np.dtype(f"i{go.itemsize}")
         g = np.empty_like(places, go.dtype)  # which has the order in memory that x has
         g[...] = go

@@ -19,7 +19,7 @@ from . import array_api, ops
 from .functions import pad
 from .graph import TensorNode
 from .ops.conv import check_convolution, check_windows
-from .values import array, as_array, describe, namespace, unwrap
+from .values import array, check_floating, describe, namespace, unwrap
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -144,11 +144,16 @@ def conv_transpose2d(
     if any(q >= max(s, d) for q, s, d in zip(more, strides, dilations, strict=True)):
         expected = f"less than the stride, {stride}, or the dilation, {dilation}"
         raise ValueError(f"{name}: output_padding = {output_padding}, expected {expected}")
-    # Less is cut off at the end; and where that is not enough, zeros are added.
-    ends = [(max(p - q, 0), max(q - p, 0)) for p, q in zip(cuts, more, strict=True)]
+    # Below a stride, conv2d would take no more windows, and so the result may be larger. Else less
+    # is cut off at its end; and where that is not enough, zeros are added.
+    ends = [
+        (p, 0) if q < s else (max(p - q, 0), max(q - p, 0))
+        for p, q, s in zip(cuts, more, strides, strict=True)
+    ]
     pads = tuple([(p, cut) for p, (cut, _) in zip(cuts, ends, strict=True)])
-    parts = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, strict=True)
-    size = tuple([(n - 1) * s + d * (k - 1) + 1 - sum(p) for n, k, s, p, d in parts])
+    larger = [q if q < s else 0 for q, s in zip(more, strides, strict=True)]
+    parts = zip(x.shape[2:], w.shape[2:], strides, pads, dilations, larger, strict=True)
+    size = tuple([(n - 1) * s + d * (k - 1) + 1 - sum(p) + q for n, k, s, p, d, q in parts])
     if min(size) < 1:
         raise ValueError(f"{name}: padding = {padding} leaves nothing of the result {shapes}")
     options = {"stride": strides, "padding": pads, "dilation": dilations, "groups": groups}
@@ -163,8 +168,16 @@ def _prepared(
 ) -> tuple[list[Any], Mapping[str, Any]]:
     """The inputs and options of a convolution along so many axes, once they are seen to fit."""
     inputs, _ = _of_one_dtype(name, x, w, b)
-    given = [tuple(size) if isinstance(size, list) else size for size in options]
-    return inputs, _options(name, axes, tuple([part.shape for part in inputs]), *given)
+    return inputs, _cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
+
+
+def _cached(function: Any, *arguments: Any) -> Any:
+    """What a function with a cache gives; lists among the arguments become tuples."""
+    arguments = tuple([tuple(x) if isinstance(x, list) else x for x in arguments])
+    try:
+        return function(*arguments)
+    except TypeError:  # one can be no key of the cache; the function itself says what is expected
+        return function.__wrapped__(*arguments)
 
 
 @lru_cache(1024, typed=True)
@@ -177,14 +190,14 @@ def _options(
         "dilation": sizes(name, axes, dilation=dilation),
         "groups": sizes(name, 1, groups=groups)[0],
     }
-    if padding == "same" and len(shapes[1]) == 2 + axes:
+    named = isinstance(padding, str) and padding in ("same", "valid")
+    if named and padding == "same" and len(shapes[1]) == 2 + axes:
         if max(options["stride"]) > 1:
             raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         spans = [d * (k - 1) for d, k in zip(options["dilation"], shapes[1][2:], strict=True)]
         options["padding"] = tuple([(n // 2, n - n // 2) for n in spans])
     else:
-        names = {"valid": 0, "same": 0}
-        pads = sizes(name, axes, padding=names.get(padding, padding), least=0)
+        pads = sizes(name, axes, padding=0 if named else padding, least=0)
         options["padding"] = tuple([(p, p) for p in pads])
     check_convolution(name, *shapes, **options)
     return MappingProxyType(options)
@@ -196,7 +209,7 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
     Raises:
         TypeError: they differ in dtype.
     """
-    inputs = [array(part) for part in (x, w, b) if part is not None]
+    inputs = [array(part) for part in ((x, w) if b is None else (x, w, b))]
     kinds = [unwrap(part) for part in inputs]
     if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
@@ -244,9 +257,11 @@ def max_pool2d(
     Raises:
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
             out of range.
+        TypeError: x is not real floating.
     """
-    x = array(x)
-    options = _windows("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    x = _images("max_pool2d", x)
+    given = kernel_size, stride, padding, dilation, ceil_mode
+    options = _cached(_windows, "max_pool2d", x.shape, *given)
     return ops.MaxPool2d.do_forward(x, **options)
 
 
@@ -267,10 +282,10 @@ def avg_pool2d(
         divisor_override: what to divide the sums by, in place of the number of elements.
 
     Raises:
-        ValueError: as `max_pool2d`.
+        ValueError, TypeError: as `max_pool2d`.
     """
-    name, x = "avg_pool2d", array(x)
-    found = _windows(name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    name, x = "avg_pool2d", _images("avg_pool2d", x)
+    found = _cached(_windows, name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
@@ -284,7 +299,7 @@ def avg_pool2d(
         beyond = tuple([(0, end - p) for p, end in beyond])
     if not any(map(any, beyond)):
         return y
-    raw = as_array(x)
+    raw = unwrap(x)
     size = [n + 2 * p for n, p in zip(raw.shape[2:], counted, strict=True)]
     ones = namespace(raw).ones((1, 1, *size), dtype=raw.dtype, device=raw.device)
     return y / ops.AvgPool2d.apply(ones, **{**options, "padding": beyond})
@@ -301,14 +316,17 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
 
     Raises:
         ValueError: x is not of that shape, or empty; the size is not positive.
+        TypeError: x is not real floating.
     """
-    name, raw = "adaptive_avg_pool2d", as_array(x)
+    name, x = "adaptive_avg_pool2d", _images("adaptive_avg_pool2d", x)
+    raw = unwrap(x)
     if raw.ndim != 4 or min(raw.shape[2:]) < 1:
         raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
     size = tuple(raw.shape[2:])
     pair = output_size if isinstance(output_size, list | tuple) else (output_size, output_size)
-    pair = [n if o is None else o for n, o in zip(size, pair, strict=False)]
-    pair = sizes(name, 2, output_size=pair if len(pair) == 2 else output_size)
+    if len(pair) == 2:
+        pair = [n if o is None else o for n, o in zip(size, pair, strict=True)]
+    pair = sizes(name, 2, output_size=pair)
     if pair == (1, 1):
         return ops.Mean.do_forward(x, axis=(2, 3), keepdims=True)
     if not [n for n, o in zip(size, pair, strict=True) if n % o]:
@@ -317,6 +335,13 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
     rows, columns = (_averages(raw, n, o) for n, o in zip(size, pair, strict=True))
     y = ops.MatrixMultiply.do_forward(x, namespace(raw).matrix_transpose(columns))
     return ops.MatrixMultiply.do_forward(rows, y)
+
+
+def _images(name: str, x: Any) -> Any:
+    """x as a node or array, once it is seen to be real floating."""
+    x = array(x)
+    check_floating(name, unwrap(x))
+    return x
 
 
 def _averages(like: Any, n: int, parts: int) -> Any:
@@ -329,15 +354,11 @@ def _averages(like: Any, n: int, parts: int) -> Any:
     return within / xp.astype(ends - starts, like.dtype)
 
 
-def _windows(name: str, shape: Any, *given: Any) -> Mapping[str, Any]:
-    """The options of a pooling op for x of this shape, once they are seen to fit."""
-    return _pooling(name, shape, *[tuple(s) if isinstance(s, list) else s for s in given])
-
-
 @lru_cache(1024, typed=True)
-def _pooling(
+def _windows(
     name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Mapping[str, Any]:
+    """The options of a pooling op for x of this shape, once they are seen to fit."""
     if len(shape) != 4:
         raise ValueError(f"{name}: x has shape {tuple(shape)}, expected (N, C, H, W)")
     kernels = sizes(name, 2, kernel_size=kernel)
@@ -346,7 +367,7 @@ def _pooling(
     pads = []
     for n, k, s, p, d in zip(shape[2:], kernels, strides, around, dilations, strict=True):
         span = d * (k - 1) + 1
-        if p > span // 2:
+        if p > k // 2:
             raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
         end = p
         if ceil_mode:

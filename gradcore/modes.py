@@ -1,4 +1,5 @@
-"""Whether graphs are built, and whether a transform runs a function to differentiate it."""
+"""Whether graphs are built, whether a transform runs a function to differentiate it, and whether a
+backward pass runs one again."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from contextvars import ContextVar
 
 is_building: ContextVar[bool] = ContextVar("is_building", default=True)
 is_differentiating: ContextVar[bool] = ContextVar("is_differentiating", default=False)
+is_repeating: ContextVar[bool] = ContextVar("is_repeating", default=False)
 
 
 @contextmanager
@@ -34,3 +36,13 @@ def differentiating() -> Iterator[None]:
             yield
     finally:
         is_differentiating.reset(token)
+
+
+@contextmanager
+def repeating() -> Iterator[None]:
+    """Inside, what was computed before is computed again: nothing takes note of it twice."""
+    token = is_repeating.set(True)
+    try:
+        yield
+    finally:
+        is_repeating.reset(token)

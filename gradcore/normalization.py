@@ -7,7 +7,8 @@ from typing import Any
 
 from . import array_api, ops
 from .graph import TensorNode
-from .values import as_array, describe, is_node, namespace
+from .modes import is_repeating
+from .values import as_array, check_floating, describe, is_node, namespace, unwrapped
 
 __all__ = [
     "batch_norm",
@@ -108,9 +109,10 @@ def batch_norm(
     Raises:
         ValueError: the shapes do not fit; in training there is only one value for each channel,
             else there is no running mean or variance.
-        TypeError: in training these are not nodes.
+        TypeError: x is not real floating; in training, running mean or variance is not a node.
     """
     raw = as_array(x)
+    check_floating("batch_norm", raw)
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
@@ -128,6 +130,8 @@ def batch_norm(
             f"batch_norm: x has shape {shape}, and so one value per channel, of which there is no "
             "variance; train with larger batches, or call eval() first"
         )
+    given = {name: s for name, s in running.items() if s is not None}
+    unwrapped("batch_norm", (raw, *given.values()))  # raises if they are not in one place
     xp = namespace(raw)
     if weight is None:
         weight = xp.ones(shape[1:2], dtype=raw.dtype, device=raw.device)
@@ -138,24 +142,28 @@ def batch_norm(
         weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
         return _scaled(ops.Id.do_forward(x), weight, bias)
     y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
-    new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
-    for name, statistic in running.items():
-        if statistic is not None:
+    if given and not is_repeating.get():
+        new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
+        for name, statistic in given.items():
             old = statistic.value
             statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
     return y
 
 
 def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
-    """The same by statistics that are given."""
-    deviation = array_api.sqrt(ops.Add.do_forward(variance, eps))
-    scale = ops.Divide.do_forward(1.0 if weight is None else weight, deviation)
-    level = ops.Sub.do_forward(0.0 if bias is None else bias, scale * mean)
-    each, dtype = (-1, *[1] * (as_array(x).ndim - 2)), as_array(x).dtype
-    scale, level = (
-        array_api.reshape(array_api.astype(c, dtype, copy=False), each) for c in (scale, level)
-    )
-    return ops.Multiply.do_forward(x, scale) + level
+    """The same by statistics that are given; of 16 bits in float32, as the kernels do it."""
+    raw, xp = as_array(x), namespace(as_array(x))
+    dtype = xp.float32 if xp.finfo(raw.dtype).bits < 32 else raw.dtype
+
+    def wide(c: Any) -> Any:
+        return array_api.astype(c, dtype, copy=False)
+
+    deviation = array_api.sqrt(ops.Add.do_forward(wide(variance), eps))
+    scale = ops.Divide.do_forward(1.0 if weight is None else wide(weight), deviation)
+    level = ops.Sub.do_forward(0.0 if bias is None else wide(bias), scale * wide(mean))
+    scale, level = (array_api.reshape(c, (-1, *[1] * (raw.ndim - 2))) for c in (scale, level))
+    y = ops.Multiply.do_forward(wide(x), scale) + level
+    return array_api.astype(y, raw.dtype, copy=False)
 
 
 def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from .backends import random
 from .graph import Context, Op, TensorNode, creation
 from .higher import gradients
-from .modes import building, is_building
+from .modes import building, is_building, repeating
 from .ops import Id
 from .trees import leaves, tree_map
 from .values import is_node
@@ -27,8 +27,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         f: a function, or module, that takes trees of nodes and anything else, and gives a tree.
             It must give the same again: what it draws from the host's generator, as dropout does,
-            it is given again. Nodes that it uses without being given them, such as its
-            parameters, get gradients too.
+            it is given again, and batch norm's running statistics change once. Nodes that it uses
+            without being given them, such as its parameters, get gradients too.
 
     Raises (in the backward pass):
         RuntimeError: a node that `f` uses was given another value since.
@@ -94,7 +94,7 @@ class Checkpoint(Op):
             raise RuntimeError("checkpoint: a node that the function uses was given another value")
         # Apart from the nodes given, this derivative ends; made of them, further ones go on.
         starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in xs]
-        with _random_numbers_again(call.random):
+        with _random_numbers_again(call.random), repeating():
             ys = [y for _, y in leaves(call(starts)) if _has_gradient(y)]
         seeds = list(zip(ys, gos, strict=True))
         create = any(map(is_node, gos))

@@ -25,6 +25,15 @@ def is_floating(x: Array) -> bool:
     return _floating[key]
 
 
+def check_floating(name: str, x: Array) -> None:
+    """Raise TypeError unless x is real floating; `name` says for what."""
+    if not is_floating(x):
+        raise TypeError(
+            f"{name}: x is {describe(x)}, expected real floating numbers; convert it, as in "
+            "x.astype('float32')"
+        )
+
+
 def is_discrete(x: Array) -> bool:
     """Whether the dtype is of integers or booleans."""
     return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))

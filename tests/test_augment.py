@@ -201,10 +201,12 @@ def test_only_batches_of_images(function: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: random_crop(x, -1), "random_crop: padding = -1, expected no negative"),
+        (lambda x: random_crop(x, -1), "random_crop: padding = -1, expected 0 or a positive"),
+        (lambda x: random_crop(x, 1.5), "random_crop: padding = 1.5, expected 0 or a positive"),
         (lambda x: random_flip(x, 1.5), "random_flip: p = 1.5, expected a probability"),
         (lambda x: random_flip(x, -0.1), "random_flip: p = -0.1, expected a probability"),
-        (lambda x: cutout(x, 0), "cutout: size = 0, expected at least 1"),
+        (lambda x: cutout(x, 0), "cutout: size = 0, expected a positive integer"),
+        (lambda x: cutout(x, "2"), "cutout: size = '2', expected a positive integer"),
         (lambda x: normalize(x, [1, 2], 1), r"normalize: mean = \[1, 2\], .* 3, one for each"),
         (lambda x: normalize(x, 0, (1, 2, 3, 4)), r"normalize: std = \(1, 2, 3, 4\), expected"),
         (lambda x: normalize(x, 0, (1, 0, 1)), r"normalize: std = \(1, 0, 1\), expected no zero"),

@@ -94,6 +94,11 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ((2, 3, 4, 3), (3, 2, 2, 2)),
         {"stride": 3, "padding": (0, 1), "output_padding": (2, 1)},
     ),
+    (  # all is cut off, and what is left is added
+        "conv_transpose2d",
+        ((2, 4, 1, 4), (4, 2, 1, 2), (4,)),
+        {"stride": 3, "padding": 1, "output_padding": (2, 0), "groups": 2},
+    ),
     ("conv_transpose2d", ((2, 3, 3, 3), (3, 2, 3, 2), (2,)), {"dilation": 2}),
     (
         "conv_transpose2d",
@@ -376,6 +381,34 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
     assert weights[1].grad.tolist() == [512 * 64] * 2
 
 
+def test_evaluation_of_float16_is_in_float32() -> None:
+    """Where the mean is large, and differences from it are small."""
+    x = (300 + normal(64, 2, 4, 4)).astype("float16")
+    exact = x.astype("float64")
+    mean, variance = exact.mean((0, 2, 3)), exact.var((0, 2, 3))
+    y = gradcore.batch_norm(TensorNode(x), mean.astype("float32"), variance.astype("float32"))
+    assert str(y.dtype) == "float16"
+    expected = (exact - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 1e-5)
+    np.testing.assert_allclose(y.value, expected, atol=2e-3)
+
+
+def test_means_of_float16_are_of_sums_in_float32(backend: Backend) -> None:
+    """Where a sum in float16 would overflow."""
+    if not hasattr(backend.xp, "float16"):
+        pytest.skip("no float16")
+    x = backend.asarray(300 * ones(1, 2, 16, 16), "float16")
+    for y in (gradcore.avg_pool2d(x, 16), gradcore.avg_pool2d(x, 15, padding=1, stride=1)):
+        assert y.dtype == backend.dtype("float16")
+        assert 250 < backend.to_numpy(y.value).max() == 300
+
+
+def test_maxima_of_longer_floats() -> None:
+    x = TensorNode(normal(1, 1, 4, 4).astype(np.longdouble))
+    Sum.do_forward(gradcore.max_pool2d(x, 2)).backward()
+    assert x.grad.dtype == x.dtype
+    assert x.grad.sum() == 4
+
+
 # -- Refusals -------------------------------------------------------------------------------------
 
 
@@ -411,6 +444,21 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), dilation=1.5),
             ValueError,
             "^conv2d: dilation = 1.5",
+        ),
+        (
+            lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), stride=np.ones(2, int)),
+            ValueError,
+            r"^conv2d: stride = array\(\[1, 1\]\), expected a positive integer, or a pair$",
+        ),
+        (
+            lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), padding=[[1], [1]]),
+            ValueError,
+            r"^conv2d: padding = \(\[1\], \[1\]\), expected 0 or a positive integer, or a pair$",
+        ),
+        (
+            lambda: gradcore.conv2d(None, ones(2, 3, 3, 3)),
+            TypeError,
+            "^expected an array, not NoneType$",
         ),
         (
             lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), stride=(1, 1, 1)),
@@ -508,6 +556,16 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             ValueError,
             "^max_pool2d: padding = 2, expected at most half of the kernel",
         ),
+        (  # the window would be all padding
+            lambda: gradcore.max_pool2d(ones(1, 1, 1, 1), 2, padding=2, dilation=4),
+            ValueError,
+            "^max_pool2d: padding = 2, expected at most half of the kernel",
+        ),
+        (
+            lambda: gradcore.max_pool2d(ones(1, 1, 4, 4), {}),
+            ValueError,
+            r"^max_pool2d: kernel_size = \{\}, expected a positive integer, or a pair$",
+        ),
         (lambda: gradcore.max_pool2d(ones(1, 1, 4, 4), 0), ValueError, "kernel_size = 0, expected"),
         (
             lambda: gradcore.avg_pool2d(ones(1, 1, 4, 4), 2, stride=-1),
@@ -519,10 +577,35 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             ValueError,
             "^avg_pool2d: divisor_override = 0",
         ),
+        (  # bytes, of which the sum is too large for a byte
+            lambda: gradcore.avg_pool2d(ones(1, 1, 4, 4).astype("uint8"), 2),
+            TypeError,
+            r"^avg_pool2d: x is uint8 \(1, 1, 4, 4\), expected real floating numbers; convert it",
+        ),
+        (
+            lambda: gradcore.max_pool2d(ones(1, 1, 4, 4).astype("int64"), 2, padding=1),
+            TypeError,
+            "^max_pool2d: x is int64",
+        ),
+        (
+            lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4).astype("int64"), 3),
+            TypeError,
+            "^adaptive_avg_pool2d: x is int64",
+        ),
+        (  # 1 / deviation would become 0
+            lambda: gradcore.batch_norm(ones(4, 3).astype("int64"), ones(3), 2 * ones(3)),
+            TypeError,
+            "^batch_norm: x is int64",
+        ),
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), 0),
             ValueError,
             r"^adaptive_avg_pool2d: output_size = \[0, 0\]",
+        ),
+        (
+            lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), (1, 2, 3)),
+            ValueError,
+            r"^adaptive_avg_pool2d: output_size = \(1, 2, 3\), expected .* a pair$",
         ),
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 0, 4), 1),
@@ -550,7 +633,26 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
             TypeError,
             "^batch_norm: in training running_mean must be a node",
         ),
+        (
+            lambda: nn.BatchNorm2d(3, affine=False)(get("strict").asarray(ones(2, 3, 2, 2))),
+            ValueError,
+            "^batch_norm: the inputs are arrays of numpy on cpu and strict on .*; move one",
+        ),
         (lambda: nn.Conv2d(3, 4, 0), ValueError, "^Conv2d: kernel_size = 0"),
+        (lambda: nn.Conv2d(3, 4, 3, stride=0), ValueError, "^Conv2d: stride = 0, expected"),
+        (lambda: nn.Conv2d(3, 4, 3, dilation=(1, 0)), ValueError, r"^Conv2d: dilation = \(1, 0\)"),
+        (lambda: nn.Conv2d(3, 4, 3, padding="full"), ValueError, "^Conv2d: padding = 'full'"),
+        (
+            lambda: nn.Conv1d(3, 4, 3, stride=2, padding="same"),
+            ValueError,
+            "^Conv1d: padding = 'same' needs stride = 1, not 2$",
+        ),
+        (
+            lambda: nn.ConvTranspose2d(3, 4, 3, padding="same"),
+            ValueError,
+            "^ConvTranspose2d: padding = 'same', expected 0 or a positive integer",
+        ),
+        (lambda: nn.BatchNorm2d("3"), ValueError, "^BatchNorm2d: num_features = '3', expected"),
         (lambda: nn.Conv2d(0, 4, 1), ValueError, "^Conv2d: in_channels = 0"),
         (lambda: nn.Conv1d(3, 4, (2, 2)), ValueError, r"^Conv1d: kernel_size = \(2, 2\)"),
         (lambda: nn.ConvTranspose2d(3, 4, 1, groups=2), ValueError, "^ConvTranspose2d: groups = 2"),

@@ -54,6 +54,34 @@ LAYERS: dict[str, tuple[Any, Any, Any]] = {
         ROWS,
     ),
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), lambda: torch.nn.GroupNorm(2, 4), IMAGES),
+    "Conv2d": (
+        lambda: nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2),
+        lambda: torch.nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2),
+        IMAGES,
+    ),
+    "Conv2d without bias": (
+        lambda: nn.Conv2d(4, 3, 3, padding="same", bias=False),
+        lambda: torch.nn.Conv2d(4, 3, 3, padding="same", bias=False),
+        IMAGES,
+    ),
+    "Conv1d": (lambda: nn.Conv1d(4, 3, 2), lambda: torch.nn.Conv1d(4, 3, 2), (2, 4, 5)),
+    "ConvTranspose2d": (
+        lambda: nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2),
+        lambda: torch.nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2),
+        IMAGES,
+    ),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(4), lambda: torch.nn.BatchNorm1d(4), ROWS),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(4), lambda: torch.nn.BatchNorm2d(4), IMAGES),
+    "BatchNorm2d without weights": (
+        lambda: nn.BatchNorm2d(4, affine=False),
+        lambda: torch.nn.BatchNorm2d(4, affine=False),
+        IMAGES,
+    ),
+    "BatchNorm2d without statistics": (
+        lambda: nn.BatchNorm2d(4, track_running_stats=False),
+        lambda: torch.nn.BatchNorm2d(4, track_running_stats=False),
+        IMAGES,
+    ),
     "RMSNorm": (lambda: nn.RMSNorm(4, eps=1e-5), lambda: torch.nn.RMSNorm(4, eps=1e-5), ROWS),
 }
 
@@ -81,6 +109,53 @@ def test_layers_there_and_back(backend: Any, layer: str) -> None:
     other = make_twin().eval()
     other.load_state_dict(tensors(state), strict=True)
     np.testing.assert_array_equal(other(torch.from_numpy(x)).detach().numpy(), expected)
+
+
+def images() -> tuple[Any, Any]:
+    """A network of convolutions, with a part in another, and its twin."""
+    ours = nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4),
+        nn.Relu(),
+        nn.Sequential(nn.ConvTranspose2d(4, 6, 2, 2), nn.BatchNorm2d(6, momentum=None)),
+        nn.MaxPool2d(3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 3),
+    )
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Sequential(
+            torch.nn.ConvTranspose2d(4, 6, 2, 2), torch.nn.BatchNorm2d(6, momentum=None)
+        ),
+        torch.nn.MaxPool2d(3),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 3),
+    )
+    return ours, twin
+
+
+def test_training_goes_on_in_the_other_library(backend: Any) -> None:
+    """Batch norm's statistics and counts go along, from PyTorch and back."""
+    (ours, twin), (_, other) = images(), images()
+    x = given(IMAGES)
+    tensor = torch.from_numpy(x)
+    twin(tensor), twin(2 * tensor)
+    load_torch_state_dict(ours, twin.state_dict())
+    y, expected = ours(backend.asarray(3 * x)), twin(3 * tensor).detach().numpy()
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-4, atol=1e-5)
+
+    other.load_state_dict(tensors(torch_state_dict(ours)), strict=True)
+    assert other[1].num_batches_tracked == 3
+    for name, value in twin.state_dict().items():
+        np.testing.assert_allclose(other.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    expected = twin.eval()(tensor).detach().numpy()
+    np.testing.assert_allclose(other.eval()(tensor).detach().numpy(), expected, 1e-4, 1e-5)
+    y = ours.eval()(backend.asarray(x))
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-4, atol=1e-5)
 
 
 # -- Modules ------------------------------------------------------------------------------------
@@ -236,6 +311,18 @@ def test_a_tensor_and_a_node_in_the_same_memory() -> None:
         assert float(back[0, 0]) == float(node.value[1, 2]) == float(tensor[0, 0])
     node = TensorNode(tensor)
     assert node.value is tensor
+
+
+def test_what_a_convolution_gives_in_the_same_memory() -> None:
+    """In whatever order of memory, both ways."""
+    tensor = torch.arange(96.0).reshape(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    x, w = TensorNode(np.from_dlpack(tensor)), TensorNode(np.ones((2, 3, 1, 1), "float32"))
+    y = gradcore.conv2d(x, w)
+    back = torch.from_dlpack(y.value)
+    assert back.data_ptr() == y.value.ctypes.data
+    assert torch.equal(back, tensor.sum(1, keepdim=True).expand(2, 2, 4, 4))
+    Sum.do_forward(y).backward()
+    assert torch.equal(torch.from_dlpack(x.grad), torch.full((2, 3, 4, 4), 2.0))
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])

@@ -51,6 +51,19 @@ def test_gradients_are_the_same_also_with_dropout(backend: Backend) -> None:
     assert plain[2] == recomputed[2]
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_statistics_are_taken_once(backend: Backend, momentum: float | None) -> None:
+    x, states = backend.asarray(np.arange(8.0).reshape(4, 2), "float32"), []
+    for wrap in (lambda layer: layer, checkpoint):
+        layer = nn.BatchNorm1d(2, momentum=momentum)
+        for factor in (1.0, 2.0):
+            y = wrap(layer)(TensorNode(x * factor))
+            Sum.do_forward(y * y).backward()
+        states.append([backend.to_numpy(array) for array in layer.state_dict().values()])
+    for plain, recomputed in zip(*states, strict=True):
+        np.testing.assert_array_equal(plain, recomputed)
+
+
 def test_memory_is_that_of_one_block_and_the_inputs() -> None:
     n, size = 10, 200_000
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
+from ..convolution import sizes
 from ..functions import pad
 from ..values import describe, is_floating
 
@@ -29,11 +30,10 @@ def random_crop(x: Array, padding: int) -> Array:
     a random place: x moved by up to `padding` pixels.
 
     Raises:
-        ValueError: `padding` is negative.
+        ValueError: `padding` is negative, or no integer.
     """
     backend = _backend("random_crop", x)
-    if padding < 0:
-        raise ValueError(f"random_crop: padding = {padding}, expected no negative number")
+    (padding,) = sizes("random_crop", 1, padding=padding, least=0)
     n, c, h, w = x.shape
     wide = pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)]).value
     _, _, height, width = wide.shape
@@ -65,11 +65,10 @@ def cutout(x: Array, size: int) -> Array:
     edge, by up to half (https://arxiv.org/abs/1708.04552).
 
     Raises:
-        ValueError: `size` is less than 1.
+        ValueError: `size` is less than 1, or no integer.
     """
     xp = _backend("cutout", x).xp
-    if size < 1:
-        raise ValueError(f"cutout: size = {size}, expected at least 1")
+    (size,) = sizes("cutout", 1, size=size)
     inside = []
     for length in x.shape[2:]:
         starts = generator().integers(0, length, (x.shape[0], 1)) - size // 2

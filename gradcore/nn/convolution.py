@@ -30,8 +30,8 @@ class Conv2d(Module):
         b: the bias, (out_channels,), or `None`.
 
     Raises:
-        ValueError: a size is not positive, the groups do not divide the channels, or there is no
-            such `init`.
+        ValueError: a size is not positive, "same" comes with a stride, the groups do not divide
+            the channels, or there is no such `init`.
     """
 
     axes: ClassVar[int] = 2
@@ -56,6 +56,12 @@ class Conv2d(Module):
         sizes(name, 1, in_channels=in_channels)
         sizes(name, 1, out_channels=out_channels)
         sizes(name, 1, groups=groups)
+        strides = sizes(name, self.axes, stride=stride)
+        sizes(name, self.axes, dilation=dilation)
+        if self.is_transposed or padding not in ("same", "valid"):
+            sizes(name, self.axes, padding=padding, least=0)
+        elif padding == "same" and max(strides) > 1:
+            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         if in_channels % groups or out_channels % groups:
             expected = f"a divisor of the channels, {in_channels} and {out_channels}"
             raise ValueError(f"{name}: groups = {groups}, expected {expected}")

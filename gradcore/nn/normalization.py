@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from .. import functions, normalization
 from ..backends import default
+from ..convolution import sizes
 from ..graph import TensorNode
+from ..modes import is_repeating
 from ..values import as_array, namespace
 from .module import Module
 
@@ -149,9 +151,7 @@ class BatchNorm1d(Module):
         track_running_stats: bool = True,
         dtype: Any = "float32",
     ) -> None:
-        if num_features < 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: num_features = {num_features}, expected a positive integer")
+        (num_features,) = sizes(type(self).__name__, 1, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
@@ -179,7 +179,7 @@ class BatchNorm1d(Module):
                 f"{self.num_features}"
             )
         momentum: Any = self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not is_repeating.get():
             count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
             if momentum is None:  # an average; a number in an array, as it is on the device
                 momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
