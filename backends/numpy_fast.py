@@ -20,7 +20,7 @@ from .base import least_for_sigmoid
 from .convolution import Padding, Pair, output_size
 from .numpy import NumpyBackend
 
-LARGE = 1 << 12  # elements: the first array of so many imports numba, if a kernel is for it
+LARGE = 1 << 14  # elements: the first array of so many imports numba, if a kernel is for it
 LANES = 16  # elements: of fewer that lie together, a loop does not pay
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
 

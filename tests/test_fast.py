@@ -26,7 +26,7 @@ def sigmoid(n):
 
 small = sigmoid(100)
 print("numba" in sys.modules)
-assert sigmoid(10_000).min() == 0.5
+assert sigmoid(100_000).min() == 0.5
 print("numba" in sys.modules, end="")
 """
 
@@ -65,7 +65,7 @@ def test_a_variable_leaves_them_out(python: Any) -> None:
 
 def test_a_numba_that_is_broken_is_one_warning_and_numpy_runs(python: Any) -> None:
     broken = "raise ImportError('Numba needs NumPy 2.0 or less')"
-    told, warned = python("-c", WORK + "\nsigmoid(10_000)", numba=broken)
+    told, warned = python("-c", WORK + "\nsigmoid(100_000)", numba=broken)
     assert told == "False\nFalse"
     assert warned.count("RuntimeWarning: ") == 1
     for words in ("ImportError: Numba needs NumPy 2.0 or less", "NumPy alone", "GRADCORE_FAST=0"):
