@@ -190,14 +190,13 @@ def _options(
         "dilation": sizes(name, axes, dilation=dilation),
         "groups": sizes(name, 1, groups=groups)[0],
     }
-    named = isinstance(padding, str) and padding in ("same", "valid")
-    if named and padding == "same" and len(shapes[1]) == 2 + axes:
+    if is_named(padding) and padding == "same" and len(shapes[1]) == 2 + axes:
         if max(options["stride"]) > 1:
             raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         spans = [d * (k - 1) for d, k in zip(options["dilation"], shapes[1][2:], strict=True)]
         options["padding"] = tuple([(n // 2, n - n // 2) for n in spans])
     else:
-        pads = sizes(name, axes, padding=0 if named else padding, least=0)
+        pads = sizes(name, axes, padding=0 if is_named(padding) else padding, least=0)
         options["padding"] = tuple([(p, p) for p in pads])
     check_convolution(name, *shapes, **options)
     return MappingProxyType(options)
@@ -215,6 +214,10 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
     return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"
+
+
+def is_named(padding: Any) -> bool:
+    return isinstance(padding, str) and padding in ("same", "valid")
 
 
 def sizes(name: str, axes: int, least: int = 1, **arguments: Any) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from . import array_api, ops
 from .graph import TensorNode
 from .modes import is_repeating
-from .values import as_array, check_floating, describe, is_node, namespace, unwrapped
+from .values import arrays_and_mask, as_array, check_floating, describe, is_node, namespace
 
 __all__ = [
     "batch_norm",
@@ -131,7 +131,7 @@ def batch_norm(
             "variance; train with larger batches, or call eval() first"
         )
     given = {name: s for name, s in running.items() if s is not None}
-    unwrapped("batch_norm", (raw, *given.values()))  # raises if they are not in one place
+    arrays_and_mask("batch_norm", (raw, *given.values()))  # raises if they are not in one place
     xp = namespace(raw)
     if weight is None:
         weight = xp.ones(shape[1:2], dtype=raw.dtype, device=raw.device)

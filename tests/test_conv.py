@@ -643,9 +643,9 @@ def test_maxima_of_longer_floats() -> None:
         (lambda: nn.Conv2d(3, 4, 3, dilation=(1, 0)), ValueError, r"^Conv2d: dilation = \(1, 0\)"),
         (lambda: nn.Conv2d(3, 4, 3, padding="full"), ValueError, "^Conv2d: padding = 'full'"),
         (
-            lambda: nn.Conv1d(3, 4, 3, stride=2, padding="same"),
+            lambda: nn.Conv2d(3, 4, 3, padding=np.ones(2, int)),
             ValueError,
-            "^Conv1d: padding = 'same' needs stride = 1, not 2$",
+            r"^Conv2d: padding = array\(\[1, 1\]\), expected 0",
         ),
         (
             lambda: nn.ConvTranspose2d(3, 4, 3, padding="same"),

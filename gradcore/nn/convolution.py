@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from .. import convolution
-from ..convolution import Size, sizes
+from ..convolution import Size, is_named, sizes
 from ..graph import TensorNode
 from .init import initial
 from .layers import Function
@@ -30,8 +30,8 @@ class Conv2d(Module):
         b: the bias, (out_channels,), or `None`.
 
     Raises:
-        ValueError: a size is not positive, "same" comes with a stride, the groups do not divide
-            the channels, or there is no such `init`.
+        ValueError: a size is not positive, the groups do not divide the channels, or there is no
+            such `init`.
     """
 
     axes: ClassVar[int] = 2
@@ -56,12 +56,10 @@ class Conv2d(Module):
         sizes(name, 1, in_channels=in_channels)
         sizes(name, 1, out_channels=out_channels)
         sizes(name, 1, groups=groups)
-        strides = sizes(name, self.axes, stride=stride)
+        sizes(name, self.axes, stride=stride)
         sizes(name, self.axes, dilation=dilation)
-        if self.is_transposed or padding not in ("same", "valid"):
+        if self.is_transposed or not is_named(padding):
             sizes(name, self.axes, padding=padding, least=0)
-        elif padding == "same" and max(strides) > 1:
-            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         if in_channels % groups or out_channels % groups:
             expected = f"a divisor of the channels, {in_channels} and {out_channels}"
             raise ValueError(f"{name}: groups = {groups}, expected {expected}")
