@@ -165,7 +165,7 @@ def load(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
 
 
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
-    (x, y), validation, facts = data
+    (x, y), (xval, yval), facts = data
     classes = len(facts["classes"])
     if args.model == "blitz":
         model: nn.Module = Blitz(classes, args.dtype)
@@ -178,7 +178,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
     scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
     batches = Batches(x, y, args.batch_size)
-    held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
+    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False)
     schedule = None
     if args.model == "resnet9":
         steps = args.epochs * len(batches)

@@ -152,8 +152,8 @@ def evaluate(
 
 def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
     device, dtype = session.device, getattr(torch, args.dtype)
-    (x, y), validation, facts = data
-    x, y, *validation = (torch.as_tensor(part, device=device) for part in (x, y, *validation))
+    (x, y), (xval, yval), facts = data
+    x, y, xval, yval = (torch.as_tensor(part, device=device) for part in (x, y, xval, yval))
     classes = len(facts["classes"])
     model = Blitz(classes) if args.model == "blitz" else ResNet9(classes, args.width)
     model.to(device, dtype)
@@ -185,7 +185,7 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
             if schedule:
                 schedule.step()
             session.step(loss.detach(), len(labels), mean=True)
-        session.end_epoch(*evaluate(model, *validation, classes, dtype))
+        session.end_epoch(*evaluate(model, xval, yval, classes, dtype))
 
 
 def main() -> int:

@@ -173,7 +173,9 @@ class Session:
         self.per_class: list[list[float | None]] = []  # of each run, after its last epoch
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
-        self.losses: list[Any] = []
+        self.losses: list[Any] = []  # of the steps of this epoch, on the device
+        self.sizes: list[int] = []  # the instances in each
+        self.weights: list[int] = []  # of each loss in the sum
         if args.resume and not self.out:
             raise UserError("--resume needs --out, the folder of the run to continue")
         if self.out:

@@ -89,14 +89,14 @@ def load(args: argparse.Namespace) -> Any:
 
 
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
-    (x, y), validation, classes, source = data
+    (x, y), (xval, yval), classes, source = data
     model = MLP(x.shape[1], classes, **MODELS[args.model], init=args.init, dtype=args.dtype)
     optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
-    sizes = {"training_instances": x.shape[0], "validation_instances": validation[0].shape[0]}
+    sizes = {"training_instances": x.shape[0], "validation_instances": xval.shape[0]}
     session.begin(model, optimizer, data=args.data, source=source, **sizes)
 
     batches = Batches(x, y, args.batch_size, shuffle=False)  # the course's order
-    held_out = Batches(*validation, EVALUATION_BATCH, shuffle=False)
+    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False)
     for _ in session.epochs():
         for images, labels in session.progress(batches):
             loss = logceloss(model(images), labels)
