@@ -23,9 +23,16 @@ BOUND = SINGLE.bound
 VERSION = numba.__version__
 
 
+OPTIONS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
 def compiled(function: Kernel) -> Kernel:
-    options: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
-    return numba.njit(fastmath={"contract", "reassoc"}, **options)(function)
+    return numba.njit(fastmath={"contract", "reassoc"}, **OPTIONS)(function)
+
+
+def exact(function: Kernel) -> Kernel:
+    """Every operation rounded as written, so that an update is that of NumPy to the last bit."""
+    return numba.njit(**OPTIONS)(function)
 
 
 @compiled
@@ -97,7 +104,7 @@ def max_pool_gradient(
 # -- The optimizers' updates ----------------------------------------------------------------------
 
 
-@compiled
+@exact
 def sgd(g: Array, lr: float, decay: float, p: Array) -> None:
     t = p.dtype.type
     lr, decay = t(lr), t(decay)
@@ -105,7 +112,7 @@ def sgd(g: Array, lr: float, decay: float, p: Array) -> None:
         p[i] -= lr * (g[i] + decay * p[i] if decay else g[i])
 
 
-@compiled
+@exact
 def sgd_with_momentum(
     g: Array,
     lr: float,
@@ -128,7 +135,7 @@ def sgd_with_momentum(
         p[i] -= lr * (gradient + ahead * v[i] if ahead else v[i])
 
 
-@compiled
+@exact
 def adam(
     g: Array,
     rate: float,
