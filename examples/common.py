@@ -141,8 +141,9 @@ def run(
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is written now gets written
         if session and session.out and session.facts:
+            print(file=sys.stderr)  # after the terminal's ^C
             session.finish()
-            print(f"\n{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
+            print(f"{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
         return 130
     return 0
 
