@@ -291,14 +291,14 @@ def backpropagate(
     fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
     queue: list[tuple[int, OpNode]] = []
     paths = None if into is None else paths_between(roots, into, since)
-    release = not (retain or create)
 
     def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
         if gradient is not None and (into is None or node in into):
             values.accumulate(into[node] if into else node, gradient, keep, owned)
 
-    start: Any = OpNode(Op, {}, roots, ())  # as if an op of the roots had given the seeds
-    opnode, gos, given = start, [], [gradient for _, gradient in seeds]
+    opnode = start = OpNode(Op, {}, roots, ())  # as if an op of the roots had given the seeds
+    gos: Any = ()
+    given: Any = [gradient for _, gradient in seeds]
     with building(create):
         while True:
             # Add what the op gave for each of its inputs to what is pending.
@@ -337,7 +337,7 @@ def backpropagate(
                     sums[i], is_new = values.array(sums[i] + g), True
                 if is_new:
                     ours.add((to, i))
-            if release:
+            if not (retain or create):
                 opnode.context, opnode.arrays, opnode.inputs = None, (), ways
             x = g = like = sums = fitted = given = None  # nothing of it is held from here on
 
