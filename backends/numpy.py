@@ -19,6 +19,7 @@ CONSTANTS = {
     for t in (np.float16, np.float32, np.float64)
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
+ZEROS = {t: np.zeros((), t) for t in INTEGERS}
 BLOCK = 1 << 17  # elements: half a megabyte of float32
 
 
@@ -129,6 +130,8 @@ class NumpyBackend(NumpyConvolutions, Backend):
         integers = INTEGERS.get(x.dtype)
         if integers is None:
             return super().masked(x, mask)
+        if x.size < 256:
+            return np.where(mask, x, ZEROS[x.dtype])
         y = np.empty_like(x)
         np.multiply(x.view(integers), mask, out=y.view(integers))
         return y

@@ -305,7 +305,8 @@ def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
         pytest.skip(f"no {kind}")
     numbers = np.arange(24.0).reshape(2, 3, 4)
     numbers[0, 0] = math.inf, -math.inf, math.nan, -0.0
-    for x in (numbers, numbers.T, numbers[:, ::-1, 1::2], numbers[:, 0, 0], np.array(2.0)):
+    many = np.broadcast_to(numbers, (20, *numbers.shape))
+    for x in (numbers, numbers.T, numbers[:, ::-1, 1::2], numbers[:, 0, 0], np.array(2.0), many):
         x = x.astype(kind)
         for shape in (x.shape, x.shape[-1:]):
             mask = np.random.default_rng(1).uniform(size=shape) < 0.5
