@@ -916,3 +916,27 @@ def test_course_style_numpy_op() -> None:
     total(Clip.do_forward(x)).backward()
     np.testing.assert_array_equal(x.grad, [0, 1])
     assert x.grad.dtype == np.float32
+
+
+def test_intermediate_nodes_are_let_go_of_before_their_op_is_visited() -> None:
+    """Or each would get a gradient, a copy, that nobody asks for."""
+    alive, refs = [], []
+
+    class Probe(Op):
+        @staticmethod
+        def forward(context: Any, x: Any) -> Any:
+            return x * 1.0
+
+        @staticmethod
+        def backward(context: Any, go: Any) -> Any:
+            alive.append(sum(ref() is not None for ref in refs))
+            return go
+
+    y = TensorNode([1.0])
+    for _ in range(4):
+        y = Probe.do_forward(y)
+        refs.append(weakref.ref(y))
+    loss = Sum.do_forward(y)
+    del y
+    loss.backward()
+    assert alive == [3, 2, 1, 0]
