@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import wraps
+from sys import getrefcount
 from typing import Any, ClassVar
 
 import array_api_compat.numpy as xp
@@ -112,6 +113,9 @@ class NumpyBackend(NumpyConvolutions, Backend):
         return np.asarray(x)
 
     def owns_memory(self, x: np.ndarray) -> bool:
+        # It is another array's, which nobody else holds, if there are two references to it here.
+        if type(x.base) is np.ndarray and x.base.size == x.size:
+            return getrefcount(x.base) <= 2
         return x.base is None
 
     # -- kernels ----------------------------------------------------------------------------
@@ -123,6 +127,18 @@ class NumpyBackend(NumpyConvolutions, Backend):
         positions = indices if width == 1 else indices[:, None] * width + np.arange(width)
         np.add.at(y, positions.ravel(), x.ravel())
         return y.reshape(size, *x.shape[1:])
+
+    def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        # As with images, instances come last in memory: BLAS likes it (x (128, 784) and w
+        # (3136, 784) take 3.5 ms in place of 4.2 ms), and what follows keeps it.
+        if len(x) < 16:
+            return super().linear(x, w, b)
+        y = w @ x.T
+        if b is not None and b.dtype == y.dtype:
+            y += b[:, None]
+        elif b is not None:
+            y = y + b[:, None]
+        return y.T
 
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         # A product of integers: where the mask is like a random one, processors guess wrong which
