@@ -2,7 +2,6 @@
 
 Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
 NaN and infinities are NumPy's. Arrays are contiguous, and results are written into the last ones.
-Each loop goes from `start` to `stop`, as several threads may have parts of it.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ VERSION = numba.__version__
 
 
 @compiled
-def masked(x: Array, mask: Array, y: Array, start: int, stop: int) -> None:
-    for i in range(start, stop):
+def masked(x: Array, mask: Array, y: Array) -> None:
+    for i in range(len(x)):
         y[i] = x[i] if mask[i] else x.dtype.type(0)
 
 
@@ -41,25 +40,17 @@ def masked(x: Array, mask: Array, y: Array, start: int, stop: int) -> None:
 
 @compiled
 def max_pool(
-    x: Array,
-    kernel: Pair,
-    stride: Pair,
-    first: Pair,
-    dilation: Pair,
-    y: Array,
-    places: Array,
-    start: int,
-    stop: int,
+    x: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, y: Array, places: Array
 ) -> None:
     """Args:
-    first: the first window's place, negative in the padding.
+    start: the first window's place, negative in the padding.
     """
-    _, height, width, lanes = x.shape
+    planes, height, width, lanes = x.shape
     least = x.dtype.type(-np.inf)
-    for p in range(start, stop):
+    for p in range(planes):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
-                row, column = first[0] + i * stride[0], first[1] + j * stride[1]
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
                 best, at = y[p, i, j], places[p, i, j]
                 for m in range(lanes):
                     best[m] = least
@@ -81,23 +72,15 @@ def max_pool(
 
 @compiled
 def max_pool_gradient(
-    go: Array,
-    places: Array,
-    kernel: Pair,
-    stride: Pair,
-    first: Pair,
-    dilation: Pair,
-    gx: Array,
-    start: int,
-    stop: int,
+    go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
 ) -> None:
     """Adds to gx, of the size of x."""
     _, height, width, lanes = gx.shape
     zero = go.dtype.type(0)
-    for p in range(start, stop):
+    for p in range(go.shape[0]):
         for i in range(go.shape[1]):
             for j in range(go.shape[2]):
-                row, column = first[0] + i * stride[0], first[1] + j * stride[1]
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
                 g, at = go[p, i, j], places[p, i, j]
                 for a in range(kernel[0]):
                     h = row + a * dilation[0]
@@ -116,10 +99,10 @@ def max_pool_gradient(
 
 
 @exact
-def sgd(g: Array, lr: float, decay: float, p: Array, start: int, stop: int) -> None:
+def sgd(g: Array, lr: float, decay: float, p: Array) -> None:
     t = p.dtype.type
     lr, decay = t(lr), t(decay)
-    for i in range(start, stop):
+    for i in range(len(p)):
         p[i] -= lr * (g[i] + decay * p[i] if decay else g[i])
 
 
@@ -133,8 +116,6 @@ def sgd_with_momentum(
     ahead: float,
     p: Array,
     v: Array,
-    start: int,
-    stop: int,
 ) -> None:
     """Args:
     share: of the gradient in the velocity.
@@ -142,7 +123,7 @@ def sgd_with_momentum(
     """
     t = p.dtype.type
     lr, decay, momentum, share, ahead = t(lr), t(decay), t(momentum), t(share), t(ahead)
-    for i in range(start, stop):
+    for i in range(len(p)):
         gradient = g[i] + decay * p[i] if decay else g[i]
         v[i] = momentum * v[i] + share * gradient
         p[i] -= lr * (gradient + ahead * v[i] if ahead else v[i])
@@ -160,8 +141,6 @@ def adam(
     p: Array,
     mean: Array,
     square: Array,
-    start: int,
-    stop: int,
 ) -> None:
     """Args:
     rate: the learning rate over the mean's correction.
@@ -171,7 +150,7 @@ def adam(
     t = p.dtype.type
     rate, keep, decay, correction, eps = t(rate), t(keep), t(decay), t(correction), t(eps)
     beta1, beta2, rest1, rest2 = t(betas[0]), t(betas[1]), t(1 - betas[0]), t(1 - betas[1])
-    for i in range(start, stop):
+    for i in range(len(p)):
         gradient = g[i] + decay * p[i] if decay else g[i]
         mean[i] = beta1 * mean[i] + rest1 * gradient
         square[i] = beta2 * square[i] + rest2 * gradient * gradient
@@ -205,24 +184,24 @@ def exp(x: Any) -> Any:
 
 
 @compiled
-def sigmoid(x: Array, least: float, y: Array, start: int, stop: int) -> None:
+def sigmoid(x: Array, least: float, y: Array) -> None:
     one, low = np.float32(1.0), np.float32(least)
-    for i in range(start, stop):
+    for i in range(len(x)):
         z = x[i] if not x[i] < low else low
         y[i] = one / (one + exp(-z))
 
 
 @compiled
-def sigmoid_gradient(y: Array, go: Array, gx: Array, start: int, stop: int) -> None:
-    for i in range(start, stop):
+def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
+    for i in range(len(y)):
         g = go[i] * y[i]
         gx[i] = g - g * y[i]
 
 
 @compiled
-def erf(x: Array, y: Array, start: int, stop: int) -> None:
+def erf(x: Array, y: Array) -> None:
     one, far = np.float32(1.0), np.float32(BOUND)
-    for i in range(start, stop):
+    for i in range(len(x)):
         z = x[i] if not x[i] > far else far
         z = z if not z < -far else -far
         t, a, b = z * z, np.float32(0.0), np.float32(0.0)
@@ -236,14 +215,12 @@ def erf(x: Array, y: Array, start: int, stop: int) -> None:
 
 
 @compiled
-def cross_entropy(
-    x: Array, most: Array, targets: Array, losses: Array, start: int, stop: int
-) -> None:
+def cross_entropy(x: Array, most: Array, targets: Array, losses: Array) -> None:
     """Args:
     x: (N, C).
     most: its maxima (N,).
     """
-    for n in range(start, stop):
+    for n in range(len(x)):
         row, total = x[n], np.float32(0.0)
         for c in range(len(row)):
             total += exp(row[c] - most[n])
@@ -251,10 +228,8 @@ def cross_entropy(
 
 
 @compiled
-def cross_entropy_gradient(
-    x: Array, most: Array, go: Array, targets: Array, gx: Array, start: int, stop: int
-) -> None:
-    for n in range(start, stop):
+def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx: Array) -> None:
+    for n in range(len(x)):
         row, out, total = x[n], gx[n], np.float32(0.0)
         for c in range(len(row)):
             z = exp(row[c] - most[n])
@@ -272,19 +247,9 @@ BLOCK = 4096  # elements: their sum is in x's dtype, and that of such sums in fl
 
 
 @compiled
-def batch_norm(
-    x: Array,
-    w: Array,
-    b: Array,
-    eps: float,
-    mean: Array,
-    var: Array,
-    y: Array,
-    start: int,
-    stop: int,
-) -> None:
+def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
-    for c in range(start, stop):
+    for c in range(x.shape[1]):
         total = 0.0
         for a in range(x.shape[0]):
             for low in range(0, x.shape[2], BLOCK):
@@ -321,11 +286,9 @@ def batch_norm_gradient(
     gx: Array,
     gw: Array,
     gb: Array,
-    start: int,
-    stop: int,
 ) -> None:
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
-    for c in range(start, stop):
+    for c in range(x.shape[1]):
         total, product, center = 0.0, 0.0, mean[c]
         for a in range(x.shape[0]):
             for low in range(0, x.shape[2], BLOCK):

@@ -283,15 +283,13 @@ def in_equal_parts(n: int, most: int) -> int:
 
 
 @compiled
-def linear(
-    xt: Array, w: Array, transposed: bool, b: Array, yt: Array, start: int, stop: int
-) -> None:
-    """Rows `start` to `stop` of w (O, I) times xt (I, N), plus b (O,): yt (O, N).
+def linear(xt: Array, w: Array, transposed: bool, b: Array, yt: Array) -> None:
+    """w (O, I) times xt (I, N), plus b (O,): yt (O, N).
 
     Args:
         w: (I, O) if it is `transposed`.
     """
-    I, N = xt.shape
+    (I, N), O = xt.shape, len(yt)
     panel = 2 * BYTES // xt.itemsize
     x, y, weights = np.empty(I * N, xt.dtype), yt.reshape(-1), w.reshape(-1)
     for n in range(0, N, panel):  # a panel is contiguous here, or its rows compete for the cache
@@ -303,8 +301,8 @@ def linear(
     block = 8 * ROWS
     to_row, to_weight = (1, block) if transposed else (I, 1)
     columns = np.empty(I * block if transposed else 0, w.dtype)
-    for first in range(start, stop, block):
-        last = min(first + block, stop)
+    for first in range(0, O, block):
+        last = min(first + block, O)
         if transposed:
             for i in range(I):
                 for o in range(first, last):
@@ -415,12 +413,11 @@ def conv_weight_gradient(
 
 
 @compiled
-def instances_last(x: Array, top: int, left: int, y: Array, start: int, stop: int) -> None:
-    """Channels `start` to `stop` of images x (N, C, H, W) into y (C, top + H + ..., left + W + ...,
-    N), which is 0 around them."""
-    N, _, H, W = x.shape
+def instances_last(x: Array, top: int, left: int, y: Array) -> None:
+    """Images x (N, C, H, W) into y (C, top + H + ..., left + W + ..., N), with 0 around them."""
+    N, C, H, W = x.shape
     side = 16  # of a square: what is read of a line of the cache is all of it
-    for c in range(start, stop):
+    for c in range(C):
         for h in range(H):
             for low in range(0, N, side):
                 for left_most in range(0, W, side):

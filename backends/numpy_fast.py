@@ -24,11 +24,11 @@ from .numpy import NumpyBackend
 from .numpy_conv import UNPADDED
 
 LARGE = 1 << 14  # elements: the first array of so many imports numba, if a kernel is for it
-COPIED = 8  # rows: of fewer, a product is not worth a copy of the other matrix
+COPIED = 64  # rows: of fewer, a product is not worth a copy of the other matrix
 LANES = 16  # elements: of fewer that lie together, a loop does not pay
 WORK = 1 << 18  # products: the first array made of so many imports numba
 SHARED = 1 << 22  # products: so many are worth a second thread
-SIMPLE = 16
+LINEAR = 1 << 25  # products: more are for BLAS
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 
@@ -65,15 +65,8 @@ def is_worth(work: int, run: int, *arrays: np.ndarray | None) -> bool:
 
 
 def shared(work: int, loop: Any, n: int, *arguments: Any) -> None:
-    """Run a loop for all of range(n), in several threads if there is enough work: a product counts
-    as one, what else is done to an element as SIMPLE."""
+    """Run a loop for all of range(n), in several threads if there is enough work."""
     threads.share(loop, n, *arguments, parts=None if work >= SHARED else 1)
-
-
-def each(loop: Any, *arguments: Any) -> None:
-    """Run a loop over the elements of its last argument."""
-    n = arguments[-1].size
-    shared(SIMPLE * n, loop, n, *arguments)
 
 
 def is_solid(*arrays: np.ndarray) -> bool:
@@ -121,7 +114,7 @@ def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
     y = (np.empty if padding == UNPADDED else np.zeros)((*shape, n), x.dtype)
     (top, _), (left, _) = padding
     if x.flags.c_contiguous:
-        shared(SIMPLE * x.size, compiled().instances_last, len(y), x, top, left, y)
+        compiled().instances_last(x, top, left, y)
     else:
         y[:, top : top + x.shape[2], left : left + x.shape[3]] = inside_out
     return y
@@ -167,22 +160,25 @@ class FastNumpyBackend(NumpyBackend):
         if x.shape == mask.shape and is_fit(x):
             y = np.empty_like(x)
             if views := flat(x, mask, y):
-                each(compiled().masked, *views)
+                compiled().masked(*views)
                 return y
         return super().masked(x, mask)
 
     products_for_sums = 4.0
 
     def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        work = x.size * len(w)
-        columns, weights = x.T, flattened(w)
-        fit = columns.flags.c_contiguous or len(w) >= COPIED
-        if not fit or weights is None or not is_worth(work, len(x), x, w, b):
+        # BLAS is faster with more threads, which then wait for more work, in the way of others.
+        work, weights = x.size * len(w), flattened(w)
+        if (
+            weights is None
+            or len(w) < COPIED
+            or work >= LINEAR
+            or not is_worth(work, len(x), x, w, b)
+        ):
             return super().linear(x, w, b)
         y = np.empty((len(w), len(x)), x.dtype)
         b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
-        columns = np.ascontiguousarray(columns)
-        shared(work, compiled().linear, len(w), columns, *weights, b, y)
+        compiled().linear(np.ascontiguousarray(x.T), *weights, b, y)
         return y.T
 
     def conv2d(
@@ -253,8 +249,7 @@ class FastNumpyBackend(NumpyBackend):
         y = np.empty(shape, x.dtype)
         places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
         start = -padding[0][0], -padding[1][0]
-        arguments = images, kernel, stride, start, dilation, y, places
-        shared(SIMPLE * x.size, compiled().max_pool, len(y), *arguments)
+        compiled().max_pool(images, kernel, stride, start, dilation, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(
@@ -273,8 +268,7 @@ class FastNumpyBackend(NumpyBackend):
             g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
             gx = np.zeros((g.shape[0], *size, g.shape[3]), go.dtype)
             start = -padding[0][0], -padding[1][0]
-            arguments = g, at, kernel, stride, start, dilation, gx
-            shared(SIMPLE * gx.size, compiled().max_pool_gradient, len(gx), *arguments)
+            compiled().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
             return gx.transpose(3, 0, 1, 2)
         return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
 
@@ -284,7 +278,7 @@ class FastNumpyBackend(NumpyBackend):
             y = np.empty_like(x)
             if views := flat(x, y):
                 least = least_for_sigmoid(np.finfo(x.dtype).max)
-                each(compiled().sigmoid, views[0], least, views[1])
+                compiled().sigmoid(views[0], least, views[1])
                 return y
         return super().sigmoid(x)
 
@@ -292,7 +286,7 @@ class FastNumpyBackend(NumpyBackend):
         if y.shape == go.shape and y.dtype == go.dtype and is_fit(y):
             gx = np.empty_like(y)
             if views := flat(y, go, gx):
-                each(compiled().sigmoid_gradient, *views)
+                compiled().sigmoid_gradient(*views)
                 return gx
         return super().sigmoid_gradient(y, go)
 
@@ -301,7 +295,7 @@ class FastNumpyBackend(NumpyBackend):
         if is_fit(x, np.float32):
             y = np.empty_like(x)
             if views := flat(x, y):
-                each(compiled().erf, *views)
+                compiled().erf(*views)
                 return y
         return super().erf(x)
 
@@ -312,8 +306,7 @@ class FastNumpyBackend(NumpyBackend):
     ) -> np.ndarray:
         if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
             losses = np.empty(len(x), x.dtype)
-            arguments = x, x.max(axis=1), targets, losses
-            shared(SIMPLE * x.size, compiled().cross_entropy, len(x), *arguments)
+            compiled().cross_entropy(x, x.max(axis=1), targets, losses)
             return losses
         return super().cross_entropy(x, targets, ignored)
 
@@ -323,8 +316,7 @@ class FastNumpyBackend(NumpyBackend):
         if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
             gx = np.empty_like(x)
             given = np.ascontiguousarray(go)
-            arguments = x, x.max(axis=1), given, targets, gx
-            shared(SIMPLE * x.size, compiled().cross_entropy_gradient, len(x), *arguments)
+            compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
             return gx
         return super().cross_entropy_gradient(x, go, targets, ignored)
 
@@ -335,8 +327,7 @@ class FastNumpyBackend(NumpyBackend):
         if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
             return super().batch_norm(x, w, b, eps=eps)
         y, mean, variance = np.empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
-        arguments = parts, w, b, float(eps), mean, variance, channels(y)
-        shared(SIMPLE * x.size, compiled().batch_norm, len(w), *arguments)
+        compiled().batch_norm(parts, w, b, float(eps), mean, variance, channels(y))
         return y, mean, variance
 
     def batch_norm_gradient(
@@ -350,10 +341,7 @@ class FastNumpyBackend(NumpyBackend):
             go, given = np.empty_like(x), go
             go[...] = given
         gx, gw, gb = np.empty_like(x), np.empty_like(w), np.empty_like(w)
-        shared(
-            SIMPLE * x.size,
-            compiled().batch_norm_gradient,
-            len(w),
+        compiled().batch_norm_gradient(
             parts,
             w,
             mean,
@@ -398,9 +386,9 @@ class FastNumpyBackend(NumpyBackend):
         settings = float(lr), float(weight_decay)
         if momentum:
             share, ahead = 1.0 - dampening, float(momentum) if nesterov else 0.0
-            each(compiled().sgd_with_momentum, g, *settings, float(momentum), share, ahead, p, *v)
+            compiled().sgd_with_momentum(g, *settings, float(momentum), share, ahead, p, *v)
         else:
-            each(compiled().sgd, g, *settings, p)
+            compiled().sgd(g, *settings, p)
         return parameter, velocity
 
     # Of 2.5 million parameters, 4.0 ms in place of 27 ms.
@@ -436,7 +424,7 @@ class FastNumpyBackend(NumpyBackend):
         keep, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
         rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
         settings = rate, keep, decay, (beta1, beta2), root, float(eps)
-        each(compiled().adam, views[0], *settings, *views[1])
+        compiled().adam(views[0], *settings, *views[1])
         return parameter, mean, square
 
 
