@@ -66,7 +66,7 @@ def is_worth(work: int, run: int, *arrays: np.ndarray | None) -> bool:
 
 def shared(work: int, loop: Any, n: int, *arguments: Any) -> None:
     """Run a loop for all of range(n), in several threads if there is enough work."""
-    threads.share(loop, n, *arguments, parts=None if work >= SHARED else 1)
+    threads.share(loop, n, *arguments, alone=work < SHARED)
 
 
 def is_solid(*arrays: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -27,15 +28,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=pool.cache_clear)  # where the threads are not
 
 
-def share(loop: Callable[..., None], n: int, *arguments: Any, parts: int | None = None) -> None:
-    """Run `loop(*arguments, start, stop)` for parts of range(n), each in a thread of its own.
+def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = False) -> None:
+    """Run `loop(*arguments, start, stop)` for parts of range(n), in this thread and in others.
+
+    A thread that is done with a part takes the next, as some start late or are slower.
 
     Args:
-        parts: how many; by default as many as there are threads. What is small is faster in one.
+        alone: all of it in this thread, which is faster where there is little to do.
     """
-    parts = min(parts or count(), count(), n)
-    cuts = [n * i // parts for i in range(parts + 1)]
-    others = [pool().submit(loop, *arguments, *cuts[i : i + 2]) for i in range(1, parts)]
-    loop(*arguments, *cuts[:2])
+    if alone or count() == 1 or n < 2:
+        loop(*arguments, 0, n)
+        return
+    parts = min(4 * count(), n)
+    next_part = iter(range(parts)).__next__
+
+    def work() -> None:
+        with suppress(StopIteration):
+            while True:
+                i = next_part()
+                loop(*arguments, n * i // parts, n * (i + 1) // parts)
+
+    others = [pool().submit(work) for _ in range(count() - 1)]
+    work()
     for other in others:
-        other.result()
+        if not other.cancel():
+            other.result()
