@@ -144,6 +144,7 @@ def product(
     to_row: Any,
     to_weight: Any,
     x: Any,
+    start: Any,
     offsets: Any,
     b: Any,
     y: Any,
@@ -151,7 +152,7 @@ def product(
     depth: Any,
     width: Any,
 ) -> Any:
-    """y[r, i] = b[r] + the sum over k of w[r, k] * x[offsets[k] + i].
+    """y[r, i] = b[r] + the sum over k of w[r, k] * x[start + offsets[k] + i].
 
     Args:
         rows: how many, from 1 to ROWS.
@@ -162,10 +163,10 @@ def product(
         width: how many i.
     """
     n = types.intp
-    signature = types.void(n, w, n, n, x, offsets, b, y, n, n, n)
+    signature = types.void(n, w, n, n, x, n, offsets, b, y, n, n, n)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, w, to_row, to_weight, x, offsets, b, y, to_output, depth, width = pointers(
+        (rows, w, to_row, to_weight, x, start, offsets, b, y, to_output, depth, width) = pointers(
             context, builder, signature, arguments
         )
         vectors = Vectors(builder, context.get_value_type(signature.args[1].dtype))
@@ -179,7 +180,7 @@ def product(
                 for _ in range(V)
             ]
             weights = [at(w, [builder.mul(to_row, integer(r))]) for r in range(R)]
-            run = at(x, [i])
+            run = at(x, [builder.add(start, i)])
             with cgutils.for_range(builder, depth) as loop:
                 seen = at(run, [builder.load(at(offsets, [loop.index]))])
                 parts = [vectors.load(at(seen, [integer(v * lanes)]), mask) for v in range(V)]
@@ -214,6 +215,7 @@ def dots(
     g: Any,
     to_row: Any,
     x: Any,
+    start: Any,
     offsets: Any,
     sums: Any,
     to_sums: Any,
@@ -222,7 +224,8 @@ def dots(
     to_next: Any,
     to_next_seen: Any,
 ) -> Any:
-    """Add to sums[r, s], a vector, the products of g[r] and x[offsets[s] :], number by number.
+    """Add to sums[r, s], a vector, the products of g[r] and x[start + offsets[s] :], number by
+    number.
 
     Args:
         rows: how many, from 1 to ROWS_OF_DOTS.
@@ -232,14 +235,15 @@ def dots(
         count: how many runs of g and x; `to_next` and `to_next_seen` elements on is the next.
     """
     n = types.intp
-    signature = types.void(n, g, n, x, offsets, sums, n, n, n, n, n)
+    signature = types.void(n, g, n, x, n, offsets, sums, n, n, n, n, n)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, g, to_row, x, offsets, sums, to_sums, width, count, to_next, to_next_seen = pointers(
-            context, builder, signature, arguments
+        (rows, g, to_row, x, start, offsets, sums, to_sums, width, count, to_next, to_next_seen) = (
+            pointers(context, builder, signature, arguments)
         )
         vectors = Vectors(builder, context.get_value_type(signature.args[1].dtype))
         at, lanes = builder.gep, vectors.lanes
+        x = at(x, [start])
         runs = [at(x, [builder.load(at(offsets, [integer(s)]))]) for s in range(RUNS)]
         whole = builder.sdiv(width, integer(lanes))
         done = builder.mul(whole, integer(lanes))
@@ -316,7 +320,8 @@ def linear(xt: Array, w: Array, transposed: bool, b: Array, yt: Array) -> None:
                     columns[o - first :] if transposed else weights[o * I :],
                     to_row,
                     to_weight,
-                    x[n * I :],
+                    x,
+                    n * I,
                     whole if width == panel else rest,
                     b[o:],
                     y[o * N + n :],
@@ -327,89 +332,161 @@ def linear(xt: Array, w: Array, transposed: bool, b: Array, yt: Array) -> None:
 
 
 @compiled
+def within(window: int, size: int, taps: int, stride: int, padding: int, dilation: int) -> Pair:
+    """The first tap of a window that is not in the padding, and the one after the last."""
+    before = padding - window * stride
+    low = max(0, -(-before // dilation))
+    return low, max(low, min(taps, (size - 1 + before) // dilation + 1))
+
+
+@compiled
 def conv(
-    x: Array, w: Array, b: Array, offsets: Array, stride: Pair, y: Array, start: int, stop: int
+    x: Array,
+    w: Array,
+    b: Array,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    y: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Rows `start` to `stop` of the images y (groups, O / groups, OH, OW, N).
 
     Args:
-        x: padded images (groups, C / groups, H, W, N).
-        w: (O, taps), where a tap is a channel and a place in the kernel.
+        x: images (groups, C / groups, H, W, N).
+        w: (O, KW, KH, C / groups): what is not in the padding left or right is a part of it.
         b: (O,)
-        offsets: (taps,); how far from the first element of a window its elements are.
+        padding: above and left of the images.
     """
     groups, O, OH, OW, N = y.shape
-    W, taps, size = x.shape[3], w.shape[1], in_equal_parts(O, ROWS)
-    images, weights, out = x.reshape(groups, -1), w.reshape(-1), y.reshape(-1)
-    together = stride[1] == 1  # then the windows of a row are one run
-    windows, width = (1, OW * N) if together else (OW, N)
+    _, C, H, W, _ = x.shape
+    KW, KH = w.shape[1:3]
+    images, out = x.reshape(groups, -1), y.reshape(-1)
+    size = in_equal_parts(O, ROWS)
+    # The windows of a row that see no padding are one run, if the next window is the next column.
+    first, last = OW, OW
+    if stride[1] == 1:
+        first = min(OW, padding[1])
+        last = max(first, min(OW, W - (KW - 1) * dilation[1] + padding[1]))
+    taps = KW * KH * C
+    all_weights, some, offsets = (
+        w.reshape(-1),
+        np.empty(O * taps, w.dtype),
+        np.empty(taps, np.int64),
+    )
     for g in range(groups):
+        before = (-1, -1)  # the rows of the kernel that `some` and `offsets` are for
         for i in range(start, stop):
-            for j in range(windows):
-                run = images[g, (i * stride[0] * W + j * stride[1]) * N :]
+            low, high = within(i, H, KH, stride[0], padding[0], dilation[0])
+            depth = KW * (high - low) * C
+            is_whole = depth == taps
+            if (low, high) != before:
+                before, k = (low, high), 0
+                for kw in range(KW):
+                    for kh in range(low, high):
+                        for c in range(C):
+                            offsets[k] = ((c * H + kh * dilation[0]) * W + kw * dilation[1]) * N
+                            k += 1
+                if not is_whole:
+                    for o in range(O):
+                        for kw in range(KW):
+                            for k in range((high - low) * C):
+                                to = (o * KW + kw) * (high - low) * C + k
+                                some[to] = all_weights[
+                                    ((g * O + o) * KW + kw) * KH * C + low * C + k
+                                ]
+            weights = all_weights[g * O * taps :] if is_whole else some
+            j = 0
+            while j < OW:
+                left, right = within(j, W, KW, stride[1], padding[1], dilation[1])
+                windows = last - first if j == first else 1
+                k = left * (high - low) * C
                 for o in range(0, O, size):
                     row = g * O + o
                     product(
                         min(size, O - o),
-                        weights[row * taps :],
-                        taps,
+                        weights[o * depth + k :],
+                        depth,
                         1,
-                        run,
-                        offsets,
+                        images[g],
+                        ((i * stride[0] - padding[0]) * W + j * stride[1] - padding[1]) * N,
+                        offsets[k:],
                         b[row:],
                         out[((row * OH + i) * OW + j) * N :],
                         OH * OW * N,
-                        taps,
-                        width,
+                        (right - left) * (high - low) * C,
+                        windows * N,
                     )
+                j += windows
 
 
 @compiled
 def conv_weight_gradient(
-    x: Array, go: Array, offsets: Array, stride: Pair, gw: Array, start: int, stop: int
+    x: Array,
+    go: Array,
+    offsets: Array,
+    seen: Array,
+    stride: Pair,
+    sums: Array,
+    start: int,
+    stop: int,
 ) -> None:
-    """Of each row of gw (O, taps) the parts `start` to `stop`, of RUNS taps each.
+    """The products of the gradients of all windows and what they see at some taps, added up.
 
     Args:
-        x: as above.
+        x: images (groups, C / groups, H, W, N).
         go: (groups, O / groups, OH, OW, N).
-        offsets: as above, and at the end some more, so that there are RUNS in each part.
+        offsets: (parts, RUNS); where in x the first window sees these taps.
+        seen: (parts, 4); the windows that see no padding there: the first row and the one after
+            the last, and so of columns.
+        sums: (O, parts, RUNS); the parts from `start` to `stop` are computed.
     """
     groups, O, OH, OW, N = go.shape
     W, size, lanes = x.shape[3], in_equal_parts(O, ROWS_OF_DOTS), BYTES // x.itemsize
     images, given = x.reshape(groups, -1), go.reshape(groups, -1)
     runs = (stop - start) * RUNS
-    sums = np.empty((O, runs, lanes), x.dtype)
-    if stride[1] == 1:  # a run is a row
-        outer, inner, width, to_next, to_next_seen = 1, OH, OW * N, OW * N, stride[0] * W * N
-    else:
-        outer, inner, width, to_next, to_next_seen = OH, OW, N, N, stride[1] * N
-    count = max(1, CHUNK // width)
+    vectors = np.empty(O * runs * lanes, x.dtype)
+    # At a time, so many columns, and if that is all of them, so many rows.
+    columns = min(OW, max(1, CHUNK // N))
+    rows = max(1, CHUNK // (columns * N)) if columns == OW else 1
+    together = stride[1] == 1
     for g in range(groups):
-        sums[:] = 0
-        for i in range(outer):
-            for j in range(0, inner, count):
-                for part in range(0, width, CHUNK):
-                    seen = images[g, i * stride[0] * W * N + j * to_next_seen + part :]
-                    gradients = given[g, i * OW * N + j * to_next + part :]
-                    for s in range(0, runs, RUNS):
+        vectors[:] = 0
+        for i in range(0, OH, rows):
+            for j in range(0, OW, columns):
+                for part in range(start, stop):
+                    top, bottom = max(i, seen[part, 0]), min(i + rows, seen[part, 1])
+                    left, right = max(j, seen[part, 2]), min(j + columns, seen[part, 3])
+                    if top >= bottom or left >= right:
+                        continue
+                    # Runs are a row's windows, or where the next is not the next column, one each.
+                    width, count = (right - left) * N, bottom - top
+                    to_next, to_next_seen, steps = OW * N, stride[0] * W * N, 1
+                    if not together:
+                        steps, width, count = count, N, right - left
+                        to_next, to_next_seen = N, stride[1] * N
+                    for row in range(top, top + steps):
+                        at = (row * stride[0] * W + left * stride[1]) * N
                         for o in range(0, O, size):
                             dots(
                                 min(size, O - o),
-                                gradients[o * OH * OW * N :],
+                                given[g, ((o * OH + row) * OW + left) * N :],
                                 OH * OW * N,
-                                seen,
-                                offsets[start * RUNS + s :],
-                                sums[o, s:].reshape(-1),
+                                images[g],
+                                at,
+                                offsets[part],
+                                vectors[(o * runs + (part - start) * RUNS) * lanes :],
                                 runs * lanes,
-                                min(CHUNK, width - part),
-                                min(count, inner - j),
+                                width,
+                                count,
                                 to_next,
                                 to_next_seen,
                             )
+        totals = vectors.reshape(O, runs, lanes)
         for o in range(O):
-            for s in range(start * RUNS, min(stop * RUNS, gw.shape[1])):
-                gw[g * O + o, s] = sums[o, s - start * RUNS].sum()
+            for r in range(runs):
+                sums[g * O + o, start + r // RUNS, r % RUNS] = totals[o, r].sum()
 
 
 @compiled
