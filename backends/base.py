@@ -170,6 +170,10 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """The floating x where the mask, of booleans, holds, and 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)
 
+    def relu_gradient(self, y: Array, go: Array) -> Array:
+        """The gradient of x, where y = max(x, 0) and its gradient is go."""
+        return self.xp.where(y > 0.0, go, 0.0)
+
     def sigmoid(self, x: Array) -> Array:
         """1 / (1 + exp(-x)), but no less than it can be without overflow: 3e-39 in float32."""
         xp = self.xp

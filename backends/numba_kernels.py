@@ -35,6 +35,12 @@ def masked(x: Array, mask: Array, y: Array) -> None:
         y[i] = x[i] if mask[i] else x.dtype.type(0)
 
 
+@compiled
+def relu_gradient(y: Array, go: Array, gx: Array) -> None:
+    for i in range(len(y)):
+        gx[i] = go[i] if y[i] > y.dtype.type(0) else y.dtype.type(0)
+
+
 # -- Pooling of (C, H, W, N) ----------------------------------------------------------------------
 
 

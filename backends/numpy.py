@@ -169,6 +169,12 @@ class NumpyBackend(NumpyConvolutions, Backend):
         np.multiply(x.view(integers), mask, out=y.view(integers))
         return y
 
+    def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        if y.dtype not in ZEROS or y.dtype != go.dtype:
+            return super().relu_gradient(y, go)
+        zero = ZEROS[y.dtype]
+        return np.where(y > zero, go, zero) if y.size < 256 else self.masked(go, y > zero)
+
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
         # In place: of 400,000 float32, 0.56 ms in place of 0.74 ms.
         if x.dtype not in CONSTANTS:

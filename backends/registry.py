@@ -39,6 +39,7 @@ PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
 known: dict[type, Backend] = {}  # by array type, of those met so far; no types of scalars
+_scalars: dict[type, Backend] = {}  # by type, of what libraries give in place of 0-d arrays
 
 _loaded: dict[str, type[Backend] | Exception] = {}  # the class, or what its import raised
 _instances: dict[tuple[str, str], Backend] = {}  # by name and device
@@ -162,7 +163,7 @@ def backend_of(x: Array) -> Backend:
     try:
         return known[type(x)]
     except KeyError:
-        return _meet(x)
+        return _scalars.get(type(x)) or _meet(x)
 
 
 @functools.cache  # it reads every installed package's metadata
@@ -245,7 +246,8 @@ def _meet(x: Array) -> Backend:
             if isinstance(loaded, Exception):
                 continue
             if isinstance(x, loaded.scalar_types):
-                return _instance(name)
+                _scalars[kind] = _instance(name)
+                return _scalars[kind]
             if isinstance(x, loaded.array_types):
                 known[kind] = _instance(name)
                 return known[kind]

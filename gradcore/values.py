@@ -188,6 +188,9 @@ def _name(op: Any) -> str:
     return op if isinstance(op, str) else op.__name__
 
 
+CONTAINERS = tuple, list, dict
+
+
 def flat(entries: Iterable[Any]) -> Iterator[Any]:
     """The entries, and those of tuples and lists among them."""
     for entry in entries:
@@ -284,8 +287,18 @@ def accumulate(node: Any, gradient: Any, keep: bool, owned: bool) -> None:
 
 def is_only(g: Any, gos: Any, given: Any, context: Any) -> bool:
     """Whether the op made the gradient `g` for one input alone, and nobody else holds it."""
-    held = [x for x in flat((gos, given, context)) if x is g]
-    return len(held) == 1 and backend_of(g).owns_memory(g)
+    return _count(g, (gos, given, context)) == 1 and backend_of(g).owns_memory(g)
+
+
+def _count(g: Any, entries: Iterable[Any]) -> int:
+    """How many of the entries are `g`, and of those of tuples, lists and dictionaries in them."""
+    n = 0
+    for entry in entries:
+        if entry is g:
+            n += 1
+        elif isinstance(entry, CONTAINERS):
+            n += _count(g, entry.values() if isinstance(entry, dict) else entry)
+    return n
 
 
 def with_zeros(opnode: Any, gos: list[Any]) -> list[Any]:

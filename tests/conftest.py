@@ -90,8 +90,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
     if request.param == "numpy-fast":
-        monkeypatch.setattr(numpy_fast, "LARGE", 1)
-        for limit in ("COPIED", "LANES", "SHARED", "WORK"):
+        for limit in ("COPIED", "COPY", "LANES", "LARGE", "SHARED", "SMALL", "WORK"):
             monkeypatch.setattr(numpy_fast, limit, 1)
     name, device = MATRIX[request.param]
     with gradcore.use_backend(name, device) as chosen:

@@ -334,12 +334,15 @@ def test_linear_is_the_base_definition(
         close(backend, found, backend.to_numpy(expected), dtype)
 
 
-def test_sigmoid_gradient_is_the_base_definition(backend: Backend, dtype: str) -> None:
-    y, go = np.random.default_rng(1).uniform(size=(2, 6, 10)).astype(dtype)
-    for change in (np.asarray, np.transpose, lambda x: x[:, ::-2]):
+@pytest.mark.parametrize("kernel", ["relu_gradient", "sigmoid_gradient"])
+def test_gradients_of_activations_are_the_base_definitions(
+    backend: Backend, dtype: str, kernel: str
+) -> None:
+    y, go = np.random.default_rng(1).uniform(-1.0, 1.0, size=(2, 6, 60)).astype(dtype)
+    for change in (np.asarray, np.transpose, lambda x: x[:, ::-2], lambda x: x[:2, :3]):
         arrays = backend.asarray(change(y)), backend.asarray(change(go))
-        expected = backend.to_numpy(Backend.sigmoid_gradient(backend, *arrays))
-        close(backend, backend.sigmoid_gradient(*arrays), expected, dtype)
+        expected = backend.to_numpy(getattr(Backend, kernel)(backend, *arrays))
+        close(backend, getattr(backend, kernel)(*arrays), expected, dtype)
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])

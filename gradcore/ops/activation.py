@@ -7,8 +7,8 @@ from typing import Any
 
 from ..backends import backend_of
 from ..graph import Context, Op
-from ..values import namespace, unwrap
-from .elementwise import Masked, Tanh
+from ..values import namespace
+from .elementwise import Tanh
 from .special import Erf
 
 
@@ -22,7 +22,20 @@ class Relu(Op):
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        return Masked.apply(go, mask=unwrap(context["y"]) > 0.0)
+        return ReluGradient.apply(context["y"], go)
+
+
+class ReluGradient(Op):
+    """The gradient of Relu's x, where y is what it gave and go the gradient of that."""
+
+    @staticmethod
+    def forward(context: Context, y: Any, go: Any) -> Any:
+        context["y"] = y
+        return backend_of(y).relu_gradient(y, go)
+
+    @staticmethod
+    def backward(context: Context, ggx: Any) -> Any:
+        return None, ReluGradient.apply(context["y"], ggx)
 
 
 class LeakyRelu(Op):

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import FEW, UNARY, Case, Point, Row, case, node, refuses
+from .rows import FEW, UNARY, Case, Point, Row, case, constant, node, refuses
 
 
 def _with_torch(name: str, **more: Any) -> Callable[..., Any]:
@@ -91,6 +91,12 @@ ROWS = [
         [*UNARY, *WIDE],
         "sigmoid",
         points=[Point((FAR,), [0.0, 0.5, 1.0], ([0.0, 0.25, 0.0],))],
+    ),
+    Row(
+        ops.ReluGradient,
+        lambda y, go: np.where(y > 0, go, 0.0),
+        [case(constant(shape), shape) for shape in ((2, 3), (), (1,), (0, 2))],
+        lambda y, go: go.where(y > 0, 0.0),
     ),
     Row(
         ops.SigmoidGradient,
