@@ -227,7 +227,7 @@ def train(trainings: list[Training], out: Path, jobs: int, data_dir: str | None)
     runs = out / "runs"
     waiting = [t for t in trainings if not read(runs, t)]
     n, failed = len(trainings), 0
-    print(f"{n} trainings, of which {n - len(waiting)} are done", flush=True)
+    print(f"{n - len(waiting)} of {n} trainings are done", flush=True)
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     environment = {**dict.fromkeys(THREADS, threads), **os.environ, "GRADCORE_OFFLINE": "1"}
     running: dict[Training, Any] = {}
@@ -299,8 +299,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    args = parse()
+def run(args: argparse.Namespace) -> int:
+    """Train and report; gives the exit status: 0, 2 if something failed, 130 interrupted."""
     items = [item.quick() if args.quick else item for item in ITEMS]
     chosen = [item for item in items if not args.only or item.key in args.only]
     trainings = list(dict.fromkeys(t for item in chosen for t in item.trainings()))
@@ -322,6 +322,10 @@ def main() -> int:
         print(f"\n{name}: interrupted; the same command continues", file=sys.stderr)
         return 130
     return 2 if failed else 0
+
+
+def main() -> int:
+    return run(parse())
 
 
 if __name__ == "__main__":
