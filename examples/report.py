@@ -23,6 +23,7 @@ EPOCHS, LAST = 20, 5  # of figures 18 to 24, which print the last ones
 DEFAULTS: dict[str, dict[str, Any]] = {  # of the examples, which name no folder
     "mnist": {
         "model": "sigmoid",
+        "hidden": 4,
         "init": "glorot",
         "optimizer": "sgd",
         "epochs": EPOCHS,

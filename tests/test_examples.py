@@ -144,6 +144,13 @@ def test_every_model_and_init_trains(run: Any, tmp_path: Path, model: str, init:
         assert losses[2] < losses[0]
 
 
+def test_hidden_is_the_width(run: Any, tmp_path: Path) -> None:
+    assert run(*SYNTH, "--model", "residual", "--hidden", 3, "--out", tmp_path) == 0
+    shapes = [x.shape for x in load_file(tmp_path / "checkpoint.safetensors").values()]
+    inputs = 2
+    assert {(3 * inputs, inputs), (3 * inputs, 3 * inputs), (2, 3 * inputs)} <= set(shapes)
+
+
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "mnist.py"), *SYNTH, "--out", str(tmp_path)]
     process = subprocess.Popen(

@@ -258,6 +258,13 @@ def test_means_of_the_runs_that_are_there(tmp_path: Path) -> None:
     assert cells(section(tmp_path, "q9"), "20") == ["96.50 ± 0.71", "50.00 ± 0.00"]
 
 
+def test_an_interrupted_run_is_not_run(tmp_path: Path) -> None:
+    write(tmp_path, training("mnist"), [0.5], runs=[{"epochs": 19}])
+    write(tmp_path, training("mnist", init="zeros"), [0.5], runs=[])
+    for key in ("fig18", "fig23"):
+        assert cells(section(tmp_path, key), "19")[0] == "not run"
+
+
 def test_settings(tmp_path: Path) -> None:
     write(tmp_path, training("cifar10", batch_size=12, epochs=6), [0.57], 1.0)
     lines = section(tmp_path, "table1")
