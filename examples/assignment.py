@@ -121,7 +121,7 @@ ITEMS = [
                     ["96.40", "96.46", "96.42", "96.56", "96.62"],
                     ["0.08815", "0.08226", "0.07699", "0.07217", "0.06771"],
                 )
-                for label, hidden in (("4 times as wide", 4), ("as wide as the input", 1))
+                for label, hidden in (("4 times as wide", 4), ("As wide as the input", 1))
             ]
         ),
     ),
@@ -134,12 +134,12 @@ ITEMS = [
         "that lasts is the second table.",
         (
             Row(
-                "as printed",
+                "As printed",
                 (mnist(seed=1),),
                 ["97.22", "", "", "", "97.32"],
                 ["0.02325", "", "", "", "0.01731"],
             ),
-            Row("momentum that lasts", (mnist(optimizer="momentum"),)),
+            Row("Momentum that lasts", (mnist(optimizer="momentum"),)),
         ),
     ),
     Item(
@@ -167,7 +167,8 @@ ITEMS = [
         "fig25",
         "Figures 25 and 26: optimizers",
         optimizers,
-        "PyTorch's tutorial network on CIFAR-10, batches of 4, 2 epochs.",
+        "PyTorch's tutorial network on CIFAR-10, batches of 4, 2 epochs. Learning rates are not "
+        "stated: here 0.001, as in table 1, and for Adagrad also 0.01, PyTorch's default for it.",
         (
             Row("SGD", seeds("cifar10"), ["53"]),
             Row("Adagrad, 0.01", seeds("cifar10", optimizer="adagrad", lr=0.01), ["51"]),

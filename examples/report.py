@@ -292,7 +292,8 @@ def epochs(section: Section) -> None:
             before = [lines[epoch - 1]["val_accuracy"]] if lines else []
             ours = f"{lines[epoch]['train_loss']:.5f}" if lines else NOT_RUN
             cells.append([str(epoch), *section.compare(before, row.accuracy[i]), ours, row.loss[i]])
-        header = ["epoch", "accuracy, %", "reported", "difference", "loss", "reported"]
+        reported = "reported" + f", {EPOCHS - LAST} to {EPOCHS - 1}" * (n != EPOCHS)
+        header = ["epoch", "accuracy, %", reported, "difference", "loss", reported]
         section.blocks.append(table(header, cells))
     section.plot("Accuracy and loss over the epochs", ACCURACY, LOSS)
 
@@ -464,7 +465,8 @@ th, td {{ padding: 0.15rem 0.7rem; border: 1px solid var(--line) }}
 th, pre {{ background: var(--soft) }}
 td strong {{ padding: 0 0.3em; border-radius: 0.2em; background: var(--mark) }}
 pre {{ padding: 0.7rem; overflow-x: auto }}
-img {{ max-width: 100% }}
+p:has(img) {{ overflow-x: auto }}
+img {{ width: 100%; min-width: 34rem }} /* legible on phones */
 a {{ color: inherit }}
 </style>
 <main>
