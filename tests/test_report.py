@@ -92,12 +92,12 @@ def test_trains_once_and_reports(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(report.QUICK, "mnist", {"limit": 100, "epochs": 6})
+    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 6})
     flags = ["--quick", "--only", "fig18", "--out", tmp_path / "out"]
     assert run(*flags, "--note", "By day.") == 0
     out = tmp_path / "out"
     (folder,) = (out / "runs").iterdir()
-    assert folder.name == "mnist-epochs-6-limit-100"
+    assert folder.name == "mnist-hidden-1-epochs-6-limit-100"
     lines = metrics(folder)
     assert f"{lines[-1]['val_accuracy']:.4f}" in capsys.readouterr().out
 
@@ -125,9 +125,9 @@ def test_trains_once_and_reports(
 def test_goes_on_after_an_interruption(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(report.QUICK, "mnist", {"limit": 100, "epochs": 200})
+    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 200})
     flags = ["--quick", "--only", "fig18", "--out", tmp_path]
-    folder = tmp_path / "runs" / "mnist-epochs-200-limit-100"
+    folder = tmp_path / "runs" / "mnist-hidden-1-epochs-200-limit-100"
 
     def interrupt(_: float) -> None:
         if (folder / "metrics.jsonl").exists() and len(metrics(folder)) > 1:
