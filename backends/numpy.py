@@ -18,7 +18,7 @@ from .numpy_conv import NumpyConvolutions
 
 # For `sigmoid`: its least x, and 1, as arrays: a number takes NumPy longer.
 CONSTANTS = {
-    np.dtype(t): (np.array(least_for_sigmoid(np.finfo(t).max), t), np.array(1, t))
+    np.dtype(t): (np.array(least_for_sigmoid(np.finfo(t)), t), np.array(1, t))
     for t in (np.float16, np.float32, np.float64)
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}

@@ -319,8 +319,7 @@ class FastNumpyBackend(NumpyBackend):
         if is_fit(x, np.float32):
             y = np.empty_like(x)
             if views := flat(x, y):
-                least = least_for_sigmoid(np.finfo(x.dtype).max)
-                compiled().sigmoid(views[0], least, views[1])
+                compiled().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype)), views[1])
                 return y
         return super().sigmoid(x)
 

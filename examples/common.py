@@ -45,8 +45,15 @@ class UserError(Exception):
     """The run can't go on; the message is for the user."""
 
 
-class Parser(argparse.ArgumentParser):
-    """The flags that all examples have; errors are one line."""
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+
+
+class Parser(OneLineParser):
+    """The flags that all examples which train have."""
 
     def __init__(
         self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
@@ -70,9 +77,6 @@ class Parser(argparse.ArgumentParser):
         flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
 
 
 def path(text: str) -> str:
@@ -567,31 +571,20 @@ def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> Non
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    epochs, points = range(min(map(len, runs))), len(runs[0][0]["curve"])
-    within = [(e, i) for e in epochs for i in range(points)]
-    training = [
-        (e + (i + 0.5) / points, [lines[e]["curve"][i] for lines in runs]) for e, i in within
-    ]
+    n, points = min(map(len, runs)), len(runs[0][0]["curve"])
+    within = [(i + 0.5) / points for i in range(n * points)]
+    training = [[y for line in lines[:n] for y in line["curve"]] for lines in runs]
     loss, accuracy = (
-        [(e + 1, [lines[e][key] for lines in runs]) for e in epochs]
+        [[line[key] for line in lines[:n]] for lines in runs]
         for key in ("val_loss", "val_accuracy")
     )
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    for axes, curve, label, color, marker in (
-        (left, training, "training (running)", "C0", ""),
-        (left, loss, "validation", "C1", "."),
-        (right, accuracy, "validation", "C1", "."),
-    ):
-        xs = [x for x, _ in curve]
-        means, deviations = zip(*[mean_and_deviation(ys) for _, ys in curve], strict=True)
-        axes.plot(xs, means, color, marker=marker, label=label)
-        if len(runs) > 1:
-            low, high = (
-                [m + sign * s for m, s in zip(means, deviations, strict=True)] for sign in (-1, 1)
-            )
-            axes.fill_between(xs, low, high, color=color, alpha=0.25)
+    after = range(1, n + 1)
+    plot_runs(left, within, training, color="C0", label="training (running)")
+    plot_runs(left, after, loss, color="C1", marker=".", label="validation")
+    plot_runs(right, after, accuracy, color="C1", marker=".", label="validation")
     left.set(xlabel="epochs", ylabel="loss per instance")
     right.set(xlabel="epochs", ylabel="accuracy")
     for axes in (left, right):
@@ -600,6 +593,15 @@ def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> Non
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, format="png", dpi=150)
+
+
+def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:
+    """The mean of what several runs had at these places, in a band of the standard deviation."""
+    xs, pairs = list(xs), [mean_and_deviation(list(ys)) for ys in zip(*runs, strict=True)]
+    axes.plot(xs, [mean for mean, _ in pairs], **style)
+    if len(runs) > 1:
+        low, high = ([mean + sign * deviation for mean, deviation in pairs] for sign in (-1, 1))
+        axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)
 
 
 def as_line(record: dict[str, Any]) -> str:

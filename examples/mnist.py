@@ -14,7 +14,7 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from common import OPTIMIZERS, Parser, Session, evaluate, run
+from common import OPTIMIZERS, Parser, Session, evaluate, positive, run
 
 from gradcore import (
     TensorNode,
@@ -28,7 +28,6 @@ from gradcore import (
 )
 from gradcore.data import Batches, find_mnist, load_mnist, load_synth
 
-HIDDEN = 4  # times the size of the input
 EVALUATION_BATCH = 1000
 
 
@@ -37,6 +36,7 @@ class MLP(nn.Module):
 
     Args:
         layers: how many linear layers.
+        hidden: the size of those between the first and the last, times that of the input.
         activation: the non-linearity.
         residual: add the input of each layer between two hidden ones to its output.
     """
@@ -46,12 +46,12 @@ class MLP(nn.Module):
         inputs: int,
         outputs: int,
         layers: int,
+        hidden: int,
         activation: Any,
         residual: bool,
         **options: Any,
     ) -> None:
-        hidden = HIDDEN * inputs
-        sizes = [inputs, *[hidden] * (layers - 1), outputs]
+        sizes = [inputs, *[hidden * inputs] * (layers - 1), outputs]
         self.layers = [nn.Linear(m, n, **options) for m, n in pairwise(sizes)]
         self.activation = activation
         self.residual = residual
@@ -90,7 +90,8 @@ def load(args: argparse.Namespace) -> Any:
 
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     (x, y), (xval, yval), classes, source = data
-    model = MLP(x.shape[1], classes, **MODELS[args.model], init=args.init, dtype=args.dtype)
+    options = {**MODELS[args.model], "hidden": args.hidden, "init": args.init}
+    model = MLP(x.shape[1], classes, **options, dtype=args.dtype)
     optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
     sizes = {"training_instances": x.shape[0], "validation_instances": xval.shape[0]}
     session.begin(model, optimizer, data=args.data, source=source, **sizes)
@@ -117,6 +118,8 @@ def main() -> int:
     )
     parser.add_argument("--data", choices=["mnist", "fashion-mnist", "synth"], default="mnist")
     parser.add_argument("--model", choices=MODELS, default="sigmoid")
+    times = "hidden units, times the size of the input (default: %(default)s)"
+    parser.add_argument("--hidden", type=positive, default=4, metavar="N", help=times)
     parser.add_argument("--init", choices=["glorot", "he", "normal", "zeros"], default="glorot")
     return run(parser.parse_args(), load, train)
 

@@ -250,18 +250,3 @@ def test_graphviz_takes_it(tmp_path: Path, direction: str) -> None:
         drawing = draw(y, tmp_path / "graph.png", max_ops=limit, direction=direction)
         assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
         assert "</svg>" in drawing._repr_mimebundle_()["image/svg+xml"]
-
-
-def test_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its example draws what the picture beside it shows."""
-    docs = Path(__file__).parents[1] / "docs"
-    code = re.search(r"```python\n(.*?)```", (docs / "drawing.md").read_text("utf-8"), re.DOTALL)
-    assert code
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(code[1].replace("mlp.svg", "mlp.dot"), names)
-    shown = re.findall(r"<text.*?>(.*?)</text>", (docs / "mlp.svg").read_text("utf-8"))
-    dot = (tmp_path / "mlp.dot").read_text("utf-8")
-    written = [*labels(dot).values(), *frames(dot), *[shape for _, shape in shapes(dot)]]
-    expected = [line for text in written for line in text.split(r"\n")]
-    assert sorted(text.strip() for text in shown) == sorted(filter(None, expected))

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -345,13 +343,3 @@ def test_what_needs_numpy_arrays_is_refused(name: str) -> None:
 def test_numbers_made_of_what_is_differentiated_are_refused() -> None:
     with pytest.raises(TypeError, match=r"float\(x\) makes a number, which has no gradient"):
         grad(lambda a: stats.boxcox_llf(a, like(a, X)))(np.array(0.7))  # it calls math.log(a)
-
-
-def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "array_api.md").read_text()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCIPY_ARRAY_API", "1")  # as the example does
-        example = re.search(r"```python\n(.*?print\((.*?)\)  # (.*?)\n)```", page, re.DOTALL)
-        assert example
-        exec(example[1], {})
-    assert capsys.readouterr().out.strip() == example[3]

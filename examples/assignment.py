@@ -1,0 +1,337 @@
+"""Reproduce the course's assignment: train what its figures and tables show, and report.
+
+    python examples/assignment.py --quick
+    python examples/assignment.py --out docs/report
+
+Each training is a run of mnist.py or cifar10.py, in a folder of its own in DIR/runs. What is done
+there is not trained again, and what was interrupted goes on after its last epoch. The report is
+DIR/report.md with pictures beside it, and the same as one page, DIR/report.html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common import OneLineParser, UserError, path, positive, require
+from report import (
+    LAST,
+    Item,
+    Row,
+    Training,
+    activations,
+    epochs,
+    optimizers,
+    read,
+    report,
+    session,
+    settings,
+    training,
+)
+
+from gradcore.data import DataError, NotFoundError, find_cifar10, find_mnist
+
+EXAMPLES = Path(__file__).parent
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+SEEDS = 3
+
+# -- What the assignment has, and reports --------------------------------------------------------
+
+
+mnist = partial(training, "mnist")
+
+
+def seeds(example: str, **flags: Any) -> tuple[Training, ...]:
+    return tuple([training(example, **flags, seed=seed) for seed in range(SEEDS)])
+
+
+def of_settings(lr: float, *reported: str) -> tuple[Row, ...]:
+    """Rows of batch size, epochs, accuracy and loss."""
+    rows = []
+    for line in reported:
+        n, epochs, accuracy, loss = line.split()
+        runs = seeds("cifar10", batch_size=int(n), epochs=int(epochs), lr=lr)
+        rows.append(Row(f"{n} / {epochs}", runs, [accuracy], [loss]))
+    return tuple(rows)
+
+
+ITEMS = [
+    Item(
+        "q5",
+        "Questions 5 to 7: a session",
+        session,
+        "Answers to what is in a graph, and who calls `forward` and `backward` (`docs/guide.md`).",
+    ),
+    Item(
+        "q9",
+        "Question 9, figure 16: sigmoid and ReLU",
+        activations,
+        "Multilayer perceptrons on MNIST.",
+        (
+            Row("sigmoid", seeds("mnist"), ["97.43", "97.67"]),
+            Row("ReLU", seeds("mnist", model="relu"), ["96.65", "96.86"]),
+        ),
+    ),
+    Item(
+        "fig18",
+        "Figure 18: the base model",
+        epochs,
+        "One hidden layer of sigmoids.",
+        (
+            Row(
+                "base model",
+                (mnist(),),
+                ["97.08", "97.08", "97.12", "97.16", "97.20"],
+                ["0.02315", "0.02135", "0.01984", "0.0185", "0.01732"],
+            ),
+        ),
+    ),
+    Item(
+        "fig19",
+        "Figure 19: one hidden layer more",
+        epochs,
+        "Two hidden layers, of the same width.",
+        (
+            Row(
+                "two hidden layers",
+                (mnist(model="3layer"),),
+                ["97.72", "97.76", "97.76", "97.78", "97.74"],
+                ["0.02363", "", "", "", "0.01762"],
+            ),
+        ),
+    ),
+    Item(
+        "fig20",
+        "Figure 20: a residual connection",
+        epochs,
+        "What a hidden layer is given is added to what it gives. Which layers these are, and how "
+        "wide, is not stated: two hidden layers, as those of figure 19 and as wide as the input.",
+        tuple(
+            [
+                Row(
+                    label,
+                    (mnist(model="residual", hidden=hidden),),
+                    ["96.40", "96.46", "96.42", "96.56", "96.62"],
+                    ["0.08815", "0.08226", "0.07699", "0.07217", "0.06771"],
+                )
+                for label, hidden in (("4 times as wide", 4), ("As wide as the input", 1))
+            ]
+        ),
+    ),
+    Item(
+        "fig22",
+        "Figure 22: SGD with momentum 0.9",
+        epochs,
+        "As printed, momentum starts anew in every batch, and so it is plain gradient descent "
+        "(`docs/guide.md` shows it): the losses are those of figure 18 to three digits. Momentum "
+        "that lasts is the second table.",
+        (
+            Row(
+                "As printed",
+                (mnist(seed=1),),
+                ["97.22", "", "", "", "97.32"],
+                ["0.02325", "", "", "", "0.01731"],
+            ),
+            Row("Momentum that lasts", (mnist(optimizer="momentum"),)),
+        ),
+    ),
+    Item(
+        "fig23",
+        "Figure 23: all weights zero",
+        epochs,
+        "All hidden units then stay alike, so that the network can tell no more than a single one.",
+        (Row("zeros", (mnist(init="zeros"),), ["12 to 32"] * LAST, ["1.757"] * LAST),),
+    ),
+    Item(
+        "fig24",
+        "Figure 24: weights from a standard normal distribution",
+        epochs,
+        "The hidden units are saturated from the start.",
+        (
+            Row(
+                "normal",
+                (mnist(init="normal"),),
+                ["88.38", "", "", "", "88.79"],
+                ["1.812", "", "", "", "1.559"],
+            ),
+        ),
+    ),
+    Item(
+        "fig25",
+        "Figures 25 and 26: optimizers",
+        optimizers,
+        "PyTorch's tutorial network on CIFAR-10, batches of 4, 2 epochs. Learning rates are not "
+        "stated: here 0.001, as in table 1, and for Adagrad also 0.01, PyTorch's default for it.",
+        (
+            Row("SGD", seeds("cifar10"), ["53"]),
+            Row("Adagrad, 0.01", seeds("cifar10", optimizer="adagrad", lr=0.01), ["51"]),
+            Row("Adagrad, 0.001", seeds("cifar10", optimizer="adagrad")),
+            Row("Adam", seeds("cifar10", optimizer="adam"), ["53"]),
+            Row("RMSprop", seeds("cifar10", optimizer="rmsprop"), ["56"]),
+        ),
+    ),
+    Item(
+        "table1",
+        "Table 1: batch sizes and epochs, learning rate 0.001",
+        settings,
+        "The same network, SGD with momentum. The loss is the mean of the last epoch.",
+        of_settings(
+            0.001,
+            "4 2 53 1.278",
+            "12 6 60 1.003",
+            "20 10 62 0.991",
+            "24 12 63 0.936",
+            "32 16 61 0.986",
+        ),
+    ),
+    Item(
+        "table2",
+        "Table 2: learning rate 0.003",
+        settings,
+        "As table 1.",
+        of_settings(
+            0.003,
+            "12 6 62 0.875",
+            "20 10 63 0.812",
+            "24 12 63 0.783",
+            "32 16 64 0.681",
+        ),
+    ),
+    Item(
+        "table3",
+        "Table 3: learning rate 0.003, more epochs",
+        settings,
+        "As table 1.",
+        of_settings(
+            0.003,
+            "24 30 61 0.457",
+            "24 50 59 0.446",
+            "32 30 62 0.553",
+            "32 50 61 0.309",
+        ),
+    ),
+]
+
+
+# -- Training -----------------------------------------------------------------------------------
+
+
+def train(trainings: list[Training], out: Path, jobs: int, data_dir: str | None) -> int:
+    """Run those that are not done, some at a time.
+
+    Returns:
+        How many failed; why is on stderr.
+    """
+    runs = out / "runs"
+    waiting = [t for t in trainings if not read(runs, t)]
+    n, failed = len(trainings), 0
+    print(f"{n - len(waiting)} of {n} trainings are done", flush=True)
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    environment = {**dict.fromkeys(THREADS, threads), **os.environ, "GRADCORE_OFFLINE": "1"}
+    running: dict[Training, Any] = {}
+    started: dict[Training, float] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                t = waiting.pop(0)
+                started[t] = time.perf_counter()
+                running[t] = start(t, runs / t.name, data_dir, environment)
+            time.sleep(0.05)
+            for t in [t for t, process in running.items() if process.poll() is not None]:
+                code = running.pop(t).returncode
+                said = (runs / t.name / "log.txt").read_text().splitlines() or ["nothing"]
+                seconds = time.perf_counter() - started[t]
+                if code:
+                    failed += 1
+                    print(f"{t.name} failed: {said[-1]}", file=sys.stderr)
+                else:
+                    print(f"{t.name}: {said[-1]}, {seconds:.0f} s", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()  # the checkpoint of its last epoch stays
+            process.wait()
+    return failed
+
+
+def start(t: Training, folder: Path, data_dir: str | None, environment: dict[str, str]) -> Any:
+    """The process of a training; what it says goes to log.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(EXAMPLES / f"{t.example}.py"), "--quiet", "--out", str(folder)]
+    for key, x in t.flags:
+        command += [f"--{key.replace('_', '-')}", str(x)]
+    if data_dir:
+        command += ["--data-dir", data_dir]
+    if (folder / "checkpoint.safetensors").exists():
+        command.append("--resume")
+    with (folder / "log.txt").open("w") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def find_data(trainings: list[Training], data_dir: str | None) -> None:
+    """Find, or download, the data once before the trainings look for them."""
+    examples = {t.example for t in trainings}
+    if "mnist" in examples:
+        find_mnist("mnist", data_dir)
+    if "cifar10" in examples:
+        with suppress(NotFoundError):  # it trains on generated images then
+            find_cifar10(data_dir)
+
+
+def parse() -> argparse.Namespace:
+    parser = OneLineParser(description="Reproduce the figures and tables of the assignment.")
+    flag = parser.add_argument
+    flag("--quick", action="store_true", help="a few minutes: few images, few epochs, one seed")
+    keys = [item.key for item in ITEMS]
+    flag("--only", nargs="+", choices=keys, metavar="ITEM", help=f"train these: {', '.join(keys)}")
+    cores = os.cpu_count() or 1
+    flag(
+        "--jobs",
+        type=positive,
+        default=min(cores, 4),
+        metavar="N",
+        help="trainings side by side, which share the cores (default: %(default)s)",
+    )
+    flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
+    flag("--note", metavar="TEXT", help="say this, too, at the top of the report")
+    flag("--out", type=path, metavar="DIR", help="(default: runs/assignment or runs/quick)")
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and report; gives the exit status: 0, 2 if something failed, 130 interrupted."""
+    items = [item.quick() if args.quick else item for item in ITEMS]
+    chosen = [item for item in items if not args.only or item.key in args.only]
+    trainings = list(dict.fromkeys(t for item in chosen for t in item.trainings()))
+    out = Path(args.out or ("runs/quick" if args.quick else "runs/assignment"))
+    name = Path(sys.argv[0]).name
+    try:
+        require("matplotlib.figure", "the report")
+        require("safetensors.numpy", "the report")
+        require("markdown_it", "the report")
+        find_data(trainings, args.data_dir)
+        out.mkdir(parents=True, exist_ok=True)
+        failed = train(trainings, out, args.jobs, args.data_dir)
+        command = f"Made by `python examples/assignment.py{' --quick' if args.quick else ''}`."
+        report(items, out, " ".join(filter(None, [command, args.note])))
+    except (UserError, DataError, OSError) as error:
+        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return 2 if failed else 0
+
+
+def main() -> int:
+    return run(parse())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
