@@ -17,6 +17,9 @@ sigmoid = elementwise(  # a NaN is not less than anything, and stays
     "T y",
     f"{WIDE} A z = x < least ? least : x; y = A(1) / (A(1) + exp(-z));",
 )
+sigmoid_gradient = elementwise(
+    "sigmoid_gradient", "T y, T go", "T gx", f"{WIDE} A g = go * y; gx = g - g * y;"
+)
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
@@ -45,6 +48,11 @@ class CupyElementwise(Backend):
         if x.dtype.kind != "f":
             return super().sigmoid(x)
         return sigmoid(x, least_for_sigmoid(np.finfo(x.dtype).max))
+
+    def sigmoid_gradient(self, y: Array, go: Array) -> Array:
+        if y.dtype.kind != "f" or go.dtype != y.dtype:
+            return super().sigmoid_gradient(y, go)
+        return sigmoid_gradient(y, go)
 
     def erf(self, x: Array) -> Array:
         return erf(x)

@@ -72,6 +72,7 @@ RMS = {"alpha": 0.9, "eps": 1e-3}
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("masked", (X, booleans(7, 6)), {}),
     ("sigmoid", (20 * normal(50),), {}),
+    ("sigmoid_gradient", (normal(7, 6) ** 2, X), {}),
     ("erf", (2 * normal(50),), {}),
     ("erfc", (2 * normal(50),), {}),
     ("lgamma", (normal(50) ** 2 * 5 + 0.1,), {}),
