@@ -69,7 +69,7 @@ class Note:
         self.host = np.frombuffer(memory, np.int64, 2)  # which check has found one, and what
         self.host[:] = 0
         there = cupy.cuda.UnownedMemory(memory.ptr, 16, memory, device)
-        self.device = cupy.ndarray(2, np.int64, cupy.cuda.MemoryPointer(there, 0))
+        self.device = cupy.ndarray((2,), np.int64, cupy.cuda.MemoryPointer(there, 0))
         self.checks: dict[tuple[str, int, int], int] = {}  # each has a number, from 1
 
     def look(self) -> None:

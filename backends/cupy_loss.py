@@ -72,10 +72,9 @@ class CupyCrossEntropy(Backend):
     def cross_entropy(self, x: Array, targets: Array, ignored: Array | None) -> Array:
         if x.dtype.kind != "f" or not x.size:
             return super().cross_entropy(x, targets, ignored)
-        targets = targets.astype(np.int64, copy=False)
+        x, targets = cupy.ascontiguousarray(x), targets.astype(np.int64, copy=False)
         is_ignored = False if ignored is None else ignored
-        sizes = x.shape[1], prod(x.shape[2:])
-        return losses(cupy.ascontiguousarray(x), targets, is_ignored, *_sums(x), *sizes)
+        return losses(x, targets, is_ignored, *_sums(x), x.shape[1], prod(x.shape[2:]))
 
     def cross_entropy_gradient(
         self, x: Array, go: Array, targets: Array, ignored: Array | None
