@@ -28,7 +28,9 @@ VARIABLES = {  # what gradcore reads
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
 }
-OTHER_VARIABLES = re.compile("CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS")
+OTHER_VARIABLES = re.compile(
+    "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
+)
 # The packages that are called `cupy` when imported: no two of them work together.
 CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
 
