@@ -37,6 +37,11 @@ def least_for_sigmoid(finfo: Any) -> float:
     return (20.0 if finfo.bits > 16 else 0.01) - math.log(finfo.max)
 
 
+def index_error(what: str, wrong: int, size: int, start: int) -> IndexError:
+    """That `what` has an index that is not in [start, size)."""
+    return IndexError(f"{what}: {wrong} is out of range; expected {start} to {size - 1}")
+
+
 class Backend(ConvolutionKernels, SpecialFunctions):
     """An array library on one device: its namespace, the way in and out, and the kernels.
 
@@ -129,14 +134,24 @@ class Backend(ConvolutionKernels, SpecialFunctions):
     # -- kernels ----------------------------------------------------------------------------
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
-        """Raise IndexError, naming `what`, unless all integer `indices` are in [start, size)."""
+        """Raise IndexError, naming `what`, unless all integer `indices` are in [start, size). A
+        backend whose device works on its own may raise it later, as it reads from the device."""
         xp = self.xp
-        if not xp.isdtype(indices.dtype, "integral"):
-            raise TypeError(f"{what} must be integers, not {indices.dtype}")
+        self.check_integers(what, indices)
         if indices.size and not xp.all((indices >= start) & (indices < size)):
             low, high = int(xp.min(indices)), int(xp.max(indices))
-            wrong = low if low < start else high
-            raise IndexError(f"{what}: {wrong} is out of range; expected {start} to {size - 1}")
+            raise index_error(what, low if low < start else high, size, start)
+
+    def check_integers(self, what: str, indices: Array) -> None:
+        """Raise TypeError, naming `what`, unless the indices are integers."""
+        if not self.xp.isdtype(indices.dtype, "integral"):
+            raise TypeError(f"{what} must be integers, not {indices.dtype}")
+
+    def select(self, x: Array, indices: Array) -> Array:
+        """Of x (N, M, ...) the elements at the indices (N, ...) along axis 1: (N, ...)."""
+        xp = self.xp
+        chosen = xp.take_along_axis(x, xp.expand_dims(indices, axis=1), axis=1)
+        return xp.squeeze(chosen, axis=1)
 
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         """Zeros (size, ...), to whose row `indices[i]` row i of x is added, for all i.
@@ -197,8 +212,7 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         xp = self.xp
         z = x - xp.max(x, axis=1, keepdims=True)
         sums = xp.sum(xp.exp(z), axis=1)
-        chosen = xp.take_along_axis(z, xp.expand_dims(targets, axis=1), axis=1)
-        losses = xp.log(sums) - xp.squeeze(chosen, axis=1)
+        losses = xp.log(sums) - self.select(z, targets)
         return losses if ignored is None else xp.where(ignored, 0.0, losses)
 
     def cross_entropy_gradient(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import textwrap
@@ -13,28 +12,22 @@ import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from .base import PHILOX, PHILOX_KEY, Array, DType
+from .base import Array, DType
 from .cupy_conv import CupyConvolutions
+from .cupy_elementwise import CupyElementwise
+from .cupy_indexing import CupyIndexing, look
+from .cupy_loss import CupyCrossEntropy
 from .cupy_norm import CupyBatchNorm
+from .cupy_optim import CupyUpdates
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
 runtime = cupy.cuda.runtime
 
-# Block i of `random_bits`: the counter is i + 1.
-PHILOX_BLOCK = f"""
-unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
-for (int round = 0; round < 10; ++round) {{
-    unsigned long long high0 = __umul64hi({PHILOX[0]}ULL, a), low0 = {PHILOX[0]}ULL * a;
-    unsigned long long high1 = __umul64hi({PHILOX[1]}ULL, c), low1 = {PHILOX[1]}ULL * c;
-    a = high1 ^ b ^ k, b = low1, c = high0 ^ d ^ l, d = low0;
-    k += {PHILOX_KEY[0]}ULL, l += {PHILOX_KEY[1]}ULL;
-}}
-words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] = d;
-"""
 
-
-class CupyBackend(CupyConvolutions, CupyBatchNorm):
+class CupyBackend(
+    CupyElementwise, CupyIndexing, CupyConvolutions, CupyBatchNorm, CupyCrossEntropy, CupyUpdates
+):
     """CuPy on one GPU; `device` is its number, by default CuPy's current one.
 
     CuPy makes arrays and runs kernels on the current device of the thread that asks, wherever
@@ -111,58 +104,13 @@ class CupyBackend(CupyConvolutions, CupyBatchNorm):
 
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # whose stream has computed x
-            return x.get()
+            host = x.get()
+        look()
+        return host
 
     def owns_memory(self, x: Array) -> bool:
         # What `as_strided` gives has no base, though it is a view; windows aren't contiguous.
         return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
-
-    # -- kernels ----------------------------------------------------------------------------
-
-    def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
-        if x.dtype.kind != "f":  # CUDA adds few other types atomically
-            return super().scatter_add(x, indices, size)
-        import cupyx
-
-        y = self.xp.zeros((size, *x.shape[1:]), dtype=x.dtype, device=x.device)
-        cupyx.scatter_add(y, indices, x)
-        return y
-
-    def erf(self, x: Array) -> Array:
-        return _special("erf", x)
-
-    def erfc(self, x: Array) -> Array:
-        return _special("erfc", x)
-
-    def lgamma(self, x: Array) -> Array:
-        return cupy.where(cupy.isinf(x), abs(x), _special("gammaln", x))  # it says -inf at -inf
-
-    def digamma(self, x: Array) -> Array:
-        return _special("digamma", x)
-
-    # cupyx's polygamma gives float64, and takes |x| steps at negative x.
-
-    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
-        with cupy.cuda.Device(device):
-            blocks = -(-n // 8)
-            words = cupy.empty(4 * blocks, np.uint64)
-            if n:
-                halves = np.uint64(key % 2**64), np.uint64(key >> 64)
-                philox()(*halves, words, size=blocks)
-            return words.view(np.uint32)[:n]
-
-
-@functools.cache
-def philox() -> Any:
-    """The kernel of `random_bits`."""
-    parameters = "uint64 key0, uint64 key1", "raw uint64 words"
-    return cupy.ElementwiseKernel(*parameters, PHILOX_BLOCK, "gradcore_philox")
-
-
-def _special(name: str, x: Array) -> Array:
-    """CuPy's function, in x's dtype: of float16 it would make float64."""
-    special = importlib.import_module("cupyx.scipy.special")
-    return getattr(special, name)(x).astype(x.dtype, copy=False)
 
 
 def _incomplete(cuda: int) -> str | None:

@@ -1,15 +1,13 @@
 """Convolutions and pooling on CuPy: windows gathered as columns, and one product of two matrices.
 
-A kernel here is the text of a loop's body, in CUDA and in C++ alike: it computes element i of what
-it gives. Those for gradients collect what each element gets back from the windows that have seen
-it, so they need no atomic operations, and give the same bits every time. All leave (N, C, H, W)
+The kernels for gradients collect what each element gets back from the windows that have seen it,
+so they need no atomic operations, and give the same bits every time. All leave (N, C, H, W)
 contiguous, as CuPy's own functions do whatever the order of what they are given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from math import inf, prod
 from typing import Any
 
@@ -17,6 +15,7 @@ import cupy
 import numpy as np
 
 from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
+from .cupy_kernels import WIDE, elementwise
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
 LARGEST = 1 << 31  # of what is counted in 32-bit integers, with which GPUs divide much faster
@@ -38,16 +37,16 @@ SEES = """
     if (down < 0 || right < 0 || down % SH || right % SW || oh >= OH || ow >= OW) continue;
 """
 TAPS = "for (int kh = 0; kh < KH; ++kh) for (int kw = 0; kw < KW; ++kw)"
-# An image is a channel of an instance. Of 16-bit numbers the sum is float.
+# An image is a channel of an instance.
 OUTPUT = "int at = i, ow = at % OW, oh = at / OW % OH; long long image = at / OW / OH;"
 INPUT = "int at = i, column = at % W, row = at / W % H; long long image = at / W / H;"
-SUM = "decltype(T() + T()) sum = 0;"
+SUM = f"{WIDE} A sum = 0;"
 
-KERNELS = {  # name: inputs, outputs, body
-    "columns": (
-        f"raw T x, int32 N, int32 C, {GEOMETRY}",
-        "T columns",  # (C, KH, KW, N, OH, OW)
-        f"""
+gathered = elementwise(
+    "columns",
+    f"raw T x, int32 N, int32 C, {GEOMETRY}",
+    "T columns",  # (C, KH, KW, N, OH, OW)
+    f"""
 int at = i, ow = at % OW, oh = at / OW % OH;
 at = at / OW / OH;
 long long instance = at % N;
@@ -56,11 +55,12 @@ int kw = at % KW, kh = at / KW % KH, channel = at / KW / KH;
 {SEEN}
 columns = inside ? x[((instance * C + channel) * H + row) * W + column] : T(0);
 """,
-    ),
-    "fold": (
-        f"raw T columns, int32 N, int32 C, {GEOMETRY}",
-        "T gx",  # (N, C, H, W)
-        f"""
+)
+fold = elementwise(
+    "fold",
+    f"raw T columns, int32 N, int32 C, {GEOMETRY}",
+    "T gx",  # (N, C, H, W)
+    f"""
 {INPUT} {SUM}
 long long instance = image / C, channel = image % C;
 {TAPS} {{
@@ -69,11 +69,12 @@ long long instance = image / C, channel = image % C;
 }}
 gx = sum;
 """,
-    ),
-    "max_pool2d": (
-        f"raw T x, T outside, {GEOMETRY}",
-        "T y, P place",
-        f"""
+)
+max_pool = elementwise(
+    "max_pool2d",
+    f"raw T x, T outside, {GEOMETRY}",
+    "T y, P place",
+    f"""
 {OUTPUT}
 T best = outside;
 int found = 0;
@@ -88,11 +89,12 @@ int found = 0;
 y = best;
 place = found;
 """,
-    ),
-    "max_pool2d_gradient": (
-        f"raw T go, raw P places, {GEOMETRY}",
-        "T gx",
-        f"""
+)
+max_pool_gradient = elementwise(
+    "max_pool2d_gradient",
+    f"raw T go, raw P places, {GEOMETRY}",
+    "T gx",
+    f"""
 {INPUT} {SUM}
 {TAPS} {{
     {SEES}
@@ -101,11 +103,23 @@ place = found;
 }}
 gx = sum;
 """,
-    ),
-    "avg_pool2d": (
-        f"raw T x, {GEOMETRY}",
-        "T y",
-        f"""
+)
+max_pool_chosen = elementwise(
+    "max_pool2d_chosen",
+    f"raw T x, P place, {GEOMETRY}",
+    "T y",
+    f"""
+{OUTPUT}
+int kh = place / KW, kw = place % KW;
+{SEEN}
+y = inside ? x[(image * H + row) * W + column] : T(0);
+""",
+)
+avg_pool = elementwise(
+    "avg_pool2d",
+    f"raw T x, {GEOMETRY}",
+    "T y",
+    f"""
 {OUTPUT} {SUM}
 {TAPS} {{
     {SEEN}
@@ -113,11 +127,12 @@ gx = sum;
 }}
 y = sum / (KH * KW);
 """,
-    ),
-    "avg_pool2d_gradient": (
-        f"raw T go, {GEOMETRY}",
-        "T gx",
-        f"""
+)
+avg_pool_gradient = elementwise(
+    "avg_pool2d_gradient",
+    f"raw T go, {GEOMETRY}",
+    "T gx",
+    f"""
 {INPUT} {SUM}
 {TAPS} {{
     {SEES}
@@ -125,13 +140,7 @@ y = sum / (KH * KW);
 }}
 gx = sum / (KH * KW);
 """,
-    ),
-}
-
-
-@cache
-def _kernel(name: str) -> Any:
-    return cupy.ElementwiseKernel(*KERNELS[name], f"gradcore_{name}")
+)
 
 
 def _geometry(
@@ -145,6 +154,11 @@ def _geometry(
 def _fits(x: Array, *sizes: int) -> bool:
     """Whether the kernels are for x, and for so many elements; else the definition is."""
     return x.dtype.kind == "f" and min(x.size, *sizes) > 0 and max(x.size, *sizes) < LARGEST
+
+
+def _places(places: Array) -> Array:
+    """The places of maxima as the kernels take them."""
+    return places if places.dtype == np.uint8 else places.astype(np.int32, copy=False)
 
 
 def _parts(n: int, each: int) -> list[slice]:
@@ -161,7 +175,7 @@ def _columns(
     for part in _parts(len(x), depth * prod(windows)):
         n = part.stop - part.start
         columns = cupy.empty((depth, n * prod(windows)), x.dtype)
-        _kernel("columns")(x[part], n, c, *geometry, columns)
+        gathered(x[part], n, c, *geometry, columns)
         yield part, columns.reshape(groups, depth // groups, n * prod(windows))
 
 
@@ -209,7 +223,7 @@ class CupyConvolutions(ConvolutionKernels):
         gx = cupy.empty((n, c, *size), go.dtype)
         for part in _parts(n, each):
             columns = _product(weights, _by_channel(go[part], groups))
-            _kernel("fold")(columns, part.stop - part.start, c, *geometry, gx[part])
+            fold(columns, part.stop - part.start, c, *geometry, gx[part])
         return gx
 
     def conv2d_weight_gradient(
@@ -234,7 +248,7 @@ class CupyConvolutions(ConvolutionKernels):
         geometry = _geometry(x.shape[2:], kernel, windows, **steps)
         y = cupy.empty(shape, x.dtype)
         places = cupy.empty(shape, np.uint8 if prod(kernel) <= 256 else np.int32)
-        _kernel("max_pool2d")(cupy.ascontiguousarray(x), -inf, *geometry, y, places)
+        max_pool(cupy.ascontiguousarray(x), -inf, *geometry, y, places)
         return y, places
 
     def max_pool2d_gradient(
@@ -245,9 +259,15 @@ class CupyConvolutions(ConvolutionKernels):
             return super().max_pool2d_gradient(go, places, size=size, kernel=kernel, **steps)
         geometry = _geometry(size, kernel, go.shape[2:], **steps)
         gx = cupy.empty(shape, go.dtype)
-        arrays = cupy.ascontiguousarray(go), cupy.ascontiguousarray(places)
-        _kernel("max_pool2d_gradient")(*arrays, *geometry, gx)
+        arrays = cupy.ascontiguousarray(go), cupy.ascontiguousarray(_places(places))
+        max_pool_gradient(*arrays, *geometry, gx)
         return gx
+
+    def max_pool2d_chosen(self, x: Array, places: Array, *, kernel: Pair, **steps: Any) -> Array:
+        if not _fits(x, places.size):
+            return super().max_pool2d_chosen(x, places, kernel=kernel, **steps)
+        geometry = _geometry(x.shape[2:], kernel, places.shape[2:], **steps)
+        return max_pool_chosen(cupy.ascontiguousarray(x), _places(places), *geometry)
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, **steps: Any) -> Array:
         windows = output_size(x.shape[2:], kernel, **steps, dilation=(1, 1))
@@ -256,7 +276,7 @@ class CupyConvolutions(ConvolutionKernels):
             return super().avg_pool2d(x, kernel=kernel, **steps)
         y = cupy.empty(shape, x.dtype)
         geometry = _geometry(x.shape[2:], kernel, windows, **steps)
-        _kernel("avg_pool2d")(cupy.ascontiguousarray(x), *geometry, y)
+        avg_pool(cupy.ascontiguousarray(x), *geometry, y)
         return y
 
     def avg_pool2d_gradient(self, go: Array, *, size: Pair, kernel: Pair, **steps: Any) -> Array:
@@ -265,5 +285,5 @@ class CupyConvolutions(ConvolutionKernels):
             return super().avg_pool2d_gradient(go, size=size, kernel=kernel, **steps)
         gx = cupy.empty(shape, go.dtype)
         geometry = _geometry(size, kernel, go.shape[2:], **steps)
-        _kernel("avg_pool2d_gradient")(cupy.ascontiguousarray(go), *geometry, gx)
+        avg_pool_gradient(cupy.ascontiguousarray(go), *geometry, gx)
         return gx

@@ -1,53 +1,35 @@
-"""Batch norm on CuPy: two sums over each channel, and one kernel for each element, forth and back.
-
-T is x's type, V that of w and b, and W that of statistics and sums: float32 where T has 16 bits.
-"""
+"""Batch norm on CuPy: each way two sums over each channel, then one kernel for all elements."""
 
 from __future__ import annotations
 
-from functools import cache
 from math import prod
-from typing import Any
 
 import cupy
 import numpy as np
 
 from .base import Array, Backend
+from .cupy_kernels import elementwise, summing
 
-SUMS = {  # name: inputs, what is summed
-    "squares": ("T x, W mean", "((W)x - mean) * ((W)x - mean)"),
-    "products": ("T x, W mean, T go", "((W)x - mean) * (W)go"),
-}
-KERNELS = {  # name: inputs, outputs, body
-    "batch_norm": (
-        "T x, V w, V b, W mean, W variance, W eps",
-        "T y",
-        "y = ((W)x - mean) * ((W)w / sqrt(variance + eps)) + (W)b;",
-    ),
-    "batch_norm_gradient": (
-        "T x, V w, W mean, W variance, T go, W go_mean, W go_variance, W products, W gb, W count, "
-        "W eps",
-        "T gx",
-        """
+squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
+products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")
+normalized = elementwise(
+    "batch_norm",
+    "T x, V w, V b, W mean, W variance, W eps",
+    "T y",
+    "y = ((W)x - mean) * ((W)w / sqrt(variance + eps)) + (W)b;",
+)
+gradient = elementwise(
+    "batch_norm_gradient",
+    "T x, V w, W mean, W variance, T go, W go_mean, W go_variance, W products, W gb, W count, "
+    "W eps",
+    "T gx",
+    """
 W r = 1 / sqrt(variance + eps), scale = (W)w * r;
 W slope = (2 * go_variance - scale * r * r * products) / count;
 W level = (go_mean - scale * gb) / count;
 gx = (W)go * scale + ((W)x - mean) * slope + level;
 """,
-    ),
-}
-
-
-@cache
-def _kernel(name: str) -> Any:
-    return cupy.ElementwiseKernel(*KERNELS[name], f"gradcore_{name}")
-
-
-@cache
-def _sum(name: str) -> Any:
-    inputs, term = SUMS[name]
-    reduce = term, "a + b", "total = a", "0"
-    return cupy.ReductionKernel(inputs, "W total", *reduce, f"gradcore_{name}")
+)
 
 
 class CupyBatchNorm(Backend):
@@ -57,9 +39,9 @@ class CupyBatchNorm(Backend):
         axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
         count = len(x) * prod(x.shape[2:])
         mean = cupy.mean(x, axis=axes, dtype=np.result_type(x.dtype, np.float32))
-        variance = _sum("squares")(x, mean.reshape(each), axis=axes) / count
+        variance = squares(x, mean.reshape(each), axis=axes) / count
         channels = [p.reshape(each) for p in (w, b, mean, variance)]
-        return _kernel("batch_norm")(x, *channels, eps), mean, variance
+        return normalized(x, *channels, eps), mean, variance
 
     def batch_norm_gradient(
         self,
@@ -80,10 +62,10 @@ class CupyBatchNorm(Backend):
         axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
         count = len(x) * prod(x.shape[2:])
         gb = cupy.sum(go, axis=axes, dtype=wide)
-        products = _sum("products")(x, mean.reshape(each), go, axis=axes)
+        dots = products(x, mean.reshape(each), go, axis=axes)
         mean, variance, *gos = (p.reshape(each) for p in statistics)
-        sums = products.reshape(each), gb.reshape(each)
+        sums = dots.reshape(each), gb.reshape(each)
         weights = w.reshape(each), mean, variance
-        gx = _kernel("batch_norm_gradient")(x, *weights, go, *gos, *sums, count, eps)
-        gw = products / cupy.sqrt(statistics[1] + eps)
+        gx = gradient(x, *weights, go, *gos, *sums, count, eps)
+        gw = dots / cupy.sqrt(statistics[1] + eps)
         return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)

@@ -22,12 +22,15 @@ from .ops import MatrixMultiply
 VARIABLES = {  # what gradcore reads
     "GRADCORE_BACKEND": "the default backend",
     "GRADCORE_DATA": "a folder with datasets",
+    "GRADCORE_DETERMINISTIC": "1: on CuPy, the same bits in every run",
     "GRADCORE_FALLBACK": "0: an error where CuPy is asked for and can't run",
     "GRADCORE_FAST": "0: NumPy without the kernels that numba compiles",
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
 }
-OTHER_VARIABLES = re.compile("CUDA_(PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS")
+OTHER_VARIABLES = re.compile(
+    "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
+)
 # The packages that are called `cupy` when imported: no two of them work together.
 CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
 

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .backends import backend_of, get
+from .backends import backend_of, get, known
 from .modes import is_differentiating
 
 if TYPE_CHECKING:
@@ -225,10 +225,10 @@ class Operators:
         return map(self.__getitem__, range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self.value)
+        return bool(self._host())
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._host())
 
     def __float__(self) -> float:
         return float(self._number("float"))
@@ -239,13 +239,18 @@ class Operators:
                 f"{kind}(x) makes a number, which has no gradient, of a node that is being "
                 f"differentiated; compute with the node, or say {kind}(stop_gradient(x))"
             )
-        return self.value
+        return self._host()
+
+    def _host(self) -> Any:
+        """The value on the host."""
+        x = self.value
+        return known[type(x)].to_numpy(x) if type(x) in known else x
 
     def __complex__(self) -> complex:
         return complex(self._number("complex"))
 
     def __index__(self) -> int:
-        return operator.index(self.value)
+        return operator.index(self._host())
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
         """A constant on that device; a node that is there already, as it is.

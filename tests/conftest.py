@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import platformdirs
 import pytest
@@ -33,13 +34,15 @@ MATRIX = {  # name: (backend, device)
     "numpy-fast": ("numpy", None),  # every array that a compiled kernel is for goes to it
     "strict": ("strict", "device1"),
     "strict-no-float64": ("strict", "no_float64"),
+    "cupy-like": ("cupy-like", None),  # gradcore's CuPy backend, on a stand-in for CuPy
     "cupy": ("cupy", None),
 }
-ONLY_FLOAT32 = {"strict-no-float64"}
+ONLY_FLOAT32 = {"strict-no-float64", "cupy-like"}  # the latter to save time
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     """The names in the matrix that run, and why the others don't."""
+    cupy_on_cpu.register()
     problems = {name: p for name, (backend, _) in MATRIX.items() if (p := problem(backend))}
     if why := numpy_fast.problem():
         problems["numpy-fast"] = why
@@ -93,6 +96,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
         for limit in ("COPIED", "COPY", "LANES", "LARGE", "SHARED", "SMALL", "WORK"):
             monkeypatch.setattr(numpy_fast, limit, 1)
     name, device = MATRIX[request.param]
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")  # errors of CuPy's come at once
     with gradcore.use_backend(name, device) as chosen:
         yield chosen
 

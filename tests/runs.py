@@ -13,9 +13,9 @@ import pytest
 import gradcore
 
 
-def call(example: Any, *flags: object) -> int:
-    """`python examples/EXAMPLE.py FLAGS`; gives the exit status."""
-    with pytest.MonkeyPatch.context() as patch, gradcore.use_backend("numpy"):
+def call(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) -> int:
+    """`python examples/EXAMPLE.py FLAGS`, on that backend and device; gives the exit status."""
+    with pytest.MonkeyPatch.context() as patch, gradcore.use_backend(*on):
         patch.setattr(sys, "argv", [f"{example.__name__}.py", *map(str, flags)])
         try:
             return example.main()

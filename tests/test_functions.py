@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,29 +261,6 @@ def test_random_bits_are_the_base_definition_and_numpys(backend: Backend, key: i
             assert bits.dtype == backend.xp.uint32
             assert bits.device == backend.asarray(0.0).device
             np.testing.assert_array_equal(backend.to_numpy(bits), expected)
-
-
-def test_the_cuda_kernel_of_random_bits_computes_numpys(tmp_path: Path) -> None:
-    """Its text is also C++, so a processor can run it."""
-    pytest.importorskip("cupy")
-    if (compiler := shutil.which("g++")) is None:
-        pytest.skip("no C++ compiler")
-    from gradcore.backends.cupy import PHILOX_BLOCK
-
-    source, library = tmp_path / "philox.cpp", tmp_path / "philox.so"
-    source.write_text(f"""
-        typedef unsigned long long word;
-        static word __umul64hi(word a, word b) {{ return (word)((unsigned __int128)a * b >> 64); }}
-        extern "C" void run(word key0, word key1, word* words, long blocks) {{
-            for (long i = 0; i < blocks; ++i) {{ {PHILOX_BLOCK} }}
-        }}
-    """)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-    words, key = np.empty(4000, np.uint64), 2**127 + 2**63 + 5
-    halves = (ctypes.c_uint64(key % 2**64), ctypes.c_uint64(key >> 64))
-    place = ctypes.c_void_p(words.ctypes.data)
-    ctypes.CDLL(str(library)).run(*halves, place, ctypes.c_long(1000))
-    np.testing.assert_array_equal(words, np.random.Philox(key=key).random_raw(4000))
 
 
 def test_random_bits_are_those_of_the_published_test_vector() -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
 from op_table import ROWS, Case, Draw, Raw, Row, all_ops
@@ -267,7 +268,7 @@ def plain(backend: Backend, x: Any) -> Any:
         return {key: plain(backend, entry) for key, entry in x.items()}
     if isinstance(x, tuple | list):
         return [plain(backend, entry) for entry in x]
-    return backend.to_numpy(x).tolist() if hasattr(x, "dtype") else x
+    return backend.to_numpy(x).tolist() if hasattr(x, "shape") else x
 
 
 def summed_to(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
@@ -375,6 +376,18 @@ def test_called_directly(row: Row, backend: Backend, dtype: str) -> None:
             assert given[k].dtype == backend.dtype(dtype), trial.where
             fitted = summed_to(gradient.shape, backend.to_numpy(given[k]))
             assert_close(fitted, gradient, VALUE[dtype], trial.where)
+
+
+@every_row
+def test_the_host_waits_for_no_gpu(row: Row) -> None:
+    """Neither forward nor backward: the device is asked for nothing."""
+    if why := cupy_on_cpu.problem():
+        pytest.skip(why)
+    with gradcore.use_backend("cupy-like") as backend:
+        for trial in trials(row, backend, "float32"):
+            ws = trial.weights()
+            with cupy_on_cpu.device.no_reads():
+                Project.do_forward(*trial.forward(), *ws).backward()
 
 
 @each([row for row in ROWS if row.points])

@@ -187,14 +187,15 @@ class Select(Op):
                 f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "
                 "expected (N, M, ...) and (N, ...)"
             )
-        backend_of(x).check_indices("Select: indices", indices, x.shape[1])
-        xp = namespace(x)
-        context["indices"], context["columns"] = xp.expand_dims(indices, axis=1), x.shape[1]
-        return xp.squeeze(xp.take_along_axis(x, context["indices"], axis=1), axis=1)
+        backend = backend_of(x)
+        backend.check_indices("Select: indices", indices, x.shape[1])
+        context["indices"], context["columns"] = indices, x.shape[1]
+        return backend.select(x, indices)
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        xp, indices = namespace(go), context["indices"]
-        columns = namespace(indices).arange(context["columns"], device=indices.device)
-        columns = namespace(indices).reshape(columns, (-1, *[1] * (indices.ndim - 2)))
+        xp, raw = namespace(go), namespace(context["indices"])
+        indices = raw.expand_dims(context["indices"], axis=1)
+        columns = raw.arange(context["columns"], device=indices.device)
+        columns = raw.reshape(columns, (-1, *[1] * (indices.ndim - 2)))
         return xp.where(indices == columns, xp.expand_dims(go, axis=1), 0.0)

@@ -1,0 +1,75 @@
+"""Functions of single elements on CuPy, each in one launch, and random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cupy
+import numpy as np
+
+from .base import PHILOX, PHILOX_KEY, Array, Backend, least_for_sigmoid
+from .cupy_kernels import WIDE, elementwise
+
+masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")
+sigmoid = elementwise(  # a NaN is not less than anything, and stays
+    "sigmoid",
+    "T x, T least",
+    "T y",
+    f"{WIDE} A z = x < least ? least : x; y = A(1) / (A(1) + exp(-z));",
+)
+sigmoid_gradient = elementwise(
+    "sigmoid_gradient", "T y, T go", "T gx", f"{WIDE} A g = go * y; gx = g - g * y;"
+)
+erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
+erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
+lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
+philox = elementwise(  # block i of `random_bits`, whose counter is i + 1
+    "philox",
+    "uint64 key0, uint64 key1",
+    "raw uint64 words",
+    f"""
+unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
+for (int round = 0; round < 10; ++round) {{
+    unsigned long long high0 = __umul64hi({PHILOX[0]}ULL, a), low0 = {PHILOX[0]}ULL * a;
+    unsigned long long high1 = __umul64hi({PHILOX[1]}ULL, c), low1 = {PHILOX[1]}ULL * c;
+    a = high1 ^ b ^ k, b = low1, c = high0 ^ d ^ l, d = low0;
+    k += {PHILOX_KEY[0]}ULL, l += {PHILOX_KEY[1]}ULL;
+}}
+words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] = d;
+""",
+)
+
+
+class CupyElementwise(Backend):
+    def masked(self, x: Array, mask: Array) -> Array:
+        return masked(x, mask) if x.dtype.kind == "f" else super().masked(x, mask)
+
+    def sigmoid(self, x: Array) -> Array:
+        if x.dtype.kind != "f":
+            return super().sigmoid(x)
+        return sigmoid(x, least_for_sigmoid(np.finfo(x.dtype).max))
+
+    def sigmoid_gradient(self, y: Array, go: Array) -> Array:
+        if y.dtype.kind != "f" or go.dtype != y.dtype:
+            return super().sigmoid_gradient(y, go)
+        return sigmoid_gradient(y, go)
+
+    def erf(self, x: Array) -> Array:
+        return erf(x)
+
+    def erfc(self, x: Array) -> Array:
+        return erfc(x)
+
+    def lgamma(self, x: Array) -> Array:
+        return lgamma(x)
+
+    # digamma and polygamma are the base's: cupyx's give float64 of float16, and take |x| steps at
+    # negative x.
+
+    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
+        with cupy.cuda.Device(device):
+            blocks = -(-n // 8)
+            words = cupy.empty(4 * blocks, np.uint64)
+            if n:
+                philox(np.uint64(key % 2**64), np.uint64(key >> 64), words, size=blocks)
+            return words.view(np.uint32)[:n]

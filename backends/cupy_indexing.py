@@ -1,0 +1,129 @@
+"""Taking and adding up at indices on CuPy, and looking after these without waiting for the device.
+
+An index out of range is found on the device. If the host asked for it after each launch, it would
+wait in every step; so the device writes it into memory of the host, where every later check looks,
+and everything that reads from the device. With CUDA_LAUNCH_BLOCKING=1, as for CUDA's own errors,
+each call waits, and the error comes from the op that is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from math import prod
+
+import cupy
+import numpy as np
+
+from .base import Array, Backend, index_error
+from .cupy_kernels import WIDE, elementwise
+
+out_of_range = elementwise(
+    "check_indices",
+    "int64 index, int64 start, int64 stop, int64 call",
+    "raw int64 wrong",
+    """
+if (index < start || index >= stop) wrong[0] = call, wrong[1] = index;
+""",
+)
+WRAP = "if (at < 0 || at >= size) at = (at % size + size) % size;"  # as all of CuPy's do
+
+selected = elementwise(
+    "select",
+    "raw T x, int64 index, int64 size, int64 inner",
+    "T y",
+    f"""
+long long at = index;
+{WRAP}
+y = x[(i / inner * size + at) * inner + i % inner];
+""",
+)
+added = elementwise(
+    "scatter_add",
+    "T x, raw int64 indices, int64 size, int64 width",
+    "raw T y",
+    f"""
+long long at = indices[i / width];
+{WRAP}
+atomicAdd(&y[at * width + i % width], x);
+""",
+    "#include <cupy/atomics.cuh>",
+)
+gathered = elementwise(
+    "gather_add",
+    "raw T x, raw int64 order, raw int64 starts, int64 width",
+    "T y",
+    f"""
+{WIDE} A sum = 0;
+long long row = i / width, column = i % width;
+for (long long k = starts[row]; k < starts[row + 1]; ++k) sum += x[order[k] * width + column];
+y = sum;
+""",
+)
+
+
+class Note:
+    """Memory of the host that a device writes to where it finds an index out of range."""
+
+    def __init__(self, device: int) -> None:
+        memory = cupy.cuda.alloc_pinned_memory(16)
+        self.host = np.frombuffer(memory, np.int64, 2)  # which check has found one, and what
+        self.host[:] = 0
+        there = cupy.cuda.UnownedMemory(memory.ptr, 16, memory, device)
+        self.device = cupy.ndarray((2,), np.int64, cupy.cuda.MemoryPointer(there, 0))
+        self.checks: dict[tuple[str, int, int], int] = {}  # each has a number, from 1
+
+    def look(self) -> None:
+        if self.host[0]:
+            number, wrong = self.host.tolist()
+            self.host[:] = 0
+            what, size, start = list(self.checks)[number - 1]
+            raise index_error(what, wrong, size, start)
+
+
+NOTES: dict[int, Note] = {}  # by the number of the device
+
+
+def look() -> None:
+    """Raise IndexError if a device has found an index out of range, as far as it has got."""
+    for note in NOTES.values():
+        note.look()
+
+
+class CupyIndexing(Backend):
+    # The kernels take int64, which is what labels and indices are where nobody chose another.
+
+    def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
+        self.check_integers(what, indices)
+        if not indices.size:
+            return
+        look()
+        number = cupy.cuda.Device().id
+        if number not in NOTES:
+            NOTES[number] = Note(number)
+        here = NOTES[number]
+        check = here.checks.setdefault((what, size, start), len(here.checks) + 1)
+        out_of_range(indices.astype(np.int64, copy=False), start, size, check, here.device)
+        if os.environ.get("CUDA_LAUNCH_BLOCKING") == "1":
+            cupy.cuda.get_current_stream().synchronize()
+            look()
+
+    def select(self, x: Array, indices: Array) -> Array:
+        if x.dtype.kind != "f" or not x.size:
+            return super().select(x, indices)
+        indices = indices.astype(np.int64, copy=False)
+        return selected(cupy.ascontiguousarray(x), indices, x.shape[1], prod(x.shape[2:]))
+
+    def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
+        width, shape = prod(x.shape[1:]), (size, *x.shape[1:])
+        if x.dtype.kind != "f" or not x.size or not size:  # CUDA adds few other types atomically
+            return super().scatter_add(x, indices, size)
+        indices = indices.astype(np.int64, copy=False)
+        if os.environ.get("GRADCORE_DETERMINISTIC") != "1":
+            y = cupy.zeros(shape, x.dtype)
+            added(x, indices, size, width, y)
+            return y
+        order = cupy.argsort(indices, kind="stable")
+        starts = cupy.searchsorted(cupy.take(indices, order), cupy.arange(size + 1))
+        y = cupy.empty(shape, x.dtype)
+        gathered(cupy.ascontiguousarray(x), order, starts, width, y)
+        return y

@@ -1,0 +1,421 @@
+"""CUDA with no GPU: every kernel compiles, and computes what its definition says; the stand-in is
+as CuPy is; errors come late; and a step of training does not wait for the device.
+
+`cupy_on_cpu` plays CuPy. Its kernels run here in all their types, and for every one, the table in
+docs/gpu/README.md says how it was checked.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cupy_on_cpu
+import numpy as np
+import pytest
+from cupy_on_cpu import device, instances
+
+import gradcore
+from gradcore import TensorNode
+from gradcore.backends import Backend, get
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "gpu" / "README.md"
+ARCHITECTURES = "sm_75", "sm_80", "sm_90"
+TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
+NO_KERNELS = {  # what else a backend overrides
+    *("asarray", "describe_device", "describe_library", "from_numpy", "make_current"),
+    *("owns_memory", "problem", "to_numpy"),
+}
+
+needs_compiler = pytest.mark.skipif(bool(cupy_on_cpu.problem()), reason=str(cupy_on_cpu.problem()))
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(len(shape) + sum(shape)).normal(size=shape)
+
+
+def integers(below: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(below).integers(0, below, shape)
+
+
+def booleans(*shape: int) -> np.ndarray:
+    return normal(*shape) > 0
+
+
+# -- Each kernel, in all types, against the base definition ---------------------------------------
+
+STEPS = {"stride": (2, 1), "padding": ((1, 0), (1, 1)), "dilation": (1, 2)}
+WINDOWS = {"kernel": (3, 2), **STEPS}
+MEANS = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (1, 1))}
+X, W, GO = normal(3, 4, 7, 6), normal(6, 2, 3, 2), normal(3, 6, 3, 6)
+POOLED = normal(3, 4, 3, 6)
+C = normal(4) ** 2 + 0.5  # of each channel
+LOGITS, LABELS = 3 * normal(5, 6, 2), integers(6, 5, 2)
+MANY = 3 * normal(4, 300)
+P, G, M = (normal(9, 5) + k for k in range(3))
+S, SMALL = P**2 + 1, P / 9
+PLAIN = {"lr": 0.1, "weight_decay": 0.0}
+DECAY = {"lr": 0.1, "weight_decay": 0.5}
+MOMENTUM = {"momentum": 0.9, "dampening": 0.5, "nesterov": False}
+NESTEROV = {"momentum": 0.9, "dampening": 0.0, "nesterov": True}
+ADAM = {"betas": (0.9, 0.99), "eps": 1e-3, "step": 3}
+RMS = {"alpha": 0.9, "eps": 1e-3}
+
+# Methods of a backend, what they are given (in a tuple an array of type V, in a list of W), and
+# options, of which those in capitals are variables of the environment.
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("masked", (X, booleans(7, 6)), {}),
+    ("sigmoid", (20 * normal(50),), {}),
+    ("sigmoid_gradient", (normal(7, 6) ** 2, X), {}),
+    ("erf", (2 * normal(50),), {}),
+    ("erfc", (2 * normal(50),), {}),
+    ("lgamma", (normal(50) ** 2 * 5 + 0.1,), {}),
+    ("random_bits", (2**127 + 5, 101), {}),
+    ("check_indices", ("labels", LABELS, 6), {}),
+    ("select", (LOGITS, LABELS), {}),
+    ("scatter_add", (normal(20, 3), integers(5, 20), 7), {}),
+    ("scatter_add", (normal(20, 3), integers(5, 20), 7), {"GRADCORE_DETERMINISTIC": "1"}),
+    ("cross_entropy", (LOGITS, LABELS, None), {}),
+    ("cross_entropy", (LOGITS, LABELS, booleans(5, 2)), {}),
+    ("cross_entropy", (MANY, integers(300, 4), None), {}),
+    ("cross_entropy_gradient", (LOGITS, normal(5, 2), LABELS, None), {}),
+    ("cross_entropy_gradient", (LOGITS, normal(5, 2), LABELS, booleans(5, 2)), {}),
+    ("cross_entropy_gradient", (MANY, normal(4), integers(300, 4), None), {}),
+    ("conv2d", (X, W, normal(6)), {"groups": 2, **STEPS}),
+    ("conv2d", (X, normal(6, 4, 1, 1), None), {"groups": 1, **STEPS}),
+    ("conv2d_input_gradient", (GO, W), {"size": (7, 6), "groups": 2, **STEPS}),
+    ("conv2d_weight_gradient", (X, GO), {"kernel": (3, 2), "groups": 2, **STEPS}),
+    ("max_pool2d", (X,), WINDOWS),
+    ("max_pool2d", (normal(1, 1, 17, 17),), {**WINDOWS, "kernel": (17, 17), "dilation": (1, 1)}),
+    *[
+        (f"max_pool2d_{name}", (x, integers(6, 3, 4, 3, 6).astype(places)), {**WINDOWS, **size})
+        for name, x, size in (("gradient", POOLED, {"size": (7, 6)}), ("chosen", X, {}))
+        for places in ("uint8", "int32")
+    ],
+    ("avg_pool2d", (X,), MEANS),
+    ("avg_pool2d_gradient", (normal(3, 4, 3, 7),), {"size": (7, 6), **MEANS}),
+    ("batch_norm", (X, (C,), (normal(4),)), {"eps": 0.1}),
+    (
+        "batch_norm_gradient",
+        (X, (C,), [normal(4)], [C], normal(3, 4, 7, 6), [normal(4)], [C / 2]),
+        {"eps": 0.1},
+    ),
+    ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
+    ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
+    ("sgd", (P, G, None), {**DECAY, **NESTEROV}),
+    ("sgd", (P, G, M), {**DECAY, **MOMENTUM}),
+    ("sgd", (P, G, M), {**PLAIN, **NESTEROV}),
+    ("adam", (P, G, M, S), {**PLAIN, **ADAM, "decoupled": False}),
+    ("adam", (P, G, M, S), {**DECAY, **ADAM, "decoupled": False}),
+    ("adam", (P, G, M, S), {**DECAY, **ADAM, "decoupled": True}),
+    ("adagrad", (P, G, S), {**DECAY, "eps": 1e-3}),
+    ("rmsprop", (P, G, S, None, None), {**PLAIN, **RMS, "momentum": 0.0}),
+    ("rmsprop", (P, G, S, None, None), {**DECAY, **RMS, "momentum": 0.9}),
+    ("rmsprop", (P, G, S, M, SMALL), {**DECAY, **RMS, "momentum": 0.9}),
+    ("rmsprop", (P, G, S, None, SMALL), {**DECAY, **RMS, "momentum": 0.0}),
+]
+
+
+def run(method: str, given: Any, options: Any, dtype: str, v: str, *, played: bool) -> list[Any]:
+    """What the method gives, as NumPy's arrays: CuPy's kernels, or the definition by NumPy's."""
+    backend = get("cupy-like" if played else "numpy")
+
+    def array(x: Any) -> Any:
+        kinds = {tuple: v, list: "float64" if dtype == "float64" else "float32"}
+        kind = kinds.get(type(x), dtype)
+        x = x[0] if type(x) in kinds else x
+        if not isinstance(x, np.ndarray):
+            return x
+        if x.dtype != np.float64:
+            return backend.asarray(x)
+        x = x.astype(kind)
+        # The definition computes with the same numbers, but without the rounding of 16 bits.
+        return backend.asarray(x if played or kind != "float16" else x.astype("float32"))
+
+    function = getattr(backend if played else Backend, method)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(str.isupper, options):
+            patch.setenv(name, options[name])
+        options = {name: x for name, x in options.items() if not name.isupper()}
+        results = function(*[] if played else [backend], *map(array, given), **options)
+    results = results if isinstance(results, tuple) else (results,)
+    return [x if x is None else backend.to_numpy(x) for x in results]
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", TOLERANCE)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
+def test_kernels_compute_what_the_definitions_say(call: Any, kind: str) -> None:
+    has_v = any(isinstance(x, tuple) for x in call[1])
+    for v in TOLERANCE if has_v else (kind,):
+        found, expected = (run(*call, kind, v, played=played) for played in (True, False))
+        for x, y in zip(found, expected, strict=True):
+            assert (x is None) == (y is None)
+            if x is not None:
+                assert x.dtype.kind != "f" or x.dtype in (kind, v, np.result_type(kind, "f4"))
+                limit = max(TOLERANCE[kind], TOLERANCE[str(x.dtype)] if x.dtype.kind == "f" else 0)
+                scale = max(0.1, abs(y.astype(float)).max(initial=0))
+                np.testing.assert_allclose(x.astype(float), y.astype(float), limit, limit * scale)
+
+
+def overrides() -> set[str]:
+    """The kernels that gradcore's CuPy backend has versions of."""
+    parts = [c for c in type(get("cupy-like")).__mro__ if ".cupy" in c.__module__]
+    found = {n for c in parts for n, f in vars(c).items() if callable(f) and hasattr(Backend, n)}
+    return {n for n in found if n[0] != "_"} - NO_KERNELS
+
+
+@functools.cache
+def users() -> dict[str, set[str]]:
+    """By a kernel and its types, as one symbol, the methods that ran it in CALLS."""
+    found: dict[str, set[str]] = {}
+    for method, given, options in CALLS:
+        for kind in TOLERANCE:
+            for v in TOLERANCE if any(isinstance(x, tuple) for x in given) else (kind,):
+                device.ran.clear()
+                run(method, given, options, kind, v, played=True)
+                for symbol in device.ran:
+                    found.setdefault(symbol, set()).add(method)
+    return found
+
+
+def kernels() -> dict[str, tuple[list[str], list[str]]]:
+    """By name, the letters of each kernel's types, and all its symbols."""
+    backend = get("cupy-like")
+    return {
+        k.name: (k.letters, [k.symbol(types) for types in instances(k.letters, backend.letters)])
+        for k in backend.kernels
+    }
+
+
+@needs_compiler
+def test_every_kernel_is_compared_in_all_types() -> None:
+    assert {method for method, _, _ in CALLS} == overrides()
+    symbols = {symbol for _, several in kernels().values() for symbol in several}
+    assert symbols == set(users())
+
+
+def test_kernels_are_made_in_one_place() -> None:
+    """Where the tests find them."""
+    makers = re.compile(r"\b\w+Kernel\(|\bRawModule\(|rawkernel|cupy.fuse")
+    files = {p.name for p in (ROOT / "backends").glob("*.py") if makers.search(p.read_text())}
+    assert files == {"cupy_kernels.py"}
+
+
+def table() -> str:
+    """How each kernel was checked, for docs/gpu/README.md."""
+    rows = ["| kernel | of types | instances | compared with |", "| --- | --- | --- | --- |"]
+    for name, (letters, symbols) in kernels().items():
+        methods = sorted({method for symbol in symbols for method in users()[symbol]})
+        definitions = ", ".join(f"`Backend.{method}`" for method in methods)
+        cells = name.removeprefix("gradcore_"), " ".join(letters), str(len(symbols)), definitions
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+@needs_compiler
+def test_the_page_says_how_each_kernel_was_checked() -> None:
+    page = PAGE.read_text("utf-8")
+    assert table() in page, "put the table right: python tests/test_cuda.py"
+    assert all(architecture in page for architecture in ARCHITECTURES)
+    for letter, types in get("cupy-like").letters.items():
+        assert f"| {letter} | {', '.join(types)} |" in page
+
+
+# -- The compilers --------------------------------------------------------------------------------
+
+
+def nvrtc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=900, cwd=ROOT,
+        check=False,
+    )  # fmt: skip
+    if done.returncode == 77:
+        pytest.skip(done.stdout.strip())
+    return done
+
+
+def test_every_kernel_compiles_for_gpus() -> None:
+    done = nvrtc("tests/nvrtc.py", *ARCHITECTURES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "says"), [("y = x +;", "expected an expression"), ("y = z;", "is undefined")]
+)
+def test_a_kernel_that_is_wrong_does_not_compile(body: str, says: str) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, "tests")
+import nvrtc
+from gradcore.backends.cupy_kernels import KERNELS, elementwise
+KERNELS.clear()
+elementwise("right", "T x", "T y", "y = x;")
+elementwise("wrong", "T x", "T y", "{body}")
+sys.exit(nvrtc.main(["sm_90"]))
+"""
+    done = nvrtc("-c", code)
+    assert done.returncode == 1, done.stderr
+    assert "gradcore_wrong(" in done.stdout
+    assert says in done.stdout
+    assert "gradcore_right" not in done.stdout
+
+
+@needs_compiler
+def test_a_kernel_that_is_wrong_does_not_compile_here() -> None:
+    wrong = cupy_on_cpu.ElementwiseKernel("T x", "T y", "y = x +;", "wrong")
+    with pytest.raises(AssertionError, match=r"wrong:1:.* error"):
+        cupy_on_cpu.compiled([wrong.source({"T": "float16"})])
+
+
+# -- The stand-in is as CuPy is -------------------------------------------------------------------
+
+
+@pytest.fixture
+def played() -> Iterator[Any]:
+    """The backend on the stand-in for CuPy, as the default."""
+    if cupy_on_cpu.problem():
+        pytest.skip(str(cupy_on_cpu.problem()))
+    with gradcore.use_backend("cupy-like") as backend:
+        yield backend
+
+
+def test_arrays_of_the_device_and_numpys_do_not_mix(played: Any) -> None:
+    x, y = played.asarray([1.0, 2.0]), np.ones(2, "float32")
+    for mix in (
+        lambda: x + y,
+        lambda: y + x,
+        lambda: x.__iadd__(y),
+        lambda: np.asarray(x),
+        lambda: np.exp(x),
+        lambda: played.xp.add(x, y),
+        lambda: played.xp.stack([x, y]),
+        lambda: played.masked(x, y > 0),
+        lambda: x.__setitem__(0, y),
+    ):
+        with pytest.raises(TypeError):
+            mix()
+
+
+def test_results_of_no_dimensions_stay_arrays(played: Any) -> None:
+    x = played.asarray([1.0, 2.0])
+    for y in (x[0], x.sum(), played.xp.max(x), x[0] + x[1], -x[0], played.xp.exp(x[0])):
+        assert type(y) is cupy_on_cpu.ndarray
+        assert y.shape == ()
+    assert played.to_numpy(x.sum()) == 3
+
+
+def test_indices_out_of_range_wrap(played: Any) -> None:
+    x, indices = played.asarray([1.0, 2.0, 3.0]), played.asarray([3, -4])
+    for y in (played.xp.take(x, indices), x[indices], played.xp.take_along_axis(x, indices)):
+        assert played.to_numpy(y).tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        bool,
+        float,
+        int,
+        lambda x: x.item(),
+        lambda x: x.tolist(),
+        lambda x: x.get(),
+        lambda x: range(10)[x.astype(int)],
+        lambda x: np.ones(3) if x else None,
+        lambda x: gradcore.array_api.nonzero(x[None]),
+        lambda x: TensorNode(x[None])[x[None] > 0],
+        lambda x: float(TensorNode(x)),
+    ],
+)
+def test_reading_from_the_device_is_noticed(played: Any, read: Callable[..., Any]) -> None:
+    x = played.asarray(1.0)
+    with device.counted() as counts:
+        read(x)
+    assert counts.reads
+    with device.no_reads(), pytest.raises(cupy_on_cpu.HostReadError):
+        read(x)
+
+
+def test_the_stand_in_has_nothing_that_cupy_has_not() -> None:
+    cupy = pytest.importorskip("cupy")
+    modules = cupy_on_cpu._modules()
+    for name, theirs in (("cupy", cupy), ("cupy.linalg", cupy.linalg), ("cupy.fft", cupy.fft)):
+        functions = {
+            n for n, x in vars(modules[name]).items() if callable(x) and not isinstance(x, type)
+        }
+        assert not {n for n in functions if n[0] != "_" and not hasattr(theirs, n)}
+    methods = {n for n in vars(cupy_on_cpu.ndarray) if not n.startswith("_") and n != "array"}
+    assert methods <= set(dir(cupy.ndarray))
+
+
+# -- Errors that come late ------------------------------------------------------------------------
+
+
+def test_an_index_out_of_range_is_an_error_as_soon_as_something_is_read(played: Any) -> None:
+    x, targets = TensorNode([[1.0, 2.0], [3.0, 4.0]]), played.asarray([0, 2])
+    with device.no_reads():
+        loss = gradcore.cross_entropy(x, targets, reduction="sum")
+        loss.backward()
+    words = "CrossEntropy: targets: 2 is out of range; expected 0 to 1"
+    with pytest.raises(IndexError, match=words):
+        float(loss)
+    assert np.isnan(float(loss))  # and it is told once
+    wrong, right = played.asarray([-3, 0]), played.asarray([1, 1])
+    with device.no_reads():
+        gradcore.ops.Take.do_forward(x, indices=wrong)
+        with pytest.raises(IndexError, match="Take: indices: -3 is out of range"):
+            gradcore.ops.Take.do_forward(x, indices=right)
+
+
+def test_with_cuda_launch_blocking_an_error_comes_at_once(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    with pytest.raises(IndexError, match="Select: indices: 7 is out of range; expected 0 to 1"):
+        gradcore.ops.Select.do_forward(TensorNode([[1.0, 2.0]]), indices=played.asarray([7]))
+
+
+# -- Training -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop"])
+def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optimizer: str) -> None:
+    gradcore.manual_seed(0)
+    net = gradcore.nn.Sequential(
+        gradcore.nn.Conv2d(3, 4, 3),
+        gradcore.nn.BatchNorm2d(4),
+        gradcore.relu,
+        gradcore.nn.MaxPool2d(2),
+        gradcore.nn.Flatten(),
+        gradcore.nn.Dropout(0.5),
+        gradcore.nn.Linear(36, 5),
+    )
+    update = getattr(gradcore.optim, optimizer)(net.parameters(), 0.01)
+    batches = gradcore.data.Batches(
+        played.asarray(normal(24, 3, 8, 8), "float32"), played.asarray(integers(5, 24)), 8
+    )
+    for number, (images, labels) in enumerate(batches):
+        with device.counted() as step:
+            loss = gradcore.cross_entropy(net(images), labels)
+            loss.backward()
+            with device.counted() as last:
+                update.step()
+            update.zero_grad()
+        assert step.reads == []
+        assert number == 0 or step.uploads == 0
+        assert number == 0 or last.launches == len(net.parameters())
+        with device.counted() as read:
+            assert np.isfinite(float(loss))
+        assert len(read.reads) == 1
+
+
+if __name__ == "__main__":
+    cupy_on_cpu.register()
+    page = re.sub(r"\| kernel \|.*(\n\|.*)*", lambda _: table(), PAGE.read_text("utf-8"))
+    PAGE.write_text(page, "utf-8")
