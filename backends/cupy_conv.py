@@ -17,6 +17,7 @@ import cupy
 import numpy as np
 
 from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
+from .cupy_blas import matmul
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
 LARGEST = 1 << 31  # of what is counted in 32-bit integers, with which GPUs divide much faster
@@ -174,7 +175,7 @@ def _by_channel(go: Array, groups: int) -> Array:
 
 def _product(a: Array, b: Array) -> Array:
     """a @ b, of each group. For two matrices, and only for two, CuPy calls cuBLAS directly."""
-    return cupy.matmul(a, b) if len(a) > 1 else cupy.matmul(a[0], b[0])[None]
+    return matmul(a, b) if len(a) > 1 else matmul(a[0], b[0])[None]
 
 
 class CupyConvolutions(ConvolutionKernels):

@@ -13,11 +13,11 @@ from .reduction import product_of_others
 
 def _product(a: Any, b: Any) -> Any:
     """a @ b; one matrix b is multiplied once, and not once for each matrix of a stack a."""
-    if a.ndim < 3 or b.ndim != 2:
-        return a @ b
     xp = namespace(a)
+    if a.ndim < 3 or b.ndim != 2:
+        return xp.matmul(a, b)
     rows = xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-    return xp.reshape(rows @ b, (*a.shape[:-1], b.shape[-1]))
+    return xp.reshape(xp.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
 
 
 def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -61,7 +61,7 @@ class MatrixMultiply(Op):
                 xp = namespace(go)
                 a = xp.reshape(a, (-1, a.shape[-1]))
                 go = xp.reshape(go, (-1, go.shape[-1]))
-            gb = a.mT @ go
+            gb = namespace(a).matmul(a.mT, go)
             gb = gb if columns else gb[..., 0]
         return ga, gb
 
@@ -78,7 +78,7 @@ class BatchMM(Op):
                 "do not fit; expected (O, I) and (N, I)"
             )
         context["matrix"], context["vectors"], context["b"] = matrix, vectors, bool(b)
-        y = vectors @ matrix.T
+        y = namespace(vectors).matmul(vectors, matrix.T)
         if not b:
             return y
         if tuple(b[0].shape) not in (matrix.shape[:1], (1, matrix.shape[0])):
@@ -91,10 +91,10 @@ class BatchMM(Op):
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        matrix, vectors = context["matrix"], context["vectors"]
+        matrix, vectors, matmul = context["matrix"], context["vectors"], namespace(go).matmul
         return (
-            go.T @ vectors if needs(context, 0) else None,
-            go @ matrix if needs(context, 1) else None,
+            matmul(go.T, vectors) if needs(context, 0) else None,
+            matmul(go, matrix) if needs(context, 1) else None,
             *([go] if context["b"] else []),
         )
 
