@@ -219,6 +219,11 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         found = (xp.take(targets, last) == places)[columns]
         return xp.where(found, xp.take(sums, last, axis=0), y)
 
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        """x (N, I) times each row of w (O, I), plus b (O,), if that is not `None`: (N, O)."""
+        y = self.xp.matmul(x, w.T)
+        return y if b is None else y + b
+
     def masked(self, x: Array, mask: Array) -> Array:
         """The floating x where the mask, of booleans, holds, and 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)
@@ -227,6 +232,11 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """1 / (1 + exp(-x)), but no less than it can be without overflow: 3e-39 in float32."""
         xp = self.xp
         return 1.0 / (1.0 + xp.exp(-xp.maximum(x, least_for_sigmoid(xp.finfo(x.dtype).max))))
+
+    def sigmoid_gradient(self, y: Array, go: Array) -> Array:
+        """The gradient of x, where y = sigmoid(x) and its gradient is go."""
+        g = go * y
+        return g - g * y
 
     # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
     # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.

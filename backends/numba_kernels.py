@@ -6,33 +6,27 @@ NaN and infinities are NumPy's. Arrays are contiguous, and results are written i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 
+from .numba_products import (  # noqa: F401
+    RUNS,
+    Array,
+    Pair,
+    compiled,
+    conv,
+    conv_weight_gradient,
+    exact,
+    instances_last,
+    linear,
+)
 from .special import SINGLE
-
-Array = Any
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-Pair = tuple[int, int]
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
 BOUND = SINGLE.bound
 VERSION = numba.__version__
-
-
-OPTIONS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
-
-
-def compiled(function: Kernel) -> Kernel:
-    return numba.njit(fastmath={"contract", "reassoc"}, **OPTIONS)(function)
-
-
-def exact(function: Kernel) -> Kernel:
-    """Every operation rounded as written, so that an update is that of NumPy to the last bit."""
-    return numba.njit(**OPTIONS)(function)
 
 
 @compiled
@@ -195,6 +189,13 @@ def sigmoid(x: Array, least: float, y: Array) -> None:
     for i in range(len(x)):
         z = x[i] if not x[i] < low else low
         y[i] = one / (one + exp(-z))
+
+
+@compiled
+def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
+    for i in range(len(y)):
+        g = go[i] * y[i]
+        gx[i] = g - g * y[i]
 
 
 @compiled

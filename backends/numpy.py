@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import cache, wraps
+from sys import getrefcount
 from typing import Any, ClassVar
 
 import array_api_compat.numpy as xp
@@ -21,6 +24,20 @@ CONSTANTS = {
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 ZEROS = {t: np.zeros((), t) for t in INTEGERS}
 BLOCK = 1 << 17  # elements: half a megabyte of float32
+
+
+@cache
+def keep_memory() -> None:
+    """Let glibc keep for the next step what arrays free in this one.
+
+    It would return it to the system and ask again, page by page: of blitz's step with a batch of
+    128, a third of the time. No effect elsewhere, or on arrays of more than 32 MB.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 1 << 25)
+        mallopt(trim_threshold, 1 << 30)
 
 
 def _in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,6 +118,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
         if device not in (None, "cpu"):
             raise ValueError(f"numpy has one device, 'cpu', and not {device!r}")
         super().__init__(None)
+        keep_memory()
 
     def describe_library(self) -> str:
         config = np.show_config(mode="dicts")
@@ -112,6 +130,9 @@ class NumpyBackend(NumpyConvolutions, Backend):
         return np.asarray(x)
 
     def owns_memory(self, x: np.ndarray) -> bool:
+        # It is another array's, which nobody else holds, if there are two references to it here.
+        if type(x.base) is np.ndarray and x.base.size == x.size:
+            return getrefcount(x.base) <= 2
         return x.base is None
 
     # -- kernels ----------------------------------------------------------------------------
@@ -123,6 +144,18 @@ class NumpyBackend(NumpyConvolutions, Backend):
         positions = indices if width == 1 else indices[:, None] * width + np.arange(width)
         np.add.at(y, positions.ravel(), x.ravel())
         return y.reshape(size, *x.shape[1:])
+
+    def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        # As with images, instances come last in memory: BLAS likes it (x (128, 784) and w
+        # (3136, 784) take 3.5 ms in place of 4.2 ms), and what follows keeps it.
+        if len(x) < 16:
+            return super().linear(x, w, b)
+        y = w @ x.T
+        if b is not None and b.dtype == y.dtype:
+            y += b[:, None]
+        elif b is not None:
+            y = y + b[:, None]
+        return y.T
 
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         # A product of integers: where the mask is like a random one, processors guess wrong which

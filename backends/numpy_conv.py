@@ -106,6 +106,9 @@ def _matrices(
 
 
 class NumpyConvolutions(ConvolutionKernels):
+    # How many more products `conv2d` may take than a sum tap by tap, which has the sums besides.
+    products_for_sums = 1.5
+
     def _padded(self, x: np.ndarray, padding: Padding, value: float = 0) -> np.ndarray:
         """In the order in memory that x has."""
         if padding == UNPADDED:
@@ -154,8 +157,11 @@ class NumpyConvolutions(ConvolutionKernels):
         (n, o), (_, c), windows, kernel = go.shape[:2], w.shape[:2], go.shape[2:], w.shape[2:]
         spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         around = tuple([(s - p, s - q) for s, (p, q) in zip(spans, padding, strict=True)])
-        if stride == (1, 1) and min(map(min, around)) >= 0 and prod(size) <= 1.5 * prod(windows):
-            # The convolution of go with w flipped takes hardly more products, and no sums besides.
+        if (
+            stride == (1, 1)
+            and min(map(min, around)) >= 0
+            and prod(size) <= (self.products_for_sums * prod(windows))
+        ):  # the convolution of go with w flipped
             flipped = w.reshape(groups, o // groups, c, *kernel)[..., ::-1, ::-1].swapaxes(1, 2)
             flipped = flipped.reshape(groups * c, o // groups, *kernel)
             options = {"padding": around, "dilation": dilation, "groups": groups}

@@ -1,6 +1,6 @@
 """One library at one workload, in a process of its own: `python -m benchmarks.worker`.
 
-Prints a line of JSON: the memory of the first step (`None` where it can't be measured) and the
+Prints a line of JSON: the memory of a step (`None` where it can't be measured) and the
 seconds of each after the warm-up; or why there are none.
 """
 
@@ -63,7 +63,8 @@ def peak_memory(step: Callable[[], Any]) -> int | None:
     """By how many bytes the process's resident memory was larger at the highest point of a step
     than before it; on Linux only.
 
-    For the first step: later ones find memory that an allocator has kept.
+    For the second step: the first also loads and compiles what a library does late. What an
+    allocator has kept for it goes back to the system before.
     """
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if not reset.exists():
@@ -72,6 +73,7 @@ def peak_memory(step: Callable[[], Any]) -> int | None:
     def kilobytes(name: str) -> int:
         return int(status.read_text().partition(f"{name}:")[2].split()[0])
 
+    step()
     gc.collect()
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

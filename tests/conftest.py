@@ -91,7 +91,8 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
     if request.param == "numpy-fast":
         monkeypatch.setattr(numpy_fast, "LARGE", 1)
-        monkeypatch.setattr(numpy_fast, "LANES", 1)
+        for limit in ("COPIED", "LANES", "SHARED", "WORK"):
+            monkeypatch.setattr(numpy_fast, limit, 1)
     name, device = MATRIX[request.param]
     with gradcore.use_backend(name, device) as chosen:
         yield chosen

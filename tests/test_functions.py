@@ -317,6 +317,31 @@ def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
             np.testing.assert_array_equal(backend.to_numpy(found), backend.to_numpy(expected))
 
 
+@pytest.mark.parametrize("b", [True, False])
+@pytest.mark.parametrize(
+    ("n", "i", "o"), [(1, 3, 2), (20, 7, 19), (67, 5, 3), (40, 1, 1), (0, 2, 3)]
+)
+def test_linear_is_the_base_definition(
+    backend: Backend, dtype: str, n: int, i: int, o: int, b: bool
+) -> None:
+    x, w, v = (np.random.default_rng(1).normal(size=s).astype(dtype) for s in ((n, i), (o, i), o))
+    bias = backend.asarray(v) if b else None
+    # As they come, transposed in memory, and with gaps.
+    for change in (np.asarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]):
+        arrays = backend.asarray(change(x)), backend.asarray(change(w)), bias
+        found, expected = backend.linear(*arrays), Backend.linear(backend, *arrays)
+        assert found.dtype == expected.dtype
+        close(backend, found, backend.to_numpy(expected), dtype)
+
+
+def test_sigmoid_gradient_is_the_base_definition(backend: Backend, dtype: str) -> None:
+    y, go = np.random.default_rng(1).uniform(size=(2, 6, 10)).astype(dtype)
+    for change in (np.asarray, np.transpose, lambda x: x[:, ::-2]):
+        arrays = backend.asarray(change(y)), backend.asarray(change(go))
+        expected = backend.to_numpy(Backend.sigmoid_gradient(backend, *arrays))
+        close(backend, backend.sigmoid_gradient(*arrays), expected, dtype)
+
+
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_sigmoid_is_the_base_definition(backend: Backend, kind: str) -> None:
     """And is right, where it is a normal number of the dtype."""

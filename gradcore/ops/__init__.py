@@ -10,6 +10,7 @@ from .activation import (
     Mish,
     Relu,
     Sigmoid,
+    SigmoidGradient,
     Silu,
     Softplus,
 )
@@ -196,6 +197,7 @@ __all__ = [
     "Select",
     "SetItem",
     "Sigmoid",
+    "SigmoidGradient",
     "Silu",
     "Sin",
     "Sinh",

@@ -65,9 +65,21 @@ class Sigmoid(Op):
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        y = context["y"]
-        g = go * y
-        return g - g * y
+        return SigmoidGradient.apply(context["y"], go)
+
+
+class SigmoidGradient(Op):
+    """The gradient of Sigmoid's x, where y is what it gave and go the gradient of that."""
+
+    @staticmethod
+    def forward(context: Context, y: Any, go: Any) -> Any:
+        context["y"], context["go"] = y, go
+        return backend_of(y).sigmoid_gradient(y, go)
+
+    @staticmethod
+    def backward(context: Context, ggx: Any) -> Any:
+        y, go = context["y"], context["go"]
+        return ggx * go * (1.0 - 2.0 * y), SigmoidGradient.apply(y, ggx)
 
 
 class Silu(Op):

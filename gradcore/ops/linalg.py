@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..backends import backend_of
 from ..graph import Context, Op, needs
 from ..values import namespace
 from .decompositions import check_matrices, check_square
@@ -78,23 +79,20 @@ class BatchMM(Op):
                 "do not fit; expected (O, I) and (N, I)"
             )
         context["matrix"], context["vectors"], context["b"] = matrix, vectors, bool(b)
-        y = namespace(vectors).matmul(vectors, matrix.T)
+        linear = backend_of(vectors).linear
         if not b:
-            return y
+            return linear(vectors, matrix, None)
         if tuple(b[0].shape) not in (matrix.shape[:1], (1, matrix.shape[0])):
             found, o = tuple(b[0].shape), matrix.shape[0]
             raise ValueError(f"BatchMM: b has shape {found}, expected ({o},) or (1, {o})")
-        if b[0].dtype != y.dtype:
-            return y + b[0]
-        y += b[0]  # nobody else has it: no second array of its size
-        return y
+        return linear(vectors, matrix, namespace(vectors).reshape(b[0], (-1,)))
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        matrix, vectors, matmul = context["matrix"], context["vectors"], namespace(go).matmul
+        matrix, vectors = context["matrix"], context["vectors"]
         return (
-            matmul(go.T, vectors) if needs(context, 0) else None,
-            matmul(go, matrix) if needs(context, 1) else None,
+            BatchMM.apply(go.T, vectors.T).T if needs(context, 0) else None,
+            BatchMM.apply(matrix.T, go) if needs(context, 1) else None,
             *([go] if context["b"] else []),
         )
 

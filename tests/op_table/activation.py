@@ -93,6 +93,12 @@ ROWS = [
         points=[Point((FAR,), [0.0, 0.5, 1.0], ([0.0, 0.25, 0.0],))],
     ),
     Row(
+        ops.SigmoidGradient,
+        lambda y, go: go * y * (1.0 - y),
+        [case((2, 3), (2, 3)), case((), ()), case((1,), (1,)), case((0, 2), (0, 2))],
+        lambda y, go: go * y * (1.0 - y),
+    ),
+    Row(
         ops.Silu,
         lambda x: x * _sigmoid(x),
         [*FEW, *WIDE],

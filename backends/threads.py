@@ -1,0 +1,55 @@
+"""Loops that release Python's lock, shared among threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+
+@cache
+def count() -> int:
+    """How many threads compute: OMP_NUM_THREADS, or as many as this process has processors."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count() - 1, "gradcore")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)  # where the threads are not
+
+
+def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = False) -> None:
+    """Run `loop(*arguments, start, stop)` for parts of range(n), in this thread and in others.
+
+    A thread that is done with a part takes the next, as some start late or are slower.
+
+    Args:
+        alone: all of it in this thread, which is faster where there is little to do.
+    """
+    if alone or count() == 1 or n < 2:
+        loop(*arguments, 0, n)
+        return
+    parts = min(4 * count(), n)
+    next_part = iter(range(parts)).__next__
+
+    def work() -> None:
+        with suppress(StopIteration):
+            while True:
+                i = next_part()
+                loop(*arguments, n * i // parts, n * (i + 1) // parts)
+
+    others = [pool().submit(work) for _ in range(count() - 1)]
+    work()
+    for other in others:
+        if not other.cancel():
+            other.result()
