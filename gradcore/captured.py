@@ -103,6 +103,7 @@ class _Record:
 
     def __init__(self, step: Callable[..., Any], recorder: Any, given: dict[Any, Any]) -> None:
         self.step, self.recorder = step, recorder
+        self.name = getattr(step, "__name__", "the step")
         for path, x in leaves(given):
             if is_node(x):
                 raise CaptureError(f"{self._argument(path)} is a node; give its value, an array")
@@ -122,14 +123,17 @@ class _Record:
                     *[x for k, x in self.inputs.items() if isinstance(k, int)],
                     **{k: x for k, x in self.inputs.items() if isinstance(k, str)},
                 )
-                self.outputs = tree_map(_without_graph, outputs)
+                memories = [x for _, of in recording.memories.values() for x in of.values()]
+                stay = (*[x for _, x in self.flat], *held.values(), *grads.values(), *memories)
+                self.buffers = set(map(id, stay))
+                self.outputs = tree_map(self._output, outputs)
                 self._settle(held, grads, seen)
         except BaseException as error:
             for node, value in held.items():
                 node.value = value
             for node, grad in grads.items():
                 node._grad, node._owned = grad, False
-            for memory, before in reversed(recording.memories):
+            for memory, before in recording.memories.values():
                 memory.clear()
                 memory.update(before)
             if isinstance(error, Exception) and not isinstance(error, CaptureError):
@@ -147,34 +151,47 @@ class _Record:
         self.nodes: list[tuple[TensorNode, Array]] = []
         self.grads: list[tuple[TensorNode, Array, Array]] = []
         self.memories: list[tuple[dict[str, Any], str, Array]] = []
+        copies: list[tuple[Array, Array]] = []  # from, and to
+
+        def back(what: str, now: Any, before: Array) -> Array:
+            if now is not before:
+                _check_alike(f"capture: {what} would change in the step from", before, now)
+                copies.append((self._apart(now), before))
+            return before
+
         for node, value in held.items():
             if node.value is not value:
-                node.value = self._back(f"a node, {node!r},", node.value, value)
+                node.value = back(f"a node, {node!r},", node.value, value)
             elif node not in seen.nodes:
                 continue
             self.nodes.append((node, value))
         for node, before in grads.items():
             if before is not None and node._grad is not None and node._grad is not before:
-                node._grad = self._back(f"a gradient of {node!r}", node._grad, before)
+                node._grad = back(f"a gradient of {node!r}", node._grad, before)
             if before is not None or node._grad is not None or node in seen.nodes:
                 self.grads.append((node, before, node._grad))
-        for memory, then in self.recording.memories:
+        for memory, then in self.recording.memories.values():
             for name, x in memory.items():
                 if _is_array(x):
                     if name not in then:
                         raise CaptureError(
                             f"capture: an optimizer's {name} begins in the step being captured; "
-                            f"update all parameters in the {self.step.__name__}s before it, the "
-                            "warm-up"
+                            "update all parameters in the calls before it, the warm-up"
                         )
-                    memory[name] = self._back(f"an optimizer's {name}", x, then[name])
+                    memory[name] = back(f"an optimizer's {name}", x, then[name])
                     self.memories.append((memory, name, then[name]))
-
-    def _back(self, what: str, now: Any, before: Array) -> Array:
-        if now is not before:
-            _check_alike(f"capture: {what} would change in the step from", before, now)
+        for now, before in copies:
             before[...] = now
-        return before
+
+    def _apart(self, x: Array) -> Array:
+        """x as it is now, also once the arrays that stay have their new values."""
+        is_new = id(x) not in self.buffers and backend_of(x).owns_memory(x)
+        return x if is_new else copied(x)
+
+    def _output(self, x: Any) -> Any:
+        if is_node(x):
+            return TensorNode(self._apart(x.value), requires_grad=False)
+        return self._apart(x) if _is_array(x) else x
 
     def take(self, given: dict[Any, Any]) -> None:
         """Copy the arguments into the arrays that stay.
@@ -239,7 +256,7 @@ class _Record:
         names = list(signature(self.step).parameters)
         if key.isdecimal():
             key = names[int(key)] if int(key) < len(names) else f"[{key}]"
-        return f"capture: {self.step.__name__}: its argument {key}{rest if end else ''}"
+        return f"capture: {self.name}: its argument {key}{rest if end else ''}"
 
     def _different(self, now: list[tuple[str, Any]]) -> str:
         there, then = dict(now), dict(self.flat)
@@ -257,7 +274,7 @@ class _Record:
     def _explained(self, error: Exception) -> str:
         where = _outside(error.__traceback__)
         return (
-            f"capture: {self.step.__name__} can't be captured: {error} ({where}). A step being "
+            f"capture: {self.name} can't be captured: {error} ({where}). A step being "
             "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
             "do, nor bring arrays to the device: give these as arguments, and read what it returns"
         )
@@ -313,10 +330,6 @@ def _recorder(given: dict[Any, Any]) -> Any:
         if _is_array(x):
             return backend_of(x).recorder(x.device)
     return default().recorder(default().device)
-
-
-def _without_graph(x: Any) -> Any:
-    return TensorNode(x.value, requires_grad=False) if is_node(x) else x
 
 
 def _given(x: Any) -> Any:

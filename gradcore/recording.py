@@ -28,12 +28,12 @@ class Recording:
 
     Attributes:
         held: the values of nodes, by node, which are held here besides.
-        memories: dictionaries with arrays that go from step to step, and what was in them.
+        memories: by id, dictionaries with arrays that go from step to step, and what was in them.
     """
 
     def __init__(self, held: dict[Any, Array]) -> None:
         self.held = held
-        self.memories: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
         self._actions: list[Callable[[], object]] = []
         self._numbers: dict[tuple[Any, str], list[_Numbers]] = {}
@@ -122,7 +122,7 @@ def repeat(function: Callable[[], object]) -> None:
 def remember(memory: dict[str, Any]) -> None:
     """Have the arrays in the dictionary stay where they are, in a step being recorded."""
     if (recording := _current.get()) is not None:
-        recording.memories.append((memory, dict(memory)))
+        recording.memories.setdefault(id(memory), (memory, dict(memory)))
 
 
 def fixed(what: str, function: Callable[[], Any]) -> None:

@@ -359,6 +359,53 @@ def test_a_node_that_no_op_sees_is_kept(device):
     assert device.to_numpy(average.value).tolist() == [5.03125]
 
 
+def test_values_that_change_places(device):
+    def number(x: Any) -> float:
+        return device.to_numpy(x).item()
+
+    def run(captured: bool) -> list[Any]:
+        a, b, last = (TensorNode(device.asarray([k])) for k in (1.0, 2.0, 3.0))
+
+        def step(x: Any) -> Any:
+            before = a.value
+            last.value = a.value
+            a.value, b.value = b.value, a.value + x
+            return before, b
+
+        does = capture(step, warmup=1) if captured else step
+        results = []
+        for k in range(6):
+            before, node = does(device.asarray([float(k)]))
+            results += (
+                [number(x) for x in (a.value, b.value, last.value, before, node.value)] if k else []
+            )
+        return results
+
+    assert run(True) == run(False)
+
+
+def test_several_updates_in_one_step(device):
+    def run(captured: bool) -> Any:
+        p = TensorNode(device.asarray([1.0, 2.0]))
+        optimizer = optim.Adam([p], lr=0.1)
+
+        def step(x: Any) -> None:
+            for _ in range(2):
+                Sum.do_forward(p * p * x).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+        does = capture(step) if captured else step
+        for k in range(6):
+            does(device.asarray([1.0, float(k)]))
+        memory = optimizer.state[0]
+        return [device.to_numpy(x).tolist() for x in (p.value, memory["mean"])], memory["step"]
+
+    (values, steps), (expected, count) = run(True), run(False)
+    assert steps == count == 12
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
 def test_masks_of_a_checkpoint_are_the_same_again(device):
     def run(captured: bool) -> list[list[float]]:
         manual_seed(2)
