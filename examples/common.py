@@ -518,7 +518,8 @@ class Session:
             backend.dtype(self.args.dtype)
             if self.args.memory_limit:
                 backend.limit_memory(int(self.args.memory_limit * 1e9))
-            backend.allow_tf32(self.args.tf32)
+            if self.args.tf32:
+                backend.allow_tf32(True)
             if self.args.mixed_precision and self.args.dtype != "float32":
                 raise ValueError(
                     f"--mixed-precision and --dtype {self.args.dtype} don't go together"

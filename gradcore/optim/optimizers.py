@@ -426,9 +426,8 @@ def _correction(beta: float, state: dict[str, Any]) -> float:
 
 
 def _is_alone(node: TensorNode) -> bool:
-    return backend_of(node.value).owns_memory(node.value) and _references(node) == _ALONE + is_held(
-        node
-    )
+    alone = _references(node) == _ALONE + is_held(node)
+    return alone and backend_of(node.value).owns_memory(node.value)
 
 
 def _references(holder: Any) -> int:
