@@ -89,7 +89,8 @@ class Captured:
                 return self.step(*args, **kwargs)
             if self._left:
                 self._left -= 1
-                with self._recorder.warm_up():
+                # With numbers in arrays as in the record: these may have kernels of their own.
+                with self._recorder.warm_up(), Recording({}, is_rehearsal=True).active():
                     return self.step(*args, **kwargs)
             self._record = _Record(self.step, self._recorder, given)
             return self._record.replay()
@@ -110,6 +111,7 @@ class _Record:
         self.inputs = tree_map(lambda x: copied(x) if _is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
+        self.take(given)  # loads the kernel that copies, which is best done before
         nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
         held = {x: x.value for x in nodes if _is_array(x.value)}
         grads = {x: x._grad for x in nodes}

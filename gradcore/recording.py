@@ -28,11 +28,12 @@ class Recording:
 
     Attributes:
         held: the values of nodes, by node, which are held here besides.
+        is_rehearsal: numbers go to the device at once, as the work is done and not recorded.
         memories: by id, dictionaries with arrays that go from step to step, and what was in them.
     """
 
-    def __init__(self, held: dict[Any, Array]) -> None:
-        self.held = held
+    def __init__(self, held: dict[Any, Array], is_rehearsal: bool = False) -> None:
+        self.held, self.is_rehearsal = held, is_rehearsal
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
         self._actions: list[Callable[[], object]] = []
@@ -76,6 +77,8 @@ class Recording:
         i = len(numbers.host)
         numbers.host.append(function())
         self._actions.append(lambda: numbers.host.__setitem__(i, function()))
+        if self.is_rehearsal:
+            numbers.upload()
         return numbers.device[i, ...]
 
 
