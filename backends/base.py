@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .special import SpecialFunctions
 
 Array = Any  # an array of whichever library the backend wraps
 DType = Any
+Number = Any
 
 DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
@@ -40,6 +42,26 @@ def least_for_sigmoid(finfo: Any) -> float:
 def index_error(what: str, wrong: int, size: int, start: int) -> IndexError:
     """That `what` has an index that is not in [start, size)."""
     return IndexError(f"{what}: {wrong} is out of range; expected {start} to {size - 1}")
+
+
+class Recorder(Protocol):
+    """Records what a device is asked to do, once, and has it done again and again.
+
+    A record has fixed arrays: a replay reads and writes the memory that they had as it was made.
+    """
+
+    def warm_up(self) -> AbstractContextManager[None]:
+        """Inside, work is done as it will be recorded, so that all it needs is there by then."""
+        ...
+
+    def record(self) -> AbstractContextManager[None]:
+        """Inside, work is recorded and not done. New arrays get memory that only replays write
+        to, as long as this object lives. Reading an array on the host is a RuntimeError."""
+        ...
+
+    def replay(self) -> None:
+        """Do what was recorded."""
+        ...
 
 
 class Backend(ConvolutionKernels, SpecialFunctions):
@@ -123,6 +145,42 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """The NumPy array `x` on this backend's device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
+    def store(self, x: Any, dtype: DType | str | None = None) -> Array:
+        """A set of data as an array on this backend's device, as `asarray` makes it, or, where it
+        would fill that, in the host's memory, as NumPy's."""
+        return self.asarray(x, dtype)
+
+    def copies(self, batches: Iterable[Iterable[Any]]) -> Iterator[tuple[Array, ...]]:
+        """The arrays of each batch on this backend's device. A backend may copy the next batch
+        while its device works on this one."""
+        return (tuple(map(self.asarray, batch)) for batch in batches)
+
+    def used_memory(self) -> int:
+        """The bytes of the device's memory in arrays; 0 where nothing counts them."""
+        return 0
+
+    def describe_memory(self) -> str:
+        """How much memory of the device is in use and free, for people; empty: it is the host's."""
+        return ""
+
+    def limit_memory(self, size: int) -> None:
+        """Let arrays on this backend's device take no more than `size` bytes together.
+
+        Raises:
+            ValueError: this library can't be held to that.
+        """
+        raise ValueError(f"{self.name} can't limit its memory ({size / 1e9:g} GB); cupy can")
+
+    def allow_tf32(self, whether: bool) -> None:
+        """Whether products of float32 matrices may be of numbers rounded to 11 bits, as the tensor
+        cores of GPUs multiply them, added up in float32. They aren't at first, and where a device
+        has no such thing they never are."""
+
+    def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
+        """What records and replays steps whose arrays are on `device`, for `gradcore.capture`;
+        `None`: this library can't, and steps simply run."""
+        return None
+
     def to_numpy(self, x: Array) -> np.ndarray:
         """The array `x` of this library as a NumPy array, by way of the host where needed."""
         return np.from_dlpack(x)
@@ -183,7 +241,7 @@ class Backend(ConvolutionKernels, SpecialFunctions):
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         """x (N, I) times each row of w (O, I), plus b (O,), if that is not `None`: (N, O)."""
-        y = x @ w.T
+        y = self.xp.matmul(x, w.T)
         return y if b is None else y + b
 
     def masked(self, x: Array, mask: Array) -> Array:
@@ -272,12 +330,13 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
         return gx, xp.astype(gw, w.dtype, copy=False), xp.astype(gb, w.dtype, copy=False)
 
-    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
+    def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         """`n` random numbers, uint32, that the key decides: the same on every backend.
 
         They are the halves, the lower first, of what Philox4x64-10 makes of the key, below 2**128,
         and the counters 1, 2, ..., 64-bit integers in fours; NumPy's `Philox(key=key)` gives these
-        (https://doi.org/10.1145/2063384.2063405).
+        (https://doi.org/10.1145/2063384.2063405). In a step being captured, the key is below
+        2**64, in a uint64 array of no dimensions.
         """
         xp, low = self.xp, 2**32 - 1
         blocks = -(-n // 8)
@@ -290,8 +349,14 @@ class Backend(ConvolutionKernels, SpecialFunctions):
             middle = (a0 * b0 >> 32) + (a0 * b1 & low) + a1 * b0
             return a1 * b1 + (a0 * b1 >> 32) + (middle >> 32), a * b
 
+        is_number = isinstance(key, int)
+        key, upper = (key, key >> 64) if is_number else (xp.reshape(key, (1,)), 0)
         for i in range(10):
-            keys = (key + i * PHILOX_KEY[0]) % 2**64, ((key >> 64) + i * PHILOX_KEY[1]) % 2**64
+            added = i * PHILOX_KEY[0] % 2**64
+            keys = (
+                (key + added) % 2**64 if is_number else key + added,
+                (upper + i * PHILOX_KEY[1]) % 2**64,
+            )
             (high0, low0), (high1, low1) = (
                 product(PHILOX[0], words[0]),
                 product(PHILOX[1], words[2]),
@@ -303,7 +368,8 @@ class Backend(ConvolutionKernels, SpecialFunctions):
     # The optimizers' updates: each takes a parameter, its gradient and what the optimizer
     # remembers of that parameter, and returns the new parameter and the new memory. An
     # override may write these into the arrays it was given, but never into the gradient. The
-    # formulas are torch.optim's. A velocity is `None` before the first step with momentum.
+    # formulas are torch.optim's. A velocity is `None` before the first step with momentum. A
+    # `Number` is one of Python's or, in a step being captured, an array of no dimensions.
 
     def sgd(
         self,
@@ -311,7 +377,7 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         gradient: Array,
         velocity: Array | None,
         *,
-        lr: float,
+        lr: Number,
         momentum: float,
         dampening: float,
         weight_decay: float,
@@ -337,15 +403,16 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         mean: Array,
         square: Array,
         *,
-        step: int,
-        lr: float,
+        lr: Number,
+        corrections: tuple[Number, Number],
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
         decoupled: bool,
     ) -> tuple[Array, Array, Array]:
         """Adam (https://arxiv.org/abs/1412.6980), or AdamW (https://arxiv.org/abs/1711.05101)
-        if the weight decay is `decoupled`. `step` counts from 1."""
+        if the weight decay is `decoupled`. The `corrections` of mean and square are
+        1 - beta**t in step t, counted from 1."""
         beta1, beta2 = betas
         if weight_decay and decoupled:
             parameter = parameter * (1 - lr * weight_decay)
@@ -353,8 +420,8 @@ class Backend(ConvolutionKernels, SpecialFunctions):
             gradient = gradient + weight_decay * parameter
         mean = beta1 * mean + (1 - beta1) * gradient
         square = beta2 * square + (1 - beta2) * gradient * gradient
-        scale = self.xp.sqrt(square) / (1 - beta2**step) ** 0.5 + eps
-        return parameter - lr / (1 - beta1**step) * (mean / scale), mean, square
+        scale = self.xp.sqrt(square) / corrections[1] ** 0.5 + eps
+        return parameter - lr / corrections[0] * (mean / scale), mean, square
 
     def adagrad(
         self,
@@ -362,7 +429,7 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         gradient: Array,
         square: Array,
         *,
-        lr: float,
+        lr: Number,
         eps: float,
         weight_decay: float,
     ) -> tuple[Array, Array]:
@@ -380,7 +447,7 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         velocity: Array | None,
         mean: Array | None,
         *,
-        lr: float,
+        lr: Number,
         alpha: float,
         eps: float,
         weight_decay: float,

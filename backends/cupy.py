@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
+from . import cupy_namespace as xp
 from .base import Array, DType
+from .cupy_capture import CupyRecorder
 from .cupy_conv import CupyConvolutions
 from .cupy_elementwise import CupyElementwise
 from .cupy_indexing import CupyIndexing, look
@@ -21,6 +22,8 @@ from .cupy_norm import CupyBatchNorm
 from .cupy_optim import CupyUpdates
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
+
+SHARE_OF_DATA = 0.5  # of the memory that is free, what a set of data may take
 
 runtime = cupy.cuda.runtime
 
@@ -102,6 +105,62 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             return cupy.asarray(x, dtype=dtype)
 
+    def store(self, x: Any, dtype: DType | str | None = None) -> Array:
+        host = np.asarray(x, dtype) if isinstance(x, np.ndarray) else x
+        with cupy.cuda.Device(self.device):
+            free = runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
+        is_large = isinstance(host, np.ndarray) and host.nbytes > SHARE_OF_DATA * free
+        return host if is_large else self.asarray(host, dtype)
+
+    def copies(self, batches: Iterable[Iterable[Any]]) -> Iterator[tuple[Array, ...]]:
+        # CuPy copies from pinned memory, and does not wait. Here on a stream of its own: the next
+        # batch goes there while the device computes with this one.
+        with cupy.cuda.Device(self.device):
+            stream = cupy.cuda.Stream(non_blocking=True)
+        ahead: Any = None
+        for batch in batches:
+            with cupy.cuda.Device(self.device):
+                # What it writes to may be the memory of an earlier batch, still being read.
+                stream.wait_event(cupy.cuda.get_current_stream().record())
+                with stream:
+                    copied = tuple(map(self.asarray, batch)), stream.record()
+            if ahead:
+                yield self._arrived(*ahead)
+            ahead = copied
+        if ahead:
+            yield self._arrived(*ahead)
+
+    def _arrived(self, arrays: tuple[Array, ...], event: Any) -> tuple[Array, ...]:
+        with cupy.cuda.Device(self.device):
+            cupy.cuda.get_current_stream().wait_event(event)
+        return arrays
+
+    def used_memory(self) -> int:
+        with cupy.cuda.Device(self.device):
+            return cupy.get_default_memory_pool().used_bytes()
+
+    def describe_memory(self) -> str:
+        with cupy.cuda.Device(self.device):
+            pool = cupy.get_default_memory_pool()
+            free, total = runtime.memGetInfo()
+            kept, limit = pool.free_bytes(), pool.get_limit()
+        text = f"{_gb(self.used_memory())} in arrays and {_gb(kept)} kept for new ones; "
+        text += f"{_gb(free)} of the GPU's {_gb(total)} free"
+        return text + (f"; limit {_gb(limit)}" if limit else "")
+
+    def limit_memory(self, size: int) -> None:
+        with cupy.cuda.Device(self.device):
+            cupy.get_default_memory_pool().set_limit(size=size)
+
+    def allow_tf32(self, whether: bool) -> None:
+        from cupy._core import _routines_linalg as settings
+
+        kind = settings.COMPUTE_TYPE_TF32 if whether else settings.COMPUTE_TYPE_DEFAULT
+        settings.set_compute_type(np.float32, kind)
+
+    def recorder(self, device: Any = None) -> CupyRecorder:
+        return CupyRecorder(device)
+
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # whose stream has computed x
             host = x.get()
@@ -111,6 +170,10 @@ class CupyBackend(
     def owns_memory(self, x: Array) -> bool:
         # What `as_strided` gives has no base, though it is a view; windows aren't contiguous.
         return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
 
 
 def _incomplete(cuda: int) -> str | None:

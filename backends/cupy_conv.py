@@ -15,6 +15,7 @@ import cupy
 import numpy as np
 
 from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
+from .cupy_blas import matmul
 from .cupy_kernels import WIDE, elementwise
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
@@ -188,7 +189,7 @@ def _by_channel(go: Array, groups: int) -> Array:
 
 def _product(a: Array, b: Array) -> Array:
     """a @ b, of each group. For two matrices, and only for two, CuPy calls cuBLAS directly."""
-    return cupy.matmul(a, b) if len(a) > 1 else cupy.matmul(a[0], b[0])[None]
+    return matmul(a, b) if len(a) > 1 else matmul(a[0], b[0])[None]
 
 
 class CupyConvolutions(ConvolutionKernels):

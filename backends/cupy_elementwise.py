@@ -7,7 +7,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .base import PHILOX, PHILOX_KEY, Array, Backend, least_for_sigmoid
+from .base import PHILOX, PHILOX_KEY, Array, Backend, Number, least_for_sigmoid
 from .cupy_kernels import WIDE, elementwise
 
 masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")
@@ -20,13 +20,14 @@ sigmoid = elementwise(  # a NaN is not less than anything, and stays
 sigmoid_gradient = elementwise(
     "sigmoid_gradient", "T y, T go", "T gx", f"{WIDE} A g = go * y; gx = g - g * y;"
 )
+relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : T(0);")
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
 philox = elementwise(  # block i of `random_bits`, whose counter is i + 1
     "philox",
     "uint64 key0, uint64 key1",
-    "raw uint64 words",
+    "uint64 first, raw uint64 words",  # `first` is there to be counted: an element of each block
     f"""
 unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
 for (int round = 0; round < 10; ++round) {{
@@ -47,12 +48,17 @@ class CupyElementwise(Backend):
     def sigmoid(self, x: Array) -> Array:
         if x.dtype.kind != "f":
             return super().sigmoid(x)
-        return sigmoid(x, least_for_sigmoid(np.finfo(x.dtype).max))
+        return sigmoid(x, least_for_sigmoid(np.finfo(x.dtype)))
 
     def sigmoid_gradient(self, y: Array, go: Array) -> Array:
         if y.dtype.kind != "f" or go.dtype != y.dtype:
             return super().sigmoid_gradient(y, go)
         return sigmoid_gradient(y, go)
+
+    def relu_gradient(self, y: Array, go: Array) -> Array:
+        if y.dtype.kind != "f" or go.dtype != y.dtype:
+            return super().relu_gradient(y, go)
+        return relu_gradient(y, go)
 
     def erf(self, x: Array) -> Array:
         return erf(x)
@@ -66,10 +72,12 @@ class CupyElementwise(Backend):
     # digamma and polygamma are the base's: cupyx's give float64 of float16, and take |x| steps at
     # negative x.
 
-    def random_bits(self, key: int, n: int, device: Any = None) -> Array:
+    def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
+        is_number = isinstance(key, int)
+        halves = (np.uint64(key % 2**64), np.uint64(key >> 64)) if is_number else (key, np.uint64())
         with cupy.cuda.Device(device):
             blocks = -(-n // 8)
             words = cupy.empty(4 * blocks, np.uint64)
             if n:
-                philox(np.uint64(key % 2**64), np.uint64(key >> 64), words, size=blocks)
+                philox(*halves, words[::4], words)
             return words.view(np.uint32)[:n]

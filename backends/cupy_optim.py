@@ -111,10 +111,10 @@ class CupyUpdates(Backend):
         arrays = parameter, gradient, mean, square
         if not _fits(*arrays):
             return super().adam(*arrays, **settings)
-        (beta1, beta2), step = settings["betas"], settings["step"]
+        (beta1, beta2), corrections = settings["betas"], settings["corrections"]
         lr, weight_decay = settings["lr"], settings["weight_decay"]
         kept, added = (1 - lr * weight_decay, 0.0) if settings["decoupled"] else (1.0, weight_decay)
-        root, rate = (1 - beta2**step) ** 0.5, lr / (1 - beta1**step)
+        root, rate = corrections[1] ** 0.5, lr / corrections[0]
         numbers = kept, added, beta1, 1 - beta1, beta2, 1 - beta2, root, settings["eps"], rate
         return adam(*arrays, *numbers, *map(self._place, (parameter, mean, square)))
 

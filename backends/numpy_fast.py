@@ -440,8 +440,8 @@ class FastNumpyBackend(NumpyBackend):
         mean: np.ndarray,
         square: np.ndarray,
         *,
-        step: int,
         lr: float,
+        corrections: tuple[float, float],
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
@@ -454,8 +454,8 @@ class FastNumpyBackend(NumpyBackend):
                 gradient,
                 mean,
                 square,
-                step=step,
                 lr=lr,
+                corrections=corrections,
                 betas=betas,
                 eps=eps,
                 weight_decay=weight_decay,
@@ -463,7 +463,7 @@ class FastNumpyBackend(NumpyBackend):
             )
         beta1, beta2 = map(float, betas)
         keep, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
-        rate, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+        rate, root = lr / corrections[0], corrections[1] ** 0.5
         settings = rate, keep, decay, (beta1, beta2), root, float(eps)
         compiled().adam(views[0], *settings, *views[1])
         return parameter, mean, square

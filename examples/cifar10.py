@@ -17,9 +17,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from common import OPTIMIZERS, Parser, Session, evaluate, positive, positive_float, run
+from common import (
+    Parser,
+    Session,
+    add_device_flags,
+    evaluate,
+    make_optimizer,
+    make_step,
+    positive,
+    positive_float,
+    run,
+)
 
-from gradcore import TensorNode, adaptive_avg_pool2d, cross_entropy, max_pool2d, nn, relu
+from gradcore import TensorNode, adaptive_avg_pool2d, backends, cross_entropy, max_pool2d, nn, relu
 from gradcore.data import (
     CIFAR10_CLASSES,
     SHAPES_CLASSES,
@@ -115,8 +125,8 @@ class ResNet9(nn.Module):
         return self.fc(self.flatten(adaptive_avg_pool2d(h, 1)))
 
 
-def parse(description: str) -> argparse.Namespace:
-    """The flags of this example and of its twin."""
+def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespace:
+    """The flags of this example and of its twin, and those that `adds` add."""
     parser = Parser(description, **DEFAULTS["blitz"])
     flag, default = parser.add_argument, "(default: %(default)s)"
     own = " ".join(
@@ -142,6 +152,8 @@ def parse(description: str) -> argparse.Namespace:
         metavar="NAME",
         help=f"change the training images at random: {', '.join(AUGMENTATIONS)}",
     )
+    for add in adds:
+        add(parser)
     parser.set_defaults(**DEFAULTS[parser.parse_args().model])
     return parser.parse_args()
 
@@ -171,14 +183,18 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         model: nn.Module = Blitz(classes, args.dtype)
     else:
         model = ResNet9(classes, args.width, args.dtype)
-    optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
+    optimizer = make_optimizer(args, model)
     if args.weight_decay is not None:
         optimizer.settings["weight_decay"] = args.weight_decay
     session.begin(model, optimizer, **facts)
 
     scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
-    batches = Batches(x, y, args.batch_size)
-    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False)
+    place = backends.default()
+    batches = Batches(x, y, args.batch_size, to=place)
+    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
+    step = make_step(
+        args, optimizer, lambda images, labels: cross_entropy(model(scaled(images)), labels)
+    )
     schedule = None
     if args.model == "resnet9":
         steps = args.epochs * len(batches)
@@ -188,20 +204,17 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         for images, labels in session.progress(batches):
             for name in args.augment:
                 images = AUGMENTATIONS[name](images)
-            loss = cross_entropy(model(scaled(images)), labels)
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
+            loss = step(images, labels)
             if schedule:
                 schedule.step()
-            session.step(loss.value, labels.shape[0], mean=True)
+            session.step(loss, labels.shape[0], mean=True)
         pairs = ((scaled(images), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
         session.end_epoch(*evaluate(model, pairs, summed, classes))
 
 
 def main() -> int:
-    return run(parse("Train a convolutional network on CIFAR-10."), load, train)
+    return run(parse("Train a convolutional network on CIFAR-10.", add_device_flags), load, train)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 }
 CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 # A resumed run may differ from the one that it continues in these, and in nothing else.
-FREE = {"backend", "data_dir", "epochs", "out", "quiet", "resume", "runs", "save_init"}
+FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
+FREE |= {"resume", "runs", "save_init"}
 ORDER = 2**63  # more than any seed
 POINTS = 50  # of the training loss in the curves, per epoch
 
@@ -77,6 +78,16 @@ class Parser(OneLineParser):
         flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the examples that run on gradcore, about the device."""
+    flag = parser.add_argument
+    flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
+    flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
+    flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")
+    flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
+    flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
 
 
 def path(text: str) -> str:
@@ -504,9 +515,19 @@ class Session:
             UserError: it can't run here, or knows no such --dtype.
         """
         try:
-            if self.args.backend:
-                backends.use_backend(self.args.backend)
-            backends.default().dtype(self.args.dtype)
+            name, device = self.args.backend, self.args.device
+            if name or device:
+                backends.use_backend(name or backends.default().name, device)
+            backend = backends.default()
+            backend.dtype(self.args.dtype)
+            if self.args.memory_limit:
+                backend.limit_memory(int(self.args.memory_limit * 1e9))
+            if self.args.tf32:
+                backend.allow_tf32(True)
+            if self.args.mixed_precision and self.args.dtype != "float32":
+                raise ValueError(
+                    f"--mixed-precision and --dtype {self.args.dtype} don't go together"
+                )
         except (RuntimeError, RuntimeWarning, ValueError) as error:
             raise UserError(str(error)) from None
 
@@ -529,6 +550,8 @@ class Session:
     def set_model_state(self, state: dict[str, Array]) -> None:
         """Take it from arrays of NumPy, which fit."""
         nn.load_torch_state_dict(self.model, state)
+        if self.args.mixed_precision:
+            self.optimizer.take_parameters()
 
     def optimizer_state(self) -> dict[str, Any]:
         """The `settings`; and the `state`, a list of what is known of each parameter by name."""
@@ -541,6 +564,48 @@ class Session:
             ValueError: it is not this optimizer's.
         """
         self.optimizer.load_state_dict(state)
+
+
+def make_optimizer(args: argparse.Namespace, model: nn.Module) -> Any:
+    """What --optimizer, --lr and --mixed-precision ask for."""
+
+    def make(parameters: list[TensorNode]) -> optim.Optimizer:
+        return OPTIMIZERS[args.optimizer](parameters, args.lr)
+
+    if not args.mixed_precision:
+        return make(model.parameters())
+    xp = backends.default().xp
+    # So the loss is computed in float32.
+    model.register_forward_pre_hook(lambda _, inputs: (cast(inputs[0], xp.float16),))
+    model.register_forward_hook(lambda *call: cast(call[-1], xp.float32))
+    return optim.MixedPrecision(model.parameters(), make)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    return namespace(x).astype(x, dtype, copy=False)
+
+
+def make_step(
+    args: argparse.Namespace, optimizer: Any, loss: Callable[..., TensorNode]
+) -> Callable[..., Array]:
+    """One step of training, of the arrays of a batch, that gives the loss.
+
+    Args:
+        loss: of these arrays.
+    """
+
+    def step(*batch: Array) -> Array:
+        y = loss(*batch)
+        (optimizer.scaled(y) if args.mixed_precision else y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return y.value
+
+    if not args.capture:
+        return step
+    replayed = gradcore.capture(step)
+    # The last batch may be smaller, and a captured step has fixed shapes.
+    return lambda *batch: (replayed if batch[0].shape[0] == args.batch_size else step)(*batch)
 
 
 def evaluate(

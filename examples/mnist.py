@@ -14,7 +14,16 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from common import OPTIMIZERS, Parser, Session, evaluate, positive, run
+from common import (
+    Parser,
+    Session,
+    add_device_flags,
+    evaluate,
+    make_optimizer,
+    make_step,
+    positive,
+    run,
+)
 
 from gradcore import (
     TensorNode,
@@ -92,19 +101,17 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     (x, y), (xval, yval), classes, source = data
     options = {**MODELS[args.model], "hidden": args.hidden, "init": args.init}
     model = MLP(x.shape[1], classes, **options, dtype=args.dtype)
-    optimizer = OPTIMIZERS[args.optimizer](model.parameters(), args.lr)
+    optimizer = make_optimizer(args, model)
     sizes = {"training_instances": x.shape[0], "validation_instances": xval.shape[0]}
     session.begin(model, optimizer, data=args.data, source=source, **sizes)
 
-    batches = Batches(x, y, args.batch_size, shuffle=False)  # the course's order
-    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False)
+    place = backends.default()
+    batches = Batches(x, y, args.batch_size, shuffle=False, to=place)  # the course's order
+    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
+    step = make_step(args, optimizer, lambda images, labels: logceloss(model(images), labels))
     for _ in session.epochs():
         for images, labels in session.progress(batches):
-            loss = logceloss(model(images), labels)
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            session.step(loss.value, images.shape[0])
+            session.step(step(images, labels), images.shape[0])
         session.end_epoch(*evaluate(model, held_out, logceloss, classes))
 
 
@@ -121,6 +128,7 @@ def main() -> int:
     times = "hidden units, times the size of the input (default: %(default)s)"
     parser.add_argument("--hidden", type=positive, default=4, metavar="N", help=times)
     parser.add_argument("--init", choices=["glorot", "he", "normal", "zeros"], default="glorot")
+    add_device_flags(parser)
     return run(parser.parse_args(), load, train)
 
 

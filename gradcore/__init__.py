@@ -6,6 +6,10 @@ from pathlib import Path
 
 if importlib.util.find_spec("gradcore.backends") is None:
     # In a checkout that is not installed, they lie beside this folder and not in it.
+    needed = {"numpy": "numpy", "array_api_compat": "array-api-compat"}
+    missing = [package for name, package in needed.items() if not importlib.util.find_spec(name)]
+    if missing:
+        raise ModuleNotFoundError(f"gradcore needs more: pip install {' '.join(missing)}")
     spec = importlib.util.spec_from_file_location(
         "gradcore.backends", Path(__file__).parents[1] / "backends" / "__init__.py"
     )
@@ -32,6 +36,7 @@ from . import (
 from .activations import *  # noqa: F403
 from .backends import use_backend
 from .backends.random import manual_seed
+from .captured import capture
 from .checks import GradientError, check_gradients
 from .convolution import *  # noqa: F403
 from .data import load_mnist, load_synth
@@ -46,6 +51,7 @@ from .nn import Linear, Module
 from .normalization import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .recompute import checkpoint
+from .recording import CaptureError
 from .special import *  # noqa: F403
 from .transforms import (
     custom_gradient,
@@ -64,6 +70,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AnomalyError",
+    "CaptureError",
     "Context",
     "GradientError",
     "Linear",
@@ -73,6 +80,7 @@ __all__ = [
     "TensorNode",
     "array_api",
     "backends",
+    "capture",
     "check_gradients",
     "checkpoint",
     "custom_gradient",

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +18,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     about = "say what runs on this machine, what doesn't, and what to do about it"
     commands.add_parser("doctor", help=about, description=f"doctor: {about}.")
-    command = parser.parse_args(arguments).command
+    about = "check a backend, time it, and write a report, in less than 8 minutes"
+    test = commands.add_parser("selftest", help=about, description=f"selftest: {about}.")
+    test.add_argument("--backend", metavar="NAME", default="cupy", help="(default: %(default)s)")
+    test.add_argument("--quick", action="store_true", help="a little of each part: does it run?")
+    folder = "where to write selftest-NAME.json and .md (default: here)"
+    test.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=folder)
+    args = parser.parse_args(arguments)
+    command = args.command
+    if command == "selftest":
+        from .selftest import selftest
+
+        return selftest(args.backend, args.out, args.quick)
     if command == "doctor":
         from .doctor import doctor
 

@@ -82,6 +82,8 @@ def _backends() -> Iterator[str]:
         try:
             backend = get(name)
             yield f"{name:8} runs on {backend.describe_device()}, by {backend.describe_library()}"
+            if memory := backend.describe_memory():
+                yield f"{'':8} memory: {memory}"
         except Exception as error:
             yield f"{name:8} can't start: {_short(error)}"
     wanted = os.environ.get("GRADCORE_BACKEND") or "auto"

@@ -9,6 +9,7 @@ from . import array_api, ops
 from .backends import backend_of, random
 from .graph import TensorNode
 from .ops import Log, LogSoftmax, PutItem, Select, Softmax, Sum, Take
+from .recording import number
 from .transforms import stop_gradient
 from .values import array, as_array, describe, is_node, namespace, unwrapped
 
@@ -189,7 +190,8 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> TensorNode:
         raise ValueError(f"dropout: p = {p}, expected a probability, from 0 to 1")
     if not training or p == 0:
         return ops.Id.do_forward(x)
-    return ops.Dropout.do_forward(x, p=p, key=random.new_key())
+    key = number(random.new_key, as_array(x), "uint64")
+    return ops.Dropout.do_forward(x, p=p, key=key)
 
 
 def scaled_dot_product_attention(

@@ -220,7 +220,7 @@ class Op:
         context: Context = {"needs": mask} if building and False in mask else {}
         try:
             results = cls.forward(context, *arrays, **constants)
-        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        except values.EXPLAINED as error:
             if str(error).startswith(cls.__name__):
                 raise
             raise values.explained(error, cls.__name__, arrays) from error
@@ -384,7 +384,7 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
     try:
         given = op.backward(context, *gos)
     except Exception as error:
-        error.add_note(f"in {op.__name__}.backward")
+        error.add_note(f"in {op.__name__}.backward{values.memory(error, gos)}")
         raise
     if type(given) is not tuple:
         given = tuple(given) if isinstance(given, list) else (given,)

@@ -12,6 +12,7 @@ from .graph import Context, Op, TensorNode, creation
 from .higher import gradients
 from .modes import building, is_building, repeating
 from .ops import Id
+from .recording import repeat
 from .trees import leaves, tree_map
 from .values import is_node
 from .walks import ancestors
@@ -65,7 +66,8 @@ class Call:
         self.f, self.arguments = f, arguments
         self.given = [x for _, x in leaves(arguments) if _has_gradient(x)]
         self.used: dict[TensorNode, Any] = {}
-        self.random = random.get_state()
+        self.random: dict[str, Any] = {}
+        repeat(functools.partial(_note_random_numbers, self.random))
         self.first = 0
 
     def __call__(self, xs: Sequence[Any]) -> Any:
@@ -104,12 +106,17 @@ class Checkpoint(Op):
 
 @contextmanager
 def _random_numbers_again(state: Any) -> Iterator[None]:
-    now = random.get_state()
-    random.set_state(state)
+    now: dict[str, Any] = {}
+    repeat(lambda: _note_random_numbers(now))
+    repeat(lambda: random.set_state(state))
     try:
         yield
     finally:
-        random.set_state(now)
+        repeat(lambda: random.set_state(now))
+
+
+def _note_random_numbers(state: dict[str, Any]) -> None:
+    state.update(random.get_state())
 
 
 def _from_outside(ys: Sequence[TensorNode], first: int) -> list[TensorNode]:

@@ -8,6 +8,13 @@ from typing import Any
 from .backends import Array, backend_of, default, known
 from .operators import Operators
 
+# The errors of forward that are raised again with the op and its inputs named.
+EXPLAINED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
+LESS_MEMORY = (
+    "Try smaller batches, gradcore.checkpoint, which computes again what it does not keep, or "
+    "float16, as optim.MixedPrecision"
+)
+
 numbers = frozenset({bool, int, float, complex})
 
 _floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
@@ -204,9 +211,19 @@ def flat(entries: Iterable[Any]) -> Iterator[Any]:
 
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
     """The error, with the op and its inputs named."""
-    kinds = (k for k in (ValueError, IndexError, OverflowError) if isinstance(error, k))
-    kind = next(kinds, TypeError)
-    return kind(f"{op}: {error} (inputs: {', '.join(map(describe, arrays))})")
+    kinds = (ValueError, IndexError, OverflowError, MemoryError)
+    kind = next((k for k in kinds if isinstance(error, k)), TypeError)
+    inputs = ", ".join(map(describe, arrays))
+    return kind(f"{op}: {error} (inputs: {inputs}){memory(error, arrays)}")
+
+
+def memory(error: Exception, arrays: Iterable[Any]) -> str:
+    """For an error that says that memory is out: how much is in use, and what to try."""
+    if not isinstance(error, MemoryError):
+        return ""
+    found = (backend_of(x) for x in arrays if type(x) in known)
+    says = next(found, default()).describe_memory()
+    return f". {f'There are {says}. ' if says else ''}{LESS_MEMORY}"
 
 
 def check_gradient(g: Any, value: Array) -> None:

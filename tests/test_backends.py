@@ -693,3 +693,114 @@ def test_the_page_names_every_kernel() -> None:
     inherited = {name for name, f in vars(Backend).items() if callable(f) and name[0] != "_"}
     missing = {name for name in inherited if f"`{name}`" not in PAGE}
     assert not missing, f"docs/backends.md should say what these are for: {missing}"
+
+
+# -- Memory, and data that stay on the host -------------------------------------------------------
+
+
+def test_out_of_memory_says_what_and_what_to_try() -> None:
+    class Large(gradcore.Op):
+        @staticmethod
+        def forward(context: Any, x: Any) -> Any:
+            if x.shape == (3,):
+                raise MemoryError("no room for 9 GB")
+            return x
+
+        @staticmethod
+        def backward(context: Any, go: Any) -> Any:
+            raise MemoryError("no room for 8 GB")
+
+    with pytest.raises(
+        MemoryError, match=r"Large: no room for 9 GB \(inputs: float32 \(3,\)\)"
+    ) as e:
+        Large.do_forward(TensorNode([1.0, 2.0, 3.0]))
+    assert "Try smaller batches" in str(e.value)
+    with pytest.raises(MemoryError, match="8 GB") as e:
+        gradcore.Sum.do_forward(Large.do_forward(TensorNode([1.0]))).backward()
+    (note,) = e.value.__notes__
+    assert note.startswith("in Large.backward. Try smaller batches")
+
+
+def test_numpy_has_no_memory_of_its_own() -> None:
+    backend = get("numpy")
+    assert (backend.describe_memory(), backend.used_memory()) == ("", 0)
+    with pytest.raises(ValueError, match=r"numpy can't limit its memory \(2\.5 GB\)"):
+        backend.limit_memory(2_500_000_000)
+    backend.allow_tf32(True)  # and does nothing
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """CuPy's backend, with 8 GB of which 6 are free, 1 in its pool and another 0.5 free there."""
+    pytest.importorskip("cupy")
+    from types import SimpleNamespace
+
+    from gradcore.backends import cupy
+
+    limits = [0]
+    pool = SimpleNamespace(
+        used_bytes=lambda: 10**9,
+        free_bytes=lambda: 5 * 10**8,
+        get_limit=lambda: limits[-1],
+        set_limit=lambda size: limits.append(size),
+    )
+    fake = SimpleNamespace(
+        cuda=SimpleNamespace(Device=contextlib.nullcontext), get_default_memory_pool=lambda: pool
+    )
+    monkeypatch.setattr(cupy, "cupy", fake)
+    monkeypatch.setattr(cupy, "runtime", SimpleNamespace(memGetInfo=lambda: (6 * 10**9, 8 * 10**9)))
+    monkeypatch.setattr(cupy.CupyBackend, "asarray", lambda _, x, dtype=None: ("there", x, dtype))
+    return cupy.CupyBackend()
+
+
+def test_memory_of_a_gpu(gpu: Any) -> None:
+    said = "1.00 GB in arrays and 0.50 GB kept for new ones; 6.00 GB of the GPU's 8.00 GB free"
+    assert gpu.describe_memory() == said
+    gpu.limit_memory(4 * 10**9)
+    assert gpu.describe_memory() == f"{said}; limit 4.00 GB"
+
+
+def test_a_set_of_data_goes_to_the_gpu_where_it_fits(gpu: Any) -> None:
+    small = np.ones(10, np.uint8)
+    assert gpu.store(small)[0] == "there"
+    large = np.broadcast_to(np.uint8(0), (4 * 10**9,))
+    assert gpu.store(large) is large
+
+
+def test_tf32_is_off_unless_asked_for() -> None:
+    pytest.importorskip("cupy")
+    from cupy._core import _routines_linalg as settings
+
+    from gradcore.backends.cupy import CupyBackend
+
+    backend = CupyBackend()
+    before = settings.get_compute_type(np.float32)
+    backend.allow_tf32(False)
+    assert settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_DEFAULT == before
+
+
+def test_arrays_of_two_devices_name_the_op_both_and_what_moves_one() -> None:
+    one, other = (TensorNode(strict(name).asarray([1.0])) for name in ("device1", "device2"))
+    with pytest.raises(ValueError, match=r"^Multiply: the inputs are arrays of ") as error:
+        one * other
+    for part in ("'device1'", "'device2'", "gradcore.backends.get(name, device).asarray(array)"):
+        assert part in str(error.value)
+    moved = get("strict", other.device).asarray(one.value)
+    assert (other * moved).device == other.device
+
+
+def test_batches_go_from_the_host_to_a_device() -> None:
+    x, y = np.arange(12.0, dtype=np.float32).reshape(6, 2), np.arange(6)
+    to = strict("device2")
+    for shuffle in (False, True):
+        gradcore.manual_seed(0)
+        here = list(gradcore.data.Batches(x, y, 4, shuffle))
+        gradcore.manual_seed(0)
+        there = list(gradcore.data.Batches(x, y, 4, shuffle, to=to))
+        assert [len(batch) for batch in there] == [2, 2]
+        for ours, theirs in zip(here, there, strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                assert b.device == to.device
+                np.testing.assert_array_equal(to.to_numpy(b), a, strict=True)
+    already = gradcore.data.Batches(to.asarray(x), to.asarray(y), 4, to=to)
+    assert already.to is None

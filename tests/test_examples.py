@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from runs import call, losses, metrics, refused, result, without_times
 from safetensors.numpy import load_file
+from taped import register
 
 import gradcore
 
@@ -131,6 +132,36 @@ def test_every_optimizer_trains_and_resumes_bitwise(
         np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_capture_is_the_same_training(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """On a device that can; the last batch, a smaller one, is not captured."""
+    backend = register(monkeypatch)
+    flags = [*SYNTH, "--optimizer", "adam", "--lr", 0.002, "--epochs", 2, "--backend", "taped"]
+    for name, more in (("eager", []), ("captured", ["--capture", "--tf32"])):
+        assert run(*flags, "--limit", 300, "--out", tmp_path / name, *more) == 0
+    one, other = (without_times(metrics(tmp_path / name)) for name in ("eager", "captured"))
+    for a, b in zip(one, other, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+    (tape,) = backend.tapes
+    assert (tape.warm_ups, tape.replays) == (3, 2 * (300 // 128) - 3)
+
+
+def test_mixed_precision_trains_and_resumes_bitwise(run: Any, tmp_path: Path) -> None:
+    flags = [*SYNTH, "--optimizer", "adam", "--lr", 0.002, "--mixed-precision"]
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert run(*flags, "--epochs", 3, "--out", straight) == 0
+    assert run(*flags, "--epochs", 1, "--out", stopped) == 0
+    assert run(*flags, "--epochs", 3, "--out", stopped, "--resume") == 0
+    lines = metrics(straight)
+    assert lines[2]["train_loss"] < lines[0]["train_loss"]
+    assert without_times(lines) == without_times(metrics(stopped))
+    saved = load_file(straight / "checkpoint.safetensors")
+    assert {str(x.dtype) for name, x in saved.items() if name.startswith("model.")} == {"float16"}
+    masters = {name: x for name, x in saved.items() if name.endswith(".master")}
+    assert {str(x.dtype) for x in masters.values()} == {"float32"}
+    # Weights from a file are what is trained from.
+    assert run(*flags, "--epochs", 1, "--init-from", straight / "checkpoint.safetensors") == 0
+
+
 @pytest.mark.parametrize("model", ["sigmoid", "relu", "3layer", "residual"])
 @pytest.mark.parametrize("init", ["glorot", "he", "normal", "zeros"])
 def test_every_model_and_init_trains(run: Any, tmp_path: Path, model: str, init: str) -> None:
@@ -231,6 +262,12 @@ def test_defaults_are_the_courses(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--no-such-flag"], "--no-such-flag"),
         (["--backend", "nympy"], "no backend 'nympy'"),
         (["--resume"], "--resume needs --out"),
+        (["--device", "1"], "numpy has one device, 'cpu', and not '1'"),
+        (["--memory-limit", 4], "numpy can't limit its memory (4 GB)"),
+        (
+            ["--mixed-precision", "--dtype", "float64"],
+            "--mixed-precision and --dtype float64 don't go together",
+        ),
         (["--data-dir", "/nowhere"], "--data-dir = /nowhere"),
     ],
 )

@@ -26,7 +26,7 @@ LAYERS = [
     # The functions and tools built on ops.
     ("gradcore/*.py",),
     ("gradcore/nn", "gradcore/optim", "gradcore/data"),
-    ("gradcore/__init__.py", "gradcore/__main__.py", "gradcore/doctor.py"),
+    tuple(f"gradcore/{name}.py" for name in ("__init__", "__main__", "doctor", "selftest")),
     ("examples",),
 ]
 

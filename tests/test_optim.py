@@ -18,6 +18,7 @@ from gradcore.backends import numpy as numpy_backend
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ALL = [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop]
+ADAM: dict[str, Any] = {"corrections": (0.271, 0.0297), "betas": (0.9, 0.99), "eps": 1e-8}
 KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is remembered
     ("sgd", [None], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
     ("sgd", [None], {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1, "nesterov": False}),
@@ -27,7 +28,7 @@ KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is 
     ("sgd", [None], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True}),
     ("sgd", ["any"], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.1, "nesterov": False}),
     *[
-        ("adam", ["any", "positive"], {"step": 3, "betas": (0.9, 0.99), "eps": 1e-8, **options})
+        ("adam", ["any", "positive"], {**ADAM, **options})
         for options in (
             {"weight_decay": 0.0, "decoupled": False},
             {"weight_decay": 0.1, "decoupled": False},

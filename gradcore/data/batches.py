@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import Array, backend_of
+from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
 
 
 class Batches:
     """The batches of an epoch: each iteration gives all instances once.
 
-    The data stay where they are, and so do the batches. The order of an epoch is drawn on the
-    host when the iteration begins, by the generator that `manual_seed` seeds: the same seed
+    The data stay where they are, and so do the batches, unless they are to go elsewhere: where the
+    data are too large for a GPU, batches from the host's memory. The order of an epoch is drawn on
+    the host when the iteration begins, by the generator that `manual_seed` seeds: the same seed
     gives the same batches on every backend.
 
     >>> for x, y in Batches(xtrain, ytrain, batch_size=128):
@@ -23,13 +24,22 @@ class Batches:
         batch_size: the number of instances in a batch; the last batch has what is left.
         shuffle: a new order for each epoch. Without it the batches are slices of the data, in
             their order, and share their memory where the library has views.
+        to: a backend; batches of data of another one are copied to its device, on a GPU while it
+            computes with the batch before.
 
     Raises:
         TypeError: `x` or `y` is not an array.
         ValueError: `x` and `y` differ in length, or `batch_size` is less than 1.
     """
 
-    def __init__(self, x: Array, y: Array, batch_size: int, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        x: Array,
+        y: Array,
+        batch_size: int,
+        shuffle: bool = True,
+        to: Backend | None = None,
+    ) -> None:
         for array in (x, y):
             backend_of(array)
         if not x.shape or not y.shape or x.shape[0] != y.shape[0]:
@@ -42,18 +52,23 @@ class Batches:
         self.x, self.y = x, y
         self.batch_size = batch_size
         self.shuffle = shuffle
+        is_there = to is None or all(isinstance(array, to.array_types) for array in (x, y))
+        self.to = None if is_there else to
 
     def __len__(self) -> int:
         """The number of batches."""
         return -(-self.x.shape[0] // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
         n, size = self.x.shape[0], self.batch_size
         cuts = [(i, min(i + size, n)) for i in range(0, n, size)]
-        if not self.shuffle:
-            return ((self.x[i:j, ...], self.y[i:j, ...]) for i, j in cuts)
-        order = generator().permutation(n)
-        return zip(*(_shuffled(array, order, cuts) for array in (self.x, self.y)), strict=True)
+        batches: Iterator[tuple[Array, ...]]
+        if self.shuffle:
+            order = generator().permutation(n)
+            batches = zip(*(_shuffled(x, order, cuts) for x in (self.x, self.y)), strict=True)
+        else:
+            batches = ((self.x[i:j, ...], self.y[i:j, ...]) for i, j in cuts)
+        return self.to.copies(batches) if self.to else batches
 
 
 def _shuffled(array: Array, order: Array, cuts: list[tuple[int, int]]) -> Iterator[Array]:

@@ -81,7 +81,7 @@ def load_cifar10(
 
     backend = default()
     x, y = (
-        (backend.asarray(images[part], dtype), backend.asarray(labels[part], "int64"))
+        (backend.store(images[part], dtype), backend.asarray(labels[part], "int64"))
         for part in (slice(None, n), slice(n, None))
     )
     return x, y, len(CIFAR10_CLASSES)

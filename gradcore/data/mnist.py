@@ -109,7 +109,7 @@ def load_mnist(
     backend = default()
     shape = (-1, 784) if flatten else (-1, 1, 28, 28)
     x, y = (
-        (backend.asarray(pixels.reshape(shape), "float32"), backend.asarray(digits, "int64"))
+        (backend.store(pixels.reshape(shape), "float32"), backend.asarray(digits, "int64"))
         for pixels, digits in ((images, labels), test)
     )
     return x, y, 10

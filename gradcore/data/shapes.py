@@ -57,7 +57,7 @@ def load_shapes(
         images[i : i + BLOCK] = _drawn(labels[i : i + BLOCK])
 
     backend = default()
-    x, y = backend.asarray(images, dtype), backend.asarray(labels, "int64")
+    x, y = backend.store(images, dtype), backend.asarray(labels, "int64")
     return (x[:num_train, ...], y[:num_train]), (x[num_train:, ...], y[num_train:]), 10
 
 

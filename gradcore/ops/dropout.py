@@ -20,7 +20,7 @@ class Dropout(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, p: float, key: int) -> Any:
+    def forward(context: Context, x: Any, *, p: float, key: Any) -> Any:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
         context["scale"] = 1.0 / (1.0 - p) if p < 1 else 0.0

@@ -14,11 +14,11 @@ from .reduction import product_of_others
 
 def _product(a: Any, b: Any) -> Any:
     """a @ b; one matrix b is multiplied once, and not once for each matrix of a stack a."""
-    if a.ndim < 3 or b.ndim != 2:
-        return a @ b
     xp = namespace(a)
+    if a.ndim < 3 or b.ndim != 2:
+        return xp.matmul(a, b)
     rows = xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-    return xp.reshape(rows @ b, (*a.shape[:-1], b.shape[-1]))
+    return xp.reshape(xp.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
 
 
 def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -62,7 +62,7 @@ class MatrixMultiply(Op):
                 xp = namespace(go)
                 a = xp.reshape(a, (-1, a.shape[-1]))
                 go = xp.reshape(go, (-1, go.shape[-1]))
-            gb = a.mT @ go
+            gb = namespace(a).matmul(a.mT, go)
             gb = gb if columns else gb[..., 0]
         return ga, gb
 

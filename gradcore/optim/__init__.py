@@ -1,5 +1,6 @@
 """Optimizers, which change parameters to make a loss smaller, and schedules of their settings."""
 
+from .mixed import MixedPrecision
 from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import (
     CosineAnnealingLR,
@@ -18,6 +19,7 @@ __all__ = [
     "CosineAnnealingLR",
     "LRScheduler",
     "LinearLR",
+    "MixedPrecision",
     "OneCycleLR",
     "Optimizer",
     "RMSprop",

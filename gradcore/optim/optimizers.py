@@ -15,12 +15,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from copy import copy
+from functools import partial
 from math import inf
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..graph import TensorNode
+from ..recording import fixed, is_held, number, remember, repeat
 from ..state import copied
 from ..values import array, describe, namespace
 
@@ -70,9 +72,11 @@ class Optimizer:
         Raises:
             TypeError: a parameter would get another dtype, that of its gradient or state.
         """
+        fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
         for i, (p, state) in enumerate(zip(self.parameters, self.state, strict=True)):
             if not p.has_grad:
                 continue
+            remember(state)
             gradient = p.grad.value if isinstance(p.grad, TensorNode) else p.grad
             value = p.value if _is_alone(p) else copied(p.value)
             if not state:
@@ -96,8 +100,16 @@ class Optimizer:
         return {}
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        """The new value of a parameter, which may be in the array of the old. Changes `state`."""
+        """The new value of a parameter, which may be in the array of the old. Changes `state`.
+
+        For `gradcore.capture`, numbers that change from step to step go through
+        `gradcore.recording`, as `self.lr_for(parameter)` does.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no method update; write one")
+
+    def lr_for(self, parameter: Array) -> Any:
+        """The learning rate: a number or, in a step being captured, an array that follows it."""
+        return number(lambda: self.lr, parameter)
 
     # -- Its state --------------------------------------------------------------------------
 
@@ -144,7 +156,10 @@ class Optimizer:
             loaded.state.append(
                 {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
             )
-        vars(self).update(vars(loaded))
+        for mine, its in zip(self.state, loaded.state, strict=True):
+            mine.clear()  # the same dictionaries: a captured step goes by them
+            mine.update(its)
+        vars(self).update({**vars(loaded), "state": self.state})
 
     # -- What it is given -------------------------------------------------------------------
 
@@ -232,7 +247,8 @@ class SGD(Optimizer):
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
         backend, velocity = backend_of(parameter), state.get("velocity")
-        new, velocity = backend.sgd(parameter, gradient, velocity, **self.settings)
+        settings = {**self.settings, "lr": self.lr_for(parameter)}
+        new, velocity = backend.sgd(parameter, gradient, velocity, **settings)
         if velocity is not None:
             state["velocity"] = velocity
         return new
@@ -265,15 +281,18 @@ class Adam(Optimizer):
         return {"step": 0, "mean": zeros_like(parameter), "square": zeros_like(parameter)}
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        state["step"] += 1
+        repeat(lambda: _count(state))
+        first, second = (
+            number(partial(_correction, beta, state), parameter) for beta in self.settings["betas"]
+        )
         new, state["mean"], state["square"] = backend_of(parameter).adam(
             parameter,
             gradient,
             state["mean"],
             state["square"],
-            step=state["step"],
+            corrections=(first, second),
             decoupled=self.decoupled,
-            **self.settings,
+            **{**self.settings, "lr": self.lr_for(parameter)},
         )
         return new
 
@@ -329,8 +348,9 @@ class Adagrad(Optimizer):
         return {"step": 0, "square": namespace(parameter).full_like(parameter, start)}
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        decayed = self.lr / (1 + state["step"] * self.settings["lr_decay"])
-        state["step"] += 1
+        decay = self.settings["lr_decay"]
+        decayed = number(lambda: self.lr / (1 + state["step"] * decay), parameter)
+        repeat(lambda: _count(state))
         new, state["square"] = backend_of(parameter).adagrad(
             parameter,
             gradient,
@@ -379,6 +399,7 @@ class RMSprop(Optimizer):
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
         settings = {name: x for name, x in self.settings.items() if name != "centered"}
+        settings["lr"] = self.lr_for(parameter)
         new, square, velocity, mean = backend_of(parameter).rmsprop(
             parameter,
             gradient,
@@ -392,11 +413,21 @@ class RMSprop(Optimizer):
         return new
 
 
+def _count(state: dict[str, Any]) -> None:
+    state["step"] += 1
+
+
+def _correction(beta: float, state: dict[str, Any]) -> float:
+    """How much of an average that started from zeros is of gradients."""
+    return 1 - beta ** state["step"]
+
+
 # May a kernel write into the node's array? If nobody could see that who holds it, or a view of it.
 
 
 def _is_alone(node: TensorNode) -> bool:
-    return backend_of(node.value).owns_memory(node.value) and _references(node) == _ALONE
+    alone = _references(node) == _ALONE + is_held(node)
+    return alone and backend_of(node.value).owns_memory(node.value)
 
 
 def _references(holder: Any) -> int:

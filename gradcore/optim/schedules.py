@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from math import cos, pi
 from typing import Any
 
+from ..recording import repeat
 from .optimizers import Optimizer
 
 
@@ -41,7 +42,7 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go on by one step: an epoch, or a batch, as the schedule's numbers are meant."""
-        self._apply(self.steps + 1)
+        repeat(lambda: self._apply(self.steps + 1))
 
     def state_dict(self) -> dict[str, int]:
         """Where the schedule is; what it starts from is in the optimizer's `state_dict`."""

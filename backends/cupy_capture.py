@@ -1,0 +1,56 @@
+"""Steps as CUDA graphs: what `Backend.recorder` gives for CuPy.
+
+A graph holds addresses. So it has a pool of memory that nothing else gets any of, which lives as
+long as the graph; what is freed in it meanwhile only the graph itself uses again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import cupy
+
+from .cupy_blas import Cublas
+
+
+class CupyRecorder:
+    """Records the work of a GPU, on a stream of its own, as a CUDA graph."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = cupy.cuda.Device(device)
+        with self.device:
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+            self.pool = cupy.cuda.MemoryPool()
+            self.cublas = Cublas(self.stream)
+        self.graph: Any = None
+
+    @contextmanager
+    def warm_up(self) -> Iterator[None]:
+        with self.device:
+            current = cupy.cuda.get_current_stream()
+            self.stream.wait_event(current.record())
+            try:
+                # The first product of a kind loads kernels, which can't be done in a recording.
+                with self.stream, self.cublas.active():
+                    yield
+            finally:
+                current.wait_event(self.stream.record())
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        allocator = cupy.cuda.using_allocator(self.pool.malloc)
+        with self.device, self.stream, allocator, self.cublas.active():
+            self.stream.begin_capture()
+            try:
+                yield
+            except BaseException:
+                with suppress(Exception):  # it says that the recording failed
+                    self.stream.end_capture()
+                raise
+            self.graph = self.stream.end_capture()
+
+    def replay(self) -> None:
+        with self.device:
+            self.graph.launch()

@@ -1,0 +1,352 @@
+"""Training steps that a device does again without Python: CUDA graphs.
+
+A record has every kernel with its arrays and numbers as they were. So what a step is given is
+copied into arrays that stay, what it leaves behind for the next step is copied back to where it
+came from, and what changes on the host goes through `gradcore.recording`.
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Callable
+from functools import update_wrapper
+from inspect import signature
+from types import TracebackType
+from typing import Any
+
+from . import values
+from .backends import Array, backend_of, default, known
+from .graph import TensorNode
+from .hooks import watching
+from .recording import CaptureError, Recording
+from .state import copied
+from .trees import leaves, tree_map
+from .values import describe, is_node, namespace
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
+    """A function that does what `step` does, but on a GPU, after some calls, without its Python
+    code: the work of one call is captured as a CUDA graph, which each further call replays.
+
+    >>> @gradcore.capture
+    ... def step(images, labels):
+    ...     loss = cross_entropy(model(images), labels)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     optimizer.zero_grad()
+    ...     return loss.value
+
+    Where the backend has nothing of the kind, as NumPy, each call is one of `step`.
+
+    Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout;
+    what changed in between of parameters and of optimizers is taken over. They don't see what else
+    the step's code would do. docs/gpu/capture.md says what can be captured.
+
+    Args:
+        step: given arrays, in trees, and constants, which each call repeats with the same shapes
+            and dtypes. What it gives are trees of arrays, nodes and constants; replays give new
+            arrays, and nodes without a graph.
+        warmup: how many calls run as they are before one is captured: kernels are compiled, and
+            optimizers begin their averages. At least 1.
+
+    Raises (in calls):
+        CaptureError: the step reads an array on the host, or does something else that can't be
+            captured; an argument has another shape, dtype or place than it had; something else
+            changed that replays can't follow. The message says what, and where.
+    """
+    return Captured(step, warmup)
+
+
+class Captured:
+    """What `capture` gives: a function.
+
+    Attributes:
+        step: the function captured.
+        is_recorded: whether calls replay it.
+    """
+
+    def __init__(self, step: Callable[..., Any], warmup: int) -> None:
+        if warmup < 1:
+            raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
+        update_wrapper(self, step)
+        self.step, self._left = step, warmup
+        self._recorder: Any = None
+        self._record: _Record | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        return self._record is not None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+        if self._record is None:
+            if self._recorder is None:
+                self._recorder = _recorder(given)
+            if self._recorder is None:
+                return self.step(*args, **kwargs)
+            if self._left:
+                self._left -= 1
+                # With numbers in arrays as in the record: these may have kernels of their own.
+                with self._recorder.warm_up(), Recording({}, is_rehearsal=True).active():
+                    return self.step(*args, **kwargs)
+            self._record = _Record(self.step, self._recorder, given)
+            return self._record.replay()
+        self._record.take(given)
+        self._record.prepare()
+        return self._record.replay()
+
+
+class _Record:
+    """A step as it was recorded, and the arrays that the record goes by."""
+
+    def __init__(self, step: Callable[..., Any], recorder: Any, given: dict[Any, Any]) -> None:
+        self.step, self.recorder = step, recorder
+        self.name = getattr(step, "__name__", "the step")
+        for path, x in leaves(given):
+            if is_node(x):
+                raise CaptureError(f"{self._argument(path)} is a node; give its value, an array")
+        self.inputs = tree_map(lambda x: copied(x) if _is_array(x) else x, given)
+        self.flat = list(leaves(self.inputs))
+        self.paths = [path for path, _ in self.flat]
+        self.take(given)  # loads the kernel that copies, which is best done before
+        nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
+        held = {x: x.value for x in nodes if _is_array(x.value)}
+        grads = {x: x._grad for x in nodes}
+        self.recording = recording = Recording(held)
+        seen = _Seen()
+        was_enabled = gc.isenabled()
+        gc.disable()  # or it frees, during the recording, what other work is still to use
+        try:
+            with recorder.record(), recording.active(), watching(seen):
+                outputs = step(
+                    *[x for k, x in self.inputs.items() if isinstance(k, int)],
+                    **{k: x for k, x in self.inputs.items() if isinstance(k, str)},
+                )
+                memories = [x for _, of in recording.memories.values() for x in of.values()]
+                stay = (*[x for _, x in self.flat], *held.values(), *grads.values(), *memories)
+                self.buffers = set(map(id, stay))
+                self.outputs = tree_map(self._output, outputs)
+                self._settle(held, grads, seen)
+        except BaseException as error:
+            for node, value in held.items():
+                node.value = value
+            for node, grad in grads.items():
+                node._grad, node._owned = grad, False
+            for memory, before in recording.memories.values():
+                memory.clear()
+                memory.update(before)
+            if isinstance(error, Exception) and not isinstance(error, CaptureError):
+                raise CaptureError(self._explained(error)) from error
+            raise
+        finally:
+            if was_enabled:
+                gc.enable()
+        recording.held = {}
+        recording.upload()
+
+    def _settle(self, held: dict[Any, Any], grads: dict[Any, Any], seen: _Seen) -> None:
+        """Have what the next step starts from be where this step has found it."""
+        self.others = seen.arrays  # which the record reads: they are not to be freed
+        self.nodes: list[tuple[TensorNode, Array]] = []
+        self.grads: list[tuple[TensorNode, Array, Array]] = []
+        self.memories: list[tuple[dict[str, Any], str, Array]] = []
+        copies: list[tuple[Array, Array]] = []  # from, and to
+
+        def back(what: str, now: Any, before: Array) -> Array:
+            if now is not before:
+                _check_alike(f"capture: {what} would change in the step from", before, now)
+                copies.append((self._apart(now), before))
+            return before
+
+        for node, value in held.items():
+            if node.value is not value:
+                node.value = back(f"a node, {node!r},", node.value, value)
+            elif node not in seen.nodes:
+                continue
+            self.nodes.append((node, value))
+        for node, before in grads.items():
+            if before is not None and node._grad is not None and node._grad is not before:
+                node._grad = back(f"a gradient of {node!r}", node._grad, before)
+            if before is not None or node._grad is not None or node in seen.nodes:
+                self.grads.append((node, before, node._grad))
+        for memory, then in self.recording.memories.values():
+            for name, x in memory.items():
+                if _is_array(x):
+                    if name not in then:
+                        raise CaptureError(
+                            f"capture: an optimizer's {name} begins in the step being captured; "
+                            "update all parameters in the calls before it, the warm-up"
+                        )
+                    memory[name] = back(f"an optimizer's {name}", x, then[name])
+                    self.memories.append((memory, name, then[name]))
+        for now, before in copies:
+            before[...] = now
+
+    def _apart(self, x: Array) -> Array:
+        """x as it is now, also once the arrays that stay have their new values."""
+        is_new = id(x) not in self.buffers and backend_of(x).owns_memory(x)
+        return x if is_new else copied(x)
+
+    def _output(self, x: Any) -> Any:
+        if is_node(x):
+            return TensorNode(self._apart(x.value), requires_grad=False)
+        return self._apart(x) if _is_array(x) else x
+
+    def take(self, given: dict[Any, Any]) -> None:
+        """Copy the arguments into the arrays that stay.
+
+        Raises:
+            CaptureError: they are not like those of the call that was recorded.
+        """
+        now = list(leaves(given))
+        if [path for path, _ in now] != self.paths or not all(
+            _fits(x, buffer) for (_, x), (_, buffer) in zip(now, self.flat, strict=True)
+        ):
+            raise CaptureError(self._different(now))
+        for (_, x), (_, buffer) in zip(now, self.flat, strict=True):
+            if x is not buffer and _is_array(buffer):
+                buffer[...] = x
+
+    def prepare(self) -> None:
+        """Bring to the device what changed since the last call.
+
+        Raises:
+            CaptureError: something changed that the record can't follow.
+        """
+        self.recording.check()
+        for node, buffer in self.nodes:
+            if node.value is not buffer:
+                _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
+                buffer[...] = node.value
+                node.value = buffer
+        for node, before, after in self.grads:
+            now = node._grad
+            if before is None:
+                if now is not None:
+                    raise CaptureError(
+                        f"capture: {node!r} has a gradient before the step, and had none as the "
+                        "step was captured; call zero_grad() first"
+                    )
+            elif now is not before:
+                before[...] = namespace(before).zeros_like(before) if now is None else now
+            node._grad, node._owned = after, False
+        for memory, name, buffer in self.memories:
+            if memory.get(name) is not buffer:
+                if name not in memory:
+                    raise CaptureError(
+                        f"capture: an optimizer has no {name} now, which it had as the step was "
+                        "captured; capture the step anew"
+                    )
+                _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
+                buffer[...] = memory[name]
+                memory[name] = buffer
+        self.recording.repeat()
+
+    def replay(self) -> Any:
+        self.recorder.replay()
+        return tree_map(_given, self.outputs)
+
+    # -- Errors -----------------------------------------------------------------------------
+
+    def _argument(self, path: str) -> str:
+        """The argument at the path, by its name."""
+        first, end, rest = path.partition("]")
+        key = first.removeprefix("[").strip("'")
+        names = list(signature(self.step).parameters)
+        if key.isdecimal():
+            key = names[int(key)] if int(key) < len(names) else f"[{key}]"
+        return f"capture: {self.name}: its argument {key}{rest if end else ''}"
+
+    def _different(self, now: list[tuple[str, Any]]) -> str:
+        there, then = dict(now), dict(self.flat)
+        path = next(
+            path
+            for path in {**then, **there}
+            if path not in there or path not in then or not _fits(there[path], then[path])
+        )
+        now_is, was = (_said(of[path]) if path in of else "missing" for of in (there, then))
+        return (
+            f"{self._argument(path)} is {now_is}, and was {was} as the step was captured; replays "
+            "have fixed shapes and constants: call the function itself for another batch"
+        )
+
+    def _explained(self, error: Exception) -> str:
+        where = _outside(error.__traceback__)
+        return (
+            f"capture: {self.name} can't be captured: {error} ({where}). A step being "
+            "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
+            "do, nor bring arrays to the device: give these as arguments, and read what it returns"
+        )
+
+
+class _Seen:
+    """What the ops of a step are given from outside: a watcher of `gradcore.hooks`."""
+
+    def __init__(self) -> None:
+        self.nodes: set[TensorNode] = set()
+        self.arrays: dict[int, Array] = {}
+
+    def after_forward(self, op: Any, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
+        for x in inputs:
+            if _is_array(x):
+                self.arrays[id(x)] = x
+            elif is_node(x) and not x.source:
+                self.nodes.add(x)
+
+    def before_backward(self, opnode: Any) -> None: ...
+    def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None: ...
+
+
+def _is_array(x: Any) -> bool:
+    return type(x) in known
+
+
+def _fits(x: Any, buffer: Any) -> bool:
+    """Whether `x` can take the place of what a record was made with."""
+    if type(x) is not type(buffer):
+        return False
+    if not _is_array(x):
+        return bool(x == buffer)
+    return x.shape == buffer.shape and x.dtype == buffer.dtype and x.device == buffer.device
+
+
+def _said(x: Any) -> str:
+    return f"{describe(x)} of {backend_of(x).name} on {x.device}" if _is_array(x) else repr(x)
+
+
+def _check_alike(what: str, before: Any, now: Any) -> None:
+    now = values.array(now)
+    if not _fits(now, before):
+        raise CaptureError(
+            f"{what} {_said(before)}, and is {_said(now)} now, which replays can't follow; capture "
+            "the step anew"
+        )
+
+
+def _recorder(given: dict[Any, Any]) -> Any:
+    """The recorder of where the arguments are, or new arrays go."""
+    for _, x in leaves(given):
+        if _is_array(x):
+            return backend_of(x).recorder(x.device)
+    return default().recorder(default().device)
+
+
+def _given(x: Any) -> Any:
+    """What a call gives in the place of an output of the record: the next call changes that."""
+    if is_node(x):
+        return TensorNode(copied(x.value), requires_grad=False)
+    return copied(x) if _is_array(x) else x
+
+
+def _outside(tb: TracebackType | None) -> str:
+    """Where the user's own code raised: the last line that is in no library."""
+    libraries = {PACKAGE, *(kind.__module__.partition(".")[0] for kind in known)}
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(tb)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in libraries
+    ]
+    return "{}, line {}".format(*frames[-1]) if frames else "in no line of yours"

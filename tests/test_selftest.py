@@ -1,0 +1,155 @@
+"""`python -m gradcore selftest`, on NumPy: only the device differs elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradcore import __main__, selftest
+from gradcore.selftest import Check, Selftest
+
+
+def run(test: Selftest, *parts: str) -> dict[str, Check]:
+    """The checks of these parts by name."""
+    test.parts = {part: test.parts[part] for part in parts}
+    test.run()
+    return {check.name: check for check in test.checks}
+
+
+def test_trainings_in_this_process() -> None:
+    checks = run(Selftest("numpy", quick=True), "capture", "memory", "host reads")
+    assert checks.keys() == selftest.TRAININGS.keys()
+    assert [c.detail for c in checks.values() if not c.passed] == []
+    assert all("1 to read the loss" in check.detail for check in checks.values())
+
+
+def test_what_they_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that keeps nodes, looks at its loss, and is not the same twice."""
+    kept: list[Any] = []
+    make = selftest.TRAININGS["convolutions, momentum"]
+
+    def making() -> Any:
+        step, batch = make()
+
+        def worse(*arrays: Any) -> Any:
+            loss = step(*arrays)
+            kept.append(selftest.TensorNode(loss))
+            float(kept[-1])
+            return loss * len(kept)
+
+        return worse, batch
+
+    monkeypatch.setattr(selftest, "TRAININGS", {"bad": making})
+    test = Selftest("numpy", quick=True)
+    run(test, "capture", "memory", "host reads")
+    assert [check.passed for check in test.checks] == [False, False, False]
+    assert "20 nodes" in test.checks[1].detail
+    assert "1 in a step" in test.checks[2].detail
+
+
+def test_tests_of_the_repository_run_on_the_backend() -> None:
+    test = Selftest("numpy", quick=True)
+    test.part, test.end = "ops", selftest.time.monotonic() + 300
+    good = test.tests("some", "tests/test_ops.py", "-k", "test_value and float32 and Sigmoid")
+    assert good.passed
+    assert good.figures["passed"] >= 1
+    none = test.tests("none", "tests/test_ops.py", "-k", "no_such_test")
+    assert none.passed is False
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "passed", "said"),
+    [
+        (0, "....\n12 passed in 1.2s\n", True, "12 passed"),
+        (1, "FAILED tests/a.py::b - no\n1 failed, 2 passed in 1s\n", False, "tests/a.py::b - no"),
+        (None, "..... [ 50%]\n...s\n", True, "8 passed, 0 failed, then the time was over"),
+        (None, "..F.. [ 50%]\n", False, "then the time was over"),
+        (2, "ERROR: nothing runs\n", False, "nothing runs"),
+    ],
+)
+def test_what_pytest_says(
+    monkeypatch: pytest.MonkeyPatch, status: Any, out: str, passed: bool, said: str
+) -> None:
+    test = Selftest("numpy")
+    test.part = "ops"
+    monkeypatch.setattr(test, "call", lambda *_: (status, out))
+    check = test.tests("it", "tests")
+    assert check.passed is passed
+    assert said in check.detail
+
+
+@pytest.mark.parametrize(("difference", "passed"), [(0.0, True), (0.1, False)])
+def test_examples_are_compared(
+    monkeypatch: pytest.MonkeyPatch, difference: float, passed: bool
+) -> None:
+    test, calls = Selftest("numpy"), []
+
+    def call(*arguments: str, **_: str) -> tuple[int, str]:
+        calls.append(arguments)
+        loss = 0.5 + difference * (len(calls) % 4 == 2)
+        return 0, f"epoch   0   train loss {loss:.5f}   val loss 0.40000   val accuracy 0.9\n"
+
+    monkeypatch.setattr(test, "call", call)
+    checks = run(test, "examples")
+    assert checks["mnist.py beside NumPy"].passed is passed
+    assert checks["cifar10.py --capture beside NumPy"].passed
+    assert len(calls) == 8
+    assert {"--capture", "--mixed-precision"} <= {flag for call in calls for flag in call}
+
+
+def test_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def parts(self: Selftest) -> None:
+        def bad() -> Iterator[Check]:
+            yield self.check("first", True, "a | b", {"ratio": 0.5})
+            raise ValueError("broken")
+
+        def other() -> Iterator[Check]:
+            yield self.check("second", None, "not here")
+
+        self.parts = {"bad": (bad, 10), "other": (other, 10)}
+        run_all(self)
+
+    run_all = Selftest.run
+    monkeypatch.setattr(Selftest, "run", parts)
+    command = ["selftest", "--backend", "numpy", "--out", str(tmp_path / "new"), "--quick"]
+    assert __main__.main(command) == 1
+    assert "1 of 3 checks failed" in capsys.readouterr().out
+    report = json.loads((tmp_path / "new/selftest-numpy.json").read_text())
+    assert [(c["name"], c["passed"]) for c in report["checks"]] == [
+        ("first", True), ("all of it", False), ("second", None)
+    ]  # fmt: skip
+    assert report["checks"][0]["figures"] == {"ratio": 0.5}
+    assert report["checks"][1]["detail"] == "ValueError: broken"
+    assert {"device", "library", "date", "versions"} <= report.keys()
+    page = (tmp_path / "new/selftest-numpy.md").read_text()
+    assert "1 ok, 1 FAILED, 1 not run" in page
+    assert "| first | ok | a \\| b |" in page
+
+
+def test_a_backend_that_can_not_run(tmp_path: Path, capsys: Any) -> None:
+    assert __main__.main(["selftest", "--backend", "none", "--out", str(tmp_path)]) == 2
+    assert "there is no backend 'none'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_budgets_are_less_than_eight_minutes() -> None:
+    assert sum(seconds for _, seconds in Selftest("numpy").parts.values()) < 480
+
+
+def test_every_workload_that_it_times_is_one() -> None:
+    import re
+
+    workloads = pytest.importorskip("benchmarks.workloads").WORKLOADS
+    found = [w.name for w in workloads if re.search(selftest.WORKLOADS, w.name)]
+    assert len(found) == 15
+
+
+def test_mixed_precision_is_among_the_trainings() -> None:
+    step, batch = selftest.TRAININGS["convolutions, momentum, mixed precision"]()
+    x, targets = batch()
+    assert str(x.dtype) == "float16"
+    assert str(step(x, targets).dtype) == "float32"
