@@ -27,7 +27,7 @@ lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
 philox = elementwise(  # block i of `random_bits`, whose counter is i + 1
     "philox",
     "uint64 key0, uint64 key1",
-    "uint64 first, raw uint64 words",  # `first` is there to be counted: an element of each block
+    "uint64 first, raw uint64 words",  # the first of each block, which is what CuPy counts, and all
     f"""
 unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
 for (int round = 0; round < 10; ++round) {{
@@ -36,7 +36,7 @@ for (int round = 0; round < 10; ++round) {{
     a = high1 ^ b ^ k, b = low1, c = high0 ^ d ^ l, d = low0;
     k += {PHILOX_KEY[0]}ULL, l += {PHILOX_KEY[1]}ULL;
 }}
-words[4 * i] = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] = d;
+first = a, words[4 * i + 1] = b, words[4 * i + 2] = c, words[4 * i + 3] = d;
 """,
 )
 
