@@ -523,11 +523,26 @@ def _played() -> dict[str, Any]:
     return {name: m for name, m in sys.modules.items() if name.startswith(PLAYED)}
 
 
+def _in_packages(modules: dict[str, Any]) -> Iterator[tuple[Any, str, Any]]:
+    """Packages that have some of these modules as attributes, with their names there."""
+    for full, module in modules.items():
+        package, _, name = full.rpartition(".")
+        if package in sys.modules:
+            yield sys.modules[package], name, module
+
+
+def _forget(modules: dict[str, Any]) -> None:
+    """As if they had never been imported."""
+    for name in modules:
+        del sys.modules[name]
+    for package, name, _ in _in_packages(modules):
+        vars(package).pop(name, None)
+
+
 def register() -> None:
     """Make the backend NAME known to gradcore."""
     others = _played()
-    for name in others:
-        del sys.modules[name]
+    _forget(others)
     sys.modules.update(_modules())
     try:
         cupy_backend = importlib.import_module("gradcore.backends.cupy").CupyBackend
@@ -545,9 +560,7 @@ def register() -> None:
         registry._loaded[NAME] = OnCPU
         registry.known[ndarray] = registry._instance(NAME)  # `get` wants its compiler
     finally:
-        for name in _played():
-            del sys.modules[name]
-        for name in ("array_api_compat.cupy", "gradcore.backends.cupy"):
-            parent, _, child = name.rpartition(".")
-            vars(sys.modules[parent]).pop(child, None)
+        _forget(_played())
         sys.modules.update(others)
+        for package, name, module in _in_packages(others):
+            setattr(package, name, module)
