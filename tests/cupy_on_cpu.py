@@ -499,6 +499,7 @@ def _modules() -> dict[str, ModuleType]:
         getDeviceProperties=lambda _: {"name": b"stand-in"},
         runtimeGetVersion=lambda: 12090,
         driverGetVersion=lambda: 13000,
+        memGetInfo=lambda: (6 << 30, 8 << 30),  # bytes that are free, and all
     )
     cuda = SimpleNamespace(
         Device=CUDADevice,
@@ -510,6 +511,8 @@ def _modules() -> dict[str, ModuleType]:
     )
     ours = [ElementwiseKernel, ReductionKernel, array, asarray, ndarray, searchsorted, take]
     vars(cupy).update({x.__name__: x for x in ours}, take_along_axis=take_along_axis)
+    pool = SimpleNamespace(free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0)
+    vars(cupy).update(get_default_memory_pool=lambda: pool)
     vars(cupy).update(__version__="14", cuda=cuda, linalg=linalg, fft=fft)
     cupy.__all__ = [n for n in vars(cupy) if not n.startswith("_") and n not in ("linalg", "fft")]
     modules = {m.__name__: m for m in (cupy, linalg, fft)}
