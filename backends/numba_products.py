@@ -136,7 +136,7 @@ def cases(builder: Any, rows: Any, most: int) -> Iterator[int]:
     builder.position_at_end(end)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def product(
     _: Any,
     rows: Any,
@@ -208,7 +208,7 @@ def product(
     return signature, generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def dots(
     _: Any,
     rows: Any,
