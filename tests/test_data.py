@@ -77,7 +77,7 @@ def write(folder: Path, contents: dict[str, bytes], gz: bool = True) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         path = folder / (f"{name}.gz" if gz else name)
-        path.write_bytes(gzip.compress(content) if gz else content)
+        path.write_bytes(gzip.compress(content, mtime=0) if gz else content)
     return folder
 
 
@@ -324,7 +324,7 @@ def test_unknown_name() -> None:
 
 IMAGES, LABELS = dataset()[FILES[0]], dataset()[FILES[1]]
 HTML = b"<!DOCTYPE html><title>404</title>"
-GZIPPED = gzip.compress(IMAGES)
+GZIPPED = gzip.compress(IMAGES, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def site() -> Iterator[Site]:
     """Mirrors of a small dataset."""
     contents = dataset()
-    files = {f"{name}.gz": gzip.compress(content, 1) for name, content in contents.items()}
+    files = {f"{name}.gz": gzip.compress(content, 1, mtime=0) for name, content in contents.items()}
     with serving(files) as site:
         yield site
 
@@ -427,7 +427,7 @@ FAILURES: dict[str, tuple[Answer, str]] = {
     "damaged": (lambda h, d: whole(h, d[:10] + b"\xff" * 9 + d[19:]), "invalid"),
     "damaged at the end": (lambda h, d: whole(h, d[:-8] + bytes(8)), "CRC check failed"),
     "another file": (
-        lambda h, _: whole(h, gzip.compress(b"other")),
+        lambda h, _: whole(h, gzip.compress(b"other", mtime=0)),
         f"sha256 {hashlib.sha256(b'other').hexdigest()}, expected ",
     ),
     "circle": (redirected_in_a_circle, "would lead to an infinite loop"),
