@@ -268,7 +268,8 @@ def plain(backend: Backend, x: Any) -> Any:
         return {key: plain(backend, entry) for key, entry in x.items()}
     if isinstance(x, tuple | list):
         return [plain(backend, entry) for entry in x]
-    return backend.to_numpy(x).tolist() if hasattr(x, "shape") else x
+    is_array = isinstance(x, (*backend.array_types, *backend.scalar_types))
+    return backend.to_numpy(x).tolist() if is_array else x
 
 
 def summed_to(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
