@@ -17,18 +17,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradcore.backends import get, problem
+from gradcore.backends import get, numpy_fast, problem
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("gradcore", "torch", "autograd", "mygrad", "vugrad")
+LIBRARIES = ("gradcore", "torch", "gradcore-numpy", "autograd", "mygrad", "vugrad")
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 PATIENCE = 600  # seconds for one process
 BUSY = 0.5  # processes that ran, on average, in the minute before
@@ -40,7 +41,10 @@ def work(library: str, workload: Workload, args: argparse.Namespace) -> dict[str
     threads = str(workload.threads or args.threads)
     environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
     environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0"}
-    command = [sys.executable, "-m", "benchmarks.worker", library, workload.name]
+    package = library
+    if library == "gradcore-numpy":  # without compiled kernels
+        package, environment["GRADCORE_FAST"] = "gradcore", "0"
+    command = [sys.executable, "-m", "benchmarks.worker", package, workload.name]
     try:
         done = subprocess.run(
             command + ["--quick"] * args.quick,
@@ -113,10 +117,9 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
     versions = {}
     for library in libraries:
-        try:
+        versions[library] = ""
+        with suppress(PackageNotFoundError):
             versions[library] = version(library)
-        except PackageNotFoundError:
-            versions[library] = ""
     return {
         "processor": found[1] if found else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -125,6 +128,10 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
         "numpy": get("numpy").describe_library(),
         "versions": versions,
     }
+
+
+def is_there(library: str) -> bool:
+    return not numpy_fast.problem() if library == "gradcore-numpy" else bool(find_spec(library))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -158,9 +165,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in chosen:
         if name not in LIBRARIES:
             parser.error(f"--libraries: {name!r}, expected some of {','.join(LIBRARIES)}")
-        if args.libraries and not find_spec(name):
+        if args.libraries and not is_there(name):
             parser.error(f"--libraries: {name} is not installed; try pip install -e '.[bench]'")
-    args.chosen = [name for name in chosen if find_spec(name)]
+    args.chosen = [name for name in chosen if is_there(name)]
     args.rounds = 1 if args.quick else args.rounds
     return args
 

@@ -12,6 +12,7 @@ import numpy as np
 NAMES = {
     "gradcore": "gradcore",
     "torch": "PyTorch",
+    "gradcore-numpy": "NumPy alone",
     "autograd": "autograd",
     "mygrad": "MyGrad",
     "vugrad": "vugrad",
@@ -33,8 +34,8 @@ All have {threads} threads; in the chains, and for growth with depth, one.
 In milliseconds. Each library runs a workload in a fresh process, and the libraries take turns:
 {rounds} processes each. A time is the median of the processes' medians, without warm-up; in
 brackets are the quartiles of all steps. A ratio is of two processes that ran one after the other;
-the median of these. PyTorch is as it comes, not compiled; vugrad, the course's library, computes in
-float64.
+the median of these. PyTorch is as it comes, not compiled; "NumPy alone" is gradcore without the
+kernels that numba compiles; vugrad, the course's library, computes in float64.
 
 The floor is what a step takes at least: its matrix products and convolutions at this machine's
 rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads and writes
@@ -49,7 +50,7 @@ what each is.
 ## Memory of a step
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point of
-the first step than before it. What an optimizer remembers is in it.
+the second step than before it.
 
 {memory}
 
@@ -108,7 +109,7 @@ def megabytes(result: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     versions = results["machine"]["versions"]
-    others = [f"{NAMES[name]} {v}".strip() for name, v in versions.items() if name != "gradcore"]
+    others = [f"{NAMES[x]} {v}".strip() for x, v in versions.items() if "gradcore" not in x]
     single = {name: w for name, w in results["workloads"].items() if not w["series"]}
     return PAGE.format(
         **{**results, **results["machine"]},
@@ -190,7 +191,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             )
             at_the_side = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
             axes.text(1.01, i, number(ours), **at_the_side)
-    for x, marker in (("autograd", "o"), ("mygrad", "s"), ("vugrad", "^")):
+    for x, marker in (("gradcore-numpy", "|"), ("autograd", "o"), ("mygrad", "s"), ("vugrad", "^")):
         places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
         if places:
             axes.scatter(*zip(*places, strict=True), s=16, c="0.2", marker=marker, label=NAMES[x])
