@@ -400,7 +400,7 @@ def conv(
             j = 0
             while j < OW:
                 left, right = within(j, W, KW, stride[1], padding[1], dilation[1])
-                windows = last - first if j == first else 1
+                windows = last - first if j == first < last else 1
                 k = left * (high - low) * C
                 for o in range(0, O, size):
                     row = g * O + o

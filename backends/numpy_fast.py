@@ -12,6 +12,7 @@ import os
 import warnings
 from functools import cache, lru_cache
 from importlib.util import find_spec
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -166,6 +167,22 @@ def parts(
     return places.ravel()[flat].reshape(-1, runs), np.array(seen), where
 
 
+def strided(
+    size: int, windows: int, taps: int, stride: int, before: int
+) -> list[tuple[slice, slice, Pair]]:
+    """Convolutions of stride 1 along an axis, which together are one of this stride: for each the
+    places in x that windows see, the taps, and the padding."""
+    found = []
+    for place in range(min(stride, size)):
+        low, first = divmod(place + before, stride)
+        some = slice(first, None, stride)
+        k = len(range(first, taps, stride))
+        n = min(len(range(place, size, stride)), windows + k - 1 - low)
+        at = slice(place, place + stride * max(n, 0), stride)
+        found.append((at, some, (low, windows + k - 1 - n - low)))
+    return found
+
+
 def planes(x: np.ndarray) -> np.ndarray | None:
     """Images (N, C, H, W) as a contiguous view (C, H, W, N), the order that convolutions give;
     `None` where they are in another."""
@@ -241,6 +258,45 @@ class FastNumpyBackend(NumpyBackend):
         arguments = images, weights, b, stride, padded, dilation, y
         shared(work, compiled().conv, windows[0], *arguments)
         return y.reshape(o, *windows, len(x)).transpose(3, 0, 1, 2)
+
+    def conv2d_input_gradient(
+        self,
+        go: np.ndarray,
+        w: np.ndarray,
+        *,
+        size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+    ) -> np.ndarray:
+        # Of stride s, every s-th row gets something from every s-th tap only, and so it is with
+        # columns: s * s convolutions of stride 1.
+        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups}
+        work, run = go.size * w[0].size, len(go) * (size[1] // stride[1])
+        axes = [
+            strided(n, count, k, s, low)
+            for n, count, k, s, (low, _) in zip(
+                size, go.shape[2:], w.shape[2:], stride, padding, strict=True
+            )
+        ]
+        if dilation != (1, 1) or stride == (1, 1) or not is_worth(work, run, go, w):
+            return super().conv2d_input_gradient(go, w, size=size, stride=stride, **options)
+        n, c = len(go), w.shape[1]
+        gx = np.zeros((c * groups, *size, n), go.dtype).transpose(3, 0, 1, 2)
+        for (rows, taps, above), (columns, others, left) in product(*axes):
+            part, phase = w[:, :, taps, others], gx[:, :, rows, columns]
+            if part.size and phase.size:
+                phase[...] = self.conv2d_input_gradient(
+                    go,
+                    part,
+                    size=phase.shape[2:],
+                    stride=(1, 1),
+                    padding=(above, left),
+                    dilation=(1, 1),
+                    groups=groups,
+                )
+        return gx
 
     def conv2d_weight_gradient(
         self,
