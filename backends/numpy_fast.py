@@ -273,7 +273,7 @@ class FastNumpyBackend(NumpyBackend):
         # Of stride s, every s-th row gets something from every s-th tap only, and so it is with
         # columns: s * s convolutions of stride 1.
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups}
-        work, run = go.size * w[0].size, len(go) * (size[1] // stride[1])
+        work, run = go.size * prod(w.shape[1:]), len(go) * (size[1] // stride[1])
         axes = [
             strided(n, count, k, s, low)
             for n, count, k, s, (low, _) in zip(
