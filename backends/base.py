@@ -249,8 +249,8 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         return self.xp.where(mask, x, 0.0)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        """The gradient of x, where y = max(x, 0) and its gradient is go."""
-        return self.xp.where(y > 0.0, go, 0.0)
+        """The gradient of x, where y = max(x, 0) and its gradient is go, also where y is NaN."""
+        return self.xp.where(y <= 0.0, 0.0, go)
 
     def sigmoid(self, x: Array) -> Array:
         """1 / (1 + exp(-x)), but no less than at `least_for_sigmoid`: 1e-30 in float32."""

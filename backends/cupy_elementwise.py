@@ -20,7 +20,7 @@ sigmoid = elementwise(  # a NaN is not less than anything, and stays
 sigmoid_gradient = elementwise(
     "sigmoid_gradient", "T y, T go", "T gx", f"{WIDE} A g = go * y; gx = g - g * y;"
 )
-relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : T(0);")
+relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y <= T(0) ? T(0) : go;")
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")

@@ -1,7 +1,8 @@
 """The loops behind `numpy_fast`, compiled by numba. Importing this imports numba: half a second.
 
 Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
-NaN and infinities are NumPy's. Arrays are contiguous, and results are written into the last ones.
+NaN and infinities are NumPy's, but for what infinite weights give in a padding. Arrays are
+contiguous, and results are written into the last ones.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def masked(x: Array, mask: Array, y: Array) -> None:
 @compiled
 def relu_gradient(y: Array, go: Array, gx: Array) -> None:
     for i in range(len(y)):
-        gx[i] = go[i] if y[i] > y.dtype.type(0) else y.dtype.type(0)
+        gx[i] = y.dtype.type(0) if y[i] <= y.dtype.type(0) else go[i]
 
 
 # -- Pooling of (C, H, W, N) ----------------------------------------------------------------------

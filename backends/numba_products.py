@@ -43,11 +43,12 @@ def exact(function: Kernel) -> Kernel:
 
 FEATURES = binding.get_host_cpu_features()
 BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx") else 16  # of a register
-REGISTERS = 16 if BYTES == 32 else 32
+REGISTERS = 32 if FEATURES.get("avx512f") or not FEATURES.get("sse2") else 16
 ROWS = 8 if REGISTERS == 32 else 6  # of `product`, at most: a register for each of two vectors
 ROWS_OF_DOTS = REGISTERS // 8  # at most
 RUNS = 4  # of `dots`
-CHUNK = 512  # elements: of so many runs, those of some channels stay in the cache next to it
+CHUNK = 512  # elements of a run: those of some channels stay in the cache next to the core
+SUMS = 1 << 18  # elements: of so many, the vectors of `dots` stay in the cache behind that
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
@@ -86,7 +87,7 @@ class Vectors:
             return vector
         zeros = ir.Constant(self.type, [0.0] * self.lanes)
         align = ir.Constant(INT32, self.size)
-        return self._call("masked.load", ".p0", self.type, pointer, align, mask, zeros)
+        return self._call("masked.load", self.type, pointer, align, mask, zeros)
 
     def store(self, vector: Any, pointer: Any, mask: Any) -> None:
         pointer = self.builder.bitcast(pointer, self.type.as_pointer())
@@ -94,10 +95,7 @@ class Vectors:
             self.builder.store(vector, pointer).align = self.size
         else:
             align = ir.Constant(INT32, self.size)
-            self._call("masked.store", ".p0", ir.VoidType(), vector, pointer, align, mask)
-
-    def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        return self._call("fma", "", self.type, x, y, z)
+            self._call("masked.store", ir.VoidType(), vector, pointer, align, mask)
 
     def variable(self, vector: Any) -> Any:
         """A place for a vector that changes; LLVM makes it a register."""
@@ -106,11 +104,13 @@ class Vectors:
         return place
 
     def add_product(self, x: Any, y: Any, place: Any) -> None:
-        """To what is at a place, add x * y."""
-        self.builder.store(self.multiply_add(x, y, self.builder.load(place)), place)
+        """To what is at a place, add x * y: in one instruction, where the processor has one."""
+        product = self.builder.fmul(x, y, flags=["contract"])
+        total = self.builder.fadd(product, self.builder.load(place), flags=["contract"])
+        self.builder.store(total, place)
 
-    def _call(self, name: str, ending: str, result: Any, *arguments: Any) -> Any:
-        name = f"llvm.{name}.v{self.lanes}f{8 * self.size}{ending}"
+    def _call(self, name: str, result: Any, *arguments: Any) -> Any:
+        name = f"llvm.{name}.v{self.lanes}f{8 * self.size}.p0"
         kind = ir.FunctionType(result, [x.type for x in arguments])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, arguments)
@@ -445,48 +445,52 @@ def conv_weight_gradient(
     groups, O, OH, OW, N = go.shape
     W, size, lanes = x.shape[3], in_equal_parts(O, ROWS_OF_DOTS), BYTES // x.itemsize
     images, given = x.reshape(groups, -1), go.reshape(groups, -1)
-    runs = (stop - start) * RUNS
+    # At a time, so many parts, whose sums stay in the cache; and so many columns, and if that is
+    # all of them, so many rows.
+    block = min(stop - start, max(1, SUMS // (O * RUNS * lanes)))
+    runs = block * RUNS
     vectors = np.empty(O * runs * lanes, x.dtype)
-    # At a time, so many columns, and if that is all of them, so many rows.
     columns = min(OW, max(1, CHUNK // N))
     rows = max(1, CHUNK // (columns * N)) if columns == OW else 1
     together = stride[1] == 1
     for g in range(groups):
-        vectors[:] = 0
-        for i in range(0, OH, rows):
-            for j in range(0, OW, columns):
-                for part in range(start, stop):
-                    top, bottom = max(i, seen[part, 0]), min(i + rows, seen[part, 1])
-                    left, right = max(j, seen[part, 2]), min(j + columns, seen[part, 3])
-                    if top >= bottom or left >= right:
-                        continue
-                    # Runs are a row's windows, or where the next is not the next column, one each.
-                    width, count = (right - left) * N, bottom - top
-                    to_next, to_next_seen, steps = OW * N, stride[0] * W * N, 1
-                    if not together:
-                        steps, width, count = count, N, right - left
-                        to_next, to_next_seen = N, stride[1] * N
-                    for row in range(top, top + steps):
-                        at = (row * stride[0] * W + left * stride[1]) * N
-                        for o in range(0, O, size):
-                            dots(
-                                min(size, O - o),
-                                given[g, ((o * OH + row) * OW + left) * N :],
-                                OH * OW * N,
-                                images[g],
-                                at,
-                                offsets[part],
-                                vectors[(o * runs + (part - start) * RUNS) * lanes :],
-                                runs * lanes,
-                                width,
-                                count,
-                                to_next,
-                                to_next_seen,
-                            )
-        totals = vectors.reshape(O, runs, lanes)
-        for o in range(O):
-            for r in range(runs):
-                sums[g * O + o, start + r // RUNS, r % RUNS] = totals[o, r].sum()
+        for low in range(start, stop, block):
+            high = min(low + block, stop)
+            vectors[:] = 0
+            for i in range(0, OH, rows):
+                for j in range(0, OW, columns):
+                    for part in range(low, high):
+                        top, bottom = max(i, seen[part, 0]), min(i + rows, seen[part, 1])
+                        left, right = max(j, seen[part, 2]), min(j + columns, seen[part, 3])
+                        if top >= bottom or left >= right:
+                            continue
+                        # A run is a row's windows, or where the next is not the next column, one.
+                        width, count = (right - left) * N, bottom - top
+                        to_next, to_next_seen, steps = OW * N, stride[0] * W * N, 1
+                        if not together:
+                            steps, width, count = count, N, right - left
+                            to_next, to_next_seen = N, stride[1] * N
+                        for row in range(top, top + steps):
+                            at = (row * stride[0] * W + left * stride[1]) * N
+                            for o in range(0, O, size):
+                                dots(
+                                    min(size, O - o),
+                                    given[g, ((o * OH + row) * OW + left) * N :],
+                                    OH * OW * N,
+                                    images[g],
+                                    at,
+                                    offsets[part],
+                                    vectors[(o * runs + (part - low) * RUNS) * lanes :],
+                                    runs * lanes,
+                                    width,
+                                    count,
+                                    to_next,
+                                    to_next_seen,
+                                )
+            totals = vectors.reshape(O, runs, lanes)
+            for o in range(O):
+                for r in range((high - low) * RUNS):
+                    sums[g * O + o, low + r // RUNS, r % RUNS] = totals[o, r].sum()
 
 
 @compiled

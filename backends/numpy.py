@@ -132,7 +132,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def owns_memory(self, x: np.ndarray) -> bool:
         # It is another array's, which nobody else holds, if there are two references to it here.
         if type(x.base) is np.ndarray and x.base.size == x.size:
-            return getrefcount(x.base) <= 2
+            return x.base.base is None and getrefcount(x.base) <= 2
         return x.base is None
 
     # -- kernels ----------------------------------------------------------------------------
@@ -172,8 +172,8 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         if y.dtype not in ZEROS or y.dtype != go.dtype:
             return super().relu_gradient(y, go)
-        zero = ZEROS[y.dtype]
-        return np.where(y > zero, go, zero) if y.size < 256 else self.masked(go, y > zero)
+        zero, is_zero = ZEROS[y.dtype], y <= ZEROS[y.dtype]
+        return np.where(is_zero, zero, go) if y.size < 256 else self.masked(go, ~is_zero)
 
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
         # In place: of 400,000 float32, 0.56 ms in place of 0.74 ms.

@@ -31,14 +31,16 @@ COPY = 1 << 16  # elements: to pad fewer takes less time than to leave padding o
 LANES = 16  # elements: of fewer that lie together, a loop does not pay
 WORK = 1 << 18  # products: the first array made of so many imports numba
 SHARED = 1 << 22  # products: so many are worth a second thread
+WIDE, FEW = 1 << 18, 1 << 12  # weights, windows
 LINEAR = 1 << 25  # products: more are for BLAS
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 
 def problem() -> str | None:
     """Why NumPy runs without compiled kernels and what to do about it, or `None` if it doesn't."""
-    if os.environ.get("GRADCORE_FAST") == "0":
-        return "GRADCORE_FAST=0"
+    for variable, off in (("GRADCORE_FAST", "0"), ("NUMBA_DISABLE_JIT", "1")):
+        if os.environ.get(variable) == off:
+            return f"{variable}={off}"
     return None if find_spec("numba") else "numba is not installed; pip install numba"
 
 
@@ -60,12 +62,13 @@ def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
     return is_worth_it and x.dtype in (dtypes or DTYPES) and compiled() is not None
 
 
-def is_worth(work: int, run: int, *arrays: np.ndarray | None) -> bool:
-    """Whether the compiled products are for these arrays, and for so much work in runs of so many
-    elements."""
+def is_worth(weights: int, windows: int, run: int, *arrays: np.ndarray | None) -> bool:
+    """Whether the compiled products are for these arrays: of so many weights and windows, of which
+    so many lie together. Where there are many weights for few windows, BLAS is faster."""
     types = {x.dtype for x in arrays if x is not None}
-    fit = len(types) == 1 and types <= set(DTYPES)
-    return fit and work >= WORK and run >= LANES // 2 and compiled() is not None
+    fit = len(types) == 1 and types <= set(DTYPES) and run >= LANES // 2
+    is_wide = weights >= WIDE and windows < FEW
+    return fit and not is_wide and weights * windows >= WORK and compiled() is not None
 
 
 def shared(work: int, loop: Any, n: int, *arguments: Any) -> None:
@@ -220,13 +223,11 @@ class FastNumpyBackend(NumpyBackend):
 
     def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
         # BLAS is faster with more threads, which then wait for more work, in the way of others.
-        work, weights = x.size * len(w), flattened(w)
-        if (
-            weights is None
-            or len(w) < COPIED
-            or work >= LINEAR
-            or not is_worth(work, len(x), x, w, b)
-        ):
+        weights = flattened(w)
+        if weights is None or len(w) < COPIED or x.size * len(w) >= LINEAR:
+            return super().linear(x, w, b)
+        is_alone = threads.count() == 1  # then nobody waits
+        if (is_alone and weights[1]) or not is_worth(w.size, len(x), len(x), x, w, b):
             return super().linear(x, w, b)
         y = np.empty((len(w), len(x)), x.dtype)
         b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
@@ -247,8 +248,8 @@ class FastNumpyBackend(NumpyBackend):
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
         o, c = w.shape[:2]
         windows = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-        work, run = len(x) * prod(windows) * w.size, len(x) * (windows[1] if stride[1] == 1 else 1)
-        if not is_worth(work, run, x, w, b):
+        positions, run = len(x) * prod(windows), len(x) * (windows[1] if stride[1] == 1 else 1)
+        if not is_worth(w.size, positions, run, x, w, b):
             return super().conv2d(x, w, b, groups=groups, **options)
         images, padded = unpadded(x, padding)
         images = images.reshape(groups, c, *images.shape[1:])
@@ -256,7 +257,7 @@ class FastNumpyBackend(NumpyBackend):
         y = np.empty((groups, o // groups, *windows, len(x)), x.dtype)
         b = np.zeros(o, x.dtype) if b is None else np.ascontiguousarray(b)
         arguments = images, weights, b, stride, padded, dilation, y
-        shared(work, compiled().conv, windows[0], *arguments)
+        shared(w.size * positions, compiled().conv, windows[0], *arguments)
         return y.reshape(o, *windows, len(x)).transpose(3, 0, 1, 2)
 
     def conv2d_input_gradient(
@@ -273,16 +274,18 @@ class FastNumpyBackend(NumpyBackend):
         # Of stride s, every s-th row gets something from every s-th tap only, and so it is with
         # columns: s * s convolutions of stride 1.
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups}
-        work, run = go.size * prod(w.shape[1:]), len(go) * (size[1] // stride[1])
+        n, c, run = len(go), w.shape[1], len(go) * (size[1] // stride[1])
+        overlap = any(k > s > 1 for k, s in zip(w.shape[2:], stride, strict=True))
+        positions = n * prod(go.shape[2:])
+        if dilation != (1, 1) or not overlap or not is_worth(w.size, positions, run, go, w):
+            return super().conv2d_input_gradient(go, w, size=size, stride=stride, **options)
         axes = [
             strided(n, count, k, s, low)
             for n, count, k, s, (low, _) in zip(
                 size, go.shape[2:], w.shape[2:], stride, padding, strict=True
             )
         ]
-        if dilation != (1, 1) or stride == (1, 1) or not is_worth(work, run, go, w):
-            return super().conv2d_input_gradient(go, w, size=size, stride=stride, **options)
-        n, c = len(go), w.shape[1]
+        go = instances_last(go).transpose(3, 0, 1, 2)
         gx = np.zeros((c * groups, *size, n), go.dtype).transpose(3, 0, 1, 2)
         for (rows, taps, above), (columns, others, left) in product(*axes):
             part, phase = w[:, :, taps, others], gx[:, :, rows, columns]
@@ -311,8 +314,8 @@ class FastNumpyBackend(NumpyBackend):
     ) -> np.ndarray:
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
         (n, o), c, windows = go.shape[:2], x.shape[1] // groups, go.shape[2:]
-        work, run = go.size * c * prod(kernel), n * (windows[1] if stride[1] == 1 else 1)
-        if not is_worth(work, run, x, go):
+        positions, run = n * prod(windows), n * (windows[1] if stride[1] == 1 else 1)
+        if not is_worth(o * c * prod(kernel), positions, run, x, go):
             return super().conv2d_weight_gradient(x, go, kernel=kernel, groups=groups, **options)
         loops = compiled()
         images, padded = unpadded(x, padding)
@@ -323,6 +326,7 @@ class FastNumpyBackend(NumpyBackend):
         gradients = instances_last(go).reshape(groups, o // groups, *windows, n)
         sums = np.empty((o, *offsets.shape), x.dtype)
         arguments = images, gradients, offsets, seen, stride, sums
+        work = go.size * c * prod(kernel)
         shared(work, loops.conv_weight_gradient, len(offsets), *arguments)
         return sums.reshape(o, -1)[:, where].reshape(o, c, *kernel)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -48,7 +48,9 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
                 i = next_part()
                 loop(*arguments, n * i // parts, n * (i + 1) // parts)
 
-    others = [pool().submit(work) for _ in range(count() - 1)]
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # the interpreter is ending: this thread does it all
+        others.extend(pool().submit(work) for _ in range(count() - 1))
     work()
     for other in others:
         if not other.cancel():

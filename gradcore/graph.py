@@ -321,11 +321,7 @@ def backpropagate(
                         continue
                     if to is not x:
                         heapq.heappush(queue, (-to.order, to))
-                    elif (
-                        not create
-                        and opnode is not start
-                        and values.is_only(g, gos, given, opnode.context)
-                    ):
+                    elif not create and opnode is not start and values.is_only(g):
                         fresh.add(x)
                     pending[to] = sums = [None] if to is x else [None] * len(to.refs)
                 if sums[i] is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -195,9 +196,6 @@ def _name(op: Any) -> str:
     return op if isinstance(op, str) else op.__name__
 
 
-CONTAINERS = tuple, list, dict
-
-
 def flat(entries: Iterable[Any]) -> Iterator[Any]:
     """The entries, and those of tuples and lists among them."""
     for entry in entries:
@@ -302,20 +300,29 @@ def accumulate(node: Any, gradient: Any, keep: bool, owned: bool) -> None:
         node._grad, node._owned = array(node._grad + gradient), True
 
 
-def is_only(g: Any, gos: Any, given: Any, context: Any) -> bool:
-    """Whether the op made the gradient `g` for one input alone, and nobody else holds it."""
-    return _count(g, (gos, given, context)) == 1 and backend_of(g).owns_memory(g)
+def is_only(g: Any) -> bool:
+    """Whether nobody holds the gradient `g` but who asks: not the op, as a result for another
+    input or anywhere else, and not whoever gave it to the op."""
+    return _holders(g) == _ALONE and backend_of(g).owns_memory(g)
 
 
-def _count(g: Any, entries: Iterable[Any]) -> int:
-    """How many of the entries are `g`, and of those of tuples, lists and dictionaries in them."""
-    n = 0
-    for entry in entries:
-        if entry is g:
-            n += 1
-        elif isinstance(entry, CONTAINERS):
-            n += _count(g, entry.values() if isinstance(entry, dict) else entry)
-    return n
+def _holders(g: Any) -> int:
+    return sys.getrefcount(g)
+
+
+def _holders_of_new() -> int:
+    """What `is_only` counts of what nobody holds but a loop like that of the backward pass."""
+
+    def asked(g: Any) -> int:
+        return _holders(g)
+
+    given: Any = (object(),)
+    for _, g in zip((None,), given):  # noqa: B905
+        return asked(g)
+    raise AssertionError
+
+
+_ALONE = _holders_of_new()
 
 
 def with_zeros(opnode: Any, gos: list[Any]) -> list[Any]:

@@ -93,7 +93,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
     if request.param == "numpy-fast":
-        for limit in ("COPIED", "COPY", "LANES", "LARGE", "SHARED", "SMALL", "WORK"):
+        for limit in ("COPIED", "COPY", "FEW", "LANES", "LARGE", "SHARED", "SMALL", "WORK"):
             monkeypatch.setattr(numpy_fast, limit, 1)
     name, device = MATRIX[request.param]
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")  # errors of CuPy's come at once

@@ -335,6 +335,21 @@ def test_numbers_become_float32_and_arrays_keep_their_dtype() -> None:
     assert backend.asarray(x) is x
     assert backend.owns_memory(x)
     assert not backend.owns_memory(x[1:])
+    transposed = np.ones((2, 3)).T
+    assert backend.owns_memory(transposed)
+    held = transposed.base
+    assert not backend.owns_memory(transposed)
+    del held
+
+
+def test_memory_of_others_is_not_written_to() -> None:
+    buffer = bytearray(np.ones(6, np.float32).tobytes())
+    for shape in ((6,), (2, 3)):
+        p = TensorNode(np.frombuffer(buffer, np.float32).reshape(shape))
+        gradcore.Sum.do_forward(p * 2.0).backward()
+        gradcore.optim.SGD([p], 0.5).step()
+        assert (p.value == 0.0).all()
+        assert (np.frombuffer(buffer, np.float32) == 1.0).all()
 
 
 @pytest.mark.parametrize("wrong", ["abs", "float", "no_such", "pi"])

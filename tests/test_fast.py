@@ -82,6 +82,51 @@ def test_the_doctor_says_whether_they_are_in_use(python: Any) -> None:
     assert "The default backend works." in told
 
 
+CONVOLVE = """
+import os, sys, threading
+import numpy as np
+from gradcore import TensorNode, conv2d
+
+def convolve():
+    w = TensorNode(np.ones((8, 8, 3, 3), np.float32))
+    y = conv2d(np.ones((32, 8, 40, 40), np.float32), w, padding=1)
+    print(float(y.value[0, 0, 1, 1]), end=" ", flush=True)
+
+convolve()
+"""
+
+
+@needs_numba
+def test_threads_go_on_when_the_main_one_has_ended(python: Any) -> None:
+    later = """
+def wait():
+    threading.main_thread().join()
+    convolve()
+
+threading.Thread(target=wait).start()
+"""
+    assert python("-W", "error", "-c", CONVOLVE + later, OMP_NUM_THREADS="2") == ("72.0 72.0 ", "")
+
+
+@needs_numba
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_threads_after_a_fork(python: Any) -> None:
+    fork = """
+child = os.fork()
+convolve()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    told, _ = python("-c", CONVOLVE + fork, OMP_NUM_THREADS="2")
+    assert told.split() == ["72.0"] * 3
+
+
+@needs_numba
+def test_without_its_compiler_numpy_runs(python: Any) -> None:
+    told = python("-W", "error", "-c", WORK, NUMBA_DISABLE_JIT="1")
+    assert told == ("False\nFalse", "")
+
+
 @needs_numba
 def test_the_doctor_names_numbas_version(python: Any) -> None:
     import numba

@@ -242,6 +242,24 @@ def test_create_graph_frees_after_zero_grad() -> None:
 # -- Rule 4: release ---
 
 
+def test_a_gradient_that_an_op_keeps_is_not_given_away() -> None:
+    kept = np.full(2, 3.0, np.float32)
+
+    class Triple(gradcore.Op):
+        @staticmethod
+        def forward(context: Any, x: Any) -> Any:
+            return 3.0 * x
+
+        @staticmethod
+        def backward(context: Any, go: Any) -> Any:
+            return kept
+
+    x = TensorNode([1.0, 2.0])
+    gradcore.Sum.do_forward(Triple.do_forward(x)).backward()
+    x.grad *= 5.0
+    assert kept.tolist() == [3.0, 3.0]
+
+
 def test_released_graph_keeps_gradients_of_held_nodes_only() -> None:
     x = node(3)
     held = x * 2.0
