@@ -182,6 +182,8 @@ RATES = [  # from which floors are computed; the copy is larger than most caches
 LINEAR = (dense, (128, 784), 784, 3136), (dense, (3, 4), 4, 5)
 CONV_5X5 = (conv, (128, 6, 14, 14), 6, 16, 5), (conv, (2, 2, 6, 6), 2, 3, 5)
 CONV_3X3 = (conv, (64, 16, 32, 32), 16, 16, 3, 1, 1), (conv, (2, 2, 4, 4), 2, 2, 3, 1, 1)
+CONV_WIDE = (conv, (32, 256, 8, 8), 256, 256, 3, 1, 1), (conv, (2, 2, 4, 4), 2, 2, 3, 1, 1)
+CONV_STRIDED = (conv, (64, 16, 32, 32), 16, 32, 3, 2, 1), (conv, (2, 2, 4, 4), 2, 3, 3, 2, 1)
 BATCH_NORM = (norm, (64, 16, 32, 32), 16), (norm, (2, 3, 4, 4), 3)
 
 WORKLOADS = [
@@ -198,6 +200,8 @@ WORKLOADS = [
     Workload("conv-5x5", "gradients", layer, *CONV_5X5),
     Workload("conv-3x3-forward", "forward", layer, *CONV_3X3),
     Workload("conv-3x3", "gradients", layer, *CONV_3X3),
+    Workload("conv-3x3-wide", "gradients", layer, *CONV_WIDE),
+    Workload("conv-3x3-stride-2", "gradients", layer, *CONV_STRIDED),
     Workload("max-pool", "gradients", max_pool, (128, 6, 28, 28), (2, 3, 4, 4)),
     Workload("batch-norm", "gradients", layer, *BATCH_NORM),
     Workload("layer-norm", "gradients", layer_norm, (4096, 1000), (3, 5)),
