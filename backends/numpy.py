@@ -186,6 +186,11 @@ class NumpyBackend(NumpyConvolutions, Backend):
         y += one
         return np.divide(one, y, out=y)
 
+    def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        g = np.asarray(go * y)
+        g -= g * y
+        return g
+
     # Block by block, with nothing of x's size in memory but the result: of 4096 instances and 1000
     # classes, in float32, loss and gradient take 11 ms in place of 33 ms, and of 128 and 10,
     # 0.04 ms in place of 0.10 ms (as above).
