@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 from collections.abc import Iterator
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 import pytest
+import runs
 
 from gradcore import __main__, selftest
+from gradcore.backends import get
 from gradcore.selftest import Check, Selftest
 
 
@@ -59,6 +64,10 @@ def test_tests_of_the_repository_run_on_the_backend() -> None:
     assert good.figures["passed"] >= 1
     none = test.tests("none", "tests/test_ops.py", "-k", "no_such_test")
     assert none.passed is False
+    test.end = selftest.time.monotonic() + 1.5
+    late = test.tests("all", "tests/test_ops.py")
+    assert late.passed is None
+    assert "then the time was over" in late.detail
 
 
 @pytest.mark.parametrize(
@@ -66,13 +75,25 @@ def test_tests_of_the_repository_run_on_the_backend() -> None:
     [
         (0, "....\n12 passed in 1.2s\n", True, "12 passed"),
         (1, "FAILED tests/a.py::b - no\n1 failed, 2 passed in 1s\n", False, "tests/a.py::b - no"),
-        (None, "..... [ 50%]\n...s\n", True, "8 passed, 0 failed, then the time was over"),
-        (None, "..F.. [ 50%]\n", False, "then the time was over"),
+        (
+            None,
+            "..... [ 5/12]\n...s\n",
+            None,
+            "8 of 12 tests: 8 passed, 0 failed, then the time was over",
+        ),
+        (
+            None,
+            "..... [ 5/12]\n!! Interrupted !!\n8 passed in 3s\n",
+            None,
+            "8 of 12 tests: 8 passed,",
+        ),
+        (None, "\n", None, "0 passed, 0 failed, then the time was over"),
+        (None, "..F.. [ 5/12]\n", False, "then the time was over"),
         (2, "ERROR: nothing runs\n", False, "nothing runs"),
     ],
 )
 def test_what_pytest_says(
-    monkeypatch: pytest.MonkeyPatch, status: Any, out: str, passed: bool, said: str
+    monkeypatch: pytest.MonkeyPatch, status: Any, out: str, passed: Any, said: str
 ) -> None:
     test = Selftest("numpy")
     test.part = "ops"
@@ -80,6 +101,31 @@ def test_what_pytest_says(
     check = test.tests("it", "tests")
     assert check.passed is passed
     assert said in check.detail
+
+
+@pytest.mark.parametrize(
+    ("example", "kernel"),
+    [
+        (selftest.QUICK_EXAMPLES[0], "relu_gradient"),
+        (selftest.EXAMPLES[0], "relu_gradient"),
+        (selftest.EXAMPLES[1], "conv2d_input_gradient"),
+    ],
+    ids=["mnist-quick", "mnist", "cifar10"],
+)
+def test_examples_learn_less_by_a_wrong_gradient(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, example: Any, kernel: str
+) -> None:
+    """So much less that the selftest sees it, in mixed precision too."""
+    module = importlib.import_module(example.name.removesuffix(".py"))
+
+    def loss() -> float:
+        assert runs.call(module, *example.flags.split()) == 0
+        return float(re.findall(r"val loss (\S+)", capsys.readouterr().out)[-1])
+
+    right, backend = loss(), type(get("numpy"))
+    definition = getattr(backend, kernel)
+    monkeypatch.setattr(backend, kernel, lambda *a, **k: 0 * definition(*a, **k))
+    assert not isclose(loss(), right, rel_tol=max(example.near, example.near_mixed))
 
 
 @pytest.mark.parametrize(("difference", "passed"), [(0.0, True), (0.1, False)])
@@ -141,8 +187,6 @@ def test_budgets_are_less_than_eight_minutes() -> None:
 
 
 def test_every_workload_that_it_times_is_one() -> None:
-    import re
-
     workloads = pytest.importorskip("benchmarks.workloads").WORKLOADS
     found = [w.name for w in workloads if re.search(selftest.WORKLOADS, w.name)]
     assert len(found) == 15
