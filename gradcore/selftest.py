@@ -39,6 +39,12 @@ PACKAGES = ("numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cup
 # What is timed beside PyTorch: what people train, and one of each kind of kernel.
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
+# Of all kernels in all their types the first; the others of each in more shapes.
+KERNEL_TESTS = ["tests/test_cuda.py::test_kernels_compute_what_the_definitions_say"]
+KERNEL_TESTS += [
+    f"tests/test_{name}.py"
+    for name in ("optim", "losses", "conv", "functions", "special", "backends")
+]
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
 
 
@@ -97,10 +103,10 @@ class Selftest:
         self.seconds: dict[str, float] = {}
         self.benchmarks: dict[str, Any] = {}
         self.parts: dict[str, tuple[Callable[[], Iterator[Check]], int]] = {
-            "kernels": (self.kernels, 80),
+            "kernels": (self.kernels, 105),
             "ops": (self.ops, 110),
-            "examples": (self.examples, 90),
-            "capture": (self.captured, 45),
+            "examples": (self.examples, 75),
+            "capture": (self.captured, 35),
             "memory": (self.memory, 10),
             "host reads": (self.reads, 10),
             "benchmarks": (self.timed, 125),
@@ -188,11 +194,8 @@ class Selftest:
 
     def kernels(self) -> Iterator[Check]:
         """Each kernel of the backend beside the base definition."""
-        files = ["test_optim.py"] if self.quick else ["test_optim.py", "test_losses.py"]
-        if not self.quick:
-            files += ["test_conv.py", "test_functions.py", "test_special.py", "test_backends.py"]
-        paths = [f"tests/{name}" for name in files]
-        yield self.tests("base definitions", *paths, "-k", "definition or kernel")
+        files = ["tests/test_optim.py"] if self.quick else KERNEL_TESTS
+        yield self.tests("base definitions", *files, "-k", "definition or kernel")
 
     def ops(self) -> Iterator[Check]:
         chosen = "float32 and (Sigmoid or Sum)" if self.quick else "not torch"

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cupy_on_cpu
@@ -124,9 +125,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
-def run(method: str, given: Any, options: Any, dtype: str, v: str, *, played: bool) -> list[Any]:
-    """What the method gives, as NumPy's arrays: CuPy's kernels, or the definition by NumPy's."""
-    backend = get("cupy-like" if played else "numpy")
+def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | None) -> list[Any]:
+    """What the method gives, as NumPy's arrays: the kernels of that backend, or, if `on` is `None`,
+    the definition on NumPy's."""
+    backend = get(on or "numpy")
 
     def array(x: Any) -> Any:
         kinds = {tuple: v, list: "float64" if dtype == "float64" else "float32"}
@@ -138,25 +140,31 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, *, played: bo
             return backend.asarray(x)
         x = x.astype(kind)
         # The definition computes with the same numbers, but without the rounding of 16 bits.
-        return backend.asarray(x if played or kind != "float16" else x.astype("float32"))
+        return backend.asarray(x if on or kind != "float16" else x.astype("float32"))
 
-    function = getattr(backend if played else Backend, method)
+    function = getattr(backend if on else Backend, method)
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(str.isupper, options):
             patch.setenv(name, options[name])
         options = {name: x for name, x in options.items() if not name.isupper()}
-        results = function(*[] if played else [backend], *map(array, given), **options)
+        results = function(*[] if on else [backend], *map(array, given), **options)
     results = results if isinstance(results, tuple) else (results,)
     return [x if x is None else backend.to_numpy(x) for x in results]
 
 
-@needs_compiler
+def pytest_generate_tests(metafunc: Any) -> None:
+    """`on` is the stand-in for CuPy, and CuPy where there is a GPU."""
+    if "on" in metafunc.fixturenames:
+        names = [name for name in ("cupy-like", "cupy") if name in metafunc.config.backends]
+        metafunc.parametrize("on", names)
+
+
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
-def test_kernels_compute_what_the_definitions_say(call: Any, kind: str) -> None:
+def test_kernels_compute_what_the_definitions_say(call: Any, kind: str, on: str) -> None:
     has_v = any(isinstance(x, tuple) for x in call[1])
     for v in TOLERANCE if has_v else (kind,):
-        found, expected = (run(*call, kind, v, played=played) for played in (True, False))
+        found, expected = (run(*call, kind, v, where) for where in (on, None))
         for x, y in zip(found, expected, strict=True):
             assert (x is None) == (y is None)
             if x is not None:
@@ -164,6 +172,18 @@ def test_kernels_compute_what_the_definitions_say(call: Any, kind: str) -> None:
                 limit = max(TOLERANCE[kind], TOLERANCE[str(x.dtype)] if x.dtype.kind == "f" else 0)
                 scale = max(0.1, abs(y.astype(float)).max(initial=0))
                 np.testing.assert_allclose(x.astype(float), y.astype(float), limit, limit * scale)
+
+
+def test_they_run_on_a_gpu_where_there_is_one() -> None:
+    chosen: dict[str, Any] = {}
+    pytest_generate_tests(
+        SimpleNamespace(
+            fixturenames=["call", "kind", "on"],
+            config=SimpleNamespace(backends=["numpy", "cupy"]),
+            parametrize=lambda name, values: chosen.update({name: values}),
+        )
+    )
+    assert chosen == {"on": ["cupy"]}
 
 
 def overrides() -> set[str]:
@@ -181,7 +201,7 @@ def users() -> dict[str, set[str]]:
         for kind in TOLERANCE:
             for v in TOLERANCE if any(isinstance(x, tuple) for x in given) else (kind,):
                 device.ran.clear()
-                run(method, given, options, kind, v, played=True)
+                run(method, given, options, kind, v, "cupy-like")
                 for symbol in device.ran:
                     found.setdefault(symbol, set()).add(method)
     return found

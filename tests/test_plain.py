@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from gradcore.selftest import KERNEL_TESTS
+
 ROOT = Path(__file__).parents[1]
 NEEDED = ("numpy", "array-api-compat", "pytest", "iniconfig", "packaging", "pluggy", "pygments")
 
@@ -24,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if sys.platform == "win32":
         pytest.skip("links to packages")
     folder = tmp_path_factory.mktemp("plain")
-    for name in ("gradcore", "backends", "tests"):
+    for name in ("gradcore", "backends", "docs", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     venv.create(folder / "venv", symlinks=True)
@@ -65,6 +67,11 @@ test.run()
 assert len(test.checks) == 2 and all(check.passed for check in test.checks)
 """
     status, told = run("-c", code)
+    assert status == 0, told
+
+
+def test_all_that_the_selftest_runs_is_there(run: Any) -> None:
+    status, told = run("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *KERNEL_TESTS)
     assert status == 0, told
 
 

@@ -192,6 +192,13 @@ def test_every_workload_that_it_times_is_one() -> None:
     assert len(found) == 15
 
 
+def test_all_kernels_are_run_in_all_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    test, calls = Selftest("numpy"), []
+    monkeypatch.setattr(test, "call", lambda *arguments: calls.append(arguments) or (0, "1 passed"))
+    assert run(test, "kernels")["base definitions"].passed
+    assert "tests/test_cuda.py::test_kernels_compute_what_the_definitions_say" in calls[0]
+
+
 def test_mixed_precision_is_among_the_trainings() -> None:
     step, batch = selftest.TRAININGS["convolutions, momentum, mixed precision"]()
     x, targets = batch()
