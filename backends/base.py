@@ -176,6 +176,11 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         cores of GPUs multiply them, added up in float32. They aren't at first, and where a device
         has no such thing they never are."""
 
+    def host_reads(self) -> AbstractContextManager[list[str]] | None:
+        """In the block, a list that says each time that this library makes the host wait for the
+        device, whoever asked for it; `None`: it doesn't tell."""
+        return None
+
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """What records and replays steps whose arrays are on `device`, for `gradcore.capture`;
         `None`: this library can't, and steps simply run."""

@@ -6,6 +6,7 @@ import importlib
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import cupy
@@ -157,6 +158,23 @@ class CupyBackend(
 
         kind = settings.COMPUTE_TYPE_TF32 if whether else settings.COMPUTE_TYPE_DEFAULT
         settings.set_compute_type(np.float32, kind)
+
+    @contextmanager
+    def host_reads(self) -> Iterator[list[str]]:
+        from cupy._core import syncdetect  # by which CuPy itself notes them
+
+        reads: list[str] = []
+        declare = syncdetect._declare_synchronize
+
+        def note() -> None:
+            reads.append("a wait for the device")
+            declare()
+
+        syncdetect._declare_synchronize = note
+        try:
+            yield reads
+        finally:
+            syncdetect._declare_synchronize = declare
 
     def recorder(self, device: Any = None) -> CupyRecorder:
         return CupyRecorder(device)

@@ -560,6 +560,14 @@ def register() -> None:
             def problem(cls) -> str | None:
                 return problem()
 
+            @contextmanager
+            def host_reads(self) -> Iterator[list[str]]:
+                before, device.reads = device.reads, []
+                try:
+                    yield device.reads
+                finally:
+                    device.reads = before + device.reads
+
         registry._loaded[NAME] = OnCPU
         registry.known[ndarray] = registry._instance(NAME)  # `get` wants its compiler
     finally:

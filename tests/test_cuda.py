@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
 NO_KERNELS = {  # what else a backend overrides
     *("asarray", "describe_device", "describe_library", "from_numpy", "make_current"),
     *("owns_memory", "problem", "to_numpy", "allow_tf32", "copies", "describe_memory"),
-    *("limit_memory", "recorder", "store", "used_memory"),
+    *("host_reads", "limit_memory", "recorder", "store", "used_memory"),
 }
 
 needs_compiler = pytest.mark.skipif(bool(cupy_on_cpu.problem()), reason=str(cupy_on_cpu.problem()))
@@ -362,6 +363,24 @@ def test_reading_from_the_device_is_noticed(played: Any, read: Callable[..., Any
     assert counts.reads
     with device.no_reads(), pytest.raises(cupy_on_cpu.HostReadError):
         read(x)
+
+
+def test_cupy_tells_of_its_reads() -> None:
+    """As it does before it asks the driver, which need not be there."""
+    cupy = pytest.importorskip("cupy")
+    from gradcore.backends.cupy import CupyBackend
+
+    host = np.zeros(1, "float32")
+    memory = cupy.cuda.UnownedMemory(host.ctypes.data, 4, host, 0)
+    x = cupy.ndarray((1,), host.dtype, cupy.cuda.MemoryPointer(memory, 0))
+    with CupyBackend.host_reads(object()) as reads:
+        for number in (1, 2):
+            with suppress(cupy.cuda.runtime.CUDARuntimeError):
+                x.get(stream=cupy.cuda.Stream.null)
+            assert len(reads) == number
+    with suppress(cupy.cuda.runtime.CUDARuntimeError):
+        x.get(stream=cupy.cuda.Stream.null)
+    assert len(reads) == 2
 
 
 def test_the_stand_in_has_nothing_that_cupy_has_not() -> None:

@@ -14,7 +14,7 @@ import pytest
 import runs
 
 from gradcore import __main__, selftest
-from gradcore.backends import get
+from gradcore.backends import get, problem
 from gradcore.selftest import Check, Selftest
 
 
@@ -54,6 +54,29 @@ def test_what_they_find(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [check.passed for check in test.checks] == [False, False, False]
     assert "20 nodes" in test.checks[1].detail
     assert "1 in a step" in test.checks[2].detail
+
+
+@pytest.mark.parametrize("read", ["item", "get", "__bool__"])
+def test_reads_that_do_not_go_through_gradcore(monkeypatch: pytest.MonkeyPatch, read: str) -> None:
+    if why := problem("cupy-like"):
+        pytest.skip(why)
+    make = selftest.TRAININGS["MLP with dropout, SGD"]
+
+    def making() -> Any:
+        step, batch = make()
+
+        def reading(*arrays: Any) -> Any:
+            loss = step(*arrays)
+            getattr(loss, read)()
+            return loss
+
+        return reading, batch
+
+    monkeypatch.setattr(selftest, "TRAININGS", {"good": make, "bad": making})
+    checks = run(Selftest("cupy-like", quick=True), "host reads")
+    assert checks["good"].passed
+    assert checks["bad"].passed is False
+    assert checks["bad"].detail == "1 in a step, 1 to read the loss"
 
 
 def test_tests_of_the_repository_run_on_the_backend() -> None:
