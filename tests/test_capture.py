@@ -481,6 +481,15 @@ class Cuda:
         yield
         self.log.append("}")
 
+    def pool(self, allocate: Any) -> Any:
+        self.allocate, self.limits = allocate, []
+        return SimpleNamespace(malloc="the pool's", set_limit=lambda size: self.limits.append(size))
+
+    def memory(self, size: int) -> str:
+        if size > 100:
+            raise ArithmeticError("cudaErrorMemoryAllocation: out of memory")
+        return f"{size} bytes"
+
     def stream(self, name: str) -> Any:
         cuda = self
 
@@ -519,10 +528,14 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         cuda=SimpleNamespace(
             Device=lambda device: nullcontext(SimpleNamespace(id=device)),
             Stream=lambda non_blocking: log.stream(next(names)) if non_blocking else None,
-            MemoryPool=lambda: SimpleNamespace(malloc="the pool's"),
+            MemoryPool=log.pool,
             using_allocator=lambda malloc: log.inside(f"memory {malloc}"),
             get_current_stream=lambda: current,
-        )
+            Memory=log.memory,
+            MemoryPointer=lambda memory, offset: (memory, offset),
+            runtime=SimpleNamespace(CUDARuntimeError=ArithmeticError),
+        ),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
     monkeypatch.setattr(cupy_capture, "cupy", fake)
     cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
@@ -535,8 +548,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
 def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
     with cuda.recorder.record():
         cuda.said("work")
-    inside = ["side {", "memory the pool's {", "cublas {", "begin", "work", "end", *["}"] * 3]
-    assert cuda.log == inside
+    inside = ["side {", "memory the pool's {", "cublas {", "free", "begin", "work", "end"]
+    assert cuda.log == [*inside, *["}"] * 3]
     cuda.log.clear()
     cuda.recorder.replay()
     assert cuda.log == ["launch"]
@@ -545,7 +558,15 @@ def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
 def test_a_recording_that_fails_ends(cuda):
     with pytest.raises(KeyboardInterrupt), cuda.recorder.record():
         raise KeyboardInterrupt
-    assert cuda.log[3:5] == ["begin", "end"]
+    assert cuda.log[4:6] == ["begin", "end"]
+
+
+def test_a_graphs_pool_never_frees_what_it_has(cuda):
+    """As CuPy's do at a limit, and at CUDA's own error that there is no memory."""
+    assert cuda.limits == [0]
+    assert cuda.allocate(100) == ("100 bytes", 0)
+    with pytest.raises(MemoryError, match=r"no room for the graph's memory: .*out of memory"):
+        cuda.allocate(101)
 
 
 def test_streams_wait_for_each_other_around_the_warm_up(cuda):
