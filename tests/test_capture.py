@@ -569,6 +569,21 @@ def test_a_graphs_pool_never_frees_what_it_has(cuda):
         cuda.allocate(101)
 
 
+def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
+    from gradcore.backends import cupy_indexing
+
+    with cuda.recorder.record():
+        pass
+    cuda.recorder.replay()
+    note = object.__new__(cupy_indexing.Note)
+    note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
+    monkeypatch.setitem(cupy_indexing.NOTES, 0, note)
+    with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
+        cuda.recorder.replay()
+    cuda.recorder.replay()
+    assert cuda.log.count("launch") == 2
+
+
 def test_streams_wait_for_each_other_around_the_warm_up(cuda):
     with pytest.raises(ZeroDivisionError), cuda.recorder.warm_up():
         1 / 0  # noqa: B018
