@@ -104,6 +104,11 @@ class CupyBackend(
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         with cupy.cuda.Device(self.device):
+            # CuPy refuses to copy then; but one number it makes by a kernel, which replays repeat.
+            if x.ndim == 0 and cupy.cuda.get_current_stream().is_capturing():
+                raise RuntimeError(
+                    "the current stream is capturing, so H2D transfers are disallowed"
+                )
             return cupy.asarray(x, dtype=dtype)
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:

@@ -51,7 +51,7 @@ class Device:
     def __init__(self) -> None:
         self.reads: list[str] = []
         self.launches = self.uploads = 0
-        self.refuses = False
+        self.refuses = self.is_capturing = False
         self.ran: set[tuple[str, str]] = set()
 
     def read(self, what: str) -> None:
@@ -506,7 +506,10 @@ def _modules() -> dict[str, ModuleType]:
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
         alloc_pinned_memory=PinnedMemory,
-        get_current_stream=lambda: SimpleNamespace(synchronize=lambda: device.read("synchronize")),
+        get_current_stream=lambda: SimpleNamespace(
+            synchronize=lambda: device.read("synchronize"),
+            is_capturing=lambda: device.is_capturing,
+        ),
         runtime=runtime,
     )
     ours = [ElementwiseKernel, ReductionKernel, array, asarray, ndarray, searchsorted, take]

@@ -422,6 +422,18 @@ def test_with_cuda_launch_blocking_an_error_comes_at_once(
         gradcore.ops.Select.do_forward(TensorNode([[1.0, 2.0]]), indices=played.asarray([7]))
 
 
+def test_while_a_stream_is_captured_no_number_comes_to_the_device(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "is_capturing", True)
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    for x in (2.0, np.array(3), np.float32(1)):
+        with pytest.raises(RuntimeError, match="stream is capturing, so H2D transfers are disall"):
+            played.asarray(x)
+    with device.no_reads():
+        played.check_indices("labels", played.asarray([0, 1]), 2)
+
+
 # -- Training -------------------------------------------------------------------------------------
 
 
