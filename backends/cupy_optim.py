@@ -98,10 +98,9 @@ class CupyUpdates(Backend):
         place = self._place(parameter)
         if not momentum:
             return sgd(parameter, gradient, *rates, place), velocity
-        is_first, new_v = velocity is None, cupy.empty_like(parameter)
-        if velocity is not None:
-            new_v = self._place(velocity)
-        memory = gradient if velocity is None else velocity
+        is_first = velocity is None
+        new_v = cupy.empty_like(parameter) if is_first else self._place(velocity)
+        memory = gradient if is_first else velocity
         numbers = momentum, 1 - settings["dampening"], is_first, settings["nesterov"]
         return momentum_sgd(parameter, gradient, memory, *rates, *numbers, place, new_v)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -437,7 +438,13 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
 # -- Training -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop"])
+OPTIMIZERS: dict[str, Any] = {
+    "momentum": partial(gradcore.optim.SGD, momentum=0.9),
+    **{n: getattr(gradcore.optim, n) for n in ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop")},
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optimizer: str) -> None:
     gradcore.manual_seed(0)
     net = gradcore.nn.Sequential(
@@ -449,7 +456,7 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         gradcore.nn.Dropout(0.5),
         gradcore.nn.Linear(36, 5),
     )
-    update = getattr(gradcore.optim, optimizer)(net.parameters(), 0.01)
+    update = OPTIMIZERS[optimizer](net.parameters(), 0.01)
     batches = gradcore.data.Batches(
         played.asarray(normal(24, 3, 8, 8), "float32"), played.asarray(integers(5, 24)), 8
     )
