@@ -344,6 +344,29 @@ def test_an_optimizer_loaded_in_between(device):
     assert optimizer.state[0]["step"] == 5
 
 
+def test_counts_that_differ_otherwise_than_before(device):
+    """What follows from a count is shared by the parameters that have it."""
+    net = Net()
+    optimizer = optim.Adam(net.parameters())
+
+    @capture
+    def step(x: Any, targets: Any) -> Any:
+        loss = cross_entropy(net(x), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    for x, targets in batches(device, 5):
+        step(x, targets)
+    for state in optimizer.state:
+        state["step"] += 7
+    step(x, targets)
+    optimizer.state[1]["step"] += 1
+    with pytest.raises(CaptureError, match="how Adam's counts differ changed"):
+        step(x, targets)
+
+
 def test_a_node_that_no_op_sees_is_kept(device):
     """An average of the weights, as users write it."""
     p, average = TensorNode(device.asarray([1.0])), TensorNode(device.asarray([1.0]))

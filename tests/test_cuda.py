@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +25,7 @@ from cupy_on_cpu import device, instances
 import gradcore
 from gradcore import TensorNode
 from gradcore.backends import Backend, get
+from gradcore.recording import Recording
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gpu" / "README.md"
@@ -439,7 +439,7 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
 
 
 OPTIMIZERS: dict[str, Any] = {
-    "momentum": partial(gradcore.optim.SGD, momentum=0.9),
+    "momentum": functools.partial(gradcore.optim.SGD, momentum=0.9),
     **{n: getattr(gradcore.optim, n) for n in ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop")},
 }
 
@@ -473,6 +473,29 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         with device.counted() as read:
             assert np.isfinite(float(loss))
         assert len(read.reads) == 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
+    played: Any, optimizer: str
+) -> None:
+    nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(4)]
+    update = OPTIMIZERS[optimizer](nodes, 0.01)
+    recording = Recording({})
+
+    def step() -> Any:
+        for p in nodes:
+            p.grad = played.asarray(np.ones(5), "float32")
+        with recording.active(), device.counted() as counts:
+            update.step()
+        return counts.launches
+
+    step()  # which begins the averages, and the array of numbers
+    before = len(recording._actions)
+    assert step() == len(nodes)
+    counts = len(nodes) if optimizer in ("Adam", "AdamW", "Adagrad") else 0
+    numbers = 3 if "Adam" in optimizer else 1
+    assert len(recording._actions) - before == counts + numbers
 
 
 if __name__ == "__main__":
