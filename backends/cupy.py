@@ -124,7 +124,11 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             stream = cupy.cuda.Stream(non_blocking=True)
         ahead: Any = None
-        for batch in batches:
+        for batch in map(tuple, batches):
+            if any(isinstance(x, self.array_types) for x in batch):
+                # From another GPU, for which CuPy itself waits.
+                yield tuple(map(self.asarray, batch))
+                continue
             with cupy.cuda.Device(self.device):
                 # What it writes to may be the memory of an earlier batch, still being read.
                 stream.wait_event(cupy.cuda.get_current_stream().record())

@@ -545,7 +545,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     from gradcore.backends import cupy_capture
 
     log = Cuda()
-    names = iter(["side", "other"])
+    names = iter(["side", "other", "third"])
     current = log.stream("main")
     fake = SimpleNamespace(
         cuda=SimpleNamespace(
@@ -632,3 +632,8 @@ def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
         "other.wait of main", ("copy", 5), ("copy", 6), "main.wait of other", ("use", 3, 4),
         "main.wait of other", ("use", 5, 6),
     ]  # fmt: skip
+    # Between GPUs CuPy sees to the order itself.
+    monkeypatch.setattr(backend, "array_types", (int,))
+    cuda.log.clear()
+    assert list(backend.copies([(7, 8)])) == [(7, 8)]
+    assert cuda.log == [("copy", 7), ("copy", 8)]
