@@ -98,6 +98,10 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """
         return lambda: None
 
+    def environment(self) -> dict[str, str]:
+        """Variables by which this device is the default one of processes started with them."""
+        return {}
+
     def describe_device(self) -> str:
         """The device as a person would name it."""
         return "CPU" if self.device is None else str(self.device)

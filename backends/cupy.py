@@ -86,6 +86,13 @@ class CupyBackend(
         cupy.cuda.Device(self.device).use()
         return before.use
 
+    def environment(self) -> dict[str, str]:
+        if self.device is None:
+            return {}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        number = visible.split(",")[self.device].strip() if visible else str(self.device)
+        return {"CUDA_VISIBLE_DEVICES": number}
+
     def describe_device(self) -> str:
         properties = runtime.getDeviceProperties(cupy.cuda.Device(self.device).id)
         return properties["name"].decode()

@@ -97,9 +97,10 @@ class Check:
 class Selftest:
     """The parts, each a generator of checks, with the seconds that it may take."""
 
-    def __init__(self, backend: str, quick: bool = False) -> None:
-        self.backend: Backend = get(backend)
+    def __init__(self, backend: str, quick: bool = False, device: str | None = None) -> None:
+        self.backend: Backend = get(backend, device)
         self.quick = quick
+        self.flags = (f" --device {device}" if device else "") + " --quick" * quick
         self.checks: list[Check] = []
         self.seconds: dict[str, float] = {}
         self.benchmarks: dict[str, Any] = {}
@@ -140,6 +141,7 @@ class Selftest:
         name = backend or self.backend.name
         environment = {**os.environ, "GRADCORE_BACKEND": name, "GRADCORE_FALLBACK": "0"}
         environment |= {"GRADCORE_TEST_BACKENDS": name, "GRADCORE_OFFLINE": "1"}
+        environment |= self.backend.environment()
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
         )
@@ -238,7 +240,7 @@ class Selftest:
     def captured(self) -> Iterator[Check]:
         """The same training twice: as it is, and captured."""
         for name, make in TRAININGS.items():
-            with use_backend(self.backend.name):
+            with use_backend(self.backend.name, self.backend.device):
                 (eager, slow, _), (replayed, fast, is_recorded) = (
                     self._trained(make, captured) for captured in (False, True)
                 )
@@ -269,7 +271,7 @@ class Selftest:
     def memory(self) -> Iterator[Check]:
         """What steps leave behind, without the garbage collector."""
         for name, make in TRAININGS.items():
-            with use_backend(self.backend.name):
+            with use_backend(self.backend.name, self.backend.device):
                 step, batch = make()
                 given = batch()
                 for _ in range(4):
@@ -294,7 +296,7 @@ class Selftest:
     def reads(self) -> Iterator[Check]:
         """How often a step, and reading its loss, looks at an array on the host."""
         for name, make in TRAININGS.items():
-            with use_backend(self.backend.name):
+            with use_backend(self.backend.name, self.backend.device):
                 step, batch = make()
                 for _ in range(3):
                     step(*batch())
@@ -368,7 +370,7 @@ class Selftest:
             f"# gradcore on {facts['device']}",
             "",
             f"`python -m gradcore selftest --backend {facts['backend']}"
-            f"{' --quick' * self.quick}`, {facts['date']}: "
+            f"{self.flags}`, {facts['date']}: "
             + ", ".join(f"{n} {word}" for word, n in counts.items())
             + f", in {sum(self.seconds.values()):.0f} s.",
             "",
@@ -391,14 +393,18 @@ class Selftest:
         return "\n".join(lines) + "\n"
 
 
-def selftest(backend: str, out: Path, quick: bool = False) -> int:
+def selftest(backend: str, out: Path, quick: bool = False, device: str | None = None) -> int:
     """Run all parts and write the report. Gives 0 if no check failed, 1 if one did, and 2 if the
-    backend can't run here."""
+    backend can't run here, or has no such device."""
     if why := problem(backend):
         print(f"selftest: backend {backend!r} can't run here: {why}", file=sys.stderr)
         return 2
+    try:
+        test = Selftest(backend, quick, device)
+    except ValueError as error:
+        print(f"selftest: --device {device}: {error}", file=sys.stderr)
+        return 2
     out.mkdir(parents=True, exist_ok=True)
-    test = Selftest(backend, quick)
     test.run()
     report = {
         **test.facts(),

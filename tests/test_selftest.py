@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from math import isclose
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import runs
 
 from gradcore import __main__, selftest
-from gradcore.backends import get, problem
+from gradcore.backends import default, get, problem
 from gradcore.selftest import Check, Selftest
 
 
@@ -203,6 +204,49 @@ def test_a_backend_that_can_not_run(tmp_path: Path, capsys: Any) -> None:
     assert __main__.main(["selftest", "--backend", "none", "--out", str(tmp_path)]) == 2
     assert "there is no backend 'none'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("array_api_strict")
+    seen: list[Any] = []
+
+    def making() -> Any:
+        seen.append(default().device)
+        return lambda: None, lambda: ()
+
+    monkeypatch.setattr(selftest, "TRAININGS", {"none": making})
+    monkeypatch.setattr(type(get("strict")), "environment", lambda self: {"HERE": str(self.device)})
+    test = Selftest("strict", True, "device2")
+    assert run(test, "memory")["none"].passed
+    assert seen == [get("strict", "device2").device]
+    status, told = test.call("-c", "import os; print(os.environ['HERE'])")
+    assert (status, "device2" in told) == (0, True)
+    assert "selftest --backend strict --device device2 --quick`" in test.markdown()
+    command = ["selftest", "--backend", "strict", "--out", str(tmp_path), "--device", "gpu"]
+    assert __main__.main(command) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("selftest: --device gpu: strict: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "expected"),
+    [
+        (None, "4, 7", {}),
+        (1, None, {"CUDA_VISIBLE_DEVICES": "1"}),
+        (1, "4, 7", {"CUDA_VISIBLE_DEVICES": "7"}),
+    ],
+)
+def test_other_processes_use_the_same_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: Any, visible: Any, expected: Any
+) -> None:
+    pytest.importorskip("cupy")
+    from gradcore.backends.cupy import CupyBackend
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert CupyBackend.environment(SimpleNamespace(device=device)) == expected
 
 
 def test_budgets_are_less_than_eight_minutes() -> None:
