@@ -92,7 +92,7 @@ class Optimizer:
                     "Module.to or Module.astype, make a new optimizer"
                 )
             p.value = new
-        # Those of one count share what follows from it.
+        # Parameters of one count share the numbers that follow from it.
         fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(updated))
 
     def zero_grad(self) -> None:
