@@ -411,12 +411,14 @@ def test_several_updates_in_one_step(device):
     def run(captured: bool) -> Any:
         p = TensorNode(device.asarray([1.0, 2.0]))
         optimizer = optim.Adam([p], lr=0.1)
+        schedule = optim.StepLR(optimizer, 1, 0.8)
 
         def step(x: Any) -> None:
             for _ in range(2):
                 Sum.do_forward(p * p * x).backward()
                 optimizer.step()
                 optimizer.zero_grad()
+                schedule.step()
 
         does = capture(step) if captured else step
         for k in range(6):
