@@ -98,6 +98,10 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """
         return lambda: None
 
+    def environment(self) -> dict[str, str]:
+        """Variables by which this device is the default one of processes started with them."""
+        return {}
+
     def describe_device(self) -> str:
         """The device as a person would name it."""
         return "CPU" if self.device is None else str(self.device)
@@ -175,6 +179,11 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         """Whether products of float32 matrices may be of numbers rounded to 11 bits, as the tensor
         cores of GPUs multiply them, added up in float32. They aren't at first, and where a device
         has no such thing they never are."""
+
+    def host_reads(self) -> AbstractContextManager[list[str]] | None:
+        """In the block, a list that says each time that this library makes the host wait for the
+        device, whoever asked for it; `None`: it doesn't tell."""
+        return None
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """What records and replays steps whose arrays are on `device`, for `gradcore.capture`;

@@ -6,6 +6,7 @@ import importlib
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import cupy
@@ -85,6 +86,13 @@ class CupyBackend(
         cupy.cuda.Device(self.device).use()
         return before.use
 
+    def environment(self) -> dict[str, str]:
+        if self.device is None:
+            return {}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        number = visible.split(",")[self.device].strip() if visible else str(self.device)
+        return {"CUDA_VISIBLE_DEVICES": number}
+
     def describe_device(self) -> str:
         properties = runtime.getDeviceProperties(cupy.cuda.Device(self.device).id)
         return properties["name"].decode()
@@ -103,6 +111,11 @@ class CupyBackend(
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         with cupy.cuda.Device(self.device):
+            # CuPy refuses to copy then; but one number it makes by a kernel, which replays repeat.
+            if x.ndim == 0 and cupy.cuda.get_current_stream().is_capturing():
+                raise RuntimeError(
+                    "the current stream is capturing, so H2D transfers are disallowed"
+                )
             return cupy.asarray(x, dtype=dtype)
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
@@ -118,7 +131,11 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             stream = cupy.cuda.Stream(non_blocking=True)
         ahead: Any = None
-        for batch in batches:
+        for batch in map(tuple, batches):
+            if any(isinstance(x, self.array_types) for x in batch):
+                # From another GPU, for which CuPy itself waits.
+                yield tuple(map(self.asarray, batch))
+                continue
             with cupy.cuda.Device(self.device):
                 # What it writes to may be the memory of an earlier batch, still being read.
                 stream.wait_event(cupy.cuda.get_current_stream().record())
@@ -157,6 +174,23 @@ class CupyBackend(
 
         kind = settings.COMPUTE_TYPE_TF32 if whether else settings.COMPUTE_TYPE_DEFAULT
         settings.set_compute_type(np.float32, kind)
+
+    @contextmanager
+    def host_reads(self) -> Iterator[list[str]]:
+        from cupy._core import syncdetect  # by which CuPy itself notes them
+
+        reads: list[str] = []
+        declare = syncdetect._declare_synchronize
+
+        def note() -> None:
+            reads.append("a wait for the device")
+            declare()
+
+        syncdetect._declare_synchronize = note
+        try:
+            yield reads
+        finally:
+            syncdetect._declare_synchronize = declare
 
     def recorder(self, device: Any = None) -> CupyRecorder:
         return CupyRecorder(device)

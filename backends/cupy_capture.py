@@ -13,6 +13,7 @@ from typing import Any
 import cupy
 
 from .cupy_blas import Cublas
+from .cupy_indexing import look
 
 
 class CupyRecorder:
@@ -22,7 +23,8 @@ class CupyRecorder:
         self.device = cupy.cuda.Device(device)
         with self.device:
             self.stream = cupy.cuda.Stream(non_blocking=True)
-            self.pool = cupy.cuda.MemoryPool()
+            self.pool = cupy.cuda.MemoryPool(_fresh)
+            self.pool.set_limit(size=0)  # CUPY_GPU_MEMORY_LIMIT would set one, for each pool
             self.cublas = Cublas(self.stream)
         self.graph: Any = None
 
@@ -42,6 +44,8 @@ class CupyRecorder:
     def record(self) -> Iterator[None]:
         allocator = cupy.cuda.using_allocator(self.pool.malloc)
         with self.device, self.stream, allocator, self.cublas.active():
+            # What the warm-up has left there is about as much as the graph needs.
+            cupy.get_default_memory_pool().free_all_blocks()
             self.stream.begin_capture()
             try:
                 yield
@@ -52,5 +56,15 @@ class CupyRecorder:
             self.graph = self.stream.end_capture()
 
     def replay(self) -> None:
+        look()  # as the checks in the graph write what they find, but don't look
         with self.device:
             self.graph.launch()
+
+
+def _fresh(size: int) -> Any:
+    """New memory for a graph's pool, or a MemoryError: at CUDA's own error the pool would free
+    what it has and try again, and the graph go on with addresses that are others' by then."""
+    try:
+        return cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise MemoryError(f"no room for the graph's memory: {error}") from error

@@ -104,8 +104,10 @@ class CupyIndexing(Backend):
         check = here.checks.setdefault((what, size, start), len(here.checks) + 1)
         out_of_range(indices.astype(np.int64, copy=False), start, size, check, here.device)
         if os.environ.get("CUDA_LAUNCH_BLOCKING") == "1":
-            cupy.cuda.get_current_stream().synchronize()
-            look()
+            stream = cupy.cuda.get_current_stream()
+            if not stream.is_capturing():
+                stream.synchronize()
+                look()
 
     def select(self, x: Array, indices: Array) -> Array:
         if x.dtype.kind != "f" or not x.size:

@@ -37,15 +37,16 @@ new_p = p - lr * step;
 )
 adam = elementwise(
     "adam",
-    "T p, T g, T m, T s, T kept, T weight_decay, T beta1, T share1, T beta2, T share2, T root, "
-    "T eps, T rate",
+    "T p, T g, T m, T s, T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, "
+    "T c1, T c2, T eps",
     "T new_p, T new_m, T new_s",
     f"""
 {DECAYED}
 A mean = beta1 * m + share1 * step, square = beta2 * s + share2 * step * step;
 new_m = mean;
 new_s = square;
-new_p = kept * p - rate * (mean / (sqrt(square) / root + eps));
+A rate = lr, kept = 1 - rate * decay, root = sqrt(A(c2));
+new_p = kept * p - rate / c1 * (mean / (sqrt(square) / root + eps));
 """,
 )
 adagrad = elementwise(
@@ -98,10 +99,9 @@ class CupyUpdates(Backend):
         place = self._place(parameter)
         if not momentum:
             return sgd(parameter, gradient, *rates, place), velocity
-        is_first, new_v = velocity is None, cupy.empty_like(parameter)
-        if velocity is not None:
-            new_v = self._place(velocity)
-        memory = gradient if velocity is None else velocity
+        is_first = velocity is None
+        new_v = cupy.empty_like(parameter) if is_first else self._place(velocity)
+        memory = gradient if is_first else velocity
         numbers = momentum, 1 - settings["dampening"], is_first, settings["nesterov"]
         return momentum_sgd(parameter, gradient, memory, *rates, *numbers, place, new_v)
 
@@ -111,12 +111,11 @@ class CupyUpdates(Backend):
         arrays = parameter, gradient, mean, square
         if not _fits(*arrays):
             return super().adam(*arrays, **settings)
-        (beta1, beta2), corrections = settings["betas"], settings["corrections"]
-        lr, weight_decay = settings["lr"], settings["weight_decay"]
-        kept, added = (1 - lr * weight_decay, 0.0) if settings["decoupled"] else (1.0, weight_decay)
-        root, rate = corrections[1] ** 0.5, lr / corrections[0]
-        numbers = kept, added, beta1, 1 - beta1, beta2, 1 - beta2, root, settings["eps"], rate
-        return adam(*arrays, *numbers, *map(self._place, (parameter, mean, square)))
+        beta1, beta2 = settings["betas"]
+        decays = settings["weight_decay"], 0.0  # added to the gradient, and of the parameter itself
+        rates = settings["lr"], *(decays[::-1] if settings["decoupled"] else decays)
+        numbers = beta1, 1 - beta1, beta2, 1 - beta2, *settings["corrections"], settings["eps"]
+        return adam(*arrays, *rates, *numbers, *map(self._place, (parameter, mean, square)))
 
     def adagrad(
         self, parameter: Array, gradient: Array, square: Array, **settings: Any

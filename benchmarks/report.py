@@ -34,8 +34,9 @@ All have {threads} threads; in the chains, and for growth with depth, one.
 In milliseconds. Each library runs a workload in a fresh process, and the libraries take turns:
 {rounds} processes each. A time is the median of the processes' medians, without warm-up; in
 brackets are the quartiles of all steps. A ratio is of two processes that ran one after the other;
-the median of these. PyTorch is as it comes, not compiled; "NumPy alone" is gradcore without the
-kernels that numba compiles; vugrad, the course's library, computes in float64.
+the median of these. PyTorch is as it comes, not compiled, but without TF32 on a GPU; "NumPy
+alone" is gradcore without the kernels that numba compiles; vugrad, the course's library, computes
+in float64.
 
 The floor is what a step takes at least: its matrix products and convolutions at this machine's
 rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads and writes
@@ -49,8 +50,8 @@ what each is.
 
 ## Memory of a step
 
-In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point of
-the second step than before it.
+In megabytes: by how much the process's resident memory (`VmHWM`), or on a GPU what arrays take
+there, is larger at the highest point of the second step than before it.
 
 {memory}
 

@@ -59,13 +59,17 @@ def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> li
     return run(TIMED, LEAST_STEPS)
 
 
-def peak_memory(step: Callable[[], Any]) -> int | None:
-    """By how many bytes the process's resident memory was larger at the highest point of a step
-    than before it; on Linux only.
+def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
+    """By how many bytes the memory in use was larger at the highest point of a step than before it:
+    a device's, in arrays, or else the process's resident memory; the latter on Linux only.
 
     For the second step: the first also loads and compiles what a library does late. What an
     allocator has kept for it goes back to the system before.
     """
+    step()
+    gc.collect()
+    if (peak := device_peak(step)) is not None:
+        return peak
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if not reset.exists():
         return None
@@ -73,8 +77,6 @@ def peak_memory(step: Callable[[], Any]) -> int | None:
     def kilobytes(name: str) -> int:
         return int(status.read_text().partition(f"{name}:")[2].split()[0])
 
-    step()
-    gc.collect()
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
     reset.write_text("5")  # the highest point so far is now; man proc_pid_clear_refs
@@ -96,9 +98,9 @@ def main() -> None:
         for _ in range(WARM_UP_STEPS):  # loads what the library loads late
             tiny()
         step = set_up(args.library, workload, args.quick)
-        wait = getattr(library_file(args.library), "wait", lambda: None)
-        report["memory"] = peak_memory(step)
-        report["seconds"] = seconds(step, wait, args.quick)
+        file = library_file(args.library)
+        report["memory"] = peak_memory(step, getattr(file, "device_peak", lambda _: None))
+        report["seconds"] = seconds(step, getattr(file, "wait", lambda: None), args.quick)
     except NotImplementedError as error:
         report = {"missing": str(error)}
     except Exception as error:

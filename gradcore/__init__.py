@@ -9,7 +9,10 @@ if importlib.util.find_spec("gradcore.backends") is None:
     needed = {"numpy": "numpy", "array_api_compat": "array-api-compat"}
     missing = [package for name, package in needed.items() if not importlib.util.find_spec(name)]
     if missing:
-        raise ModuleNotFoundError(f"gradcore needs more: pip install {' '.join(missing)}")
+        says = f"gradcore needs more: pip install {' '.join(missing)}"
+        if sys.argv[:1] == ["-m"]:  # `python -m gradcore`, for which this line is enough
+            sys.exit(says)
+        raise ModuleNotFoundError(says)
     spec = importlib.util.spec_from_file_location(
         "gradcore.backends", Path(__file__).parents[1] / "backends" / "__init__.py"
     )

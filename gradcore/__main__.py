@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = "check a backend, time it, and write a report, in less than 8 minutes"
     test = commands.add_parser("selftest", help=about, description=f"selftest: {about}.")
     test.add_argument("--backend", metavar="NAME", default="cupy", help="(default: %(default)s)")
+    device = "of the backend: with cupy, the number of the GPU"
+    test.add_argument("--device", metavar="NAME", help=device)
     test.add_argument("--quick", action="store_true", help="a little of each part: does it run?")
     folder = "where to write selftest-NAME.json and .md (default: here)"
     test.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=folder)
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command == "selftest":
         from .selftest import selftest
 
-        return selftest(args.backend, args.out, args.quick)
+        return selftest(args.backend, args.out, args.quick, args.device)
     if command == "doctor":
         from .doctor import doctor
 

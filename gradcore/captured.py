@@ -37,7 +37,7 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
     ...     loss.backward()
     ...     optimizer.step()
     ...     optimizer.zero_grad()
-    ...     return loss.value
+    ...     return loss
 
     Where the backend has nothing of the kind, as NumPy, each call is one of `step`.
 

@@ -71,7 +71,7 @@ def _versions() -> Iterator[str]:
     python = f"Python {platform.python_version()} ({sys.executable})"
     yield f"{python} on {platform.platform()}, {os.cpu_count()} processors"
     needs = ("numpy", "array-api-compat", "platformdirs")
-    yield ", ".join(f"{package} {_version(package)}" for package in needs)
+    yield ", ".join(f"{package} {_version(package) or '(not installed)'}" for package in needs)
 
 
 def _backends() -> Iterator[str]:
@@ -174,9 +174,13 @@ def _environment() -> Iterator[str]:
 
 def _data() -> Iterator[str]:
     """Where `gradcore.data` looks, in its order."""
-    from platformdirs import user_cache_dir
-
-    cache = user_cache_dir("gradcore")
+    try:
+        from platformdirs import user_cache_dir
+    except ModuleNotFoundError:
+        yield "cache: none without platformdirs; pip install platformdirs"
+        cache = None
+    else:
+        cache = user_cache_dir("gradcore")
     for place, folder in (("GRADCORE_DATA", os.environ.get("GRADCORE_DATA")), ("cache", cache)):
         if folder:
             path = Path(folder).expanduser()
@@ -189,6 +193,9 @@ def _data() -> Iterator[str]:
 
 def _optional() -> Iterator[str]:
     extras: dict[str, dict[str, str | None]] = {}
+    if not _version("gradcore"):
+        yield "gradcore itself is not installed: pip install -e . where pyproject.toml is"
+        return
     for requirement in metadata.requires("gradcore") or ():
         match = re.match(r"""([\w.-]+).*extra == ["'](\w+)["']""", requirement)
         if match and match[1] != "gradcore" and not match[1].startswith("cupy"):

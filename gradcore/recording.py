@@ -38,6 +38,7 @@ class Recording:
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
         self._actions: list[Callable[[], object]] = []
         self._numbers: dict[tuple[Any, str], list[_Numbers]] = {}
+        self._shared: dict[Any, Array] = {}
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -67,12 +68,20 @@ class Recording:
             for numbers in of_dtype:
                 numbers.upload()
 
-    def _follow(self, function: Callable[[], float], like: Array, dtype: str | None) -> Array:
+    def _follow(
+        self, function: Callable[[], float], like: Array, dtype: str | None, shared: Any
+    ) -> Array:
         backend = backend_of(like)
         of = like.dtype if dtype is None else backend.dtype(dtype)
-        of_dtype = self._numbers.setdefault((str(of), str(like.device)), [])
+        key = (object() if shared is None else shared, str(of), str(like.device))
+        if key not in self._shared:
+            self._shared[key] = self._new(function, backend, of, like.device)
+        return self._shared[key]
+
+    def _new(self, function: Callable[[], float], backend: Backend, of: Any, device: Any) -> Array:
+        of_dtype = self._numbers.setdefault((str(of), str(device)), [])
         if not of_dtype or len(of_dtype[-1].host) == NUMBERS:
-            of_dtype.append(_Numbers(backend, of, like.device))
+            of_dtype.append(_Numbers(backend, of, device))
         numbers = of_dtype[-1]
         i = len(numbers.host)
         numbers.host.append(function())
@@ -104,15 +113,19 @@ def is_held(node: Any) -> bool:
     return recording is not None and node in recording.held
 
 
-def number(function: Callable[[], Any], like: Array, dtype: str | None = None) -> Any:
+def number(
+    function: Callable[[], Any], like: Array, dtype: str | None = None, shared: Any = None
+) -> Any:
     """What the function gives, a number. In a step being recorded, an array of no dimensions that
     each replay finds with what the function gives then.
 
     Args:
         like: an array, on whose device that one is, in its dtype or else `dtype`.
+        shared: unless `None`, a key: calls with an equal one get the same array, whose number is
+            what the first one's function gives.
     """
     recording = _current.get()
-    return function() if recording is None else recording._follow(function, like, dtype)
+    return function() if recording is None else recording._follow(function, like, dtype, shared)
 
 
 def repeat(function: Callable[[], object]) -> None:

@@ -21,7 +21,6 @@ from typing import Any
 
 import cupy_on_cpu
 import numpy as np
-import platformdirs
 import pytest
 from op_table import all_ops
 
@@ -107,6 +106,7 @@ def data_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GRADCORE_DATA", "GRADCORE_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "*")
+    platformdirs = pytest.importorskip("platformdirs")
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda app: str(tmp_path / "cache" / app))
     return tmp_path / "cache" / "gradcore"
 

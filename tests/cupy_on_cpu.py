@@ -51,7 +51,7 @@ class Device:
     def __init__(self) -> None:
         self.reads: list[str] = []
         self.launches = self.uploads = 0
-        self.refuses = False
+        self.refuses = self.is_capturing = False
         self.ran: set[tuple[str, str]] = set()
 
     def read(self, what: str) -> None:
@@ -506,7 +506,10 @@ def _modules() -> dict[str, ModuleType]:
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
         alloc_pinned_memory=PinnedMemory,
-        get_current_stream=lambda: SimpleNamespace(synchronize=lambda: device.read("synchronize")),
+        get_current_stream=lambda: SimpleNamespace(
+            synchronize=lambda: device.read("synchronize"),
+            is_capturing=lambda: device.is_capturing,
+        ),
         runtime=runtime,
     )
     ours = [ElementwiseKernel, ReductionKernel, array, asarray, ndarray, searchsorted, take]
@@ -559,6 +562,14 @@ def register() -> None:
             @classmethod
             def problem(cls) -> str | None:
                 return problem()
+
+            @contextmanager
+            def host_reads(self) -> Iterator[list[str]]:
+                before, device.reads = device.reads, []
+                try:
+                    yield device.reads
+                finally:
+                    device.reads = before + device.reads
 
         registry._loaded[NAME] = OnCPU
         registry.known[ndarray] = registry._instance(NAME)  # `get` wants its compiler

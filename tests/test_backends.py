@@ -817,5 +817,10 @@ def test_batches_go_from_the_host_to_a_device() -> None:
             for a, b in zip(ours, theirs, strict=True):
                 assert b.device == to.device
                 np.testing.assert_array_equal(to.to_numpy(b), a, strict=True)
+    for data in (to.asarray(x), to.asarray(y)), (strict("device1").asarray(x), to.asarray(y)):
+        for place in (to, get("strict", "device1"), get("strict", "device2")):
+            for batch in gradcore.data.Batches(*data, 4, False, to=place):
+                assert {a.device for a in batch} == {place.asarray([0]).device}
     already = gradcore.data.Batches(to.asarray(x), to.asarray(y), 4, to=to)
     assert already.to is None
+    assert gradcore.data.Batches(x, y, 4, to=get("numpy")).to is None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.__main__ import LIBRARIES, main
-from benchmarks.worker import library_file, set_up
+from benchmarks.worker import library_file, peak_memory, set_up
 from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,53 @@ def test_libraries_compute_the_same(library: str, workload: Any) -> None:
         for x, y in zip(step, expected, strict=True):
             np.testing.assert_allclose(x.reshape(y.shape), y, rtol=1e-4, atol=1e-6)
             assert np.any(y)
+
+
+def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the counts of a pool of memory in the place of CuPy's and PyTorch's."""
+    kept, used, hooks = [0], [1000], []
+
+    class MemoryHook:
+        def __enter__(self) -> None:
+            hooks.append(self)
+
+        def __exit__(self, *error: object) -> None:
+            hooks.remove(self)
+
+    def take(size: int) -> None:
+        used[0] += size
+        kept[0] = max(kept[0], used[0])
+        for hook in hooks:
+            hook.malloc_postprocess(size=size)
+
+    def step() -> None:
+        for size in (300, 500, -700, 200, -300):
+            take(size)
+
+    pool = SimpleNamespace(used_bytes=lambda: used[0])
+    fake = ModuleType("cupy")
+    vars(fake).update(
+        get_default_memory_pool=lambda: pool, cuda=SimpleNamespace(MemoryHook=MemoryHook)
+    )
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    on_gradcore = library_file("gradcore")
+    assert on_gradcore.device_peak(step) is None  # on NumPy
+    there = SimpleNamespace(default=lambda: SimpleNamespace(name="cupy"))
+    monkeypatch.setattr(on_gradcore, "backends", there)
+    assert peak_memory(step, on_gradcore.device_peak) == 800
+    assert hooks == []
+
+    torch = pytest.importorskip("torch")
+    on_torch = library_file("torch")
+    assert on_torch.device_peak(step) is None
+    assert torch.backends.cudnn.allow_tf32 is False
+    monkeypatch.setattr(on_torch, "DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: used[0])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: kept[0])
+    reset = lambda: kept.__setitem__(0, used[0])  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
+    kept[0] = 10_000
+    assert peak_memory(step, on_torch.device_peak) == 800
 
 
 def test_it_runs(tmp_path: Path) -> None:

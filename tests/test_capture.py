@@ -344,6 +344,29 @@ def test_an_optimizer_loaded_in_between(device):
     assert optimizer.state[0]["step"] == 5
 
 
+def test_counts_that_differ_otherwise_than_before(device):
+    """What follows from a count is shared by the parameters that have it."""
+    net = Net()
+    optimizer = optim.Adam(net.parameters())
+
+    @capture
+    def step(x: Any, targets: Any) -> Any:
+        loss = cross_entropy(net(x), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    for x, targets in batches(device, 5):
+        step(x, targets)
+    for state in optimizer.state:
+        state["step"] += 7
+    step(x, targets)
+    optimizer.state[1]["step"] += 1
+    with pytest.raises(CaptureError, match="how Adam's counts differ changed"):
+        step(x, targets)
+
+
 def test_a_node_that_no_op_sees_is_kept(device):
     """An average of the weights, as users write it."""
     p, average = TensorNode(device.asarray([1.0])), TensorNode(device.asarray([1.0]))
@@ -388,12 +411,14 @@ def test_several_updates_in_one_step(device):
     def run(captured: bool) -> Any:
         p = TensorNode(device.asarray([1.0, 2.0]))
         optimizer = optim.Adam([p], lr=0.1)
+        schedule = optim.StepLR(optimizer, 1, 0.8)
 
         def step(x: Any) -> None:
             for _ in range(2):
                 Sum.do_forward(p * p * x).backward()
                 optimizer.step()
                 optimizer.zero_grad()
+                schedule.step()
 
         does = capture(step) if captured else step
         for k in range(6):
@@ -481,6 +506,15 @@ class Cuda:
         yield
         self.log.append("}")
 
+    def pool(self, allocate: Any) -> Any:
+        self.allocate, self.limits = allocate, []
+        return SimpleNamespace(malloc="the pool's", set_limit=lambda size: self.limits.append(size))
+
+    def memory(self, size: int) -> str:
+        if size > 100:
+            raise ArithmeticError("cudaErrorMemoryAllocation: out of memory")
+        return f"{size} bytes"
+
     def stream(self, name: str) -> Any:
         cuda = self
 
@@ -513,16 +547,20 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     from gradcore.backends import cupy_capture
 
     log = Cuda()
-    names = iter(["side", "other"])
+    names = iter(["side", "other", "third"])
     current = log.stream("main")
     fake = SimpleNamespace(
         cuda=SimpleNamespace(
             Device=lambda device: nullcontext(SimpleNamespace(id=device)),
             Stream=lambda non_blocking: log.stream(next(names)) if non_blocking else None,
-            MemoryPool=lambda: SimpleNamespace(malloc="the pool's"),
+            MemoryPool=log.pool,
             using_allocator=lambda malloc: log.inside(f"memory {malloc}"),
             get_current_stream=lambda: current,
-        )
+            Memory=log.memory,
+            MemoryPointer=lambda memory, offset: (memory, offset),
+            runtime=SimpleNamespace(CUDARuntimeError=ArithmeticError),
+        ),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
     monkeypatch.setattr(cupy_capture, "cupy", fake)
     cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
@@ -535,8 +573,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
 def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
     with cuda.recorder.record():
         cuda.said("work")
-    inside = ["side {", "memory the pool's {", "cublas {", "begin", "work", "end", *["}"] * 3]
-    assert cuda.log == inside
+    inside = ["side {", "memory the pool's {", "cublas {", "free", "begin", "work", "end"]
+    assert cuda.log == [*inside, *["}"] * 3]
     cuda.log.clear()
     cuda.recorder.replay()
     assert cuda.log == ["launch"]
@@ -545,7 +583,30 @@ def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
 def test_a_recording_that_fails_ends(cuda):
     with pytest.raises(KeyboardInterrupt), cuda.recorder.record():
         raise KeyboardInterrupt
-    assert cuda.log[3:5] == ["begin", "end"]
+    assert cuda.log[4:6] == ["begin", "end"]
+
+
+def test_a_graphs_pool_never_frees_what_it_has(cuda):
+    """As CuPy's do at a limit, and at CUDA's own error that there is no memory."""
+    assert cuda.limits == [0]
+    assert cuda.allocate(100) == ("100 bytes", 0)
+    with pytest.raises(MemoryError, match=r"no room for the graph's memory: .*out of memory"):
+        cuda.allocate(101)
+
+
+def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
+    from gradcore.backends import cupy_indexing
+
+    with cuda.recorder.record():
+        pass
+    cuda.recorder.replay()
+    note = object.__new__(cupy_indexing.Note)
+    note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
+    monkeypatch.setitem(cupy_indexing.NOTES, 0, note)
+    with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
+        cuda.recorder.replay()
+    cuda.recorder.replay()
+    assert cuda.log.count("launch") == 2
 
 
 def test_streams_wait_for_each_other_around_the_warm_up(cuda):
@@ -573,3 +634,8 @@ def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
         "other.wait of main", ("copy", 5), ("copy", 6), "main.wait of other", ("use", 3, 4),
         "main.wait of other", ("use", 5, 6),
     ]  # fmt: skip
+    # Between GPUs CuPy sees to the order itself.
+    monkeypatch.setattr(backend, "array_types", (int,))
+    cuda.log.clear()
+    assert list(backend.copies([(7, 8)])) == [(7, 8)]
+    assert cuda.log == [("copy", 7), ("copy", 8)]

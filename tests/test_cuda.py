@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cupy_on_cpu
@@ -23,6 +25,7 @@ from cupy_on_cpu import device, instances
 import gradcore
 from gradcore import TensorNode
 from gradcore.backends import Backend, get
+from gradcore.recording import Recording
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gpu" / "README.md"
@@ -31,7 +34,7 @@ TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
 NO_KERNELS = {  # what else a backend overrides
     *("asarray", "describe_device", "describe_library", "from_numpy", "make_current"),
     *("owns_memory", "problem", "to_numpy", "allow_tf32", "copies", "describe_memory"),
-    *("limit_memory", "recorder", "store", "used_memory"),
+    *("environment", "host_reads", "limit_memory", "recorder", "store", "used_memory"),
 }
 
 needs_compiler = pytest.mark.skipif(bool(cupy_on_cpu.problem()), reason=str(cupy_on_cpu.problem()))
@@ -124,9 +127,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
-def run(method: str, given: Any, options: Any, dtype: str, v: str, *, played: bool) -> list[Any]:
-    """What the method gives, as NumPy's arrays: CuPy's kernels, or the definition by NumPy's."""
-    backend = get("cupy-like" if played else "numpy")
+def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | None) -> list[Any]:
+    """What the method gives, as NumPy's arrays: the kernels of that backend, or, if `on` is `None`,
+    the definition on NumPy's."""
+    backend = get(on or "numpy")
 
     def array(x: Any) -> Any:
         kinds = {tuple: v, list: "float64" if dtype == "float64" else "float32"}
@@ -138,25 +142,31 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, *, played: bo
             return backend.asarray(x)
         x = x.astype(kind)
         # The definition computes with the same numbers, but without the rounding of 16 bits.
-        return backend.asarray(x if played or kind != "float16" else x.astype("float32"))
+        return backend.asarray(x if on or kind != "float16" else x.astype("float32"))
 
-    function = getattr(backend if played else Backend, method)
+    function = getattr(backend if on else Backend, method)
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(str.isupper, options):
             patch.setenv(name, options[name])
         options = {name: x for name, x in options.items() if not name.isupper()}
-        results = function(*[] if played else [backend], *map(array, given), **options)
+        results = function(*[] if on else [backend], *map(array, given), **options)
     results = results if isinstance(results, tuple) else (results,)
     return [x if x is None else backend.to_numpy(x) for x in results]
 
 
-@needs_compiler
+def pytest_generate_tests(metafunc: Any) -> None:
+    """`on` is the stand-in for CuPy, and CuPy where there is a GPU."""
+    if "on" in metafunc.fixturenames:
+        names = [name for name in ("cupy-like", "cupy") if name in metafunc.config.backends]
+        metafunc.parametrize("on", names)
+
+
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
-def test_kernels_compute_what_the_definitions_say(call: Any, kind: str) -> None:
+def test_kernels_compute_what_the_definitions_say(call: Any, kind: str, on: str) -> None:
     has_v = any(isinstance(x, tuple) for x in call[1])
     for v in TOLERANCE if has_v else (kind,):
-        found, expected = (run(*call, kind, v, played=played) for played in (True, False))
+        found, expected = (run(*call, kind, v, where) for where in (on, None))
         for x, y in zip(found, expected, strict=True):
             assert (x is None) == (y is None)
             if x is not None:
@@ -164,6 +174,18 @@ def test_kernels_compute_what_the_definitions_say(call: Any, kind: str) -> None:
                 limit = max(TOLERANCE[kind], TOLERANCE[str(x.dtype)] if x.dtype.kind == "f" else 0)
                 scale = max(0.1, abs(y.astype(float)).max(initial=0))
                 np.testing.assert_allclose(x.astype(float), y.astype(float), limit, limit * scale)
+
+
+def test_they_run_on_a_gpu_where_there_is_one() -> None:
+    chosen: dict[str, Any] = {}
+    pytest_generate_tests(
+        SimpleNamespace(
+            fixturenames=["call", "kind", "on"],
+            config=SimpleNamespace(backends=["numpy", "cupy"]),
+            parametrize=lambda name, values: chosen.update({name: values}),
+        )
+    )
+    assert chosen == {"on": ["cupy"]}
 
 
 def overrides() -> set[str]:
@@ -181,7 +203,7 @@ def users() -> dict[str, set[str]]:
         for kind in TOLERANCE:
             for v in TOLERANCE if any(isinstance(x, tuple) for x in given) else (kind,):
                 device.ran.clear()
-                run(method, given, options, kind, v, played=True)
+                run(method, given, options, kind, v, "cupy-like")
                 for symbol in device.ran:
                     found.setdefault(symbol, set()).add(method)
     return found
@@ -344,6 +366,24 @@ def test_reading_from_the_device_is_noticed(played: Any, read: Callable[..., Any
         read(x)
 
 
+def test_cupy_tells_of_its_reads() -> None:
+    """As it does before it asks the driver, which need not be there."""
+    cupy = pytest.importorskip("cupy")
+    from gradcore.backends.cupy import CupyBackend
+
+    host = np.zeros(1, "float32")
+    memory = cupy.cuda.UnownedMemory(host.ctypes.data, 4, host, 0)
+    x = cupy.ndarray((1,), host.dtype, cupy.cuda.MemoryPointer(memory, 0))
+    with CupyBackend.host_reads(object()) as reads:
+        for number in (1, 2):
+            with suppress(cupy.cuda.runtime.CUDARuntimeError):
+                x.get(stream=cupy.cuda.Stream.null)
+            assert len(reads) == number
+    with suppress(cupy.cuda.runtime.CUDARuntimeError):
+        x.get(stream=cupy.cuda.Stream.null)
+    assert len(reads) == 2
+
+
 def test_the_stand_in_has_nothing_that_cupy_has_not() -> None:
     cupy = pytest.importorskip("cupy")
     modules = cupy_on_cpu._modules()
@@ -383,10 +423,28 @@ def test_with_cuda_launch_blocking_an_error_comes_at_once(
         gradcore.ops.Select.do_forward(TensorNode([[1.0, 2.0]]), indices=played.asarray([7]))
 
 
+def test_while_a_stream_is_captured_no_number_comes_to_the_device(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "is_capturing", True)
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    for x in (2.0, np.array(3), np.float32(1)):
+        with pytest.raises(RuntimeError, match="stream is capturing, so H2D transfers are disall"):
+            played.asarray(x)
+    with device.no_reads():
+        played.check_indices("labels", played.asarray([0, 1]), 2)
+
+
 # -- Training -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop"])
+OPTIMIZERS: dict[str, Any] = {
+    "momentum": functools.partial(gradcore.optim.SGD, momentum=0.9),
+    **{n: getattr(gradcore.optim, n) for n in ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop")},
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optimizer: str) -> None:
     gradcore.manual_seed(0)
     net = gradcore.nn.Sequential(
@@ -398,7 +456,7 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         gradcore.nn.Dropout(0.5),
         gradcore.nn.Linear(36, 5),
     )
-    update = getattr(gradcore.optim, optimizer)(net.parameters(), 0.01)
+    update = OPTIMIZERS[optimizer](net.parameters(), 0.01)
     batches = gradcore.data.Batches(
         played.asarray(normal(24, 3, 8, 8), "float32"), played.asarray(integers(5, 24)), 8
     )
@@ -415,6 +473,29 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         with device.counted() as read:
             assert np.isfinite(float(loss))
         assert len(read.reads) == 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
+    played: Any, optimizer: str
+) -> None:
+    nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(4)]
+    update = OPTIMIZERS[optimizer](nodes, 0.01)
+    recording = Recording({})
+
+    def step() -> Any:
+        for p in nodes:
+            p.grad = played.asarray(np.ones(5), "float32")
+        with recording.active(), device.counted() as counts:
+            update.step()
+        return counts.launches
+
+    step()  # which begins the averages, and the array of numbers
+    before = len(recording._actions)
+    assert step() == len(nodes)
+    counts = len(nodes) if optimizer in ("Adam", "AdamW", "Adagrad") else 0
+    numbers = 3 if "Adam" in optimizer else 1
+    assert len(recording._actions) - before == counts + numbers
 
 
 if __name__ == "__main__":

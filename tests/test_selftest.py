@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 from collections.abc import Iterator
+from math import isclose
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import runs
 
 from gradcore import __main__, selftest
+from gradcore.backends import default, get, problem
 from gradcore.selftest import Check, Selftest
 
 
@@ -51,6 +57,29 @@ def test_what_they_find(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1 in a step" in test.checks[2].detail
 
 
+@pytest.mark.parametrize("read", ["item", "get", "__bool__"])
+def test_reads_that_do_not_go_through_gradcore(monkeypatch: pytest.MonkeyPatch, read: str) -> None:
+    if why := problem("cupy-like"):
+        pytest.skip(why)
+    make = selftest.TRAININGS["MLP with dropout, SGD"]
+
+    def making() -> Any:
+        step, batch = make()
+
+        def reading(*arrays: Any) -> Any:
+            loss = step(*arrays)
+            getattr(loss, read)()
+            return loss
+
+        return reading, batch
+
+    monkeypatch.setattr(selftest, "TRAININGS", {"good": make, "bad": making})
+    checks = run(Selftest("cupy-like", quick=True), "host reads")
+    assert checks["good"].passed
+    assert checks["bad"].passed is False
+    assert checks["bad"].detail == "1 in a step, 1 to read the loss"
+
+
 def test_tests_of_the_repository_run_on_the_backend() -> None:
     test = Selftest("numpy", quick=True)
     test.part, test.end = "ops", selftest.time.monotonic() + 300
@@ -59,6 +88,10 @@ def test_tests_of_the_repository_run_on_the_backend() -> None:
     assert good.figures["passed"] >= 1
     none = test.tests("none", "tests/test_ops.py", "-k", "no_such_test")
     assert none.passed is False
+    test.end = selftest.time.monotonic() + 1.5
+    late = test.tests("all", "tests/test_ops.py")
+    assert late.passed is None
+    assert "then the time was over" in late.detail
 
 
 @pytest.mark.parametrize(
@@ -66,13 +99,25 @@ def test_tests_of_the_repository_run_on_the_backend() -> None:
     [
         (0, "....\n12 passed in 1.2s\n", True, "12 passed"),
         (1, "FAILED tests/a.py::b - no\n1 failed, 2 passed in 1s\n", False, "tests/a.py::b - no"),
-        (None, "..... [ 50%]\n...s\n", True, "8 passed, 0 failed, then the time was over"),
-        (None, "..F.. [ 50%]\n", False, "then the time was over"),
+        (
+            None,
+            "..... [ 5/12]\n...s\n",
+            None,
+            "8 of 12 tests: 8 passed, 0 failed, then the time was over",
+        ),
+        (
+            None,
+            "..... [ 5/12]\n!! Interrupted !!\n8 passed in 3s\n",
+            None,
+            "8 of 12 tests: 8 passed,",
+        ),
+        (None, "\n", None, "0 passed, 0 failed, then the time was over"),
+        (None, "..F.. [ 5/12]\n", False, "then the time was over"),
         (2, "ERROR: nothing runs\n", False, "nothing runs"),
     ],
 )
 def test_what_pytest_says(
-    monkeypatch: pytest.MonkeyPatch, status: Any, out: str, passed: bool, said: str
+    monkeypatch: pytest.MonkeyPatch, status: Any, out: str, passed: Any, said: str
 ) -> None:
     test = Selftest("numpy")
     test.part = "ops"
@@ -80,6 +125,31 @@ def test_what_pytest_says(
     check = test.tests("it", "tests")
     assert check.passed is passed
     assert said in check.detail
+
+
+@pytest.mark.parametrize(
+    ("example", "kernel"),
+    [
+        (selftest.QUICK_EXAMPLES[0], "relu_gradient"),
+        (selftest.EXAMPLES[0], "relu_gradient"),
+        (selftest.EXAMPLES[1], "conv2d_input_gradient"),
+    ],
+    ids=["mnist-quick", "mnist", "cifar10"],
+)
+def test_examples_learn_less_by_a_wrong_gradient(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, example: Any, kernel: str
+) -> None:
+    """So much less that the selftest sees it, in mixed precision too."""
+    module = importlib.import_module(example.name.removesuffix(".py"))
+
+    def loss() -> float:
+        assert runs.call(module, *example.flags.split()) == 0
+        return float(re.findall(r"val loss (\S+)", capsys.readouterr().out)[-1])
+
+    right, backend = loss(), type(get("numpy"))
+    definition = getattr(backend, kernel)
+    monkeypatch.setattr(backend, kernel, lambda *a, **k: 0 * definition(*a, **k))
+    assert not isclose(loss(), right, rel_tol=max(example.near, example.near_mixed))
 
 
 @pytest.mark.parametrize(("difference", "passed"), [(0.0, True), (0.1, False)])
@@ -136,16 +206,64 @@ def test_a_backend_that_can_not_run(tmp_path: Path, capsys: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("array_api_strict")
+    seen: list[Any] = []
+
+    def making() -> Any:
+        seen.append(default().device)
+        return lambda: None, lambda: ()
+
+    monkeypatch.setattr(selftest, "TRAININGS", {"none": making})
+    monkeypatch.setattr(type(get("strict")), "environment", lambda self: {"HERE": str(self.device)})
+    test = Selftest("strict", True, "device2")
+    assert run(test, "memory")["none"].passed
+    assert seen == [get("strict", "device2").device]
+    status, told = test.call("-c", "import os; print(os.environ['HERE'])")
+    assert (status, "device2" in told) == (0, True)
+    assert "selftest --backend strict --device device2 --quick`" in test.markdown()
+    command = ["selftest", "--backend", "strict", "--out", str(tmp_path), "--device", "gpu"]
+    assert __main__.main(command) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("selftest: --device gpu: strict: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "expected"),
+    [
+        (None, "4, 7", {}),
+        (1, None, {"CUDA_VISIBLE_DEVICES": "1"}),
+        (1, "4, 7", {"CUDA_VISIBLE_DEVICES": "7"}),
+    ],
+)
+def test_other_processes_use_the_same_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: Any, visible: Any, expected: Any
+) -> None:
+    pytest.importorskip("cupy")
+    from gradcore.backends.cupy import CupyBackend
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert CupyBackend.environment(SimpleNamespace(device=device)) == expected
+
+
 def test_budgets_are_less_than_eight_minutes() -> None:
     assert sum(seconds for _, seconds in Selftest("numpy").parts.values()) < 480
 
 
 def test_every_workload_that_it_times_is_one() -> None:
-    import re
-
     workloads = pytest.importorskip("benchmarks.workloads").WORKLOADS
     found = [w.name for w in workloads if re.search(selftest.WORKLOADS, w.name)]
     assert len(found) == 15
+
+
+def test_all_kernels_are_run_in_all_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    test, calls = Selftest("numpy"), []
+    monkeypatch.setattr(test, "call", lambda *arguments: calls.append(arguments) or (0, "1 passed"))
+    assert run(test, "kernels")["base definitions"].passed
+    assert "tests/test_cuda.py::test_kernels_compute_what_the_definitions_say" in calls[0]
 
 
 def test_mixed_precision_is_among_the_trainings() -> None:

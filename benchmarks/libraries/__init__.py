@@ -9,7 +9,9 @@ the step to be timed: a function without arguments, whose results, in a list, ar
     update(parameters, gradients, optimizer, lr)
     batches(x, y, size)            an epoch of batches in a random order
 
-Where there is a device, `wait()` waits for it, and `numpy(x)` is an array in NumPy.
+Where there is a device, `wait()` waits for it, `numpy(x)` is an array in NumPy, and
+`device_peak(step)` runs a step and gives by how many bytes arrays took more of the device's memory
+at the highest point than before, or `None` where they are in the host's.
 """
 
 from __future__ import annotations

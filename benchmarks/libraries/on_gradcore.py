@@ -112,5 +112,25 @@ def wait() -> None:
         cupy.cuda.get_current_stream().synchronize()
 
 
+def device_peak(step: Callable[[], Any]) -> int | None:
+    if backends.default().name != "cupy":
+        return None
+    import cupy
+
+    used = cupy.get_default_memory_pool().used_bytes
+    peak = before = used()
+
+    class Peak(cupy.cuda.MemoryHook):  # type: ignore[misc]
+        name = "peak"
+
+        def malloc_postprocess(self, **_: Any) -> None:
+            nonlocal peak
+            peak = max(peak, used())
+
+    with Peak():
+        step()
+    return peak - before
+
+
 def numpy(x: Any) -> Any:
     return backends.default().to_numpy(x)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from . import Step, Table, modules, of_output, optimizers
 
 DEVICE = "cuda" if os.environ.get("GRADCORE_BACKEND") == "cupy" else "cpu"
+torch.backends.cudnn.allow_tf32 = False  # in convolutions; in products of matrices it is off
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
 
 
@@ -106,6 +107,15 @@ def batches(x: Any, y: Any, size: int) -> Step:
 def wait() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
+
+
+def device_peak(step: Callable[[], Any]) -> int | None:
+    if DEVICE != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def numpy(x: Any) -> Any:

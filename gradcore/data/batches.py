@@ -24,8 +24,8 @@ class Batches:
         batch_size: the number of instances in a batch; the last batch has what is left.
         shuffle: a new order for each epoch. Without it the batches are slices of the data, in
             their order, and share their memory where the library has views.
-        to: a backend; batches of data of another one are copied to its device, on a GPU while it
-            computes with the batch before.
+        to: a backend; batches of data of another one, or on another device than this one's, are
+            copied to its device; from the host to a GPU while that computes with the batch before.
 
     Raises:
         TypeError: `x` or `y` is not an array.
@@ -52,7 +52,7 @@ class Batches:
         self.x, self.y = x, y
         self.batch_size = batch_size
         self.shuffle = shuffle
-        is_there = to is None or all(isinstance(array, to.array_types) for array in (x, y))
+        is_there = to is None or all(_is_on(to, array) for array in (x, y))
         self.to = None if is_there else to
 
     def __len__(self) -> int:
@@ -69,6 +69,14 @@ class Batches:
         else:
             batches = ((self.x[i:j, ...], self.y[i:j, ...]) for i, j in cuts)
         return self.to.copies(batches) if self.to else batches
+
+
+def _is_on(to: Backend, array: Array) -> bool:
+    """Whether it is an array of this backend, and on its device if that is a certain one."""
+    if not issubclass(type(array), to.array_types):
+        return False
+    # Libraries compare their devices, but not with what `to.device` may be: a number, a name.
+    return to.device is None or bool(array.device == to.asarray([0]).device)
 
 
 def _shuffled(array: Array, order: Array, cuts: list[tuple[int, int]]) -> Iterator[Array]:

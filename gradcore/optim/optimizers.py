@@ -52,6 +52,7 @@ class Optimizer:
         self.initial_lr: float = self.settings["lr"]
         self.parameters = self._nodes(parameters)
         self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
+        self._call = object()  # another in each step: learning rates may change in between
 
     @property
     def lr(self) -> float:
@@ -73,9 +74,11 @@ class Optimizer:
             TypeError: a parameter would get another dtype, that of its gradient or state.
         """
         fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
+        self._call, updated = object(), list[dict[str, Any]]()
         for i, (p, state) in enumerate(zip(self.parameters, self.state, strict=True)):
             if not p.has_grad:
                 continue
+            updated.append(state)
             remember(state)
             gradient = p.grad.value if isinstance(p.grad, TensorNode) else p.grad
             value = p.value if _is_alone(p) else copied(p.value)
@@ -89,6 +92,8 @@ class Optimizer:
                     "Module.to or Module.astype, make a new optimizer"
                 )
             p.value = new
+        # Parameters of one count share the numbers that follow from it.
+        fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(updated))
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
@@ -109,7 +114,7 @@ class Optimizer:
 
     def lr_for(self, parameter: Array) -> Any:
         """The learning rate: a number or, in a step being captured, an array that follows it."""
-        return number(lambda: self.lr, parameter)
+        return number(lambda: self.lr, parameter, shared=self._call)
 
     # -- Its state --------------------------------------------------------------------------
 
@@ -283,7 +288,12 @@ class Adam(Optimizer):
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
         repeat(lambda: _count(state))
         first, second = (
-            number(partial(_correction, beta, state), parameter) for beta in self.settings["betas"]
+            number(
+                partial(_correction, beta, state),
+                parameter,
+                shared=(self._call, beta, state["step"]),
+            )
+            for beta in self.settings["betas"]
         )
         new, state["mean"], state["square"] = backend_of(parameter).adam(
             parameter,
@@ -349,7 +359,11 @@ class Adagrad(Optimizer):
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
         decay = self.settings["lr_decay"]
-        decayed = number(lambda: self.lr / (1 + state["step"] * decay), parameter)
+        decayed = number(
+            lambda: self.lr / (1 + state["step"] * decay),
+            parameter,
+            shared=(self._call, state["step"]),
+        )
         repeat(lambda: _count(state))
         new, state["square"] = backend_of(parameter).adagrad(
             parameter,
@@ -415,6 +429,12 @@ class RMSprop(Optimizer):
 
 def _count(state: dict[str, Any]) -> None:
     state["step"] += 1
+
+
+def _differences(states: list[dict[str, Any]]) -> list[int]:
+    """How far the counts of parameters are from the first one's."""
+    counts = [state["step"] for state in states if "step" in state]
+    return [count - counts[0] for count in counts]
 
 
 def _correction(beta: float, state: dict[str, Any]) -> float:
