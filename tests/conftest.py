@@ -27,6 +27,8 @@ from op_table import all_ops
 import gradcore
 from gradcore.backends import Backend, numpy_fast, problem
 
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
+
 MATRIX = {  # name: (backend, device)
     "numpy": ("numpy", None),
     "numpy-readonly": ("numpy", None),  # no op can write to what it was given, or has given

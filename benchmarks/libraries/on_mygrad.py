@@ -11,6 +11,8 @@ from . import Step, Table, apply, of_output
 
 
 def conv2d(x: Any, w: Any, b: Any = None, stride: int = 1, padding: int = 0) -> Any:
+    if any((n + 2 * padding - k) % stride for n, k in zip(x.shape[2:], w.shape[2:], strict=True)):
+        raise NotImplementedError("convolutions whose windows leave a part of the image out")
     y = nnet.conv_nd(x, w, stride=stride, padding=padding)
     return y if b is None else y + b.reshape(1, -1, 1, 1)
 
