@@ -123,7 +123,7 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
     return {
         "processor": found[1] if found else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} on {platform.machine()}",
         "python": platform.python_version(),
         "numpy": get("numpy").describe_library(),
         "versions": versions,
