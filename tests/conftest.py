@@ -145,3 +145,9 @@ def _arrays(x: Any) -> Iterator[np.ndarray]:
     elif isinstance(x, tuple | list):
         for entry in x:
             yield from _arrays(entry)
+
+
+def pytest_make_parametrize_id(val: Any, argname: str) -> str | None:
+    """Of bytes the argument's name: archives have the time in them, and two processes would call
+    the same test by different names."""
+    return argname if isinstance(val, bytes) else None
