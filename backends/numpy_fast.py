@@ -58,8 +58,20 @@ def compiled() -> Any:
 
 def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
     """Whether the compiled kernels are for x, and worth it."""
-    is_worth_it = x.size >= (SMALL if compiled.cache_info().currsize else LARGE)
-    return is_worth_it and x.dtype in (dtypes or DTYPES) and compiled() is not None
+    if x.size < SMALL or (x.size < LARGE and not compiled.cache_info().currsize):
+        return False
+    return x.dtype in (dtypes or DTYPES) and compiled() is not None
+
+
+def each(loop: Any, *arrays: np.ndarray) -> np.ndarray | None:
+    """What a loop over elements makes of arrays of one shape, like the first; `None` if they are
+    not in one order in memory."""
+    y = np.empty_like(arrays[0])
+    views = flat(*arrays, y)
+    if views is None:
+        return None
+    loop(*views)
+    return y
 
 
 def is_worth(weights: int, windows: int, run: int, *arrays: np.ndarray | None) -> bool:
@@ -212,12 +224,9 @@ class FastNumpyBackend(NumpyBackend):
 
     # Of 602,112 elements, 0.23 ms in place of 0.31 ms.
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        if x.shape == mask.shape and is_fit(x):
-            y = np.empty_like(x)
-            if views := flat(x, mask, y):
-                compiled().masked(*views)
-                return y
-        return super().masked(x, mask)
+        fit = x.shape == mask.shape and is_fit(x)
+        y = each(compiled().masked, x, mask) if fit else None
+        return super().masked(x, mask) if y is None else y
 
     products_for_sums = 4.0
 
@@ -331,12 +340,9 @@ class FastNumpyBackend(NumpyBackend):
         return sums.reshape(o, -1)[:, where].reshape(o, c, *kernel)
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
-        if y.size >= SMALL and y.shape == go.shape and y.dtype == go.dtype and is_fit(y):
-            gx = np.empty_like(y)
-            if views := flat(y, go, gx):
-                compiled().relu_gradient(*views)
-                return gx
-        return super().relu_gradient(y, go)
+        fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
+        gx = each(compiled().relu_gradient, y, go) if fit else None
+        return super().relu_gradient(y, go) if gx is None else gx
 
     # Of (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
     # place of 0.59 ms. In PyTorch's order in memory NumPy is faster.
@@ -384,21 +390,14 @@ class FastNumpyBackend(NumpyBackend):
         return super().sigmoid(x)
 
     def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
-        if y.size >= SMALL and y.shape == go.shape and y.dtype == go.dtype and is_fit(y):
-            gx = np.empty_like(y)
-            if views := flat(y, go, gx):
-                compiled().sigmoid_gradient(*views)
-                return gx
-        return super().sigmoid_gradient(y, go)
+        fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
+        gx = each(compiled().sigmoid_gradient, y, go) if fit else None
+        return super().sigmoid_gradient(y, go) if gx is None else gx
 
     # Of 400,000 elements, 1.1 ms in place of 11 ms.
     def erf(self, x: np.ndarray) -> np.ndarray:
-        if is_fit(x, np.float32):
-            y = np.empty_like(x)
-            if views := flat(x, y):
-                compiled().erf(*views)
-                return y
-        return super().erf(x)
+        y = each(compiled().erf, x) if is_fit(x, np.float32) else None
+        return super().erf(x) if y is None else y
 
     # Of 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
     # 28 ms.
