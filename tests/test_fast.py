@@ -111,11 +111,14 @@ threading.Thread(target=wait).start()
 @needs_numba
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_threads_after_a_fork(python: Any) -> None:
+    # The child prints while the parent waits: two that write to one pipe can mix their lines.
     fork = """
 child = os.fork()
-convolve()
 if child:
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    status = os.waitpid(child, 0)[1]
+    convolve()
+    sys.exit(os.waitstatus_to_exitcode(status))
+convolve()
 """
     told, _ = python("-c", CONVOLVE + fork, OMP_NUM_THREADS="2")
     assert told.split() == ["72.0"] * 3
