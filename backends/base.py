@@ -380,6 +380,14 @@ class Backend(ConvolutionKernels, SpecialFunctions):
     # formulas are torch.optim's. A velocity is `None` before the first step with momentum. A
     # `Number` is one of Python's or, in a step being captured, an array of no dimensions.
 
+    def update_all(
+        self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
+    ) -> list[tuple[Array | None, ...]]:
+        """What the update of this name gives for each parameter, of what it takes for each. The
+        parameters are on one device, in one dtype."""
+        update = getattr(self, kernel)
+        return [update(*of_one, **settings) for of_one in arrays]
+
     def sgd(
         self,
         parameter: Array,

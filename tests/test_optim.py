@@ -614,8 +614,9 @@ def test_schedules_that_do_not_fit_together():
 
 def test_a_subclass_needs_an_update_alone():
     class Sign(optim.Optimizer):
-        def update(self, parameter, gradient, state):  # noqa: ARG002
-            return parameter - self.lr * namespace(gradient).sign(gradient)
+        def update(self, parameters, gradients, states):  # noqa: ARG002
+            signs = [namespace(g).sign(g) for g in gradients]
+            return [p - self.lr * s for p, s in zip(parameters, signs, strict=True)]
 
     p = node(1.0, 2.0)
     Sign([p], lr=0.5).step()

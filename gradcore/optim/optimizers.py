@@ -29,7 +29,11 @@ from ..values import array, describe, namespace
 
 class Optimizer:
     """What optimizers have in common. A subclass writes `update`, and `initial_state` if it
-    remembers something of each parameter.
+    remembers something of each parameter:
+
+        class Plain(Optimizer):
+            def update(self, parameters, gradients, states):
+                return [p - self.lr * g for p, g in zip(parameters, gradients)]
 
     Args:
         parameters: TensorNodes that require a gradient; each is updated once, also if repeated.
@@ -74,26 +78,29 @@ class Optimizer:
             TypeError: a parameter would get another dtype, that of its gradient or state.
         """
         fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
-        self._call, updated = object(), list[dict[str, Any]]()
-        for i, (p, state) in enumerate(zip(self.parameters, self.state, strict=True)):
-            if not p.has_grad:
-                continue
-            updated.append(state)
+        self._call = object()
+        chosen = [i for i, p in enumerate(self.parameters) if p.has_grad]
+        states = [self.state[i] for i in chosen]
+        values, gradients = list[Array](), list[Array]()
+        for i, state in zip(chosen, states, strict=True):
             remember(state)
-            gradient = p.grad.value if isinstance(p.grad, TensorNode) else p.grad
-            value = p.value if _is_alone(p) else copied(p.value)
+            p = self.parameters[i]
+            gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
+            values.append(p.value if _is_alone(p) else copied(p.value))
             if not state:
-                state.update(self.initial_state(value))
-            new = array(self.update(value, gradient, state))
-            if new.dtype != p.value.dtype:
+                state.update(self.initial_state(values[-1]))
+        news = [array(x) for x in self.update(values, gradients, states)]
+        for i, new, gradient in zip(chosen, news, gradients, strict=True):
+            if new.dtype != (value := self.parameters[i].value).dtype:
                 raise TypeError(
-                    f"{type(self).__name__}: parameter {i} is {describe(p.value)}, but would "
+                    f"{type(self).__name__}: parameter {i} is {describe(value)}, but would "
                     f"become {describe(new)}; its gradient is {describe(gradient)}. After "
                     "Module.to or Module.astype, make a new optimizer"
                 )
-            p.value = new
+        for i, new in zip(chosen, news, strict=True):
+            self.parameters[i].value = new
         # Parameters of one count share the numbers that follow from it.
-        fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(updated))
+        fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
@@ -104,8 +111,10 @@ class Optimizer:
         """What is remembered of a parameter before its first update: arrays, and the `step`."""
         return {}
 
-    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        """The new value of a parameter, which may be in the array of the old. Changes `state`.
+    def update(
+        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
+    ) -> list[Array]:
+        """The new values of parameters, which may be in the arrays of the old. Changes `states`.
 
         For `gradcore.capture`, numbers that change from step to step go through
         `gradcore.recording`, as `self.lr_for(parameter)` does.
@@ -210,7 +219,40 @@ class Optimizer:
         return list(dict.fromkeys(nodes))
 
 
-class SGD(Optimizer):
+class KernelOptimizer(Optimizer):
+    """An optimizer whose formula is a kernel of the backends."""
+
+    kernel: ClassVar[str]
+    memory: ClassVar[tuple[str, ...]]  # what the kernel is given and gives after the parameter
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        """The kernel's settings for a parameter, and others of its kind and count of steps."""
+        raise NotImplementedError
+
+    def update(
+        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
+    ) -> list[Array]:
+        alike: dict[Any, list[int]] = {}
+        for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
+            if "step" in state:
+                repeat(partial(_count, state))
+            alike.setdefault((str(p.dtype), str(p.device), state.get("step")), []).append(i)
+        new = parameters.copy()
+        for some in alike.values():
+            first = some[0]
+            arrays = [
+                (parameters[i], gradients[i], *[states[i].get(name) for name in self.memory])
+                for i in some
+            ]
+            settings = self.settings_for(parameters[first], states[first])
+            updates = backend_of(parameters[first]).update_all(self.kernel, arrays, **settings)
+            for i, (new[i], *memory) in zip(some, updates, strict=True):
+                results = zip(self.memory, memory, strict=True)
+                states[i].update({name: x for name, x in results if x is not None})
+        return new
+
+
+class SGD(KernelOptimizer):
     """Gradient descent, on batches drawn at random (stochastic); with momentum if that is not 0
     (https://proceedings.mlr.press/v28/sutskever13.html).
 
@@ -222,6 +264,8 @@ class SGD(Optimizer):
     Raises:
         ValueError: `nesterov` without momentum, or with dampening.
     """
+
+    kernel, memory = "sgd", ("velocity",)
 
     def __init__(
         self,
@@ -250,16 +294,11 @@ class SGD(Optimizer):
             )
         return result
 
-    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        backend, velocity = backend_of(parameter), state.get("velocity")
-        settings = {**self.settings, "lr": self.lr_for(parameter)}
-        new, velocity = backend.sgd(parameter, gradient, velocity, **settings)
-        if velocity is not None:
-            state["velocity"] = velocity
-        return new
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {**self.settings, "lr": self.lr_for(parameter)}
 
 
-class Adam(Optimizer):
+class Adam(KernelOptimizer):
     """Steps along the average gradient, divided by the root of its average square
     (https://arxiv.org/abs/1412.6980).
 
@@ -269,6 +308,7 @@ class Adam(Optimizer):
         weight_decay: what of the parameter is added to its gradient.
     """
 
+    kernel, memory = "adam", ("mean", "square")
     decoupled: ClassVar[bool] = False  # the weight decay
 
     def __init__(
@@ -285,8 +325,7 @@ class Adam(Optimizer):
         zeros_like = namespace(parameter).zeros_like
         return {"step": 0, "mean": zeros_like(parameter), "square": zeros_like(parameter)}
 
-    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
-        repeat(lambda: _count(state))
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         first, second = (
             number(
                 partial(_correction, beta, state),
@@ -295,16 +334,12 @@ class Adam(Optimizer):
             )
             for beta in self.settings["betas"]
         )
-        new, state["mean"], state["square"] = backend_of(parameter).adam(
-            parameter,
-            gradient,
-            state["mean"],
-            state["square"],
-            corrections=(first, second),
-            decoupled=self.decoupled,
-            **{**self.settings, "lr": self.lr_for(parameter)},
-        )
-        return new
+        return {
+            **self.settings,
+            "lr": self.lr_for(parameter),
+            "corrections": (first, second),
+            "decoupled": self.decoupled,
+        }
 
 
 class AdamW(Adam):
@@ -324,7 +359,7 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
 
-class Adagrad(Optimizer):
+class Adagrad(KernelOptimizer):
     """Divides the gradient by the root of the sum of all its squares
     (https://jmlr.org/papers/v12/duchi11a.html).
 
@@ -334,6 +369,8 @@ class Adagrad(Optimizer):
         initial_accumulator_value: what the sums start from.
         eps: is added to the root.
     """
+
+    kernel, memory = "adagrad", ("square",)
 
     def __init__(
         self,
@@ -357,26 +394,17 @@ class Adagrad(Optimizer):
         start = self.settings["initial_accumulator_value"]
         return {"step": 0, "square": namespace(parameter).full_like(parameter, start)}
 
-    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         decay = self.settings["lr_decay"]
         decayed = number(
-            lambda: self.lr / (1 + state["step"] * decay),
+            lambda: self.lr / (1 + (state["step"] - 1) * decay),
             parameter,
             shared=(self._call, state["step"]),
         )
-        repeat(lambda: _count(state))
-        new, state["square"] = backend_of(parameter).adagrad(
-            parameter,
-            gradient,
-            state["square"],
-            lr=decayed,
-            eps=self.settings["eps"],
-            weight_decay=self.settings["weight_decay"],
-        )
-        return new
+        return {"lr": decayed, **{name: self.settings[name] for name in ("eps", "weight_decay")}}
 
 
-class RMSprop(Optimizer):
+class RMSprop(KernelOptimizer):
     """Divides the gradient by the root of its average square (https://arxiv.org/abs/1308.0850).
 
     Args:
@@ -386,6 +414,8 @@ class RMSprop(Optimizer):
         momentum: how much of the velocity, what the parameter last changed by, is kept.
         centered: whether to divide by the deviation, from an average of the gradient.
     """
+
+    kernel, memory = "rmsprop", ("square", "velocity", "mean")
 
     def __init__(
         self,
@@ -411,20 +441,9 @@ class RMSprop(Optimizer):
         names = ("square", "mean") if self.settings["centered"] else ("square",)
         return {name: namespace(parameter).zeros_like(parameter) for name in names}
 
-    def update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         settings = {name: x for name, x in self.settings.items() if name != "centered"}
-        settings["lr"] = self.lr_for(parameter)
-        new, square, velocity, mean = backend_of(parameter).rmsprop(
-            parameter,
-            gradient,
-            state["square"],
-            state.get("velocity"),
-            state.get("mean"),
-            **settings,
-        )
-        results = {"square": square, "velocity": velocity, "mean": mean}
-        state.update({name: x for name, x in results.items() if x is not None})
-        return new
+        return {**settings, "lr": self.lr_for(parameter)}
 
 
 def _count(state: dict[str, Any]) -> None:
