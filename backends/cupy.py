@@ -192,6 +192,13 @@ class CupyBackend(
         finally:
             syncdetect._declare_synchronize = declare
 
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        # Of transposes, a transpose: so the gradient of a layer's weights, which is made by this,
+        # is in the weights' own order, as the optimizers' kernels want it.
+        if b is None and x.flags.f_contiguous and w.flags.f_contiguous:
+            return self.xp.matmul(w, x.T).T
+        return super().linear(x, w, b)
+
     def recorder(self, device: Any = None) -> CupyRecorder:
         return CupyRecorder(device)
 

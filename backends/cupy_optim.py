@@ -1,159 +1,193 @@
-"""The optimizers' updates on CuPy: one launch for a parameter, in place where it has its memory.
-
-The bodies read what they are given before they write, as outputs may be the inputs.
-"""
+"""The optimizers' updates on CuPy: one launch for many parameters, in place where these have their
+memory to themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cupy
 
-from .base import Array, Backend
-from .cupy_kernels import WIDE, elementwise
+from .base import Array, Backend, Number
+from .cupy_kernels import WIDE, several
 
 DECAYED = f"""
 {WIDE}
-A step = g;
-if (weight_decay != T(0)) step += weight_decay * p;
+A step = g[i];
+if (weight_decay != T(0)) step += weight_decay * p[i];
 """
 
-sgd = elementwise(
-    "sgd", "T p, T g, T lr, T weight_decay", "T new_p", f"{DECAYED} new_p = p - lr * step;"
-)
-momentum_sgd = elementwise(
-    "momentum_sgd",
-    "T p, T g, T v, T lr, T weight_decay, T momentum, T share, bool is_first, bool nesterov",
-    "T new_p, T new_v",
+sgd = several(
+    "sgd",
+    "T p, T g, T v, T new_v",  # the velocities before and after; null before the first, or if none
+    "T lr, T weight_decay, T momentum, T share, T nesterov",
     f"""
 {DECAYED}
-A velocity = step;
-if (!is_first) velocity = momentum * v + share * step;
-if (nesterov) step += momentum * velocity;
-else step = velocity;
-new_v = velocity;
-new_p = p - lr * step;
+if (new_v) {{
+    A velocity = step;
+    if (v) velocity = momentum * v[i] + share * step;
+    new_v[i] = velocity;
+    if (nesterov != T(0)) step += momentum * velocity;
+    else step = velocity;
+}}
+p[i] = p[i] - lr * step;
 """,
 )
-adam = elementwise(
+adam = several(
     "adam",
-    "T p, T g, T m, T s, T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, "
-    "T c1, T c2, T eps",
-    "T new_p, T new_m, T new_s",
+    "T p, T g, T m, T s",
+    "T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, T c1, T c2, T eps",
     f"""
 {DECAYED}
-A mean = beta1 * m + share1 * step, square = beta2 * s + share2 * step * step;
-new_m = mean;
-new_s = square;
+A mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
+m[i] = mean;
+s[i] = square;
 A rate = lr, kept = 1 - rate * decay, root = sqrt(A(c2));
-new_p = kept * p - rate / c1 * (mean / (sqrt(square) / root + eps));
+p[i] = kept * p[i] - rate / c1 * (mean / (sqrt(square) / root + eps));
 """,
 )
-adagrad = elementwise(
+adagrad = several(
     "adagrad",
-    "T p, T g, T s, T lr, T weight_decay, T eps",
-    "T new_p, T new_s",
+    "T p, T g, T s",
+    "T lr, T weight_decay, T eps",
     f"""
 {DECAYED}
-A square = s + step * step;
-new_s = square;
-new_p = p - lr * (step / (sqrt(square) + eps));
+A square = s[i] + step * step;
+s[i] = square;
+p[i] = p[i] - lr * (step / (sqrt(square) + eps));
 """,
 )
-rmsprop = elementwise(
+rmsprop = several(
     "rmsprop",
-    "T p, T g, T s, T v, T m, T lr, T weight_decay, T alpha, T share, T eps, T momentum, "
-    "bool is_centered",
-    "T new_p, T new_s, T new_v, T new_m",
+    "T p, T g, T s, T v, T m",  # m is null unless it is centered
+    "T lr, T weight_decay, T alpha, T share, T eps, T momentum",
     f"""
 {DECAYED}
-A square = alpha * s + share * step * step, variance = square;
-if (is_centered) {{
-    A mean = alpha * m + share * step;
+A square = alpha * s[i] + share * step * step, variance = square;
+s[i] = square;
+if (m) {{
+    A mean = alpha * m[i] + share * step;
+    m[i] = mean;
     variance -= mean * mean;
     if (variance < 0) variance = 0;
-    new_m = mean;
 }}
 A update = step / (sqrt(variance) + eps);
 if (momentum != T(0)) {{
-    update += momentum * v;
-    new_v = update;
+    update += momentum * v[i];
+    v[i] = update;
 }}
-new_s = square;
-new_p = p - lr * update;
+p[i] = p[i] - lr * update;
 """,
 )
 
+# Of each parameter a list: the parameter, its gradient and the memory, which is changed in place.
+Sets = list[list[Any]]
+
+
+def _sgd(
+    sets: Sets,
+    *,
+    lr: Number,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> None:
+    before = [v for _, _, v in sets]
+    if momentum:
+        for of_one in sets:
+            of_one[2] = cupy.empty_like(of_one[0]) if of_one[2] is None else of_one[2]
+    arrays = [
+        (p, g, old, new if momentum else None)
+        for (p, g, new), old in zip(sets, before, strict=True)
+    ]
+    sgd(arrays, lr, weight_decay, momentum, 1 - dampening, nesterov)
+
+
+def _adam(
+    sets: Sets,
+    *,
+    lr: Number,
+    corrections: tuple[Number, Number],
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    decays = weight_decay, 0.0  # added to the gradient, and of the parameter itself
+    shares = [x for beta in betas for x in (beta, 1 - beta)]
+    adam(sets, lr, *(decays[::-1] if decoupled else decays), *shares, *corrections, eps)
+
+
+def _adagrad(sets: Sets, *, lr: Number, eps: float, weight_decay: float) -> None:
+    adagrad(sets, lr, weight_decay, eps)
+
+
+def _rmsprop(
+    sets: Sets, *, lr: Number, alpha: float, eps: float, weight_decay: float, momentum: float
+) -> None:
+    if momentum:
+        for of_one in sets:
+            of_one[3] = cupy.zeros_like(of_one[0]) if of_one[3] is None else of_one[3]
+    rmsprop(sets, lr, weight_decay, alpha, 1 - alpha, eps, momentum)
+
+
+UPDATES: dict[str, Callable[..., None]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adagrad": _adagrad,
+    "rmsprop": _rmsprop,
+}
+
+
+def _of_one(kernel: str) -> Any:
+    def update(self: Backend, *arrays: Any, **settings: Any) -> Any:
+        return self.update_all(kernel, [arrays], **settings)[0]
+
+    return update
+
 
 class CupyUpdates(Backend):
-    def _place(self, x: Array) -> Array:
-        """Where the new x goes: x itself, unless elements of it may share their memory."""
-        return x if self.owns_memory(x) else cupy.empty_like(x)
+    sgd, adam, adagrad, rmsprop = map(_of_one, UPDATES)
 
-    def sgd(
-        self, parameter: Array, gradient: Array, velocity: Array | None, **settings: Any
-    ) -> tuple[Array, Array | None]:
-        if not _fits(parameter, gradient, velocity):
-            return super().sgd(parameter, gradient, velocity, **settings)
-        rates, momentum = (settings["lr"], settings["weight_decay"]), settings["momentum"]
-        place = self._place(parameter)
-        if not momentum:
-            return sgd(parameter, gradient, *rates, place), velocity
-        is_first = velocity is None
-        new_v = cupy.empty_like(parameter) if is_first else self._place(velocity)
-        memory = gradient if is_first else velocity
-        numbers = momentum, 1 - settings["dampening"], is_first, settings["nesterov"]
-        return momentum_sgd(parameter, gradient, memory, *rates, *numbers, place, new_v)
+    def update_all(
+        self, kernel: str, arrays: list[tuple[Any, ...]], **settings: Any
+    ) -> list[tuple[Array | None, ...]]:
+        definition = getattr(super(), kernel)
+        with arrays[0][0].device:  # where the kernel is to run, and new arrays to be
+            sets = {i: self._ready(*of_one) for i, of_one in enumerate(arrays) if _fits(*of_one)}
+            UPDATES[kernel](list(sets.values()), **settings)
+            return [
+                (sets[i][0], *sets[i][2:]) if i in sets else definition(*of_one, **settings)
+                for i, of_one in enumerate(arrays)
+            ]
 
-    def adam(
-        self, parameter: Array, gradient: Array, mean: Array, square: Array, **settings: Any
-    ) -> tuple[Array, Array, Array]:
-        arrays = parameter, gradient, mean, square
-        if not _fits(*arrays):
-            return super().adam(*arrays, **settings)
-        beta1, beta2 = settings["betas"]
-        decays = settings["weight_decay"], 0.0  # added to the gradient, and of the parameter itself
-        rates = settings["lr"], *(decays[::-1] if settings["decoupled"] else decays)
-        numbers = beta1, 1 - beta1, beta2, 1 - beta2, *settings["corrections"], settings["eps"]
-        return adam(*arrays, *rates, *numbers, *map(self._place, (parameter, mean, square)))
-
-    def adagrad(
-        self, parameter: Array, gradient: Array, square: Array, **settings: Any
-    ) -> tuple[Array, Array]:
-        if not _fits(parameter, gradient, square):
-            return super().adagrad(parameter, gradient, square, **settings)
-        numbers = settings["lr"], settings["weight_decay"], settings["eps"]
-        places = map(self._place, (parameter, square))
-        return adagrad(parameter, gradient, square, *numbers, *places)
-
-    def rmsprop(
-        self,
-        parameter: Array,
-        gradient: Array,
-        square: Array,
-        velocity: Array | None,
-        mean: Array | None,
-        **settings: Any,
-    ) -> tuple[Array, Array, Array | None, Array | None]:
-        if not _fits(parameter, gradient, square, velocity, mean):
-            return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
-        alpha, momentum = settings["alpha"], settings["momentum"]
-        numbers = settings["lr"], settings["weight_decay"], alpha, 1 - alpha, settings["eps"]
-        if momentum and velocity is None:
-            velocity = cupy.zeros_like(parameter)
-        # For what there is not, the parameter stands in, and is neither read nor written.
-        arrays = parameter, square, velocity, mean
-        p, s, v, m = (parameter if x is None else x for x in arrays)
-        new_p, new_s = self._place(p), self._place(s)
-        new_v = new_p if velocity is None else self._place(v)
-        new_m = new_p if mean is None else self._place(m)
-        flags = momentum, mean is not None
-        rmsprop(p, gradient, s, v, m, *numbers, *flags, new_p, new_s, new_v, new_m)
-        kept = velocity if not momentum else new_v
-        return new_p, new_s, kept, None if mean is None else new_m
+    def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Any]:
+        """As the kernels take them: contiguous, in one order, and what these write to with memory
+        of its own."""
+        p = parameter if self.owns_memory(parameter) else parameter.copy()
+        ready = [p, gradient if _is_like(gradient, p) else _copy(gradient, p)]
+        for x in memory:
+            stays = x is None or (self.owns_memory(x) and _is_like(x, p))
+            ready.append(x if stays else _copy(x, p))
+        return ready
 
 
-def _fits(*arrays: Array | None) -> bool:
-    """Whether all are there in one floating dtype, as the kernels want them."""
-    dtypes = {x.dtype for x in arrays if x is not None}
-    return len(dtypes) == 1 and dtypes.pop().kind == "f"
+def _fits(parameter: Array, *others: Array | None) -> bool:
+    """Whether all are there in one floating dtype, of one shape, on one device."""
+    arrays = parameter, *others
+    kinds = {(x.dtype, x.shape, x.device.id) for x in arrays if x is not None}
+    return len(kinds) == 1 and parameter.dtype.kind == "f"
+
+
+def _is_like(x: Array, p: Array) -> bool:
+    """Whether x, of p's shape, has its elements in p's order, next to each other."""
+    a, b = x.flags, p.flags
+    return (a.c_contiguous and b.c_contiguous) or (a.f_contiguous and b.f_contiguous)
+
+
+def _copy(x: Array, like: Array) -> Array:
+    """x in the order of that array."""
+    new = cupy.empty_like(like)
+    new[...] = x
+    return new

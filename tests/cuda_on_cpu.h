@@ -5,6 +5,9 @@
 using std::erf; using std::erfc; using std::exp; using std::lgamma; using std::log; using std::nan;
 using std::sqrt;
 
+#define __global__
+static struct { unsigned x; } gridDim, blockIdx, blockDim, threadIdx;
+
 // As CuPy's: a number of 16 bits that computes as a float, and is made of one by itself.
 class float16 {
     _Float16 data;

@@ -113,6 +113,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
     strides = property(lambda self: self.array.strides)
     flags = property(lambda self: self.array.flags)
     base = property(lambda self: self.array.base)
+    data = property(lambda self: SimpleNamespace(ptr=self.array.ctypes.data))
     device = property(lambda _: CUDADevice(0))
     T = property(lambda self: called(operator.attrgetter("T"), self))
     mT = property(lambda self: called(operator.attrgetter("mT"), self))  # noqa: N815
@@ -411,6 +412,39 @@ class ReductionKernel(ElementwiseKernel):
         return super().__call__(*given).sum(axis=axis)
 
 
+class RawKernel:
+    """CuPy's, of the kernels for several sets of arrays: block after block, thread after thread."""
+
+    def __init__(self, code: str, name: str) -> None:
+        self.code, self.name = code, name
+
+    def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple[np.ndarray]) -> None:
+        device.launches += 1
+        [x] = arguments
+        assert x.size == 1, "CuPy passes only arrays of one element by value"
+        function = getattr(library(), f"run_{self.name}")
+        function(ctypes.c_void_p(x.ctypes.data), *map(ctypes.c_uint, (*grid, *block)))
+        device.ran.add(self.name)
+
+
+RUN = """
+extern "C" void run_{symbol}(const Arguments* all, unsigned blocks, unsigned threads) {{
+gridDim.x = blocks, blockDim.x = threads;
+for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
+for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x) {symbol}(*all);
+}}
+"""
+
+
+def source(kernel: Any, types: dict[str, str]) -> str:
+    """C++ of a kernel in these types."""
+    if isinstance(kernel, ElementwiseKernel):
+        return kernel.source(types)
+    symbol = kernel.symbol(types)
+    lines = f"namespace of_{symbol} {{", f'#line 1 "{kernel.name}"', kernel.source(types)
+    return "\n".join([*lines, RUN.format(symbol=symbol), "}"])
+
+
 def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
     """The types that a kernel is compiled for: W goes with T."""
     for types in itertools.product(*(table[letter] for letter in letters)):
@@ -424,7 +458,7 @@ def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
 def library() -> ctypes.CDLL:
     """All kernels in all types."""
     kernels, letters = get(NAME).kernels, get(NAME).letters
-    return compiled(k.source(types) for k in kernels for types in instances(k.letters, letters))
+    return compiled(source(k, types) for k in kernels for types in instances(k.letters, letters))
 
 
 def compiled(sources: Iterable[str]) -> ctypes.CDLL:
@@ -512,7 +546,16 @@ def _modules() -> dict[str, ModuleType]:
         ),
         runtime=runtime,
     )
-    ours = [ElementwiseKernel, ReductionKernel, array, asarray, ndarray, searchsorted, take]
+    ours = [
+        ElementwiseKernel,
+        ReductionKernel,
+        RawKernel,
+        array,
+        asarray,
+        ndarray,
+        searchsorted,
+        take,
+    ]
     vars(cupy).update({x.__name__: x for x in ours}, take_along_axis=take_along_axis)
     pool = SimpleNamespace(free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0)
     vars(cupy).update(get_default_memory_pool=lambda: pool)

@@ -71,6 +71,29 @@ NESTEROV = {"momentum": 0.9, "dampening": 0.0, "nesterov": True}
 ADAM = {"betas": (0.9, 0.99), "eps": 1e-3, "corrections": (1 - 0.9**3, 1 - 0.99**3)}
 RMS = {"alpha": 0.9, "eps": 1e-3}
 
+
+class All(list[Any]):
+    """Several arrays, or several of these."""
+
+
+SIZES = (0, 3), (), (1,), (9, 5), (1023,), (1024,), (1025,), (3, 1024)  # 1024 are a chunk
+SETS = {
+    "sgd": [(normal(*n), normal(*n) + 1, None if len(n) == 1 else normal(*n) + 2) for n in SIZES],
+    "adam": [(normal(*n), normal(*n) + 1, normal(*n) + 2, normal(*n) ** 2 + 1) for n in SIZES],
+    "adagrad": [(normal(*n), normal(*n) + 1, normal(*n) ** 2 + 1) for n in SIZES],
+    "rmsprop": [
+        (normal(*n), normal(*n) + 1, normal(*n) ** 2 + 1, None if i % 2 else normal(*n) + 2)
+        + ((normal(*n) / 9,) if i % 3 else (None,))
+        for i, n in enumerate(SIZES)
+    ],
+}
+SETTINGS: dict[str, Any] = {
+    "sgd": {**DECAY, **MOMENTUM},
+    "adam": {**DECAY, **ADAM, "decoupled": True},
+    "adagrad": {**DECAY, "eps": 1e-3},
+    "rmsprop": {**DECAY, **RMS, "momentum": 0.9},
+}
+
 # Methods of a backend, what they are given (in a tuple an array of type V, in a list of W), and
 # options, of which those in capitals are variables of the environment.
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
@@ -82,6 +105,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("erfc", (2 * normal(50),), {}),
     ("lgamma", (normal(50) ** 2 * 5 + 0.1,), {}),
     ("random_bits", (2**127 + 5, 101), {}),
+    ("linear", (normal(4, 7), normal(5, 7), normal(5)), {}),
+    ("linear", (normal(7, 4).T, normal(7, 5).T, None), {}),
     ("check_indices", ("labels", LABELS, 6), {}),
     ("select", (LOGITS, LABELS), {}),
     ("scatter_add", (normal(20, 3), integers(5, 20), 7), {}),
@@ -124,6 +149,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("rmsprop", (P, G, S, None, None), {**DECAY, **RMS, "momentum": 0.9}),
     ("rmsprop", (P, G, S, M, SMALL), {**DECAY, **RMS, "momentum": 0.9}),
     ("rmsprop", (P, G, S, None, SMALL), {**DECAY, **RMS, "momentum": 0.0}),
+    *[("update_all", (name, All(map(All, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
 
 
@@ -133,9 +159,12 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
     backend = get(on or "numpy")
 
     def array(x: Any) -> Any:
+        if type(x) is All:
+            return [array(y) for y in x]
         kinds = {tuple: v, list: "float64" if dtype == "float64" else "float32"}
         kind = kinds.get(type(x), dtype)
         x = x[0] if type(x) in kinds else x
+        x = np.asarray(x) if isinstance(x, np.generic) else x  # as those of no dimensions become
         if not isinstance(x, np.ndarray):
             return x
         if x.dtype != np.float64:
@@ -150,8 +179,11 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
             patch.setenv(name, options[name])
         options = {name: x for name, x in options.items() if not name.isupper()}
         results = function(*[] if on else [backend], *map(array, given), **options)
-    results = results if isinstance(results, tuple) else (results,)
-    return [x if x is None else backend.to_numpy(x) for x in results]
+    return [x if x is None else backend.to_numpy(x) for x in flat(results)]
+
+
+def flat(x: Any) -> list[Any]:
+    return [z for y in x for z in flat(y)] if isinstance(x, tuple | list) else [x]
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
@@ -435,6 +467,140 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
         played.check_indices("labels", played.asarray([0, 1]), 2)
 
 
+# -- Kernels of several sets of arrays ------------------------------------------------------------
+
+
+def sets_of(backend: Backend, name: str, dtype: str = "float32") -> list[tuple[Any, ...]]:
+    return [
+        tuple(x if x is None else backend.asarray(x, dtype) for x in arrays)
+        for arrays in SETS[name]
+    ]
+
+
+def bits(results: Any) -> list[Any]:
+    return [x if x is None else (x.shape, x.dtype, x.get().tobytes()) for x in flat(results)]
+
+
+@pytest.mark.parametrize("kind", TOLERANCE)
+@pytest.mark.parametrize("name", SETS)
+def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None:
+    def on_device(x: Any) -> Any:
+        return tuple(map(on_device, x)) if isinstance(x, tuple) else played.asarray(x, kind)
+
+    settings = SETTINGS[name]
+    there = {k: on_device(settings[k]) for k in settings.keys() & {"lr", "corrections"}}
+    expected = played.update_all(name, sets_of(played, name, kind), **settings)
+    arrays = sets_of(played, name, kind)
+    begins = name == "rmsprop"  # velocities, from zeros
+    with device.counted() as counts:
+        found = played.update_all(name, arrays, **{**settings, **there})
+    assert (counts.reads, counts.uploads, counts.launches > 1) == ([], 0, begins or name == "sgd")
+    assert bits(found) == bits(expected)
+    half = {**settings, "lr": played.asarray(settings["lr"] / 2, kind)}
+    assert bits(found) != bits(played.update_all(name, sets_of(played, name, kind), **half))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_blocks_go_on_to_other_chunks(
+    played: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = played.modules["gradcore.backends.cupy_kernels"]
+    assert kernels.CHUNK == 1024  # which SIZES are around
+    expected = played.update_all(name, sets_of(played, name), **SETTINGS[name])
+    monkeypatch.setattr(kernels, "MOST_BLOCKS", 3)
+    assert bits(played.update_all(name, sets_of(played, name), **SETTINGS[name])) == bits(expected)
+
+
+ROOM = {"sgd": 83, "adam": 81, "adagrad": 101, "rmsprop": 71}  # parameters of one launch
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_more_parameters_than_one_launch_takes(played: Any, name: str) -> None:
+    room = ROOM[name]
+    assert f"{room} with {name}" in (ROOT / "docs" / "backends.md").read_text("utf-8").lower()
+    for count, launches in ((room, 1), (2 * room, 2), (2 * room + 1, 3)):
+        arrays = [
+            tuple(played.asarray(np.full(1 + k % 5, k / 9 + j), "float32") for j in range(5))
+            for k in range(count)
+        ]
+        arrays = [of_one[: len(SETS[name][0])] for of_one in arrays]
+        definition = getattr(Backend, name)
+        expected = [definition(played, *of_one, **SETTINGS[name]) for of_one in arrays]
+        empty = [tuple(played.asarray(np.zeros(0), "float32") for _ in arrays[0])]
+        with device.counted() as counts:
+            found = played.update_all(name, empty + arrays, **SETTINGS[name])
+        assert counts.launches == launches
+        for x, y in zip(flat(found[1:]), flat(expected), strict=True):
+            np.testing.assert_allclose(x.get(), y.get(), 1e-5, 1e-6)
+
+
+def in_order(backend: Backend, x: np.ndarray, order: str) -> Any:
+    return backend.asarray(np.asarray(x, "float32", order=order))
+
+
+def test_updates_are_in_place_where_all_is_in_one_order(played: Any) -> None:
+    settings = {**DECAY, **MOMENTUM}
+    for order in "CF":
+        arrays = [tuple(in_order(played, x, order) for x in (P, G, M)) for _ in range(3)]
+        expected = Backend.sgd(played, *arrays[0], **settings)
+        with device.counted() as counts:
+            found = played.update_all("sgd", arrays, **settings)
+        assert counts.launches == 1
+        for (p, _, v), (new_p, new_v) in zip(arrays, found, strict=True):
+            assert new_p is p
+            assert new_v is v
+            for x, y in zip((p, v), expected, strict=True):
+                np.testing.assert_allclose(x.get(), y.get(), 1e-5, 1e-6)
+
+
+def test_arrays_in_other_orders_are_copied(played: Any) -> None:
+    for orders in ("CFC", "FCF", "CCF", "FFC"):
+        arrays = [in_order(played, x, o) for x, o in zip((P, G, M), orders, strict=True)]
+        before = arrays[1].get()
+        expected = Backend.sgd(played, *arrays, **DECAY, **MOMENTUM)
+        with device.counted() as counts:
+            found = played.sgd(*arrays, **DECAY, **MOMENTUM)
+        assert counts.launches > 1
+        assert (arrays[1].get() == before).all()
+        assert found[0] is arrays[0]
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_allclose(x.get(), y.get(), 1e-5, 1e-6)
+
+
+def test_updates_leave_memory_that_is_shared(played: Any) -> None:
+    whole = [in_order(played, np.stack([x, x + 1]), "C") for x in (P, G, M, S)]
+    before, arrays = [x.get() for x in whole], [x[0, ...] for x in whole]
+    strided = [x[0, :, ::2] for x in whole]
+    settings = {**DECAY, **ADAM, "decoupled": False}
+    some = [tuple(arrays), tuple(strided)]
+    expected = [Backend.adam(played, *of_one, **settings) for of_one in some]
+    found = played.update_all("adam", some, **settings)
+    assert all((x.get() == y).all() for x, y in zip(whole, before, strict=True))
+    for x, y in zip(flat(found), flat(expected), strict=True):
+        np.testing.assert_allclose(x.get(), y.get(), 1e-5, 1e-6)
+
+
+def test_what_no_kernel_is_for_is_by_definition(played: Any) -> None:
+    """A gradient in another dtype, or of another shape, between two parameters as usual."""
+    usual = [tuple(played.asarray(x, "float32") for x in (P, G, M)) for _ in range(2)]
+    others = [
+        tuple(played.asarray(x, t) for x, t in zip((P, g, M), types, strict=True))
+        for g, types in (
+            (G, ("float32", "float64", "float32")),
+            (G[0], ("float32",) * 3),
+            (G, ("complex64",) * 3),
+        )
+    ]
+    arrays = [usual[0], *others, usual[1]]
+    expected = [Backend.sgd(played, *of_one, **DECAY, **MOMENTUM) for of_one in arrays]
+    found = played.update_all("sgd", arrays, **DECAY, **MOMENTUM)
+    assert found[0][0] is usual[0][0]
+    assert found[-1][0] is usual[1][0]
+    for x, y in zip(flat(found), flat(expected), strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_allclose(x.get(), y.get(), 1e-5, 1e-6)
+
+
 # -- Training -------------------------------------------------------------------------------------
 
 
@@ -469,7 +635,7 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
             update.zero_grad()
         assert step.reads == []
         assert number == 0 or step.uploads == 0
-        assert number == 0 or last.launches == len(net.parameters())
+        assert number == 0 or last.launches == 1
         with device.counted() as read:
             assert np.isfinite(float(loss))
         assert len(read.reads) == 1
@@ -479,7 +645,7 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
 def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
     played: Any, optimizer: str
 ) -> None:
-    nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(4)]
+    nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(10)]
     update = OPTIMIZERS[optimizer](nodes, 0.01)
     recording = Recording({})
 
@@ -492,7 +658,7 @@ def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
 
     step()  # which begins the averages, and the array of numbers
     before = len(recording._actions)
-    assert step() == len(nodes)
+    assert step() == 1
     counts = len(nodes) if optimizer in ("Adam", "AdamW", "Adagrad") else 0
     numbers = 3 if "Adam" in optimizer else 1
     assert len(recording._actions) - before == counts + numbers
