@@ -388,6 +388,27 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         update = getattr(self, kernel)
         return [update(*of_one, **settings) for of_one in arrays]
 
+    def unscale_all(self, arrays: list[Array], scale: Array) -> tuple[list[Array], Array]:
+        """The arrays divided by the scale, in float32 where they are of 16 bits, with zeros for
+        what is not finite; and whether all was finite, as an array of no dimensions."""
+        xp, results = self.xp, []
+        good = xp.ones((), dtype=xp.bool, device=scale.device)
+        for x in arrays:
+            finite = xp.isfinite(x)
+            good = good & xp.all(finite)
+            results.append(xp.where(finite, self._wide(x), 0.0) / scale)
+        return results, good
+
+    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
+        """Copies of the arrays, in that dtype or their own."""
+        return [self.xp.astype(x, x.dtype if dtype is None else dtype) for x in arrays]
+
+    def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
+        """The arrays if the condition, of no dimensions, holds, else the others, of the same
+        shapes and dtypes. An override may write into the arrays."""
+        pairs = zip(arrays, others, strict=True)
+        return [self.xp.where(condition, x, other) for x, other in pairs]
+
     def sgd(
         self,
         parameter: Array,

@@ -103,7 +103,7 @@ class Several:
         self.arrays, self.numbers = (
             [tuple(one.split()) for one in text.split(",") if one] for text in (arrays, numbers)
         )
-        self.letters = sorted({kind for kind, _ in self.arrays})
+        self.letters = sorted({kind for kind, _ in self.arrays} & LETTERS.keys())
         self._made: dict[tuple[str, ...], tuple[Any, np.dtype, int]] = {}
 
     def __call__(self, sets: Sequence[Sequence[Any]], *numbers: Number) -> None:
@@ -119,8 +119,9 @@ class Several:
         if not sets:
             return
         first = zip(self.arrays, sets[0], strict=True)
-        types = {kind: str(x.dtype) for (kind, _), x in first if x is not None}
-        key = tuple(types[letter] for letter in self.letters)
+        found = {kind: str(x.dtype) for (kind, _), x in first if x is not None}
+        types = {letter: found[letter] for letter in self.letters}
+        key = tuple(types.values())
         if key not in self._made:
             self._made[key] = (
                 cupy.RawKernel(HEADERS + self.source(types), self.symbol(types)),

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import cupy
+import numpy as np
 
-from .base import Array, Backend, Number
+from .base import Array, Backend, DType, Number
 from .cupy_kernels import WIDE, several
 
 DECAYED = f"""
@@ -79,6 +80,22 @@ if (momentum != T(0)) {{
 p[i] = p[i] - lr * update;
 """,
 )
+
+unscale = several(
+    "unscale",
+    "T x, W y, bool good",  # to which all write the same
+    "W scale",
+    """
+W z = x[i];
+if (!isfinite(z)) {
+    z = 0;
+    *good = false;
+}
+y[i] = z / scale;
+""",
+)
+copied = several("copy", "T x, V y", "", "y[i] = V(x[i]);")
+chosen = several("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
 # Of each parameter a list: the parameter, its gradient and the memory, which is changed in place.
 Sets = list[list[Any]]
@@ -162,6 +179,35 @@ class CupyUpdates(Backend):
                 for i, of_one in enumerate(arrays)
             ]
 
+    def unscale_all(self, arrays: list[Array], scale: Array) -> tuple[list[Array], Array]:
+        if not _alike(*arrays):
+            return super().unscale_all(arrays, scale)
+        with arrays[0].device:
+            wide = np.result_type(arrays[0].dtype, np.float32)
+            results = [cupy.empty_like(x, wide) for x in arrays]
+            good = cupy.ones((), bool)
+            unscale([(x, y, good) for x, y in zip(arrays, results, strict=True)], scale)
+            return results, good
+
+    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
+        of = np.dtype(arrays[0].dtype if dtype is None else dtype)
+        if not _alike(*arrays) or of.kind != "f":
+            return super().copy_all(arrays, dtype)
+        with arrays[0].device:
+            results = [cupy.empty_like(x, of) for x in arrays]
+            copied(list(zip(arrays, results, strict=True)))
+            return results
+
+    def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
+        pairs = list(zip(arrays, others, strict=True))
+        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
+        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # none is there twice
+        if not (fit and apart and _alike(*arrays, *others)):
+            return super().choose_all(condition, arrays, others)
+        with arrays[0].device:
+            chosen(pairs, condition)
+            return arrays
+
     def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Any]:
         """As the kernels take them: contiguous, in one order, and what these write to with memory
         of its own."""
@@ -178,6 +224,12 @@ def _fits(parameter: Array, *others: Array | None) -> bool:
     arrays = parameter, *others
     kinds = {(x.dtype, x.shape, x.device.id) for x in arrays if x is not None}
     return len(kinds) == 1 and parameter.dtype.kind == "f"
+
+
+def _alike(*arrays: Array) -> bool:
+    """Whether all are contiguous, of one floating dtype, on one device."""
+    kinds = {(x.dtype, x.device.id, x.dtype.kind == "f" and _is_like(x, x)) for x in arrays}
+    return len(kinds) == 1 and kinds.pop()[-1]
 
 
 def _is_like(x: Array, p: Array) -> bool:

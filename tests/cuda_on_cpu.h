@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstdint>
 
-using std::erf; using std::erfc; using std::exp; using std::lgamma; using std::log; using std::nan;
-using std::sqrt;
+using std::erf; using std::erfc; using std::exp; using std::isfinite; using std::lgamma; using std::log;
+using std::nan; using std::sqrt;
 
 #define __global__
 static struct { unsigned x; } gridDim, blockIdx, blockDim, threadIdx;

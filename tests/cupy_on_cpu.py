@@ -284,6 +284,7 @@ def _function(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         if name in READING:
             device.read(name)
+        device.launches -= name in ("empty", "empty_like")  # which only take memory
         return called(function, *arguments, **options)
 
     return call

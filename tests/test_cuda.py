@@ -94,6 +94,8 @@ SETTINGS: dict[str, Any] = {
     "rmsprop": {**DECAY, **RMS, "momentum": 0.9},
 }
 
+V = object()  # that type
+
 # Methods of a backend, what they are given (in a tuple an array of type V, in a list of W), and
 # options, of which those in capitals are variables of the environment.
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
@@ -149,6 +151,18 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("rmsprop", (P, G, S, None, None), {**DECAY, **RMS, "momentum": 0.9}),
     ("rmsprop", (P, G, S, M, SMALL), {**DECAY, **RMS, "momentum": 0.9}),
     ("rmsprop", (P, G, S, None, SMALL), {**DECAY, **RMS, "momentum": 0.0}),
+    ("unscale_all", (All([P, X, np.asarray([]), MANY]), [np.asarray(8.0)]), {}),
+    (
+        "unscale_all",
+        (All([P, np.asarray([1.0, np.inf]), np.asarray([np.nan])]), [np.asarray(3.0)]),
+        {},
+    ),
+    ("copy_all", (All([P, X, np.asarray([]), MANY]),), {}),
+    ("copy_all", (All([P, X.T, MANY]), V), {}),
+    *[
+        ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
+        for which in (True, False)
+    ],
     *[("update_all", (name, All(map(All, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
 
@@ -161,6 +175,8 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
     def array(x: Any) -> Any:
         if type(x) is All:
             return [array(y) for y in x]
+        if x is V:
+            return backend.dtype(v)
         kinds = {tuple: v, list: "float64" if dtype == "float64" else "float32"}
         kind = kinds.get(type(x), dtype)
         x = x[0] if type(x) in kinds else x
@@ -182,6 +198,10 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
     return [x if x is None else backend.to_numpy(x) for x in flat(results)]
 
 
+def has_v(given: tuple[Any, ...]) -> bool:
+    return any(isinstance(x, tuple) or x is V for x in given)
+
+
 def flat(x: Any) -> list[Any]:
     return [z for y in x for z in flat(y)] if isinstance(x, tuple | list) else [x]
 
@@ -196,8 +216,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
 def test_kernels_compute_what_the_definitions_say(call: Any, kind: str, on: str) -> None:
-    has_v = any(isinstance(x, tuple) for x in call[1])
-    for v in TOLERANCE if has_v else (kind,):
+    for v in TOLERANCE if has_v(call[1]) else (kind,):
         found, expected = (run(*call, kind, v, where) for where in (on, None))
         for x, y in zip(found, expected, strict=True):
             assert (x is None) == (y is None)
@@ -233,7 +252,7 @@ def users() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for method, given, options in CALLS:
         for kind in TOLERANCE:
-            for v in TOLERANCE if any(isinstance(x, tuple) for x in given) else (kind,):
+            for v in TOLERANCE if has_v(given) else (kind,):
                 device.ran.clear()
                 run(method, given, options, kind, v, "cupy-like")
                 for symbol in device.ran:
@@ -491,10 +510,10 @@ def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None
     there = {k: on_device(settings[k]) for k in settings.keys() & {"lr", "corrections"}}
     expected = played.update_all(name, sets_of(played, name, kind), **settings)
     arrays = sets_of(played, name, kind)
-    begins = name == "rmsprop"  # velocities, from zeros
+    begins = name == "rmsprop"  # velocities that begin are zeros
     with device.counted() as counts:
         found = played.update_all(name, arrays, **{**settings, **there})
-    assert (counts.reads, counts.uploads, counts.launches > 1) == ([], 0, begins or name == "sgd")
+    assert (counts.reads, counts.uploads, counts.launches > 1) == ([], 0, begins)
     assert bits(found) == bits(expected)
     half = {**settings, "lr": played.asarray(settings["lr"] / 2, kind)}
     assert bits(found) != bits(played.update_all(name, sets_of(played, name, kind), **half))
@@ -662,6 +681,45 @@ def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
     counts = len(nodes) if optimizer in ("Adam", "AdamW", "Adagrad") else 0
     numbers = 3 if "Adam" in optimizer else 1
     assert len(recording._actions) - before == counts + numbers
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
+    played: Any, optimizer: str
+) -> None:
+    page = (ROOT / "docs" / "backends.md").read_text("utf-8")
+    assert "a step of 1 to 40 parameters is 16 launches" in " ".join(page.split())
+    for count in (1, 40):
+        nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(count)]
+        update = gradcore.optim.MixedPrecision(nodes, lambda p: OPTIMIZERS[optimizer](p, 0.01))
+        for number in range(3):
+            for p in nodes:
+                p.grad = played.asarray(np.ones(5), "float16")
+            with device.counted() as counts:
+                update.step()
+            update.zero_grad()
+            assert number == 0 or (counts.launches, counts.uploads) == (16, 0)
+            assert counts.reads == []
+
+
+def test_where_mixed_precision_has_no_kernel(played: Any) -> None:
+    """Numbers that are not floating, arrays with gaps or in several orders, or one twice."""
+    whole = [played.asarray(np.arange(12), "int32"), played.asarray(P, "float32")]
+    gaps = [played.asarray(P, "float32")[:, ::2] for _ in range(2)]
+    for arrays in (whole, gaps):
+        for x, y in zip(played.copy_all(arrays), arrays, strict=True):
+            assert (x.get() == y.get()).all()
+            assert not np.shares_memory(x.array, y.array)
+    found, good = played.unscale_all(gaps, played.asarray(2.0))
+    assert good.get()
+    assert (found[1].get() == gaps[1].get() / 2).all()
+    x, y = in_order(played, P, "C"), in_order(played, G, "F")
+    for which, expected in ((True, P), (False, G)):
+        [z] = played.choose_all(played.asarray(which), [x], [y])
+        assert (z.get() == expected.astype("float32")).all()
+    y = in_order(played, G, "C")
+    again = played.choose_all(played.asarray(False), [x, x], [y, x])
+    assert all((z.get() == w.astype("float32")).all() for z, w in zip(again, (G, P), strict=True))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..backends import Array, backend_of
 from ..graph import TensorNode
 from ..state import copied
 from ..values import as_array, describe, namespace
@@ -95,33 +96,35 @@ class MixedPrecision:
 
     def step(self) -> None:
         """Update masters and parameters, unless a gradient has overflowed."""
-        xp = namespace(self.scale.value)
-        updated = [(p, m) for p, m in zip(self.parameters, self.masters, strict=True) if p.has_grad]
-        if not updated:
+        chosen = [i for i, p in enumerate(self.parameters) if p.has_grad]
+        if not chosen:
             return
-        inverse = 1.0 / self.scale.value
-        good: Any = None
-        for p, master in updated:
-            gradient = as_array(p.grad)
-            finite = xp.isfinite(gradient)
-            good = xp.all(finite) if good is None else good & xp.all(finite)
-            # Of zeros nothing overflows, in what is then not taken.
-            whole = xp.where(finite, xp.astype(gradient, master.dtype), 0.0)
-            master.grad = whole * inverse
-        held = [(m, m.value) for m in self.masters]
-        memories = [
-            {k: copied(x) for k, x in memory.items() if k != "step"}
-            for memory in self.optimizer.state
-        ]
+        masters = [self.masters[i] for i in chosen]
+        memories = [self.optimizer.state[i] for i in chosen]
+        backend = backend_of(self.scale.value)
+        gradients = [as_array(self.parameters[i].grad) for i in chosen]
+        gradients, good = backend.unscale_all(gradients, self.scale.value)
+        for master, gradient in zip(masters, gradients, strict=True):
+            master.grad = gradient
+        before = _arrays(memories)
+        # Copies, as the optimizer writes to the arrays of memory, and to values nobody else holds.
+        olds = backend.copy_all([*[m.value for m in masters], *before.values()])
+        old = dict(zip(before, olds[len(masters) :], strict=True))
         self.optimizer.step()
-        for master, before in held:
-            master.value = xp.where(good, master.value, before)
+        new = _arrays(memories)
+        for key, x in new.items():
+            if key not in old:  # what a first step begins, it begins at zero if it is skipped
+                old[key] = namespace(x).zeros_like(x)
+        kept = backend.choose_all(
+            good,
+            [*[m.value for m in masters], *new.values()],
+            [*olds[: len(masters)], *[old[key] for key in new]],
+        )
+        for master, value in zip(masters, kept[: len(masters)], strict=True):
+            master.value = value
             master.zero_grad()
-        for memory, before in zip(self.optimizer.state, memories, strict=True):
-            for name in memory.keys() - {"step"}:
-                # What a first step begins, it begins at zero if it is skipped.
-                old = before.get(name, xp.zeros_like(memory[name]))
-                memory[name] = xp.where(good, memory[name], old)
+        for (i, name), x in zip(new, kept[len(masters) :], strict=True):
+            memories[i][name] = x
         self._give()
         self._adapt(good)
 
@@ -141,9 +144,11 @@ class MixedPrecision:
 
     def _give(self) -> None:
         """The parameters the masters' values, in float16."""
-        for p, master in zip(self.parameters, self.masters, strict=True):
-            xp = namespace(master.value)
-            p.value = xp.astype(master.value, xp.float16)
+        values = [master.value for master in self.masters]
+        backend = backend_of(values[0])
+        halves = backend.copy_all(values, backend.xp.float16)
+        for p, value in zip(self.parameters, halves, strict=True):
+            p.value = value
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
@@ -179,3 +184,13 @@ class MixedPrecision:
         for node, number in zip((self.scale, self.good), numbers, strict=True):
             node.value = namespace(node.value).full_like(node.value, number)
         self._give()
+
+
+def _arrays(memories: list[dict[str, Any]]) -> dict[tuple[int, str], Array]:
+    """What an optimizer remembers of parameters, but for the counts, by parameter and name."""
+    return {
+        (i, name): x
+        for i, memory in enumerate(memories)
+        for name, x in memory.items()
+        if name != "step"
+    }
