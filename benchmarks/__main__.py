@@ -23,13 +23,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradcore.backends import get, numpy_fast, problem
+from gradcore.backends import Backend, get, numpy_fast, problem
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("gradcore", "torch", "gradcore-numpy", "autograd", "mygrad", "vugrad")
+LIBRARIES = tuple(report.NAMES)
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 PATIENCE = 600  # seconds for one process
 BUSY = 0.5  # processes that ran, on average, in the minute before
@@ -41,7 +41,7 @@ def work(library: str, workload: Workload, args: argparse.Namespace) -> dict[str
     threads = str(workload.threads or args.threads)
     environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
     environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0"}
-    package = library
+    package = library.replace("-", "_")
     if library == "gradcore-numpy":  # without compiled kernels
         package, environment["GRADCORE_FAST"] = "gradcore", "0"
     command = [sys.executable, "-m", "benchmarks.worker", package, workload.name]
@@ -130,7 +130,9 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def is_there(library: str) -> bool:
+def is_there(library: str, backend: str) -> bool:
+    if library == "gradcore-captured":
+        return type(get(backend)).recorder is not Backend.recorder
     return not numpy_fast.problem() if library == "gradcore-numpy" else bool(find_spec(library))
 
 
@@ -165,9 +167,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in chosen:
         if name not in LIBRARIES:
             parser.error(f"--libraries: {name!r}, expected some of {','.join(LIBRARIES)}")
-        if args.libraries and not is_there(name):
-            parser.error(f"--libraries: {name} is not installed; try pip install -e '.[bench]'")
-    args.chosen = [name for name in chosen if is_there(name)]
+        if args.libraries and not is_there(name, args.backend):
+            missing = f"{name} is not installed; try pip install -e '.[bench]'"
+            if name == "gradcore-captured":
+                missing = f"{args.backend} can't capture steps; try --backend cupy"
+            parser.error(f"--libraries: {missing}")
+    args.chosen = [name for name in chosen if is_there(name, args.backend)]
     args.rounds = 1 if args.quick else args.rounds
     return args
 

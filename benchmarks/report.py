@@ -12,11 +12,13 @@ import numpy as np
 NAMES = {
     "gradcore": "gradcore",
     "torch": "PyTorch",
+    "gradcore-captured": "captured",
     "gradcore-numpy": "NumPy alone",
     "autograd": "autograd",
     "mygrad": "MyGrad",
     "vugrad": "vugrad",
 }
+MARKERS = dict(zip(list(NAMES)[2:], "x|os^", strict=True))  # in the plot
 LEAST_MEMORY = 1e5  # bytes; less is noise
 NONE = "–"  # noqa: RUF001
 
@@ -36,7 +38,7 @@ In milliseconds. Each library runs a workload in a fresh process, and the librar
 brackets are the quartiles of all steps. A ratio is of two processes that ran one after the other;
 the median of these. PyTorch is as it comes, not compiled, but without TF32 on a GPU; "NumPy
 alone" is gradcore without the kernels that numba compiles; vugrad, the course's library, computes
-in float64.
+in float64.{captured}
 
 The floor is what a step takes at least: its matrix products and convolutions at this machine's
 rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads and writes
@@ -63,6 +65,9 @@ with the square.
 
 {growth}
 """
+
+CAPTURED = """ "Captured" is gradcore with training steps replayed as CUDA graphs
+(`gradcore.capture`); its memory is that of a step before."""
 
 
 def number(x: float | None) -> str:
@@ -119,6 +124,7 @@ def markdown(results: dict[str, Any]) -> str:
         matmul=results["rates"]["matmul"] / 1e9,
         copy=results["rates"]["copy"] / 1e9,
         none=NONE,
+        captured=CAPTURED if "gradcore-captured" in versions else "",
         times=times(single, list(versions)),
         memory=memory(single, list(versions)),
         growth=growth(results["workloads"], list(versions)),
@@ -192,7 +198,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
             )
             at_the_side = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
             axes.text(1.01, i, number(ours), **at_the_side)
-    for x, marker in (("gradcore-numpy", "|"), ("autograd", "o"), ("mygrad", "s"), ("vugrad", "^")):
+    for x, marker in MARKERS.items():
         places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
         if places:
             axes.scatter(*zip(*places, strict=True), s=16, c="0.2", marker=marker, label=NAMES[x])

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from taped import register
 
 from benchmarks import report
-from benchmarks.__main__ import LIBRARIES, main
+from benchmarks.__main__ import LIBRARIES, main, parse
 from benchmarks.worker import library_file, peak_memory, set_up
 from benchmarks.workloads import WORKLOADS
+from gradcore import use_backend
 
 ROOT = Path(__file__).parents[1]
 DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
@@ -42,6 +44,36 @@ def test_libraries_compute_the_same(library: str, workload: Any) -> None:
         for x, y in zip(step, expected, strict=True):
             np.testing.assert_allclose(x.reshape(y.shape), y, rtol=1e-4, atol=1e-6)
             assert np.any(y)
+
+
+TRAINED = [w for w in DIFFERENT if w.family == "train"]
+
+
+@pytest.mark.parametrize("workload", TRAINED, ids=lambda w: w.name)
+def test_captured_steps_compute_the_same(workload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of them run as they are, and the fourth is captured, and then replayed."""
+    device = register(monkeypatch)
+    expected = losses("gradcore", workload)
+    with use_backend("taped"):
+        found = losses("gradcore_captured", workload)
+    assert device.tapes[0].replays == 3
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def losses(library: str, workload: Any) -> list[float]:
+    step = set_up(library, workload, quick=True)
+    return [float(step()[0]) for _ in range(6)]
+
+
+def test_captured_steps_are_timed_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch)
+    chosen = {name: parse(["--backend", name]).chosen for name in ("numpy", "taped")}
+    assert "gradcore-captured" in chosen["taped"]
+    assert "gradcore-captured" not in chosen["numpy"]
+    found = {"seconds": 1.0, "quartiles": [1.0, 1.0], "memory": 1e6, "ratio": 0.5}
+    libraries = dict.fromkeys(("gradcore", "torch", "gradcore-captured"), found)
+    page = report.times({"blitz": {"libraries": libraries, "floor": None}}, list(libraries))
+    assert "| gradcore / PyTorch | captured / PyTorch |" in page
 
 
 def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +156,7 @@ def test_slope_of_growth() -> None:
         (["--only", "no-such"], "'no-such' is in no workload's name"),
         (["--only", "("], "'(' is no regular expression"),
         (["--libraries", "jax"], "'jax', expected some of gradcore"),
+        (["--libraries", "gradcore-captured"], "numpy can't capture steps; try --backend cupy"),
         (["--backend", "nympy"], "there is no backend 'nympy'"),
         (["--docs", "--quick"], "--docs is of everything"),
         (["--threads", "0"], "at least 1"),
