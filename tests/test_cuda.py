@@ -702,6 +702,25 @@ def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
             assert counts.reads == []
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
+    def trained(backend: Backend) -> list[Any]:
+        nodes = [TensorNode(backend.asarray(x, "float32")) for x in (P, P[0], MANY)]
+        update = gradcore.optim.MixedPrecision(nodes, lambda p: OPTIMIZERS[optimizer](p, 0.01))
+        for wrong in (np.inf, 0.0, 0.0, np.nan, 0.0):  # of the first, in a step
+            for p, x in zip(nodes, (G, G[0], MANY), strict=True):
+                p.grad = backend.asarray(x + (wrong if p is nodes[0] else 0.0), "float16")
+            update.step()
+            update.zero_grad()
+        state = update.state_dict()
+        found = [x for memory in state["state"] for _, x in sorted(memory.items())]
+        values = [update.scale.value, *[node.value for node in nodes]]
+        return [x if isinstance(x, int) else backend.to_numpy(x) for x in (*found, *values)]
+
+    for x, y in zip(trained(played), trained(get("numpy")), strict=True):
+        np.testing.assert_allclose(x, y, 1e-5, 1e-7)
+
+
 def test_where_mixed_precision_has_no_kernel(played: Any) -> None:
     """Numbers that are not floating, arrays with gaps or in several orders, or one twice."""
     whole = [played.asarray(np.arange(12), "int32"), played.asarray(P, "float32")]
