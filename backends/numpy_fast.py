@@ -399,6 +399,15 @@ class FastNumpyBackend(NumpyBackend):
         y = each(compiled().erf, x) if is_fit(x, np.float32) else None
         return super().erf(x) if y is None else y
 
+    def gelu(self, x: np.ndarray) -> np.ndarray:
+        y = each(compiled().gelu, x) if is_fit(x, np.float32) else None
+        return super().gelu(x) if y is None else y
+
+    def gelu_gradient(self, x: np.ndarray, go: np.ndarray) -> np.ndarray:
+        fit = x.shape == go.shape and x.dtype == go.dtype and is_fit(x, np.float32)
+        gx = each(compiled().gelu_gradient, x, go) if fit else None
+        return super().gelu_gradient(x, go) if gx is None else gx
+
     # Of 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
     # 28 ms.
     def cross_entropy(
@@ -454,6 +463,23 @@ class FastNumpyBackend(NumpyBackend):
             gw,
             gb,
         )
+        return gx, gw, gb
+
+    def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
+        if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
+            return super().layer_norm(x, w, b, eps=eps)
+        y = np.empty(x.shape, x.dtype)
+        compiled().layer_norm(np.ascontiguousarray(x), w, b, float(eps), y)
+        return y
+
+    def layer_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
+            return super().layer_norm_gradient(x, w, go, eps=eps)
+        gx, gw, gb = np.empty(x.shape, x.dtype), np.zeros_like(w), np.zeros_like(w)
+        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
+        compiled().layer_norm_gradient(x, w, go, float(eps), gx, gw, gb)
         return gx, gw, gb
 
     # Of 2.5 million parameters, 1.1 ms in place of 3.1 ms, with momentum 2.2 ms in place of 6.2 ms.
@@ -526,6 +552,33 @@ class FastNumpyBackend(NumpyBackend):
         settings = rate, keep, decay, (beta1, beta2), root, float(eps)
         compiled().adam(views[0], *settings, *views[1])
         return parameter, mean, square
+
+    def adagrad(
+        self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        views = updated(parameter, gradient, square)
+        if views is None:
+            return super().adagrad(parameter, gradient, square, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
+        compiled().adagrad(views[0], *numbers, *views[1])
+        return parameter, square
+
+    def rmsprop(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        square: np.ndarray,
+        velocity: np.ndarray | None,
+        mean: np.ndarray | None,
+        **settings: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+        plain = mean is None and not settings["momentum"]
+        views = updated(parameter, gradient, square) if plain else None
+        if views is None:
+            return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
+        compiled().rmsprop(views[0], *numbers, *views[1])
+        return parameter, square, velocity, None
 
 
 CHOSEN = NumpyBackend if problem() else FastNumpyBackend  # the backend `numpy` of this process
