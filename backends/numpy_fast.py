@@ -413,21 +413,23 @@ class FastNumpyBackend(NumpyBackend):
     def cross_entropy(
         self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
-        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
-            losses = np.empty(len(x), x.dtype)
-            compiled().cross_entropy(x, x.max(axis=1), targets, losses)
-            return losses
-        return super().cross_entropy(x, targets, ignored)
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy(x, targets, ignored)
+        losses = np.empty(len(x), x.dtype)
+        compiled().cross_entropy(x, x.max(axis=1), targets, losses)
+        if ignored is not None:
+            losses[ignored] = 0.0
+        return losses
 
     def cross_entropy_gradient(
         self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
-        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
-            gx = np.empty_like(x)
-            given = np.ascontiguousarray(go)
-            compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
-            return gx
-        return super().cross_entropy_gradient(x, go, targets, ignored)
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy_gradient(x, go, targets, ignored)
+        gx = np.empty_like(x)
+        given = np.ascontiguousarray(go if ignored is None else np.where(ignored, 0.0, go), x.dtype)
+        compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+        return gx
 
     # Of (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
     def batch_norm(

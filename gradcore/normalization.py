@@ -193,8 +193,10 @@ def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
 def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
     """x as rows of this size, standardized, and in its shape again."""
     raw = as_array(x)
-    rows = array_api.reshape(x, (raw.size // size if size else 0, size))
-    y = ops.LayerNorm.do_forward(rows, *_given(raw, size, weight, bias), eps=eps)
+    given, shape = _given(raw, size, weight, bias), (raw.size // size if size else 0, size)
+    if tuple(raw.shape) == shape:
+        return ops.LayerNorm.do_forward(x, *given, eps=eps)
+    y = ops.LayerNorm.do_forward(array_api.reshape(x, shape), *given, eps=eps)
     return array_api.reshape(y, tuple(raw.shape))
 
 
