@@ -12,6 +12,7 @@ import pytest
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, manual_seed, nn
 from gradcore.backends import Backend, get, random
+from gradcore.backends import numpy as numpy_backend
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RNG = np.random.default_rng(0)
@@ -140,6 +141,26 @@ def test_norms_are_what_their_definitions_say(backend: Backend, dtype: str) -> N
     close(backend, each, (x - mean) / np.sqrt(variance + 1e-5), dtype)
     root = np.sqrt((x * x).mean(axis=2, keepdims=True) + 0.1)
     close(backend, gradcore.rms_norm(given, 5, eps=0.1), x / root, dtype)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 11), (2, 9000)])
+def test_kernels_of_layer_norm_are_the_base_definitions(
+    backend: Backend, dtype: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    x, go = 3 + 2 * normal(*shape), normal(*shape)
+    w, b = (backend.asarray(normal(shape[1]), dtype) for _ in range(2))
+    for order in (lambda a: a, lambda a: a.T):
+        given = [order(backend.asarray(order(a).copy(), dtype)) for a in (x, go)]
+        for kernel, arguments in (
+            ("layer_norm", (given[0], w, b)),
+            ("layer_norm_gradient", (given[0], w, given[1])),
+        ):
+            expected = getattr(Backend, kernel)(backend, *arguments, eps=0.1)
+            found = getattr(backend, kernel)(*arguments, eps=0.1)
+            several = (found, expected) if isinstance(found, tuple) else ((found,), (expected,))
+            for y, z in zip(*several, strict=True):
+                close(backend, y, backend.to_numpy(z), dtype)
 
 
 def test_attention_is_what_its_definition_says(backend: Backend, dtype: str) -> None:
