@@ -1,4 +1,4 @@
-"""The loops behind `numpy_fast`, compiled by numba. Importing this imports numba: half a second.
+"""The loops behind `numpy_fast.py`, compiled by numba. Importing this imports numba: half a second.
 
 Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
 NaN and infinities are NumPy's, but for what infinite weights give in a padding. Arrays are

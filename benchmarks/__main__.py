@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradcore.backends import get, numpy_fast, problem
+from gradcore.backends import get, numba_loading, problem
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
@@ -108,7 +108,7 @@ def measure(
 def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
     """The seconds of gradcore's first step where no kernel has been compiled before; `None`: it
     fails, or there are none."""
-    if numpy_fast.problem() or args.backend != "numpy":
+    if numba_loading.problem() or args.backend != "numpy":
         return None
     with tempfile.TemporaryDirectory(prefix="gradcore-") as cache:
         return work("gradcore", workload, args, NUMBA_CACHE_DIR=cache).get("first")
@@ -144,7 +144,7 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 
 
 def is_there(library: str) -> bool:
-    return not numpy_fast.problem() if library == "gradcore-numpy" else bool(find_spec(library))
+    return not numba_loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -17,7 +17,7 @@ from benchmarks import report
 from benchmarks.__main__ import LIBRARIES, main
 from benchmarks.worker import library_file, peak_memory, set_up
 from benchmarks.workloads import WORKLOADS
-from gradcore.backends import numpy_fast
+from gradcore.backends import numba_loading
 
 ROOT = Path(__file__).parents[1]
 DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
@@ -111,7 +111,7 @@ def test_it_runs(tmp_path: Path) -> None:
         assert f"{1e3 * measured['seconds']:.2g}"[:3] in done.stdout
     blitz = figures["workloads"]["blitz-4"]
     times = [blitz["libraries"]["gradcore"]["first"]]
-    times += [blitz["compiling"]] if not numpy_fast.problem() else []
+    times += [blitz["compiling"]] if not numba_loading.problem() else []
     cells = [f"{t:.3g}"[:4] for t in reversed(times)]  # the table shows three digits, too
     row = done.stdout.partition("## The first step")[2].partition("| blitz-4 | ")[2]
     assert all(cell in row.partition("\n")[0] for cell in cells)
