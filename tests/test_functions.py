@@ -8,27 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import close
 
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, manual_seed, nn
 from gradcore.backends import Backend, get, random
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RNG = np.random.default_rng(0)
 
 
 def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape)
-
-
-def close(backend: Backend, found: Any, expected: Any, dtype: str) -> None:
-    found = found.value if isinstance(found, TensorNode) else found
-    assert found.dtype == backend.dtype(dtype)
-    expected = np.asarray(expected)
-    scale = max(0.1, abs(expected).max(initial=0))
-    actual, tolerance = backend.to_numpy(found), TOLERANCE[dtype]
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * scale)
 
 
 # -- Against PyTorch ------------------------------------------------------------------------------
