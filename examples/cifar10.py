@@ -17,17 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from common import (
-    Parser,
-    Session,
-    add_device_flags,
-    evaluate,
-    make_optimizer,
-    make_step,
-    positive,
-    positive_float,
-    run,
-)
+from command_line import Parser, add_device_flags, positive, positive_float, run
+from loop import Session, evaluate, make_optimizer, make_step
 
 from gradcore import TensorNode, adaptive_avg_pool2d, backends, cross_entropy, max_pool2d, nn, relu
 from gradcore.data import (
@@ -214,7 +205,8 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
 
 def main() -> int:
-    return run(parse("Train a convolutional network on CIFAR-10.", add_device_flags), load, train)
+    args = parse("Train a convolutional network on CIFAR-10.", add_device_flags)
+    return run(args, load, train, Session)
 
 
 if __name__ == "__main__":

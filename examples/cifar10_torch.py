@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
-from common import Session, UserError, run
+from command_line import UserError, run
+from loop import Session
 
 from gradcore.backends import random, use_backend
 
