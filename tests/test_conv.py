@@ -272,6 +272,41 @@ def test_float16(backend: Backend) -> None:
             TypeError,
             r"^conv2d: x is float32 \(1, 3, 4, 4\), w is float64 .*; give all one dtype",
         ),
+        (  # bytes, of which the sum is too large for a byte
+            lambda: gradcore.conv2d(*[ones(1, 3, 4, 4).astype("uint8")] * 2),
+            TypeError,
+            r"^conv2d: x is uint8 \(1, 3, 4, 4\), expected real floating numbers; convert it",
+        ),
+        (
+            lambda: gradcore.conv1d(*[ones(1, 3, 4).astype("bool")] * 2),
+            TypeError,
+            r"^conv1d: x is bool \(1, 3, 4\), expected real",
+        ),
+        (
+            lambda: gradcore.conv_transpose2d(*[ones(3, 3, 4, 4).astype("int64")] * 2),
+            TypeError,
+            r"^conv_transpose2d: x is int64 \(3, 3, 4, 4\), expected real",
+        ),
+        (
+            lambda: nn.Conv2d(3, 4, 3)(ones(1, 3, 4, 4).astype("uint8")),
+            TypeError,
+            r"^conv2d: x is uint8 .*, w is float32",
+        ),
+        (
+            lambda: nn.Conv2d(3, 4, 3, dtype="int32"),
+            TypeError,
+            "^weights: dtype = 'int32', expected real floating, such as 'float32'$",
+        ),
+        (
+            lambda: gradcore.conv2d(ones(1, 3, 0, 4), ones(2, 3, 3, 3), padding=2),
+            ValueError,
+            r"^conv2d: x has size \(0, 4\), expected 1 or more each \(x \(1, 3, 0, 4\)",
+        ),
+        (
+            lambda: gradcore.conv_transpose2d(ones(1, 3, 0, 4), ones(3, 2, 3, 3)),
+            ValueError,
+            r"^conv_transpose2d: x has size \(0, 4\), expected 1 or more each \(x \(1, 3, 0, 4\)",
+        ),
         (
             lambda: gradcore.conv1d(ones(1, 3, 4), ones(2, 3, 5)),
             ValueError,

@@ -202,7 +202,7 @@ def test_maxima_of_longer_floats() -> None:
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), 0),
             ValueError,
-            r"^adaptive_avg_pool2d: output_size = \[0, 0\]",
+            "^adaptive_avg_pool2d: output_size = 0, expected a positive integer, or a pair$",
         ),
         (
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 4, 4), (1, 2, 3)),
@@ -213,6 +213,29 @@ def test_maxima_of_longer_floats() -> None:
             lambda: gradcore.adaptive_avg_pool2d(ones(1, 1, 0, 4), 1),
             ValueError,
             r"^adaptive_avg_pool2d: x is float32 \(1, 1, 0, 4\)",
+        ),
+        (lambda: nn.MaxPool2d(0), ValueError, "^MaxPool2d: kernel_size = 0, expected a positive"),
+        (lambda: nn.MaxPool2d(2, stride=(1, 0)), ValueError, r"^MaxPool2d: stride = \(1, 0\), exp"),
+        (lambda: nn.MaxPool2d(2, padding=-1), ValueError, "^MaxPool2d: padding = -1, expected 0"),
+        (lambda: nn.MaxPool2d(2, 2, 2), ValueError, "^MaxPool2d: padding = 2, expected at most"),
+        (lambda: nn.MaxPool2d(2, dilation="2"), ValueError, "^MaxPool2d: dilation = '2', expected"),
+        (lambda: nn.AvgPool2d((2, 2, 2)), ValueError, r"^AvgPool2d: kernel_size = \(2, 2, 2\)"),
+        (lambda: nn.AvgPool2d([2, 2], 0.5), ValueError, "^AvgPool2d: stride = 0.5, expected"),
+        (
+            lambda: nn.AvgPool2d(2, divisor_override=0),
+            ValueError,
+            "^AvgPool2d: divisor_override = 0, expected a positive integer$",
+        ),
+        (
+            lambda: nn.AdaptiveAvgPool2d((0, 2)),
+            ValueError,
+            r"^AdaptiveAvgPool2d: output_size = \(0, 2\), expected a positive integer, or a pair$",
+        ),
+        (lambda: nn.AdaptiveAvgPool2d("1"), ValueError, "^AdaptiveAvgPool2d: output_size = '1'"),
+        (
+            lambda: gradcore.max_pool2d(ones(1, 1, 0, 4), 2, padding=1),
+            ValueError,
+            r"^max_pool2d: x has size \(0, 4\), expected 1 or more each \(x \(1, 1, 0, 4\)\)$",
         ),
         (
             lambda: nn.MaxPool2d(),
