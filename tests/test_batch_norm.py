@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from comparing import (
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, grad, nn, ops
 from gradcore.backends import Backend, get
+
+RUNNING = [TensorNode(ones(3), requires_grad=False) for _ in range(2)]
 
 # -- Against PyTorch ------------------------------------------------------------------------------
 
@@ -62,16 +65,9 @@ def test_batch_norm_without_weight_is_with_ones(backend: Backend, dtype: str) ->
 # -- Special cases --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "shapes", "options", "expected"),
-    [
-        ("batch_norm", ((0, 3, 2, 2), None, None, (3,), (3,)), {"training": True}, (0, 3, 2, 2)),
-    ],
-)
-def test_an_empty_batch(
-    backend: Backend, name: str, shapes: Any, options: dict[str, Any], expected: Any
-) -> None:
-    empty_batch_gives(backend, (name, shapes, options), expected)
+def test_an_empty_batch(backend: Backend) -> None:
+    call = "batch_norm", ((0, 3, 2, 2), None, None, (3,), (3,)), {"training": True}
+    empty_batch_gives(backend, call, (0, 3, 2, 2))
 
 
 def test_an_empty_batch_leaves_the_running_statistics(backend: Backend) -> None:
@@ -139,6 +135,16 @@ def test_evaluation_of_float16_is_in_float32() -> None:
     np.testing.assert_allclose(y.value, expected, atol=2e-3)
 
 
+def test_momentum_is_a_number_or_an_array_of_one(backend: Backend) -> None:
+    x = backend.asarray(normal(4, 2), "float32")
+    found = []
+    for momentum in (0.25, backend.asarray(0.25)):
+        mean = TensorNode(backend.asarray([1.0, 2.0]), requires_grad=False)
+        gradcore.batch_norm(x, mean, training=True, momentum=momentum)
+        found.append(backend.to_numpy(mean.value).tolist())
+    assert found[0] == found[1] != [1.0, 2.0]
+
+
 # -- Refusals -------------------------------------------------------------------------------------
 
 
@@ -177,6 +183,34 @@ def test_evaluation_of_float16_is_in_float32() -> None:
             "^batch_norm: the inputs are arrays of numpy on cpu and strict on .*; move one",
         ),
         (lambda: nn.BatchNorm2d("3"), ValueError, "^BatchNorm2d: num_features = '3', expected"),
+        (
+            lambda: gradcore.batch_norm(ones(4, 3), None, None, training=True, eps=None),
+            ValueError,
+            "^batch_norm: eps = None, expected 0 or a positive number$",
+        ),
+        (
+            lambda: gradcore.batch_norm(ones(4, 3), ones(3), ones(3), eps=-1.0),
+            ValueError,
+            "^batch_norm: eps = -1.0, expected 0 or a positive number$",
+        ),
+        (
+            lambda: gradcore.batch_norm(ones(4, 3), *RUNNING, training=True, momentum=None),
+            ValueError,
+            "^batch_norm: momentum = None, expected a number$",
+        ),
+        (
+            lambda: gradcore.batch_norm(ones(4, 3), *RUNNING, training=True, momentum="0.1"),
+            ValueError,
+            "^batch_norm: momentum = '0.1', expected a number$",
+        ),
+        (lambda: nn.BatchNorm1d(3, eps="1e-5"), ValueError, "^BatchNorm1d: eps = '1e-5', expected"),
+        (lambda: nn.BatchNorm2d(3, eps=None), ValueError, "^BatchNorm2d: eps = None, expected"),
+        (lambda: nn.BatchNorm2d(3, eps=math.nan), ValueError, "^BatchNorm2d: eps = nan, expected"),
+        (
+            lambda: nn.BatchNorm2d(3, momentum="0.1"),
+            ValueError,
+            "^BatchNorm2d: momentum = '0.1', expected a number",
+        ),
         (lambda: nn.BatchNorm2d(0), ValueError, "^BatchNorm2d: num_features = 0"),
         (
             lambda: nn.BatchNorm2d(3)(ones(2, 3)),
