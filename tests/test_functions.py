@@ -28,6 +28,8 @@ X = normal(2, 4, 3)
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
     ("softmax", (X,), {"axis": 1}, {"dim": 1}),
     ("log_softmax", (X,), {}, {"dim": -1}),
+    ("softmax", (normal(3, 0),), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (normal(0),), {}, {"dim": -1}),
     ("logsumexp", (X,), {"axis": (0, 2), "keepdims": True}, {"dim": (0, 2), "keepdim": True}),
     ("layer_norm", (X, 3), {}, {}),
     ("layer_norm", (X, (4, 3), normal(4, 3), normal(4, 3)), {"eps": 0.1}, {"eps": 0.1}),
@@ -51,6 +53,7 @@ ATTENTION: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     ((Q, K, V, BOOLEANS[0]), {}),
     ((Q, K, V, BOOLEANS[:, :, :1]), {}),
     ((Q, K, V, normal(3, 5)), {}),
+    ((Q, K[:, :0], V[:, :0]), {}),
 ]
 CALLS += [("scaled_dot_product_attention", inputs, s, s) for inputs, s in ATTENTION]
 
