@@ -177,7 +177,8 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     optimizer = make_optimizer(args, model)
     if args.weight_decay is not None:
         optimizer.settings["weight_decay"] = args.weight_decay
-    session.begin(model, optimizer, **facts)
+    is_scheduled = args.model == "resnet9"
+    session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
     scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
     place = backends.default()
@@ -187,7 +188,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         args, optimizer, lambda images, labels: cross_entropy(model(scaled(images)), labels)
     )
     schedule = None
-    if args.model == "resnet9":
+    if is_scheduled:
         steps = args.epochs * len(batches)
         schedule = OneCycleLR(optimizer, args.lr, steps, cycle_momentum=False)
         schedule.load_state_dict({"steps": session.epoch * len(batches)})

@@ -161,10 +161,11 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
     optimizer = OPTIMIZERS[args.optimizer](model.parameters(), lr=args.lr)
     if args.weight_decay is not None:
         optimizer.param_groups[0]["weight_decay"] = args.weight_decay
-    session.begin(model, optimizer, **facts)
+    is_scheduled = args.model == "resnet9"
+    session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
     schedule = None
-    if args.model == "resnet9":
+    if is_scheduled:
         steps = -(-len(x) // args.batch_size)
         schedule = OneCycleLR(
             optimizer,

@@ -98,10 +98,13 @@ class Session:
         if not self.args.quiet:
             print(text, flush=True)
 
-    def begin(self, model: Any, optimizer: Any, **facts: Any) -> None:
+    def begin(
+        self, model: Any, optimizer: Any, *, is_scheduled: bool = False, **facts: Any
+    ) -> None:
         """The model is made: write the first checkpoint, or go on from the one resumed.
 
         Args:
+            is_scheduled: whether --epochs decides the learning rate of a step.
             facts: what else the summary should say: `data`, what is learnt, `source`, where that
                 is from, and the numbers of `training_instances` and `validation_instances`. Of
                 `classes`, if there are names, the accuracies are printed at the end.
@@ -120,6 +123,12 @@ class Session:
         # Or the order of the batches were a matter of how many numbers the weights took.
         gradcore.manual_seed(ORDER + self.args.seed + self.index)
         if self.checkpoint:
+            before, now = self.checkpoint["settings"]["epochs"], self.args.epochs
+            if is_scheduled and before != now:
+                raise UserError(
+                    f"--resume: the learning rate of the run in {self.out} follows "
+                    f"--epochs {before}, and not {now}"
+                )
             for key in ("training_instances", "validation_instances", "parameters"):
                 before, now = self.checkpoint["facts"][key], self.facts[key]
                 if before != now:
