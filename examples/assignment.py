@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import OneLineParser, UserError, path, positive, require
+from command_line import OneLineParser, UserError, path, positive, require
 from report import (
     LAST,
     Item,

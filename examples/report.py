@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import UserError, mean_and_deviation, plot_runs, read_checkpoint, replaced
+from command_line import UserError
+from files import mean_and_deviation, plot_runs, read_checkpoint, replaced
 
 from gradcore import use_backend
 

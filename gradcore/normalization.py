@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
+from numbers import Real
 from typing import Any
 
 from . import array_api, ops
@@ -105,14 +106,16 @@ def batch_norm(
         running_var: the same for the variance, which for this is the unbiased one.
         training: whether mean and variance are those of x.
         momentum: a number, or an array of one.
+        eps: what is added to the variance; not negative.
 
     Raises:
         ValueError: the shapes do not fit; in training there is only one value for each channel,
-            else there is no running mean or variance.
+            else there is no running mean or variance; momentum or eps is no such number.
         TypeError: x is not real floating; in training, running mean or variance is not a node.
     """
     raw = as_array(x)
     check_floating("batch_norm", raw)
+    check_numbers("batch_norm", eps, momentum)
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
@@ -145,6 +148,14 @@ def batch_norm(
             old = statistic.value
             statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
     return y
+
+
+def check_numbers(name: str, eps: Any, momentum: Any) -> None:
+    """Raise ValueError unless these can be the arguments of `batch_norm` of these names."""
+    if not (isinstance(eps, Real) and 0 <= float(eps) < inf):
+        raise ValueError(f"{name}: eps = {eps!r}, expected 0 or a positive number")
+    if not isinstance(momentum, Real) and not hasattr(momentum, "dtype"):
+        raise ValueError(f"{name}: momentum = {momentum!r}, expected a number")
 
 
 def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:

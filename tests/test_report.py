@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import assignment
-import common
+import files
 import mnist
 import pytest
 import report
@@ -72,10 +72,10 @@ def write(
     folder = out / "runs" / t.name
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps({**summary, **facts}))
-    (folder / "metrics.jsonl").write_text("".join(map(common.as_line, lines)))
+    (folder / "metrics.jsonl").write_text("".join(map(files.as_line, lines)))
     curves = [list(curve) or [loss, loss]] * len(lines)
     facts = {"program": "", "settings": {}, "run": 0, "epoch": 0, "optimizer": {}, "facts": {}}
-    common.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
+    files.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
 
 
 def section(out: Path, key: str) -> list[str]:
