@@ -1,8 +1,11 @@
-"""Comparing what is found with what is expected: with PyTorch's, and with errors foreseen."""
+"""Comparing what is found with what is expected: with PyTorch's, with errors foreseen, and that
+nothing is left over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -114,3 +117,16 @@ def empty_batch_gives(backend: Backend, call: Call, expected: tuple[int, ...]) -
         if x is not None:
             assert x.has_grad
             assert backend.to_numpy(x.grad).tolist() == np.zeros(x.shape).tolist()
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Of what the block is done with, the garbage collector finds nothing."""
+    while gc.collect():  # what finalizers let go of is garbage only then
+        pass
+    gc.disable()
+    try:
+        yield
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
