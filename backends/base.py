@@ -271,6 +271,15 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         g = go * y
         return g - g * y
 
+    def gelu(self, x: Array) -> Array:
+        """x Phi(x), where Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
+        return 0.5 * x * (1.0 + self.erf(math.sqrt(0.5) * x))
+
+    def gelu_gradient(self, x: Array, go: Array) -> Array:
+        """The gradient of x, where that of gelu(x) is go."""
+        density = self.xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return go * (0.5 + 0.5 * self.erf(math.sqrt(0.5) * x) + x * density)
+
     # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
     # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.
 
@@ -338,6 +347,34 @@ class Backend(ConvolutionKernels, SpecialFunctions):
         scale, slope, level = (xp.reshape(c, each) for c in (scale, slope, level))
         gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
         return gx, xp.astype(gw, w.dtype, copy=False), xp.astype(gb, w.dtype, copy=False)
+
+    # Layer normalization of each row of x (N, M); w and b are (M,). Sums of 16 bits are in float32.
+
+    def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
+        """(x - mean) / sqrt(variance + eps) * w + b, like x."""
+        xp, w, b = self.xp, self._wide(w), self._wide(b)
+        y, _ = self._standardized(x, eps)
+        return xp.astype(y * w + b, x.dtype, copy=False)
+
+    def layer_norm_gradient(
+        self, x: Array, w: Array, go: Array, *, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """The gradients of x, w and b, where that of what `layer_norm` gives is go
+        (https://arxiv.org/abs/1502.03167, section 3, put together)."""
+        xp, (y, r), g = self.xp, self._standardized(x, eps), self._wide(go)
+        gy = g * self._wide(w)
+        level, slope = (xp.mean(z, axis=1, keepdims=True) for z in (gy, gy * y))
+        results = r * (gy - level - slope * y), xp.sum(g * y, axis=0), xp.sum(g, axis=0)
+        dtypes = x.dtype, w.dtype, w.dtype
+        gx, gw, gb = (xp.astype(z, t, copy=False) for z, t in zip(results, dtypes, strict=True))
+        return gx, gw, gb
+
+    def _standardized(self, x: Array, eps: float) -> tuple[Array, Array]:
+        """The rows with mean 0 and variance 1, and what they were multiplied by for that."""
+        xp, z = self.xp, self._wide(x)
+        z = z - xp.mean(z, axis=1, keepdims=True)
+        r = 1.0 / xp.sqrt(xp.mean(z * z, axis=1, keepdims=True) + eps)
+        return z * r, r
 
     def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         """`n` random numbers, uint32, that the key decides: the same on every backend.

@@ -19,7 +19,7 @@ from .cupy_conv import CupyConvolutions
 from .cupy_elementwise import CupyElementwise
 from .cupy_indexing import CupyIndexing, look
 from .cupy_loss import CupyCrossEntropy
-from .cupy_norm import CupyBatchNorm
+from .cupy_norm import CupyNorms
 from .cupy_optim import CupyUpdates
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
@@ -30,7 +30,7 @@ runtime = cupy.cuda.runtime
 
 
 class CupyBackend(
-    CupyElementwise, CupyIndexing, CupyConvolutions, CupyBatchNorm, CupyCrossEntropy, CupyUpdates
+    CupyElementwise, CupyIndexing, CupyConvolutions, CupyNorms, CupyCrossEntropy, CupyUpdates
 ):
     """CuPy on one GPU; `device` is its number, by default CuPy's current one.
 

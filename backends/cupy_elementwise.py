@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cupy
@@ -24,6 +25,19 @@ relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y <= T(0
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
+gelu = elementwise(
+    "gelu", "T x", "T y", f"{WIDE} A z = x; y = A(0.5) * z * (A(1) + erf(A({math.sqrt(0.5)}) * z));"
+)
+gelu_gradient = elementwise(
+    "gelu_gradient",
+    "T x, T go",
+    "T gx",
+    f"""
+{WIDE}
+A z = x, density = exp(A(-0.5) * z * z) * A({1 / math.sqrt(2 * math.pi)});
+gx = A(go) * (A(0.5) + A(0.5) * erf(A({math.sqrt(0.5)}) * z) + z * density);
+""",
+)
 philox = elementwise(  # block i of `random_bits`, whose counter is i + 1
     "philox",
     "uint64 key0, uint64 key1",
@@ -59,6 +73,14 @@ class CupyElementwise(Backend):
         if y.dtype.kind != "f" or go.dtype != y.dtype:
             return super().relu_gradient(y, go)
         return relu_gradient(y, go)
+
+    def gelu(self, x: Array) -> Array:
+        return gelu(x) if x.dtype.kind == "f" else super().gelu(x)
+
+    def gelu_gradient(self, x: Array, go: Array) -> Array:
+        if x.dtype.kind != "f" or go.dtype != x.dtype:
+            return super().gelu_gradient(x, go)
+        return gelu_gradient(x, go)
 
     def erf(self, x: Array) -> Array:
         return erf(x)

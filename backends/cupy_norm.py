@@ -1,4 +1,5 @@
-"""Batch norm on CuPy: each way two sums over each channel, then one kernel for all elements."""
+"""Batch and layer norm on CuPy: each way sums over each channel or row, then one kernel for all
+elements."""
 
 from __future__ import annotations
 
@@ -12,6 +13,14 @@ from .cupy_kernels import elementwise, summing
 
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
 products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")
+standardized_products = summing(
+    "standardized_products",
+    "T x, W mean, W variance, T go, W eps",
+    "((W)x - mean) / sqrt(variance + eps) * (W)go",
+)
+weighted_products = summing(
+    "weighted_products", "T x, W mean, T go, V w", "((W)x - mean) * (W)go * (W)w"
+)
 normalized = elementwise(
     "batch_norm",
     "T x, V w, V b, W mean, W variance, W eps",
@@ -30,9 +39,36 @@ W level = (go_mean - scale * gb) / count;
 gx = (W)go * scale + ((W)x - mean) * slope + level;
 """,
 )
+layer_gradient = elementwise(
+    "layer_norm_gradient",
+    "T x, V w, W mean, W variance, T go, W products, W total, W count, W eps",
+    "T gx",
+    """
+W r = 1 / sqrt(variance + eps);
+gx = r * ((W)go * (W)w - total / count - ((W)x - mean) * (r * r * products / count));
+""",
+)
 
 
-class CupyBatchNorm(Backend):
+class CupyNorms(Backend):
+    def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
+        if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
+            return super().layer_norm(x, w, b, eps=eps)
+        return normalized(x, w, b, *_statistics(x), eps)
+
+    def layer_norm_gradient(
+        self, x: Array, w: Array, go: Array, *, eps: float
+    ) -> tuple[Array, Array, Array]:
+        if x.dtype.kind != "f" or not x.size or x.dtype != go.dtype:
+            return super().layer_norm_gradient(x, w, go, eps=eps)
+        mean, variance = _statistics(x)
+        dots = weighted_products(x, mean, go, w, axis=1)[:, None]
+        totals = cupy.multiply(go, w, dtype=mean.dtype).sum(axis=1, keepdims=True)
+        gx = layer_gradient(x, w, mean, variance, go, dots, totals, x.shape[1], eps)
+        gw = standardized_products(x, mean, variance, go, eps, axis=0)
+        gb = cupy.sum(go, axis=0, dtype=mean.dtype)
+        return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
+
     def batch_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
         if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
             return super().batch_norm(x, w, b, eps=eps)
@@ -69,3 +105,9 @@ class CupyBatchNorm(Backend):
         gx = gradient(x, *weights, go, *gos, *sums, count, eps)
         gw = dots / cupy.sqrt(statistics[1] + eps)
         return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
+
+
+def _statistics(x: Array) -> tuple[Array, Array]:
+    """Mean and variance of each row (N, M), both (N, 1)."""
+    mean = cupy.mean(x, axis=1, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
+    return mean, squares(x, mean, axis=1)[:, None] / x.shape[1]

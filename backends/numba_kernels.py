@@ -1,4 +1,4 @@
-"""The loops behind `numpy_fast`, compiled by numba. Importing this imports numba: half a second.
+"""The loops behind `numpy_fast.py`, compiled by numba. Importing this imports numba: half a second.
 
 Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
 NaN and infinities are NumPy's, but for what infinite weights give in a padding. Arrays are
@@ -7,6 +7,7 @@ contiguous, and results are written into the last ones.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -27,6 +28,7 @@ from .special import SINGLE
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
 BOUND = SINGLE.bound
+SQRT_HALF, DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 VERSION = numba.__version__
 
 
@@ -164,6 +166,28 @@ def adam(
         p[i] = keep * p[i] - rate * (mean[i] / (np.sqrt(square[i]) / correction + eps))
 
 
+@exact
+def adagrad(g: Array, lr: float, decay: float, eps: float, p: Array, square: Array) -> None:
+    t = p.dtype.type
+    lr, decay, eps = t(lr), t(decay), t(eps)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        square[i] += gradient * gradient
+        p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
+
+
+@exact
+def rmsprop(
+    g: Array, lr: float, decay: float, alpha: float, eps: float, p: Array, square: Array
+) -> None:
+    t = p.dtype.type
+    lr, decay, eps, alpha, rest = t(lr), t(decay), t(eps), t(alpha), t(1 - alpha)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        square[i] = alpha * square[i] + rest * gradient * gradient
+        p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
+
+
 # -- Functions, of float32 ------------------------------------------------------------------------
 
 
@@ -206,19 +230,38 @@ def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
 
 
 @compiled
-def erf(x: Array, y: Array) -> None:
+def erf_of(x: Any) -> Any:
     one, far = np.float32(1.0), np.float32(BOUND)
+    x = x if not x > far else far
+    x = x if not x < -far else -far
+    t, a, b = x * x, np.float32(0.0), np.float32(0.0)
+    for c in ABOVE:
+        a = a * t + c
+    for c in BELOW:
+        b = b * t + c
+    y = x * (a / b)
+    y = y if not y > one else one
+    return y if not y < -one else -one
+
+
+@compiled
+def erf(x: Array, y: Array) -> None:
     for i in range(len(x)):
-        z = x[i] if not x[i] > far else far
-        z = z if not z < -far else -far
-        t, a, b = z * z, np.float32(0.0), np.float32(0.0)
-        for c in ABOVE:
-            a = a * t + c
-        for c in BELOW:
-            b = b * t + c
-        z = z * (a / b)
-        z = z if not z > one else one
-        y[i] = z if not z < -one else -one
+        y[i] = erf_of(x[i])
+
+
+@compiled
+def gelu(x: Array, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = np.float32(0.5) * x[i] * (np.float32(1.0) + erf_of(np.float32(SQRT_HALF) * x[i]))
+
+
+@compiled
+def gelu_gradient(x: Array, go: Array, gx: Array) -> None:
+    half, factor = np.float32(0.5), np.float32(DENSITY)
+    for i in range(len(x)):
+        share = half + half * erf_of(np.float32(SQRT_HALF) * x[i])
+        gx[i] = go[i] * (share + x[i] * (factor * exp(-half * x[i] * x[i])))
 
 
 @compiled
@@ -248,30 +291,59 @@ def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx:
         out[targets[n]] -= go[n]
 
 
-# -- Batch normalization of (A, C, B) -------------------------------------------------------------
+# -- Normalization ------------------------------------------------------------------------------
 
 BLOCK = 4096  # elements: their sum is in x's dtype, and that of such sums in float64
 
 
 @compiled
+def added(x: Array) -> float:
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, s = x[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += part[i]
+        total += s
+    return total
+
+
+@compiled
+def squared(x: Array, center: Any) -> float:
+    """The sum of (x - center)²."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, s = x[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += (part[i] - center) * (part[i] - center)
+        total += s
+    return total
+
+
+@compiled
+def multiplied(x: Array, center: Any, g: Array) -> float:
+    """The sum of (x - center) * g."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, other, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += (part[i] - center) * other[i]
+        total += s
+    return total
+
+
+@compiled
 def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
+    """Args:
+    x: (A, C, B), of which C are the channels.
+    """
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
     for c in range(x.shape[1]):
         total = 0.0
         for a in range(x.shape[0]):
-            for low in range(0, x.shape[2], BLOCK):
-                part, s = x[a, c, low : low + BLOCK], t(0)
-                for i in range(len(part)):
-                    s += part[i]
-                total += s
-        center = t(total / count)
-        total = 0.0
+            total += added(x[a, c])
+        center, total = t(total / count), 0.0
         for a in range(x.shape[0]):
-            for low in range(0, x.shape[2], BLOCK):
-                part, s = x[a, c, low : low + BLOCK], t(0)
-                for i in range(len(part)):
-                    s += (part[i] - center) * (part[i] - center)
-                total += s
+            total += squared(x[a, c], center)
         mean[c], var[c] = center, total / count
         scale, level = t(w[c] / np.sqrt(total / count + eps)), b[c]
         for a in range(x.shape[0]):
@@ -298,13 +370,8 @@ def batch_norm_gradient(
     for c in range(x.shape[1]):
         total, product, center = 0.0, 0.0, mean[c]
         for a in range(x.shape[0]):
-            for low in range(0, x.shape[2], BLOCK):
-                part, g, s, p = x[a, c, low : low + BLOCK], go[a, c, low : low + BLOCK], t(0), t(0)
-                for i in range(len(part)):
-                    s += g[i]
-                    p += g[i] * (part[i] - center)
-                total += s
-                product += p
+            total += added(go[a, c])
+            product += multiplied(x[a, c], center, go[a, c])
         r = 1.0 / np.sqrt(var[c] + eps)
         gb[c], gw[c] = total, product * r
         scale = w[c] * r
@@ -314,3 +381,38 @@ def batch_norm_gradient(
             part, g, out = x[a, c], go[a, c], gx[a, c]
             for i in range(len(part)):
                 out[i] = g[i] * factor + (part[i] - center) * slope + level
+
+
+@compiled
+def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
+    """Args:
+    x: (N, M), of which N are standardized.
+    """
+    t, count = x.dtype.type, x.shape[1]
+    for n in range(len(x)):
+        row, out = x[n], y[n]
+        center = t(added(row) / count)
+        scale = t(1.0 / np.sqrt(squared(row, center) / count + eps))
+        for i in range(len(row)):
+            out[i] = (row[i] - center) * scale * w[i] + b[i]
+
+
+@compiled
+def layer_norm_gradient(
+    x: Array, w: Array, go: Array, eps: float, gx: Array, gw: Array, gb: Array
+) -> None:
+    """Adds to gw and gb."""
+    t, count = x.dtype.type, x.shape[1]
+    for n in range(len(x)):
+        row, g, out = x[n], go[n], gx[n]
+        center = t(added(row) / count)
+        r = 1.0 / np.sqrt(squared(row, center) / count + eps)
+        scale = t(r)
+        for i in range(len(row)):
+            out[i] = g[i] * w[i]
+            gw[i] += g[i] * ((row[i] - center) * scale)
+            gb[i] += g[i]
+        level = t(added(out) / count)
+        slope = t(multiplied(row, center, out) / count * r * r)
+        for i in range(len(row)):
+            out[i] = (out[i] - level - (row[i] - center) * slope) * scale

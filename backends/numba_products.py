@@ -1,4 +1,5 @@
-"""Matrix products and convolutions, compiled by numba: the loops behind `numpy_fast`.
+"""Matrix products and convolutions, compiled by numba: the loops behind
+`numpy_fast_products.py`.
 
 Both are made of two things, which keep their sums in the processor's vector registers while they
 go through what is summed over. `product` has a few rows of weights, and for each a run of results:

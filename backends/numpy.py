@@ -224,6 +224,27 @@ class NumpyBackend(NumpyConvolutions, Backend):
     batch_norm = _by_channels(Backend.batch_norm)
     batch_norm_gradient = _by_channels(Backend.batch_norm_gradient)
 
+    # Of (4096, 1000), 15 ms in place of 21 ms; the gradient 30 ms in place of 52 ms (one core of an
+    # Intel Xeon).
+
+    def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
+        y = np.empty_like(x)
+        for block in _blocks(x):
+            y[block] = super().layer_norm(x[block], w, b, eps=eps)
+        return y
+
+    def layer_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gx, gw, gb = np.empty_like(x), np.zeros_like(w), np.zeros_like(w)
+        for block in _blocks(x):
+            gx[block], gw_part, gb_part = super().layer_norm_gradient(
+                x[block], w, go[block], eps=eps
+            )
+            gw += gw_part
+            gb += gb_part
+        return gx, gw, gb
+
     def random_bits(self, key: int, n: int, device: Any = None) -> np.ndarray:  # noqa: ARG002
         # A million take 1.8 ms in place of 11.5 ms.
         words = np.random.Philox(key=key).random_raw(-(-n // 2))

@@ -8,52 +8,19 @@ where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of a
 
 from __future__ import annotations
 
-import os
-import warnings
-from functools import cache, lru_cache
-from importlib.util import find_spec
-from itertools import product
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import threads
 from .base import least_for_sigmoid
-from .convolution import Padding, Pair, output_size, padded_shape
+from .convolution import Padding, Pair, output_size
+from .numba_loading import DTYPES, compiled, problem
 from .numpy import NumpyBackend
-from .numpy_conv import UNPADDED
+from .numpy_fast_products import FastProducts
 
 LARGE = 1 << 14  # elements: the first array of so many imports numba, if a kernel is for it
 SMALL = 1 << 6  # elements: from then on, of so many; a call takes a microsecond
-COPIED = 64  # rows: of fewer, a product is not worth a copy of the other matrix
-COPY = 1 << 16  # elements: to pad fewer takes less time than to leave padding out
 LANES = 16  # elements: of fewer that lie together, a loop does not pay
-WORK = 1 << 18  # products: the first array made of so many imports numba
-SHARED = 1 << 22  # products: so many are worth a second thread
-WIDE, FEW = 1 << 18, 1 << 12  # weights, windows
-LINEAR = 1 << 25  # products: more are for BLAS
-DTYPES = (np.dtype("float32"), np.dtype("float64"))
-
-
-def problem() -> str | None:
-    """Why NumPy runs without compiled kernels and what to do about it, or `None` if it doesn't."""
-    for variable, off in (("GRADCORE_FAST", "0"), ("NUMBA_DISABLE_JIT", "1")):
-        if os.environ.get(variable) == off:
-            return f"{variable}={off}"
-    return None if find_spec("numba") else "numba is not installed; pip install numba"
-
-
-@cache
-def compiled() -> Any:
-    """The compiled kernels; `None`, after a warning, where numba doesn't work."""
-    try:
-        from . import numba_kernels
-    except Exception as error:  # such as a NumPy too new for it
-        problem = f"importing numba failed with {type(error).__name__}: {error}"
-        warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
-        return None
-    return numba_kernels
 
 
 def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
@@ -72,20 +39,6 @@ def each(loop: Any, *arrays: np.ndarray) -> np.ndarray | None:
         return None
     loop(*views)
     return y
-
-
-def is_worth(weights: int, windows: int, run: int, *arrays: np.ndarray | None) -> bool:
-    """Whether the compiled products are for these arrays: of so many weights and windows, of which
-    so many lie together. Where there are many weights for few windows, BLAS is faster."""
-    types = {x.dtype for x in arrays if x is not None}
-    fit = len(types) == 1 and types <= set(DTYPES) and run >= LANES // 2
-    is_wide = weights >= WIDE and windows < FEW
-    return fit and not is_wide and weights * windows >= WORK and compiled() is not None
-
-
-def shared(work: int, loop: Any, n: int, *arguments: Any) -> None:
-    """Run a loop for all of range(n), in several threads if there is enough work."""
-    threads.share(loop, n, *arguments, alone=work < SHARED)
 
 
 def is_solid(*arrays: np.ndarray) -> bool:
@@ -117,87 +70,6 @@ def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
     return views if all(map(np.may_share_memory, views, arrays)) else None
 
 
-def flattened(x: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """A contiguous view of the matrix x, and whether it is transposed; `None` if there is none."""
-    if x.flags.c_contiguous:
-        return x, False
-    return (x.T, True) if x.T.flags.c_contiguous else None
-
-
-def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
-    """The padded images (N, C, H, W) as (C, H, W, N), contiguous."""
-    inside_out = x.transpose(1, 2, 3, 0)
-    if padding == UNPADDED and inside_out.flags.c_contiguous:
-        return inside_out
-    n, *shape = padded_shape(x.shape, padding)
-    y = (np.empty if padding == UNPADDED else np.zeros)((*shape, n), x.dtype)
-    (top, _), (left, _) = padding
-    if x.flags.c_contiguous:
-        compiled().instances_last(x, top, left, y)
-    else:
-        y[:, top : top + x.shape[2], left : left + x.shape[3]] = inside_out
-    return y
-
-
-def unpadded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, Pair]:
-    """The images (N, C, H, W) as (C, H, W, N), contiguous, and what padding they still need above
-    and left: if they must be copied, the copy is padded."""
-    is_last = x.transpose(1, 2, 3, 0).flags.c_contiguous
-    if x.size < COPY or x.shape[1] < compiled().RUNS or not is_last:
-        return instances_last(x, padding), (0, 0)
-    return instances_last(x), (padding[0][0], padding[1][0])
-
-
-@lru_cache(1024)
-def parts(
-    shape: Any, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, runs: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The taps of images (C, H, W, N) in parts of `runs`, which see padding at the same windows.
-
-    Returns:
-        `offsets` and `seen`, as `conv_weight_gradient` takes them, and where in all parts, one
-        after the other, the taps (C * KH * KW) are.
-    """
-    c, h, w, n = shape
-    axes = zip(kernel, dilation, padding, strict=True)
-    rows, columns = (np.arange(k) * d - p for k, d, p in axes)
-    places = ((np.arange(c)[:, None, None] * h + rows[:, None]) * w + columns) * n
-    ranges = []
-    for seen_at, size, step, count in zip((rows, columns), (h, w), stride, windows, strict=True):
-        low = np.clip(-(seen_at // step), 0, count)
-        ranges.append(
-            list(zip(low, np.clip((size - 1 - seen_at) // step + 1, low, count), strict=True))
-        )
-    taps = np.arange(places.size).reshape(places.shape)
-    together = [(taps[:, i, j], (*ranges[0][i], *ranges[1][j])) for i, j in np.ndindex(*kernel)]
-    if len({seen for _, seen in together}) == 1:
-        together = [(taps.ravel(), together[0][1])]
-    order, seen = [], []
-    for some, windows_of_some in together:
-        order.append(np.pad(some, (0, -some.size % runs), "edge"))
-        seen += [windows_of_some] * (order[-1].size // runs)
-    flat = np.concatenate(order)
-    where = np.empty(places.size, np.int64)
-    where[flat[::-1]] = np.arange(flat.size)[::-1]
-    return places.ravel()[flat].reshape(-1, runs), np.array(seen), where
-
-
-def strided(
-    size: int, windows: int, taps: int, stride: int, before: int
-) -> list[tuple[slice, slice, Pair]]:
-    """Convolutions of stride 1 along an axis, which together are one of this stride: for each the
-    places in x that windows see, the taps, and the padding."""
-    found = []
-    for place in range(min(stride, size)):
-        low, first = divmod(place + before, stride)
-        some = slice(first, None, stride)
-        k = len(range(first, taps, stride))
-        n = min(len(range(place, size, stride)), windows + k - 1 - low)
-        at = slice(place, place + stride * max(n, 0), stride)
-        found.append((at, some, (low, windows + k - 1 - n - low)))
-    return found
-
-
 def planes(x: np.ndarray) -> np.ndarray | None:
     """Images (N, C, H, W) as a contiguous view (C, H, W, N), the order that convolutions give;
     `None` where they are in another."""
@@ -216,7 +88,7 @@ def channels(x: np.ndarray) -> np.ndarray | None:
     return y if y.shape[2] >= LANES else None
 
 
-class FastNumpyBackend(NumpyBackend):
+class FastNumpyBackend(FastProducts):
     def describe_library(self) -> str:
         kernels = compiled()
         fast = f"kernels by numba {kernels.VERSION}" if kernels else "none by numba, which fails"
@@ -227,117 +99,6 @@ class FastNumpyBackend(NumpyBackend):
         fit = x.shape == mask.shape and is_fit(x)
         y = each(compiled().masked, x, mask) if fit else None
         return super().masked(x, mask) if y is None else y
-
-    products_for_sums = 4.0
-
-    def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        # BLAS is faster with more threads, which then wait for more work, in the way of others.
-        weights = flattened(w)
-        if weights is None or len(w) < COPIED or x.size * len(w) >= LINEAR:
-            return super().linear(x, w, b)
-        is_alone = threads.count() == 1  # then nobody waits
-        if (is_alone and weights[1]) or not is_worth(w.size, len(x), len(x), x, w, b):
-            return super().linear(x, w, b)
-        y = np.empty((len(w), len(x)), x.dtype)
-        b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
-        compiled().linear(np.ascontiguousarray(x.T), *weights, b, y)
-        return y.T
-
-    def conv2d(
-        self,
-        x: np.ndarray,
-        w: np.ndarray,
-        b: np.ndarray | None,
-        *,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        o, c = w.shape[:2]
-        windows = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-        positions, run = len(x) * prod(windows), len(x) * (windows[1] if stride[1] == 1 else 1)
-        if not is_worth(w.size, positions, run, x, w, b):
-            return super().conv2d(x, w, b, groups=groups, **options)
-        images, padded = unpadded(x, padding)
-        images = images.reshape(groups, c, *images.shape[1:])
-        weights = np.ascontiguousarray(w.transpose(0, 3, 2, 1))
-        y = np.empty((groups, o // groups, *windows, len(x)), x.dtype)
-        b = np.zeros(o, x.dtype) if b is None else np.ascontiguousarray(b)
-        arguments = images, weights, b, stride, padded, dilation, y
-        shared(w.size * positions, compiled().conv, windows[0], *arguments)
-        return y.reshape(o, *windows, len(x)).transpose(3, 0, 1, 2)
-
-    def conv2d_input_gradient(
-        self,
-        go: np.ndarray,
-        w: np.ndarray,
-        *,
-        size: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        # Of stride s, every s-th row gets something from every s-th tap only, and so it is with
-        # columns: s * s convolutions of stride 1.
-        options: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups}
-        n, c, run = len(go), w.shape[1], len(go) * (size[1] // stride[1])
-        overlap = any(k > s > 1 for k, s in zip(w.shape[2:], stride, strict=True))
-        positions = n * prod(go.shape[2:])
-        if dilation != (1, 1) or not overlap or not is_worth(w.size, positions, run, go, w):
-            return super().conv2d_input_gradient(go, w, size=size, stride=stride, **options)
-        axes = [
-            strided(n, count, k, s, low)
-            for n, count, k, s, (low, _) in zip(
-                size, go.shape[2:], w.shape[2:], stride, padding, strict=True
-            )
-        ]
-        go = instances_last(go).transpose(3, 0, 1, 2)
-        gx = np.zeros((c * groups, *size, n), go.dtype).transpose(3, 0, 1, 2)
-        for (rows, taps, above), (columns, others, left) in product(*axes):
-            part, phase = w[:, :, taps, others], gx[:, :, rows, columns]
-            if part.size and phase.size:
-                phase[...] = self.conv2d_input_gradient(
-                    go,
-                    part,
-                    size=phase.shape[2:],
-                    stride=(1, 1),
-                    padding=(above, left),
-                    dilation=(1, 1),
-                    groups=groups,
-                )
-        return gx
-
-    def conv2d_weight_gradient(
-        self,
-        x: np.ndarray,
-        go: np.ndarray,
-        *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        (n, o), c, windows = go.shape[:2], x.shape[1] // groups, go.shape[2:]
-        positions, run = n * prod(windows), n * (windows[1] if stride[1] == 1 else 1)
-        if not is_worth(o * c * prod(kernel), positions, run, x, go):
-            return super().conv2d_weight_gradient(x, go, kernel=kernel, groups=groups, **options)
-        loops = compiled()
-        images, padded = unpadded(x, padding)
-        images = images.reshape(groups, c, *images.shape[1:])
-        offsets, seen, where = parts(
-            images.shape[1:], windows, kernel, stride, padded, dilation, loops.RUNS
-        )
-        gradients = instances_last(go).reshape(groups, o // groups, *windows, n)
-        sums = np.empty((o, *offsets.shape), x.dtype)
-        arguments = images, gradients, offsets, seen, stride, sums
-        work = go.size * c * prod(kernel)
-        shared(work, loops.conv_weight_gradient, len(offsets), *arguments)
-        return sums.reshape(o, -1)[:, where].reshape(o, c, *kernel)
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
@@ -399,26 +160,37 @@ class FastNumpyBackend(NumpyBackend):
         y = each(compiled().erf, x) if is_fit(x, np.float32) else None
         return super().erf(x) if y is None else y
 
+    def gelu(self, x: np.ndarray) -> np.ndarray:
+        y = each(compiled().gelu, x) if is_fit(x, np.float32) else None
+        return super().gelu(x) if y is None else y
+
+    def gelu_gradient(self, x: np.ndarray, go: np.ndarray) -> np.ndarray:
+        fit = x.shape == go.shape and x.dtype == go.dtype and is_fit(x, np.float32)
+        gx = each(compiled().gelu_gradient, x, go) if fit else None
+        return super().gelu_gradient(x, go) if gx is None else gx
+
     # Of 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
     # 28 ms.
     def cross_entropy(
         self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
-        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
-            losses = np.empty(len(x), x.dtype)
-            compiled().cross_entropy(x, x.max(axis=1), targets, losses)
-            return losses
-        return super().cross_entropy(x, targets, ignored)
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy(x, targets, ignored)
+        losses = np.empty(len(x), x.dtype)
+        compiled().cross_entropy(x, x.max(axis=1), targets, losses)
+        if ignored is not None:
+            losses[ignored] = 0.0
+        return losses
 
     def cross_entropy_gradient(
         self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
-        if ignored is None and x.ndim == 2 and is_fit(x, np.float32) and is_solid(x, targets):
-            gx = np.empty_like(x)
-            given = np.ascontiguousarray(go)
-            compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
-            return gx
-        return super().cross_entropy_gradient(x, go, targets, ignored)
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy_gradient(x, go, targets, ignored)
+        gx = np.empty_like(x)
+        given = np.ascontiguousarray(go if ignored is None else np.where(ignored, 0.0, go), x.dtype)
+        compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+        return gx
 
     # Of (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
     def batch_norm(
@@ -454,6 +226,23 @@ class FastNumpyBackend(NumpyBackend):
             gw,
             gb,
         )
+        return gx, gw, gb
+
+    def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
+        if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
+            return super().layer_norm(x, w, b, eps=eps)
+        y = np.empty(x.shape, x.dtype)
+        compiled().layer_norm(np.ascontiguousarray(x), w, b, float(eps), y)
+        return y
+
+    def layer_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
+            return super().layer_norm_gradient(x, w, go, eps=eps)
+        gx, gw, gb = np.empty(x.shape, x.dtype), np.zeros_like(w), np.zeros_like(w)
+        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
+        compiled().layer_norm_gradient(x, w, go, float(eps), gx, gw, gb)
         return gx, gw, gb
 
     # Of 2.5 million parameters, 1.1 ms in place of 3.1 ms, with momentum 2.2 ms in place of 6.2 ms.
@@ -526,6 +315,33 @@ class FastNumpyBackend(NumpyBackend):
         settings = rate, keep, decay, (beta1, beta2), root, float(eps)
         compiled().adam(views[0], *settings, *views[1])
         return parameter, mean, square
+
+    def adagrad(
+        self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        views = updated(parameter, gradient, square)
+        if views is None:
+            return super().adagrad(parameter, gradient, square, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
+        compiled().adagrad(views[0], *numbers, *views[1])
+        return parameter, square
+
+    def rmsprop(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        square: np.ndarray,
+        velocity: np.ndarray | None,
+        mean: np.ndarray | None,
+        **settings: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+        plain = mean is None and not settings["momentum"]
+        views = updated(parameter, gradient, square) if plain else None
+        if views is None:
+            return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
+        compiled().rmsprop(views[0], *numbers, *views[1])
+        return parameter, square, velocity, None
 
 
 CHOSEN = NumpyBackend if problem() else FastNumpyBackend  # the backend `numpy` of this process

@@ -15,6 +15,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradcore.backends import Backend, get, numpy_fast, problem
+from gradcore.backends import Backend, get, numba_loading, problem
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
@@ -35,12 +36,14 @@ PATIENCE = 600  # seconds for one process
 BUSY = 0.5  # processes that ran, on average, in the minute before
 
 
-def work(library: str, workload: Workload, args: argparse.Namespace) -> dict[str, Any]:
-    """What a worker reports of this library at this workload."""
+def work(
+    library: str, workload: Workload, args: argparse.Namespace, **variables: str
+) -> dict[str, Any]:
+    """What a worker, in an environment with these variables, reports of this library."""
     environment = dict(os.environ)
     threads = str(workload.threads or args.threads)
     environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
-    environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0"}
+    environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0", **variables}
     package = library.replace("-", "_")
     if library == "gradcore-numpy":  # without compiled kernels
         package, environment["GRADCORE_FAST"] = "gradcore", "0"
@@ -89,6 +92,7 @@ def measure(
             "seconds": statistics.median(medians),
             "quartiles": [low, high],
             "fastest": min(map(min, every)),
+            "first": statistics.median(r["first"] for r in rounds[library]),
             "rounds": medians,
             "memory": statistics.median(memory) if memory else None,
         }
@@ -99,6 +103,15 @@ def measure(
             pairs = zip(result["rounds"], base, strict=True)
             result["ratio"] = statistics.median(a / b for a, b in pairs)
     return {library: results[library] for library in libraries}
+
+
+def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
+    """The seconds of gradcore's first step where no kernel has been compiled before; `None`: it
+    fails, or there are none."""
+    if numba_loading.problem() or args.backend != "numpy":
+        return None
+    with tempfile.TemporaryDirectory(prefix="gradcore-") as cache:
+        return work("gradcore", workload, args, NUMBA_CACHE_DIR=cache).get("first")
 
 
 def rates(args: argparse.Namespace) -> dict[str, Any]:
@@ -133,7 +146,7 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 def is_there(library: str, backend: str) -> bool:
     if library == "gradcore-captured":
         return type(get(backend)).recorder is not Backend.recorder
-    return not numpy_fast.problem() if library == "gradcore-numpy" else bool(find_spec(library))
+    return not numba_loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -208,6 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "at": workload.at,
                 "libraries": measured,
             }
+            if "gradcore" in measured and workload.family == "train" and not workload.series:
+                results["workloads"][workload.name]["compiling"] = compiling(workload, args)
             print(report.line(workload.name, measured), file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("interrupted: these are all that is done", file=sys.stderr)

@@ -57,6 +57,13 @@ there, is larger at the highest point of the second step than before it.
 
 {memory}
 
+## The first step
+
+In seconds. Numba compiles a kernel when a process first needs it, in an empty cache, or else loads
+it from there; PyTorch, too, does some things late.
+
+{first}
+
 ## Growth
 
 With the number of ops in a chain, the width of a network of three layers, and the batch of
@@ -127,6 +134,7 @@ def markdown(results: dict[str, Any]) -> str:
         captured=CAPTURED if "gradcore-captured" in versions else "",
         times=times(single, list(versions)),
         memory=memory(single, list(versions)),
+        first=first(single, list(versions)),
         growth=growth(results["workloads"], list(versions)),
     )
 
@@ -150,6 +158,16 @@ def memory(workloads: dict[str, Any], libraries: list[str]) -> str:
         shown = number(ours / theirs) if min(ours, theirs) >= LEAST_MEMORY else NONE
         rows.append([name, *[cell(w["libraries"][x], megabytes) for x in libraries], shown])
     return table(["", *[NAMES[x] for x in libraries], "gradcore / PyTorch"], rows)
+
+
+def first(workloads: dict[str, Any], libraries: list[str]) -> str:
+    head = ["", "gradcore, empty cache", *[NAMES[x] for x in libraries]]
+    rows = []
+    for name, w in workloads.items():
+        if "compiling" in w:
+            found = [cell(w["libraries"][x], lambda r: number(r["first"])) for x in libraries]
+            rows.append([name, number(w["compiling"]), *found])
+    return table(head, rows) if rows else NONE
 
 
 def growth(workloads: dict[str, Any], libraries: list[str]) -> str:

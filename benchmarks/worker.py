@@ -1,7 +1,7 @@
 """One library at one workload, in a process of its own: `python -m benchmarks.worker`.
 
-Prints a line of JSON: the memory of a step (`None` where it can't be measured) and the
-seconds of each after the warm-up; or why there are none.
+Prints a line of JSON: the seconds of the first step, the memory of a step (`None` where it can't be
+measured) and the seconds of each after the warm-up; or why there are none.
 """
 
 from __future__ import annotations
@@ -99,8 +99,13 @@ def main() -> None:
             tiny()
         step = set_up(args.library, workload, args.quick)
         file = library_file(args.library)
+        wait = getattr(file, "wait", lambda: None)
+        begin = time.perf_counter()
+        step()
+        wait()
+        report["first"] = time.perf_counter() - begin
         report["memory"] = peak_memory(step, getattr(file, "device_peak", lambda _: None))
-        report["seconds"] = seconds(step, getattr(file, "wait", lambda: None), args.quick)
+        report["seconds"] = seconds(step, wait, args.quick)
     except NotImplementedError as error:
         report = {"missing": str(error)}
     except Exception as error:

@@ -17,17 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from common import (
-    Parser,
-    Session,
-    add_device_flags,
-    evaluate,
-    make_optimizer,
-    make_step,
-    positive,
-    positive_float,
-    run,
-)
+from command_line import Parser, add_device_flags, positive, positive_float, run
+from loop import Session, evaluate, make_optimizer, make_step
 
 from gradcore import TensorNode, adaptive_avg_pool2d, backends, cross_entropy, max_pool2d, nn, relu
 from gradcore.data import (
@@ -186,7 +177,8 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     optimizer = make_optimizer(args, model)
     if args.weight_decay is not None:
         optimizer.settings["weight_decay"] = args.weight_decay
-    session.begin(model, optimizer, **facts)
+    is_scheduled = args.model == "resnet9"
+    session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
     scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
     place = backends.default()
@@ -196,7 +188,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         args, optimizer, lambda images, labels: cross_entropy(model(scaled(images)), labels)
     )
     schedule = None
-    if args.model == "resnet9":
+    if is_scheduled:
         steps = args.epochs * len(batches)
         schedule = OneCycleLR(optimizer, args.lr, steps, cycle_momentum=False)
         schedule.load_state_dict({"steps": session.epoch * len(batches)})
@@ -214,7 +206,8 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
 
 def main() -> int:
-    return run(parse("Train a convolutional network on CIFAR-10.", add_device_flags), load, train)
+    args = parse("Train a convolutional network on CIFAR-10.", add_device_flags)
+    return run(args, load, train, Session)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
-from common import Session, UserError, run
+from command_line import UserError, run
+from loop import Session
 
 from gradcore.backends import random, use_backend
 
@@ -160,10 +161,11 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
     optimizer = OPTIMIZERS[args.optimizer](model.parameters(), lr=args.lr)
     if args.weight_decay is not None:
         optimizer.param_groups[0]["weight_decay"] = args.weight_decay
-    session.begin(model, optimizer, **facts)
+    is_scheduled = args.model == "resnet9"
+    session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
     schedule = None
-    if args.model == "resnet9":
+    if is_scheduled:
         steps = -(-len(x) // args.batch_size)
         schedule = OneCycleLR(
             optimizer,

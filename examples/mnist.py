@@ -14,16 +14,8 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from common import (
-    Parser,
-    Session,
-    add_device_flags,
-    evaluate,
-    make_optimizer,
-    make_step,
-    positive,
-    run,
-)
+from command_line import Parser, add_device_flags, positive, run
+from loop import Session, evaluate, make_optimizer, make_step
 
 from gradcore import (
     TensorNode,
@@ -129,7 +121,7 @@ def main() -> int:
     parser.add_argument("--hidden", type=positive, default=4, metavar="N", help=times)
     parser.add_argument("--init", choices=["glorot", "he", "normal", "zeros"], default="glorot")
     add_device_flags(parser)
-    return run(parser.parse_args(), load, train)
+    return run(parser.parse_args(), load, train, Session)
 
 
 if __name__ == "__main__":

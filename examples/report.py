@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import UserError, mean_and_deviation, plot_runs, read_checkpoint, replaced
+from command_line import UserError
+from files import mean_and_deviation, plot_runs, read_checkpoint, replaced
 
 from gradcore import use_backend
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
 MARKED = 1.5  # points: a difference of more is bold
 NOT_RUN = "not run"
+PRINT_EVERY = 2000  # batches: PyTorch's tutorial prints their mean loss
 EPOCHS, LAST = 20, 5  # of figures 18 to 24, which print the last ones
 DEFAULTS: dict[str, dict[str, Any]] = {  # of the examples, which name no folder
     "mnist": {
@@ -104,10 +106,28 @@ class Result(NamedTuple):
     def values(self, key: str) -> list[float]:
         return [line[key] for line in self.lines]
 
-    def losses(self) -> list[float]:
+    def curves(self) -> list[list[float]]:
         """The training loss in parts of each epoch."""
-        curves = read_checkpoint(self.folder / "checkpoint.safetensors")["curves"]
-        return [loss for curve in curves for loss in curve]
+        curves: list[list[float]] = read_checkpoint(self.folder / "checkpoint.safetensors")[
+            "curves"
+        ]
+        return curves
+
+    def losses(self) -> list[float]:
+        """The same, one after the other."""
+        return [loss for curve in self.curves() for loss in curve]
+
+    def printed_loss(self) -> float:
+        """The loss that PyTorch's tutorial prints last: the mean of 2,000 batches, which end at a
+        multiple of 2,000; where an epoch has fewer, of all."""
+        size = self.summary["settings"]["batch_size"]
+        batches, curve = -(-self.summary["training_instances"] // size), self.curves()[-1]
+        stop = batches // PRINT_EVERY * PRINT_EVERY or batches
+        low, high = (
+            len(curve) * max(stop - PRINT_EVERY, 0) // batches,
+            -(-len(curve) * stop // batches),
+        )
+        return sum(curve[low:high]) / (high - low)
 
 
 def read(runs: Path, training: Training) -> Result | None:
@@ -304,7 +324,7 @@ def settings(section: Section) -> None:
     for row, results in zip(section.item.rows, section.results, strict=True):
         last = [result.lines[-1] for result in results]
         accuracy = section.compare([line["val_accuracy"] for line in last], *row.accuracy)
-        loss = mean([line["train_loss"] for line in last], 3)
+        loss = mean([result.printed_loss() for result in results], 3)
         cells.append([row.label, *accuracy, loss, *row.loss])
     header = ["batch / epochs", "accuracy, %", "reported", "difference", "loss", "reported"]
     section.blocks.append(table(header, cells))

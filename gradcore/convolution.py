@@ -18,7 +18,7 @@ from typing import Any
 from . import array_api, ops
 from .functions import pad
 from .graph import TensorNode
-from .ops.conv import check_convolution, check_windows
+from .ops.conv import check_convolution, check_size, check_windows
 from .values import array, check_floating, describe, namespace, unwrap
 
 __all__ = [
@@ -60,9 +60,9 @@ def conv2d(
         (N, O, OH, OW).
 
     Raises:
-        ValueError: the shapes do not fit, the kernel is larger than the padded x, or an option is
-            out of range.
-        TypeError: x, w and b are not of one dtype.
+        ValueError: the shapes do not fit, x has a side of 0, the kernel is larger than the padded
+            x, or an option is out of range.
+        TypeError: x, w and b are not of one dtype, or that is not real floating.
     """
     inputs, options = _prepared("conv2d", 2, x, w, b, stride, padding, dilation, groups)
     return ops.Conv2d.do_forward(*inputs, **options)
@@ -119,9 +119,9 @@ def conv_transpose2d(
         output_padding + 1.
 
     Raises:
-        ValueError: the shapes do not fit, nothing is left of the result, or an option is out of
-            range.
-        TypeError: x, w and b are not of one dtype.
+        ValueError: the shapes do not fit, x has a side of 0, nothing is left of the result, or an
+            option is out of range.
+        TypeError: x, w and b are not of one dtype, or that is not real floating.
     """
     name, axes = "conv_transpose2d", 2
     inputs, shapes = _of_one_dtype(name, x, w, b)
@@ -129,6 +129,7 @@ def conv_transpose2d(
     if not len(x.shape) == len(w.shape) == 4:
         expected = "x (N, C, H, W) and w (C, O / groups, KH, KW)"
         raise ValueError(f"{name}: expected {expected} {shapes}")
+    check_size(name, shapes, x.shape[2:])
     strides, dilations = sizes(name, axes, stride=stride), sizes(name, axes, dilation=dilation)
     (groups,) = sizes(name, 1, groups=groups)
     if x.shape[1] != w.shape[0]:
@@ -206,13 +207,14 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
     """The inputs that there are, as nodes or arrays; and the shapes of two, for messages.
 
     Raises:
-        TypeError: they differ in dtype.
+        TypeError: they differ in dtype, or are not real floating.
     """
     inputs = [array(part) for part in ((x, w) if b is None else (x, w, b))]
     kinds = [unwrap(part) for part in inputs]
     if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
+    check_floating(name, kinds[0])
     return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"
 
 
@@ -288,12 +290,12 @@ def avg_pool2d(
         ValueError, TypeError: as `max_pool2d`.
     """
     name, x = "avg_pool2d", _images("avg_pool2d", x)
-    found = _cached(_windows, name, x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    given = kernel_size, stride, padding, 1, ceil_mode, divisor_override
+    found = _cached(_windows, name, x.shape, *given)
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
-        (divisor,) = sizes(name, 1, divisor_override=divisor_override)
-        return y * (prod(options["kernel"]) / divisor)
+        return y * (prod(options["kernel"]) / int(divisor_override))
     # Where windows go beyond what counts, y is too small: what it is for ones says by how much.
     beyond = options["padding"]
     counted = [0, 0]
@@ -326,10 +328,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
     if raw.ndim != 4 or min(raw.shape[2:]) < 1:
         raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
     size = tuple(raw.shape[2:])
-    pair = output_size if isinstance(output_size, list | tuple) else (output_size, output_size)
-    if len(pair) == 2:
-        pair = [n if o is None else o for n, o in zip(size, pair, strict=True)]
-    pair = sizes(name, 2, output_size=pair)
+    pair = output_sizes(name, output_size, size)
     if pair == (1, 1):
         return ops.Mean.do_forward(x, axis=(2, 3), keepdims=True)
     if not [n for n, o in zip(size, pair, strict=True) if n % o]:
@@ -338,6 +337,20 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
     rows, columns = (_averages(raw, n, o) for n, o in zip(size, pair, strict=True))
     y = ops.MatrixMultiply.do_forward(x, namespace(raw).matrix_transpose(columns))
     return ops.MatrixMultiply.do_forward(rows, y)
+
+
+def output_sizes(name: str, output_size: Any, size: tuple[int, ...] = (1, 1)) -> tuple[int, ...]:
+    """The output size as a pair, where `None` is what it is in `size`.
+
+    Raises:
+        ValueError: it is not positive.
+    """
+    if output_size is None:
+        output_size = size
+    elif isinstance(output_size, list | tuple) and len(output_size) == 2:
+        pairs = zip(output_size, size, strict=True)
+        output_size = tuple([n if o is None else o for o, n in pairs])
+    return sizes(name, 2, output_size=output_size)
 
 
 def _images(name: str, x: Any) -> Any:
@@ -357,22 +370,50 @@ def _averages(like: Any, n: int, parts: int) -> Any:
     return within / xp.astype(ends - starts, like.dtype)
 
 
+def window_sizes(
+    name: str,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    divisor_override: Any = None,
+    **_: Any,
+) -> tuple[Any, Any, Any, Any]:
+    """Kernel, stride, padding and dilation of a pooling function, as pairs; other options pass.
+
+    Raises:
+        ValueError: one of them, or the divisor, is out of range.
+    """
+    kernels = sizes(name, 2, kernel_size=kernel_size)
+    strides = kernels if stride is None else sizes(name, 2, stride=stride)
+    dilations, around = sizes(name, 2, dilation=dilation), sizes(name, 2, padding=padding, least=0)
+    if any(p > k // 2 for p, k in zip(around, kernels, strict=True)):
+        raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
+    if divisor_override is not None:
+        sizes(name, 1, divisor_override=divisor_override)
+    return kernels, strides, around, dilations
+
+
 @lru_cache(1024, typed=True)
 def _windows(
-    name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str,
+    shape: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    divisor: Any = None,
 ) -> Mapping[str, Any]:
     """The options of a pooling op for x of this shape, once they are seen to fit."""
     if len(shape) != 4:
         raise ValueError(f"{name}: x has shape {tuple(shape)}, expected (N, C, H, W)")
-    kernels = sizes(name, 2, kernel_size=kernel)
-    strides = kernels if stride is None else sizes(name, 2, stride=stride)
-    dilations, around = sizes(name, 2, dilation=dilation), sizes(name, 2, padding=padding, least=0)
+    kernels, strides, around, dilations = window_sizes(
+        name, kernel, stride, padding, dilation, divisor_override=divisor
+    )
     pads = []
     for n, k, s, p, d in zip(shape[2:], kernels, strides, around, dilations, strict=True):
-        span = d * (k - 1) + 1
-        if p > k // 2:
-            raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
-        end = p
+        span, end = d * (k - 1) + 1, p
         if ceil_mode:
             last = -(-(n + 2 * p - span) // s) * s  # where the last window begins
             last -= s if last >= n + p else 0

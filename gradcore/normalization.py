@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
+from numbers import Real
 from typing import Any
 
 from . import array_api, ops
@@ -36,8 +37,9 @@ def layer_norm(
         ValueError: the shapes do not fit.
     """
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    y, _, _ = ops.Standardize.do_forward(x, axis=axes, eps=eps)
-    return _scaled(y, weight, bias)
+    size = prod(as_array(x).shape[-len(axes) :])
+    weight, bias = (None if p is None else array_api.reshape(p, (size,)) for p in (weight, bias))
+    return _of_rows(x, size, weight, bias, eps)
 
 
 def rms_norm(
@@ -72,6 +74,7 @@ def group_norm(
     Raises:
         ValueError: the channels are no multiple of the groups, or the shapes do not fit.
     """
+    check_floating("group_norm", as_array(x))
     shape = tuple(as_array(x).shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
         raise ValueError(
@@ -79,11 +82,9 @@ def group_norm(
             f"num_groups = {num_groups}"
         )
     _check_shapes("group_norm", shape[1:2], weight=weight, bias=bias)
-    groups = (shape[0], num_groups, prod(shape[1:]) // num_groups)
-    y, _, _ = ops.Standardize.do_forward(array_api.reshape(x, groups), axis=-1, eps=eps)
     each = (-1, *[1] * (len(shape) - 2))
     weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
-    return _scaled(array_api.reshape(y, shape), weight, bias)
+    return _scaled(_of_rows(x, prod(shape[1:]) // num_groups, None, None, eps), weight, bias)
 
 
 def batch_norm(
@@ -105,14 +106,16 @@ def batch_norm(
         running_var: the same for the variance, which for this is the unbiased one.
         training: whether mean and variance are those of x.
         momentum: a number, or an array of one.
+        eps: what is added to the variance; not negative.
 
     Raises:
         ValueError: the shapes do not fit; in training there is only one value for each channel,
-            else there is no running mean or variance.
+            else there is no running mean or variance; momentum or eps is no such number.
         TypeError: x is not real floating; in training, running mean or variance is not a node.
     """
     raw = as_array(x)
     check_floating("batch_norm", raw)
+    check_numbers("batch_norm", eps, momentum)
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
@@ -133,10 +136,7 @@ def batch_norm(
     given = {name: s for name, s in running.items() if s is not None}
     arrays_and_mask("batch_norm", (raw, *given.values()))  # raises if they are not in one place
     xp = namespace(raw)
-    if weight is None:
-        weight = xp.ones(shape[1:2], dtype=raw.dtype, device=raw.device)
-    if bias is None:
-        bias = xp.zeros(shape[1:2], dtype=raw.dtype, device=raw.device)
+    weight, bias = _given(raw, shape[1], weight, bias)
     if n == 0:  # there are no statistics
         each = (-1, *[1] * (len(shape) - 2))
         weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
@@ -148,6 +148,14 @@ def batch_norm(
             old = statistic.value
             statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
     return y
+
+
+def check_numbers(name: str, eps: Any, momentum: Any) -> None:
+    """Raise ValueError unless these can be the arguments of `batch_norm` of these names."""
+    if not (isinstance(eps, Real) and 0 <= float(eps) < inf):
+        raise ValueError(f"{name}: eps = {eps!r}, expected 0 or a positive number")
+    if not isinstance(momentum, Real) and not hasattr(momentum, "dtype"):
+        raise ValueError(f"{name}: momentum = {momentum!r}, expected a number")
 
 
 def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
@@ -169,6 +177,7 @@ def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: f
 def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:
     """The axes, from behind, that are of this shape."""
     shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), as_array(x)
+    check_floating(name, raw)
     if not shape or tuple(raw.shape[-len(shape) :]) != shape:
         raise ValueError(
             f"{name}: x is {describe(raw)}, expected its last axes to be normalized_shape = {shape}"
@@ -181,6 +190,25 @@ def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
     for parameter, p in parameters.items():
         if p is not None and tuple(p.shape) != shape:
             raise ValueError(f"{name}: {parameter} has shape {tuple(p.shape)}, expected {shape}")
+
+
+def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
+    """The weight and the bias, or what is as good as none."""
+    xp, of = namespace(like), {"dtype": like.dtype, "device": like.device}
+    return (
+        xp.ones((size,), **of) if weight is None else weight,
+        xp.zeros((size,), **of) if bias is None else bias,
+    )
+
+
+def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
+    """x as rows of this size, standardized, and in its shape again."""
+    raw = as_array(x)
+    given, shape = _given(raw, size, weight, bias), (raw.size // size if size else 0, size)
+    if tuple(raw.shape) == shape:
+        return ops.LayerNorm.do_forward(x, *given, eps=eps)
+    y = ops.LayerNorm.do_forward(array_api.reshape(x, shape), *given, eps=eps)
+    return array_api.reshape(y, tuple(raw.shape))
 
 
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:

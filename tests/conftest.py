@@ -25,7 +25,7 @@ import pytest
 from op_table import all_ops
 
 import gradcore
-from gradcore.backends import Backend, numpy_fast, problem
+from gradcore.backends import Backend, numba_loading, numpy_fast, numpy_fast_products, problem
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
 
@@ -38,6 +38,7 @@ MATRIX = {  # name: (backend, device)
     "cupy-like": ("cupy-like", None),  # gradcore's CuPy backend, on a stand-in for CuPy
     "cupy": ("cupy", None),
 }
+LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONLY_FLOAT32 = {"strict-no-float64", "cupy-like"}  # the latter to save time
 
 
@@ -45,7 +46,7 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     """The names in the matrix that run, and why the others don't."""
     cupy_on_cpu.register()
     problems = {name: p for name, (backend, _) in MATRIX.items() if (p := problem(backend))}
-    if why := numpy_fast.problem():
+    if why := numba_loading.problem():
         problems["numpy-fast"] = why
     if not wanted:
         return [name for name in MATRIX if name not in problems], problems
@@ -94,8 +95,9 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
     if request.param == "numpy-fast":
-        for limit in ("COPIED", "COPY", "FEW", "LANES", "LARGE", "SHARED", "SMALL", "WORK"):
-            monkeypatch.setattr(numpy_fast, limit, 1)
+        for module in (numpy_fast, numpy_fast_products):
+            for limit in LIMITS & vars(module).keys():
+                monkeypatch.setattr(module, limit, 1)
     name, device = MATRIX[request.param]
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")  # errors of CuPy's come at once
     with gradcore.use_backend(name, device) as chosen:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import common
+import loop
 import pytest
 
 import gradcore
@@ -26,14 +26,14 @@ def call(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) ->
 def losses(example: Any, *flags: object) -> list[float]:
     """The loss of each step of such a run."""
     seen: list[float] = []
-    step = common.Session.step
+    step = loop.Session.step
 
     def spy(self: Any, loss: Any, *args: Any, **options: Any) -> None:
         seen.append(float(loss))
         step(self, loss, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(common.Session, "step", spy)
+        patch.setattr(loop.Session, "step", spy)
         assert call(example, "--quiet", *flags) == 0
     return seen
 

@@ -19,6 +19,7 @@ from benchmarks.__main__ import LIBRARIES, main, parse
 from benchmarks.worker import library_file, peak_memory, set_up
 from benchmarks.workloads import WORKLOADS
 from gradcore import use_backend
+from gradcore.backends import numba_loading
 
 ROOT = Path(__file__).parents[1]
 DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
@@ -125,7 +126,14 @@ def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_runs(tmp_path: Path) -> None:
     file, command = tmp_path / "all.json", [sys.executable, "-m", "benchmarks", "--quick"]
-    command += ["--only", "^chain-tanh|^depth", "--libraries", "gradcore", "--json", str(file)]
+    command += [
+        "--only",
+        "^chain-tanh|^depth|blitz-4",
+        "--libraries",
+        "gradcore",
+        "--json",
+        str(file),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     figures = json.loads(file.read_text())
     for name in ("chain-tanh", "depth-100", "depth-100000"):
@@ -133,6 +141,12 @@ def test_it_runs(tmp_path: Path) -> None:
         low, high = measured["quartiles"]
         assert 0 < low <= high
         assert f"{1e3 * measured['seconds']:.2g}"[:3] in done.stdout
+    blitz = figures["workloads"]["blitz-4"]
+    times = [blitz["libraries"]["gradcore"]["first"]]
+    times += [blitz["compiling"]] if not numba_loading.problem() else []
+    cells = [f"{t:.3g}"[:4] for t in reversed(times)]  # the table shows three digits, too
+    row = done.stdout.partition("## The first step")[2].partition("| blitz-4 | ")[2]
+    assert all(cell in row.partition("\n")[0] for cell in cells)
     report.plot(figures, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size
 

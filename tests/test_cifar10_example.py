@@ -191,6 +191,17 @@ def test_an_interrupted_schedule_is_resumed(
     same_arrays(straight / "checkpoint.safetensors", stopped / "checkpoint.safetensors")
 
 
+def test_a_schedule_keeps_its_length(
+    example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*TINY, *SHORT, "--quiet", "--out", tmp_path, "--epochs"]
+    assert call(example, *flags, 1) == 0
+    capsys.readouterr()
+    message = refused(capsys, call(example, *flags, 2, "--resume"))
+    assert "follows --epochs 1, and not 2" in message
+    assert len(metrics(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("model", [["--model", "blitz"], TINY], ids=["blitz", "resnet9"])
 def test_gpu_stand_in_gives_the_same_losses(model: list[Any]) -> None:
     flags = [*model, "--limit", 40, "--batch-size", 8, "--epochs", 2]

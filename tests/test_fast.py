@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gradcore.backends import numpy_fast
+from gradcore.backends import numba_loading
 
 WORK = """
 import sys
@@ -49,7 +49,7 @@ def python(tmp_path: Path) -> Any:
 
 
 needs_numba = pytest.mark.skipif(
-    numpy_fast.find_spec("numba") is None, reason="numba is not installed"
+    numba_loading.find_spec("numba") is None, reason="numba is not installed"
 )
 
 

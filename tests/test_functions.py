@@ -8,27 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import close
 
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, manual_seed, nn
 from gradcore.backends import Backend, get, random
+from gradcore.backends import numpy as numpy_backend
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RNG = np.random.default_rng(0)
 
 
 def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape)
-
-
-def close(backend: Backend, found: Any, expected: Any, dtype: str) -> None:
-    found = found.value if isinstance(found, TensorNode) else found
-    assert found.dtype == backend.dtype(dtype)
-    expected = np.asarray(expected)
-    scale = max(0.1, abs(expected).max(initial=0))
-    actual, tolerance = backend.to_numpy(found), TOLERANCE[dtype]
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * scale)
 
 
 # -- Against PyTorch ------------------------------------------------------------------------------
@@ -38,6 +29,8 @@ X = normal(2, 4, 3)
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
     ("softmax", (X,), {"axis": 1}, {"dim": 1}),
     ("log_softmax", (X,), {}, {"dim": -1}),
+    ("softmax", (normal(3, 0),), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (normal(0),), {}, {"dim": -1}),
     ("logsumexp", (X,), {"axis": (0, 2), "keepdims": True}, {"dim": (0, 2), "keepdim": True}),
     ("layer_norm", (X, 3), {}, {}),
     ("layer_norm", (X, (4, 3), normal(4, 3), normal(4, 3)), {"eps": 0.1}, {"eps": 0.1}),
@@ -61,6 +54,7 @@ ATTENTION: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     ((Q, K, V, BOOLEANS[0]), {}),
     ((Q, K, V, BOOLEANS[:, :, :1]), {}),
     ((Q, K, V, normal(3, 5)), {}),
+    ((Q, K[:, :0], V[:, :0]), {}),
 ]
 CALLS += [("scaled_dot_product_attention", inputs, s, s) for inputs, s in ATTENTION]
 
@@ -140,6 +134,26 @@ def test_norms_are_what_their_definitions_say(backend: Backend, dtype: str) -> N
     close(backend, each, (x - mean) / np.sqrt(variance + 1e-5), dtype)
     root = np.sqrt((x * x).mean(axis=2, keepdims=True) + 0.1)
     close(backend, gradcore.rms_norm(given, 5, eps=0.1), x / root, dtype)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 11), (2, 9000)])
+def test_kernels_of_layer_norm_are_the_base_definitions(
+    backend: Backend, dtype: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    x, go = 3 + 2 * normal(*shape), normal(*shape)
+    w, b = (backend.asarray(normal(shape[1]), dtype) for _ in range(2))
+    for order in (lambda a: a, lambda a: a.T):
+        given = [order(backend.asarray(order(a).copy(), dtype)) for a in (x, go)]
+        for kernel, arguments in (
+            ("layer_norm", (given[0], w, b)),
+            ("layer_norm_gradient", (given[0], w, given[1])),
+        ):
+            expected = getattr(Backend, kernel)(backend, *arguments, eps=0.1)
+            found = getattr(backend, kernel)(*arguments, eps=0.1)
+            several = (found, expected) if isinstance(found, tuple) else ((found,), (expected,))
+            for y, z in zip(*several, strict=True):
+                close(backend, y, backend.to_numpy(z), dtype)
 
 
 def test_attention_is_what_its_definition_says(backend: Backend, dtype: str) -> None:

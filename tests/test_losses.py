@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import close
 
 import gradcore
 from gradcore import TensorNode, check_gradients, grad, losses, nn
 from gradcore.backends import Backend, get
 from gradcore.backends import numpy as numpy_backend
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
 IMAGES, LABELS = RNG.normal(size=(2, 3, 4, 2)), RNG.integers(0, 3, (2, 4, 2))
@@ -25,17 +25,6 @@ WEIGHT = np.array([0.5, 2.0, 1.25])
 def softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     z = np.exp(x - x.max(axis=axis, keepdims=True))
     return z / z.sum(axis=axis, keepdims=True)
-
-
-def close(backend: Backend, found: Any, expected: Any, dtype: str) -> None:
-    found = found.value if isinstance(found, TensorNode) else found
-    assert found.dtype == backend.dtype(dtype)
-    expected = np.asarray(expected)
-    scale = max(0.1, abs(expected).max(initial=0))
-    actual = backend.to_numpy(found)
-    assert actual.shape == expected.shape
-    tolerance = TOLERANCE[dtype]
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * scale)
 
 
 # -- Against PyTorch ------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import assignment
-import common
+import files
 import mnist
 import pytest
 import report
@@ -40,7 +41,14 @@ def run() -> Any:
     return partial(call, assignment)
 
 
-def write(out: Path, t: Training, accuracies: list[float], loss: float = 2.0, **facts: Any) -> None:
+def write(
+    out: Path,
+    t: Training,
+    accuracies: list[float],
+    loss: float = 2.0,
+    curve: Sequence[float] = (),
+    **facts: Any,
+) -> None:
     """What a run of that training leaves; accuracies of its last epochs, before that 0."""
     flags = dict(t.flags)
     accuracies = [0.0] * (flags["epochs"] - len(accuracies)) + accuracies
@@ -51,7 +59,7 @@ def write(out: Path, t: Training, accuracies: list[float], loss: float = 2.0, **
     name, n = report.DATA[t.example]
     summary = {
         "program": f"{t.example}.py",
-        "settings": {"epochs": flags["epochs"]},
+        "settings": {"epochs": flags["epochs"], "batch_size": flags.get("batch_size")},
         "backend": "numpy",
         "device": "CPU",
         "versions": {"python": "3"},
@@ -64,10 +72,10 @@ def write(out: Path, t: Training, accuracies: list[float], loss: float = 2.0, **
     folder = out / "runs" / t.name
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps({**summary, **facts}))
-    (folder / "metrics.jsonl").write_text("".join(map(common.as_line, lines)))
-    curves = [[loss, loss]] * len(lines)
+    (folder / "metrics.jsonl").write_text("".join(map(files.as_line, lines)))
+    curves = [list(curve) or [loss, loss]] * len(lines)
     facts = {"program": "", "settings": {}, "run": 0, "epoch": 0, "optimizer": {}, "facts": {}}
-    common.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
+    files.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
 
 
 def section(out: Path, key: str) -> list[str]:
@@ -270,6 +278,24 @@ def test_settings(tmp_path: Path) -> None:
     lines = section(tmp_path, "table1")
     assert cells(lines, "12 / 6") == ["57.00", "60", "**-3.00**", "1.000", "1.003"]
     assert cells(lines, "20 / 10") == ["not run", "62", "", "not run", "0.991"]
+
+
+@pytest.mark.parametrize(
+    ("size", "n", "loss"),
+    [
+        (4, 50_000, 43.5),  # of 12,500 batches, the 10,001st to the 12,000th: the parts 40 to 47
+        (12, 50_000, 35.0),  # of 4,167, the 2,001st to the 4,000th: they begin in part 23
+        (32, 50_000, 24.5),  # all 1,563
+        (4, 400, 24.5),
+    ],
+)
+def test_the_loss_that_is_printed_last(tmp_path: Path, size: int, n: int, loss: float) -> None:
+    parts = [float(i) for i in range(50)]
+    t = training("cifar10", batch_size=size, epochs=1)
+    write(tmp_path, t, [0.5], curve=parts, training_instances=n)
+    result = report.read(tmp_path / "runs", t)
+    assert result is not None
+    assert result.printed_loss() == loss
 
 
 def test_optimizers(tmp_path: Path) -> None:

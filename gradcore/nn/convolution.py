@@ -32,6 +32,7 @@ class Conv2d(Module):
     Raises:
         ValueError: a size is not positive, the groups do not divide the channels, or there is no
             such `init`.
+        TypeError: the dtype is not real floating.
     """
 
     axes: ClassVar[int] = 2
@@ -156,11 +157,14 @@ class ConvTranspose2d(Conv2d):
 
 class MaxPool2d(Function):
     function = staticmethod(convolution.max_pool2d)
+    check = staticmethod(convolution.window_sizes)
 
 
 class AvgPool2d(Function):
     function = staticmethod(convolution.avg_pool2d)
+    check = staticmethod(convolution.window_sizes)
 
 
 class AdaptiveAvgPool2d(Function):
     function = staticmethod(convolution.adaptive_avg_pool2d)
+    check = staticmethod(convolution.output_sizes)

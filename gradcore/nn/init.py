@@ -7,6 +7,7 @@ from typing import Any
 
 from ..backends import Array, default
 from ..backends.random import generator
+from ..values import is_floating
 
 
 def initial(
@@ -26,6 +27,7 @@ def initial(
 
     Raises:
         ValueError: no such `init`.
+        TypeError: the dtype is not real floating.
     """
     deviations = {  # of normal distributions
         "glorot": sqrt(2 / (fan_in + fan_out)),
@@ -44,4 +46,7 @@ def initial(
     else:
         expected = ", ".join(sorted(deviations | limits))
         raise ValueError(f"init = {init!r}, expected one of {expected}")
-    return default().asarray(drawn, dtype)
+    weights = default().asarray(drawn, dtype)
+    if not is_floating(weights):
+        raise TypeError(f"weights: dtype = {dtype!r}, expected real floating, such as 'float32'")
+    return weights

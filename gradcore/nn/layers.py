@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, ClassVar
 
-from .. import activations, ops
-from ..functions import embedding
+from .. import activations, functions, ops
 from ..graph import TensorNode
 from ..values import array, describe, namespace
 from .init import initial
@@ -30,6 +29,7 @@ class Linear(Module):
 
     Raises:
         ValueError: a size is not positive, or there is no such `init`.
+        TypeError: the dtype is not real floating.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Embedding(Module):
             IndexError: one is not in [0, num_embeddings).
             TypeError: they are not integers.
         """
-        return embedding(x, self.w, self.padding_idx)
+        return functions.embedding(x, self.w, self.padding_idx)
 
     def __repr__(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
@@ -174,13 +174,16 @@ class Flatten(Module):
 class Function(Module):
     """A function without parameters, as a module.
 
-    A subclass names its `function`; further arguments of that are arguments of the module.
+    A subclass names its `function`; further arguments of that are arguments of the module. It may
+    have a `check`, called with its name and these arguments when a module is made, that raises an
+    error where they are wrong.
 
     Attributes:
         constants: these arguments, with their values.
     """
 
     function: ClassVar[Callable[..., TensorNode]]
+    check: ClassVar[Callable[..., object] | None] = None
     __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
 
     def __init_subclass__(cls) -> None:
@@ -196,6 +199,8 @@ class Function(Module):
         except TypeError as error:
             expected = f"expected {type(self).__name__}{self.__signature__}"
             raise TypeError(f"{type(self).__name__}: {error}; {expected}") from None
+        if check := type(self).check:
+            check(type(self).__name__, **self.constants)
 
     def forward(self, x: Any) -> TensorNode:
         return type(self).function(x, **self.constants)
@@ -281,11 +286,11 @@ class Softmax(Module):
         self.axis = axis
 
     def forward(self, x: Any) -> TensorNode:
-        return ops.Softmax.do_forward(x, axis=self.axis)
+        return functions.softmax(x, self.axis)
 
 
 class LogSoftmax(Softmax):
     """The logarithm of the softmax along the axis, computed stably."""
 
     def forward(self, x: Any) -> TensorNode:
-        return ops.LogSoftmax.do_forward(x, axis=self.axis)
+        return functions.log_softmax(x, self.axis)

@@ -137,7 +137,8 @@ class BatchNorm1d(Module):
         num_batches_tracked: how many batches went into these, int64; or `None`.
 
     Raises:
-        ValueError: `num_features` is not positive.
+        ValueError: `num_features` is not positive, `eps` is negative, or they or `momentum` are no
+            numbers.
     """
 
     dimensions: ClassVar[tuple[int, ...]] = (2, 3)
@@ -152,6 +153,7 @@ class BatchNorm1d(Module):
         dtype: Any = "float32",
     ) -> None:
         (num_features,) = sizes(type(self).__name__, 1, num_features=num_features)
+        normalization.check_numbers(type(self).__name__, eps, 0.0 if momentum is None else momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
@@ -178,10 +180,10 @@ class BatchNorm1d(Module):
                 f"{name}: x has shape {tuple(raw.shape)}, expected {expected}, where C = "
                 f"{self.num_features}"
             )
-        momentum: Any = self.momentum
+        momentum: Any = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None and not is_repeating.get():
             count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
-            if momentum is None:  # an average; a number in an array, as it is on the device
+            if self.momentum is None:  # an average; a number in an array, as it is on the device
                 momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
         return normalization.batch_norm(
             x,

@@ -3,6 +3,7 @@
 from .activation import (
     Elu,
     Gelu,
+    GeluGradient,
     GeluTanh,
     HardSwish,
     HardTanh,
@@ -73,10 +74,11 @@ from .loss import CrossEntropy, CrossEntropyGradient
 from .normalization import (
     BatchNorm,
     BatchNormGradient,
+    LayerNorm,
+    LayerNormGradient,
     LogSoftmax,
     Normalize,
     Softmax,
-    Standardize,
 )
 from .pool import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dChosen, MaxPool2dGradient
 from .reduction import (
@@ -152,6 +154,7 @@ __all__ = [
     "Expand",
     "Expm1",
     "Gelu",
+    "GeluGradient",
     "GeluTanh",
     "GetItem",
     "HardSwish",
@@ -159,6 +162,8 @@ __all__ = [
     "Hypot",
     "Id",
     "Inverse",
+    "LayerNorm",
+    "LayerNormGradient",
     "LeakyRelu",
     "Log",
     "Log1p",
@@ -209,7 +214,6 @@ __all__ = [
     "Sqrt",
     "Square",
     "Squeeze",
-    "Standardize",
     "Std",
     "Sub",
     "Sum",

@@ -9,7 +9,6 @@ from ..backends import backend_of
 from ..graph import Context, Op
 from ..values import namespace
 from .elementwise import Tanh
-from .special import Erf
 
 
 class Relu(Op):
@@ -150,13 +149,26 @@ class Gelu(Op):
     @staticmethod
     def forward(context: Context, x: Any) -> Any:
         context["x"] = x
-        return 0.5 * x * (1.0 + Erf.apply(math.sqrt(0.5) * x))
+        return backend_of(x).gelu(x)
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:
-        x = context["x"]
-        density = namespace(go).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        return go * (0.5 + 0.5 * Erf.apply(math.sqrt(0.5) * x) + x * density)
+        return GeluGradient.apply(context["x"], go)
+
+
+class GeluGradient(Op):
+    """The gradient of Gelu's x, where go is the gradient of what it gave."""
+
+    @staticmethod
+    def forward(context: Context, x: Any, go: Any) -> Any:
+        context["x"], context["go"] = x, go
+        return backend_of(x).gelu_gradient(x, go)
+
+    @staticmethod
+    def backward(context: Context, ggx: Any) -> Any:
+        x, go = context["x"], context["go"]
+        density = namespace(ggx).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return ggx * go * density * (2.0 - x * x), GeluGradient.apply(x, ggx)
 
 
 class GeluTanh(Op):

@@ -143,11 +143,13 @@ def check_windows(
     """How many windows there are along each axis.
 
     Raises:
-        ValueError: there is none, or an option is out of range; `shapes` are for the message.
+        ValueError: there is none, x is of size 0, or an option is out of range; `shapes` are for
+            the message.
     """
     if min(*kernel, *stride, *dilation) < 1 or min(map(min, padding)) < 0:
         found = f"kernel {kernel}, stride {stride}, dilation {dilation} and padding {padding}"
         raise ValueError(f"{name}: {found}; all must be positive, but padding may be 0 {shapes}")
+    check_size(name, shapes, size)
     windows = output_size(size, kernel, stride, padding, dilation)
     if min(windows) < 1:
         span = tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)])
@@ -158,6 +160,13 @@ def check_windows(
             f"{room} {shapes}"
         )
     return windows
+
+
+def check_size(name: str, shapes: str, size: Any) -> None:
+    """Raise ValueError where images have no rows or columns, as PyTorch does; there may be no
+    images, or channels."""
+    if min(size) < 1:
+        raise ValueError(f"{name}: x has size {tuple(size)}, expected 1 or more each {shapes}")
 
 
 def _check_gradient(name: str, go: Any, x: Any, w: Any, options: Any) -> None:

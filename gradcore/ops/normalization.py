@@ -59,35 +59,40 @@ class LogSoftmax(Op):
         return go - xp.exp(context["y"]) * xp.sum(go, axis=context["axis"], keepdims=True)
 
 
-class Standardize(Op):
-    """x with mean 0 and variance 1 along the axes: three outputs, (x - mean) / sqrt(variance +
-    eps), the mean and the variance, these with a 1 for each of the axes.
+class LayerNorm(Op):
+    """Each row of x (N, M) with mean 0 and variance 1, times w (M,), plus b (M,)
+    (https://arxiv.org/abs/1607.06450). Of a float16 x, sums are in float32.
 
-    The gradient of the first is that of https://arxiv.org/abs/1502.03167, section 3, put together.
+    Raises:
+        ValueError: the shapes do not fit.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: int | tuple[int, ...], eps: float) -> Any:
-        xp = namespace(x)
-        mean = xp.mean(x, axis=axis, keepdims=True)
-        y = x - mean
-        variance = xp.mean(y * y, axis=axis, keepdims=True)
-        y = y / xp.sqrt(variance + eps)
-        context["axis"], context["eps"] = axis, eps
-        context["y"], context["variance"] = y, variance
-        return y, mean, variance
+    def forward(context: Context, x: Any, w: Any, b: Any, *, eps: float) -> Any:
+        if x.ndim != 2 or not x.shape[1:] == w.shape == b.shape:
+            shapes = f"x {tuple(x.shape)}, w {tuple(w.shape)} and b {tuple(b.shape)}"
+            raise ValueError(f"LayerNorm: {shapes} do not fit; expected (N, M), (M,) and (M,)")
+        context["x"], context["w"], context["eps"] = x, w, eps
+        return backend_of(x).layer_norm(x, w, b, eps=eps)
 
     @staticmethod
-    def backward(context: Context, go: Any, go_mean: Any, go_variance: Any) -> Any:
-        xp, y, axis = namespace(go), context["y"], context["axis"]
-        deviation = xp.sqrt(context["variance"] + context["eps"])
-        # Of n elements, 1 / n; the derivative of the variance is 2 / n * (x - mean), which is
-        # 2 / n * deviation * y.
-        share = go_mean.size / max(y.size, 1)
-        go = go / deviation
-        slope = 2.0 * share * deviation * go_variance - xp.mean(go * y, axis=axis, keepdims=True)
-        level = share * go_mean - xp.mean(go, axis=axis, keepdims=True)
-        return go + y * slope + level
+    def backward(context: Context, go: Any) -> Any:
+        return LayerNormGradient.apply(context["x"], context["w"], go, eps=context["eps"])
+
+
+class LayerNormGradient(Op):
+    """The gradients of LayerNorm's inputs, of its first two inputs and the gradient of what it
+    gave."""
+
+    @staticmethod
+    def forward(context: Context, *inputs: Any, eps: float) -> Any:
+        context["inputs"], context["eps"] = inputs, eps
+        return backend_of(inputs[0]).layer_norm_gradient(*inputs, eps=eps)
+
+    @staticmethod
+    def backward(context: Context, *gos: Any) -> Any:
+        inputs, eps = context["inputs"], context["eps"]
+        return differentiated("layer_norm_gradient", inputs, gos, eps=eps)
 
 
 class BatchNorm(Op):

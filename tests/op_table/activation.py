@@ -158,6 +158,11 @@ ROWS = [
         points=[AS_GELU],
     ),
     Row(
+        ops.GeluGradient,
+        lambda x, go: go * (_gelu(x) / x + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+        [case(node(shape, 0.1, 4.0), shape) for shape in ((2, 3), (), (1,), (0, 2))],
+    ),
+    Row(
         ops.GeluTanh,
         _gelu_tanh,
         [*FEW, case(node((4, 9), -9.0, 9.0))],

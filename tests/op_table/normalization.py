@@ -15,15 +15,22 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
-def _standardize(x: Any, axis: Any, eps: float) -> Any:
-    mean, variance = x.mean(axis=axis, keepdims=True), x.var(axis=axis, keepdims=True)
-    return (x - mean) / np.sqrt(variance + eps), mean, variance
+def _layer_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + eps)
+    return (x - x.mean(axis=1, keepdims=True)) / deviation * w + b
 
 
-def _torch_standardize(x: Any, axis: Any, eps: float) -> Any:
-    mean = x.mean(dim=axis, keepdim=True)
-    variance = ((x - mean) ** 2).mean(dim=axis, keepdim=True)
-    return (x - mean) / (variance + eps).sqrt(), mean, variance
+def _torch_layer_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
+    z = x - x.mean(dim=1, keepdim=True)
+    return z / ((z * z).mean(dim=1, keepdim=True) + eps).sqrt() * w + b
+
+
+def _layer_norm_gradient(x: Any, w: Any, go: Any, eps: float) -> Any:
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + eps)
+    y = (x - x.mean(axis=1, keepdims=True)) / deviation
+    g = go * w
+    centered = g - g.mean(axis=1, keepdims=True) - y * (g * y).mean(axis=1, keepdims=True)
+    return centered / deviation, (go * y).sum(axis=0), go.sum(axis=0)
 
 
 def _batch_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
@@ -84,18 +91,29 @@ ROWS = [
         refuses=[NO_AXIS],
     ),
     Row(
-        ops.Standardize,
-        _standardize,
+        ops.LayerNorm,
+        _layer_norm,
         [
-            case((2, 3), axis=-1, eps=1e-5),
-            case((4, 2), axis=0, eps=0.1),
-            case((2, 3, 2), axis=(0, 2), eps=1e-3),
-            case((2, 3, 2), axis=(-2, -1), eps=1e-5),
-            case((1,), axis=0, eps=0.5),
-            case((0, 3), axis=1, eps=1e-5),
+            case((2, 3), (3,), (3,), eps=1e-5),
+            case((4, 2), constant((2,)), constant((2,)), eps=0.1),
+            case((3, 1), (1,), (1,), eps=0.5),
+            case((0, 3), (3,), (3,), eps=1e-5),
         ],
-        _torch_standardize,
-        refuses=[refuses(case((2, 3), axis=2, eps=1e-5), (ValueError, IndexError), "axis")],
+        _torch_layer_norm,
+        refuses=[
+            refuses(case((2, 3), (2,), (2,), eps=0.1), ValueError, "(2, 3)", "(2,)", "(M,)"),
+            refuses(case((3,), (3,), (3,), eps=0.1), ValueError, "(3,)", "(N, M)"),
+        ],
+    ),
+    Row(
+        ops.LayerNormGradient,
+        _layer_norm_gradient,
+        [
+            case((2, 3), (3,), (2, 3), eps=0.1),
+            case((3, 2), (2,), (3, 2), eps=0.5),
+            case((1, 1), (1,), (1, 1), eps=0.5),
+            case((0, 3), (3,), (0, 3), eps=0.1),
+        ],
     ),
     Row(
         ops.BatchNorm,

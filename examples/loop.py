@@ -1,4 +1,4 @@
-"""What the examples share: their flags, and the files and lines that a run leaves behind."""
+"""The training loop that the examples share, its steps, and the record that it keeps."""
 
 from __future__ import annotations
 
@@ -6,161 +6,32 @@ import argparse
 import json
 import math
 import os
-import platform
-import signal
-import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from operator import mul
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
+
+from command_line import OPTIMIZERS, UserError, require
+from files import (
+    as_line,
+    checkpoint_to_resume,
+    draw_curves,
+    mean_and_deviation,
+    means_of_parts,
+    read_safetensors,
+    replaced,
+    versions,
+    write_safetensors,
+)
 
 import gradcore
 from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
 from gradcore.backends import Array, backend_of, random
-from gradcore.data import DataError
 
-OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
-    "sgd": optim.SGD,
-    "momentum": lambda parameters, lr: optim.SGD(parameters, lr, momentum=0.9),
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "adagrad": optim.Adagrad,
-    "rmsprop": optim.RMSprop,
-}
 CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
-# A resumed run may differ from the one that it continues in these, and in nothing else.
-FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
-FREE |= {"resume", "runs", "save_init"}
 ORDER = 2**63  # more than any seed
-POINTS = 50  # of the training loss in the curves, per epoch
-
-
-class UserError(Exception):
-    """The run can't go on; the message is for the user."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
-
-
-class Parser(OneLineParser):
-    """The flags that all examples which train have."""
-
-    def __init__(
-        self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
-    ):
-        super().__init__(description=description)
-        flag = self.add_argument
-        default = "(default: %(default)s)"
-        flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
-        flag("--backend", metavar="NAME", help="numpy, cupy, ... (or GRADCORE_BACKEND)")
-        flag("--epochs", type=positive, default=epochs, metavar="N", help=default)
-        flag("--batch-size", type=positive, default=batch_size, metavar="N", help=default)
-        flag("--lr", type=positive_float, default=lr, metavar="X", help=f"learning rate {default}")
-        flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
-        flag("--seed", type=natural, default=0, metavar="N", help=default)
-        flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
-        flag("--limit", type=positive, metavar="N", help="only the first N training instances")
-        dtypes = ["float16", "float32", "float64"]
-        flag("--dtype", choices=dtypes, default="float32", help=default)
-        flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
-        flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
-        flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
-        flag("--resume", action="store_true", help="continue the run in --out")
-        flag("--quiet", action="store_true", help="print nothing but the result")
-
-
-def add_device_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the examples that run on gradcore, about the device."""
-    flag = parser.add_argument
-    flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
-    flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
-    flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")
-    flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
-    flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
-
-
-def path(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("is empty")
-    return text
-
-
-def natural(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-    return int(text)
-
-
-def positive(text: str) -> int:
-    return natural(text, least=1)
-
-
-def positive_float(text: str, or_zero: bool = False) -> float:
-    try:
-        x = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not (0 < x < math.inf or (or_zero and x == 0)):
-        expected = "0 or positive" if or_zero else "positive"
-        raise argparse.ArgumentTypeError(f"{text} is not {expected} and finite")
-    return x
-
-
-def run(
-    args: argparse.Namespace,
-    load: Callable[..., Any],
-    train: Callable[..., None],
-    new_session: Callable[..., Session] | None = None,
-) -> int:
-    """Load the data and train `args.runs` times.
-
-    Args:
-        load: called with `args`; gives the data.
-        train: called with `args`, the data, and a session to report to.
-        new_session: called with `args`; gives that session, by default a `Session`.
-
-    Returns:
-        The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
-    """
-    name = Path(sys.argv[0]).name
-    warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
-    # What overflows ends as a loss that is no number; `Session` says that in one line.
-    numbers = "(overflow|invalid value|divide by zero) encountered"
-    warnings.filterwarnings("ignore", numbers, RuntimeWarning)
-    session = None
-    try:
-        session = (new_session or Session)(args)
-        gradcore.manual_seed(args.seed)
-        data = load(args)
-        for index in range(session.index, args.runs):
-            session.start(index)
-            train(args, data, session)
-        session.finish()
-    except BrokenPipeError:  # as in `python examples/mnist.py | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
-    except (UserError, DataError, OSError) as error:
-        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is written now gets written
-        if session and session.out and session.facts:
-            print(file=sys.stderr)  # after the terminal's ^C
-            session.finish()
-            print(f"{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
-        return 130
-    return 0
 
 
 class Session:
@@ -213,28 +84,8 @@ class Session:
         if not (out / "checkpoint.safetensors").exists():
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
-        self.checkpoint = read_checkpoint(out / "checkpoint.safetensors")
-        if self.checkpoint["program"] != self.program:
-            raise UserError(f"--resume: the run in {out} is one of {self.checkpoint['program']}")
-        before, now = self.checkpoint["settings"], vars(self.args)
-        for key in sorted((before.keys() | now.keys()) - FREE):
-            if before.get(key) != now.get(key):
-                a, b = (f"--{key.replace('_', '-')} {x.get(key, '')}" for x in (before, now))
-                raise UserError(f"--resume: the run in {out} has {a}, and not {b}")
-        self.index, done = self.checkpoint["run"], self.checkpoint["epoch"]
-        if self.args.runs <= self.index:
-            raise UserError(
-                f"--resume: {out} is in run {self.index + 1}, past --runs {self.args.runs}"
-            )
-        if self.args.epochs < done:
-            raise UserError(
-                f"--resume: {out} has done {done} epochs, past --epochs {self.args.epochs}"
-            )
-        if self.index and self.args.epochs != before["epochs"]:
-            raise UserError(
-                f"--resume: the runs that {out} has finished have --epochs {before['epochs']}, "
-                f"not {self.args.epochs}"
-            )
+        self.checkpoint = checkpoint_to_resume(out, self.program, self.args)
+        self.index = self.checkpoint["run"]
         self.history, self.curves = self.checkpoint["history"], self.checkpoint["curves"]
         self.per_class = self.checkpoint["per_class"]
 
@@ -247,10 +98,13 @@ class Session:
         if not self.args.quiet:
             print(text, flush=True)
 
-    def begin(self, model: Any, optimizer: Any, **facts: Any) -> None:
+    def begin(
+        self, model: Any, optimizer: Any, *, is_scheduled: bool = False, **facts: Any
+    ) -> None:
         """The model is made: write the first checkpoint, or go on from the one resumed.
 
         Args:
+            is_scheduled: whether --epochs decides the learning rate of a step.
             facts: what else the summary should say: `data`, what is learnt, `source`, where that
                 is from, and the numbers of `training_instances` and `validation_instances`. Of
                 `classes`, if there are names, the accuracies are printed at the end.
@@ -269,6 +123,12 @@ class Session:
         # Or the order of the batches were a matter of how many numbers the weights took.
         gradcore.manual_seed(ORDER + self.args.seed + self.index)
         if self.checkpoint:
+            before, now = self.checkpoint["settings"]["epochs"], self.args.epochs
+            if is_scheduled and before != now:
+                raise UserError(
+                    f"--resume: the learning rate of the run in {self.out} follows "
+                    f"--epochs {before}, and not {now}"
+                )
             for key in ("training_instances", "validation_instances", "parameters"):
                 before, now = self.checkpoint["facts"][key], self.facts[key]
                 if before != now:
@@ -629,137 +489,3 @@ def evaluate(
                 counts[label] += 1
     model.train()
     return total / sum(counts), correct, counts
-
-
-def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> None:
-    """Loss and accuracy over the epochs; of several runs the mean, in a band of the deviation."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    n, points = min(map(len, runs)), len(runs[0][0]["curve"])
-    within = [(i + 0.5) / points for i in range(n * points)]
-    training = [[y for line in lines[:n] for y in line["curve"]] for lines in runs]
-    loss, accuracy = (
-        [[line[key] for line in lines[:n]] for lines in runs]
-        for key in ("val_loss", "val_accuracy")
-    )
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    figure.suptitle(title)
-    left, right = figure.subplots(1, 2)
-    after = range(1, n + 1)
-    plot_runs(left, within, training, color="C0", label="training (running)")
-    plot_runs(left, after, loss, color="C1", marker=".", label="validation")
-    plot_runs(right, after, accuracy, color="C1", marker=".", label="validation")
-    left.set(xlabel="epochs", ylabel="loss per instance")
-    right.set(xlabel="epochs", ylabel="accuracy")
-    for axes in (left, right):
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, format="png", dpi=150)
-
-
-def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:
-    """The mean of what several runs had at these places, in a band of the standard deviation."""
-    xs, pairs = list(xs), [mean_and_deviation(list(ys)) for ys in zip(*runs, strict=True)]
-    axes.plot(xs, [mean for mean, _ in pairs], **style)
-    if len(runs) > 1:
-        low, high = ([mean + sign * deviation for mean, deviation in pairs] for sign in (-1, 1))
-        axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)
-
-
-def as_line(record: dict[str, Any]) -> str:
-    return json.dumps(record, allow_nan=False) + "\n"
-
-
-def means_of_parts(sums: list[float], sizes: list[int]) -> list[float]:
-    """The means in POINTS parts of what was summed over so many instances, or in fewer."""
-    n = len(sums)
-    points = min(n, POINTS)
-    cuts = pairwise(n * i // points for i in range(points + 1))
-    return [math.fsum(sums[i:j]) / sum(sizes[i:j]) for i, j in cuts]
-
-
-def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
-    """The mean and the standard deviation (of the sample, 0 for one number)."""
-    if not xs:
-        return None, None
-    return statistics.fmean(xs), statistics.stdev(xs) if len(xs) > 1 else 0.0
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of gradcore, of Python, and of these as far as they are installed."""
-    found = {"python": platform.python_version(), "gradcore": gradcore.__version__}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `Session.save` wrote; the arrays, as NumPy's, under `arrays`.
-
-    Raises:
-        UserError: the file can't be read, or is something else.
-    """
-    facts, arrays = read_safetensors(path, "--resume")
-    if facts.keys() >= {"program", "settings", "run", "epoch", "optimizer", "facts", "curves"}:
-        return {**facts, "arrays": arrays}
-    raise UserError(f"--resume: {path} is no checkpoint of this program")
-
-
-def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What `write_safetensors` wrote: the facts, none in a file from elsewhere, and the arrays,
-    as NumPy's.
-
-    Raises:
-        UserError: the file can't be read, or is something else.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise UserError(f"{flag}: {path} can't be read ({error.strerror})") from None
-    try:
-        with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {}).get("gradcore", "{}"))
-            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, ValueError) as error:
-        raise UserError(f"{flag}: {path} is damaged, or no safetensors file ({error})") from None
-
-
-def write_safetensors(
-    path: Path, arrays: dict[str, Array], facts: dict[str, Any] | None = None
-) -> None:
-    """Write arrays of any library, and what JSON can hold."""
-    from safetensors.numpy import save
-
-    # The memory is written as it lies, so it must be contiguous.
-    host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
-    with replaced(path) as temporary:
-        temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)} if facts else None))
-
-
-def require(module: str, flag: str) -> None:
-    """Raise UserError unless there is what a flag needs."""
-    try:
-        import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        install = "pip install 'gradcore[examples]'"
-        raise UserError(f"{flag} needs {package}: {install} ({error})") from None
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary path to write; it becomes `path` when all is written, or else goes."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""The kernels that numba compiles, if it is installed and works (the extra `fast`)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+DTYPES = (np.dtype("float32"), np.dtype("float64"))  # that kernels are for
+
+
+def problem() -> str | None:
+    """Why NumPy runs without compiled kernels and what to do about it, or `None` if it doesn't."""
+    for variable, off in (("GRADCORE_FAST", "0"), ("NUMBA_DISABLE_JIT", "1")):
+        if os.environ.get(variable) == off:
+            return f"{variable}={off}"
+    return None if find_spec("numba") else "numba is not installed; pip install numba"
+
+
+@cache
+def compiled() -> Any:
+    """The compiled kernels; `None`, after a warning, where numba doesn't work."""
+    try:
+        from . import numba_kernels
+    except Exception as error:  # such as a NumPy too new for it
+        problem = f"importing numba failed with {type(error).__name__}: {error}"
+        warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
+        return None
+    return numba_kernels

@@ -1,0 +1,158 @@
+"""The command line of the examples: flags, errors of one line, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gradcore
+from gradcore import TensorNode, optim
+from gradcore.data import DataError
+
+OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "momentum": lambda parameters, lr: optim.SGD(parameters, lr, momentum=0.9),
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+}
+
+
+class UserError(Exception):
+    """The run can't go on; the message is for the user."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+
+
+class Parser(OneLineParser):
+    """The flags that all examples which train have."""
+
+    def __init__(
+        self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
+    ):
+        super().__init__(description=description)
+        flag = self.add_argument
+        default = "(default: %(default)s)"
+        flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
+        flag("--backend", metavar="NAME", help="numpy, cupy, ... (or GRADCORE_BACKEND)")
+        flag("--epochs", type=positive, default=epochs, metavar="N", help=default)
+        flag("--batch-size", type=positive, default=batch_size, metavar="N", help=default)
+        flag("--lr", type=positive_float, default=lr, metavar="X", help=f"learning rate {default}")
+        flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
+        flag("--seed", type=natural, default=0, metavar="N", help=default)
+        flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
+        flag("--limit", type=positive, metavar="N", help="only the first N training instances")
+        dtypes = ["float16", "float32", "float64"]
+        flag("--dtype", choices=dtypes, default="float32", help=default)
+        flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
+        flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
+        flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
+        flag("--resume", action="store_true", help="continue the run in --out")
+        flag("--quiet", action="store_true", help="print nothing but the result")
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the examples that run on gradcore, about the device."""
+    flag = parser.add_argument
+    flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
+    flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
+    flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")
+    flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
+    flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
+
+
+def path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    return natural(text, least=1)
+
+
+def positive_float(text: str, or_zero: bool = False) -> float:
+    try:
+        x = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not (0 < x < math.inf or (or_zero and x == 0)):
+        expected = "0 or positive" if or_zero else "positive"
+        raise argparse.ArgumentTypeError(f"{text} is not {expected} and finite")
+    return x
+
+
+def require(module: str, flag: str) -> None:
+    """Raise UserError unless there is what a flag needs."""
+    try:
+        import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        install = "pip install 'gradcore[examples]'"
+        raise UserError(f"{flag} needs {package}: {install} ({error})") from None
+
+
+def run(
+    args: argparse.Namespace,
+    load: Callable[..., Any],
+    train: Callable[..., None],
+    new_session: Callable[..., Any],
+) -> int:
+    """Load the data and train `args.runs` times.
+
+    Args:
+        load: called with `args`; gives the data.
+        train: called with `args`, the data, and a session to report to.
+        new_session: called with `args`; gives that session, a `loop.Session`.
+
+    Returns:
+        The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
+    """
+    name = Path(sys.argv[0]).name
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
+    # What overflows ends as a loss that is no number; `Session` says that in one line.
+    numbers = "(overflow|invalid value|divide by zero) encountered"
+    warnings.filterwarnings("ignore", numbers, RuntimeWarning)
+    session = None
+    try:
+        session = new_session(args)
+        gradcore.manual_seed(args.seed)
+        data = load(args)
+        for index in range(session.index, args.runs):
+            session.start(index)
+            train(args, data, session)
+        session.finish()
+    except BrokenPipeError:  # as in `python examples/mnist.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except (UserError, DataError, OSError) as error:
+        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is written now gets written
+        if session and session.out and session.facts:
+            print(file=sys.stderr)  # after the terminal's ^C
+            session.finish()
+            print(f"{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
+        return 130
+    return 0
