@@ -140,7 +140,7 @@ def test_it_runs(tmp_path: Path) -> None:
         measured = figures["workloads"][name]["libraries"]["gradcore"]
         low, high = measured["quartiles"]
         assert 0 < low <= high
-        assert f"{1e3 * measured['seconds']:.2g}"[:3] in done.stdout
+        assert report.number(1e3 * measured["seconds"]) in done.stdout
     blitz = figures["workloads"]["blitz-4"]
     times = [blitz["libraries"]["gradcore"]["first"]]
     times += [blitz["compiling"]] if not numba_loading.problem() else []
