@@ -18,6 +18,7 @@ import numpy as np
 
 from .convolution import ConvolutionKernels
 from .special import SpecialFunctions
+from .updates import OptimizerUpdates
 
 Array = Any  # an array of whichever library the backend wraps
 DType = Any
@@ -64,7 +65,7 @@ class Recorder(Protocol):
         ...
 
 
-class Backend(ConvolutionKernels, SpecialFunctions):
+class Backend(ConvolutionKernels, OptimizerUpdates, SpecialFunctions):
     """An array library on one device: its namespace, the way in and out, and the kernels.
 
     Args:
@@ -410,134 +411,3 @@ class Backend(ConvolutionKernels, SpecialFunctions):
             words = [high1 ^ words[1] ^ keys[0], low1, high0 ^ words[3] ^ keys[1], low0]
         halves = [half for word in words for half in (word & low, word >> 32)]
         return xp.reshape(xp.astype(xp.stack(halves, axis=1), xp.uint32), (-1,))[:n]
-
-    # The optimizers' updates: each takes a parameter, its gradient and what the optimizer
-    # remembers of that parameter, and returns the new parameter and the new memory. An
-    # override may write these into the arrays it was given, but never into the gradient. The
-    # formulas are torch.optim's. A velocity is `None` before the first step with momentum. A
-    # `Number` is one of Python's or, in a step being captured, an array of no dimensions.
-
-    def update_all(
-        self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
-    ) -> list[tuple[Array | None, ...]]:
-        """What the update of this name gives for each parameter, of what it takes for each. The
-        parameters are on one device, in one dtype."""
-        update = getattr(self, kernel)
-        return [update(*of_one, **settings) for of_one in arrays]
-
-    def unscale_all(self, arrays: list[Array], scale: Array) -> tuple[list[Array], Array]:
-        """The arrays divided by the scale, in float32 where they are of 16 bits, with zeros for
-        what is not finite; and whether all was finite, as an array of no dimensions."""
-        xp, results = self.xp, []
-        good = xp.ones((), dtype=xp.bool, device=scale.device)
-        for x in arrays:
-            finite = xp.isfinite(x)
-            good = good & xp.all(finite)
-            results.append(xp.where(finite, self._wide(x), 0.0) / scale)
-        return results, good
-
-    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
-        """Copies of the arrays, in that dtype or their own."""
-        return [self.xp.astype(x, x.dtype if dtype is None else dtype) for x in arrays]
-
-    def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
-        """The arrays if the condition, of no dimensions, holds, else the others, of the same
-        shapes and dtypes. An override may write into the arrays."""
-        pairs = zip(arrays, others, strict=True)
-        return [self.xp.where(condition, x, other) for x, other in pairs]
-
-    def sgd(
-        self,
-        parameter: Array,
-        gradient: Array,
-        velocity: Array | None,
-        *,
-        lr: Number,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
-    ) -> tuple[Array, Array | None]:
-        """Gradient descent (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html),
-        with momentum (https://proceedings.mlr.press/v28/sutskever13.html). The first velocity is
-        the gradient, not dampened."""
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        if momentum:
-            if velocity is None:
-                velocity = self.xp.asarray(gradient, device=gradient.device, copy=True)
-            else:
-                velocity = momentum * velocity + (1 - dampening) * gradient
-            gradient = gradient + momentum * velocity if nesterov else velocity
-        return parameter - lr * gradient, velocity
-
-    def adam(
-        self,
-        parameter: Array,
-        gradient: Array,
-        mean: Array,
-        square: Array,
-        *,
-        lr: Number,
-        corrections: tuple[Number, Number],
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
-    ) -> tuple[Array, Array, Array]:
-        """Adam (https://arxiv.org/abs/1412.6980), or AdamW (https://arxiv.org/abs/1711.05101)
-        if the weight decay is `decoupled`. The `corrections` of mean and square are
-        1 - beta**t in step t, counted from 1."""
-        beta1, beta2 = betas
-        if weight_decay and decoupled:
-            parameter = parameter * (1 - lr * weight_decay)
-        elif weight_decay:
-            gradient = gradient + weight_decay * parameter
-        mean = beta1 * mean + (1 - beta1) * gradient
-        square = beta2 * square + (1 - beta2) * gradient * gradient
-        scale = self.xp.sqrt(square) / corrections[1] ** 0.5 + eps
-        return parameter - lr / corrections[0] * (mean / scale), mean, square
-
-    def adagrad(
-        self,
-        parameter: Array,
-        gradient: Array,
-        square: Array,
-        *,
-        lr: Number,
-        eps: float,
-        weight_decay: float,
-    ) -> tuple[Array, Array]:
-        """Adagrad (https://jmlr.org/papers/v12/duchi11a.html); `lr` is already decayed."""
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        square = square + gradient * gradient
-        return parameter - lr * (gradient / (self.xp.sqrt(square) + eps)), square
-
-    def rmsprop(
-        self,
-        parameter: Array,
-        gradient: Array,
-        square: Array,
-        velocity: Array | None,
-        mean: Array | None,
-        *,
-        lr: Number,
-        alpha: float,
-        eps: float,
-        weight_decay: float,
-        momentum: float,
-    ) -> tuple[Array, Array, Array | None, Array | None]:
-        """RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array."""
-        if weight_decay:
-            gradient = gradient + weight_decay * parameter
-        square = alpha * square + (1 - alpha) * gradient * gradient
-        variance = square
-        if mean is not None:
-            mean = alpha * mean + (1 - alpha) * gradient
-            # Not negative, but rounding could make it so, and the root NaN.
-            variance = self.xp.maximum(square - mean * mean, 0.0)
-        update = gradient / (self.xp.sqrt(variance) + eps)
-        if momentum:
-            velocity = update = update if velocity is None else momentum * velocity + update
-        return parameter - lr * update, square, velocity, mean
