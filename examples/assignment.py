@@ -97,8 +97,8 @@ ITEMS = [
         "fig19",
         "Figure 19: one hidden layer more",
         epochs,
-        "Two hidden layers of sigmoids, of the same width. The reported losses are those of figure 18 "
-        "to 2 %, so the network may have been another: two layers of sigmoids learn more slowly.",
+        "Two hidden layers of sigmoids, of the same width. The reported losses are those of figure "
+        "18 to 2 %, so that network may have been another: two such layers learn more slowly.",
         (
             Row(
                 "two hidden layers",
@@ -113,8 +113,8 @@ ITEMS = [
         "Figure 20: a residual connection",
         epochs,
         "What a hidden layer is given is added to what it gives. Which layers these are, and how "
-        "wide, is not stated: two hidden layers, as those of figure 19 and as wide as the input. The "
-        "latter come closest to what is reported.",
+        "wide, is not stated: two hidden layers, as those of figure 19 and as wide as the input. "
+        "The latter come closest to what is reported.",
         tuple(
             [
                 Row(
