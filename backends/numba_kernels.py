@@ -293,7 +293,7 @@ def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx:
 
 # -- Normalization ------------------------------------------------------------------------------
 
-BLOCK = 4096  # elements: their sum is in x's dtype, and that of such sums in float64
+BLOCK, ROWS = 4096, 64  # elements: their sum is in x's dtype, and that of such sums in float64
 
 
 @compiled
@@ -401,18 +401,23 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
 def layer_norm_gradient(
     x: Array, w: Array, go: Array, eps: float, gx: Array, gw: Array, gb: Array
 ) -> None:
-    """Adds to gw and gb."""
+    """Adds to gw and gb, of float64."""
     t, count = x.dtype.type, x.shape[1]
-    for n in range(len(x)):
-        row, g, out = x[n], go[n], gx[n]
-        center = t(added(row) / count)
-        r = 1.0 / np.sqrt(squared(row, center) / count + eps)
-        scale = t(r)
-        for i in range(len(row)):
-            out[i] = g[i] * w[i]
-            gw[i] += g[i] * ((row[i] - center) * scale)
-            gb[i] += g[i]
-        level = t(added(out) / count)
-        slope = t(multiplied(row, center, out) / count * r * r)
-        for i in range(len(row)):
-            out[i] = (out[i] - level - (row[i] - center) * slope) * scale
+    for first in range(0, len(x), ROWS):
+        some_w, some_b = np.zeros_like(w), np.zeros_like(w)
+        for n in range(first, min(first + ROWS, len(x))):
+            row, g, out = x[n], go[n], gx[n]
+            center = t(added(row) / count)
+            r = 1.0 / np.sqrt(squared(row, center) / count + eps)
+            scale = t(r)
+            for i in range(len(row)):
+                out[i] = g[i] * w[i]
+                some_w[i] += g[i] * ((row[i] - center) * scale)
+                some_b[i] += g[i]
+            level = t(added(out) / count)
+            slope = t(multiplied(row, center, out) / count * r * r)
+            for i in range(len(row)):
+                out[i] = (out[i] - level - (row[i] - center) * slope) * scale
+        for i in range(len(w)):
+            gw[i] += some_w[i]
+            gb[i] += some_b[i]

@@ -236,13 +236,12 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def layer_norm_gradient(
         self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gx, gw, gb = np.empty_like(x), np.zeros_like(w), np.zeros_like(w)
+        gx, wide = np.empty_like(x), self._wide(w)
+        sums = np.zeros((2, *w.shape), wide.dtype)
         for block in _blocks(x):
-            gx[block], gw_part, gb_part = super().layer_norm_gradient(
-                x[block], w, go[block], eps=eps
-            )
-            gw += gw_part
-            gb += gb_part
+            gx[block], *parts = super().layer_norm_gradient(x[block], wide, go[block], eps=eps)
+            sums += parts
+        gw, gb = sums.astype(w.dtype, copy=False)
         return gx, gw, gb
 
     def random_bits(self, key: int, n: int, device: Any = None) -> np.ndarray:  # noqa: ARG002

@@ -240,9 +240,10 @@ class FastNumpyBackend(FastProducts):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
             return super().layer_norm_gradient(x, w, go, eps=eps)
-        gx, gw, gb = np.empty(x.shape, x.dtype), np.zeros_like(w), np.zeros_like(w)
+        gx, sums = np.empty(x.shape, x.dtype), np.zeros((2, *w.shape))
         x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
-        compiled().layer_norm_gradient(x, w, go, float(eps), gx, gw, gb)
+        compiled().layer_norm_gradient(x, w, go, float(eps), gx, *sums)
+        gw, gb = sums.astype(w.dtype, copy=False)
         return gx, gw, gb
 
     # Of 2.5 million parameters, 1.1 ms in place of 3.1 ms, with momentum 2.2 ms in place of 6.2 ms.

@@ -59,8 +59,8 @@ there, is larger at the highest point of the second step than before it.
 
 ## The first step
 
-In seconds. Numba compiles a kernel when a process first needs it, in an empty cache, or else loads
-it from there; PyTorch, too, does some things late.
+In seconds, after two steps of a tiny size, which load most of what a library loads late. Numba
+compiles a kernel when a process first needs it, if its cache is empty, or else loads it from there.
 
 {first}
 

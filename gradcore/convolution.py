@@ -295,7 +295,8 @@ def avg_pool2d(
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
-        return y * (prod(options["kernel"]) / int(divisor_override))
+        (divisor,) = sizes(name, 1, divisor_override=divisor_override)
+        return y * (prod(options["kernel"]) / divisor)
     # Where windows go beyond what counts, y is too small: what it is for ones says by how much.
     beyond = options["padding"]
     counted = [0, 0]
@@ -377,9 +378,10 @@ def window_sizes(
     padding: Any = 0,
     dilation: Any = 1,
     divisor_override: Any = None,
-    **_: Any,
+    ceil_mode: bool = False,  # noqa: ARG001 (any will do, and so with the next)
+    count_include_pad: bool = True,  # noqa: ARG001
 ) -> tuple[Any, Any, Any, Any]:
-    """Kernel, stride, padding and dilation of a pooling function, as pairs; other options pass.
+    """Kernel, stride, padding and dilation of a pooling function, as pairs.
 
     Raises:
         ValueError: one of them, or the divisor, is out of range.

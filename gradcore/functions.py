@@ -7,8 +7,8 @@ from typing import Any
 
 from . import array_api, ops
 from .backends import backend_of, random
-from .graph import Op, TensorNode
-from .ops import Id, Log, LogSoftmax, PutItem, Select, Softmax, Sum, Take
+from .graph import TensorNode
+from .ops import Log, LogSoftmax, PutItem, Select, Softmax, Sum, Take
 from .recording import number
 from .transforms import stop_gradient
 from .values import array, as_array, describe, is_node, namespace, unwrapped
@@ -30,22 +30,15 @@ __all__ = [
 
 def softmax(x: Any, axis: int = -1) -> TensorNode:
     """exp(x), divided by its sum along the axis: each row of a matrix (N, M) as probabilities."""
-    return _along(Softmax, x, axis)
+    return Softmax.do_forward(x, axis=axis)
 
 
 def log_softmax(x: Any, axis: int = -1) -> TensorNode:
     """The logarithm of `softmax(x, axis)`, stable where that is not."""
-    return _along(LogSoftmax, x, axis)
+    return LogSoftmax.do_forward(x, axis=axis)
 
 
 logsoftmax = log_softmax  # the course's name
-
-
-def _along(op: type[Op], x: Any, axis: int) -> TensorNode:
-    """The op along an axis; x itself, which is empty, where that has no elements."""
-    shape = as_array(x).shape
-    is_empty = -len(shape) <= axis < len(shape) and shape[axis] == 0
-    return Id.do_forward(x) if is_empty else op.do_forward(x, axis=axis)
 
 
 def logsumexp(
@@ -255,7 +248,7 @@ def scaled_dot_product_attention(
             scores = array_api.where(mask | empty, scores, -inf)
         else:
             scores = scores + array_api.where(empty, 0.0, attn_mask)
-    weights = softmax(scores)
+    weights = Softmax.do_forward(scores)
     if empty is not None:
         weights = array_api.where(empty, 0.0, weights)
     return dropout(weights, dropout_p) @ value

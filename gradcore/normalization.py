@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf, isfinite, prod
 from numbers import Real
 from typing import Any
 
@@ -27,15 +27,17 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> TensorNode:
     """x with mean 0 and variance 1 over its last axes (https://arxiv.org/abs/1607.06450), times
-    the weight, plus the bias.
+    the weight, plus the bias; in x's dtype.
 
     Args:
         normalized_shape: the shape of these axes, and of the weight and the bias; of a single
             axis, its size.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit, or eps is negative or no number.
+        TypeError: x, the weight or the bias is not real floating.
     """
+    check_numbers("layer_norm", eps)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     size = prod(as_array(x).shape[-len(axes) :])
     weight, bias = (None if p is None else array_api.reshape(p, (size,)) for p in (weight, bias))
@@ -46,15 +48,16 @@ def rms_norm(
     x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, eps: float | None = None
 ) -> TensorNode:
     """x divided by the root of its mean square over its last axes
-    (https://arxiv.org/abs/1910.07467), times the weight.
+    (https://arxiv.org/abs/1910.07467), times the weight; in x's dtype.
 
     Args:
         normalized_shape: as for `layer_norm`.
         eps: what is added to the mean square; `None`: the `finfo` eps of x's dtype.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError, TypeError: as `layer_norm`.
     """
+    check_numbers("rms_norm", 0.0 if eps is None else eps)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     if eps is None:
         raw = as_array(x)
@@ -67,14 +70,18 @@ def group_norm(
     x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> TensorNode:
     """x (N, C, ...) with mean 0 and variance 1 in each instance over each group of neighbouring
-    channels (https://arxiv.org/abs/1803.08494), times the weight (C,), plus the bias (C,).
+    channels (https://arxiv.org/abs/1803.08494), times the weight (C,), plus the bias (C,); in x's
+    dtype.
 
     With `num_groups=C`, this is instance normalization (https://arxiv.org/abs/1607.08022).
 
     Raises:
-        ValueError: the channels are no multiple of the groups, or the shapes do not fit.
+        ValueError: the channels are no multiple of the groups, the shapes do not fit, or eps is
+            negative or no number.
+        TypeError: x, the weight or the bias is not real floating.
     """
     check_floating("group_norm", as_array(x))
+    check_numbers("group_norm", eps)
     shape = tuple(as_array(x).shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
         raise ValueError(
@@ -150,11 +157,12 @@ def batch_norm(
     return y
 
 
-def check_numbers(name: str, eps: Any, momentum: Any) -> None:
+def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:
     """Raise ValueError unless these can be the arguments of `batch_norm` of these names."""
     if not (isinstance(eps, Real) and 0 <= float(eps) < inf):
         raise ValueError(f"{name}: eps = {eps!r}, expected 0 or a positive number")
-    if not isinstance(momentum, Real) and not hasattr(momentum, "dtype"):
+    is_number = isinstance(momentum, Real) and isfinite(momentum)
+    if not is_number and not hasattr(momentum, "dtype"):
         raise ValueError(f"{name}: momentum = {momentum!r}, expected a number")
 
 
@@ -188,8 +196,11 @@ def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, .
 
 def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
     for parameter, p in parameters.items():
-        if p is not None and tuple(p.shape) != shape:
-            raise ValueError(f"{name}: {parameter} has shape {tuple(p.shape)}, expected {shape}")
+        if p is not None and tuple(as_array(p).shape) != shape:
+            found = tuple(as_array(p).shape)
+            raise ValueError(f"{name}: {parameter} has shape {found}, expected {shape}")
+        if p is not None:
+            check_floating(f"{name}: {parameter}", as_array(p))
 
 
 def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
@@ -204,7 +215,9 @@ def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
 def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
     """x as rows of this size, standardized, and in its shape again."""
     raw = as_array(x)
-    given, shape = _given(raw, size, weight, bias), (raw.size // size if size else 0, size)
+    if not size:
+        return _scaled(ops.Id.do_forward(x), weight, bias)
+    given, shape = _given(raw, size, weight, bias), (raw.size // size, size)
     if tuple(raw.shape) == shape:
         return ops.LayerNorm.do_forward(x, *given, eps=eps)
     y = ops.LayerNorm.do_forward(array_api.reshape(x, shape), *given, eps=eps)
@@ -212,5 +225,7 @@ def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
 
 
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    """y times the weight, plus the bias, in y's dtype."""
+    scaled = y if weight is None else y * weight
+    scaled = scaled if bias is None else scaled + bias
+    return array_api.astype(scaled, y.dtype, copy=False)

@@ -29,6 +29,8 @@ def initial(
         ValueError: no such `init`.
         TypeError: the dtype is not real floating.
     """
+    if not is_floating(default().asarray([0.0], dtype)):
+        raise TypeError(f"weights: dtype = {dtype!r}, expected real floating, such as 'float32'")
     deviations = {  # of normal distributions
         "glorot": sqrt(2 / (fan_in + fan_out)),
         "he": sqrt(2 / fan_in),
@@ -46,7 +48,4 @@ def initial(
     else:
         expected = ", ".join(sorted(deviations | limits))
         raise ValueError(f"init = {init!r}, expected one of {expected}")
-    weights = default().asarray(drawn, dtype)
-    if not is_floating(weights):
-        raise TypeError(f"weights: dtype = {dtype!r}, expected real floating, such as 'float32'")
-    return weights
+    return default().asarray(drawn, dtype)

@@ -25,13 +25,18 @@ class Normalize(Op):
         return go / s - xp.sum(go * x, axis=1, keepdims=True) / (s * s)
 
 
+def _largest(x: Any, axis: int) -> Any:
+    """The maxima along the axis, or x itself, which is empty."""
+    return namespace(x).max(x, axis=axis, keepdims=True) if x.size else x
+
+
 class Softmax(Op):
     """exp(x) divided by its sum along the axis, computed without overflow."""
 
     @staticmethod
     def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
         xp = namespace(x)
-        z = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
+        z = xp.exp(x - _largest(x, axis))
         context["axis"], context["y"] = axis, z / xp.sum(z, axis=axis, keepdims=True)
         return context["y"]
 
@@ -48,7 +53,7 @@ class LogSoftmax(Op):
     @staticmethod
     def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
         xp = namespace(x)
-        z = x - xp.max(x, axis=axis, keepdims=True)
+        z = x - _largest(x, axis)
         y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True))
         context["axis"], context["y"] = axis, y
         return y

@@ -76,6 +76,7 @@ class Optimizer:
 
         Raises:
             TypeError: a parameter would get another dtype, that of its gradient or state.
+        ValueError: `update` of a class of your own gave something else than new values.
         """
         fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
         self._call = object()
@@ -89,7 +90,14 @@ class Optimizer:
             values.append(p.value if _is_alone(p) else copied(p.value))
             if not state:
                 state.update(self.initial_state(values[-1]))
-        news = [array(x) for x in self.update(values, gradients, states)]
+        given = self.update(values, gradients, states)
+        news = [array(x) for x in given] if isinstance(given, list | tuple) else []
+        shapes, expected = ([tuple(x.shape) for x in some] for some in (news, values))
+        if shapes != expected:
+            raise ValueError(
+                f"{type(self).__name__}.update: gave {f'shapes {shapes}' if news else given!r}, "
+                f"expected the new values of all parameters in a list, of shapes {expected}"
+            )
         for i, new, gradient in zip(chosen, news, gradients, strict=True):
             if new.dtype != (value := self.parameters[i].value).dtype:
                 raise TypeError(
@@ -122,7 +130,8 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no method update; write one")
 
     def lr_for(self, parameter: Array) -> Any:
-        """The learning rate: a number or, in a step being captured, an array that follows it."""
+        """The learning rate: a number or, in a step being captured, an array that follows it. A
+        subclass may give each parameter another."""
         return number(lambda: self.lr, parameter, shared=self._call)
 
     # -- Its state --------------------------------------------------------------------------
@@ -233,10 +242,12 @@ class KernelOptimizer(Optimizer):
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
         alike: dict[Any, list[int]] = {}
+        has_rates = type(self).lr_for is not Optimizer.lr_for  # maybe for each another
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
             if "step" in state:
                 repeat(partial(_count, state))
-            alike.setdefault((str(p.dtype), str(p.device), state.get("step")), []).append(i)
+            kind = type(p), str(p.dtype), str(p.device), state.get("step"), has_rates and i
+            alike.setdefault(kind, []).append(i)
         new = parameters.copy()
         for some in alike.values():
             first = some[0]
