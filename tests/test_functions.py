@@ -156,6 +156,37 @@ def test_kernels_of_layer_norm_are_the_base_definitions(
                 close(backend, y, backend.to_numpy(z), dtype)
 
 
+def test_sums_of_layer_norm_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 bits in many blocks, as exact as in one."""
+    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    backend, x, go, w = get("numpy"), normal(2000, 8), normal(2000, 8), normal(8)
+    halves = [a.astype("float16") for a in (x, w, go)]
+    found = backend.layer_norm_gradient(*halves, eps=0.1)
+    expected = Backend.layer_norm_gradient(backend, *[a.astype(float) for a in halves], eps=0.1)
+    for y, z in zip(found[1:], expected[1:], strict=True):
+        assert y.dtype == np.float16
+        np.testing.assert_allclose(y, z, rtol=1e-3, atol=1e-2)
+
+
+def test_norms_of_nothing(backend: Backend) -> None:
+    for shape, call in (
+        ((5, 0), lambda x: gradcore.layer_norm(x, 0)),
+        ((0, 3), lambda x: gradcore.layer_norm(x, 3)),
+        ((2, 4, 0), lambda x: gradcore.group_norm(x, 2)),
+    ):
+        x = TensorNode(backend.asarray(np.zeros(shape, "float32")))
+        y = call(x)
+        assert y.shape == x.shape
+        Sum.do_forward(y).backward()
+        assert x.grad.shape == x.shape
+
+
+def test_norms_are_in_the_dtype_of_x() -> None:
+    x, w = normal(2, 4, 3).astype("float16"), normal(4).astype("float32")
+    for y in (gradcore.group_norm(x, 2, w, w), gradcore.layer_norm(x[..., 0], 4, w, w)):
+        assert y.dtype == x.dtype
+
+
 def test_attention_is_what_its_definition_says(backend: Backend, dtype: str) -> None:
     scores = np.where(BOOLEANS, np.exp(Q @ K.mT / 2), 0.0)
     total = scores.sum(axis=-1, keepdims=True)

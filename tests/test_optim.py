@@ -12,7 +12,7 @@ import pytest
 from comparing import no_garbage
 
 from gradcore import Sum, TensorNode, namespace, optim
-from gradcore.backends import Backend, backend_of, default, get
+from gradcore.backends import Backend, backend_of, default, get, use_backend
 from gradcore.backends import numpy as numpy_backend
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
@@ -625,3 +625,43 @@ def test_a_subclass_needs_an_update_alone():
         optim.Optimizer([p], lr=1).step()
     with pytest.raises(NotImplementedError, match="LRScheduler has no method settings"):
         optim.LRScheduler(SimpleNamespace(settings={}))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            lambda ps, gs: ps[0] - gs[0],
+            r"gave array.*, expected the new values of all .* in a list",
+        ),
+        (lambda ps, gs: [ps[0] - gs[0]], r"gave shapes \[\(2, 2\)\], .* \[\(2, 2\), \(2, 2\)\]"),
+        (lambda ps, gs: [p.sum() for p in ps], r"gave shapes \[\(\), \(\)\]"),  # noqa: ARG005
+    ],
+)
+def test_what_update_gives_is_checked(given, words):
+    class Wrong(optim.Optimizer):
+        def update(self, parameters, gradients, states):  # noqa: ARG002
+            return given(parameters, gradients)
+
+    with use_backend("numpy"):
+        parameters = [TensorNode(np.ones((2, 2))) for _ in range(2)]
+        with pytest.raises(ValueError, match=rf"(?s)^Wrong.update: {words}"):
+            stepped(Wrong(parameters, lr=0.5))
+        assert all(p.value.tolist() == [[1, 1], [1, 1]] for p in parameters)
+
+
+def test_a_subclass_may_give_each_parameter_a_rate():
+    class Layerwise(optim.SGD):
+        def lr_for(self, parameter):
+            return super().lr_for(parameter) * (10.0 if parameter.ndim == 1 else 1.0)
+
+    parameters = [TensorNode(np.ones(shape)) for shape in ((1, 1), (1,))]
+    stepped(Layerwise(parameters, lr=0.01))
+    assert [float(p.value.sum()) for p in parameters] == pytest.approx([0.99, 0.9])
+
+
+def stepped(optimizer):
+    """One step of gradients of 1."""
+    for p in optimizer.parameters:
+        Sum.do_forward(p).backward()
+    optimizer.step()

@@ -54,7 +54,7 @@ class LogSoftmax(Op):
     def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
         xp = namespace(x)
         z = x - _largest(x, axis)
-        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True))
+        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if x.size else z
         context["axis"], context["y"] = axis, y
         return y
 

@@ -94,9 +94,10 @@ class Optimizer:
         news = [array(x) for x in given] if isinstance(given, list | tuple) else []
         shapes, expected = ([tuple(x.shape) for x in some] for some in (news, values))
         if shapes != expected:
+            found = f"shapes {shapes}" if news else repr(given)
             raise ValueError(
-                f"{type(self).__name__}.update: gave {f'shapes {shapes}' if news else given!r}, "
-                f"expected the new values of all parameters in a list, of shapes {expected}"
+                f"{type(self).__name__}.update: gave {found}, expected the new values of all "
+                f"parameters in a list, of shapes {expected}"
             )
         for i, new, gradient in zip(chosen, news, gradients, strict=True):
             if new.dtype != (value := self.parameters[i].value).dtype:
