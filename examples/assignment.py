@@ -185,9 +185,9 @@ ITEMS = [
         "Table 1: batch sizes and epochs, learning rate 0.001",
         settings,
         "The same network, SGD with momentum. What is reported seems to be of one training each; "
-        "deviations of ours show that another seed makes a difference of 1 to 2 points. The loss is "
-        "what PyTorch's tutorial prints last: the mean of 2,000 batches, up to the last multiple of "
-        "2,000 in the last epoch. Of batches of 32, an epoch has fewer, and it is the mean of all.",
+        "by the deviations of ours, another seed makes a difference of 1 to 2 points. The loss is "
+        "what PyTorch's tutorial prints last: the mean of 2,000 batches, up to the last multiple "
+        "of 2,000 in the last epoch. Of batches of 32, an epoch has fewer: the mean of all.",
         of_settings(
             0.001,
             "4 2 53 1.278",
