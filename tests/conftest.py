@@ -40,6 +40,7 @@ MATRIX = {  # name: (backend, device)
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONLY_FLOAT32 = {"strict-no-float64", "cupy-like"}  # the latter to save time
+SLOW = {"numpy-fast"}  # to compile: float64 only where GRADCORE_TEST_BACKENDS names it
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
@@ -62,7 +63,9 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
 
 
 def pytest_configure(config: Any) -> None:
-    config.backends, config.not_backends = _choose(os.environ.get("GRADCORE_TEST_BACKENDS"))
+    wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
+    config.backends, config.not_backends = _choose(wanted)
+    config.only_float32 = ONLY_FLOAT32 if wanted else ONLY_FLOAT32 | SLOW
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
@@ -80,7 +83,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
             (name, dtype)
             for name in names
             for dtype in ("float32", "float64")
-            if dtype == "float32" or name not in ONLY_FLOAT32
+            if dtype == "float32" or name not in metafunc.config.only_float32
         ]
         metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
     elif "backend" in metafunc.fixturenames:
