@@ -413,9 +413,10 @@ def report(items: list[Item], out: Path, *remarks: str) -> None:
     for result in list(everything.values())[:1]:
         facts = result.summary
         versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-        hours = sum(sum(r.values("seconds")) for r in everything.values()) / 3600
+        minutes = sum(sum(r.values("seconds")) for r in everything.values()) / 60
+        duration = f"{minutes:.0f} minutes" if minutes < 60 else f"{minutes / 60:.1f} hours"
         blocks.append(
-            f"{len(everything)} trainings, {hours:.1f} hours one after the other, on "
+            f"{len(everything)} trainings, {duration} one after the other, on "
             f"{facts['backend']} ({facts['device']}); {versions}."
         )
     overview = []
