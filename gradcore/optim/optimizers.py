@@ -247,7 +247,7 @@ class KernelOptimizer(Optimizer):
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
             if "step" in state:
                 repeat(partial(_count, state))
-            kind = type(p), str(p.dtype), str(p.device), state.get("step"), has_rates and i
+            kind = type(p), p.dtype, str(p.device), state.get("step"), has_rates and i
             alike.setdefault(kind, []).append(i)
         new = parameters.copy()
         for some in alike.values():
