@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -348,6 +349,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main() -> int:
+    # Ended by the system, too, as by Ctrl-C: with the trainings.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(parse())
 
 

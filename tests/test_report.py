@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -128,6 +130,20 @@ def test_trains_once_and_reports(
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("trained again"))
     assert run(*flags) == 0
     assert "1 of 1 trainings are done" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes here")
+def test_its_end_is_that_of_the_trainings(tmp_path: Path) -> None:
+    command = [sys.executable, assignment.__file__, "--quick", "--only", "fig18", "--out", tmp_path]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, stdout=pipe, start_new_session=True) as process:
+        while not list(tmp_path.glob("runs/*/log.txt")):
+            time.sleep(0.01)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, b"interrupted" in said) == (130, True)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_goes_on_after_an_interruption(
