@@ -138,6 +138,7 @@ def test_its_end_is_that_of_the_trainings(tmp_path: Path) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stderr=pipe, stdout=pipe, start_new_session=True) as process:
         while not list(tmp_path.glob("runs/*/log.txt")):
+            assert process.poll() is None
             time.sleep(0.01)
         process.terminate()
         _, said = process.communicate(timeout=60)
