@@ -168,7 +168,7 @@ ITEMS = [
         "Figure 24: weights from a standard normal distribution",
         epochs,
         "The hidden units are saturated from the start. Most gradients are then so close to 0 that "
-        "they are denormal numbers, and an epoch takes a CPU about ten times as long.",
+        "they are denormal numbers, with which CPUs are slow.",
         (
             Row(
                 "normal",

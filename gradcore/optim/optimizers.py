@@ -235,9 +235,9 @@ class KernelOptimizer(Optimizer):
     kernel: ClassVar[str]
     memory: ClassVar[tuple[str, ...]]  # what the kernel is given and gives after the parameter
 
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """The kernel's settings for a parameter, and others of its kind and count of steps."""
-        raise NotImplementedError
+        return {**self.settings, "lr": self.lr_for(parameter)}
 
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
@@ -306,9 +306,6 @@ class SGD(KernelOptimizer):
             )
         return result
 
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {**self.settings, "lr": self.lr_for(parameter)}
-
 
 class Adam(KernelOptimizer):
     """Steps along the average gradient, divided by the root of its average square
@@ -347,8 +344,7 @@ class Adam(KernelOptimizer):
             for beta in self.settings["betas"]
         )
         return {
-            **self.settings,
-            "lr": self.lr_for(parameter),
+            **super().settings_for(parameter, state),
             "corrections": (first, second),
             "decoupled": self.decoupled,
         }
@@ -453,9 +449,10 @@ class RMSprop(KernelOptimizer):
         names = ("square", "mean") if self.settings["centered"] else ("square",)
         return {name: namespace(parameter).zeros_like(parameter) for name in names}
 
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        settings = {name: x for name, x in self.settings.items() if name != "centered"}
-        return {**settings, "lr": self.lr_for(parameter)}
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        settings = super().settings_for(parameter, state)
+        del settings["centered"]  # whether there is a mean
+        return settings
 
 
 def _count(state: dict[str, Any]) -> None:
