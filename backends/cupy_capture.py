@@ -55,6 +55,13 @@ class CupyRecorder:
                 raise
             self.graph = self.stream.end_capture()
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Inside, memory is taken that replays don't write to: the graph's own they do, also
+        before the step's code takes it, where it was something else's earlier in the step."""
+        with cupy.cuda.using_allocator(cupy.get_default_memory_pool().malloc):
+            yield
+
     def replay(self) -> None:
         look()  # as the checks in the graph write what they find, but don't look
         with self.device:

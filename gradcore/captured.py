@@ -90,7 +90,8 @@ class Captured:
             if self._left:
                 self._left -= 1
                 # With numbers in arrays as in the record: these may have kernels of their own.
-                with self._recorder.warm_up(), Recording({}, is_rehearsal=True).active():
+                rehearsal = Recording(self._recorder, {}, is_rehearsal=True)
+                with self._recorder.warm_up(), rehearsal.active():
                     return self.step(*args, **kwargs)
             self._record = _Record(self.step, self._recorder, given)
             return self._record.replay()
@@ -115,7 +116,7 @@ class _Record:
         nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
         held = {x: x.value for x in nodes if _is_array(x.value)}
         grads = {x: x._grad for x in nodes}
-        self.recording = recording = Recording(held)
+        self.recording = recording = Recording(recorder, held)
         seen = _Seen()
         was_enabled = gc.isenabled()
         gc.disable()  # or it frees, during the recording, what other work is still to use

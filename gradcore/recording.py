@@ -27,13 +27,16 @@ class Recording:
     """What is to be done on the host before each replay.
 
     Attributes:
+        recorder: the backend's.
         held: the values of nodes, by node, which are held here besides.
         is_rehearsal: numbers go to the device at once, as the work is done and not recorded.
         memories: by id, dictionaries with arrays that go from step to step, and what was in them.
     """
 
-    def __init__(self, held: dict[Any, Array], is_rehearsal: bool = False) -> None:
-        self.held, self.is_rehearsal = held, is_rehearsal
+    def __init__(
+        self, recorder: Any, held: dict[Any, Array], is_rehearsal: bool = False
+    ) -> None:
+        self.recorder, self.held, self.is_rehearsal = recorder, held, is_rehearsal
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
         self._actions: list[Callable[[], object]] = []
@@ -81,7 +84,8 @@ class Recording:
     def _new(self, function: Callable[[], float], backend: Backend, of: Any, device: Any) -> Array:
         of_dtype = self._numbers.setdefault((str(of), str(device)), [])
         if not of_dtype or len(of_dtype[-1].host) == NUMBERS:
-            of_dtype.append(_Numbers(backend, of, device))
+            with self.recorder.apart():
+                of_dtype.append(_Numbers(backend, of, device))
         numbers = of_dtype[-1]
         i = len(numbers.host)
         numbers.host.append(function())
