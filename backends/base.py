@@ -60,6 +60,11 @@ class Recorder(Protocol):
         to, as long as this object lives. Reading an array on the host is a RuntimeError."""
         ...
 
+    def apart(self) -> AbstractContextManager[None]:
+        """Inside, also while recording, new arrays get memory that replays don't write to by
+        themselves; else they may, before the step does, where it was others' earlier in it."""
+        ...
+
     def replay(self) -> None:
         """Do what was recorded."""
         ...

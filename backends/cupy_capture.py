@@ -57,8 +57,6 @@ class CupyRecorder:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Inside, memory is taken that replays don't write to: the graph's own they do, also
-        before the step's code takes it, where it was something else's earlier in the step."""
         with cupy.cuda.using_allocator(cupy.get_default_memory_pool().malloc):
             yield
 

@@ -15,6 +15,8 @@ from inspect import signature
 from types import TracebackType
 from typing import Any
 
+import array_api_compat
+
 from . import values
 from .backends import Array, backend_of, default, known
 from .graph import TensorNode
@@ -329,7 +331,11 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
 
 def _recorder(given: dict[Any, Any]) -> Any:
     """The recorder of where the arguments are, or new arrays go."""
-    for _, x in leaves(given):
+    arguments = [x for _, x in leaves(given)]
+    for x in arguments:
+        if array_api_compat.is_array_api_obj(x) and not is_node(x):
+            backend_of(x)  # so that its type is known
+    for x in arguments:
         if _is_array(x):
             return backend_of(x).recorder(x.device)
     return default().recorder(default().device)
@@ -349,5 +355,6 @@ def _outside(tb: TracebackType | None) -> str:
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(tb)
         if frame.f_globals.get("__name__", "").partition(".")[0] not in libraries
+        and not frame.f_code.co_filename.endswith(".pyx")  # of their parts in Cython
     ]
     return "{}, line {}".format(*frames[-1]) if frames else "in no line of yours"

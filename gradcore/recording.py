@@ -33,9 +33,7 @@ class Recording:
         memories: by id, dictionaries with arrays that go from step to step, and what was in them.
     """
 
-    def __init__(
-        self, recorder: Any, held: dict[Any, Array], is_rehearsal: bool = False
-    ) -> None:
+    def __init__(self, recorder: Any, held: dict[Any, Array], is_rehearsal: bool = False) -> None:
         self.recorder, self.held, self.is_rehearsal = recorder, held, is_rehearsal
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []

@@ -2,7 +2,9 @@
 
 While it records, nothing is done, as far as one can see afterwards: arrays that were there before
 are as they were. A replay does the same functions again on the same memory, with the numbers that
-they were given then. As on a GPU, an array can't be read on the host meanwhile.
+they were given then. It begins with garbage in all memory that was taken while recording: a GPU's
+replays write there before, too, where it was something else's earlier in the step. As on a GPU,
+an array can't be read on the host meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class Tape:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, Any, Any, Any]] = []
         self.before: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # contents of what is written to
+        self.own: list[np.ndarray] = []
         self.warm_ups = self.replays = 0
 
     def keep(self, x: np.ndarray) -> None:
@@ -46,8 +49,18 @@ class Tape:
             for x, contents in self.before.values():
                 np.copyto(x, contents)
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        before, Tape.current = Tape.current, None
+        try:
+            yield
+        finally:
+            Tape.current = before
+
     def replay(self) -> None:
         self.replays += 1
+        for x in self.own:
+            x.fill(np.nan if x.dtype.kind == "f" else 77)
         for function, args, kwargs, results in self.calls:
             again = arrays(function(*args, **kwargs))
             for old, new in zip(flat(results), flat(again), strict=True):
@@ -82,6 +95,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         for x in flat(kwargs.get("out", ())):
             tape.keep(x)
     result = arrays(function(*args, **kwargs))
+    if tape:
+        given = flat([args, *kwargs.values()])
+        new = (x for x in flat(result) if not any(np.may_share_memory(x, y) for y in given))
+        tape.own += [x for x in new if x.flags.writeable]
     if tape and flat(result) and function is not compat.empty:  # which does nothing
         tape.calls.append((function, args, kwargs, result))
     return taped(result)

@@ -30,6 +30,7 @@ from gradcore import (
     relu,
     use_backend,
 )
+from gradcore.backends import known
 
 OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "sgd": lambda parameters: optim.SGD(parameters, lr=0.1),
@@ -147,6 +148,14 @@ def test_without_a_recorder_each_call_runs_the_step():
     assert calls == [(n,) for n in range(1, 7)]
     assert not step.is_recorded
     assert step.__name__ == "step"
+
+
+def test_arguments_of_a_library_not_met_so_far(device, monkeypatch):  # noqa: ARG001
+    monkeypatch.delitem(known, np.ndarray)
+    double = capture(lambda x: x * 2)
+    for _ in range(5):
+        assert (double(np.ones(3)) == 2).all()
+    assert not double.is_recorded  # they are NumPy's, whatever the default backend
 
 
 def scaled(device: Any, **options: Any) -> tuple[Any, TensorNode, list[int]]:
