@@ -86,7 +86,7 @@ class Captured:
         given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         if self._record is None:
             if self._recorder is None:
-                self._recorder = _recorder(given)
+                self._recorder, self._device = _recorder(given)
             if self._recorder is None:
                 return self.step(*args, **kwargs)
             if self._left:
@@ -95,7 +95,7 @@ class Captured:
                 rehearsal = Recording(self._recorder, {}, is_rehearsal=True)
                 with self._recorder.warm_up(), rehearsal.active():
                     return self.step(*args, **kwargs)
-            self._record = _Record(self.step, self._recorder, given)
+            self._record = _Record(self.step, self._recorder, self._device, given)
             return self._record.replay()
         self._record.take(given)
         self._record.prepare()
@@ -105,7 +105,9 @@ class Captured:
 class _Record:
     """A step as it was recorded, and the arrays that the record goes by."""
 
-    def __init__(self, step: Callable[..., Any], recorder: Any, given: dict[Any, Any]) -> None:
+    def __init__(
+        self, step: Callable[..., Any], recorder: Any, device: Any, given: dict[Any, Any]
+    ) -> None:
         self.step, self.recorder = step, recorder
         self.name = getattr(step, "__name__", "the step")
         for path, x in leaves(given):
@@ -116,8 +118,9 @@ class _Record:
         self.paths = [path for path, _ in self.flat]
         self.take(given)  # loads the kernel that copies, which is best done before
         nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
-        held = {x: x.value for x in nodes if _is_array(x.value)}
-        grads = {x: x._grad for x in nodes}
+        # On another device another thread may be at work.
+        held = {x: x.value for x in nodes if _is_array(x.value) and x.value.device == device}
+        grads = {x: x._grad for x in held}
         self.recording = recording = Recording(recorder, held)
         seen = _Seen()
         was_enabled = gc.isenabled()
@@ -329,16 +332,16 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
         )
 
 
-def _recorder(given: dict[Any, Any]) -> Any:
-    """The recorder of where the arguments are, or new arrays go."""
+def _recorder(given: dict[Any, Any]) -> tuple[Any, Any]:
+    """The recorder of where the arguments are, or new arrays go, and that device."""
     arguments = [x for _, x in leaves(given)]
     for x in arguments:
         if array_api_compat.is_array_api_obj(x) and not is_node(x):
             backend_of(x)  # so that its type is known
-    for x in arguments:
-        if _is_array(x):
-            return backend_of(x).recorder(x.device)
-    return default().recorder(default().device)
+    for x in list(filter(_is_array, arguments)) or [default().asarray([0])]:
+        if recorder := backend_of(x).recorder(x.device):
+            return recorder, x.device
+    return None, None
 
 
 def _given(x: Any) -> Any:
