@@ -27,6 +27,7 @@ from op_table import all_ops
 import gradcore
 from gradcore.backends import Backend, numba_loading, numpy_fast, numpy_fast_products, problem
 
+os.environ["GRADCORE_BACKEND"] = "numpy"  # for tests that choose none, also where a GPU is
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
 
 MATRIX = {  # name: (backend, device)

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -670,7 +670,7 @@ def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
 ) -> None:
     nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(10)]
     update = OPTIMIZERS[optimizer](nodes, 0.01)
-    recording = Recording({})
+    recording = Recording(SimpleNamespace(apart=nullcontext), {})
 
     def step() -> Any:
         for p in nodes:

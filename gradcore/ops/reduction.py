@@ -14,8 +14,8 @@ Axis = int | tuple[int, ...] | None
 def _note_axes(context: Context, x: Any, axis: Axis) -> None:
     """Leave the shape of x, and what it is with a 1 for each axis that is gone."""
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    if axes and not x.ndim:  # NumPy lets it pass
-        raise IndexError(f"axis {axis} is out of range for 0 dimensions")
+    if not all([-x.ndim <= a < x.ndim for a in axes]):  # some libraries let it pass
+        raise IndexError(f"axis {axis} is out of range for {x.ndim} dimensions")
     gone = {a % x.ndim for a in axes}
     context["axes"] = tuple(sorted(gone))
     context["kept"] = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
@@ -72,8 +72,8 @@ class Var(Op):
         correction: float = 0.0,
         keepdims: bool = False,
     ) -> Any:
-        y = namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
         _note_axes(context, x, axis)
+        y = namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
         context["x"], context["divisor"] = x, _count(context) - correction
         return y
 
@@ -97,8 +97,8 @@ class Std(Op):
         correction: float = 0.0,
         keepdims: bool = False,
     ) -> Any:
-        y = namespace(x).std(x, axis=axis, correction=correction, keepdims=keepdims)
         _note_axes(context, x, axis)
+        y = namespace(x).std(x, axis=axis, correction=correction, keepdims=keepdims)
         context["x"], context["y"], context["divisor"] = x, y, _count(context) - correction
         return y
 
