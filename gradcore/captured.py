@@ -284,7 +284,8 @@ class _Record:
         return (
             f"capture: {self.name} can't be captured: {error} ({where}). A step being "
             "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
-            "do, nor bring arrays to the device: give these as arguments, and read what it returns"
+            "do, nor bring arrays to the device: give these as arguments, and read what it returns. "
+            "Nor can it decompose matrices or solve equations: do that outside of it"
         )
 
 
@@ -353,7 +354,8 @@ def _given(x: Any) -> Any:
 
 def _outside(tb: TracebackType | None) -> str:
     """Where the user's own code raised: the last line that is in no library."""
-    libraries = {PACKAGE, *(kind.__module__.partition(".")[0] for kind in known)}
+    arrays = {kind.__module__.partition(".")[0] for kind in known}
+    libraries = {PACKAGE, "array_api_compat", "cupyx", *arrays}
     frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(tb)

@@ -27,7 +27,6 @@ from op_table import all_ops
 import gradcore
 from gradcore.backends import Backend, numba_loading, numpy_fast, numpy_fast_products, problem
 
-os.environ["GRADCORE_BACKEND"] = "numpy"  # for tests that choose none, also where a GPU is
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
 
 MATRIX = {  # name: (backend, device)
@@ -64,6 +63,8 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
 
 
 def pytest_configure(config: Any) -> None:
+    gradcore.use_backend("numpy")  # for tests that choose none, also where a GPU is
+    os.environ["GRADCORE_BACKEND"] = "numpy"  # in processes that they start
     wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
     config.backends, config.not_backends = _choose(wanted)
     config.only_float32 = ONLY_FLOAT32 if wanted else ONLY_FLOAT32 | SLOW

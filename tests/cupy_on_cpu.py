@@ -131,16 +131,20 @@ class ndarray:  # noqa: N801 (CuPy's name)
 
     def __getitem__(self, key: Any) -> ndarray:
         entries = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, ndarray) and k.dtype == bool for k in entries):
-            device.read("indexing with a mask")
+        self._look_for_masks(entries)
         return called(operator.getitem, self, self._around(entries) if _has_arrays(key) else key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         entries = key if isinstance(key, tuple) else (key,)
+        self._look_for_masks(entries)
         key = self._around(entries) if _has_arrays(key) else key
         device.launches += 1
         with np.errstate(all="ignore"):
             self.array[unwrap(key)] = unwrap(value)
+
+    def _look_for_masks(self, entries: tuple[Any, ...]) -> None:
+        if any(isinstance(k, ndarray) and k.dtype == bool for k in entries):
+            device.read("indexing with a mask")
 
     def _around(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         """Indices out of range, counted on from the other end."""

@@ -115,9 +115,10 @@ class Solve(Op):
                 "expected (..., M, M) and (..., M, K) or (M,)"
             )
         stack = _broadcast_shape("Solve", tuple(a.shape[:-2]), tuple(columns.shape[:-2]))
-        # Broadcast here, as CuPy's solve does not.
+        # Broadcast here, as CuPy's solve does not, and it fails where there are no columns.
         matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
-        x = xp.linalg.solve(matrices, xp.broadcast_to(columns, (*stack, *columns.shape[-2:])))
+        columns = xp.broadcast_to(columns, (*stack, *columns.shape[-2:]))
+        x = xp.linalg.solve(matrices, columns) if columns.shape[-1] else xp.empty_like(columns)
         x = xp.squeeze(x, axis=-1) if is_vector else x
         context["a"], context["x"], context["is_vector"] = a, x, is_vector
         return x
@@ -162,8 +163,15 @@ class PseudoInverse(Op):
     @staticmethod
     def forward(context: Context, a: Any, *, rtol: Any = None) -> Any:
         check_matrices("PseudoInverse", a)
-        context["a"], context["y"] = a, namespace(a).linalg.pinv(a, rtol=rtol)
-        return context["y"]
+        xp = namespace(a)  # whose own pinv may make the host wait for the device
+        u, s, vh = xp.linalg.svd(a, full_matrices=False)
+        rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
+        rtol = xp.expand_dims(rtol, axis=-1) if getattr(rtol, "ndim", 0) else rtol
+        counts = s > rtol * s[..., : min(1, s.shape[-1])]
+        inverse = xp.where(counts, 1.0 / xp.where(counts, s, 1.0), 0.0)
+        y = xp.matmul(vh.mT * xp.expand_dims(inverse, axis=-2), u.mT)
+        context["a"], context["y"] = a, y
+        return y
 
     @staticmethod
     def backward(context: Context, go: Any) -> Any:

@@ -157,6 +157,7 @@ ROWS = [
             case((1, 1), (1,)),
             case((0, 0), (0, 2)),
             case((2, 2), (2, 0)),
+            case((2, 2, 2), (2, 2, 0)),
         ],
         in_torch("solve"),
         prepare=lambda x: conditioned(x) if x.shape[-1] == x.shape[-2] else x,
