@@ -284,8 +284,8 @@ class _Record:
         return (
             f"capture: {self.name} can't be captured: {error} ({where}). A step being "
             "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
-            "do, nor bring arrays to the device: give these as arguments, and read what it returns. "
-            "Nor can it decompose matrices or solve equations: do that outside of it"
+            "do, nor bring arrays to the device: give these as arguments, and read what it "
+            "returns. Nor can it decompose matrices or solve equations: do that outside of it"
         )
 
 

@@ -14,7 +14,7 @@ Axis = int | tuple[int, ...] | None
 def _note_axes(context: Context, x: Any, axis: Axis) -> None:
     """Leave the shape of x, and what it is with a 1 for each axis that is gone."""
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    if not all([-x.ndim <= a < x.ndim for a in axes]):  # some libraries let it pass
+    if not all(-x.ndim <= a < x.ndim for a in axes):  # some libraries let it pass
         raise IndexError(f"axis {axis} is out of range for {x.ndim} dimensions")
     gone = {a % x.ndim for a in axes}
     context["axes"] = tuple(sorted(gone))
