@@ -150,21 +150,29 @@ def main(architectures: list[str]) -> int:
         print(f"something is missing: {error}")
         return 77
     cupy_cudnn.cupy = cupy_on_host()
+    cupy_cudnn.cupy.empty = lambda shape, dtype: host(np.empty(shape, dtype))
     refused, times = list[str](), list[float]()
 
     class Planner(cupy_cudnn.Cudnn):
-        """Plans for a device, and runs nothing."""
+        """Plans for a device, and runs nothing, for want of a handle."""
 
         where: dict[str, Any]
 
+        def _run(self, operation: str, given: Any, *shape: Any, **steps: Any) -> None:
+            try:
+                super()._run(operation, given, *shape, **steps)
+            except Exception as error:
+                # What cuDNN says once it has a plan, and the addresses of all the plan's arrays.
+                if "handle is NULL" not in str(error):
+                    what = f"{[(x.shape, x.dtype.name) for x in given.values()]} {steps}"
+                    says = str(error).partition("\n")[0]
+                    refused.append(f"{self.where['sm_version']} {operation} {what}: {says}")
+
         def _plan(self, case: Any) -> tuple[Any, int]:
             start = time.perf_counter()
-            try:
-                cupy_cudnn.planned(self.cudnn, case, **self.where)
-                times.append(time.perf_counter() - start)
-            except Exception as error:
-                refused.append(f"{self.where['sm_version']}: {case}: {error}".splitlines()[0])
-            return SimpleNamespace(execute=lambda *_, **__: None), 0
+            graph = cupy_cudnn.planned(self.cudnn, case, **self.where)
+            times.append(time.perf_counter() - start)
+            return graph, graph.get_workspace_size()
 
         def _handle(self) -> None:
             pass
