@@ -21,12 +21,8 @@ PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in 
 ALIGNMENT = 16  # bytes: where cuDNN takes arrays to begin
 TYPES = {np.dtype("float16"): "HALF", np.dtype("float32"): "FLOAT", np.dtype("float64"): "DOUBLE"}
 
-X, W, Y, B = 1, 2, 3, 4  # the arrays of a graph
-OPERATIONS = {  # what each makes of what
-    "conv_fprop": (X, W, Y),
-    "conv_dgrad": (Y, W, X),
-    "conv_wgrad": (X, Y, W),
-}
+X, W, Y, B = 1, 2, 3, 4  # the arrays of a graph: images, weights, results, bias
+RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # of cuDNN's operations
 
 
 class Layout(NamedTuple):
@@ -153,10 +149,11 @@ class Cudnn:
         """What the operation makes of the arrays given, of that shape."""
         dtypes = {x.dtype for x in given.values()}
         if len(dtypes) > 1 or not dtypes <= TYPES.keys():
-            raise TypeError(f"cudnn: {operation} of {', '.join(sorted(map(str, dtypes)))}")
+            found = ", ".join(sorted(map(str, dtypes)))
+            raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
         if not all((*shape, *(x.size for x in given.values()))):
-            raise ValueError(f"cudnn: {operation} of empty arrays")
-        (dtype,), name = dtypes, OPERATIONS[operation][-1]
+            raise ValueError(f"cudnn: {operation} takes no empty arrays")
+        (dtype,), name = dtypes, RESULTS[operation]
         packed = {key: _packed(x) for key, x in given.items()}
         layouts = [Layout(key, x.shape, is_last) for key, (x, is_last) in packed.items()]
         result = Layout(name, shape, layouts[0].is_channels_last and name != W)
@@ -177,7 +174,7 @@ class Cudnn:
         key = cupy.cuda.runtime.getDevice(), case
         if key not in self.plans:
             if cupy.cuda.get_current_stream().is_capturing():
-                raise RuntimeError(f"cudnn: a {case.operation} that no warm-up has planned")
+                raise RuntimeError(f"cudnn: can't plan a new {case.operation} during a capture")
             graph = planned(self.cudnn, case, handle=self._handle())
             self.plans[key] = graph, graph.get_workspace_size()
         return self.plans[key]

@@ -3,7 +3,7 @@
     python tests/cudnn_plans.py sm_75 sm_80 sm_90
 
 These are real plans, of kernels that cuDNN has chosen, but nothing runs. It needs, besides CuPy and
-a C compiler, nvidia-cudnn-frontend and cuDNN 9.11 or newer with cuBLAS: 2.5 GB on the disk. What
+a C compiler, nvidia-cudnn-frontend and cuDNN 9.11 or newer with cuBLAS and NVRTC: 2.2 GB. What
 cuDNN refuses is printed, and the exit status is 1; it is 77, with the reason, where one of these is
 missing.
 """
