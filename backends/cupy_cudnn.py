@@ -16,7 +16,7 @@ import numpy as np
 from .convolution import Array, Padding, Pair, output_size
 from .cupy_blas import is_tf32
 
-LEAST = 7, 5  # compute capability: what gradcore's own kernels are compiled for
+LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml
 ALIGNMENT = 16  # bytes: where cuDNN takes arrays to begin
 TYPES = {np.dtype("float16"): "HALF", np.dtype("float32"): "FLOAT", np.dtype("float64"): "DOUBLE"}
@@ -28,7 +28,7 @@ RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # of cuDNN's oper
 class Layout(NamedTuple):
     """An array of a graph: without gaps, and its channels either before the rows or last."""
 
-    name: int
+    uid: int
     shape: tuple[int, ...]
     is_channels_last: bool
 
@@ -72,7 +72,7 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
     )
     *given, result = case.arrays
     first, second, *bias = [
-        graph.tensor(dim=a.shape, stride=a.strides, data_type=dtype, uid=a.name) for a in given
+        graph.tensor(dim=a.shape, stride=a.strides, data_type=dtype, uid=a.uid) for a in given
     ]
     y = getattr(graph, case.operation)(
         first,
@@ -84,7 +84,7 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
     )
     if bias:
         y = graph.bias(y, *bias)
-    y.set_uid(result.name).set_output(True).set_data_type(dtype)
+    y.set_uid(result.uid).set_output(True).set_data_type(dtype)
     y.set_dim(result.shape).set_stride(result.strides)
 
     graph.validate()
@@ -114,7 +114,8 @@ class Cudnn:
         self.cudnn = cudnn
         self.lock = threading.Lock()  # a handle is for one thread at a time
         self.handles: dict[int, Any] = {}
-        self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}  # with bytes to work in
+        # By device: graphs, and the bytes they work in. All are kept: captured steps run them.
+        self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}
 
     # `steps` are stride, padding and dilation; groups cuDNN sees by the channels.
 
@@ -153,21 +154,17 @@ class Cudnn:
             raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
         if not all((*shape, *(x.size for x in given.values()))):
             raise ValueError(f"cudnn: {operation} takes no empty arrays")
-        (dtype,), name = dtypes, RESULTS[operation]
-        packed = {key: _packed(x) for key, x in given.items()}
-        layouts = [Layout(key, x.shape, is_last) for key, (x, is_last) in packed.items()]
-        result = Layout(name, shape, layouts[0].is_channels_last and name != W)
+        (dtype,), made = dtypes, RESULTS[operation]
+        packed = {uid: _packed(x) for uid, x in given.items()}
+        layouts = [Layout(uid, x.shape, is_last) for uid, (x, is_last) in packed.items()]
+        result = Layout(made, shape, layouts[0].is_channels_last and made != W)
         case = Case(operation, dtype, (*layouts, result), **steps, is_tf32=is_tf32())
         y = result.empty(dtype)
-        places = {key: x.data.ptr for key, (x, _) in packed.items()}
+        places = {uid: x.data.ptr for uid, (x, _) in packed.items()} | {made: y.data.ptr}
         with self.lock:
             graph, size = self._plan(case)
             workspace = cupy.cuda.alloc(size) if size else None
-            graph.execute(
-                {**places, name: y.data.ptr},
-                workspace.ptr if workspace else None,
-                handle=self._handle(),
-            )
+            graph.execute(places, workspace and workspace.ptr, handle=self._handle())
         return y
 
     def _plan(self, case: Case) -> tuple[Any, int]:
@@ -212,7 +209,7 @@ def problem() -> str | None:
         return f"nvidia-cudnn-frontend lacks {error.name}; pip install {packages}"
     except Exception as error:  # the loader's, or the system's
         return f"nvidia-cudnn-frontend finds no cuDNN ({error}); pip install {packages}"
-    found = cupy.cuda.Device().compute_capability
-    if int(found) < 10 * LEAST[0] + LEAST[1]:
-        return f"cuDNN is for compute capability {LEAST[0]}.{LEAST[1]} or more, not {found}"
+    found = int(cupy.cuda.Device().compute_capability)
+    if found < LEAST:
+        return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
     return None

@@ -329,7 +329,7 @@ def test_it_can_be_had_or_there_is_a_reason(library, monkeypatch) -> None:
     monkeypatch.setattr(
         cupy_cudnn.cupy.cuda, "Device", lambda: SimpleNamespace(compute_capability="70")
     )
-    assert "compute capability 7.5 or more, not 70" in str(cupy_cudnn.problem())
+    assert "compute capability 7.5 or more, not 7.0" in str(cupy_cudnn.problem())
 
     def missing() -> None:
         raise RuntimeError("Unable to find symbol cudnnGetVersion")
@@ -339,6 +339,12 @@ def test_it_can_be_had_or_there_is_a_reason(library, monkeypatch) -> None:
     assert "nvidia-cudnn-cu12" in str(cupy_cudnn.problem())
     monkeypatch.setitem(sys.modules, "cudnn", None)
     assert str(cupy_cudnn.problem()).startswith("nvidia-cudnn-frontend is not installed; pip")
+
+
+def test_not_on_the_stand_in_for_cupy(library, monkeypatch) -> None:
+    """Where the real cuDNN would take addresses of the host for its own."""
+    monkeypatch.setattr(cupy_cudnn, "cupy", get("cupy-like").modules["cupy"])
+    assert str(cupy_cudnn.problem()).endswith("or more, not 0.0")
 
 
 def test_a_front_end_that_lacks_packages(monkeypatch, tmp_path) -> None:
