@@ -341,7 +341,8 @@ def test_it_can_be_had_or_there_is_a_reason(library, monkeypatch) -> None:
     assert str(cupy_cudnn.problem()).startswith("nvidia-cudnn-frontend is not installed; pip")
 
 
-def test_not_on_the_stand_in_for_cupy(library, monkeypatch) -> None:
+@pytest.mark.usefixtures("library")
+def test_not_on_the_stand_in_for_cupy(monkeypatch) -> None:
     """Where the real cuDNN would take addresses of the host for its own."""
     monkeypatch.setattr(cupy_cudnn, "cupy", get("cupy-like").modules["cupy"])
     assert str(cupy_cudnn.problem()).endswith("or more, not 0.0")
