@@ -81,9 +81,7 @@ class Cublas:
     """A handle of cuBLAS for one stream, with a workspace of its own."""
 
     def __init__(self, stream: Any) -> None:
-        from cupy._core import _routines_linalg
-
-        self.library, self.settings = library(), _routines_linalg
+        self.library = library()
         handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(handle))
         self.handle = handle
@@ -124,7 +122,7 @@ class Cublas:
         (a, read_a, step_a), (b, read_b, step_b) = (_readable(x, stack) for x in (a, b))
         kind, real = TYPES[a.dtype], ctypes.c_double if a.dtype == np.float64 else ctypes.c_float
         compute = COMPUTE_64F if a.dtype == np.float64 else COMPUTE_32F
-        if a.dtype == np.float32 and self._is_tf32():
+        if a.dtype == np.float32 and is_tf32():
             compute = COMPUTE_32F_FAST_TF32
         one, zero = ctypes.byref(real(1)), ctypes.byref(real(0))
         sizes = (self.handle, read_b.operation, read_a.operation, n, m, k, one)
@@ -139,13 +137,16 @@ class Cublas:
             )
         return y
 
-    def _is_tf32(self) -> bool:
-        """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
-        return self.settings.get_compute_type(np.float32) == self.settings.COMPUTE_TYPE_TF32
-
     def _call(self, name: str, *args: Any) -> None:
         if status := getattr(self.library, name)(*args):
             raise RuntimeError(f"{name} failed with status {status}")
+
+
+def is_tf32() -> bool:
+    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
+    from cupy._core import _routines_linalg as settings
+
+    return settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32
 
 
 def _readable(x: Array, stack: tuple[int, ...]) -> tuple[Array, Operand, int]:

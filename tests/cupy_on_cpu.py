@@ -492,6 +492,7 @@ def problem() -> str | None:
 class CUDADevice:
     """The only one, with number 0."""
 
+    compute_capability = "00"  # for which no other library has kernels
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, number: Any = None) -> None:

@@ -134,8 +134,8 @@ def test_the_layers_are_told_apart() -> None:
 
 # fmt: off
 LATER = [
-    "array_api_strict", "cupy", "matplotlib", "numba", "pytest", "safetensors", "torch", "tqdm",
-    "urllib.request",
+    "array_api_strict", "cudnn", "cupy", "matplotlib", "numba", "pytest", "safetensors", "torch",
+    "tqdm", "urllib.request",
 ]
 # fmt: on
 

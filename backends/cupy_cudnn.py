@@ -1,0 +1,215 @@
+"""Convolutions by cuDNN, through NVIDIA's front end for it in Python, where that is installed.
+
+A graph of cuDNN is here one convolution, or one of its two gradients, for one set of shapes. It is
+planned once, in some milliseconds, and then runs on addresses
+(https://docs.nvidia.com/deeplearning/cudnn/frontend/latest/).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import cupy
+import numpy as np
+
+from .convolution import Array, Padding, Pair, output_size
+from .cupy_blas import is_tf32
+
+LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
+PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml
+ALIGNMENT = 16  # bytes: where cuDNN takes arrays to begin
+TYPES = {np.dtype("float16"): "HALF", np.dtype("float32"): "FLOAT", np.dtype("float64"): "DOUBLE"}
+
+X, W, Y, B = 1, 2, 3, 4  # the arrays of a graph: images, weights, results, bias
+RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # of cuDNN's operations
+
+
+class Layout(NamedTuple):
+    """An array of a graph: without gaps, and its channels either before the rows or last."""
+
+    uid: int
+    shape: tuple[int, ...]
+    is_channels_last: bool
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """In elements."""
+        _, c, h, w = self.shape
+        return (c * h * w, 1, w * c, c) if self.is_channels_last else (c * h * w, h * w, w, 1)
+
+    def empty(self, dtype: np.dtype) -> Array:
+        n, c, h, w = self.shape
+        if self.is_channels_last:
+            return cupy.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+        return cupy.empty(self.shape, dtype)
+
+
+class Case(NamedTuple):
+    """All that a graph depends on."""
+
+    operation: str
+    dtype: np.dtype
+    arrays: tuple[Layout, ...]  # the operation's two, the bias if there is one, and the result
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+    is_tf32: bool
+
+
+def planned(cudnn: Any, case: Case, **where: Any) -> Any:
+    """A graph that is ready to run, on what `where` says: `handle`; or the properties of a device
+    that need not be there.
+
+    Raises:
+        cudnn.cudnnGraphNotSupportedError: there is no way to compute it as gradcore wants it.
+    """
+    notes, modes = cudnn.numerical_note, cudnn.heur_mode
+    dtype = getattr(cudnn.data_type, TYPES[case.dtype])
+    wide = cudnn.data_type.DOUBLE if case.dtype == np.float64 else cudnn.data_type.FLOAT
+    graph = cudnn.pygraph(
+        io_data_type=dtype, intermediate_data_type=wide, compute_data_type=wide, **where
+    )
+    *given, result = case.arrays
+    first, second, *bias = [
+        graph.tensor(dim=a.shape, stride=a.strides, data_type=dtype, uid=a.uid) for a in given
+    ]
+    y = getattr(graph, case.operation)(
+        first,
+        second,
+        pre_padding=[before for before, _ in case.padding],
+        post_padding=[after for _, after in case.padding],
+        stride=case.stride,
+        dilation=case.dilation,
+    )
+    if bias:
+        y = graph.bias(y, *bias)
+    y.set_uid(result.uid).set_output(True).set_data_type(dtype)
+    y.set_dim(result.shape).set_stride(result.strides)
+
+    graph.validate()
+    graph.build_operation_graph()
+    graph.create_execution_plans([modes.A, modes.FALLBACK])
+    unwanted = [notes.NONDETERMINISTIC]
+    if case.dtype == np.float32 and not case.is_tf32:
+        unwanted += [notes.TENSOR_CORE, notes.DOWN_CONVERT_INPUTS]
+    graph.deselect_numeric_notes(unwanted)
+    graph.check_support()
+    graph.build_plans()
+    return graph
+
+
+class Cudnn:
+    """A way to compute convolutions, for floating arrays of one dtype that are not empty.
+
+    Results are in channels-last memory where the images given are, else in C order, as are all
+    gradients of weights.
+    """
+
+    name = "cudnn"
+
+    def __init__(self) -> None:
+        import cudnn
+
+        self.cudnn = cudnn
+        self.lock = threading.Lock()  # a handle is for one thread at a time
+        self.handles: dict[int, Any] = {}
+        # By device: graphs, and the bytes they work in. All are kept: captured steps run them.
+        self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}
+
+    # `steps` are stride, padding and dilation; groups cuDNN sees by the channels.
+
+    def conv2d(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        *,
+        groups: int,  # noqa: ARG002
+        **steps: Any,
+    ) -> Array:
+        shape = len(x), len(w), *output_size(x.shape[2:], w.shape[2:], **steps)
+        bias = {} if b is None else {B: b.reshape(1, -1, 1, 1)}
+        return self._run("conv_fprop", {X: x, W: w, **bias}, shape, **steps)
+
+    def conv2d_input_gradient(
+        self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
+    ) -> Array:
+        shape = len(go), w.shape[1] * groups, *size
+        return self._run("conv_dgrad", {Y: go, W: w}, shape, **steps)
+
+    def conv2d_weight_gradient(
+        self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
+    ) -> Array:
+        shape = go.shape[1], x.shape[1] // groups, *kernel
+        return self._run("conv_wgrad", {X: x, Y: go}, shape, **steps)
+
+    def _run(
+        self, operation: str, given: dict[int, Array], shape: tuple[int, ...], **steps: Any
+    ) -> Array:
+        """What the operation makes of the arrays given, of that shape."""
+        dtypes = {x.dtype for x in given.values()}
+        if len(dtypes) > 1 or not dtypes <= TYPES.keys():
+            found = ", ".join(sorted(map(str, dtypes)))
+            raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
+        if not all((*shape, *(x.size for x in given.values()))):
+            raise ValueError(f"cudnn: {operation} takes no empty arrays")
+        (dtype,), made = dtypes, RESULTS[operation]
+        packed = {uid: _packed(x) for uid, x in given.items()}
+        layouts = [Layout(uid, x.shape, is_last) for uid, (x, is_last) in packed.items()]
+        result = Layout(made, shape, layouts[0].is_channels_last and made != W)
+        case = Case(operation, dtype, (*layouts, result), **steps, is_tf32=is_tf32())
+        y = result.empty(dtype)
+        places = {uid: x.data.ptr for uid, (x, _) in packed.items()} | {made: y.data.ptr}
+        with self.lock:
+            graph, size = self._plan(case)
+            workspace = cupy.cuda.alloc(size) if size else None
+            graph.execute(places, workspace and workspace.ptr, handle=self._handle())
+        return y
+
+    def _plan(self, case: Case) -> tuple[Any, int]:
+        key = cupy.cuda.runtime.getDevice(), case
+        if key not in self.plans:
+            if cupy.cuda.get_current_stream().is_capturing():
+                raise RuntimeError(f"cudnn: can't plan a new {case.operation} during a capture")
+            graph = planned(self.cudnn, case, handle=self._handle())
+            self.plans[key] = graph, graph.get_workspace_size()
+        return self.plans[key]
+
+    def _handle(self) -> Any:
+        """The current device's, on its current stream."""
+        device = cupy.cuda.runtime.getDevice()
+        if device not in self.handles:
+            self.handles[device] = self.cudnn.create_handle()
+        handle = self.handles[device]
+        self.cudnn.set_stream(handle, cupy.cuda.get_current_stream().ptr)
+        return handle
+
+
+def _packed(x: Array) -> tuple[Array, bool]:
+    """x as cuDNN can read it, copied if need be, and whether its channels are last in memory."""
+    if x.data.ptr % ALIGNMENT == 0:
+        if x.flags.c_contiguous:
+            return x, False
+        if x.transpose(0, 2, 3, 1).flags.c_contiguous:
+            return x, True
+    return x.copy(), False
+
+
+def problem() -> str | None:
+    """Why `Cudnn` can't be had here and what to do about it; `None`: it can."""
+    packages = PACKAGES.format(cuda=cupy.cuda.runtime.runtimeGetVersion() // 1000)
+    try:
+        import cudnn
+
+        cudnn.backend_version()
+    except ModuleNotFoundError as error:
+        if error.name == "cudnn":
+            return f"nvidia-cudnn-frontend is not installed; pip install {packages}"
+        return f"nvidia-cudnn-frontend lacks {error.name}; pip install {packages}"
+    except Exception as error:  # the loader's, or the system's
+        return f"nvidia-cudnn-frontend finds no cuDNN ({error}); pip install {packages}"
+    found = int(cupy.cuda.Device().compute_capability)
+    if found < LEAST:
+        return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
+    return None
