@@ -414,7 +414,7 @@ class ReductionKernel(ElementwiseKernel):
 
 
 class RawKernel:
-    """CuPy's, of the kernels for several sets of arrays: block after block, thread after thread."""
+    """CuPy's, of one argument: block after block, thread after thread, or these together."""
 
     def __init__(self, code: str, name: str) -> None:
         self.code, self.name = code, name
@@ -424,15 +424,23 @@ class RawKernel:
         [x] = arguments
         assert x.size == 1, "CuPy passes only arrays of one element by value"
         function = getattr(library(), f"run_{self.name}")
-        function(ctypes.c_void_p(x.ctypes.data), *map(ctypes.c_uint, (*grid, *block)))
+        met = function(ctypes.c_void_p(x.ctypes.data), *map(ctypes.c_uint, (*grid, *block)))
+        assert met, f"{self.name}: some threads of a block wait at a barrier that others do not reach"
         device.ran.add(self.name)
 
 
 RUN = """
-extern "C" void run_{symbol}(const Arguments* all, unsigned blocks, unsigned threads) {{
+extern "C" bool run_{symbol}(const Arguments* all, unsigned blocks, unsigned threads) {{
 gridDim.x = blocks, blockDim.x = threads;
 for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
 for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x) {symbol}(*all);
+return true;
+}}
+"""
+RUN_TOGETHER = """
+extern "C" bool run_{symbol}(const Arguments* all, unsigned blocks, unsigned threads) {{
+gridDim.x = blocks, blockDim.x = threads;
+return run_together([](const void* x) {{ {symbol}(*(const Arguments*)x); }}, all);
 }}
 """
 
@@ -443,7 +451,8 @@ def source(kernel: Any, types: dict[str, str]) -> str:
         return kernel.source(types)
     symbol = kernel.symbol(types)
     lines = f"namespace of_{symbol} {{", f'#line 1 "{kernel.name}"', kernel.source(types)
-    return "\n".join([*lines, RUN.format(symbol=symbol), "}"])
+    run = RUN_TOGETHER if "__syncthreads" in kernel.body else RUN
+    return "\n".join([*lines, run.format(symbol=symbol), "}"])
 
 
 def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
@@ -468,7 +477,8 @@ def compiled(sources: Iterable[str]) -> ctypes.CDLL:
         source, target = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         source.write_text("\n".join([f'#include "{HEADER}"', *sources]))
         command = [compiler(), "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
-        command += ["-Wno-unused-parameter", "-Wno-unused-variable", "-o", target, source]
+        command += [f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")]
+        command += ["-o", target, source]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
         return ctypes.CDLL(str(target))
