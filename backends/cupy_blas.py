@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
+from cupy._core import _routines_linalg as settings
 
 from .base import Array
 
@@ -54,6 +55,11 @@ def matmul(a: Array, b: Array, /) -> Array:
     return cupy.matmul(a, b) if cublas is None else cublas.matmul(a, b)
 
 
+def is_tf32() -> bool:
+    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
+    return bool(settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32)
+
+
 class Operand(NamedTuple):
     """How cuBLAS is to read a matrix by rows: as its transpose, by columns."""
 
@@ -81,9 +87,7 @@ class Cublas:
     """A handle of cuBLAS for one stream, with a workspace of its own."""
 
     def __init__(self, stream: Any) -> None:
-        from cupy._core import _routines_linalg
-
-        self.library, self.settings = library(), _routines_linalg
+        self.library = library()
         handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(handle))
         self.handle = handle
@@ -124,7 +128,7 @@ class Cublas:
         (a, read_a, step_a), (b, read_b, step_b) = (_readable(x, stack) for x in (a, b))
         kind, real = TYPES[a.dtype], ctypes.c_double if a.dtype == np.float64 else ctypes.c_float
         compute = COMPUTE_64F if a.dtype == np.float64 else COMPUTE_32F
-        if a.dtype == np.float32 and self._is_tf32():
+        if a.dtype == np.float32 and is_tf32():
             compute = COMPUTE_32F_FAST_TF32
         one, zero = ctypes.byref(real(1)), ctypes.byref(real(0))
         sizes = (self.handle, read_b.operation, read_a.operation, n, m, k, one)
@@ -138,10 +142,6 @@ class Cublas:
                 *(*sizes, *first, step_b, *second, step_a, *third, m * n, count, *how),
             )
         return y
-
-    def _is_tf32(self) -> bool:
-        """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
-        return self.settings.get_compute_type(np.float32) == self.settings.COMPUTE_TYPE_TF32
 
     def _call(self, name: str, *args: Any) -> None:
         if status := getattr(self.library, name)(*args):

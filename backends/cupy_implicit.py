@@ -12,7 +12,7 @@ is at (k, n) is found from a place in an image that belongs to k, and one that b
 have to be added. So no element costs a division, and the three kernels have one text.
 
 A block computes a tile of the result, and each of its threads ROWS times COLUMNS of that, in steps
-of DEPTH along K. While it multiplies one step, which is in shared memory, the next is on its way
+along K. While it multiplies one step, which is in shared memory, the next is on its way
 from global memory to registers. Nothing is atomic: the same bits come out every time.
 """
 
@@ -27,9 +27,9 @@ import numpy as np
 from .convolution import Array, Pair, output_size
 from .cupy_kernels import WIDE, elementwise, together
 
-THREADS, DEPTH, ROWS, COLUMNS = 128, 16, 8, 4
+THREADS, ROWS, COLUMNS = 128, 8, 4
 TILE = THREADS * ROWS * COLUMNS  # elements of the result that a block computes
-HEIGHTS = 64, 16  # of tiles
+DEPTHS = {64: 16, 16: 8}  # by the height of tiles; as much as there are registers for
 # Blocks for all of a GPU: the sums of few and large gradients of weights are split among so many,
 # but no further than to LEAST elements each.
 BLOCKS, LEAST = 512, 256
@@ -65,7 +65,8 @@ auto of_window = [&](int i) {
 };
 auto right_at = [&](const Place& a, const Place& b) {
     const int row = a.row + b.row, column = a.column + b.column;
-    const bool inside = (a.other | b.other) >= 0 && row >= 0 && row < H && column >= 0 && column < W;
+    const bool hits = (a.other | b.other) >= 0;
+    const bool inside = hits && row >= 0 && row < H && column >= 0 && column < W;
     return inside ? A(image[a.offset + b.offset + row * W + column]) : A(0);
 };
 """
@@ -116,9 +117,11 @@ constexpr Place nowhere = {-1, 0, 0, 0};
 constexpr int LEFTS = DEPTH * HEIGHT / THREADS, RIGHTS = DEPTH * WIDTH / THREADS;
 const int thread = threadIdx.x;
 const int m = thread / (WIDTH / COLUMNS) * ROWS, n = thread % (WIDTH / COLUMNS) * COLUMNS;
-A next_lefts[LEFTS], next_rights[RIGHTS], sums[ROWS][COLUMNS] = {};
+A next_lefts[LEFTS] = {}, next_rights[RIGHTS] = {}, sums[ROWS][COLUMNS] = {};
 
-for (int i = thread; i < WIDTH; i += THREADS) columns[i] = first_n + i < N ? of_n(first_n + i) : nowhere;
+for (int i = thread; i < WIDTH; i += THREADS) {
+    columns[i] = first_n + i < N ? of_n(first_n + i) : nowhere;
+}
 for (int k = begin - DEPTH; k < end; k += DEPTH) {
     const bool is_ready = k >= begin;
     if (is_ready) {
@@ -130,7 +133,8 @@ for (int k = begin - DEPTH; k < end; k += DEPTH) {
         #pragma unroll
         for (int i = 0; i < RIGHTS; ++i) {
             const int at = thread + i * THREADS;
-            rights[k_is_near ? at % DEPTH : at / WIDTH][k_is_near ? at / DEPTH : at % WIDTH] = next_rights[i];
+            const int d = k_is_near ? at % DEPTH : at / WIDTH;
+            rights[d][k_is_near ? at / DEPTH : at % WIDTH] = next_rights[i];
         }
     }
     if (thread < DEPTH) {
@@ -141,18 +145,19 @@ for (int k = begin - DEPTH; k < end; k += DEPTH) {
     if (k + DEPTH < end) {
         #pragma unroll
         for (int i = 0; i < LEFTS; ++i) {
-            const int at = thread + i * THREADS, row = first_m + at / DEPTH, step = steps[at % DEPTH].other;
+            const int at = thread + i * THREADS;
+            const int row = first_m + at / DEPTH, step = steps[at % DEPTH].other;
             next_lefts[i] = row < M && step >= 0 ? A(left[row * left_row + step]) : A(0);
         }
         #pragma unroll
         for (int i = 0; i < RIGHTS; ++i) {
             const int at = thread + i * THREADS;
-            next_rights[i] = right_at(steps[k_is_near ? at % DEPTH : at / WIDTH],
-                                      columns[k_is_near ? at / DEPTH : at % WIDTH]);
+            const int d = k_is_near ? at % DEPTH : at / WIDTH;
+            next_rights[i] = right_at(steps[d], columns[k_is_near ? at / DEPTH : at % WIDTH]);
         }
     }
     if (is_ready) {
-        #pragma unroll
+        #pragma unroll 4
         for (int d = 0; d < DEPTH; ++d) {
             A a[ROWS], b[COLUMNS];
             #pragma unroll
@@ -190,10 +195,10 @@ def _kernels(name: str, result: str, body: str) -> dict[int, Any]:
             NUMBERS,
             PLACE + body + PRODUCT,
             THREADS,
-            **{"DEPTH": DEPTH, "ROWS": ROWS, "COLUMNS": COLUMNS},
-            **{"HEIGHT": height, "WIDTH": TILE // height},
+            **{"HEIGHT": height, "WIDTH": TILE // height, "DEPTH": depth},
+            **{"ROWS": ROWS, "COLUMNS": COLUMNS},
         )
-        for height in HEIGHTS
+        for height, depth in DEPTHS.items()
     }
 
 
@@ -241,9 +246,9 @@ class ImplicitProducts:
     ) -> Array:
         shape = (go.shape[1], x.shape[1] // groups, *kernel)
         m, n, k = go.shape[1] // groups, prod(shape[1:]), len(go) * prod(go.shape[2:])
-        blocks = groups * min(_tiles(height, m, n) for height in HEIGHTS)
+        blocks = groups * min(_tiles(height, m, n) for height in DEPTHS)
         each = -(-k // max(1, min(BLOCKS // blocks, k // LEAST)))
-        each += -each % DEPTH
+        each += -each % max(DEPTHS.values())
         count = -(-k // each)
         several = (count, *shape) if count > 1 else shape
         parts = cupy.empty(several, np.result_type(x.dtype, np.float32))

@@ -522,6 +522,16 @@ class CUDADevice:
         pass
 
 
+class Event:
+    """By a clock that launches, and nothing else, move on: by a millisecond each."""
+
+    def record(self) -> None:
+        self.time = device.launches
+
+    def synchronize(self) -> None:
+        device.read("synchronize")
+
+
 class PinnedMemory(bytearray):
     ptr = 0
 
@@ -550,7 +560,9 @@ def _modules() -> dict[str, ModuleType]:
         Device=CUDADevice,
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
+        Event=Event,
         alloc_pinned_memory=PinnedMemory,
+        get_elapsed_time=lambda begin, end: float(end.time - begin.time),
         get_current_stream=lambda: SimpleNamespace(
             synchronize=lambda: device.read("synchronize"),
             is_capturing=lambda: device.is_capturing,
@@ -573,7 +585,11 @@ def _modules() -> dict[str, ModuleType]:
     vars(cupy).update(__version__="14", cuda=cuda, linalg=linalg, fft=fft)
     cupy.__all__ = [n for n in vars(cupy) if not n.startswith("_") and n not in ("linalg", "fft")]
     modules = {m.__name__: m for m in (cupy, linalg, fft)}
-    return {**modules, "cupy.cuda": cuda, "cupy.cuda.device": cuda}
+    products = SimpleNamespace(
+        COMPUTE_TYPE_TF32=3, COMPUTE_TYPE_DEFAULT=0, get_compute_type=lambda _: 0
+    )
+    core = SimpleNamespace(_routines_linalg=products)
+    return {**modules, "cupy.cuda": cuda, "cupy.cuda.device": cuda, "cupy._core": core}
 
 
 PLAYED = ("cupy", "array_api_compat.cupy", "gradcore.backends.cupy")
