@@ -1,9 +1,10 @@
 """Convolutions and pooling on CuPy.
 
 There are several ways to convolve, of which `cupy_choice` takes the fastest. The one here: windows
-gathered as columns, and one product of two matrices. The kernels for gradients collect what each element gets back from the windows that have seen it,
-so they need no atomic operations, and give the same bits every time. All leave (N, C, H, W)
-contiguous, as CuPy's own functions do whatever the order of what they are given.
+gathered as columns, and one product of two matrices. The kernels for gradients collect what each
+element gets back from the windows that have seen it, so they need no atomic operations, and give
+the same bits every time. All leave (N, C, H, W) contiguous, as CuPy's own functions do whatever the
+order of what they are given.
 """
 
 from __future__ import annotations

@@ -30,18 +30,18 @@ static struct {
     const void* arguments;
 } running;
 
-static void __syncthreads() {
+static inline void __syncthreads() {
     if (!_setjmp(running.fibers[threadIdx.x].place)) _longjmp(running.back, 1);
 }
 
-static void run_fiber() {
+static inline void run_fiber() {
     running.kernel(running.arguments);
     running.fibers[threadIdx.x].has_ended = true;
     _longjmp(running.back, 1);
 }
 
 // Up to its next barrier, or its end.
-static void go_on(unsigned thread) {
+static inline void go_on(unsigned thread) {
     threadIdx.x = thread;
     if (_setjmp(running.back)) return;
     Fiber& fiber = running.fibers[thread];
@@ -51,7 +51,7 @@ static void go_on(unsigned thread) {
 }
 
 // Whether all threads have come to the same barriers.
-static bool run_together(void (*kernel)(const void*), const void* arguments) {
+static inline bool run_together(void (*kernel)(const void*), const void* arguments) {
     const unsigned threads = blockDim.x;
     running.kernel = kernel, running.arguments = arguments;
     running.fibers.resize(threads);

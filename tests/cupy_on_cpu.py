@@ -425,7 +425,9 @@ class RawKernel:
         assert x.size == 1, "CuPy passes only arrays of one element by value"
         function = getattr(library(), f"run_{self.name}")
         met = function(ctypes.c_void_p(x.ctypes.data), *map(ctypes.c_uint, (*grid, *block)))
-        assert met, f"{self.name}: some threads of a block wait at a barrier that others do not reach"
+        assert met, (
+            f"{self.name}: some threads of a block wait at a barrier that others do not reach"
+        )
         device.ran.add(self.name)
 
 
@@ -477,7 +479,9 @@ def compiled(sources: Iterable[str]) -> ctypes.CDLL:
         source, target = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         source.write_text("\n".join([f'#include "{HEADER}"', *sources]))
         command = [compiler(), "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
-        command += [f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")]
+        command += [
+            f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")
+        ]
         command += ["-o", target, source]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"

@@ -151,7 +151,9 @@ def test_threads_of_a_block_work_together(
 class Way:
     """A way to double, in so many launches."""
 
-    def __init__(self, name: str, launches: int, double: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, name: str, launches: int, double: Callable[[Any], Any] | None = None
+    ) -> None:
         self.name, self.launches, self.calls = name, launches, 0
         self.double = double or (lambda x: x + x)
 
@@ -166,7 +168,7 @@ def failing(_: Any) -> Any:
 
 
 @pytest.fixture
-def choice(played: Any) -> Callable[..., Any]:
+def choice() -> Callable[..., Any]:
     return lambda *ways: module("choice").Choice("GRADCORE_CONV", ways)
 
 
@@ -208,7 +210,7 @@ def test_the_first_is_as_good(choice: Any, played: Any) -> None:
 def test_one_that_differs_is_not_used(choice: Any, played: Any, kind: str, factor: float) -> None:
     right, wrong = Way("right", 5), Way("wrong", 0, lambda x: x + factor * x)
     chosen, x = choice(right, wrong), played.asarray([1.0, 2.0], kind)
-    words = r"^doubled of float\d\d \(2,\).*: wrong differs from right by .*, more than .* report it"
+    words = r"^doubled of float\d\d \(2,\).*: wrong differs from right by .*, more than .* report"
     with pytest.warns(RuntimeWarning, match=words):
         y = chosen("doubled", x)
     assert y.get().tolist() == [2.0, 4.0]
@@ -244,7 +246,10 @@ def test_with_tf32_they_may_differ_more(
 
 def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
     x = played.asarray([1.0])
-    for ways in ((Way("bad", 0, failing), Way("good", 5)), (Way("good", 5), Way("bad", 0, failing))):
+    for ways in (
+        (Way("bad", 0, failing), Way("good", 5)),
+        (Way("good", 5), Way("bad", 0, failing)),
+    ):
         chosen = choice(*ways)
         for _ in range(2):
             assert chosen("doubled", x).get().tolist() == [2.0]
@@ -293,9 +298,7 @@ def test_the_same_bits_every_time(
     assert (first.calls, second.calls) == (1, 0)
 
 
-def test_the_environment_names_a_way(
-    played: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_names_a_way(played: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     x, w = (TensorNode(played.asarray(np.ones(s), "float32")) for s in ((1, 2, 4, 4), (3, 2, 3, 3)))
     for name, kernel in (("windows", "gradcore_columns"), ("implicit", "gradcore_conv2d_64")):
         monkeypatch.setenv("GRADCORE_CONV", name)
