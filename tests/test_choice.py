@@ -5,6 +5,10 @@ On the stand-in for CuPy, whose clock is moved by launches and by nothing else.
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -105,6 +109,43 @@ def test_long_sums_of_few_weights_are_made_by_many_blocks(
     gw = implicit.ImplicitProducts().conv2d_weight_gradient(x, go, kernel=(1, 1), **plain)
     assert blocks == [3 * 40 * 40 // implicit.LEAST]
     assert (gw.get() == 3 * 40 * 40).all()
+
+
+def guarded(x: np.ndarray, at_end: bool) -> Any:
+    """x on the stand-in's device, next to memory that no one may touch."""
+    page = mmap.PAGESIZE
+    size = -(-x.nbytes // page) * page
+    memory = mmap.mmap(-1, size + 2 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    for address in (start, start + page + size):
+        assert protect(ctypes.c_void_p(address), ctypes.c_size_t(page), 0) == 0
+    offset = page + (size - x.nbytes if at_end else 0)
+    y = np.frombuffer(memory, x.dtype, x.size, offset).reshape(x.shape)
+    y[...] = x
+    return cupy_on_cpu.wrap(y)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
+@pytest.mark.filterwarnings("ignore:.*fork")
+@pytest.mark.usefixtures("played")
+@pytest.mark.parametrize("at_end", [False, True])
+def test_nothing_is_read_outside_of_the_arrays(at_end: bool) -> None:
+    cupy_on_cpu.library()
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return
+    done = 1
+    try:  # a crash is this process's own
+        for number in range(20):
+            shape, w_shape, options = random_case(number)
+            x, w, b = (np.ones(s, "float32") for s in (shape, w_shape, w_shape[:1]))
+            go = np.ones(Backend.conv2d(get("numpy"), x, w, b, **options).shape, "float32")
+            arrays = [guarded(a, at_end) for a in (x, w, b, go)]
+            three(module("implicit").ImplicitProducts(), *arrays, options)
+        done = 0
+    finally:
+        os._exit(done)
 
 
 # -- Threads that work together -------------------------------------------------------------------
