@@ -186,6 +186,11 @@ class Backend(ConvolutionKernels, OptimizerUpdates, SpecialFunctions):
         cores of GPUs multiply them, added up in float32. They aren't at first, and where a device
         has no such thing they never are."""
 
+    def choices(self) -> dict[str, str]:
+        """What this process has chosen by measurement so far, for people: by the case that it was
+        chosen for, its name and the times of all."""
+        return {}
+
     def host_reads(self) -> AbstractContextManager[list[str]] | None:
         """In the block, a list that says each time that this library makes the host wait for the
         device, whoever asked for it; `None`: it doesn't tell."""

@@ -15,7 +15,7 @@ import numpy as np
 from . import cupy_namespace as xp
 from .base import Array, DType
 from .cupy_capture import CupyRecorder
-from .cupy_conv import CupyConvolutions
+from .cupy_conv import CupyConvolutions, convolutions
 from .cupy_elementwise import CupyElementwise
 from .cupy_indexing import CupyIndexing, look
 from .cupy_loss import CupyCrossEntropy
@@ -174,6 +174,9 @@ class CupyBackend(
 
         kind = settings.COMPUTE_TYPE_TF32 if whether else settings.COMPUTE_TYPE_DEFAULT
         settings.set_compute_type(np.float32, kind)
+
+    def choices(self) -> dict[str, str]:
+        return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}
 
     @contextmanager
     def host_reads(self) -> Iterator[list[str]]:

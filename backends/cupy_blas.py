@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
+from cupy._core import _routines_linalg as settings
 
 from .base import Array
 
@@ -52,6 +53,11 @@ def matmul(a: Array, b: Array, /) -> Array:
     """The product of matrices, stacks of them, or vectors."""
     cublas = _current.get()
     return cupy.matmul(a, b) if cublas is None else cublas.matmul(a, b)
+
+
+def is_tf32() -> bool:
+    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
+    return bool(settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32)
 
 
 class Operand(NamedTuple):
@@ -140,13 +146,6 @@ class Cublas:
     def _call(self, name: str, *args: Any) -> None:
         if status := getattr(self.library, name)(*args):
             raise RuntimeError(f"{name} failed with status {status}")
-
-
-def is_tf32() -> bool:
-    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
-    from cupy._core import _routines_linalg as settings
-
-    return settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32
 
 
 def _readable(x: Array, stack: tuple[int, ...]) -> tuple[Array, Operand, int]:

@@ -1,8 +1,10 @@
-"""Convolutions and pooling on CuPy: windows gathered as columns, and one product of two matrices.
+"""Convolutions and pooling on CuPy.
 
-The kernels for gradients collect what each element gets back from the windows that have seen it,
-so they need no atomic operations, and give the same bits every time. All leave (N, C, H, W)
-contiguous, as CuPy's own functions do whatever the order of what they are given.
+There are several ways to convolve, of which `cupy_choice` takes the fastest. The one here: windows
+gathered as columns, and one product of two matrices. The kernels for gradients collect what each
+element gets back from the windows that have seen it, so they need no atomic operations, and give
+the same bits every time. All leave (N, C, H, W) contiguous, as CuPy's own functions do whatever the
+order of what they are given.
 """
 
 from __future__ import annotations
@@ -16,10 +18,15 @@ import numpy as np
 
 from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
 from .cupy_blas import matmul
+from .cupy_choice import Choice, Way
+from .cupy_cudnn import Cudnn
+from .cupy_implicit import ImplicitProducts
 from .cupy_kernels import WIDE, elementwise
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
-LARGEST = 1 << 31  # of what is counted in 32-bit integers, with which GPUs divide much faster
+# Of what is counted in 32-bit integers, with which GPUs divide much faster; kernels may count a
+# tile further.
+LARGEST = (1 << 31) - 1024
 
 # For rows and columns: of the images, the kernel, the windows, the stride, the padding before, and
 # the dilation.
@@ -192,14 +199,14 @@ def _product(a: Array, b: Array) -> Array:
     return matmul(a, b) if len(a) > 1 else matmul(a[0], b[0])[None]
 
 
-class CupyConvolutions(ConvolutionKernels):
-    # `steps` are stride, padding and, but for means, dilation.
+class ColumnProducts(Way):
+    """Arrays are as the definitions of `ConvolutionKernels` have them, and of one dtype."""
+
+    name = "windows"
 
     def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
         size, kernel, n, o = x.shape[2:], w.shape[2:], len(x), len(w)
         windows = output_size(size, kernel, **steps)
-        if x.dtype != w.dtype or not _fits(x, w.size, x.shape[1] * prod(kernel) * prod(windows)):
-            return super().conv2d(x, w, b, groups=groups, **steps)
         geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1)
         y = cupy.empty((n, o, *windows), x.dtype)
@@ -216,13 +223,10 @@ class CupyConvolutions(ConvolutionKernels):
     ) -> Array:
         kernel, windows = w.shape[2:], go.shape[2:]
         n, o, c = len(go), len(w), w.shape[1] * groups
-        each = c * prod(kernel) * prod(windows)
-        if go.dtype != w.dtype or not _fits(go, w.size, each, n * c * prod(size)):
-            return super().conv2d_input_gradient(go, w, size=size, groups=groups, **steps)
         geometry = _geometry(size, kernel, windows, **steps)
         weights = w.reshape(groups, o // groups, -1).swapaxes(1, 2)
         gx = cupy.empty((n, c, *size), go.dtype)
-        for part in _parts(n, each):
+        for part in _parts(n, c * prod(kernel) * prod(windows)):
             columns = _product(weights, _by_channel(go[part], groups))
             fold(columns, part.stop - part.start, c, *geometry, gx[part])
         return gx
@@ -231,8 +235,6 @@ class CupyConvolutions(ConvolutionKernels):
         self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
     ) -> Array:
         windows, o, c = go.shape[2:], go.shape[1], x.shape[1]
-        if x.dtype != go.dtype or not _fits(x, c * prod(kernel) * prod(windows), go.size):
-            return super().conv2d_weight_gradient(x, go, kernel=kernel, groups=groups, **steps)
         geometry = _geometry(x.shape[2:], kernel, windows, **steps)
         gw = cupy.zeros(
             (groups, o // groups, c // groups * prod(kernel)), np.result_type(x.dtype, np.float32)
@@ -240,6 +242,37 @@ class CupyConvolutions(ConvolutionKernels):
         for part, columns in _columns(x, kernel, windows, geometry, groups):
             gw += _product(_by_channel(go[part], groups), columns.swapaxes(1, 2))
         return gw.astype(x.dtype, copy=False).reshape(o, c // groups, *kernel)
+
+
+# The first is what the others are compared with.
+convolutions = Choice("GRADCORE_CONV", [ColumnProducts(), ImplicitProducts(), Cudnn()])
+
+
+class CupyConvolutions(ConvolutionKernels):
+    # `steps` are stride, padding and, but for means, dilation.
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
+        windows = output_size(x.shape[2:], w.shape[2:], **steps)
+        each = x.shape[1] * prod(w.shape[2:]) * prod(windows)
+        if x.dtype != w.dtype or not _fits(x, w.size, each, len(x) * len(w) * prod(windows)):
+            return super().conv2d(x, w, b, groups=groups, **steps)
+        return convolutions("conv2d", x, w, b, groups=groups, **steps)
+
+    def conv2d_input_gradient(
+        self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
+    ) -> Array:
+        options, c = {"size": size, "groups": groups, **steps}, w.shape[1] * groups
+        each = c * prod(w.shape[2:]) * prod(go.shape[2:])
+        if go.dtype != w.dtype or not _fits(go, w.size, each, len(go) * c * prod(size)):
+            return super().conv2d_input_gradient(go, w, **options)
+        return convolutions("conv2d_input_gradient", go, w, **options)
+
+    def conv2d_weight_gradient(self, x: Array, go: Array, *, kernel: Pair, **options: Any) -> Array:
+        options = {"kernel": kernel, **options}
+        each = x.shape[1] * prod(kernel) * prod(go.shape[2:])
+        if x.dtype != go.dtype or not _fits(x, each, go.size):
+            return super().conv2d_weight_gradient(x, go, **options)
+        return convolutions("conv2d_weight_gradient", x, go, **options)
 
     def max_pool2d(self, x: Array, *, kernel: Pair, **steps: Any) -> tuple[Array, Array]:
         windows = output_size(x.shape[2:], kernel, **steps)

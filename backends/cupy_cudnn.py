@@ -7,7 +7,9 @@ planned once, in some milliseconds, and then runs on addresses
 
 from __future__ import annotations
 
+import importlib
 import threading
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import cupy
@@ -15,6 +17,7 @@ import numpy as np
 
 from .convolution import Array, Padding, Pair, output_size
 from .cupy_blas import is_tf32
+from .cupy_choice import Way
 
 LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml
@@ -99,7 +102,7 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
     return graph
 
 
-class Cudnn:
+class Cudnn(Way):
     """A way to compute convolutions, for floating arrays of one dtype that are not empty.
 
     Results are in channels-last memory where the images given are, else in C order, as are all
@@ -109,13 +112,29 @@ class Cudnn:
     name = "cudnn"
 
     def __init__(self) -> None:
-        import cudnn
-
-        self.cudnn = cudnn
         self.lock = threading.Lock()  # a handle is for one thread at a time
         self.handles: dict[int, Any] = {}
         # By device: graphs, and the bytes they work in. All are kept: captured steps run them.
         self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}
+
+    @cached_property
+    def cudnn(self) -> Any:
+        return importlib.import_module("cudnn")
+
+    def problem(self) -> str | None:
+        packages = PACKAGES.format(cuda=cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        try:
+            self.cudnn.backend_version()
+        except ModuleNotFoundError as error:
+            if error.name == "cudnn":
+                return f"nvidia-cudnn-frontend is not installed; pip install {packages}"
+            return f"nvidia-cudnn-frontend lacks {error.name}; pip install {packages}"
+        except Exception as error:  # the loader's, or the system's
+            return f"nvidia-cudnn-frontend finds no cuDNN ({error}); pip install {packages}"
+        found = int(cupy.cuda.Device().compute_capability)
+        if found < LEAST:
+            return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
+        return None
 
     # `steps` are stride, padding and dilation; groups cuDNN sees by the channels.
 
@@ -194,22 +213,3 @@ def _packed(x: Array) -> tuple[Array, bool]:
         if x.transpose(0, 2, 3, 1).flags.c_contiguous:
             return x, True
     return x.copy(), False
-
-
-def problem() -> str | None:
-    """Why `Cudnn` can't be had here and what to do about it; `None`: it can."""
-    packages = PACKAGES.format(cuda=cupy.cuda.runtime.runtimeGetVersion() // 1000)
-    try:
-        import cudnn
-
-        cudnn.backend_version()
-    except ModuleNotFoundError as error:
-        if error.name == "cudnn":
-            return f"nvidia-cudnn-frontend is not installed; pip install {packages}"
-        return f"nvidia-cudnn-frontend lacks {error.name}; pip install {packages}"
-    except Exception as error:  # the loader's, or the system's
-        return f"nvidia-cudnn-frontend finds no cuDNN ({error}); pip install {packages}"
-    found = int(cupy.cuda.Device().compute_capability)
-    if found < LEAST:
-        return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
-    return None

@@ -6,6 +6,7 @@ stand for types:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -23,6 +24,7 @@ LETTERS = {
     "P": ("uint8", "int32"),  # of places in a window
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
+C_TYPES |= {"int32": "int"}
 WIDE = "typedef decltype(T() + T()) A;"  # what arithmetic is in: float32 of float16
 
 KERNELS: dict[str, Any] = {}
@@ -49,6 +51,16 @@ def several(name: str, arrays: str, numbers: str, body: str) -> Several:
     """A kernel that is called with several sets of arrays, and numbers for all of them, and goes
     through the elements of all sets in one launch. In the body, `x[i]` is element i of array x."""
     KERNELS[name] = kernel = Several(f"gradcore_{name}", arrays, numbers, body)
+    return kernel
+
+
+def together(
+    name: str, arrays: str, numbers: str, body: str, threads: int, **constants: int
+) -> Together:
+    """A kernel that is called with a number of blocks, arrays and numbers, and in whose blocks so
+    many threads share memory and wait for one another. Its body is all that a thread does."""
+    kernel = Together(f"gradcore_{name}", arrays, numbers, body, threads, constants)
+    KERNELS[name] = kernel
     return kernel
 
 
@@ -91,11 +103,11 @@ extern "C" __global__ void {symbol}(const Arguments all) {{
 """
 
 
-class Several:
-    """A kernel of several sets of arrays.
+class Raw(ABC):
+    """A kernel all of whose text is written here.
 
-    It takes one argument by value: where the arrays are, their sizes, and the numbers, or where
-    these are on the device. So nothing is copied to the device, and it can be captured.
+    It takes one argument by value: where the arrays are, and the numbers. So nothing is copied to
+    the device, and it can be captured.
     """
 
     def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
@@ -104,6 +116,34 @@ class Several:
             [tuple(one.split()) for one in text.split(",") if one] for text in (arrays, numbers)
         )
         self.letters = sorted({kind for kind, _ in self.arrays} & LETTERS.keys())
+
+    def symbol(self, types: dict[str, str]) -> str:
+        return "__".join([self.name, *(types[letter] for letter in self.letters)])
+
+    @abstractmethod
+    def source(self, types: dict[str, str]) -> str:
+        """CUDA of the kernel in these types."""
+
+    def types(self, arrays: Sequence[Any]) -> dict[str, str]:
+        """The type that each letter stands for; of a letter without an array there is none."""
+        pairs = zip(self.arrays, arrays, strict=True)
+        found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
+        return {letter: found[letter] for letter in self.letters}
+
+    def compiled(self, types: dict[str, str]) -> Any:
+        return cupy.RawKernel(HEADERS + self.source(types), self.symbol(types))
+
+
+def _typedefs(types: dict[str, str]) -> str:
+    return "\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items())
+
+
+class Several(Raw):
+    """A kernel of several sets of arrays: of these its argument has the sizes, too, and of a number
+    that is on the device, where it is there."""
+
+    def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
+        super().__init__(name, arrays, numbers, body)
         self._made: dict[tuple[str, ...], tuple[Any, np.dtype, int]] = {}
 
     def __call__(self, sets: Sequence[Sequence[Any]], *numbers: Number) -> None:
@@ -118,15 +158,10 @@ class Several:
         sets = [arrays for arrays in sets if arrays[0].size]
         if not sets:
             return
-        first = zip(self.arrays, sets[0], strict=True)
-        found = {kind: str(x.dtype) for (kind, _), x in first if x is not None}
-        types = {letter: found[letter] for letter in self.letters}
+        types = self.types(sets[0])
         key = tuple(types.values())
         if key not in self._made:
-            self._made[key] = (
-                cupy.RawKernel(HEADERS + self.source(types), self.symbol(types)),
-                *self._layout(types),
-            )
+            self._made[key] = self.compiled(types), *self._layout(types)
         kernel, layout, most = self._made[key]
         arguments, kept = np.zeros((), layout), []
         for (_, name), x in zip(self.numbers, numbers, strict=True):
@@ -143,14 +178,10 @@ class Several:
             arguments["sizes"][:n], arguments["ends"][:n], arguments["count"] = sizes, ends, n
             kernel((min(ends[-1], MOST_BLOCKS),), (THREADS,), (arguments,))
 
-    def symbol(self, types: dict[str, str]) -> str:
-        return "__".join([self.name, *(types[letter] for letter in self.letters)])
-
     def source(self, types: dict[str, str]) -> str:
-        """CUDA of the kernel in these types."""
         layout, most = self._layout(types)
         return SEVERAL.format(
-            types="\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items()),
+            types=_typedefs(types),
             fields=" ".join(f"const {kind}* {x}_at; {kind} {x};" for kind, x in self.numbers),
             numbers=" ".join(
                 f"const {kind} {x} = all.{x}_at ? *all.{x}_at : all.{x};"
@@ -179,3 +210,65 @@ class Several:
         rest = layout(0).itemsize
         most = (MOST_BYTES - rest) // (layout(1).itemsize - rest)
         return layout(most), most
+
+
+TOGETHER = """\
+{types}
+struct Arguments {{ {fields} }};
+static_assert(sizeof(Arguments) == {size}, "as NumPy's dtype has them");
+
+extern "C" __global__ void __launch_bounds__({threads}) {symbol}(const Arguments all) {{
+    {unpacked}
+{body}
+}}
+"""
+
+
+class Together(Raw):
+    """A kernel in whose blocks the threads work together."""
+
+    def __init__(
+        self,
+        name: str,
+        arrays: str,
+        numbers: str,
+        body: str,
+        threads: int,
+        constants: dict[str, int],
+    ) -> None:
+        super().__init__(name, arrays, numbers, body)
+        self.threads, self.constants = threads, constants
+        fields = [(name, np.uintp) for _, name in self.arrays]
+        self.layout = np.dtype(
+            [*fields, *((name, np.dtype(kind)) for kind, name in self.numbers)], align=True
+        )
+        self._made: dict[tuple[str, ...], Any] = {}
+
+    def __call__(self, blocks: int, arrays: Sequence[Any], *numbers: int) -> None:
+        """Launch it.
+
+        Args:
+            arrays: contiguous; in the place of one may be `None`, in the body a null pointer.
+        """
+        types = self.types(arrays)
+        key = tuple(types.values())
+        if key not in self._made:
+            self._made[key] = self.compiled(types)
+        places = [0 if x is None else x.data.ptr for x in arrays]
+        arguments = np.array((*places, *numbers), self.layout)
+        self._made[key]((blocks,), (self.threads,), (arguments,))
+
+    def source(self, types: dict[str, str]) -> str:
+        # Not by their letters, as which numbers may be called.
+        kinds = [(f"{C_TYPES[types[kind]]}*", name) for kind, name in self.arrays]
+        kinds += [(C_TYPES[kind], name) for kind, name in self.numbers]
+        unpacked = [f"{kind} {name} = all.{name};" for kind, name in kinds]
+        constants = {"THREADS": self.threads, **self.constants}
+        unpacked += [f"constexpr int {name} = {value};" for name, value in constants.items()]
+        return TOGETHER.format(
+            types=_typedefs(types),
+            fields=" ".join(f"{kind} {name};" for kind, name in kinds),
+            unpacked=" ".join(unpacked),
+            **{"size": self.layout.itemsize, "threads": self.threads},
+            **{"symbol": self.symbol(types), "body": self.body.strip("\n")},
+        )

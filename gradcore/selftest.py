@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -33,10 +34,11 @@ from .functions import dropout
 from .graph import TensorNode
 from .losses import cross_entropy
 from .operators import Operators
-from .ops import Relu
+from .ops import Relu, Sum
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES += ("nvidia-cudnn-frontend",)
 # What is timed beside PyTorch: what people train, and one of each kind of kernel.
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
@@ -45,6 +47,14 @@ KERNEL_TESTS = ["tests/test_cuda.py::test_kernels_compute_what_the_definitions_s
 KERNEL_TESTS += [
     f"tests/test_{name}.py"
     for name in ("optim", "losses", "conv", "functions", "special", "backends")
+]
+# Of images of these shapes, by layers with these options.
+CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((128, 3, 32, 32), {"out_channels": 6, "kernel_size": 5}),
+    ((64, 16, 32, 32), {"out_channels": 16, "kernel_size": 3, "padding": 1}),
+    ((64, 64, 32, 32), {"out_channels": 128, "kernel_size": 3, "padding": 1, "stride": 2}),
+    ((64, 128, 16, 16), {"out_channels": 128, "kernel_size": 1}),
+    ((64, 64, 16, 16), {"out_channels": 64, "kernel_size": 3, "padding": 1, "groups": 64}),
 ]
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
 
@@ -111,6 +121,7 @@ class Selftest:
             "capture": (self.captured, 35),
             "memory": (self.memory, 10),
             "host reads": (self.reads, 10),
+            "convolutions": (self.convolutions, 8),
             "benchmarks": (self.timed, 125),
         }
 
@@ -307,6 +318,25 @@ class Selftest:
                     float(TensorNode(loss))
             detail = f"{of_step} in a step, {len(reads) - of_step} to read the loss"
             yield self.check(name, of_step == 0 and len(reads) == 1, detail)
+
+    def convolutions(self) -> Iterator[Check]:
+        """Which way each is computed, of those that the backend chooses from by measurement."""
+        cases = [(c, dtype) for dtype in ("float32", "float16") for c in CONVOLUTIONS]
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            use_backend(self.backend.name, self.backend.device),
+        ):
+            warnings.simplefilter("always")
+            for (shape, options), dtype in cases[:1] if self.quick else cases:
+                x = TensorNode(self.backend.asarray(random.generator().normal(size=shape), dtype))
+                y = nn.Conv2d(shape[1], dtype=dtype, **options)(x)
+                Sum.do_forward(y * y).backward()
+                if time.monotonic() > self.end or not self.backend.choices():
+                    break
+        for warning in caught:
+            yield self.check("ways that differ", False, str(warning.message))
+        for case, chosen in self.backend.choices().items():
+            yield self.check(case, True, chosen)
 
     def timed(self) -> Iterator[Check]:
         if not find_spec("benchmarks") and not (ROOT / "benchmarks").is_dir():

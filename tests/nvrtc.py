@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cupy_on_cpu import instances
 
 import gradcore.backends.cupy  # noqa: F401 (which makes all kernels)
-from gradcore.backends.cupy_kernels import HEADERS, KERNELS, LETTERS, Several
+from gradcore.backends.cupy_kernels import HEADERS, KERNELS, LETTERS, Raw
 
 NDARRAY, INDEXER, SCALAR = 1, 2, 3  # CuPy's kinds of arguments
 
 
 def sources(kernel: Any) -> Iterator[str]:
     """CUDA of the kernel in all types."""
-    if isinstance(kernel, Several):
+    if isinstance(kernel, Raw):
         yield from (kernel.source(types) for types in instances(kernel.letters, LETTERS))
         return
     parameters = [*kernel.in_params, *kernel.out_params]
@@ -80,7 +80,7 @@ def source(kernel: Any, types: dict[str, str], ndim: int) -> str:
 def problems(kernel: Any, architectures: list[str]) -> str:
     """What the compiler says of the kernel; nothing if it compiles."""
     includes, parts = [f"#include <{name}>" for name in core._cupy_header_list], list[str]()
-    if isinstance(kernel, Several):
+    if isinstance(kernel, Raw):
         includes = [HEADERS]
     for number, text in enumerate(sources(kernel)):
         lines = [line.strip() for line in text.splitlines()]

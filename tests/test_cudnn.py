@@ -325,27 +325,29 @@ def test_refusals(library) -> None:
 
 
 def test_it_can_be_had_or_there_is_a_reason(library, monkeypatch) -> None:
-    assert cupy_cudnn.problem() is None
+    assert cupy_cudnn.Cudnn().problem() is None
     monkeypatch.setattr(
         cupy_cudnn.cupy.cuda, "Device", lambda: SimpleNamespace(compute_capability="70")
     )
-    assert "compute capability 7.5 or more, not 7.0" in str(cupy_cudnn.problem())
+    assert "compute capability 7.5 or more, not 7.0" in str(cupy_cudnn.Cudnn().problem())
 
     def missing() -> None:
         raise RuntimeError("Unable to find symbol cudnnGetVersion")
 
     monkeypatch.setattr(library, "backend_version", missing)
-    assert "finds no cuDNN (Unable to find symbol" in str(cupy_cudnn.problem())
-    assert "nvidia-cudnn-cu12" in str(cupy_cudnn.problem())
+    assert "finds no cuDNN (Unable to find symbol" in str(cupy_cudnn.Cudnn().problem())
+    assert "nvidia-cudnn-cu12" in str(cupy_cudnn.Cudnn().problem())
     monkeypatch.setitem(sys.modules, "cudnn", None)
-    assert str(cupy_cudnn.problem()).startswith("nvidia-cudnn-frontend is not installed; pip")
+    assert str(cupy_cudnn.Cudnn().problem()).startswith(
+        "nvidia-cudnn-frontend is not installed; pip"
+    )
 
 
 @pytest.mark.usefixtures("library")
 def test_not_on_the_stand_in_for_cupy(monkeypatch) -> None:
     """Where the real cuDNN would take addresses of the host for its own."""
     monkeypatch.setattr(cupy_cudnn, "cupy", get("cupy-like").modules["cupy"])
-    assert str(cupy_cudnn.problem()).endswith("or more, not 0.0")
+    assert str(cupy_cudnn.Cudnn().problem()).endswith("or more, not 0.0")
 
 
 def test_a_front_end_that_lacks_packages(monkeypatch, tmp_path) -> None:
@@ -353,7 +355,7 @@ def test_a_front_end_that_lacks_packages(monkeypatch, tmp_path) -> None:
     monkeypatch.delitem(sys.modules, "cudnn", raising=False)
     (tmp_path / "cudnn.py").write_text("import cutlass_of_nobody")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "lacks cutlass_of_nobody; pip install" in str(cupy_cudnn.problem())
+    assert "lacks cutlass_of_nobody; pip install" in str(cupy_cudnn.Cudnn().problem())
 
 
 def test_the_packages_named_are_those_of_the_extras() -> None:
@@ -392,7 +394,7 @@ def test_cudnn_plans_all_of_it() -> None:
 def test_results_on_a_gpu(method: str, kind: str, request) -> None:
     if "cupy" not in request.config.backends:
         pytest.skip("no GPU")
-    if why := cupy_cudnn.problem():
+    if why := cupy_cudnn.Cudnn().problem():
         pytest.skip(why)
     how, cupy = cupy_cudnn.Cudnn(), get("cupy")
     for case in SMALL:

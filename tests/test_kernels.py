@@ -165,12 +165,20 @@ def compare_batch_norm(backend: Backend, dtype: str, shape: Any) -> None:
     compare_kernels(backend, dtype, "batch_norm_gradient", arrays, {"eps": 0.1})
 
 
-@pytest.mark.parametrize("columns", [1, 300, 1 << 17])
+@pytest.mark.parametrize(  # of NumPy how many columns at a time, of CuPy which way
+    ("columns", "way"), [(1, "windows"), (300, "implicit"), (1 << 17, "windows")]
+)
 @pytest.mark.parametrize("call", CONVOLUTIONS, ids=str)
 def test_kernels_of_convolutions_are_the_base_definitions(
-    backend: Backend, dtype: str, call: Any, columns: int, monkeypatch: pytest.MonkeyPatch
+    backend: Backend,
+    dtype: str,
+    call: Any,
+    columns: int,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(numpy_conv, "COLUMNS", columns)
+    monkeypatch.setenv("GRADCORE_CONV", way)
     for kind in dtypes(backend, dtype):
         compare_convolution(backend, kind, call)
 

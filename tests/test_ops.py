@@ -387,6 +387,7 @@ def test_the_host_waits_for_no_gpu(row: Row) -> None:
     with gradcore.use_backend("cupy-like") as backend:
         for trial in trials(row, backend, "float32"):
             ws = trial.weights()
+            Project.do_forward(*trial.forward(), *ws).backward()  # which measures convolutions
             with cupy_on_cpu.device.no_reads():
                 Project.do_forward(*trial.forward(), *ws).backward()
 

@@ -80,6 +80,27 @@ def test_reads_that_do_not_go_through_gradcore(monkeypatch: pytest.MonkeyPatch, 
     assert checks["bad"].detail == "1 in a step, 1 to read the loss"
 
 
+def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(Selftest("numpy", quick=True), "convolutions") == {}  # NumPy chooses nothing
+    if why := problem("cupy-like"):
+        pytest.skip(why)
+    few = [((2, 3, 8, 8), {"out_channels": 4, "kernel_size": 3})]
+    monkeypatch.setattr(selftest, "CONVOLUTIONS", few)
+    convolutions = get("cupy-like").modules["gradcore.backends.cupy_conv"].convolutions
+    monkeypatch.setattr(convolutions, "chosen", {})
+    checks = run(Selftest("cupy-like"), "convolutions")
+    assert len(checks) == 6
+    assert all(c.passed and c.detail.startswith("implicit (windows ") for c in checks.values())
+    assert any(re.match(r"conv2d_weight_gradient of float16 \(2, 3, 8, 8\)", n) for n in checks)
+    kind = type(convolutions.ways[1])
+    right = kind.conv2d
+    monkeypatch.setattr(convolutions, "chosen", {})
+    monkeypatch.setattr(kind, "conv2d", lambda *a, **k: right(*a, **k) * 2)
+    checks = run(Selftest("cupy-like"), "convolutions")
+    assert checks["ways that differ"].passed is False
+    assert "implicit differs from windows by" in checks["ways that differ"].detail
+
+
 def test_tests_of_the_repository_run_on_the_backend() -> None:
     test = Selftest("numpy", quick=True)
     test.part, test.end = "ops", selftest.time.monotonic() + 300
