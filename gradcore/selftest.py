@@ -37,8 +37,8 @@ from .operators import Operators
 from .ops import Relu, Sum
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cupy-cuda13x")
-PACKAGES += ("nvidia-cudnn-frontend",)
+PACKAGES = ["numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cupy-cuda13x"]
+PACKAGES += ["nvidia-cudnn-frontend"]
 # What is timed beside PyTorch: what people train, and one of each kind of kernel.
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
