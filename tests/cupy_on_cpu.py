@@ -41,8 +41,8 @@ C_TYPES = {
 }
 
 
-class HostReadError(AssertionError):
-    """The host has waited for the device where it was not to."""
+class HostReadError(BaseException):
+    """The host has waited for the device where it was not to; which nothing is to catch."""
 
 
 class Device:
