@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
-from cupy._core import _routines_linalg as settings
 
 from .base import Array
 
@@ -57,6 +56,8 @@ def matmul(a: Array, b: Array, /) -> Array:
 
 def is_tf32() -> bool:
     """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
+    from cupy._core import _routines_linalg as settings
+
     return bool(settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32)
 
 

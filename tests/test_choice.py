@@ -263,7 +263,7 @@ def test_one_that_differs_is_not_used(choice: Any, played: Any, kind: str, facto
 
 
 def test_the_last_bits_are_no_difference(choice: Any, played: Any) -> None:
-    """Sums of the numbers that are compared are exact, in all orders, but for their own rounding."""
+    """Sums of the numbers that are compared are exact, in whatever order."""
 
     def total(x: Any) -> Any:
         return (x @ x)[None]

@@ -161,9 +161,9 @@ def test_other_dtypes_and_shapes(cublas):
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
     x = host(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
-    tf32 = cupy_blas.settings.COMPUTE_TYPE_TF32
-    settings = SimpleNamespace(COMPUTE_TYPE_TF32=tf32, get_compute_type=lambda _: tf32)
-    monkeypatch.setattr(cupy_blas, "settings", settings)
+    from cupy._core import _routines_linalg as settings
+
+    monkeypatch.setattr(settings, "get_compute_type", lambda _: settings.COMPUTE_TYPE_TF32)
     for dtype in ("float32", "float64", "float16"):
         cublas.matmul(x.astype(dtype), x.astype(dtype))
     assert cublas.library.computes == [68, 77, 70, 68]
