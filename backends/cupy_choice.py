@@ -6,7 +6,8 @@ import os
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from math import isfinite
+from itertools import accumulate
+from operator import mul
 from statistics import median
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,11 +19,7 @@ from .cupy_blas import is_tf32
 
 REPEATS = 5  # of which the median counts
 
-# How far from the first way another may be, relative to the largest sum that there is if no numbers
-# have signs: what is left of large ones that cancel out says nothing of how exact they are.
-NEAR = {np.dtype("float16"): 1e-4, np.dtype("float32"): 1e-4, np.dtype("float64"): 1e-12}
-NEAR_TF32 = 1e-3
-ROUNDING = 8  # of the result itself, in units of its last place
+NEAR = 8  # units in the last place of the largest number, that ways may differ
 
 
 class Case(NamedTuple):
@@ -35,7 +32,7 @@ class Case(NamedTuple):
     tf32: bool
 
     def __str__(self) -> str:
-        arrays = [f"{kind} {shape}" for shape, _, kind in filter(None, self.arrays)]
+        arrays = [_said(*array) for array in filter(None, self.arrays)]
         options = [f"{name} {value}" for name, value in self.options]
         return f"{self.method} of {', '.join(arrays)}; {', '.join(options)}" + ", TF32" * self.tf32
 
@@ -48,6 +45,11 @@ class Way:
     def problem(self) -> str | None:
         """Why it can't be had here, and what to do about it; `None`: it can."""
         return None
+
+
+def _said(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> str:
+    plain = tuple(accumulate(shape[:0:-1], mul, initial=dtype.itemsize))[::-1]
+    return f"{dtype} {shape}" + f" with strides {strides}" * (strides != plain)
 
 
 class Chosen(NamedTuple):
@@ -113,19 +115,18 @@ class Choice:
         raise ValueError(f"{self.variable}={name}: there is no such way; expected {names}")
 
     def _measured(self, case: Case, arrays: Any, options: dict[str, Any]) -> Chosen | None:
-        """The fastest; `None` if all fail, or there are no finite numbers to compare."""
+        """The fastest; `None` if all fail."""
         times: dict[Way, float] = {}
         told: list[str] = []
         expected, limit, first = None, 0.0, ""
+        arrays = tuple(map(_of_few_bits, arrays))
         for way in self.ways:
             run = getattr(way, case.method)
             try:
                 found, off = run(*arrays, **options), 0.0
                 if expected is None:
-                    limit = _limit(found, run(*map(_absolute, arrays), **options), case.tf32)
-                    if not isfinite(limit):
-                        return None
                     expected, first = found, way.name
+                    limit = NEAR * float(np.finfo(found.dtype).eps) * _largest(found)
                 else:
                     off = _largest(cupy.subtract(found, expected, out=found))
                 if is_near := off <= limit:
@@ -146,21 +147,21 @@ class Choice:
         return Chosen(best, f"{best.name} ({', '.join(told)})")
 
 
-def _absolute(x: Array | None) -> Array | None:
-    """Its numbers without signs, in a dtype for sums."""
-    return x if x is None else abs(x.astype(np.result_type(x.dtype, np.float32), copy=False))
+def _of_few_bits(x: Array | None) -> Array | None:
+    """Other numbers in the same memory order: multiples of 1/8, from -1 on, which products of
+    float32 in TF32 keep, too. Sums of hundreds of thousands of their products are exact in float32,
+    in whatever order they are added up; and what isn't finite in x decides nothing."""
+    if x is None:
+        return None
+    mixed = cupy.arange(x.size, dtype=np.uint32) * np.uint32(2654435761)  # whose first bits vary
+    y = cupy.empty_like(x)
+    y[...] = (mixed.reshape(x.shape) >> np.uint32(28)).astype(x.dtype) / 8 - 1
+    return y
 
 
 def _largest(x: Array) -> float:
     """The largest distance from 0; NaN if a number is."""
     return max(float(x.max()), -float(x.min()))
-
-
-def _limit(found: Array, unsigned: Array, tf32: bool) -> float:
-    """How far another result may be from this one."""
-    near = NEAR_TF32 if tf32 and found.dtype == np.float32 else NEAR[found.dtype]
-    rounding = ROUNDING * float(np.finfo(found.dtype).eps)
-    return near * _largest(unsigned) + rounding * _largest(found)
 
 
 def _seconds(run: Any, arrays: Any, options: dict[str, Any]) -> float:

@@ -125,7 +125,7 @@ class Raw(ABC):
         """CUDA of the kernel in these types."""
 
     def types(self, arrays: Sequence[Any]) -> dict[str, str]:
-        """The type that each letter stands for; of a letter without an array there is none."""
+        """The type that each letter stands for, by the arrays that are there."""
         pairs = zip(self.arrays, arrays, strict=True)
         found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
         return {letter: found[letter] for letter in self.letters}

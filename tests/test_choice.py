@@ -240,13 +240,16 @@ def test_the_fastest_is_chosen_once_for_each_case(choice: Any, played: Any) -> N
     assert (slow.calls, fast.calls) == (0, len(cases))
     case, result = next(iter(chosen.chosen.items()))
     assert str(case) == "doubled of float32 (2, 3); "
+    told = list(map(str, chosen.chosen))
+    assert told[3] == "doubled of float32 (2, 3) with strides (4, 8); "
+    assert told[4] == "doubled of float32 (2, 3); stride (2, 1)"
     assert result.told == "fast (slow 6.000 ms, fast 3.000 ms)"
 
 
 def test_the_first_is_as_good(choice: Any, played: Any) -> None:
     first, second = Way("first", 2), Way("second", 2)
     choice(first, second)("doubled", played.asarray([1.0]))
-    assert (first.calls, second.calls) == (4, 2)  # one of them of numbers without signs
+    assert (first.calls, second.calls) == (3, 2)
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
@@ -262,30 +265,22 @@ def test_one_that_differs_is_not_used(choice: Any, played: Any, kind: str, facto
     assert wrong.calls == 1
 
 
-def test_rounding_is_no_difference(choice: Any, played: Any) -> None:
-    """Not even of sums of which nothing is left."""
+def test_the_last_bits_are_no_difference(choice: Any, played: Any) -> None:
+    """Sums of the numbers that are compared are exact, in whatever order."""
 
     def total(x: Any) -> Any:
-        return x.sum(keepdims=True)
+        return (x @ x)[None]
 
-    ways = Way("right", 5, total), Way("rounded", 0, lambda x: total(x) + 1e-3)
-    chosen = choice(*ways)
-    chosen("doubled", played.asarray([1e3, -1e3], "float32"))
-    assert [c.way.name for c in chosen.chosen.values()] == ["rounded"]
-    with pytest.warns(RuntimeWarning, match="rounded differs from right by 1.0e-03"):
-        chosen("doubled", played.asarray([1.0, -1.0, 0.0], "float32"))
+    def in_other_order(x: Any) -> Any:
+        return (x[::-1].reshape(8, -1) ** 2).sum(axis=0).sum(keepdims=True)
 
-
-def test_with_tf32_they_may_differ_more(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ways = Way("right", 5), Way("tf32", 0, lambda x: x + 1.001 * x)
-    monkeypatch.setattr(module("choice"), "is_tf32", lambda: True)
-    chosen = choice(*ways)
-    chosen("doubled", played.asarray([1.0]))
-    assert [(case.tf32, c.way.name) for case, c in chosen.chosen.items()] == [(True, "tf32")]
-    with pytest.warns(RuntimeWarning, match="TF32: tf32 differs"):
-        chosen("doubled", played.asarray([1.0], "float64"))
+    chosen = choice(Way("right", 5, total), Way("other", 0, in_other_order))
+    for size in (80, 80000):
+        chosen("doubled", played.asarray(np.ones(size), "float32"))
+    rounded = choice(Way("right", 5), Way("rounded", 0, lambda x: (x + x) * (1 + 2**-22)))
+    rounded("doubled", played.asarray(np.ones(80), "float32"))
+    for one in (chosen, rounded):
+        assert {c.way.name for c in one.chosen.values()} < {"other", "rounded"}
 
 
 def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
@@ -304,13 +299,11 @@ def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
         choice(Way("bad", 0, failing), Way("worse", 0, failing))("doubled", x)
 
 
-def test_numbers_that_are_not_finite_decide_nothing(choice: Any, played: Any) -> None:
-    first, second = Way("first", 5), Way("second", 0)
-    chosen = choice(first, second)
+def test_what_is_not_finite_decides_nothing(choice: Any, played: Any) -> None:
+    chosen = choice(Way("first", 5), Way("second", 0))
     for wrong in (np.nan, np.inf):
-        assert not np.isfinite(chosen("doubled", played.asarray([1.0, wrong])).get()).all()
-    assert (chosen.chosen, second.calls) == ({}, 0)
-    chosen("doubled", played.asarray([1.0, 2.0]))
+        y = chosen("doubled", played.asarray([1.0, wrong])).get()
+        np.testing.assert_equal(y, [2.0, wrong])
     assert [c.way.name for c in chosen.chosen.values()] == ["second"]
 
 
