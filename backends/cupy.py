@@ -224,7 +224,8 @@ def _incomplete(cuda: int) -> str | None:
     """Which of CUDA's libraries is missing, of those for compiling and for matrix products."""
     try:
         cupy.cuda.nvrtc.getVersion()
-        importlib.import_module("cupy_backends.cuda.libs.cublas")
+        # As an attribute: only so does CuPy look where pip has put the library.
+        importlib.import_module("cupy_backends.cuda.libs").cublas  # noqa: B018
     except Exception as error:  # CuPy raises its own, the loader's and the system's
         missing = textwrap.shorten(str(error), 200, placeholder=" ...")
         return (

@@ -130,7 +130,8 @@ nvrtc = types.SimpleNamespace(getVersion=nvrtc_version)
 cuda = types.SimpleNamespace(Device=Device, runtime=runtime, nvrtc=nvrtc)
 sys.modules.update({"cupy.cuda": cuda, "cupy.cuda.device": cuda})
 sys.modules.update({"cupy.linalg": linalg, "cupy.fft": fft})
-sys.modules["cupy_backends.cuda.libs.cublas"] = cuda
+# An attribute, not a module that can be imported: where pip put the library, only this finds it.
+sys.modules["cupy_backends.cuda.libs"] = types.SimpleNamespace(cublas=cuda)
 """
 MISSING = "raise ModuleNotFoundError(\"No module named 'cupy'\", name='cupy')"
 
