@@ -134,6 +134,11 @@ class Raw(ABC):
         return cupy.RawKernel(HEADERS + self.source(types), self.symbol(types))
 
 
+def _launch(kernel: Any, blocks: int, threads: int, arguments: np.ndarray) -> None:
+    # As mere bytes: of a structure, NumPy would describe each field to CuPy.
+    kernel((blocks,), (threads,), (arguments.view(f"V{arguments.itemsize}"),))
+
+
 def _typedefs(types: dict[str, str]) -> str:
     return "\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items())
 
@@ -176,7 +181,7 @@ class Several(Raw):
             ends = list(accumulate(-(-size // CHUNK) for size in sizes))
             arguments["arrays"][:n] = [[0 if x is None else x.data.ptr for x in s] for s in some]
             arguments["sizes"][:n], arguments["ends"][:n], arguments["count"] = sizes, ends, n
-            kernel((min(ends[-1], MOST_BLOCKS),), (THREADS,), (arguments,))
+            _launch(kernel, min(ends[-1], MOST_BLOCKS), THREADS, arguments)
 
     def source(self, types: dict[str, str]) -> str:
         layout, most = self._layout(types)
@@ -256,7 +261,7 @@ class Together(Raw):
             self._made[key] = self.compiled(types)
         places = [0 if x is None else x.data.ptr for x in arrays]
         arguments = np.array((*places, *numbers), self.layout)
-        self._made[key]((blocks,), (self.threads,), (arguments,))
+        _launch(self._made[key], blocks, self.threads, arguments)
 
     def source(self, types: dict[str, str]) -> str:
         # Not by their letters, as which numbers may be called.
