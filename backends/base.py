@@ -51,6 +51,10 @@ class Recorder(Protocol):
     A record has fixed arrays: a replay reads and writes the memory that they had as it was made.
     """
 
+    def on_device(self) -> AbstractContextManager[object]:
+        """Inside, its device is the current one, where the library has such a thing."""
+        ...
+
     def warm_up(self) -> AbstractContextManager[None]:
         """Inside, work is done as it will be recorded, so that all it needs is there by then."""
         ...

@@ -51,7 +51,9 @@ _current: ContextVar[Cublas | None] = ContextVar("cublas", default=None)
 def matmul(a: Array, b: Array, /) -> Array:
     """The product of matrices, stacks of them, or vectors."""
     cublas = _current.get()
-    return cupy.matmul(a, b) if cublas is None else cublas.matmul(a, b)
+    if cublas is None or a.device.id != cublas.device:
+        return cupy.matmul(a, b)
+    return cublas.matmul(a, b)
 
 
 def is_tf32() -> bool:
@@ -89,6 +91,7 @@ class Cublas:
 
     def __init__(self, stream: Any) -> None:
         self.library = library()
+        self.device = cupy.cuda.runtime.getDevice()
         handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(handle))
         self.handle = handle

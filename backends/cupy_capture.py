@@ -26,24 +26,30 @@ class CupyRecorder:
             self.pool = cupy.cuda.MemoryPool(_fresh)
             self.pool.set_limit(size=0)  # CUPY_GPU_MEMORY_LIMIT would set one, for each pool
             self.cublas = Cublas(self.stream)
+        self.others = cupy.cuda.get_allocator()  # of memory that is not the graph's
         self.graph: Any = None
 
     @contextmanager
-    def warm_up(self) -> Iterator[None]:
+    def on_device(self) -> Iterator[None]:
         with self.device:
-            current = cupy.cuda.get_current_stream()
-            self.stream.wait_event(current.record())
-            try:
-                # The first product of a kind loads kernels, which can't be done in a recording.
-                with self.stream, self.cublas.active():
-                    yield
-            finally:
-                current.wait_event(self.stream.record())
+            yield
+
+    @contextmanager
+    def warm_up(self) -> Iterator[None]:
+        current = cupy.cuda.get_current_stream()
+        self.stream.wait_event(current.record())
+        try:
+            # The first product of a kind loads kernels, which can't be done in a recording.
+            with self.stream, self.cublas.active():
+                yield
+        finally:
+            current.wait_event(self.stream.record())
 
     @contextmanager
     def record(self) -> Iterator[None]:
+        self.others = cupy.cuda.get_allocator()
         allocator = cupy.cuda.using_allocator(self.pool.malloc)
-        with self.device, self.stream, allocator, self.cublas.active():
+        with self.stream, allocator, self.cublas.active():
             # What the warm-up has left there is about as much as the graph needs.
             cupy.get_default_memory_pool().free_all_blocks()
             self.stream.begin_capture()
@@ -57,13 +63,12 @@ class CupyRecorder:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        with cupy.cuda.using_allocator(cupy.get_default_memory_pool().malloc):
+        with cupy.cuda.using_allocator(self.others):
             yield
 
     def replay(self) -> None:
         look()  # as the checks in the graph write what they find, but don't look
-        with self.device:
-            self.graph.launch()
+        self.graph.launch()
 
 
 def _fresh(size: int) -> Any:

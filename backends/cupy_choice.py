@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -20,6 +21,8 @@ from .cupy_blas import is_tf32
 REPEATS = 5  # of which the median counts
 
 NEAR = 8  # units in the last place of the largest number, that ways may differ
+MOST = 256  # cases that are measured; data of ever new shapes would have each call do so
+FACTORS = 2654435761, 2246822519, 3266489917  # which mix the bits of what they multiply
 
 
 class Case(NamedTuple):
@@ -34,7 +37,9 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         arrays = [_said(*array) for array in filter(None, self.arrays)]
         options = [f"{name} {value}" for name, value in self.options]
-        return f"{self.method} of {', '.join(arrays)}; {', '.join(options)}" + ", TF32" * self.tf32
+        where = f", GPU {self.device}" if self.device else ""
+        said = f"{self.method} of {', '.join(arrays)}; {', '.join(options)}"
+        return said + ", TF32" * self.tf32 + where
 
 
 class Way:
@@ -99,11 +104,16 @@ class Choice:
         if case not in self.chosen:
             if cupy.cuda.get_current_stream().is_capturing():  # where nothing can be measured
                 return self.ways[0]
-            chosen = self._measured(case, arrays, options)
-            if chosen is None:
-                return self.ways[0]
-            self.chosen[case] = chosen
+            self.chosen[case] = (
+                self._measured(case, arrays, options)
+                if len(self.chosen) < MOST
+                else Chosen(self._usual(method), "as most others were chosen")
+            )
         return self.chosen[case].way
+
+    def _usual(self, method: str) -> Way:
+        found = Counter(chosen.way for case, chosen in self.chosen.items() if case.method == method)
+        return max(found, key=lambda way: found[way], default=self.ways[0])
 
     def _named(self, name: str) -> Way:
         for way in self.known:
@@ -114,16 +124,17 @@ class Choice:
         names = " or ".join(way.name for way in self.known)
         raise ValueError(f"{self.variable}={name}: there is no such way; expected {names}")
 
-    def _measured(self, case: Case, arrays: Any, options: dict[str, Any]) -> Chosen | None:
-        """The fastest; `None` if all fail."""
-        times: dict[Way, float] = {}
-        told: list[str] = []
+    def _measured(self, case: Case, arrays: Any, options: dict[str, Any]) -> Chosen:
+        cuda, times, told = cupy.cuda, dict[Way, float](), list[str]()
+        try:
+            numbers = [_of_few_bits(*pair) for pair in zip(arrays, FACTORS, strict=False)]
+        except MemoryError:
+            return Chosen(self.ways[0], "not measured for want of memory")
         expected, limit, first = None, 0.0, ""
-        arrays = tuple(map(_of_few_bits, arrays))
         for way in self.ways:
             run = getattr(way, case.method)
             try:
-                found, off = run(*arrays, **options), 0.0
+                found, off = run(*numbers, **options), 0.0
                 if expected is None:
                     expected, first = found, way.name
                     limit = NEAR * float(np.finfo(found.dtype).eps) * _largest(found)
@@ -131,7 +142,11 @@ class Choice:
                     off = _largest(cupy.subtract(found, expected, out=found))
                 if is_near := off <= limit:
                     times[way] = _seconds(run, arrays, options)
+            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError):
+                raise  # after these the device is of no more use to this process
             except Exception as error:  # it can't do the case, or has no memory for it
+                if way is self.ways[0] and not isinstance(error, MemoryError):
+                    raise
                 told.append(f"{way.name} failed: {type(error).__name__}: {error}")
                 continue
             if is_near:
@@ -141,21 +156,23 @@ class Choice:
                 what = f"{case}: {way.name} differs from {first} by {off:.1e}, more than"
                 what += f" {limit:.1e}, and is not used; please report it"
                 warnings.warn(what, RuntimeWarning, stacklevel=2)
-        if not times:
-            return None  # for the first to fail again, in the open
-        best = min(times, key=lambda way: times[way])
+        best = min(times, key=lambda way: times[way], default=self.ways[0])
         return Chosen(best, f"{best.name} ({', '.join(told)})")
 
 
-def _of_few_bits(x: Array | None) -> Array | None:
+def _of_few_bits(x: Array | None, factor: int) -> Array | None:
     """Other numbers in the same memory order: multiples of 1/8, from -1 on, which products of
     float32 in TF32 keep, too. Sums of hundreds of thousands of their products are exact in float32,
     in whatever order they are added up; and what isn't finite in x decides nothing."""
     if x is None:
         return None
-    mixed = cupy.arange(x.size, dtype=np.uint32) * np.uint32(2654435761)  # whose first bits vary
+    mixed = cupy.arange(x.size, dtype=np.uint32)
+    mixed *= np.uint32(factor)
+    mixed >>= np.uint32(28)  # the first bits vary most
     y = cupy.empty_like(x)
-    y[...] = (mixed.reshape(x.shape) >> np.uint32(28)).astype(x.dtype) / 8 - 1
+    y[...] = mixed.reshape(x.shape)
+    y /= 8
+    y -= 1
     return y
 
 

@@ -84,22 +84,23 @@ class Captured:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
-        if self._record is None:
-            if self._recorder is None:
-                self._recorder, self._device = _recorder(given)
-            if self._recorder is None:
-                return self.step(*args, **kwargs)
-            if self._left:
+        if self._recorder is None:
+            self._recorder, self._device = _recorder(given)
+        if self._recorder is None:
+            return self.step(*args, **kwargs)
+        with self._recorder.on_device():
+            if self._record is None and self._left:
                 self._left -= 1
                 # With numbers in arrays as in the record: these may have kernels of their own.
                 rehearsal = Recording(self._recorder, {}, is_rehearsal=True)
                 with self._recorder.warm_up(), rehearsal.active():
                     return self.step(*args, **kwargs)
-            self._record = _Record(self.step, self._recorder, self._device, given)
+            if self._record is None:
+                self._record = _Record(self.step, self._recorder, self._device, given)
+            else:
+                self._record.take(given)
+                self._record.prepare()
             return self._record.replay()
-        self._record.take(given)
-        self._record.prepare()
-        return self._record.replay()
 
 
 class _Record:
@@ -108,7 +109,7 @@ class _Record:
     def __init__(
         self, step: Callable[..., Any], recorder: Any, device: Any, given: dict[Any, Any]
     ) -> None:
-        self.step, self.recorder = step, recorder
+        self.step, self.recorder, self.device = step, recorder, device
         self.name = getattr(step, "__name__", "the step")
         for path, x in leaves(given):
             if is_node(x):
@@ -156,6 +157,12 @@ class _Record:
     def _settle(self, held: dict[Any, Any], grads: dict[Any, Any], seen: _Seen) -> None:
         """Have what the next step starts from be where this step has found it."""
         self.others = seen.arrays  # which the record reads: they are not to be freed
+        for x in (*seen.arrays.values(), *(node.value for node in seen.nodes)):
+            if type(x.device) is type(self.device) and x.device != self.device:
+                raise CaptureError(
+                    f"capture: {self.name} computes on {x.device} too, and a record is of the work "
+                    f"of one device, here {self.device}, where the arguments are"
+                )
         self.nodes: list[tuple[TensorNode, Array]] = []
         self.grads: list[tuple[TensorNode, Array, Array]] = []
         self.memories: list[tuple[dict[str, Any], str, Array]] = []
@@ -339,9 +346,12 @@ def _recorder(given: dict[Any, Any]) -> tuple[Any, Any]:
     for x in arguments:
         if array_api_compat.is_array_api_obj(x) and not is_node(x):
             backend_of(x)  # so that its type is known
-    for x in list(filter(_is_array, arguments)) or [default().asarray([0])]:
+    arrays = list(filter(_is_array, arguments))
+    for x in arrays:
         if recorder := backend_of(x).recorder(x.device):
             return recorder, x.device
+    if not arrays and (recorder := default().recorder(default().device)):
+        return recorder, default().asarray(0).device
     return None, None
 
 

@@ -21,7 +21,7 @@ from .ops import MatrixMultiply
 
 VARIABLES = {  # what gradcore reads
     "GRADCORE_BACKEND": "the default backend",
-    "GRADCORE_CONV": "windows or implicit: how CuPy convolves, in place of the fastest",
+    "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",
     "GRADCORE_DATA": "a folder with datasets",
     "GRADCORE_DETERMINISTIC": "1: on CuPy, the same bits in every run",
     "GRADCORE_FALLBACK": "0: an error where CuPy is asked for and can't run",

@@ -558,7 +558,7 @@ def _modules() -> dict[str, ModuleType]:
             setattr(module, name, x if isinstance(x, type) else partial(called, x))
         module.__all__ = [name for name in vars(module) if not name.startswith("_")]
     runtime = SimpleNamespace(
-        CUDARuntimeError=RuntimeError,
+        CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}),
         getDeviceCount=lambda: 1,
         getDeviceProperties=lambda _: {"name": b"stand-in"},
         runtimeGetVersion=lambda: 12090,
@@ -576,6 +576,7 @@ def _modules() -> dict[str, ModuleType]:
             synchronize=lambda: device.read("synchronize"),
             is_capturing=lambda: device.is_capturing,
         ),
+        driver=SimpleNamespace(CUDADriverError=type("CUDADriverError", (RuntimeError,), {})),
         runtime=runtime,
     )
     ours = [

@@ -158,6 +158,25 @@ def test_arguments_of_a_library_not_met_so_far(device, monkeypatch):  # noqa: AR
     assert not double.is_recorded  # they are NumPy's, whatever the default backend
 
 
+def test_a_step_on_another_device_too_is_refused(device, monkeypatch):
+    from taped import Taped
+
+    places = {}  # by the address of an array
+    where = property(lambda x: places.get(x.ctypes.data, "cpu"))
+    monkeypatch.setattr(Taped, "device", where, raising=False)
+    here, there = (TensorNode(device.asarray(np.ones(3))) for _ in range(2))
+    places[there.value.ctypes.data] = "GPU 1"
+
+    @capture
+    def step(x: Any) -> Any:
+        return Sum.do_forward(here * x), Sum.do_forward(there * 2.0)
+
+    for _ in range(3):
+        step(here.value)
+    with pytest.raises(CaptureError, match=r"step computes on GPU 1 too, .* device, here cpu"):
+        step(here.value)
+
+
 def scaled(device: Any, **options: Any) -> tuple[Any, TensorNode, list[int]]:
     """A captured step, its parameter, and a list that its code adds to."""
     p, runs = TensorNode(device.asarray([1.0, 2.0])), []
@@ -563,6 +582,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
             Device=lambda device: nullcontext(SimpleNamespace(id=device)),
             Stream=lambda non_blocking: log.stream(next(names)) if non_blocking else None,
             MemoryPool=log.pool,
+            get_allocator=lambda: "others'",
             using_allocator=lambda malloc: log.inside(f"memory {malloc}"),
             get_current_stream=lambda: current,
             Memory=log.memory,
@@ -587,6 +607,13 @@ def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
     cuda.log.clear()
     cuda.recorder.replay()
     assert cuda.log == ["launch"]
+
+
+def test_numbers_have_memory_apart_from_the_graphs(cuda):
+    with cuda.recorder.record(), cuda.recorder.apart():
+        cuda.said("number")
+    at = cuda.log.index("number")
+    assert cuda.log[at - 1 : at + 2] == ["memory others' {", "number", "}"]
 
 
 def test_a_recording_that_fails_ends(cuda):

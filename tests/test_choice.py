@@ -283,20 +283,60 @@ def test_the_last_bits_are_no_difference(choice: Any, played: Any) -> None:
         assert {c.way.name for c in one.chosen.values()} < {"other", "rounded"}
 
 
+def needing_memory(*_: Any, **__: Any) -> Any:
+    raise MemoryError("no room")
+
+
 def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
     x = played.asarray([1.0])
-    for ways in (
-        (Way("bad", 0, failing), Way("good", 5)),
-        (Way("good", 5), Way("bad", 0, failing)),
-    ):
-        chosen = choice(*ways)
+    for bad, why in (failing, "NotImplementedError: not for"), (needing_memory, "MemoryError: no"):
+        chosen = choice(Way("good", 5), Way("bad", 0, bad))
         for _ in range(2):
             assert chosen("doubled", x).get().tolist() == [2.0]
         [result] = chosen.chosen.values()
         assert result.way.name == "good"
-        assert "bad failed: NotImplementedError: not for this" in result.told
+        assert f"bad failed: {why}" in result.told
+    # Where the first has no room, another may have; else its error is the caller's.
+    chosen = choice(Way("bad", 0, needing_memory), Way("good", 5))
+    assert chosen("doubled", x).get().tolist() == [2.0]
     with pytest.raises(NotImplementedError, match="not for this"):
-        choice(Way("bad", 0, failing), Way("worse", 0, failing))("doubled", x)
+        choice(Way("bad", 0, failing), Way("good", 5))("doubled", x)
+    with pytest.raises(MemoryError, match="no room"):
+        choice(Way("bad", 0, needing_memory), Way("worse", 0, failing))("doubled", x)
+
+
+def test_after_an_error_of_cuda_nothing_goes_on(choice: Any, played: Any) -> None:
+    error = module("choice").cupy.cuda.driver.CUDADriverError
+
+    def astray(_: Any) -> Any:
+        raise error("an illegal memory access was encountered")
+
+    chosen = choice(Way("good", 5), Way("bad", 0, astray))
+    with pytest.raises(error, match="illegal memory access"):
+        chosen("doubled", played.asarray([1.0]))
+    assert chosen.chosen == {}
+
+
+def test_where_there_is_no_memory_nothing_is_measured(
+    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module("choice"), "_of_few_bits", needing_memory)
+    first, second = Way("first", 5), Way("second", 0)
+    assert choice(first, second)("doubled", played.asarray([1.0])).get().tolist() == [2.0]
+    assert (first.calls, second.calls) == (1, 0)
+
+
+def test_not_more_than_so_many_cases_are_measured(
+    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module("choice"), "MOST", 3)
+    chosen = choice(Way("first", 5), Way("second", 0))
+    for n in range(1, 6):
+        x = played.asarray(np.ones(n))
+        with device.counted() as counts:
+            chosen("doubled", x)
+        assert bool(counts.reads) == (n <= 3)
+    assert {c.way.name for c in chosen.chosen.values()} == {"second"}
 
 
 def test_what_is_not_finite_decides_nothing(choice: Any, played: Any) -> None:

@@ -392,7 +392,7 @@ def test_cudnn_plans_all_of_it() -> None:
 
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("method", METHODS)
-def test_results_on_a_gpu(method: str, kind: str, request) -> None:
+def test_results_are_the_definitions_on_a_gpu(method: str, kind: str, request) -> None:
     if "cupy" not in request.config.backends:
         pytest.skip("no GPU")
     if why := cupy_cudnn.Cudnn().problem():

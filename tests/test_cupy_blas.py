@@ -21,6 +21,8 @@ class HostArray(np.ndarray):
     def data(self) -> Any:
         return SimpleNamespace(ptr=self.ctypes.data)
 
+    device = SimpleNamespace(id=0)
+
 
 def host(x: Any) -> HostArray:
     return np.asarray(x).view(HostArray)
@@ -31,7 +33,10 @@ CUPY = SimpleNamespace(
     ascontiguousarray=lambda x: host(np.ascontiguousarray(x)),
     broadcast_to=lambda x, shape: host(np.broadcast_to(x, shape)),
     matmul=np.matmul,
-    cuda=SimpleNamespace(alloc=lambda size: SimpleNamespace(ptr=0, size=size)),
+    cuda=SimpleNamespace(
+        alloc=lambda size: SimpleNamespace(ptr=0, size=size),
+        runtime=SimpleNamespace(getDevice=lambda: 0),
+    ),
 )
 REAL = {2: (np.float16, ctypes.c_float), 0: (np.float32, ctypes.c_float)}
 REAL[1] = np.float64, ctypes.c_double

@@ -314,3 +314,11 @@ def test_other_refusals() -> None:
         linalg.inv(TensorNode(np.ones((2, 2))))
     with pytest.raises(ValueError, match=r"^Cholesky: .*positive definite"):
         linalg.cholesky(TensorNode(-np.eye(2)))
+
+
+def test_pinv_with_a_tolerance_for_each_matrix(backend: Backend) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
+    expected = np.linalg.pinv(x, rtol=np.array([1e-3, 0.9]))
+    for rtol in ([1e-3, 0.9], backend.asarray([1e-3, 0.9], "float32")):
+        y = linalg.pinv(TensorNode(backend.asarray(x)), rtol=rtol)
+        np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-4, 1e-5)

@@ -166,7 +166,8 @@ class PseudoInverse(Op):
         xp = namespace(a)  # whose own pinv may make the host wait for the device
         u, s, vh = xp.linalg.svd(a, full_matrices=False)
         rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
-        rtol = xp.expand_dims(rtol, axis=-1) if getattr(rtol, "ndim", 0) else rtol
+        if not isinstance(rtol, float | int):
+            rtol = xp.asarray(rtol, dtype=a.dtype, device=a.device)[..., None]
         counts = s > rtol * s[..., : min(1, s.shape[-1])]
         inverse = xp.where(counts, 1.0 / xp.where(counts, s, 1.0), 0.0)
         y = xp.matmul(vh.mT * xp.expand_dims(inverse, axis=-2), u.mT)
