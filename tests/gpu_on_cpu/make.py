@@ -2,9 +2,9 @@
 
     python tests/gpu_on_cpu/make.py FOLDER
 
-It needs Linux on x86-64, g++ and PyPI. In place of CUDA it builds libraries of the files beside this
-one, where CuPy looks for NVIDIA's; CuPy's own binding to the CUDA runtime is compiled again, as in its
-wheel NVIDIA's runtime is linked in.
+It needs Linux on x86-64, g++ and PyPI. Libraries like CUDA's are made of the sources beside this
+file, and put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled again,
+as the one in its wheel contains NVIDIA's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import sys
 import sysconfig
 import tarfile
 import venv
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,163 +26,159 @@ CYTHON = "3.2.4"
 PACKAGES = [
     f"cupy-cuda12x=={CUPY}",
     f"Cython=={CYTHON}",
-    "nvidia-cuda-nvcc-cu12==12.9.86",  # headers
+    "nvidia-cuda-nvcc-cu12==12.9.86",  # for its headers
     "nvidia-cuda-nvrtc-cu12==12.9.86",
-    "nvidia-cuda-runtime-cu12==12.9.79",  # headers
-    "setuptools>=77",  # for the metadata of CuPy's source
+    "nvidia-cuda-runtime-cu12==12.9.79",  # for its headers
+    "setuptools>=77",  # makes the metadata of CuPy's source
 ]
-CONSTANTS = {  # that CuPy's build gives to Cython
-    "CUPY_CUDA_VERSION": 12090,
-    "CUPY_CUFFT_STATIC": False,
-    "CUPY_CYTHON_VERSION": CYTHON,
-    "CUPY_HIP_VERSION": 0,
-    "CUPY_USE_CUDA_PYTHON": False,
-}
-DIRECTIVES = "binding=False,embedsignature=True,c_api_binop_methods=True"
-
-LIBRARIES = {  # by the folder in nvidia/ where CuPy looks, of which sources
-    "cuda/lib/libcuda.so.1": ["cuda.cpp", "sort.cpp"],
+CUDA = "cuda/lib/libcuda.so.1"
+LIBRARIES = {  # in the folder `nvidia`, of which sources
+    CUDA: ["cuda.cpp", "sort.cpp"],
     "cublas/lib/libcublas.so.12": ["linalg.cpp"],
     "cublas/lib/libcublasLt.so.12": [],
+    "cufft/lib/libcufft.so.11": [],
+    "curand/lib/libcurand.so.10": [],
     "cusolver/lib/libcusolver.so.11": ["linalg.cpp"],
     "cusparse/lib/libcusparse.so.12": [],
-    "curand/lib/libcurand.so.10": [],
-    "cufft/lib/libcufft.so.11": [],
     "nvjitlink/lib/libnvJitLink.so.12": [],
 }
-STUB = """int %s() { fputs("gpu_on_cpu: %s is not here\\n", stderr); return %d; }\n"""
-CUDA_NOT_SUPPORTED, OTHERS_NOT_SUPPORTED = 801, 15
+CYTHON_OPTIONS = [  # as CuPy's own build has them
+    *("-3", "--cplus", "-X", "binding=False,embedsignature=True,c_api_binop_methods=True", "-E"),
+    "CUPY_USE_CUDA_PYTHON=False,CUPY_CUFFT_STATIC=False,CUPY_HIP_VERSION=0,CUPY_CUDA_VERSION=12090,"
+    f"CUPY_CYTHON_VERSION={CYTHON}",
+]
+PROFILER = """
+extern "C" cudaError_t cudaProfilerStart(), cudaProfilerStop();
+extern "C" cudaError_t cudaProfilerInitialize(const char*, const char*, int);
+"""
+STUB = 'API int %s() { return fputs("gpu_on_cpu: there is no %s\\n", stderr), %d; }\n'
+COMPILER_END = """
+import gpu_on_cpu
+
+_compile_using_nvrtc_no_warning = gpu_on_cpu.compiler(_compile_using_nvrtc_no_warning)
+"""
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 
-class Problem(Exception):
-    """What people can mend."""
+class MakeError(Exception):
+    """What people can mend, in one line."""
 
 
 def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
     """What the command prints.
 
     Raises:
-        Problem: it fails; with the last line that it printed.
+        MakeError: it fails; with the first line of its errors.
     """
     words = list(map(str, command))
-    done = subprocess.run(
-        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    environment = {**os.environ, **environment}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        last = [*done.stderr.strip().splitlines(), "it says nothing"][0]
-        raise Problem(f"{' '.join(words[:5])} ... failed: {errors[0] if errors else last}")
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        what = next((line for line in lines if "error: " in line.lower()), lines[-1])
+        raise MakeError(f"{' '.join(words[:4])} ... failed: {what}")
     return done.stdout
+
+
+class Maker:
+    """Makes the parts; what is only for that goes to the folder `temporary`."""
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        venv.create(folder, with_pip=True)
+        self.python, self.temporary = folder / "bin" / "python", temporary
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        self.packages = Path(run(self.python, "-c", code).strip())
+        self.here = self.packages / "gpu_on_cpu"
+        self.cuda = self.packages / "nvidia" / CUDA
+
+    def pip(self, command: str, *arguments: object, **environment: str) -> None:
+        options = "--quiet", "--retries", "1"
+        run(self.python, "-m", "pip", command, *options, *arguments, **environment)
+
+    def compiled(self, source: Path, *more: Path) -> Path:
+        """The object file of C++, which finds headers in the folders `more`, too."""
+        headers = (self.packages / "nvidia" / name for name in ("cuda_runtime", "cuda_nvcc"))
+        folders = [HERE / "include", *(folder / "include" for folder in headers), *more]
+        options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden", "-w"]
+        result = self.temporary / f"{source.name}.o"
+        run("g++", *options, *(f"-I{folder}" for folder in folders), "-c", source, "-o", result)
+        return result
+
+    def binding(self) -> Path:
+        """CuPy's binding to the CUDA runtime, compiled."""
+        self.pip(
+            *("download", "--no-deps", "--no-build-isolation", "--no-binary", "cupy"),
+            *("--dest", self.temporary, f"cupy=={CUPY}"),
+            CUPY_INSTALL_USE_STUB="1",
+        )
+        with tarfile.open(next(self.temporary.glob("cupy-*.tar.gz"))) as archive:
+            archive.extractall(self.temporary, filter="data")
+        source = next(self.temporary.glob("cupy-*/cupy_backends")).parent
+        binding = source / "cupy_backends/cuda/api/runtime.cpp"
+        given = binding.with_suffix(".pyx").relative_to(source)
+        run(self.python, "-m", "cython", *CYTHON_OPTIONS, given, cwd=source)
+        (self.temporary / "cuda_profiler_api.h").write_text(PROFILER)
+        return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
+
+    def library(self, name: str, sources: list[str], binding: Path) -> None:
+        """One of CUDA's libraries. What CuPy needs of it and the sources don't have says so, when
+        it is called."""
+        library, is_cuda = self.packages / "nvidia" / name, name == CUDA
+        library.parent.mkdir(parents=True, exist_ok=True)
+        objects = [self.compiled(HERE / source) for source in sources]
+        there = {symbol for part in objects for symbol in re.findall(" T (cu.+)", run("nm", part))}
+        options, others = ["-Wl,--no-as-needed", f"-Wl,-soname,{library.name}"], list[Path]()
+        if is_cuda:
+            needed, status = re.findall(" U (cuda.+)", run("nm", binding)), 801
+        else:  # the symbols have versions
+            extensions = self.packages.glob("cupy*/**/*.so")
+            symbols = "".join(run("nm", "-D", extension) for extension in extensions)
+            needed, status = re.findall(rf" U (\w+)@{re.escape(library.name)}", symbols), 15
+            (self.temporary / "versions").write_text(f"{library.name} {{ global: *; }};\n")
+            options.append(f"-Wl,--version-script={self.temporary / 'versions'}")
+            others = [self.cuda, *self.packages.glob("numpy.libs/libscipy_openblas64*")]
+        stubs = [STUB % (symbol, symbol, status) for symbol in sorted({*needed} - there)]
+        (self.temporary / "stubs.cpp").write_text(
+            "".join(['#include "launch.h"\n#include <stdio.h>\n', *stubs])
+        )
+        objects.append(self.compiled(self.temporary / "stubs.cpp"))
+        options += [f"-Wl,-rpath,{other.parent}" for other in others]
+        run("g++", "-shared", *objects, *options, *others, "-o", library)
+
+    def install(self, binding: Path) -> None:
+        """What Python and CuPy load, in the place of some of CuPy's."""
+        shutil.copytree(HERE / "include", self.here / "include", dirs_exist_ok=True)
+        shutil.copy(HERE / "site" / "gpu_on_cpu.py", self.here / "__init__.py")
+        (self.packages / "gpu_on_cpu.pth").write_text("import gpu_on_cpu\n")
+        cupy = self.packages / "cupy" / "cuda"
+        for compiled in cupy.glob("thrust.*.so"):
+            compiled.unlink()
+        shutil.copy(HERE / "site" / "thrust.py", cupy)
+        text = (cupy / "compiler.py").read_text().removesuffix(COMPILER_END)
+        (cupy / "compiler.py").write_text(text + COMPILER_END)
+        (old,) = self.packages.glob("cupy_backends/cuda/api/runtime.*.so")
+        run("g++", "-shared", binding, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
+        run(self.python, "-c", "import gpu_on_cpu; gpu_on_cpu.precompile()")
 
 
 def main(folder: Path) -> None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise Problem(f"needs Linux on x86_64, not {platform.system()} on {platform.machine()}")
+        raise MakeError(f"needs Linux on x86_64, not {platform.system()} on {platform.machine()}")
     if not shutil.which("g++"):
-        raise Problem("there is no g++; install it (on Debian: apt install g++)")
-    print(f"packages, into {folder}", flush=True)
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", *PACKAGES, "-e", f"{ROOT}[test]")
-    packages = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    )
-    print("libraries", flush=True)
-    shutil.copytree(HERE / "include", packages / "gpu_on_cpu" / "include", dirs_exist_ok=True)
-    include = [packages / "gpu_on_cpu" / "include"]
-    include += [packages / "nvidia" / name / "include" for name in ("cuda_runtime", "cuda_nvcc")]
+        raise MakeError("there is no g++; install it (on Debian: apt install g++)")
     with TemporaryDirectory() as temporary:
-        extension = bind(python, packages, include, Path(temporary))
+        print(f"packages, into {folder}", flush=True)
+        maker = Maker(folder, Path(temporary))
+        maker.pip("install", *PACKAGES, "--editable", f"{ROOT}[test]")
+        print("libraries", flush=True)
+        binding = maker.binding()
         for name, sources in LIBRARIES.items():
-            build(packages, name, sources, include, extension, Path(temporary))
-        link(extension, packages, Path(temporary))
-    install(packages)
-    run(python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
-    print(f"done: {python} -m gradcore doctor --backend cupy")
-
-
-def bind(python: Path, packages: Path, include: Iterable[Path], temporary: Path) -> Path:
-    """CuPy's binding to the CUDA runtime, compiled."""
-    run(
-        *(python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--no-binary", "cupy", "--dest", temporary, f"cupy=={CUPY}"),
-        CUPY_INSTALL_USE_STUB="1",
-    )
-    with tarfile.open(next(temporary.glob("cupy-*.tar.gz"))) as archive:
-        archive.extractall(temporary, filter="data")
-    source = next(temporary.glob("cupy-*/cupy_backends")).parent
-    (temporary / "cuda_profiler_api.h").write_text(
-        'extern "C" cudaError_t cudaProfilerStart(), cudaProfilerStop();\n'
-        'extern "C" cudaError_t cudaProfilerInitialize(const char*, const char*, int);\n'
-    )
-    constants = ",".join(f"{name}={value}" for name, value in CONSTANTS.items())
-    options = ["-3", "--cplus", "-X", DIRECTIVES, "-E", constants]
-    binding = "cupy_backends/cuda/api/runtime"
-    run(python, "-m", "cython", *options, f"{binding}.pyx", cwd=source)
-    headers = [*include, temporary, sysconfig.get_path("include"), source]
-    compiled = temporary / "runtime.o"
-    run(
-        *("g++", "-std=c++17", "-O1", "-fPIC", "-w", *(f"-I{folder}" for folder in headers)),
-        *("-c", source / f"{binding}.cpp", "-o", compiled),
-    )
-    return compiled
-
-
-def link(compiled: Path, packages: Path, temporary: Path) -> None:
-    """Put the binding in the place of CuPy's own."""
-    (old,) = (packages / "cupy_backends/cuda/api").glob("runtime.*.so")
-    library = packages / "nvidia/cuda/lib/libcuda.so.1"
-    run("g++", "-shared", compiled, library, f"-Wl,-rpath,{library.parent}", "-o", old)
-
-
-def build(packages: Path, name: str, sources: list[str], include: Iterable[Path], runtime: Path, temporary: Path) -> None:
-    """One of CUDA's libraries, in which what CuPy's extensions need and the sources don't have
-    says so when it is called."""
-    library = packages / "nvidia" / name
-    library.parent.mkdir(parents=True, exist_ok=True)
-    options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden"]
-    options += [f"-I{folder}" for folder in include]
-    objects = []
-    for source in sources:
-        objects.append(temporary / f"{source}.o")
-        run("g++", *options, "-c", HERE / source, "-o", objects[-1])
-    is_cuda = name.startswith("cuda/")
-    if is_cuda:
-        wanted = set(re.findall(r" U (cuda\w+)", run("nm", runtime)))
-    else:
-        extensions = packages.glob("cupy*/**/*.so")
-        symbols = (run("nm", "-D", "--undefined-only", file) for file in extensions)
-        wanted = set(re.findall(rf" U (\w+)@{re.escape(library.name)}", "".join(symbols)))
-    there = {symbol for o in objects for symbol in re.findall(r" T (cu\w+)", run("nm", o))}
-    status = CUDA_NOT_SUPPORTED if is_cuda else OTHERS_NOT_SUPPORTED
-    stubs = "".join(STUB % (symbol, symbol, status) for symbol in sorted(wanted - there))
-    (temporary / "stubs.c").write_text("#include <stdio.h>\n" + stubs)
-    (temporary / "versions").write_text(f"{library.name} {{ global: *; }};\n")
-    run("gcc", "-fPIC", "-c", temporary / "stubs.c", "-o", temporary / "stubs.o")
-    others = [] if is_cuda else [packages / "nvidia/cuda/lib/libcuda.so.1"]
-    others += packages.glob("numpy.libs/libscipy_openblas64*.so") if sources else []
-    run(
-        *("g++", "-shared", *objects, temporary / "stubs.o", "-Wl,--no-as-needed", *others),
-        *(f"-Wl,-rpath,{other.parent}" for other in others),
-        *(f"-Wl,-soname,{library.name}", "-ldl", "-o", library),
-        *([] if is_cuda else [f"-Wl,--version-script={temporary / 'versions'}"]),
-    )
-
-
-def install(packages: Path) -> None:
-    """What Python, and CuPy, load."""
-    shutil.copy(HERE / "site" / "gpu_on_cpu.py", packages / "gpu_on_cpu" / "__init__.py")
-    (packages / "gpu_on_cpu.pth").write_text("import gpu_on_cpu\n")
-    for old in (packages / "cupy/cuda").glob("thrust.*.so"):
-        old.unlink()
-    shutil.copy(HERE / "site" / "thrust.py", packages / "cupy/cuda/thrust.py")
-    compiler = packages / "cupy/cuda/compiler.py"
-    text = compiler.read_text()
-    if "gpu_on_cpu" not in text:
-        compiler.write_text(text + "\nimport gpu_on_cpu\n\n_compile_using_nvrtc_no_warning = gpu_on_cpu.compiler(_compile_using_nvrtc_no_warning)\n")
+            maker.library(name, sources, binding)
+        maker.install(binding)
+    run(maker.python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
+    print(f"done: {maker.python} -m gradcore doctor")
 
 
 if __name__ == "__main__":
@@ -191,5 +186,5 @@ if __name__ == "__main__":
         sys.exit("usage: python tests/gpu_on_cpu/make.py FOLDER")
     try:
         main(Path(sys.argv[1]).resolve())
-    except Problem as problem:
-        sys.exit(f"make.py: {problem}")
+    except MakeError as error:
+        sys.exit(f"make.py: {error}")

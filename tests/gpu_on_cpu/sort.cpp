@@ -11,8 +11,10 @@ using Long = int64_t;
 // NaN is last. (Thrust's radix sort, of vectors of float and double, has negative NaN first: not
 // so here, as a CPU's 0 / 0 is a negative NaN and a GPU's is not.)
 template <class X> static bool less(X a, X b) {
-    if constexpr (std::is_integral_v<X>) return a < b;
-    else return a == a && (b != b || a < b);
+    if constexpr (std::is_integral_v<X>)
+        return a < b;
+    else
+        return a == a && (b != b || a < b);
 }
 // Sorts rows in place, and tells in `order`, unless that is null, where each element was.
 template <class X> static void sort_rows(X* x, Long* order, Long rows, Long n) {
@@ -33,14 +35,15 @@ template <class X> static void sort_lexically(const X* keys, Long* order, Long r
         std::stable_sort(order, order + n,
                          [=](Long i, Long j) { return less<X>(keys[i], keys[j]); });
 }
-template <class X>
-static int sort(void* stream, bool lexically, X* data, Long* order, Long rows, Long n, Long* keys,
-                void* scratch) {
+template <class X> static int sort(void* stream, bool lexically, X* data, Long* order, Long rows,
+                                   Long n, Long* keys, void* scratch) {
     return launch(stream, [=] {
         memset(scratch, 0xee, rows * n * sizeof(X));
         for (Long i = 0; keys && i < rows * n; ++i) keys[i] = i / n;
-        if (lexically) sort_lexically(data, order, rows, n);
-        else sort_rows(data, order, rows, n);
+        if (lexically)
+            sort_lexically(data, order, rows, n);
+        else
+            sort_rows(data, order, rows, n);
     });
 }
 // `type` is a number of CuPy's; `keys` (or null) and `scratch` are memory that Thrust writes to.

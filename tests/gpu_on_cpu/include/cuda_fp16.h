@@ -7,8 +7,8 @@ struct half {
     unsigned short bits;
     half() = default;
     half(const __half_raw& raw) : bits(raw.x) {}
-    template <class X, class = std::enable_if_t<std::is_arithmetic_v<X>>>
-    half(X x) : bits(__builtin_bit_cast(unsigned short, (_Float16)x)) {}
+    template <class X, class = std::enable_if_t<std::is_arithmetic_v<X>>> half(X x)
+        : bits(__builtin_bit_cast(unsigned short, (_Float16)x)) {}
     operator float() const { return __half2float(bits); }
     operator __half_raw() const { return {bits}; }
 };

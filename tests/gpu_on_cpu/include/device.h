@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <complex>
 #include <initializer_list>
 #include <limits>
 #include <type_traits>
@@ -59,12 +60,16 @@ static inline float rsqrt(float x) { return 1 / sqrt(x); }
 static inline double rsqrt(double x) { return 1 / sqrt(x); }
 
 template <class A, class B, class C = std::common_type_t<A, B>> static inline C max(A a, B b) {
-    if constexpr (std::is_floating_point_v<C>) return fmax((C)a, (C)b);
-    else return (C)a < (C)b ? (C)b : (C)a;
+    if constexpr (std::is_floating_point_v<C>)
+        return fmax((C)a, (C)b);
+    else
+        return (C)a < (C)b ? (C)b : (C)a;
 }
 template <class A, class B, class C = std::common_type_t<A, B>> static inline C min(A a, B b) {
-    if constexpr (std::is_floating_point_v<C>) return fmin((C)a, (C)b);
-    else return (C)b < (C)a ? (C)b : (C)a;
+    if constexpr (std::is_floating_point_v<C>)
+        return fmin((C)a, (C)b);
+    else
+        return (C)b < (C)a ? (C)b : (C)a;
 }
 
 // Only one thread runs at a time.
@@ -264,12 +269,14 @@ template <bool WAITS, class... A, void (*F)(A...)> struct Launcher<WAITS, F> {
         fibers::count = block[0] * block[1] * block[2];
         each(blockIdx, grid, [&] {
             memset(dynamic_shared, 0xff, shared);  // NaN, where it is read before it is written
-            if constexpr (WAITS) fibers::run_block(self.name);
-            else each(threadIdx, block, thread);
+            if constexpr (WAITS)
+                fibers::run_block(self.name);
+            else
+                each(threadIdx, block, thread);
         });
     }
 };
-#define EXPORT(name, waits)                                                         \
+#define EXPORT(name, waits)                                                                \
     extern "C" __attribute__((used, visibility("default"))) const Kernel kernel_##name = { \
         #name, Launcher<waits, name>::run, sizeof Launcher<waits, name>::sizes / 8 - 1,    \
         Launcher<waits, name>::sizes};

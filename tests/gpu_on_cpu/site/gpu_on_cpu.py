@@ -1,5 +1,5 @@
-"""Loaded by every Python of the environment that make.py made: CuPy finds CUDA, which is here, and its
-kernels are compiled by g++."""
+"""Loaded by every Python of the environment that make.py has made: there CuPy finds a CUDA driver,
+and g++ compiles its kernels."""
 
 import ctypes
 import hashlib
@@ -14,26 +14,33 @@ INCLUDE = HERE / "include"
 CUDA = HERE.parent / "nvidia" / "cuda" / "lib" / "libcuda.so.1"
 FLAGS = ["-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-w"]
 FLAGS += ["-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", f"-I{INCLUDE}"]
+NVRTC = os.environ.get("GPU_ON_CPU_NVRTC", "0") != "0"
 
-KERNEL = re.compile(
-    r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+"
-    r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\("
-)
+BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
+KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)\s*\(")
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\w:<> ]+?)\s+(\w+)\[\]\s*;")
 WAITS = re.compile(r"__sync|__shfl|__any|__all|__ballot")
 
-ctypes.CDLL(str(CUDA))  # so that it is there for whoever asks the loader for libcuda.so.1
-_headers = b"".join(file.read_bytes() for file in sorted(INCLUDE.rglob("*.*")) if file.suffix != ".gch")
-_key = hashlib.sha256(_headers + Path(__file__).read_bytes()).hexdigest()[:16]
+ctypes.CDLL(str(CUDA))  # so that the loader has it for whoever asks for libcuda.so.1
+_sources = [*sorted(INCLUDE.rglob("*.*h")), Path(__file__)]
+_sources = [file for file in _sources if file.suffix != ".gch"]
+_key = hashlib.sha256(b"".join(file.read_bytes() for file in _sources)).hexdigest()[:16]
 os.environ["CUPY_ACCELERATORS"] = ""  # CUB's kernels are in CuPy's wheel, compiled for GPUs
-os.environ["CUPY_CACHE_DIR"] = str(HERE / "kernels" / _key)
+os.environ["CUPY_CACHE_DIR"] = str(HERE / "kernels" / (_key + "_nvrtc" * NVRTC))
+
+
+def precompile():
+    """Compile the header, which takes longer than most kernels do."""
+    header = INCLUDE / "device.h"
+    subprocess.run(["g++", *FLAGS, "-x", "c++-header", header, "-o", f"{header}.gch"], check=True)
 
 
 def compiler(nvrtc):
-    """A function to be called as CuPy calls `nvrtc`; its machine code is a shared object."""
+    """A function to be called as CuPy calls `nvrtc`. The machine code that it gives, and CuPy keeps
+    on disk, is a shared object."""
 
-    def compile(source, options=(), arch=None, filename="", name_expressions=None, *others):
-        if os.environ.get("GPU_ON_CPU_NVRTC", "0") != "0":
+    def on_cpu(source, options=(), arch=None, filename="", name_expressions=None, *others):
+        if NVRTC:
             nvrtc(source, options, arch, filename, name_expressions, *others)
         if name_expressions:
             raise NotImplementedError("gpu_on_cpu: kernels that are templates")
@@ -41,11 +48,12 @@ def compiler(nvrtc):
         kernels = dict.fromkeys(KERNEL.findall(source))
         exports = [f"EXPORT({name}, {waits})" for name in kernels]
         source = DYNAMIC.sub(r"\1* \2 = (\1*)dynamic_shared;", source)
-        text = "\n".join(['#include "device.h"', '#line 1 "kernel"', source, *exports])
-        flags = [option for option in options if option.startswith(("-I", "-D"))]
         with TemporaryDirectory() as temporary:
             code, library = Path(temporary, "kernel.cpp"), Path(temporary, "kernel.so")
-            code.write_text(text)
+            code.write_text(
+                "\n".join(['#include "device.h"', '#line 1 "kernel"', source, *exports])
+            )
+            flags = [option for option in options if option.startswith(("-I", "-D"))]
             command = ["g++", *FLAGS, *flags, "-shared", "-Wl,-Bsymbolic", code, "-o", library]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
@@ -53,4 +61,4 @@ def compiler(nvrtc):
                 raise RuntimeError(f"gpu_on_cpu: g++ does not compile {name}: {done.stderr[:2000]}")
             return library.read_bytes(), {}
 
-    return compile
+    return on_cpu

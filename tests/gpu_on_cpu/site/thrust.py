@@ -21,7 +21,7 @@ def _run(dtype, lexically, data, order, rows, n, keys):
     scratch = memory.alloc(rows * n * numpy.dtype(dtype).itemsize)  # as Thrust takes it
     current, kind = stream.get_current_stream().ptr, common._get_dtype_id(dtype)
     if _sort(current, lexically, kind, data, order, rows, n, keys, scratch.ptr):
-        raise NotImplementedError(f"gpu_on_cpu: sorting {dtype}, or here")
+        raise NotImplementedError(f"gpu_on_cpu: no sorts of {dtype}, or of this in a capture")
 
 
 def sort(dtype, data_start, keys_start, shape):
