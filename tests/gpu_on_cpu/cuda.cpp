@@ -14,7 +14,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,27 +49,17 @@ static CUresult refuse(CUresult e, const std::string& why) {
     return (CUresult)fail((cudaError_t)e, why);
 }
 API const char* cudaGetErrorName(cudaError_t e) {
-    switch (e) {
-#define NAME(e) \
-    case e: return #e;
-        NAME(cudaSuccess)
-        NAME(cudaErrorInvalidValue)
-        NAME(cudaErrorMemoryAllocation)
-        NAME(cudaErrorNoDevice)
-        NAME(cudaErrorInvalidDevice)
-        NAME(cudaErrorInvalidResourceHandle)
-        NAME(cudaErrorIllegalState)
-        NAME(cudaErrorIllegalAddress)
-        NAME(cudaErrorSymbolNotFound)
-        NAME(cudaErrorNotReady)
-        NAME(cudaErrorNotSupported)
-        NAME(cudaErrorStreamCaptureUnsupported)
-        NAME(cudaErrorStreamCaptureInvalidated)
-        NAME(cudaErrorStreamCaptureIsolation)
-        NAME(cudaErrorStreamCaptureImplicit)
-        NAME(cudaErrorCapturedEvent)
-        default: return "an error that gpu_on_cpu does not name";
-    }
+#define NAME(e) std::pair{int(e), #e}
+    static const std::map<int, const char*> names = {
+        NAME(cudaSuccess), NAME(cudaErrorInvalidValue), NAME(cudaErrorMemoryAllocation),
+        NAME(cudaErrorNoDevice), NAME(cudaErrorInvalidDevice), NAME(cudaErrorIllegalState),
+        NAME(cudaErrorInvalidResourceHandle), NAME(cudaErrorIllegalAddress),
+        NAME(cudaErrorSymbolNotFound), NAME(cudaErrorNotReady), NAME(cudaErrorNotSupported),
+        NAME(cudaErrorStreamCaptureUnsupported), NAME(cudaErrorStreamCaptureInvalidated),
+        NAME(cudaErrorStreamCaptureIsolation), NAME(cudaErrorStreamCaptureImplicit),
+        NAME(cudaErrorCapturedEvent), NAME(cudaErrorInvalidKernelImage)};
+    auto found = names.find(e);
+    return found == names.end() ? "an error that gpu_on_cpu has no name of" : found->second;
 }
 API const char* cudaGetErrorString(cudaError_t e) {
     return e == explained ? explanation.c_str() : cudaGetErrorName(e);
@@ -115,13 +104,13 @@ struct Event {
 
 static std::recursive_mutex everything;
 #define LOCKED std::lock_guard<std::recursive_mutex> lock(everything)
-static std::set<Stream*> streams;
+static std::vector<Stream*> streams;  // in order of their creation: a seed decides all
 static std::vector<Stream*> legacy;  // of each device the default stream
 
 static Stream* at(void* handle) {
     for (int d = legacy.size(); d < DEVICES; ++d) {
         legacy.push_back(new Stream{d, 0});
-        streams.insert(legacy.back());
+        streams.push_back(legacy.back());
     }
     return (size_t)handle <= (size_t)cudaStreamPerThread ? legacy[current] : (Stream*)handle;
 }
@@ -159,8 +148,7 @@ static void progress() {
     auto random = [] { return (state = state * 1664525u + 1013904223u) >> 16; };
     if (EAGER) return drain_all();
     if (!SEED) return;
-    std::vector<Stream*> all(streams.begin(), streams.end());
-    for (unsigned k = random() % 4; k; --k) step(all[random() % all.size()]);
+    for (unsigned k = random() % 4; k; --k) step(streams[random() % streams.size()]);
 }
 // What a stream that captures can't do makes its graph invalid.
 static cudaError_t break_capture(Stream* s, cudaError_t e, const char* why) {
@@ -174,6 +162,8 @@ static Stream* captures_beside(Stream* s) {
 }
 // The default stream waits for all other blocking streams of its device, and they for it.
 static cudaError_t take_turn(Stream* s) {
+    if (std::find(streams.begin(), streams.end(), s) == streams.end())
+        return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
     Stream* first = legacy[s->device];
     if (s != first) {
         if (s->blocking() && !first->queue.empty()) wait(s, mark(first));
@@ -190,7 +180,6 @@ static cudaError_t take_turn(Stream* s) {
 static cudaError_t enqueue(void* handle, Work work) {
     LOCKED;
     Stream* s = at(handle);
-    if (!streams.count(s)) return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
     if (s->graph) {
         s->graph->nodes.push_back(std::move(work));
         return cudaSuccess;
@@ -240,22 +229,14 @@ API cudaError_t cudaDeviceSynchronize() {
 }
 API cudaError_t cudaDeviceGetAttribute(int* v, cudaDeviceAttr a, int) {  // an H100's
     static const std::map<int, int> attributes = {
-        {cudaDevAttrMaxThreadsPerBlock, 1024},
-        {cudaDevAttrMaxBlockDimX, 1024},
-        {cudaDevAttrMaxBlockDimY, 1024},
-        {cudaDevAttrMaxBlockDimZ, 64},
-        {cudaDevAttrMaxGridDimX, 0x7fffffff},
-        {cudaDevAttrMaxGridDimY, 65535},
-        {cudaDevAttrMaxGridDimZ, 65535},
-        {cudaDevAttrMaxSharedMemoryPerBlock, 49152},
+        {cudaDevAttrMaxThreadsPerBlock, 1024}, {cudaDevAttrMaxBlockDimX, 1024},
+        {cudaDevAttrMaxBlockDimY, 1024}, {cudaDevAttrMaxBlockDimZ, 64},
+        {cudaDevAttrMaxGridDimX, 0x7fffffff}, {cudaDevAttrMaxGridDimY, 65535},
+        {cudaDevAttrMaxGridDimZ, 65535}, {cudaDevAttrMaxSharedMemoryPerBlock, 49152},
         {cudaDevAttrMaxSharedMemoryPerBlockOptin, SHARED},
-        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, 233472},
-        {cudaDevAttrWarpSize, 32},
-        {cudaDevAttrMultiProcessorCount, 132},
-        {cudaDevAttrL2CacheSize, 50 << 20},
-        {cudaDevAttrMaxThreadsPerMultiProcessor, 2048},
-        {cudaDevAttrComputeCapabilityMajor, 9},
-    };
+        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, 233472}, {cudaDevAttrWarpSize, 32},
+        {cudaDevAttrMultiProcessorCount, 132}, {cudaDevAttrL2CacheSize, 50 << 20},
+        {cudaDevAttrMaxThreadsPerMultiProcessor, 2048}, {cudaDevAttrComputeCapabilityMajor, 9}};
     auto found = attributes.find(a);
     return give(v, found == attributes.end() ? 0 : found->second);
 }
@@ -270,10 +251,6 @@ API cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
     p->maxThreadsPerMultiProcessor = 2048;
     p->sharedMemPerBlock = 49152;
     p->l2CacheSize = 50 << 20;
-    return cudaSuccess;
-}
-API cudaError_t cudaDeviceGetPCIBusId(char* s, int n, int d) {
-    snprintf(s, n, "0000:%02x:00.0", d);
     return cudaSuccess;
 }
 API cudaError_t cudaDeviceCanAccessPeer(int* v, int, int) { return give(v, 1); }
@@ -396,19 +373,17 @@ API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t s) {
 API cudaError_t cudaStreamCreateWithPriority(cudaStream_t* p, unsigned flags, int) {
     LOCKED;
     auto s = new Stream{current, flags};
-    streams.insert(s);
+    streams.push_back(s);
     return give(p, (cudaStream_t)s);
 }
-API cudaError_t cudaStreamCreateWithFlags(cudaStream_t* p, unsigned flags) {
-    return cudaStreamCreateWithPriority(p, flags, 0);
-}
-API cudaError_t cudaStreamCreate(cudaStream_t* p) { return cudaStreamCreateWithFlags(p, 0); }
 API cudaError_t cudaStreamDestroy(cudaStream_t p) {
     LOCKED;
     Stream* s = at(p);
-    if (!streams.count(s)) return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
+    auto found = std::find(streams.begin(), streams.end(), s);
+    if (found == streams.end())
+        return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
     drain(s);
-    streams.erase(s);  // but stays in memory: events may name it
+    streams.erase(found);  // but it stays in memory: markers name it
     return cudaSuccess;
 }
 API cudaError_t cudaStreamSynchronize(cudaStream_t p) {
@@ -423,13 +398,9 @@ API cudaError_t cudaStreamQuery(cudaStream_t p) {
                              "a stream that captures can't be asked whether it is done");
     return s->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
-API cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t f, void* data) {
-    return enqueue(s, [=] { f(data); });
-}
 API cudaError_t cudaEventCreateWithFlags(cudaEvent_t* p, unsigned flags) {
     return give(p, (cudaEvent_t) new Event{current, flags});
 }
-API cudaError_t cudaEventCreate(cudaEvent_t* p) { return cudaEventCreateWithFlags(p, 0); }
 API cudaError_t cudaEventDestroy(cudaEvent_t e) {
     LOCKED;
     delete (Event*)e;
@@ -482,7 +453,8 @@ API cudaError_t cudaEventSynchronize(cudaEvent_t p) {
 API cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
     LOCKED;
     auto [x, y] = std::pair(((Event*)a)->marker, ((Event*)b)->marker);
-    if (!x || !y) return fail(cudaErrorInvalidResourceHandle, "an event was not recorded");
+    if (!x || !y || (((Event*)a)->flags | ((Event*)b)->flags) & cudaEventDisableTiming)
+        return fail(cudaErrorInvalidResourceHandle, "an event was not recorded, or without times");
     if (!x->done || !y->done) return cudaErrorNotReady;
     return give(ms, float(y->ms - x->ms));
 }
@@ -544,18 +516,6 @@ API cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g) {
 
 // -- The driver. A module is a shared object.
 
-API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
-API CUresult cuCtxGetCurrent(CUcontext* c) {
-    *c = (CUcontext)(size_t)(current + 1);
-    return CUDA_SUCCESS;
-}
-API CUresult cuCtxSetCurrent(CUcontext c) { return (CUresult)cudaSetDevice((int)(size_t)c - 1); }
-API CUresult cuCtxGetDevice(CUdevice* d) { return (CUresult)cudaGetDevice(d); }
-API CUresult cuStreamGetCtx(CUstream s, CUcontext* c) {
-    LOCKED;
-    *c = (CUcontext)(size_t)(at(s)->device + 1);
-    return CUDA_SUCCESS;
-}
 API CUresult cuModuleLoadData(CUmodule* m, const void* image) {
     auto header = (const Elf64_Ehdr*)image;
     if (memcmp(image, ELFMAG, SELFMAG))
@@ -618,16 +578,4 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz,
         unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
         kernel->run(*kernel, arguments.data(), grid, block, shared);
     });
-}
-API CUresult cuFuncGetAttribute(int* v, CUfunction_attribute a, CUfunction) {
-    static const std::map<int, int> attributes = {
-        {CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1024},
-        {CU_FUNC_ATTRIBUTE_NUM_REGS, 32},
-    };
-    auto found = attributes.find(a);
-    return (CUresult)give(v, found == attributes.end() ? 0 : found->second);
-}
-API CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }
-API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, CUfunction, int, size_t) {
-    return (CUresult)give(n, 2);
 }

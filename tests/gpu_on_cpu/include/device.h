@@ -17,6 +17,7 @@
 #include <vector>
 #include "launch.h"
 
+#define __CUDACC_VER_MAJOR__ 12
 #define __global__
 #define __device__
 #define __host__
