@@ -88,6 +88,7 @@ struct Stream {
     std::deque<Work> queue;
     Captured graph;  // while it captures
     bool is_origin = false;
+    bool is_destroyed = false;
     bool blocking() const { return !(flags & cudaStreamNonBlocking); }
 };
 struct Marker {  // a place in a queue
@@ -148,7 +149,9 @@ static void progress() {
     auto random = [] { return (state = state * 1664525u + 1013904223u) >> 16; };
     if (EAGER) return drain_all();
     if (!SEED) return;
-    for (unsigned k = random() % 4; k; --k) step(streams[random() % streams.size()]);
+    if (random() % 4) return;  // so that work piles up
+    Stream* s = streams[random() % streams.size()];
+    for (unsigned k = random() % 8; k; --k) step(s);
 }
 // What a stream that captures can't do makes its graph invalid.
 static cudaError_t break_capture(Stream* s, cudaError_t e, const char* why) {
@@ -162,8 +165,7 @@ static Stream* captures_beside(Stream* s) {
 }
 // The default stream waits for all other blocking streams of its device, and they for it.
 static cudaError_t take_turn(Stream* s) {
-    if (std::find(streams.begin(), streams.end(), s) == streams.end())
-        return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
+    if (s->is_destroyed) return fail(cudaErrorInvalidResourceHandle, "the stream is destroyed");
     Stream* first = legacy[s->device];
     if (s != first) {
         if (s->blocking() && !first->queue.empty()) wait(s, mark(first));
@@ -378,12 +380,9 @@ API cudaError_t cudaStreamCreateWithPriority(cudaStream_t* p, unsigned flags, in
 }
 API cudaError_t cudaStreamDestroy(cudaStream_t p) {
     LOCKED;
-    Stream* s = at(p);
-    auto found = std::find(streams.begin(), streams.end(), s);
-    if (found == streams.end())
-        return fail(cudaErrorInvalidResourceHandle, "there is no such stream");
-    drain(s);
-    streams.erase(found);  // but it stays in memory: markers name it
+    at(p)->is_destroyed = true;  // once its work is done; in memory it stays: markers name it
+    auto is_over = [](Stream* s) { return s->is_destroyed && s->queue.empty(); };
+    streams.erase(std::remove_if(streams.begin(), streams.end(), is_over), streams.end());
     return cudaSuccess;
 }
 API cudaError_t cudaStreamSynchronize(cudaStream_t p) {
