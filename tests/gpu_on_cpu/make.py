@@ -32,15 +32,15 @@ PACKAGES = [
     "setuptools>=77",  # makes the metadata of CuPy's source
 ]
 CUDA = "cuda/lib/libcuda.so.1"
-LIBRARIES = {  # in the folder `nvidia`, of which sources
-    CUDA: ["cuda.cpp", "sort.cpp"],
-    "cublas/lib/libcublas.so.12": ["linalg.cpp"],
-    "cublas/lib/libcublasLt.so.12": [],
-    "cufft/lib/libcufft.so.11": [],
-    "curand/lib/libcurand.so.10": [],
-    "cusolver/lib/libcusolver.so.11": ["linalg.cpp"],
-    "cusparse/lib/libcusparse.so.12": [],
-    "nvjitlink/lib/libnvJitLink.so.12": [],
+LIBRARIES = {  # in the folder `nvidia`: of which sources, and its status for what it does not have
+    CUDA: (["cuda.cpp", "sort.cpp"], 801),
+    "cublas/lib/libcublas.so.12": (["linalg.cpp"], 15),
+    "cublas/lib/libcublasLt.so.12": ([], 15),
+    "cufft/lib/libcufft.so.11": ([], 16),
+    "curand/lib/libcurand.so.10": ([], 999),
+    "cusolver/lib/libcusolver.so.11": (["linalg.cpp"], 9),
+    "cusparse/lib/libcusparse.so.12": ([], 10),
+    "nvjitlink/lib/libnvJitLink.so.12": ([], 4),
 }
 CYTHON_OPTIONS = [  # as CuPy's own build has them
     *("-3", "--cplus", "-X", "binding=False,embedsignature=True,c_api_binop_methods=True", "-E"),
@@ -77,7 +77,8 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
     done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
-        what = next((line for line in lines if "error: " in line.lower()), lines[-1])
+        marked = [line for mark in ("ERROR: ", "error: ") for line in lines if mark in line]
+        what = (marked or lines[-1:])[0].strip()
         raise MakeError(f"{' '.join(words[:4])} ... failed: {what}")
     return done.stdout
 
@@ -95,7 +96,10 @@ class Maker:
 
     def pip(self, command: str, *arguments: object, **environment: str) -> None:
         options = "--quiet", "--retries", "1"
-        run(self.python, "-m", "pip", command, *options, *arguments, **environment)
+        try:
+            run(self.python, "-m", "pip", command, *options, *arguments, **environment)
+        except MakeError as error:
+            raise MakeError(f"{error} (pip needs the network)") from None
 
     def compiled(self, source: Path, *more: Path) -> Path:
         """The object file of C++, which finds headers in the folders `more`, too."""
@@ -122,7 +126,7 @@ class Maker:
         (self.temporary / "cuda_profiler_api.h").write_text(PROFILER)
         return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
 
-    def library(self, name: str, sources: list[str], binding: Path) -> None:
+    def library(self, name: str, sources: list[str], status: int, binding: Path) -> None:
         """One of CUDA's libraries. What CuPy needs of it and the sources don't have says so, when
         it is called."""
         library, is_cuda = self.packages / "nvidia" / name, name == CUDA
@@ -131,11 +135,11 @@ class Maker:
         there = {symbol for part in objects for symbol in re.findall(" T (cu.+)", run("nm", part))}
         options, others = ["-Wl,--no-as-needed", f"-Wl,-soname,{library.name}"], list[Path]()
         if is_cuda:
-            needed, status = re.findall(" U (cuda.+)", run("nm", binding)), 801
+            needed = re.findall(" U (cuda.+)", run("nm", binding))
         else:  # the symbols have versions
             extensions = self.packages.glob("cupy*/**/*.so")
             symbols = "".join(run("nm", "-D", extension) for extension in extensions)
-            needed, status = re.findall(rf" U (\w+)@{re.escape(library.name)}", symbols), 15
+            needed = re.findall(rf" U (\w+)@{re.escape(library.name)}", symbols)
             (self.temporary / "versions").write_text(f"{library.name} {{ global: *; }};\n")
             options.append(f"-Wl,--version-script={self.temporary / 'versions'}")
             others = [self.cuda, *self.packages.glob("numpy.libs/libscipy_openblas64*")]
@@ -174,8 +178,8 @@ def main(folder: Path) -> None:
         maker.pip("install", *PACKAGES, "--editable", f"{ROOT}[test]")
         print("libraries", flush=True)
         binding = maker.binding()
-        for name, sources in LIBRARIES.items():
-            maker.library(name, sources, binding)
+        for name, (sources, status) in LIBRARIES.items():
+            maker.library(name, sources, status, binding)
         maker.install(binding)
     run(maker.python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
     print(f"done: {maker.python} -m gradcore doctor")
