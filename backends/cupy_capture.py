@@ -29,10 +29,8 @@ class CupyRecorder:
         self.others = cupy.cuda.get_allocator()  # of memory that is not the graph's
         self.graph: Any = None
 
-    @contextmanager
-    def on_device(self) -> Iterator[None]:
-        with self.device:
-            yield
+    def on_device(self) -> Any:
+        return self.device
 
     @contextmanager
     def warm_up(self) -> Iterator[None]:
@@ -47,7 +45,6 @@ class CupyRecorder:
 
     @contextmanager
     def record(self) -> Iterator[None]:
-        self.others = cupy.cuda.get_allocator()
         allocator = cupy.cuda.using_allocator(self.pool.malloc)
         with self.stream, allocator, self.cublas.active():
             # What the warm-up has left there is about as much as the graph needs.

@@ -161,7 +161,7 @@ class _Record:
             if type(x.device) is type(self.device) and x.device != self.device:
                 raise CaptureError(
                     f"capture: {self.name} computes on {x.device} too, and a record is of the work "
-                    f"of one device, here {self.device}, where the arguments are"
+                    f"of one device, here {self.device}; capture a step for each"
                 )
         self.nodes: list[tuple[TensorNode, Array]] = []
         self.grads: list[tuple[TensorNode, Array, Array]] = []
