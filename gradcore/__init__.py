@@ -46,10 +46,11 @@ from .data import load_mnist, load_synth
 from .debug import AnomalyError, detect_anomaly
 from .drawing import draw
 from .einsum import einsum
+from .engine.arrays import namespace
+from .engine.modes import no_grad
 from .functions import *  # noqa: F403
 from .graph import Context, Op, OpNode, TensorNode, needs
 from .losses import *  # noqa: F403
-from .modes import no_grad
 from .nn import Linear, Module
 from .normalization import *  # noqa: F403
 from .ops import *  # noqa: F403
@@ -67,7 +68,6 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
-from .values import namespace
 
 __version__ = "0.1.0"
 

@@ -20,10 +20,11 @@ from typing import Any
 
 from . import assignment, indexing, ops, special
 from .backends import Backend, backend_of, default, known
+from .engine.arrays import describe, flat, is_node, namespace, node_or_array, value_of
+from .engine.inputs import explained, op_inputs
+from .engine.operators import Operators, connect
+from .engine.trees import tree_map
 from .graph import Op, TensorNode
-from .operators import Operators
-from .trees import tree_map
-from .values import array, describe, explained, flat, is_node, namespace, unwrap, unwrapped
 
 Axis = int | tuple[int, ...] | None
 
@@ -214,7 +215,7 @@ def reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> A
         ValueError: they don't fit it; or it takes a copy, and `copy=False`.
     """
     if copy is False:
-        _of_library("reshape", [unwrap(x)], shape=shape, copy=False)
+        _of_library("reshape", [value_of(x)], shape=shape, copy=False)
     return ops.Reshape.apply(astype(x, x.dtype) if copy else x, shape=shape)
 
 
@@ -250,7 +251,7 @@ def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, broadcast to the shape that they have together."""
-    raw = unwrapped("broadcast_arrays", arrays)
+    raw = op_inputs("broadcast_arrays", arrays)
     shape = tuple(_of_library("broadcast_arrays", raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
@@ -323,9 +324,9 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     x, axis = (reshape(x, (-1,)), 0) if axis is None else (x, _axis("repeat", axis, x.ndim))
     n, after = x.shape[axis], tuple(x.shape[axis + 1 :])
     if not isinstance(repeats, int):
-        raw = unwrap(x)
+        raw = value_of(x)
         xp = namespace(raw)
-        counts = unwrapped("repeat", [raw, array(repeats)])[1]
+        counts = op_inputs("repeat", [raw, node_or_array(repeats)])[1]
         if not xp.isdtype(counts.dtype, "integral") or tuple(counts.shape) not in ((), (1,), (n,)):
             expected = f"one integer, or {n} in an array"
             raise TypeError(f"repeat: repeats is {describe(counts)}, expected {expected}")
@@ -421,7 +422,7 @@ def _tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
 def _triangle(name: str, x: Any, k: int) -> Any:
     """x, with zeros outside of the triangle of each matrix."""
     _check_matrices(name, x)
-    raw = unwrap(x)
+    raw = value_of(x)
     xp = namespace(raw)
     ones = xp.ones(tuple(x.shape[-2:]), dtype=xp.bool, device=raw.device)
     zero = xp.zeros((), dtype=raw.dtype, device=raw.device)
@@ -488,8 +489,8 @@ def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def constant(*inputs: Any, **constants: Any) -> Any:
-        raw = unwrapped(name, inputs)
-        constants = {key: unwrap(x) for key, x in constants.items()}
+        raw = op_inputs(name, inputs)
+        constants = {key: value_of(x) for key, x in constants.items()}
         result = _of_library(name, raw, **constants)
         if not [x for x in inputs if is_node(x)]:
             return result
@@ -610,7 +611,7 @@ def _full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = N
 
 
 def _is_complex(x: Any) -> bool:
-    return backend_of(unwrap(x)).xp.isdtype(x.dtype, "complex floating")
+    return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")
 
 
 # -- What is a backend's own ------------------------------------------------------------------
@@ -655,7 +656,7 @@ def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
-        return function(*map(unwrap, inputs), **constants)
+        return function(*map(value_of, inputs), **constants)
 
     return on_nodes
 
@@ -671,8 +672,8 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
                     f"{function.__name__} makes constants, of numbers, not of a node that has a "
                     "gradient; broadcast_to(x, shape) keeps the gradient"
                 )
-        raw = [unwrap(x) for x in inputs]
-        constants = {key: unwrap(x) for key, x in constants.items()}
+        raw = [value_of(x) for x in inputs]
+        constants = {key: value_of(x) for key, x in constants.items()}
         made = function(*raw, device=_device(backend, device), **constants)
         return TensorNode(made, requires_grad=False)
 
@@ -712,10 +713,10 @@ def _from_dlpack(backend: Backend) -> Callable[..., TensorNode]:
         """What another library has there, as a constant."""
         asked = {"device": device, "copy": copy}
         asked = {key: wish for key, wish in asked.items() if wish is not None}
-        made = backend.xp.from_dlpack(unwrap(x), **asked)
+        made = backend.xp.from_dlpack(value_of(x), **asked)
         return TensorNode(made, requires_grad=False)
 
     return from_dlpack
 
 
-Operators.ops, Operators.array_api = ops, sys.modules[__name__]
+connect(ops, sys.modules[__name__])

@@ -9,10 +9,11 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from . import ops, walks
+from . import ops
+from .engine import traversal
+from .engine.arrays import is_node, namespace
 from .graph import Op, TensorNode
 from .indexing import getitem, is_array
-from .values import is_node, namespace
 
 
 def setitem(x: Any, key: Any, y: Any, /) -> None:
@@ -70,11 +71,11 @@ def _become(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None
     before.source, before.index = x.source, x.index
     after = op.do_forward(*[before if a is x else a for a in inputs], before, **constants)
     at = id(x)
-    walks.assigned[at] = weakref.ref(x, lambda _: walks.assigned.pop(at, None))
+    traversal.assigned[at] = weakref.ref(x, lambda _: traversal.assigned.pop(at, None))
     if x.source:
         x.source.refs[x.index] = weakref.ref(before)
         # If y was computed from x: now from what x was, or there were a reference cycle.
-        for opnode in walks.ancestors(filter(is_node, inputs), x.source.order + 1):
+        for opnode in traversal.ancestors(filter(is_node, inputs), x.source.order + 1):
             opnode.inputs = [before if a is x else a for a in opnode.inputs]
     x.value, x.source, x.requires_grad, x.index = after.value, after.source, after.requires_grad, 0
     x._grad = None

@@ -17,14 +17,13 @@ from typing import Any
 
 import array_api_compat
 
-from . import values
 from .backends import Array, backend_of, default, known
+from .engine import arrays
+from .engine.arrays import copied, describe, is_node, namespace
+from .engine.hooks import watching
+from .engine.trees import leaves, tree_map
 from .graph import TensorNode
-from .hooks import watching
 from .recording import CaptureError, Recording
-from .state import copied
-from .trees import leaves, tree_map
-from .values import describe, is_node, namespace
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -332,7 +331,7 @@ def _said(x: Any) -> str:
 
 
 def _check_alike(what: str, before: Any, now: Any) -> None:
-    now = values.array(now)
+    now = arrays.node_or_array(now)
     if not _fits(now, before):
         raise CaptureError(
             f"{what} {_said(before)}, and is {_said(now)} now, which replays can't follow; capture "

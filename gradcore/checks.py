@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .backends import backend_of
+from .engine.arrays import describe, is_floating, is_node, namespace, node_or_array, raw_array
+from .engine.trees import leaves, tree_map
 from .transforms import vjp
-from .trees import leaves, tree_map
-from .values import array, as_array, describe, is_floating, is_node, namespace
 
 DIRECTIONS = 4  # random ones; each involves every element
 ENTRIES = 1000  # that are looked through, of each argument, for the worst
@@ -52,7 +52,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
     def of_floating(*xs: Any) -> Any:
         rest = iter(xs)
         result = f(*[next(rest) if yes else x for x, yes in zip(args, floating, strict=True)])
-        ys = [y for _, y in leaves(tree_map(array, result))]
+        ys = [y for _, y in leaves(tree_map(node_or_array, result))]
         return [y for y in ys if is_floating(y.value if is_node(y) else y)]
 
     names = [f"argument {i}" for i, yes in enumerate(floating) if yes]
@@ -167,11 +167,11 @@ def _check(
 def _is_floating_tree(x: Any) -> bool:
     found = [a for _, a in leaves(x)]
     ok = [hasattr(a, "dtype") or type(a) in (float, int, bool) for a in found]
-    return bool(ok) and all(ok) and all(is_floating(as_array(a)) for a in found)
+    return bool(ok) and all(ok) and all(is_floating(raw_array(a)) for a in found)
 
 
 def _as_float64(x: Any) -> Any:
-    x = as_array(x)
+    x = raw_array(x)
     xp = namespace(x)
     dtypes = xp.__array_namespace_info__().dtypes(device=x.device, kind="real floating")
     return xp.astype(x, dtypes["float64"]) if "float64" in dtypes else x
@@ -205,7 +205,7 @@ def _index(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _dot(a: Any, b: Any) -> float:
     """The sum of the products, in float64 on the host; 0 times infinity is 0."""
-    a, b = as_array(a), as_array(b)
+    a, b = raw_array(a), raw_array(b)
     pairs = zip(*[backend_of(x).to_numpy(x).ravel().tolist() for x in (a, b)], strict=True)
     products = [p * q for p, q in pairs if q]
     # fsum raises where there are infinities of both signs.

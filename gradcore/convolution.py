@@ -16,10 +16,10 @@ from types import MappingProxyType
 from typing import Any
 
 from . import array_api, ops
+from .engine.arrays import check_floating, describe, namespace, node_or_array, value_of
 from .functions import pad
 from .graph import TensorNode
 from .ops.conv import check_convolution, check_size, check_windows
-from .values import array, check_floating, describe, namespace, unwrap
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -209,8 +209,8 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
     Raises:
         TypeError: they differ in dtype, or are not real floating.
     """
-    inputs = [array(part) for part in ((x, w) if b is None else (x, w, b))]
-    kinds = [unwrap(part) for part in inputs]
+    inputs = [node_or_array(part) for part in ((x, w) if b is None else (x, w, b))]
+    kinds = [value_of(part) for part in inputs]
     if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
@@ -305,7 +305,7 @@ def avg_pool2d(
         beyond = tuple([(0, end - p) for p, end in beyond])
     if not any(map(any, beyond)):
         return y
-    raw = unwrap(x)
+    raw = value_of(x)
     size = [n + 2 * p for n, p in zip(raw.shape[2:], counted, strict=True)]
     ones = namespace(raw).ones((1, 1, *size), dtype=raw.dtype, device=raw.device)
     return y / ops.AvgPool2d.apply(ones, **{**options, "padding": beyond})
@@ -325,7 +325,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
         TypeError: x is not real floating.
     """
     name, x = "adaptive_avg_pool2d", _images("adaptive_avg_pool2d", x)
-    raw = unwrap(x)
+    raw = value_of(x)
     if raw.ndim != 4 or min(raw.shape[2:]) < 1:
         raise ValueError(f"{name}: x is {describe(raw)}, expected (N, C, H, W), of size 1 or more")
     size = tuple(raw.shape[2:])
@@ -356,8 +356,8 @@ def output_sizes(name: str, output_size: Any, size: tuple[int, ...] = (1, 1)) ->
 
 def _images(name: str, x: Any) -> Any:
     """x as a node or array, once it is seen to be real floating."""
-    x = array(x)
-    check_floating(name, unwrap(x))
+    x = node_or_array(x)
+    check_floating(name, value_of(x))
     return x
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .backends import backend_of
+from .engine.arrays import describe, flat, is_discrete, is_node, node_or_array
+from .engine.hooks import watching
 from .graph import OpNode
-from .hooks import watching
-from .values import array, describe, flat, is_discrete, is_node
 
 
 class AnomalyError(RuntimeError):
@@ -73,7 +73,7 @@ class _Anomalies:
 
 def _wrong(x: Any) -> str:
     """Which of NaN and infinity is in an array, node or number; both are "NaN, infinity"."""
-    x = array(0.0 if x is None else x)
+    x = node_or_array(0.0 if x is None else x)
     x = x.value if is_node(x) else x
     if is_discrete(x):
         return ""

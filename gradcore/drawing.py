@@ -10,9 +10,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from .engine.arrays import NUMBER_TYPES, flat
 from .folding import Folding, Group, Key
 from .graph import TensorNode
-from .values import flat, numbers
 
 GENERAL = """\
   graph [fontname="Helvetica", fontsize=11, fontcolor="#555555", color="#aaaaaa", style=rounded,
@@ -140,7 +140,7 @@ def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
             is_parameter = id(thing) in graph.names
             if is_box and is_parameter:
                 inside.setdefault(unit, {})[key] = thing.size
-            hidden = is_parameter or type(thing) in numbers or unit_of.get(key[0]) is unit
+            hidden = is_parameter or type(thing) in NUMBER_TYPES or unit_of.get(key[0]) is unit
             if (is_box and hidden) or ((is_box or unit in graph.times) and key in seen):
                 continue
             seen.add(key)
@@ -174,7 +174,7 @@ def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
             if getattr(thing, "requires_grad", False)
             else CONSTANT
         )
-        if type(thing) in numbers:
+        if type(thing) in NUMBER_TYPES:
             label, style = repr(thing), NUMBER
         elif key[0] < 0 and key not in used:  # there is no edge for the shape
             label = "\n".join(filter(None, [label, _shape(thing, usual)]))
@@ -206,7 +206,7 @@ def _move_out(graph: Folding, things: dict[Key, Any], places: dict[Key, tuple[Gr
         repeated = [frame in graph.times for frame in places[key]]
         if key[0] < 0 and key in shared and True in repeated:
             places[key] = places[key][: repeated.index(True)]
-        elif key[0] < 0 and type(thing) not in numbers and id(thing) not in graph.names:
+        elif key[0] < 0 and type(thing) not in NUMBER_TYPES and id(thing) not in graph.names:
             last = len(repeated) - repeated[::-1].index(True) if True in repeated else 0
             places[key] = places[key][: last if key in own else 0]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from .engine.arrays import NUMBER_TYPES, describe
+from .engine.traversal import ancestors
 from .graph import OpNode, TensorNode
-from .values import describe, numbers
-from .walks import ancestors
 
 LONGEST = 64  # the longest pattern, in ops and boxes, that is looked for
 
@@ -65,7 +65,7 @@ class Folding:
         key: Key
         source = x.source if isinstance(x, TensorNode) else x if isinstance(x, OpNode) else None
         if source is None:
-            key = -1, ("number", len(self.things)) if type(x) in numbers else id(x)
+            key = -1, ("number", len(self.things)) if type(x) in NUMBER_TYPES else id(x)
         elif isinstance(x, TensorNode):
             key = self._number[source], x.index
         else:  # let go: which of several outputs it was is not known
@@ -260,6 +260,6 @@ class Folding:
                 else:
                     outside.append(source)
                     thing = self.things[key]
-                    known = type(thing) not in numbers and not isinstance(thing, OpNode)
+                    known = type(thing) not in NUMBER_TYPES and not isinstance(thing, OpNode)
                     parts.append(describe(thing) if known else None)
         return hash(tuple(parts)), outside

@@ -7,11 +7,12 @@ from typing import Any
 
 from . import array_api, ops
 from .backends import backend_of, random
+from .engine.arrays import describe, is_node, namespace, node_or_array, raw_array
+from .engine.inputs import op_inputs
 from .graph import TensorNode
 from .ops import Log, LogSoftmax, PutItem, Select, Softmax, Sum, Take
 from .recording import number
 from .transforms import stop_gradient
-from .values import array, as_array, describe, is_node, namespace, unwrapped
 
 __all__ = [
     "celoss",
@@ -80,7 +81,7 @@ def one_hot(indices: Any, num_classes: int, dtype: Any = "float32") -> TensorNod
         IndexError: an index is not in [0, num_classes).
         TypeError: the indices are not integers.
     """
-    indices = array(indices)
+    indices = node_or_array(indices)
     indices = indices.value if is_node(indices) else indices
     backend, xp = backend_of(indices), namespace(indices)
     backend.check_indices("one_hot: indices", indices, num_classes)
@@ -100,11 +101,11 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tens
         TypeError: the indices are not integers.
         ValueError: the weight has not two dimensions; no such `padding_idx`.
     """
-    weight, indices = array(weight), array(indices)
+    weight, indices = node_or_array(weight), node_or_array(indices)
     if weight.ndim != 2:
         raise ValueError(f"embedding: the weight is {describe(weight)}, expected (N, M)")
     n = weight.shape[0]
-    w, indices = unwrapped("embedding", [weight, indices])
+    w, indices = op_inputs("embedding", [weight, indices])
     backend_of(w).check_indices("embedding: indices", indices, n)
     y = Take.do_forward(weight, indices=indices, check=False)
     if padding_idx is None:
@@ -128,7 +129,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", value: float = 0.0) -> T
         ValueError: no such mode, a width is negative or for other axes, or an axis of size 0 has
             nothing to repeat.
     """
-    x = array(x)
+    x = node_or_array(x)
     x = x if is_node(x) else TensorNode(x, requires_grad=False)
     widths = _widths(pad_width, x.ndim)
     if mode == "constant":
@@ -190,7 +191,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> TensorNode:
         raise ValueError(f"dropout: p = {p}, expected a probability, from 0 to 1")
     if not training or p == 0:
         return ops.Id.do_forward(x)
-    key = number(random.new_key, as_array(x), "uint64")
+    key = number(random.new_key, raw_array(x), "uint64")
     return ops.Dropout.do_forward(x, p=p, key=key)
 
 
@@ -221,13 +222,13 @@ def scaled_dot_product_attention(
     Raises:
         ValueError: the shapes do not fit, there are two masks, or `dropout_p` is not in [0, 1].
     """
-    raw = as_array(query)
+    raw = raw_array(query)
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: is_causal and attn_mask exclude each other")
-    if raw.ndim < 2 or as_array(key).ndim < 2:
+    if raw.ndim < 2 or raw_array(key).ndim < 2:
         raise ValueError(
             f"scaled_dot_product_attention: query is {describe(raw)} and key "
-            f"{describe(as_array(key))}, expected (..., L, E) and (..., S, E)"
+            f"{describe(raw_array(key))}, expected (..., L, E) and (..., S, E)"
         )
     # The factor goes to the smaller of the products.
     scale = raw.shape[-1] ** -0.5 if scale is None else scale
@@ -239,7 +240,7 @@ def scaled_dot_product_attention(
         rows, columns = (xp.arange(n, device=raw.device) for n in scores.shape[-2:])
         scores = array_api.where(xp.expand_dims(rows, axis=1) >= columns, scores, -inf)
     elif attn_mask is not None:
-        mask = as_array(attn_mask)
+        mask = raw_array(attn_mask)
         xp = namespace(mask)
         is_boolean = xp.isdtype(mask.dtype, "bool")
         empty = ~xp.any(mask if is_boolean else mask != -inf, axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The computation graph, and backpropagation through it.
+"""The computation graph, and backpropagation through it. Start reading gradcore here.
 
 A `TensorNode` holds a value. An `OpNode` is one application of an `Op` to some nodes; it is the
 `source` of the nodes that come out. The arrows point backwards, from a result to what it was
@@ -7,28 +7,49 @@ made of, so a graph lives exactly as long as someone holds its result:
     loss --source--> OpNode(Sum) --inputs--> y --source--> OpNode(Sigmoid) --inputs--> x
 
 `loss.backward()` follows the arrows and computes for each node the gradient: the derivative of
-the loss with respect to each element of the node's value.
+the loss with respect to each element of the node's value. `backpropagate`, at the end, does it.
+
+The folder `engine/` has the parts that this file stands on; no file there imports this one.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import values, walks
-from .backends import known
-from .hooks import Handle, Hook, hook_gradient, hooked, watchers
-from .modes import building, is_building
-from .operators import Operators
-from .values import is_floating, namespace
-from .walks import ancestors, paths_between
+from .backends import Array, known
+from .engine.arrays import (
+    check_gradient,
+    describe,
+    is_discrete,
+    is_floating,
+    namespace,
+    node_or_array,
+)
+from .engine.gradients import Pending, accumulate, with_zeros
+from .engine.hooks import Handle, Hook, hook_gradient, watchers
+from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
+from .engine.modes import building, is_building
+from .engine.operators import Operators
+from .engine.second_order import as_nodes, with_nodes
+from .engine.traversal import ancestors, apply_assignments, paths_between
 
-Context = dict[str, Any]  # what an op's forward leaves for its backward
+__all__ = [
+    "Context",
+    "Op",
+    "OpNode",
+    "TensorNode",
+    "backpropagate",
+    "gradients",
+    "needs",
+    "op_counter",
+]
 
-creation = itertools.count()
+Context = dict[str, Any]  # what an op's forward saves for its backward
+
+op_counter = itertools.count()  # numbers the OpNodes in the order in which they are made
 
 
 class TensorNode(Operators):
@@ -38,9 +59,10 @@ class TensorNode(Operators):
         value: an array of any backend, which keeps its dtype and stays where it is; or numbers
             in (nested) lists, which become a float32 or integer array of the default backend.
             `.value` may be assigned, and changed in place, between passes.
-        source: the OpNode that produced it; `None` for what a user makes: parameters and data.
-        name: for people, in messages and drawings.
-        requires_grad: whether backward passes compute its gradient; `None`: if it is floating.
+        source: the OpNode that produced the value; `None` for parameters and data.
+        name: a name for messages and drawings.
+        requires_grad: whether backward passes compute the gradient; `None` means: if the value
+            is floating.
 
     Raises:
         TypeError: `requires_grad=True` for a value that is not real floating.
@@ -56,21 +78,23 @@ class TensorNode(Operators):
         requires_grad: bool | None = None,
     ) -> None:
         if type(value) not in known:
-            value = value.value if isinstance(value, TensorNode) else values.array(value)
-        self.value = value
-        self.source = source
-        self.index = len(source.refs) if source else 0  # among the source's outputs
-        if source:
-            source.refs.append(weakref.ref(self))
-        self.name = name
-        self.hooks: Any = None  # of a leaf
-        self._grad: Any = None
-        self._owned = False  # may the engine add to _grad in place? If it allocated it itself.
+            value = value.value if isinstance(value, TensorNode) else node_or_array(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
-            raise TypeError(f"only real floating values have gradients, not {self.dtype}")
-        self.requires_grad = requires_grad
+            raise TypeError(f"only real floating values have gradients, not {value.dtype}")
+        self._fill(value, source, name, requires_grad)
+
+    def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
+        self.value, self.source, self.name, self.requires_grad = value, source, name, needs
+        self.hooks: Any = None  # functions that the gradient goes through; see register_hook
+        self._grad: Any = None
+        self._owned = False  # whether the engine may add to _grad in place; see ownership.py
+        self.index = 0  # which of the source's outputs this node is
+        if source:
+            refs = source.refs
+            self.index = len(refs)
+            refs.append(weakref.ref(self))
 
     @property
     def grad(self) -> Any:
@@ -79,7 +103,7 @@ class TensorNode(Operators):
 
     @grad.setter
     def grad(self, gradient: Any) -> None:
-        values.check_gradient(gradient, self.value)
+        check_gradient(gradient, self.value)
         self._grad, self._owned = gradient, False
 
     @property
@@ -88,17 +112,17 @@ class TensorNode(Operators):
         return self._grad is not None
 
     def backward(self, retain_graph: bool = False, create_graph: bool = False) -> None:
-        """Compute the gradient of this scalar with respect to all that it was made of.
+        """Compute the gradient of this scalar with respect to every node that it depends on.
 
-        It is added to the `.grad` of the nodes that have no source, such as parameters, and of
-        the other nodes that somebody still holds.
+        The gradient is added to the `.grad` of the nodes that have no source, such as
+        parameters, and of all other nodes that the caller still holds.
 
         Args:
-            retain_graph: keep the graph for a second pass. By default each part is let go of as
-                soon as it is done with, which saves memory.
+            retain_graph: keep the graph for a second pass. By default the pass releases each
+                OpNode as soon as its gradients are computed, which saves memory.
             create_graph: make the gradients nodes, with a graph of their own, to take gradients
                 of gradients; implies `retain_graph`. A node's gradient then refers back to the
-                node: end with this node's `zero_grad()` to free the memory.
+                node: call this node's `zero_grad()` at the end to free the memory.
 
         Raises:
             ValueError: this node has more than one element, or depends on nothing that requires
@@ -116,12 +140,13 @@ class TensorNode(Operators):
         backpropagate([(self, seed)], retain_graph, create_graph)
 
     def register_hook(self, hook: Hook) -> Handle:
-        """Call `hook(gradient)` in each pass, once this node's gradient is complete; what it
-        gives, unless `None`, replaces the gradient. The handle's `remove()` ends that."""
+        """Call `hook(gradient)` in each pass, once this node's gradient is complete. Unless the
+        hook returns `None`, its result replaces the gradient. The handle's `remove()` takes the
+        hook off."""
         return hook_gradient(self, hook)
 
     def zero_grad(self) -> None:
-        """Set the gradients of this node and of all that it was made of to zero."""
+        """Set the gradients of this node, and of every node that it depends on, to zero."""
         self._grad = None
         for opnode in ancestors([self]):
             for node in (*opnode.outputs, *opnode.inputs):
@@ -133,12 +158,12 @@ class TensorNode(Operators):
         for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
-            opnode.context, opnode.inputs, opnode.arrays = None, (), ()
+            opnode.release(())
 
     def __repr__(self) -> str:
         name = f"{self.name}, " if self.name else ""
         source = f", source {self.source.op.__name__}" if self.source else ""
-        return f"TensorNode({name}{values.describe(self.value)}{source})"
+        return f"TensorNode({name}{describe(self.value)}{source})"
 
 
 class OpNode:
@@ -146,32 +171,38 @@ class OpNode:
 
     Attributes:
         op: the `Op` class.
-        context: what its forward left for its backward; `None` once released.
-        inputs: the nodes and constants that it was applied to. Once released, OpNodes stand in
-            the place of the nodes that they computed, and `None` in that of constants.
-        order: a number; everything that this OpNode depends on has a lower one.
+        context: what the op's forward saved for its backward; `None` once released.
+        inputs: the nodes and constants that the op was applied to. A released OpNode has, in
+            place of each node, the OpNode that computed it, and `None` in place of constants.
+        order: a number, larger than that of every OpNode that this one depends on.
     """
 
     __slots__ = ("__weakref__", "arrays", "calls", "context", "hooks", "inputs", "op", "order",
                  "refs", "specs")  # fmt: skip
 
     def __init__(
-        self, op: type[Op], context: Context, inputs: Sequence[Any], arrays: Sequence[Any]
+        self, op: type[Op], context: Context, inputs: Sequence[Any], arrays: Sequence[Array]
     ) -> None:
         self.op = op
         self.context: Context | None = context
         self.inputs = inputs
-        self.arrays = arrays  # the inputs as forward saw them
-        self.order = next(creation)
-        self.hooks: Any = None  # on the outputs
-        self.calls: Any = None  # those of modules that end here; see Module.__call__
-        self.refs: list[weakref.ref[TensorNode]] = []  # to the outputs; weak, or it were a cycle
+        self.arrays = arrays  # the values of the inputs, as forward was given them
+        self.order = next(op_counter)
+        self.hooks: Any = None  # functions that the outputs' gradients go through
+        self.calls: Any = None  # the calls of modules that ended here; see nn.Module.__call__
+        # To the outputs; weak, because the outputs refer to this OpNode as their source, and
+        # Python frees a reference cycle only when its garbage collector runs.
+        self.refs: list[weakref.ref[TensorNode]] = []
         self.specs: Sequence[Any] = ()  # of several outputs: the id, shape, dtype, device of each
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
-        """The nodes that came out, those that somebody still holds."""
+        """The nodes that came out, as far as somebody still holds them."""
         return tuple([node for ref in self.refs if (node := ref()) is not None])
+
+    def release(self, inputs: Sequence[Any]) -> None:
+        """Let go of the context and of all values; keep only `inputs`, as the class describes."""
+        self.context, self.arrays, self.inputs = None, (), inputs
 
     def __repr__(self) -> str:
         return f"OpNode({self.op.__name__})"
@@ -185,10 +216,10 @@ class Op:
         """Compute the output, or a tuple of outputs.
 
         Args:
-            context: a dictionary; what `backward` needs goes in. For gradients of gradients,
-                the floating arrays in it must be inputs or outputs of this op.
+            context: a dictionary, in which to save what `backward` needs. For gradients of
+                gradients, each floating array saved must be an input or an output of this op.
             arrays: the inputs.
-            constants: whatever else the op must know; no gradient is computed for these.
+            constants: whatever else the op must know; these get no gradient.
         """
         raise NotImplementedError
 
@@ -197,13 +228,13 @@ class Op:
         """Compute the gradient of the loss with respect to each input.
 
         Args:
-            context: what `forward` left.
+            context: what `forward` saved.
             goutputs: the gradient of the loss with respect to each output.
 
         Returns:
-            An array, or a tuple with one for each input. Each has its input's dtype, and its
-            shape or the shape that it was broadcast to. `None` stands for zero. A new array
-            may become a node's `.grad`; the op is not to keep it.
+            An array, or a tuple with one array for each input. Each has its input's dtype, and
+            the input's shape or the shape that the input was broadcast to. `None` stands for
+            zero. A new array may become a node's `.grad`, so the op must not change it later.
         """
         raise NotImplementedError
 
@@ -215,26 +246,29 @@ class Op:
             A TensorNode, or a tuple of them if the op has several outputs. Errors of `forward`
             are raised again with the op and its inputs named.
         """
-        arrays, mask = values.arrays_and_mask(cls, inputs)
+        arrays, mask = op_inputs_and_mask(cls, inputs)
         building = True in mask and is_building.get()
-        context: Context = {"needs": mask} if building and False in mask else {}
+        context: Context = {}
+        if building and False in mask:
+            context = _Masked()
+            context.needs = mask
         try:
             results = cls.forward(context, *arrays, **constants)
-        except values.EXPLAINED as error:
+        except EXPLAINED as error:
             if str(error).startswith(cls.__name__):
                 raise
-            raise values.explained(error, cls.__name__, arrays) from error
+            raise explained(error, cls.__name__, arrays) from error
 
         opnode = OpNode(cls, context, inputs, arrays) if building else None
         if type(results) in known:
             outputs: Any = _output(results, opnode)
         elif isinstance(results, tuple):
-            results = [values.output(cls, y, context) for y in results]
+            results = [as_output(cls, y, context) for y in results]
             outputs = tuple([_output(y, opnode) for y in results])
             if opnode:
                 opnode.specs = [(id(y), y.shape, y.dtype, y.device) for y in results]
         else:
-            outputs = _output(values.output(cls, results, context), opnode)
+            outputs = _output(as_output(cls, results, context), opnode)
         if watchers:
             for watcher in watchers:
                 watcher.after_forward(cls, inputs, outputs)
@@ -242,145 +276,107 @@ class Op:
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
-        """Nodes in, nodes out, as `do_forward`; only arrays in, arrays out, and no graph."""
+        """Apply the op: nodes in, nodes out, as `do_forward`; only arrays in, arrays out."""
         for x in inputs:
             if isinstance(x, Operators):
                 return cls.do_forward(*inputs, **constants)
         return cls.forward({}, *inputs, **constants)
 
 
-def _output(value: Any, source: OpNode | None) -> TensorNode:
-    """What `TensorNode(value, source)` is, of an array, in two thirds of the time."""
-    node = object.__new__(TensorNode)
-    node.value, node.source, node.index = value, source, 0
-    node.name = node.hooks = node._grad = None
-    node.requires_grad, node._owned = False, False
-    if source:
-        node.requires_grad, node.index = is_floating(value), len(source.refs)
-        source.refs.append(weakref.ref(node))
-        if not (node.requires_grad or values.is_discrete(value)):
-            raise TypeError(
-                f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
-                "gradients do not go through these; say stop_gradient, or compute with real numbers"
-            )
+def _output(value: Array, source: OpNode | None) -> TensorNode:
+    """Make the node of an op's output; without a source, a constant."""
+    node = object.__new__(TensorNode)  # without the checks of __init__, in half the time
+    node._fill(value, source, None, source is not None and is_floating(value))
+    if source and not (node.requires_grad or is_discrete(value)):
+        raise TypeError(
+            f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
+            "gradients do not go through these; say stop_gradient, or compute with real numbers"
+        )
     return node
 
 
+class _Masked(Context):
+    """A context that knows which of the inputs' gradients `backward` is asked for."""
+
+    __slots__ = ("needs",)
+
+
 def needs(context: Context, i: int) -> bool:
-    """For ops whose gradients are expensive: is that of input `i` asked for?"""
-    return "needs" not in context or context["needs"][i]
+    """Whether `backward` is asked for the gradient of input `i`: an op whose gradients are
+    expensive returns `None` in place of the others."""
+    return type(context) is not _Masked or context.needs[i]
 
 
 def backpropagate(
-    seeds: Sequence[Any], retain: bool, create: bool, into: Any = None, since: int = 0
+    seeds: Sequence[tuple[TensorNode, Any]],
+    retain: bool,
+    create: bool,
+    into: Mapping[TensorNode, TensorNode] | None = None,
+    since: int = 0,
 ) -> None:
-    """Send gradients from the seeds, pairs of a node and its gradient, down to all they depend on.
+    """Send gradients from the seeds, pairs of a node and its gradient, to all they depend on.
 
-    With `into`, a dictionary, only what depends on the nodes in it is visited, and of that only
-    OpNodes of the order `since` and above; the gradients go into the `.grad` of the nodes that
-    it has for them, and no other `.grad` changes.
+    The pass visits an OpNode when the gradients of all its outputs are complete. OpNodes are
+    made after those that they depend on, so visiting the newest first ensures completeness.
 
-    An OpNode is visited when the gradients of all its outputs are complete. As results are
-    made after what they depend on, visiting in the order of creation, backwards, sees to that.
+    Args:
+        retain: keep the graph for another pass.
+        create: compute with nodes, so that the gradients have a graph of their own.
+        into: for each wanted node, the node whose `.grad` receives the gradient. The pass visits
+            only the paths to wanted nodes, and changes no other `.grad`. `None`: all nodes that
+            somebody holds receive their own gradients.
+        since: visit only OpNodes of this order and above.
     """
     roots = [node for node, _ in seeds]
-    if walks.assigned:
-        ancestors(roots)  # sets right what are the inputs
-    pending: dict[Any, list[Any]] = {}  # by OpNode or leaf: its outputs' gradients, so far
-    ours: set[Any] = set()  # (OpNode or leaf, index) where the engine allocated what is pending
-    fresh: set[TensorNode] = set()  # leaves whose gradient nobody else holds
-    queue: list[tuple[int, OpNode]] = []
+    apply_assignments(roots)
     paths = None if into is None else paths_between(roots, into, since)
+    pending = Pending(paths)
+    pending.add(OpNode(Op, {}, roots, ()), [gradient for _, gradient in seeds], ())
 
-    def receive(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
+    def deliver(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
         if gradient is not None and (into is None or node in into):
-            values.accumulate(into[node] if into else node, gradient, keep, owned)
+            accumulate(into[node] if into else node, gradient, keep, owned)
 
-    opnode = start = OpNode(Op, {}, roots, ())  # as if an op of the roots had given the seeds
-    gos: Any = ()
-    given: Any = [gradient for _, gradient in seeds]
     with building(create):
-        while True:
-            # Add what the op gave for each of its inputs to what is pending.
-            ways: list[Any] = []  # down from here; they stay when the inputs go
-            for x, g in zip(opnode.inputs, given):  # noqa: B905 (strict takes longer)
-                if not isinstance(x, TensorNode):
-                    ways.append(None)
-                    continue
-                to: Any = x.source or x
-                ways.append(to)
-                if g is None or not x.requires_grad:
-                    continue
-                i, like, is_new = x.index, x.value, False
-                if type(g) is not type(like) or g.dtype is not like.dtype or g.shape != like.shape:
-                    fitted = values.fitted(opnode.op, g, like, gos)
-                    is_new, g = fitted is not g, fitted
-                sums = pending.get(to)
-                if sums is None:
-                    if paths is not None and to not in paths:
-                        continue
-                    if to is not x:
-                        heapq.heappush(queue, (-to.order, to))
-                    elif not create and opnode is not start and values.is_only(g):
-                        fresh.add(x)
-                    pending[to] = sums = [None] if to is x else [None] * len(to.refs)
-                if sums[i] is None:
-                    sums[i] = g
-                elif (to, i) in ours:
-                    sums[i] += g
-                    continue
-                else:
-                    sums[i], is_new = values.array(sums[i] + g), True
-                if is_new:
-                    ours.add((to, i))
-            if not (retain or create):
-                opnode.context, opnode.arrays, opnode.inputs = None, (), ways
-            x = g = like = sums = fitted = given = None  # nothing of it is held from here on
-
-            # On to the next op of which there is a way down.
-            while queue:
-                _, opnode = heapq.heappop(queue)
-                gos = pending.pop(opnode)
-                if opnode.hooks:
-                    gos = hooked(opnode, gos)
-                for ref in opnode.refs:
-                    if (output := ref()) is not None:
-                        receive(output, gos[output.index], False, False)
-                asked = None if paths is None else paths[opnode]
-                if asked is None or True in asked:
-                    break
-            else:
-                break
-            given = _gradients(opnode, gos, create, asked)
-        for leaf, sums in pending.items():
-            total = hooked(leaf, sums)[0] if leaf.hooks else sums[0]
-            owned = (leaf, 0) in ours and total is sums[0]
-            receive(leaf, total, owned or (leaf in fresh and total is sums[0]), owned)
+        while opnode := pending.newest():
+            gos = pending.take(opnode)
+            for ref in opnode.refs:
+                if (output := ref()) is not None:
+                    deliver(output, gos[output.index], False, False)
+            asked = None if paths is None else paths[opnode]
+            if asked is None or True in asked:
+                sources = pending.add(opnode, _input_gradients(opnode, gos, create, asked), gos)
+                if not (retain or create):
+                    opnode.release(sources)
+        for leaf, gradient, keep, owned in pending.leaves():
+            deliver(leaf, gradient, keep, owned)
 
 
-def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequence[Any]:
-    """What the op's backward makes of the gradients of the outputs: those of the inputs."""
+def _input_gradients(
+    opnode: OpNode, gos: Sequence[Any], create: bool, asked: Sequence[bool] | None
+) -> Sequence[Any]:
+    """Call the op's backward: from the gradients of the outputs to those of the inputs."""
     op, context = opnode.op, opnode.context
     if context is None:
         raise RuntimeError(
             f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
             "call that one with retain_graph=True"
         )
-    if asked:
-        context = {**context, "needs": asked}
     if watchers:
         for watcher in watchers:
             watcher.before_backward(opnode)
     if opnode.specs:
-        gos = values.with_zeros(opnode, gos)
+        gos = with_zeros(opnode, gos)
     if create:
-        from .higher import as_nodes, with_nodes  # which are built on this file
-
-        context, gos = with_nodes(opnode, context), as_nodes(gos)
+        asked = asked or getattr(context, "needs", None)
+        context, gos = with_nodes(opnode, context, TensorNode), as_nodes(gos, TensorNode)
+    if asked:
+        context = _Masked(context)
+        context.needs = asked
     try:
         given = op.backward(context, *gos)
     except Exception as error:
-        error.add_note(f"in {op.__name__}.backward{values.memory(error, gos)}")
+        error.add_note(f"in {op.__name__}.backward{memory(error, gos)}")
         raise
     if type(given) is not tuple:
         given = tuple(given) if isinstance(given, list) else (given,)
@@ -388,8 +384,33 @@ def _gradients(opnode: OpNode, gos: list[Any], create: bool, asked: Any) -> Sequ
         n, expected = len(given), len(opnode.inputs)
         raise ValueError(f"{op.__name__}.backward gave {n} gradients for {expected} inputs")
     if create:
-        given = as_nodes(given)
+        given = as_nodes(given, TensorNode)
     if watchers:
         for watcher in watchers:
             watcher.after_backward(opnode, gos, given)
     return given
+
+
+def gradients(
+    seeds: Sequence[tuple[TensorNode, Any]],
+    wanted: Sequence[TensorNode],
+    create: bool = False,
+    retain: bool = True,
+    since: int = 0,
+) -> list[Any]:
+    """Compute the gradients of `wanted`, nodes anywhere in a graph, and of no others.
+
+    Args:
+        seeds: the nodes that the pass starts from, each with its gradient.
+        create: return nodes that have a graph of their own.
+        retain: keep the graph for another pass.
+        since: go through OpNodes of this order and above only.
+
+    Returns:
+        For each wanted node an array or node, or `None` where no seed depends on it.
+    """
+    if create:
+        seeds = [(y, as_nodes([g], TensorNode)[0]) for y, g in seeds]
+    into = {node: TensorNode(node.value) for node in wanted}
+    backpropagate(seeds, retain, create, into, since)
+    return [into[node].grad if into[node].has_grad else None for node in wanted]

@@ -12,8 +12,9 @@ from typing import Any
 
 from . import ops
 from .backends import known
+from .engine.arrays import describe, is_node, namespace
+from .engine.inputs import op_inputs
 from .ops.indexing import positions
-from .values import describe, is_node, namespace, unwrapped
 
 _BASIC = frozenset({int, slice, NoneType, EllipsisType})
 _ALL = slice(None)
@@ -59,7 +60,7 @@ def _as_array(x: Any, entry: Any) -> Any:
     if isinstance(entry, list):
         xp = namespace(raw)
         entry = xp.asarray(entry, dtype=None if entry else xp.int64, device=raw.device)
-    return unwrapped("x[...]", [raw, entry])[1]
+    return op_inputs("x[...]", [raw, entry])[1]
 
 
 def _for_each_axis(x: Any, entries: tuple[Any, ...]) -> list[Any]:

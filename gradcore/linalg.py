@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from . import array_api as xp
 from . import ops
 from .array_api import matmul, matrix_transpose, tensordot, vecdot
+from .engine.arrays import namespace, value_of
 from .ops.decompositions import check_matrices, check_square
-from .values import namespace, unwrap
 
 Axis = int | tuple[int, ...] | None
 Ord = int | float | str | None
@@ -70,7 +70,7 @@ def slogdet(x: Any, /) -> SlogdetResult:
 
 def pinv(x: Any, /, *, rtol: Any = None) -> Any:
     """The Moore-Penrose inverse; singular values of at most `rtol` times the largest count as 0."""
-    return ops.PseudoInverse.apply(x, rtol=unwrap(rtol))
+    return ops.PseudoInverse.apply(x, rtol=value_of(rtol))
 
 
 def matrix_power(x: Any, n: int, /) -> Any:

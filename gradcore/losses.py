@@ -13,8 +13,8 @@ from typing import Any
 
 from . import array_api, ops
 from .activations import softplus
+from .engine.arrays import describe, is_floating, namespace, raw_array
 from .graph import TensorNode
-from .values import as_array, describe, is_floating, namespace
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -56,7 +56,7 @@ def cross_entropy(
     name = "cross_entropy"
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
-    if is_floating(as_array(target)):
+    if is_floating(raw_array(target)):
         return _of_probabilities(name, input, target, weight, label_smoothing, reduction)
     classes, ignored = _classes(target, ignore_index)
     losses = ops.CrossEntropy.do_forward(input, targets=classes, ignored=ignored)
@@ -223,7 +223,7 @@ def _as_node(x: Any) -> TensorNode:
 
 
 def _check_shapes(name: str, input: Any, target: Any) -> None:
-    a, b = as_array(input), as_array(target)
+    a, b = raw_array(input), raw_array(target)
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
             f"{name}: input is {describe(a)} and target {describe(b)}; expected one shape"
@@ -237,7 +237,7 @@ def _difference(name: str, input: Any, target: Any) -> TensorNode:
 
 def _classes(target: Any, ignore_index: int) -> tuple[Any, Any]:
     """The target as an array, with 0 for what is ignored, and where that is."""
-    target = as_array(target)
+    target = raw_array(target)
     xp = namespace(target)
     if ignore_index < 0 and xp.isdtype(target.dtype, "unsigned integer"):
         target = xp.astype(target, xp.int64)  # which knows negative numbers
@@ -251,10 +251,10 @@ def _constant(name: str, what: str, x: Any, like: Any) -> Any:
     Raises:
         TypeError: x is an array of another dtype.
     """
-    like = as_array(like)
+    like = raw_array(like)
     if isinstance(x, list | tuple):
         return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
-    x = as_array(x)
+    x = raw_array(x)
     if x.dtype != like.dtype:
         raise TypeError(f"{name}: {what} is {describe(x)}, expected {like.dtype}, as input is")
     return x
@@ -263,7 +263,7 @@ def _constant(name: str, what: str, x: Any, like: Any) -> Any:
 def _weight(name: str, weight: Any, input: Any) -> Any:
     if weight is None:
         return None
-    weight, (_, classes, *_) = _constant(name, "weight", weight, input), as_array(input).shape
+    weight, (_, classes, *_) = _constant(name, "weight", weight, input), raw_array(input).shape
     if tuple(weight.shape) != (classes,):
         shape = tuple(weight.shape)
         raise ValueError(f"{name}: weight has shape {shape}, expected ({classes},)")

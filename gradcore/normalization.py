@@ -7,9 +7,10 @@ from numbers import Real
 from typing import Any
 
 from . import array_api, ops
+from .engine.arrays import check_floating, describe, is_node, namespace, raw_array
+from .engine.inputs import op_inputs_and_mask
+from .engine.modes import is_recomputing
 from .graph import TensorNode
-from .modes import is_repeating
-from .values import arrays_and_mask, as_array, check_floating, describe, is_node, namespace
 
 __all__ = [
     "batch_norm",
@@ -39,7 +40,7 @@ def layer_norm(
     """
     check_numbers("layer_norm", eps)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    size = prod(as_array(x).shape[-len(axes) :])
+    size = prod(raw_array(x).shape[-len(axes) :])
     weight, bias = (None if p is None else array_api.reshape(p, (size,)) for p in (weight, bias))
     return _of_rows(x, size, weight, bias, eps)
 
@@ -60,7 +61,7 @@ def rms_norm(
     check_numbers("rms_norm", 0.0 if eps is None else eps)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     if eps is None:
-        raw = as_array(x)
+        raw = raw_array(x)
         eps = float(namespace(raw).finfo(raw.dtype).eps)
     square = array_api.mean(ops.Square.do_forward(x), axis=axes, keepdims=True)
     return _scaled(ops.Divide.do_forward(x, array_api.sqrt(square + eps)), weight, None)
@@ -80,9 +81,9 @@ def group_norm(
             negative or no number.
         TypeError: x, the weight or the bias is not real floating.
     """
-    check_floating("group_norm", as_array(x))
+    check_floating("group_norm", raw_array(x))
     check_numbers("group_norm", eps)
-    shape = tuple(as_array(x).shape)
+    shape = tuple(raw_array(x).shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
         raise ValueError(
             f"group_norm: x has shape {shape}, expected (N, C, ...), where C is a multiple of "
@@ -120,7 +121,7 @@ def batch_norm(
             else there is no running mean or variance; momentum or eps is no such number.
         TypeError: x is not real floating; in training, running mean or variance is not a node.
     """
-    raw = as_array(x)
+    raw = raw_array(x)
     check_floating("batch_norm", raw)
     check_numbers("batch_norm", eps, momentum)
     shape = tuple(raw.shape)
@@ -141,7 +142,7 @@ def batch_norm(
             "variance; train with larger batches, or call eval() first"
         )
     given = {name: s for name, s in running.items() if s is not None}
-    arrays_and_mask("batch_norm", (raw, *given.values()))  # raises if they are not in one place
+    op_inputs_and_mask("batch_norm", (raw, *given.values()))  # raises if they are not in one place
     xp = namespace(raw)
     weight, bias = _given(raw, shape[1], weight, bias)
     if n == 0:  # there are no statistics
@@ -149,7 +150,7 @@ def batch_norm(
         weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
         return _scaled(ops.Id.do_forward(x), weight, bias)
     y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
-    if given and not is_repeating.get():
+    if given and not is_recomputing.get():
         new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
         for name, statistic in given.items():
             old = statistic.value
@@ -168,7 +169,7 @@ def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:
 
 def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
     """The same by statistics that are given; of 16 bits in float32, as the kernels do it."""
-    raw, xp = as_array(x), namespace(as_array(x))
+    raw, xp = raw_array(x), namespace(raw_array(x))
     dtype = xp.float32 if xp.finfo(raw.dtype).bits < 32 else raw.dtype
 
     def wide(c: Any) -> Any:
@@ -184,7 +185,7 @@ def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: f
 
 def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:
     """The axes, from behind, that are of this shape."""
-    shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), as_array(x)
+    shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), raw_array(x)
     check_floating(name, raw)
     if not shape or tuple(raw.shape[-len(shape) :]) != shape:
         raise ValueError(
@@ -196,11 +197,11 @@ def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, .
 
 def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
     for parameter, p in parameters.items():
-        if p is not None and tuple(as_array(p).shape) != shape:
-            found = tuple(as_array(p).shape)
+        if p is not None and tuple(raw_array(p).shape) != shape:
+            found = tuple(raw_array(p).shape)
             raise ValueError(f"{name}: {parameter} has shape {found}, expected {shape}")
         if p is not None:
-            check_floating(f"{name}: {parameter}", as_array(p))
+            check_floating(f"{name}: {parameter}", raw_array(p))
 
 
 def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
@@ -214,7 +215,7 @@ def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
 
 def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
     """x as rows of this size, standardized, and in its shape again."""
-    raw = as_array(x)
+    raw = raw_array(x)
     if not size:
         return _scaled(ops.Id.do_forward(x), weight, bias)
     given, shape = _given(raw, size, weight, bias), (raw.size // size, size)

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from .backends import random
-from .graph import Context, Op, TensorNode, creation
-from .higher import gradients
-from .modes import building, is_building, repeating
+from .engine.arrays import is_node
+from .engine.modes import building, is_building, recomputing
+from .engine.traversal import ancestors
+from .engine.trees import leaves, tree_map
+from .graph import Context, Op, TensorNode, gradients, op_counter
 from .ops import Id
 from .recording import repeat
-from .trees import leaves, tree_map
-from .values import is_node
-from .walks import ancestors
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +70,7 @@ class Call:
         self.first = 0
 
     def __call__(self, xs: Sequence[Any]) -> Any:
-        self.first = next(creation)
+        self.first = next(op_counter)
         new = iter(xs)
         args, constants = tree_map(lambda x: next(new) if _has_gradient(x) else x, self.arguments)
         with building(True):
@@ -96,7 +95,7 @@ class Checkpoint(Op):
             raise RuntimeError("checkpoint: a node that the function uses was given another value")
         # Apart from the nodes given, this derivative ends; made of them, further ones go on.
         starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in xs]
-        with _random_numbers_again(call.random), repeating():
+        with _random_numbers_again(call.random), recomputing():
             ys = [y for _, y in leaves(call(starts)) if _has_gradient(y)]
         seeds = list(zip(ys, gos, strict=True))
         create = any(map(is_node, gos))

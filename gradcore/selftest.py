@@ -30,10 +30,10 @@ from . import nn, optim
 from .array_api import namespace_of
 from .backends import Backend, backend_of, get, problem, random, use_backend
 from .captured import capture
+from .engine.operators import Operators
 from .functions import dropout
 from .graph import TensorNode
 from .losses import cross_entropy
-from .operators import Operators
 from .ops import Relu, Sum
 
 ROOT = Path(__file__).parents[1]

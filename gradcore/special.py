@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import ops
+from .engine.arrays import namespace
 from .graph import TensorNode
-from .values import namespace
 
 __all__ = [
     "digamma",

@@ -15,12 +15,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .graph import Context, Op, TensorNode
-from .higher import gradients
-from .modes import differentiating, is_building, is_differentiating
+from .engine.arrays import (
+    NUMBER_TYPES,
+    describe,
+    is_floating,
+    is_node,
+    namespace,
+    node_or_array,
+    value_of,
+)
+from .engine.modes import differentiating, is_building, is_differentiating
+from .engine.trees import leaves, tree_map
+from .graph import Context, Op, TensorNode, gradients
 from .ops import Id
-from .trees import leaves, tree_map
-from .values import array, describe, is_floating, is_node, namespace, numbers, unwrap
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
@@ -68,9 +75,9 @@ def _value_and_grad(name: str, f: Function, argnums: Any, args: Any, constants: 
         found = describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
         advice = "sum it, or use vjp or jacobian"
         raise ValueError(f"{name}: the function gave {found}, expected a scalar; {advice}")
-    if not is_floating(unwrap(value)):
+    if not is_floating(value_of(value)):
         raise TypeError(f"{name}: the function gave {describe(value)}, expected real floating")
-    return value, pull([namespace(unwrap(value)).ones_like(unwrap(value))], retain=False)
+    return value, pull([namespace(value_of(value)).ones_like(value_of(value))], retain=False)
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
@@ -103,21 +110,21 @@ def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tup
     with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
     try:
-        result = tree_map(array, result)
+        result = tree_map(node_or_array, result)
     except TypeError as error:
         raise TypeError(f"{name}: in what the function gave: {error}") from None
 
     def handed_over(x: Any) -> Any:
         if not nodes_in:
-            return unwrap(x)
-        return x if is_node(x) and further else TensorNode(unwrap(x), requires_grad=False)
+            return value_of(x)
+        return x if is_node(x) and further else TensorNode(value_of(x), requires_grad=False)
 
     def pull(gos: list[Any], retain: bool = True) -> Any:
         nodes_out = nodes_in or is_differentiating.get() or any(map(is_node, gos))
         create = further or (nodes_out and is_building.get())
         pairs = zip([y for _, y in leaves(result)], gos, strict=True)
         seeds = [
-            (y, go if create else unwrap(go)) for y, go in pairs if go is not None and is_node(y)
+            (y, go if create else value_of(go)) for y, go in pairs if go is not None and is_node(y)
         ]
         wanted = [x for _, x in leaves(list(starts.values()))]
         found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
@@ -142,16 +149,16 @@ def _start(name: str, x: Any) -> TensorNode:
     """A new node for x. As it is apart from x, this derivative ends here; and as it is made of
     x, further derivatives go on."""
     try:
-        x = array(x)
+        x = node_or_array(x)
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
-    if not is_floating(unwrap(x)):
+    if not is_floating(value_of(x)):
         raise TypeError(
             f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
             "or leave it out by argnums"
         )
     linked = is_node(x) and x.requires_grad and is_building.get()
-    return Id.do_forward(x) if linked else TensorNode(unwrap(x))
+    return Id.do_forward(x) if linked else TensorNode(value_of(x))
 
 
 def _like(what: str, tree: Any, other: Any) -> list[Any]:
@@ -163,10 +170,10 @@ def _like(what: str, tree: Any, other: Any) -> list[Any]:
     found: list[Any] = []
 
     def check(x: Any, y: Any) -> None:
-        x = array(x)
-        if type(y) in numbers:
-            y = namespace(unwrap(x)).asarray(y, dtype=x.dtype, device=x.device)
-        y = array(y)
+        x = node_or_array(x)
+        if type(y) in NUMBER_TYPES:
+            y = namespace(value_of(x)).asarray(y, dtype=x.dtype, device=x.device)
+        y = node_or_array(y)
         if describe(x) != describe(y):
             raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
         found.append(y)
@@ -197,10 +204,10 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     _like("jvp: the direction", xs, vs)
     value, pullback = vjp(f, *xs) if several else vjp(f, xs)
     for path, y in leaves(value):
-        if not is_floating(unwrap(y)):
+        if not is_floating(value_of(y)):
             found = f"{describe(y)} in {path}" if path else describe(y)
             raise TypeError(f"jvp: the function gave {found}, expected real floating")
-    zeros = tree_map(lambda y: namespace(unwrap(y)).zeros_like(unwrap(y)), value)
+    zeros = tree_map(lambda y: namespace(value_of(y)).zeros_like(value_of(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)
     return value, vjp(pullback, zeros)[1](vs[0] if several and len(xs) == 1 else vs)
@@ -243,7 +250,7 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     @functools.wraps(f)
     def derivatives(*args: Any, **constants: Any) -> Any:
         value, pull = _vjp("jacobian", f, argnums, args, constants)
-        ys = [unwrap(y) for _, y in leaves(value)]
+        ys = [value_of(y) for _, y in leaves(value)]
         found = iter([_rows(ys, i, pull) for i in range(len(ys))])
         return tree_map(lambda _: next(found), value)
 
@@ -318,7 +325,7 @@ def custom_gradient(f: Function) -> Function:
             value, context["pullback"] = call(xs)
             context["xs"], context["call"] = xs, call
             call.value = tree_map(lambda _: 0, value)
-            ys = tuple([unwrap(array(y)) for _, y in leaves(value)])
+            ys = tuple([value_of(node_or_array(y)) for _, y in leaves(value)])
             return ys if len(ys) > 1 else ys[0]
 
         @staticmethod

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradcore import Sum, TensorNode, check_gradients, grad, hessian, namespace, no_grad, walks
+from gradcore import Sum, TensorNode, check_gradients, grad, hessian, namespace, no_grad
 from gradcore.backends import Backend
+from gradcore.engine import traversal
 
 X = np.array([1.3, 0.4, 2.0])
 Y = np.array([0.3, 0.7, 1.5])
@@ -206,11 +207,11 @@ def test_frees_without_the_collector() -> None:
         for _ in range(3):
             x[1:] = x[:-1] * before[1:]
         at = id(x)
-        assert at in walks.assigned
+        assert at in traversal.assigned
         refs = [weakref.ref(x), weakref.ref(x.source.inputs[-1]), weakref.ref(before)]
         del x, before
         assert [ref() for ref in refs] == [None, None, None]
-        assert at not in walks.assigned
+        assert at not in traversal.assigned
     finally:
         gc.enable()
 

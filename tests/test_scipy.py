@@ -17,7 +17,7 @@ import pytest
 
 from gradcore import TensorNode, check_gradients, grad, hessian, namespace
 from gradcore.backends import Backend
-from gradcore.trees import leaves
+from gradcore.engine.trees import leaves
 
 if "scipy" in sys.modules and os.environ.get("SCIPY_ARRAY_API") != "1":
     pytest.skip("SciPy was imported without SCIPY_ARRAY_API=1", allow_module_level=True)

@@ -21,8 +21,8 @@ import numpy as np
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
 from ..convolution import sizes
+from ..engine.arrays import describe, is_floating
 from ..functions import pad
-from ..values import describe, is_floating
 
 
 def random_crop(x: Array, padding: int) -> Array:

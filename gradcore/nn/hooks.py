@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..engine.arrays import flat
+from ..engine.modes import is_building
 from ..graph import TensorNode
-from ..modes import is_building
 from ..ops import Tie
-from ..values import flat
 
 if TYPE_CHECKING:
     from .module import Module

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends import Array, default
 from ..backends.random import generator
-from ..values import is_floating
+from ..engine.arrays import is_floating
 
 
 def initial(

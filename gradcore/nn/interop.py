@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..backends import Array
+from ..engine.arrays import copied, namespace, node_or_array
 from ..graph import TensorNode
-from ..state import copied
-from ..values import array, namespace
 from .layers import Linear, Sequential
 from .module import Module, load_values, members
 
@@ -47,7 +46,7 @@ def load_torch_state_dict(module: Module, state: Mapping[str, Array]) -> None:
         ValueError: names or shapes are not those of this module; nothing was changed then.
     """
     nodes, rows = _named_nodes(module)
-    arrays = {name: array(x) for name, x in state.items()}
+    arrays = {name: node_or_array(x) for name, x in state.items()}
     for name in rows:
         if name in arrays and arrays[name].ndim == 1:
             arrays[name] = namespace(arrays[name]).reshape(arrays[name], (1, -1))

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any, ClassVar
 
 from .. import activations, functions, ops
+from ..engine.arrays import describe, namespace, node_or_array
 from ..graph import TensorNode
-from ..values import array, describe, namespace
 from .init import initial
 from .module import Module
 
@@ -57,7 +57,7 @@ class Linear(Module):
             ValueError: x is not of shape (N, input_size).
             TypeError: x has not the weights' dtype.
         """
-        x = array(x)
+        x = node_or_array(x)
         w, raw = self.w.value, x.value if isinstance(x, TensorNode) else x
         if raw.ndim != 2 or raw.shape[1] != w.shape[1]:
             advice = ""

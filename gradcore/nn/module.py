@@ -8,10 +8,9 @@ from typing import Any, Self
 from weakref import ref
 
 from ..backends import Array, backend_of, get
-from ..graph import TensorNode, creation
-from ..hooks import Handle
-from ..state import copied
-from ..values import array, describe, flat, is_floating
+from ..engine.arrays import copied, describe, flat, is_floating, node_or_array
+from ..engine.hooks import Handle
+from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
 
 
@@ -47,7 +46,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        first = next(creation)
+        first = next(op_counter)
         if self._hooks:
             output = self._hooks.call(self, inputs, options)
         else:
@@ -237,7 +236,7 @@ def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
 
 def load_values(what: str, nodes: Mapping[str, TensorNode], state: Mapping[str, Array]) -> None:
     """Give the nodes copies of the arrays of the same names; `what` is for the error."""
-    arrays = {name: array(x) for name, x in state.items()}
+    arrays = {name: node_or_array(x) for name, x in state.items()}
     wrong = [f"{name} is missing" for name in nodes if name not in arrays]
     wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]
     for name in nodes.keys() & arrays.keys():

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from .. import functions, normalization
 from ..backends import default
 from ..convolution import sizes
+from ..engine.arrays import namespace, raw_array
+from ..engine.modes import is_recomputing
 from ..graph import TensorNode
-from ..modes import is_repeating
-from ..values import as_array, namespace
 from .module import Module
 
 
@@ -172,7 +172,7 @@ class BatchNorm1d(Module):
         Raises:
             ValueError: x is not of a shape as above; in training there is one value per channel.
         """
-        raw, name = as_array(x), type(self).__name__
+        raw, name = raw_array(x), type(self).__name__
         if raw.ndim not in self.dimensions or raw.shape[1] != self.num_features:
             axes = [", ".join("NCHW"[:n] if n != 3 else "NCL") for n in self.dimensions]
             expected = " or ".join(f"({a})" for a in axes)
@@ -181,7 +181,7 @@ class BatchNorm1d(Module):
                 f"{self.num_features}"
             )
         momentum: Any = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None and not is_repeating.get():
+        if self.training and self.num_batches_tracked is not None and not is_recomputing.get():
             count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
             if self.momentum is None:  # an average; a number in an array, as it is on the device
                 momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import namespace
 from ..graph import Context, Op
-from ..values import namespace
 from .elementwise import Tanh
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..backends import backend_of
 from ..backends.convolution import output_size
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
-from ..values import namespace
 
 DEFAULTS: dict[str, Any] = {
     "stride": (1, 1),

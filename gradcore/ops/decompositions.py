@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.arrays import namespace
 from ..graph import Context, Op
-from ..values import namespace
 
 
 def check_square(op: str, a: Any) -> None:

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import NUMBER_TYPES, namespace
 from ..graph import Context, Op, needs
-from ..values import namespace, numbers
 
 
 class Id(Op):
@@ -83,10 +83,10 @@ class Power(Op):
         xp, ga, gb = namespace(go), None, None
         if needs(context, 0):
             # b a^(b-1), but 0 and not 0 times infinity where both are 0.
-            lower = (b - 1 if b else b) if type(b) in numbers else xp.where(b == 0, b, b - 1)
+            lower = (b - 1 if b else b) if type(b) in NUMBER_TYPES else xp.where(b == 0, b, b - 1)
             ga = go * b * a**lower
-        if needs(context, 1) and type(b) not in numbers:
-            if type(a) in numbers:
+        if needs(context, 1) and type(b) not in NUMBER_TYPES:
+            if type(a) in NUMBER_TYPES:
                 a = xp.full_like(b, a)
             gb = go * y * xp.log(xp.where(a == 0, 1.0, a))
         return ga, gb

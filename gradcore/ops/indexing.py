@@ -6,8 +6,9 @@ from numbers import Integral
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import NUMBER_TYPES, is_node, namespace, node_or_array
+from ..engine.inputs import op_inputs
 from ..graph import Context, Op
-from ..values import array, is_node, namespace, numbers, unwrapped
 
 
 class GetItem(Op):
@@ -58,7 +59,7 @@ class SetItem(Op):
     def forward(context: Context, y: Any, x: Any, *, key: Any) -> Any:
         context["key"] = key = _entries(key)
         z = namespace(x).asarray(x, copy=True)
-        if type(y) not in numbers and y.ndim > z[key].ndim:
+        if type(y) not in NUMBER_TYPES and y.ndim > z[key].ndim:
             raise ValueError(f"y has more axes than x[key], of shape {tuple(z[key].shape)}")
         z[key] = y
         return z
@@ -162,7 +163,7 @@ def positions(what: str, x: Any, indices: Any, size: int) -> Any:
     if isinstance(indices, list | tuple | Integral):
         dtype = None if indices else xp.int64  # of none
         indices = xp.asarray(indices, dtype=dtype, device=x.device)
-    indices = unwrapped(what.partition(":")[0], [x, indices])[1]
+    indices = op_inputs(what.partition(":")[0], [x, indices])[1]
     if xp.isdtype(indices.dtype, "integral"):
         indices = xp.astype(indices, xp.int64, copy=False)
     backend_of(x).check_indices(what, indices, size, -size)
@@ -181,7 +182,7 @@ class Select(Op):
 
     @staticmethod
     def forward(context: Context, x: Any, *, indices: Any) -> Any:
-        indices = indices.value if is_node(indices) else array(indices)
+        indices = indices.value if is_node(indices) else node_or_array(indices)
         if x.ndim < 2 or tuple(indices.shape) != (x.shape[0], *x.shape[2:]):
             raise ValueError(
                 f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
-from ..values import namespace
 from .decompositions import check_matrices, check_square
 from .reduction import product_of_others
 

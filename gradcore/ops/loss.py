@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
-from ..values import namespace
 from .indexing import Select
 from .normalization import Softmax
 

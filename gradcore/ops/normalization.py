@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import namespace
 from ..graph import Context, Op
-from ..values import namespace
 from .specification import differentiated
 
 

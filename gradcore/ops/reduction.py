@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..engine.arrays import namespace
 from ..graph import Context, Op
-from ..values import namespace
 
 Axis = int | tuple[int, ...] | None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any
 
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
-from ..values import namespace
 
 
 class Reshape(Op):

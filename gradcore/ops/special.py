@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..backends import backend_of
+from ..engine.arrays import is_floating, namespace
 from ..graph import Context, Op
-from ..values import is_floating, namespace
 
 
 def _floating(x: Any) -> Any:

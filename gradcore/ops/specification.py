@@ -12,11 +12,10 @@ from functools import cache
 from typing import Any
 
 from ..backends import Backend, backend_of
-from ..graph import TensorNode, creation
-from ..higher import gradients
-from ..modes import building
-from ..operators import Operators
-from ..values import is_node, unwrap
+from ..engine.arrays import is_node, value_of
+from ..engine.modes import building
+from ..engine.operators import Operators
+from ..graph import TensorNode, gradients, op_counter
 from .elementwise import Id
 
 
@@ -31,11 +30,11 @@ def differentiated(kernel: str, inputs: Sequence[Any], gos: Sequence[Any], **con
     Returns:
         For each input an array, or `None` for zero; nodes, with a graph, where there are any in.
     """
-    create, since = any(map(is_node, (*inputs, *gos))), next(creation)
+    create, since = any(map(is_node, (*inputs, *gos))), next(op_counter)
     # Apart from the nodes given, this derivative ends; made of them, further ones go on.
     starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in inputs]
     with building(True):
-        ys = getattr(definitions(backend_of(unwrap(inputs[0]))), kernel)(*starts, **constants)
+        ys = getattr(definitions(backend_of(value_of(inputs[0]))), kernel)(*starts, **constants)
     ys = ys if isinstance(ys, tuple) else (ys,)
     seeds = [(y, go) for y, go in zip(ys, gos, strict=True) if go is not None]
     return tuple(gradients(seeds, starts, create, retain=create, since=since))

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..backends import Array, backend_of
+from ..engine.arrays import copied, describe, namespace, raw_array
 from ..graph import TensorNode
-from ..state import copied
-from ..values import as_array, describe, namespace
 from .optimizers import Optimizer
 
 LARGEST = 2.0**24  # of scales; more were no use, as float16 begins at 2**-24
@@ -102,7 +101,7 @@ class MixedPrecision:
         masters = [self.masters[i] for i in chosen]
         memories = [self.optimizer.state[i] for i in chosen]
         backend = backend_of(self.scale.value)
-        gradients = [as_array(self.parameters[i].grad) for i in chosen]
+        gradients = [raw_array(self.parameters[i].grad) for i in chosen]
         gradients, good = backend.unscale_all(gradients, self.scale.value)
         for master, gradient in zip(masters, gradients, strict=True):
             master.grad = gradient

@@ -21,10 +21,9 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
+from ..engine.arrays import copied, describe, namespace, node_or_array
 from ..graph import TensorNode
 from ..recording import fixed, is_held, number, remember, repeat
-from ..state import copied
-from ..values import array, describe, namespace
 
 
 class Optimizer:
@@ -91,7 +90,7 @@ class Optimizer:
             if not state:
                 state.update(self.initial_state(values[-1]))
         given = self.update(values, gradients, states)
-        news = [array(x) for x in given] if isinstance(given, list | tuple) else []
+        news = [node_or_array(x) for x in given] if isinstance(given, list | tuple) else []
         shapes, expected = ([tuple(x.shape) for x in some] for some in (news, values))
         if shapes != expected:
             found = f"shapes {shapes}" if news else repr(given)

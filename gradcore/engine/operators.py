@@ -1,21 +1,21 @@
-"""What a TensorNode has of an array: operators, indexing, shape and dtype."""
+"""The parts of a TensorNode that every array has: operators, indexing, shape and dtype."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from .backends import backend_of, get, known
+from ..backends import backend_of, get, known
 from .modes import is_differentiating
 
-if TYPE_CHECKING:
-    from .graph import TensorNode
+__all__ = ["Operators", "Size", "connect"]
 
 
 class Size(int):
-    """The number of elements; called, the shape, or its entry `dim`, as the course has it."""
+    """The number of elements. The course calls it: `x.size()` is the shape, `x.size(dim)` one of
+    its entries."""
 
     shape: tuple[int, ...]
 
@@ -40,7 +40,8 @@ class Operators:
     name: str | None
     requires_grad: bool
 
-    # gradcore.ops and gradcore.array_api: built on this class, the latter sets them.
+    # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
+    # them; gradcore/__init__.py sets them by `connect`.
     ops: ClassVar[Any] = None
     array_api: ClassVar[Any] = None
     # Tells NumPy's arrays to leave `array + node` to the node.
@@ -79,112 +80,112 @@ class Operators:
         return self.value.device
 
     @property
-    def T(self) -> TensorNode:  # noqa: N802 (the standard's name)
+    def T(self) -> Self:  # noqa: N802 (the standard's name)
         """The transpose of a matrix."""
         if self.ndim != 2:
             raise ValueError(f"x.T needs two dimensions, not shape {self.shape}; see x.mT")
         return self.mT
 
     @property
-    def mT(self) -> TensorNode:  # noqa: N802
+    def mT(self) -> Self:  # noqa: N802
         """Each matrix, of the last two dimensions, transposed."""
         return self.array_api.matrix_transpose(self)
 
-    def __add__(self, other: Any) -> TensorNode:
+    def __add__(self, other: Any) -> Self:
         return self.ops.Add.do_forward(self, other)
 
-    def __radd__(self, other: Any) -> TensorNode:
+    def __radd__(self, other: Any) -> Self:
         return self.ops.Add.do_forward(other, self)
 
-    def __sub__(self, other: Any) -> TensorNode:
+    def __sub__(self, other: Any) -> Self:
         return self.ops.Sub.do_forward(self, other)
 
-    def __rsub__(self, other: Any) -> TensorNode:
+    def __rsub__(self, other: Any) -> Self:
         return self.ops.Sub.do_forward(other, self)
 
-    def __mul__(self, other: Any) -> TensorNode:
+    def __mul__(self, other: Any) -> Self:
         return self.ops.Multiply.do_forward(self, other)
 
-    def __rmul__(self, other: Any) -> TensorNode:
+    def __rmul__(self, other: Any) -> Self:
         return self.ops.Multiply.do_forward(other, self)
 
-    def __truediv__(self, other: Any) -> TensorNode:
+    def __truediv__(self, other: Any) -> Self:
         return self.ops.Divide.do_forward(self, other)
 
-    def __rtruediv__(self, other: Any) -> TensorNode:
+    def __rtruediv__(self, other: Any) -> Self:
         return self.ops.Divide.do_forward(other, self)
 
-    def __pow__(self, other: Any) -> TensorNode:
+    def __pow__(self, other: Any) -> Self:
         return self.ops.Power.do_forward(self, other)
 
-    def __rpow__(self, other: Any) -> TensorNode:
+    def __rpow__(self, other: Any) -> Self:
         return self.ops.Power.do_forward(other, self)
 
-    def __matmul__(self, other: Any) -> TensorNode:
+    def __matmul__(self, other: Any) -> Self:
         return self.ops.MatrixMultiply.do_forward(self, other)
 
-    def __rmatmul__(self, other: Any) -> TensorNode:
+    def __rmatmul__(self, other: Any) -> Self:
         return self.ops.MatrixMultiply.do_forward(other, self)
 
-    def matmul(self, other: Any) -> TensorNode:
+    def matmul(self, other: Any) -> Self:
         """`self @ other`, as the course spells it."""
         return self @ other
 
-    def __mod__(self, other: Any) -> TensorNode:
+    def __mod__(self, other: Any) -> Self:
         return self.array_api.remainder(self, other)
 
-    def __rmod__(self, other: Any) -> TensorNode:
+    def __rmod__(self, other: Any) -> Self:
         return self.array_api.remainder(other, self)
 
-    def __floordiv__(self, other: Any) -> TensorNode:
+    def __floordiv__(self, other: Any) -> Self:
         return self.array_api.floor_divide(self, other)
 
-    def __rfloordiv__(self, other: Any) -> TensorNode:
+    def __rfloordiv__(self, other: Any) -> Self:
         return self.array_api.floor_divide(other, self)
 
-    def __and__(self, other: Any) -> TensorNode:
+    def __and__(self, other: Any) -> Self:
         return self.array_api.bitwise_and(self, other)
 
-    def __rand__(self, other: Any) -> TensorNode:
+    def __rand__(self, other: Any) -> Self:
         return self.array_api.bitwise_and(other, self)
 
-    def __or__(self, other: Any) -> TensorNode:
+    def __or__(self, other: Any) -> Self:
         return self.array_api.bitwise_or(self, other)
 
-    def __ror__(self, other: Any) -> TensorNode:
+    def __ror__(self, other: Any) -> Self:
         return self.array_api.bitwise_or(other, self)
 
-    def __xor__(self, other: Any) -> TensorNode:
+    def __xor__(self, other: Any) -> Self:
         return self.array_api.bitwise_xor(self, other)
 
-    def __rxor__(self, other: Any) -> TensorNode:
+    def __rxor__(self, other: Any) -> Self:
         return self.array_api.bitwise_xor(other, self)
 
-    def __lshift__(self, other: Any) -> TensorNode:
+    def __lshift__(self, other: Any) -> Self:
         return self.array_api.bitwise_left_shift(self, other)
 
-    def __rlshift__(self, other: Any) -> TensorNode:
+    def __rlshift__(self, other: Any) -> Self:
         return self.array_api.bitwise_left_shift(other, self)
 
-    def __rshift__(self, other: Any) -> TensorNode:
+    def __rshift__(self, other: Any) -> Self:
         return self.array_api.bitwise_right_shift(self, other)
 
-    def __rrshift__(self, other: Any) -> TensorNode:
+    def __rrshift__(self, other: Any) -> Self:
         return self.array_api.bitwise_right_shift(other, self)
 
-    def __invert__(self) -> TensorNode:
+    def __invert__(self) -> Self:
         return self.array_api.bitwise_invert(self)
 
-    def __neg__(self) -> TensorNode:
+    def __neg__(self) -> Self:
         return self.ops.Negative.do_forward(self)
 
     def __pos__(self) -> Self:
         return self
 
-    def __abs__(self) -> TensorNode:
+    def __abs__(self) -> Self:
         return self.ops.Absolute.do_forward(self)
 
-    def __getitem__(self, key: Any) -> TensorNode:
+    def __getitem__(self, key: Any) -> Self:
         """A part: `key` is of integers, slices, `None`, `...`, integer arrays and masks."""
         return self.array_api.getitem(self, key)
 
@@ -192,24 +193,24 @@ class Operators:
         """Make this a node of another value. What was computed from it keeps what it was."""
         self.array_api.setitem(self, key, value)
 
-    def __lt__(self, other: Any) -> TensorNode:
+    def __lt__(self, other: Any) -> Self:
         return self.array_api.less(self, other)
 
-    def __le__(self, other: Any) -> TensorNode:
+    def __le__(self, other: Any) -> Self:
         return self.array_api.less_equal(self, other)
 
-    def __gt__(self, other: Any) -> TensorNode:
+    def __gt__(self, other: Any) -> Self:
         return self.array_api.greater(self, other)
 
-    def __ge__(self, other: Any) -> TensorNode:
+    def __ge__(self, other: Any) -> Self:
         return self.array_api.greater_equal(self, other)
 
-    def __eq__(self, other: object) -> TensorNode:  # type: ignore[override]
+    def __eq__(self, other: object) -> Self:  # type: ignore[override]
         if other is None or isinstance(other, str):  # as in `node in [None, ...]`
             return NotImplemented
         return self.array_api.equal(self, other)
 
-    def __ne__(self, other: object) -> TensorNode:  # type: ignore[override]
+    def __ne__(self, other: object) -> Self:  # type: ignore[override]
         if other is None or isinstance(other, str):
             return NotImplemented
         return self.array_api.not_equal(self, other)
@@ -221,7 +222,7 @@ class Operators:
             raise TypeError("a node of shape () has no len()")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[TensorNode]:
+    def __iter__(self) -> Iterator[Self]:
         return map(self.__getitem__, range(len(self)))
 
     def __bool__(self) -> bool:
@@ -300,3 +301,9 @@ class Operators:
         if self.source is not None:
             raise TypeError("a node that was computed can't be copied or pickled; take its .value")
         return type(self), (self.value, None, self.name, self.requires_grad)
+
+
+def connect(ops: Any, array_api: Any) -> None:
+    """Set the functions behind the operators: the packages `gradcore.ops` and
+    `gradcore.array_api`."""
+    Operators.ops, Operators.array_api = ops, array_api

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 is_building: ContextVar[bool] = ContextVar("is_building", default=True)
 is_differentiating: ContextVar[bool] = ContextVar("is_differentiating", default=False)
-is_repeating: ContextVar[bool] = ContextVar("is_repeating", default=False)
+is_recomputing: ContextVar[bool] = ContextVar("is_recomputing", default=False)
 
 
 @contextmanager
@@ -39,10 +39,10 @@ def differentiating() -> Iterator[None]:
 
 
 @contextmanager
-def repeating() -> Iterator[None]:
+def recomputing() -> Iterator[None]:
     """Inside, what was computed before is computed again: nothing takes note of it twice."""
-    token = is_repeating.set(True)
+    token = is_recomputing.set(True)
     try:
         yield
     finally:
-        is_repeating.reset(token)
+        is_recomputing.reset(token)

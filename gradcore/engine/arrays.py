@@ -1,0 +1,133 @@
+"""What goes in and out of ops: arrays, nodes, numbers and NumPy's scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..backends import Array, Backend, backend_of, default, known
+from .operators import Operators
+
+NUMBER_TYPES = frozenset({bool, int, float, complex})
+
+_floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
+
+
+def is_node(x: Any) -> bool:
+    return isinstance(x, Operators)
+
+
+def is_floating(x: Array) -> bool:
+    """Whether the dtype is real floating, and so whether there are gradients."""
+    key = type(x), x.dtype
+    if key not in _floating:
+        _floating[key] = backend_of(x).xp.isdtype(x.dtype, "real floating")
+    return _floating[key]
+
+
+def check_floating(name: str, x: Array) -> None:
+    """Raise TypeError unless x is real floating; `name` says for what."""
+    if not is_floating(x):
+        raise TypeError(
+            f"{name}: x is {describe(x)}, expected real floating numbers; convert it, as in "
+            "x.astype('float32')"
+        )
+
+
+def is_discrete(x: Array) -> bool:
+    """Whether the dtype is of integers or booleans."""
+    return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))
+
+
+def describe(x: Any) -> str:
+    """Dtype and shape, as in `float32 (3, 4)`; of a number, the number."""
+    if type(x) in NUMBER_TYPES:
+        return repr(x)
+    return f"{str(x.dtype).rpartition('.')[2]} {tuple(x.shape)}"
+
+
+def namespace(*arrays: Any) -> Any:
+    """The array API functions for these arrays: those of their library, or gradcore's for nodes.
+
+    Raises:
+        TypeError: there is no array among them.
+    """
+    library = None
+    for x in arrays:
+        if type(x) in known:
+            library = library or known[type(x)].xp
+        elif isinstance(x, Operators):
+            return x.__array_namespace__()
+        elif type(x) not in NUMBER_TYPES:
+            library = library or backend_of(x).xp
+    if library is None:
+        raise TypeError("namespace: expected an array or a node, not only numbers")
+    return library
+
+
+def node_or_array(x: Any) -> Any:
+    """`x` if it is an array or node; NumPy's scalars as 0-d arrays; lists and numbers as an
+    array of the default backend."""
+    if type(x) in known or is_node(x):
+        return x
+    if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
+        return default().asarray(x)
+    backend = backend_of(x)
+    return x if type(x) in known else backend.asarray(x)
+
+
+def value_of(x: Any) -> Any:
+    """The array in a node; what is no node, as it is."""
+    return x.value if is_node(x) else x
+
+
+def raw_array(x: Any) -> Any:
+    """The array in a node; what is no node, as an array."""
+    return value_of(node_or_array(x))
+
+
+def check_gradient(g: Any, value: Array) -> None:
+    """Raise ValueError unless `g` has the value's backend, shape and dtype; `None` passes."""
+    if g is None:
+        return
+    found, expected = (_described(x) for x in (value_of(g), value))
+    if found != expected:
+        raise ValueError(f"grad is {found}, expected {expected}, as the value is")
+
+
+def backend_or_none(x: Any) -> Backend | None:
+    """Find the backend of an array; of anything else, `None`."""
+    try:
+        return None if type(x) in NUMBER_TYPES else backend_of(x)
+    except TypeError:
+        return None
+
+
+def _described(x: Any) -> str:
+    """Say dtype, shape and backend of an array; of anything else, its type."""
+    backend = backend_or_none(x)
+    return f"{describe(x)} of {backend.name}" if backend else f"a {type(x).__name__}"
+
+
+def flat(entries: Iterable[Any]) -> Iterator[Any]:
+    """The entries, and those of tuples and lists among them."""
+    for entry in entries:
+        if isinstance(entry, tuple | list):
+            yield from flat(entry)
+        elif isinstance(entry, dict):
+            yield from flat(entry.values())
+        else:
+            yield entry
+
+
+def copied(x: Array, like: Array | None = None) -> Array:
+    """A copy of the array `x`, with memory of its own.
+
+    Args:
+        x: an array of any backend.
+        like: where the copy goes, and in which dtype: those of this array; `None`: those of `x`.
+    """
+    if like is None:
+        return backend_of(x).xp.asarray(x, device=x.device, copy=True)
+    host = backend_of(x).to_numpy(x)
+    return backend_of(like).xp.asarray(host, dtype=like.dtype, device=like.device, copy=True)

@@ -1,0 +1,81 @@
+"""Functions that users have called while graphs are built and gradients computed: hooks on nodes,
+and watchers of all ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .arrays import check_gradient, value_of
+
+if TYPE_CHECKING:
+    from ..graph import Op, OpNode, TensorNode
+
+__all__ = ["Handle", "Hook", "Watcher", "hook_gradient", "hooked", "watchers", "watching"]
+
+Hook = Callable[[Any], Any]
+
+
+class Handle:
+    """The result of registering a hook: `remove()` takes the hook off; so does leaving a `with`."""
+
+    def __init__(self, hooks: dict[object, Any], hook: Any) -> None:
+        # The key is an object of its own: with the handle as key, the node's hooks would refer to
+        # the handle and the handle to the hooks, a reference cycle.
+        self._hooks, self._key = hooks, object()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Take the hook off; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def hook_gradient(node: TensorNode, hook: Hook) -> Handle:
+    """Have the node's complete gradient go through the hook in each pass."""
+    if not node.requires_grad:
+        raise ValueError("register_hook: this node requires no gradient, so no pass has one")
+    holder = node.source or node  # the source keeps the hook where the node itself is dropped
+    holder.hooks = {} if holder.hooks is None else holder.hooks
+    return Handle(holder.hooks, (node.index, hook))
+
+
+def hooked(of: OpNode | TensorNode, gradients: list[Any]) -> list[Any]:
+    """Send the gradients of the outputs of an OpNode, or of a leaf, through its hooks."""
+    gradients = list(gradients)
+    for i, hook in list(of.hooks.values()):
+        # A hook registered under the index None takes the gradients of all outputs at once.
+        old = gradients if i is None else [gradients[i]]
+        new = hook(gradients) if i is None else [None if old[0] is None else hook(old[0])]
+        for k, (x, g) in enumerate(zip(old, new, strict=True)):
+            if g is not None:
+                check_gradient(g, value_of(x))
+                gradients[k if i is None else i] = g
+    return gradients
+
+
+class Watcher(Protocol):
+    """An object whose methods are called for all ops, in every thread, inside `watching`."""
+
+    def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None: ...
+    def before_backward(self, opnode: OpNode) -> None: ...
+    def after_backward(self, opnode: OpNode, gos: Any, gradients: Any) -> None: ...
+
+
+watchers: list[Watcher] = []
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Inside, have the watcher's methods called."""
+    watchers.append(watcher)
+    try:
+        yield
+    finally:
+        watchers.remove(watcher)
