@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return selftest(args.backend, args.out, args.quick, args.device)
     if command == "doctor":
-        from .doctor import doctor
+        from .tools.doctor import doctor
 
         try:
             return doctor()

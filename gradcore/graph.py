@@ -47,7 +47,10 @@ __all__ = [
     "op_counter",
 ]
 
-Context = dict[str, Any]  # what an op's forward saves for its backward
+Context = dict[str, Any]  # what an op's forward saves for its backward, under names of its own
+# The engine's one entry of a context, where not all gradients are asked for: for each input,
+# whether its gradient is. No name that an op gives looks like this key. See `needs`.
+NEEDS = "<needs>"
 
 op_counter = itertools.count()  # numbers the OpNodes in the order in which they are made
 
@@ -248,10 +251,7 @@ class Op:
         """
         arrays, mask = op_inputs_and_mask(cls, inputs)
         building = True in mask and is_building.get()
-        context: Context = {}
-        if building and False in mask:
-            context = _Masked()
-            context.needs = mask
+        context: Context = {NEEDS: mask} if building and False in mask else {}
         try:
             results = cls.forward(context, *arrays, **constants)
         except EXPLAINED as error:
@@ -295,16 +295,10 @@ def _output(value: Array, source: OpNode | None) -> TensorNode:
     return node
 
 
-class _Masked(Context):
-    """A context that knows which of the inputs' gradients `backward` is asked for."""
-
-    __slots__ = ("needs",)
-
-
 def needs(context: Context, i: int) -> bool:
-    """Whether `backward` is asked for the gradient of input `i`: an op whose gradients are
-    expensive returns `None` in place of the others."""
-    return type(context) is not _Masked or context.needs[i]
+    """Whether `backward` is asked for the gradient of input `i`. An op whose gradients are
+    expensive gives `None` in place of a gradient that nobody asks for."""
+    return NEEDS not in context or context[NEEDS][i]
 
 
 def backpropagate(
@@ -338,8 +332,7 @@ def backpropagate(
             accumulate(into[node] if into else node, gradient, keep, owned)
 
     with building(create):
-        while opnode := pending.newest():
-            gos = pending.take(opnode)
+        for opnode, gos in pending.complete():
             for ref in opnode.refs:
                 if (output := ref()) is not None:
                     deliver(output, gos[output.index], False, False)
@@ -362,17 +355,15 @@ def _input_gradients(
             f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
             "call that one with retain_graph=True"
         )
+    if asked:
+        context = {**context, NEEDS: asked}
     if watchers:
         for watcher in watchers:
             watcher.before_backward(opnode)
     if opnode.specs:
         gos = with_zeros(opnode, gos)
     if create:
-        asked = asked or getattr(context, "needs", None)
         context, gos = with_nodes(opnode, context, TensorNode), as_nodes(gos, TensorNode)
-    if asked:
-        context = _Masked(context)
-        context.needs = asked
     try:
         given = op.backward(context, *gos)
     except Exception as error:

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from . import nn, optim
-from .array_api import namespace_of
+from .array_api.namespace import namespace_of
 from .backends import Backend, backend_of, get, problem, random, use_backend
-from .captured import capture
 from .engine.operators import Operators
-from .functions import dropout
+from .functions.dropout import dropout
+from .functions.losses import cross_entropy
 from .graph import TensorNode
-from .losses import cross_entropy
 from .ops import Relu, Sum
+from .replay.capture import capture
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cupy-cuda13x"]

@@ -25,7 +25,7 @@ from cupy_on_cpu import device, instances
 import gradcore
 from gradcore import TensorNode
 from gradcore.backends import Backend, get
-from gradcore.recording import Recording
+from gradcore.replay.recording import HostWork
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gpu" / "README.md"
@@ -696,7 +696,7 @@ def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
 ) -> None:
     nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(10)]
     update = OPTIMIZERS[optimizer](nodes, 0.01)
-    recording = Recording(SimpleNamespace(apart=nullcontext), {})
+    recording = HostWork(SimpleNamespace(apart=nullcontext), {})
 
     def step() -> Any:
         for p in nodes:

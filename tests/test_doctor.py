@@ -14,7 +14,7 @@ import pytest
 
 import gradcore
 from gradcore.__main__ import main
-from gradcore.doctor import VARIABLES
+from gradcore.tools.doctor import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradcore import Sum, TensorNode, check_gradients, einsum
+from gradcore import Sum, TensorNode, check_gradients
 from gradcore.backends import Backend
+from gradcore.functions import einsum
 
 VALUE = {"float32": 1e-5, "float64": 1e-12}
 

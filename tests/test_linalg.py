@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import gradcore
-from gradcore import Sum, TensorNode, array_api, check_gradients, linalg, namespace
+from gradcore import Sum, TensorNode, array_api, check_gradients, namespace
+from gradcore.array_api import linalg
 from gradcore.backends import Backend, get
 
 VALUE = {"float32": 5e-6, "float64": 1e-12}

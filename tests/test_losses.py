@@ -11,9 +11,10 @@ import pytest
 from comparing import close
 
 import gradcore
-from gradcore import TensorNode, check_gradients, grad, losses, nn
+from gradcore import TensorNode, check_gradients, grad, nn
 from gradcore.backends import Backend, get
 from gradcore.backends import numpy as numpy_backend
+from gradcore.functions import losses
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))

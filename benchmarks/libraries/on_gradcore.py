@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import gradcore
-from gradcore import TensorNode, backends, losses, nn, no_grad, optim
+from gradcore import TensorNode, backends, nn, no_grad, optim
 from gradcore.data import Batches
+from gradcore.functions import losses
 from gradcore.graph import backpropagate
 
 from . import Step, Table, modules, of_output, optimizers

@@ -20,9 +20,9 @@ import numpy as np
 
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
-from ..convolution import sizes
 from ..engine.arrays import describe, is_floating
-from ..functions import pad
+from ..functions.convolution import sizes
+from ..functions.padding import pad
 
 
 def random_crop(x: Array, padding: int) -> Array:

@@ -81,14 +81,16 @@ class Pending:
                 owned.add((source, i))
         return sources
 
-    def newest(self) -> OpNode | None:
-        """Take the newest OpNode off the queue: the gradients of its outputs are complete."""
-        return heapq.heappop(self.queue)[1] if self.queue else None
+    def complete(self) -> Iterator[tuple[OpNode, list[Any]]]:
+        """Take out, one after the other, the newest OpNode and the gradients of its outputs.
 
-    def take(self, opnode: OpNode) -> list[Any]:
-        """Take the gradients of the OpNode's outputs out of the ledger, and call their hooks."""
-        gos = self.sums.pop(opnode)
-        return hooked(opnode, gos) if opnode.hooks else gos
+        All OpNodes that could still add to these gradients are newer, and were taken before. The
+        gradients have gone through the outputs' hooks.
+        """
+        while self.queue:
+            opnode = heapq.heappop(self.queue)[1]
+            gos = self.sums.pop(opnode)
+            yield opnode, hooked(opnode, gos) if opnode.hooks else gos
 
     def leaves(self) -> Iterator[tuple[TensorNode, Any, bool, bool]]:
         """Take out the gradients of the leaves, once no OpNode is left.

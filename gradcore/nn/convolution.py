@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar
 
-from .. import convolution
-from ..convolution import Size, is_named, sizes
+from ..functions import convolution, pooling
+from ..functions.convolution import Size, is_named, sizes
 from ..graph import TensorNode
 from .init import initial
 from .layers import Function
@@ -156,15 +156,15 @@ class ConvTranspose2d(Conv2d):
 
 
 class MaxPool2d(Function):
-    function = staticmethod(convolution.max_pool2d)
-    check = staticmethod(convolution.window_sizes)
+    function = staticmethod(pooling.max_pool2d)
+    check = staticmethod(pooling.window_sizes)
 
 
 class AvgPool2d(Function):
-    function = staticmethod(convolution.avg_pool2d)
-    check = staticmethod(convolution.window_sizes)
+    function = staticmethod(pooling.avg_pool2d)
+    check = staticmethod(pooling.window_sizes)
 
 
 class AdaptiveAvgPool2d(Function):
-    function = staticmethod(convolution.adaptive_avg_pool2d)
-    check = staticmethod(convolution.output_sizes)
+    function = staticmethod(pooling.adaptive_avg_pool2d)
+    check = staticmethod(pooling.output_sizes)

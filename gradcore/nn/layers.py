@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, ClassVar
 
-from .. import activations, functions, ops
+from .. import functions, ops
 from ..engine.arrays import describe, namespace, node_or_array
+from ..functions import activations
 from ..graph import TensorNode
 from .init import initial
 from .module import Module

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import losses
+from ..functions import losses
 from ..graph import TensorNode
 from .module import Module
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import functions, normalization
+from .. import functions
 from ..backends import default
-from ..convolution import sizes
 from ..engine.arrays import namespace, raw_array
 from ..engine.modes import is_recomputing
+from ..functions import normalization
+from ..functions.convolution import sizes
 from ..graph import TensorNode
 from .module import Module
 

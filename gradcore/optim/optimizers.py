@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, namespace, node_or_array
 from ..graph import TensorNode
-from ..recording import fixed, is_held, number, remember, repeat
+from ..replay.recording import each_replay, fixed, is_held, number, remember
 
 
 class Optimizer:
@@ -245,7 +245,7 @@ class KernelOptimizer(Optimizer):
         has_rates = type(self).lr_for is not Optimizer.lr_for  # maybe for each another
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
             if "step" in state:
-                repeat(partial(_count, state))
+                each_replay(partial(_count, state))
             kind = type(p), p.dtype, str(p.device), state.get("step"), has_rates and i
             alike.setdefault(kind, []).append(i)
         new = parameters.copy()

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from math import cos, pi
 from typing import Any
 
-from ..recording import repeat
+from ..replay.recording import each_replay
 from .optimizers import Optimizer
 
 
@@ -42,7 +42,7 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go on by one step: an epoch, or a batch, as the schedule's numbers are meant."""
-        repeat(lambda: self._apply(self.steps + 1))
+        each_replay(lambda: self._apply(self.steps + 1))
 
     def state_dict(self) -> dict[str, int]:
         """Where the schedule is; what it starts from is in the optimizer's `state_dict`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcore import TensorNode, array_api
-from gradcore.recompute import Call, Checkpoint
+from gradcore.transforms.checkpoint import Call, Checkpoint
 
 from .rows import Row, case
 

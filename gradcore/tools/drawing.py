@@ -10,9 +10,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from .engine.arrays import NUMBER_TYPES, flat
+from ..engine.arrays import NUMBER_TYPES, flat
+from ..graph import TensorNode
 from .folding import Folding, Group, Key
-from .graph import TensorNode
 
 GENERAL = """\
   graph [fontname="Helvetica", fontsize=11, fontcolor="#555555", color="#aaaaaa", style=rounded,

@@ -8,8 +8,10 @@ from functools import lru_cache
 from itertools import chain, combinations
 from typing import Any
 
-from . import array_api as xp
-from .linalg import diagonal
+from .. import array_api as xp
+from ..array_api.linalg import diagonal
+
+__all__ = ["einsum"]
 
 Label = Any  # a letter, or -1, -2, ...: an axis of the ellipsis, counted from its end
 Labels = list[Label]

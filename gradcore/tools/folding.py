@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from .engine.arrays import NUMBER_TYPES, describe
-from .engine.traversal import ancestors
-from .graph import OpNode, TensorNode
+from ..engine.arrays import NUMBER_TYPES, describe
+from ..engine.traversal import ancestors
+from ..graph import OpNode, TensorNode
 
 LONGEST = 64  # the longest pattern, in ops and boxes, that is looked for
 

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from .backends import default, get, names, problem, use_backend
-from .functions import logceloss, logsoftmax
-from .graph import TensorNode
-from .ops import MatrixMultiply
+from ..backends import default, get, names, problem, use_backend
+from ..functions.activations import logsoftmax
+from ..functions.losses import logceloss
+from ..graph import TensorNode
+from ..ops import MatrixMultiply
 
 VARIABLES = {  # what gradcore reads
     "GRADCORE_BACKEND": "the default backend",

@@ -9,11 +9,13 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from . import ops
-from .engine import traversal
-from .engine.arrays import is_node, namespace
-from .graph import Op, TensorNode
+from .. import ops
+from ..engine import traversal
+from ..engine.arrays import is_node, namespace
+from ..graph import Op, TensorNode
 from .indexing import getitem, is_array
+
+__all__ = ["setitem"]
 
 
 def setitem(x: Any, key: Any, y: Any, /) -> None:

@@ -11,16 +11,55 @@ out.
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any, NamedTuple
 
-from . import array_api as xp
-from . import ops
-from .array_api import matmul, matrix_transpose, tensordot, vecdot
-from .engine.arrays import namespace, value_of
-from .ops.decompositions import check_matrices, check_square
+from .. import ops
+from ..engine.arrays import namespace, value_of
+from ..ops.decompositions import check_matrices, check_square
+from . import elementwise, reductions
+from .common import Axis
+from .constant import count_nonzero, zeros_like
+from .elementwise import sqrt, square, where
+from .manipulation import (
+    astype,
+    concat,
+    expand_dims,
+    matrix_transpose,
+    moveaxis,
+    reshape,
+    roll,
+    tril,
+    triu,
+)
+from .products import matmul, tensordot, vecdot
 
-Axis = int | tuple[int, ...] | None
+__all__ = [
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]
+
 Ord = int | float | str | None
 
 
@@ -79,8 +118,8 @@ def matrix_power(x: Any, n: int, /) -> Any:
     if not isinstance(n, int):
         raise TypeError(f"matrix_power: n must be an integer, not {type(n).__name__}")
     if n == 0:
-        eye = xp.zeros_like(x) + 1.0
-        return xp.tril(xp.triu(eye))
+        eye = zeros_like(x) + 1.0
+        return tril(triu(eye))
     result = x = inv(x) if n < 0 else x
     for bit in f"{abs(n):b}"[1:]:  # the powers by the first digits of n, one more each time
         result = matmul(result, result)
@@ -124,7 +163,7 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
         return QRResult(*ops.QR.apply(x, complete=mode == "complete"))
     # The first columns determine Q.
     q, r = ops.QR.apply(x[..., :, :m])
-    return QRResult(q, xp.concat([r, matmul(matrix_transpose(q), x[..., :, m:])], axis=-1))
+    return QRResult(q, concat([r, matmul(matrix_transpose(q), x[..., :, m:])], axis=-1))
 
 
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
@@ -141,8 +180,8 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
     if rtol is None:
         rtol = max(x.shape[-2:]) * namespace(x).finfo(x.dtype).eps
     elif not isinstance(rtol, int | float):
-        rtol = xp.expand_dims(rtol, axis=-1)
-    return xp.count_nonzero(s > s[..., :1] * rtol, axis=-1)
+        rtol = expand_dims(rtol, axis=-1)
+    return count_nonzero(s > s[..., :1] * rtol, axis=-1)
 
 
 # -- Products and parts -----------------------------------------------------------------------
@@ -155,8 +194,8 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
             f"cross: {tuple(x1.shape)} and {tuple(x2.shape)} along axis {axis}; "
             "expected 3 elements in both, along a negative axis"
         )
-    next1, next2 = (xp.roll(x, -1, axis=axis) for x in (x1, x2))
-    last1, last2 = (xp.roll(x, 1, axis=axis) for x in (x1, x2))
+    next1, next2 = (roll(x, -1, axis=axis) for x in (x1, x2))
+    last1, last2 = (roll(x, 1, axis=axis) for x in (x1, x2))
     return next1 * last2 - last1 * next2
 
 
@@ -167,13 +206,13 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
     start = offset if offset >= 0 else -offset * n
     size = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
     stop = start + (size - 1) * (n + 1) + 1
-    flat = xp.reshape(x, (*x.shape[:-2], m * n))
+    flat = reshape(x, (*x.shape[:-2], m * n))
     return flat[..., start : stop : n + 1] if size else flat[..., :0]
 
 
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     """The sum of the diagonal."""
-    return xp.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
+    return reductions.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
 def outer(x1: Any, x2: Any, /) -> Any:
@@ -182,7 +221,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
         raise ValueError(
             f"outer: {tuple(x1.shape)} and {tuple(x2.shape)}; expected two vectors (N,) and (M,)"
         )
-    return xp.expand_dims(x1, axis=1) * x2
+    return expand_dims(x1, axis=1) * x2
 
 
 # -- Norms ------------------------------------------------------------------------------------
@@ -200,21 +239,21 @@ def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Or
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
     if namespace(x).isdtype(x.dtype, "complex floating"):
-        x = xp.abs(x)
+        x = elementwise.abs(x)
     if ord == 0:
-        return xp.sum(xp.astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
+        return reductions.sum(astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
     if ord == 2:
-        total = xp.sum(xp.square(x), axis=axis, keepdims=keepdims)
-        return xp.where(total == 0, 0.0, xp.sqrt(xp.where(total == 0, 1.0, total)))
-    size = xp.abs(x)
+        total = reductions.sum(square(x), axis=axis, keepdims=keepdims)
+        return where(total == 0, 0.0, sqrt(where(total == 0, 1.0, total)))
+    size = elementwise.abs(x)
     if ord == 1:
-        return xp.sum(size, axis=axis, keepdims=keepdims)
+        return reductions.sum(size, axis=axis, keepdims=keepdims)
     if ord in (math.inf, -math.inf):
-        return (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=keepdims)
+        return (reductions.max if ord > 0 else reductions.min)(size, axis=axis, keepdims=keepdims)
     # No power of a 0: its derivative may be infinite.
-    powers = xp.where(x == 0, 0.0 if ord > 0 else math.inf, xp.where(x == 0, 1.0, size) ** ord)
-    total = xp.sum(powers, axis=axis, keepdims=keepdims)
-    return xp.where(total == 0, 0.0, xp.where(total == 0, 1.0, total) ** (1 / ord))
+    powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
+    total = reductions.sum(powers, axis=axis, keepdims=keepdims)
+    return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1 / ord))
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> Any:  # noqa: A002
@@ -235,12 +274,12 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> Any: 
         y = vector_norm(svdvals(x), axis=-1, ord=p)
     elif ord in (1, -1, math.inf, -math.inf):
         y = vector_norm(x, axis=-2 if ord in (1, -1) else -1, ord=1)
-        y = (xp.max if ord > 0 else xp.min)(y, axis=-1)
+        y = (reductions.max if ord > 0 else reductions.min)(y, axis=-1)
     else:
         raise ValueError(
             f"matrix_norm: ord is {ord!r}, expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf"
         )
-    return xp.expand_dims(y, axis=(-2, -1)) if keepdims else y
+    return expand_dims(y, axis=(-2, -1)) if keepdims else y
 
 
 def norm(x: Any, /, ord: Ord = None, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A002
@@ -259,17 +298,12 @@ def norm(x: Any, /, ord: Ord = None, axis: Axis = None, keepdims: bool = False) 
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:
         raise ValueError(f"norm: axes {axes} of {tuple(x.shape)}; expected one or two of them")
-    y = matrix_norm(xp.moveaxis(x, axes, (-2, -1)), ord=ord)
+    y = matrix_norm(moveaxis(x, axes, (-2, -1)), ord=ord)
     if keepdims:
         gone = {a % x.ndim for a in axes}
-        y = xp.reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)]))
+        y = reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)]))
     return y
 
 
-__all__ = [
-    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm",
-    "matrix_power", "matrix_rank", "matrix_transpose", "norm", "outer", "pinv", "qr", "slogdet",
-    "solve", "svd", "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
-]  # fmt: skip
-
-xp.linalg = sys.modules[__name__]
+def __dir__() -> list[str]:
+    return __all__

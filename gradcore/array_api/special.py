@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import ops
-from .engine.arrays import namespace
-from .graph import TensorNode
+from .. import ops
+from ..engine.arrays import namespace
+from ..graph import TensorNode
 
-__all__ = [
-    "digamma",
-    "erf",
-    "erfc",
-    "lgamma",
-    "polygamma",
-]
+__all__ = ["digamma", "erf", "erfc", "lgamma", "polygamma"]
 
 
 def erf(x: Any) -> TensorNode:

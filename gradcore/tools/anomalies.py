@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .backends import backend_of
-from .engine.arrays import describe, flat, is_discrete, is_node, node_or_array
-from .engine.hooks import watching
-from .graph import OpNode
+from ..backends import backend_of
+from ..engine.arrays import describe, flat, is_discrete, is_node, node_or_array
+from ..engine.hooks import watching
+from ..graph import OpNode
 
 
 class AnomalyError(RuntimeError):

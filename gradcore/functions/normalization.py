@@ -6,18 +6,13 @@ from math import inf, isfinite, prod
 from numbers import Real
 from typing import Any
 
-from . import array_api, ops
-from .engine.arrays import check_floating, describe, is_node, namespace, raw_array
-from .engine.inputs import op_inputs_and_mask
-from .engine.modes import is_recomputing
-from .graph import TensorNode
+from .. import array_api, ops
+from ..engine.arrays import check_floating, describe, is_node, namespace, raw_array
+from ..engine.inputs import op_inputs_and_mask
+from ..engine.modes import is_recomputing
+from ..graph import TensorNode
 
-__all__ = [
-    "batch_norm",
-    "group_norm",
-    "layer_norm",
-    "rms_norm",
-]
+__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
 
 
 def layer_norm(

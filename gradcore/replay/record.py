@@ -1,108 +1,26 @@
-"""Training steps that a device does again without Python: CUDA graphs.
-
-A record has every kernel with its arrays and numbers as they were. So what a step is given is
-copied into arrays that stay, what it leaves behind for the next step is copied back to where it
-came from, and what changes on the host goes through `gradcore.recording`.
-"""
+"""TODO"""
 
 from __future__ import annotations
 
 import gc
 import traceback
 from collections.abc import Callable
-from functools import update_wrapper
 from inspect import signature
 from types import TracebackType
 from typing import Any
 
-import array_api_compat
-
-from .backends import Array, backend_of, default, known
-from .engine import arrays
-from .engine.arrays import copied, describe, is_node, namespace
-from .engine.hooks import watching
-from .engine.trees import leaves, tree_map
-from .graph import TensorNode
-from .recording import CaptureError, Recording
+from ..backends import Array, backend_of, known
+from ..engine import arrays
+from ..engine.arrays import copied, describe, is_node, namespace
+from ..engine.hooks import watching
+from ..engine.trees import leaves, tree_map
+from ..graph import TensorNode
+from .recording import CaptureError, HostWork
 
 PACKAGE = __name__.partition(".")[0]
 
 
-def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
-    """A function that does what `step` does, but on a GPU, after some calls, without its Python
-    code: the work of one call is captured as a CUDA graph, which each further call replays.
-
-    >>> @gradcore.capture
-    ... def step(images, labels):
-    ...     loss = cross_entropy(model(images), labels)
-    ...     loss.backward()
-    ...     optimizer.step()
-    ...     optimizer.zero_grad()
-    ...     return loss
-
-    Where the backend has nothing of the kind, as NumPy, each call is one of `step`.
-
-    Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout;
-    what changed in between of parameters and of optimizers is taken over. They don't see what else
-    the step's code would do. docs/gpu/capture.md says what can be captured.
-
-    Args:
-        step: given arrays, in trees, and constants, which each call repeats with the same shapes
-            and dtypes. What it gives are trees of arrays, nodes and constants; replays give new
-            arrays, and nodes without a graph.
-        warmup: how many calls run as they are before one is captured: kernels are compiled, and
-            optimizers begin their averages. At least 1.
-
-    Raises (in calls):
-        CaptureError: the step reads an array on the host, or does something else that can't be
-            captured; an argument has another shape, dtype or place than it had; something else
-            changed that replays can't follow. The message says what, and where.
-    """
-    return Captured(step, warmup)
-
-
-class Captured:
-    """What `capture` gives: a function.
-
-    Attributes:
-        step: the function captured.
-        is_recorded: whether calls replay it.
-    """
-
-    def __init__(self, step: Callable[..., Any], warmup: int) -> None:
-        if warmup < 1:
-            raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
-        update_wrapper(self, step)
-        self.step, self._left = step, warmup
-        self._recorder: Any = None
-        self._record: _Record | None = None
-
-    @property
-    def is_recorded(self) -> bool:
-        return self._record is not None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
-        if self._recorder is None:
-            self._recorder, self._device = _recorder(given)
-        if self._recorder is None:
-            return self.step(*args, **kwargs)
-        with self._recorder.on_device():
-            if self._record is None and self._left:
-                self._left -= 1
-                # With numbers in arrays as in the record: these may have kernels of their own.
-                rehearsal = Recording(self._recorder, {}, is_rehearsal=True)
-                with self._recorder.warm_up(), rehearsal.active():
-                    return self.step(*args, **kwargs)
-            if self._record is None:
-                self._record = _Record(self.step, self._recorder, self._device, given)
-            else:
-                self._record.take(given)
-                self._record.prepare()
-            return self._record.replay()
-
-
-class _Record:
+class Record:
     """A step as it was recorded, and the arrays that the record goes by."""
 
     def __init__(
@@ -113,16 +31,16 @@ class _Record:
         for path, x in leaves(given):
             if is_node(x):
                 raise CaptureError(f"{self._argument(path)} is a node; give its value, an array")
-        self.inputs = tree_map(lambda x: copied(x) if _is_array(x) else x, given)
+        self.inputs = tree_map(lambda x: copied(x) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
         self.take(given)  # loads the kernel that copies, which is best done before
         nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
         # On another device another thread may be at work.
-        held = {x: x.value for x in nodes if _is_array(x.value) and x.value.device == device}
+        held = {x: x.value for x in nodes if is_array(x.value) and x.value.device == device}
         grads = {x: x._grad for x in held}
-        self.recording = recording = Recording(recorder, held)
-        seen = _Seen()
+        self.recording = recording = HostWork(recorder, held)
+        seen = Seen()
         was_enabled = gc.isenabled()
         gc.disable()  # or it frees, during the recording, what other work is still to use
         try:
@@ -153,7 +71,7 @@ class _Record:
         recording.held = {}
         recording.upload()
 
-    def _settle(self, held: dict[Any, Any], grads: dict[Any, Any], seen: _Seen) -> None:
+    def _settle(self, held: dict[Any, Any], grads: dict[Any, Any], seen: Seen) -> None:
         """Have what the next step starts from be where this step has found it."""
         self.others = seen.arrays  # which the record reads: they are not to be freed
         for x in (*seen.arrays.values(), *(node.value for node in seen.nodes)):
@@ -186,7 +104,7 @@ class _Record:
                 self.grads.append((node, before, node._grad))
         for memory, then in self.recording.memories.values():
             for name, x in memory.items():
-                if _is_array(x):
+                if is_array(x):
                     if name not in then:
                         raise CaptureError(
                             f"capture: an optimizer's {name} begins in the step being captured; "
@@ -205,7 +123,7 @@ class _Record:
     def _output(self, x: Any) -> Any:
         if is_node(x):
             return TensorNode(self._apart(x.value), requires_grad=False)
-        return self._apart(x) if _is_array(x) else x
+        return self._apart(x) if is_array(x) else x
 
     def take(self, given: dict[Any, Any]) -> None:
         """Copy the arguments into the arrays that stay.
@@ -219,7 +137,7 @@ class _Record:
         ):
             raise CaptureError(self._different(now))
         for (_, x), (_, buffer) in zip(now, self.flat, strict=True):
-            if x is not buffer and _is_array(buffer):
+            if x is not buffer and is_array(buffer):
                 buffer[...] = x
 
     def prepare(self) -> None:
@@ -295,7 +213,7 @@ class _Record:
         )
 
 
-class _Seen:
+class Seen:
     """What the ops of a step are given from outside: a watcher of `gradcore.hooks`."""
 
     def __init__(self) -> None:
@@ -304,7 +222,7 @@ class _Seen:
 
     def after_forward(self, op: Any, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
         for x in inputs:
-            if _is_array(x):
+            if is_array(x):
                 self.arrays[id(x)] = x
             elif is_node(x) and not x.source:
                 self.nodes.add(x)
@@ -313,7 +231,7 @@ class _Seen:
     def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None: ...
 
 
-def _is_array(x: Any) -> bool:
+def is_array(x: Any) -> bool:
     return type(x) in known
 
 
@@ -321,13 +239,13 @@ def _fits(x: Any, buffer: Any) -> bool:
     """Whether `x` can take the place of what a record was made with."""
     if type(x) is not type(buffer):
         return False
-    if not _is_array(x):
+    if not is_array(x):
         return bool(x == buffer)
     return x.shape == buffer.shape and x.dtype == buffer.dtype and x.device == buffer.device
 
 
 def _said(x: Any) -> str:
-    return f"{describe(x)} of {backend_of(x).name} on {x.device}" if _is_array(x) else repr(x)
+    return f"{describe(x)} of {backend_of(x).name} on {x.device}" if is_array(x) else repr(x)
 
 
 def _check_alike(what: str, before: Any, now: Any) -> None:
@@ -339,26 +257,11 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
         )
 
 
-def _recorder(given: dict[Any, Any]) -> tuple[Any, Any]:
-    """The recorder of where the arguments are, or new arrays go, and that device."""
-    arguments = [x for _, x in leaves(given)]
-    for x in arguments:
-        if array_api_compat.is_array_api_obj(x) and not is_node(x):
-            backend_of(x)  # so that its type is known
-    arrays = list(filter(_is_array, arguments))
-    for x in arrays:
-        if recorder := backend_of(x).recorder(x.device):
-            return recorder, x.device
-    if not arrays and (recorder := default().recorder(default().device)):
-        return recorder, default().asarray(0).device
-    return None, None
-
-
 def _given(x: Any) -> Any:
     """What a call gives in the place of an output of the record: the next call changes that."""
     if is_node(x):
         return TensorNode(copied(x.value), requires_grad=False)
-    return copied(x) if _is_array(x) else x
+    return copied(x) if is_array(x) else x
 
 
 def _outside(tb: TracebackType | None) -> str:

@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from .backends import backend_of
-from .engine.arrays import describe, is_floating, is_node, namespace, node_or_array, raw_array
-from .engine.trees import leaves, tree_map
-from .transforms import vjp
+from ..backends import backend_of
+from ..engine.arrays import describe, is_floating, is_node, namespace, node_or_array, raw_array
+from ..engine.trees import leaves, tree_map
+from ..transforms.derivatives import vjp
 
 DIRECTIONS = 4  # random ones; each involves every element
 ENTRIES = 1000  # that are looked through, of each argument, for the worst

@@ -12,29 +12,29 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from .backends import Array, Backend, backend_of
+from ..backends import Array, Backend, backend_of
 
 NUMBERS = 256  # in an array of them: all that changed go to the device in one copy
 
-_current: ContextVar[Recording | None] = ContextVar("recording", default=None)
+_current: ContextVar[HostWork | None] = ContextVar("recording", default=None)
 
 
 class CaptureError(RuntimeError):
     """A step can't be captured, or can't be replayed now; the message says why, and where."""
 
 
-class Recording:
+class HostWork:
     """What is to be done on the host before each replay.
 
     Attributes:
         recorder: the backend's.
         held: the values of nodes, by node, which are held here besides.
-        is_rehearsal: numbers go to the device at once, as the work is done and not recorded.
+        is_warmup: numbers go to the device at once, as the work is done and not recorded.
         memories: by id, dictionaries with arrays that go from step to step, and what was in them.
     """
 
-    def __init__(self, recorder: Any, held: dict[Any, Array], is_rehearsal: bool = False) -> None:
-        self.recorder, self.held, self.is_rehearsal = recorder, held, is_rehearsal
+    def __init__(self, recorder: Any, held: dict[Any, Array], is_warmup: bool = False) -> None:
+        self.recorder, self.held, self.is_warmup = recorder, held, is_warmup
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
         self._actions: list[Callable[[], object]] = []
@@ -88,7 +88,7 @@ class Recording:
         i = len(numbers.host)
         numbers.host.append(function())
         self._actions.append(lambda: numbers.host.__setitem__(i, function()))
-        if self.is_rehearsal:
+        if self.is_warmup:
             numbers.upload()
         return numbers.device[i, ...]
 
@@ -130,7 +130,7 @@ def number(
     return function() if recording is None else recording._follow(function, like, dtype, shared)
 
 
-def repeat(function: Callable[[], object]) -> None:
+def each_replay(function: Callable[[], object]) -> None:
     """Call the function, now and in each replay: for what a step changes on the host."""
     function()
     if (recording := _current.get()) is not None:

@@ -4,28 +4,55 @@ Names and arguments are those of torch.nn.functional
 (https://docs.pytorch.org/docs/stable/nn.functional.html#loss-functions). Each takes nodes, or
 arrays as constants. `reduction` is "mean", "sum" or "none", which keeps all losses apart.
 """
-# ruff: noqa: A002 (torch says `input`)
 
+# ruff: noqa: A002 (torch says `input`)
 from __future__ import annotations
 
 from math import inf
 from typing import Any
 
-from . import array_api, ops
+from .. import array_api, ops
+from ..engine.arrays import describe, is_floating, namespace, raw_array
+from ..graph import TensorNode
+from ..ops import Log, Select, Sum
 from .activations import softplus
-from .engine.arrays import describe, is_floating, namespace, raw_array
-from .graph import TensorNode
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "celoss",
     "cross_entropy",
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "logceloss",
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
 ]
+
+
+def celoss(probabilities: Any, targets: Any) -> TensorNode:
+    """The cross-entropy of probabilities (N, M) and targets (N,), summed over the batch.
+
+    `logceloss(logsoftmax(x), targets)` computes it more exactly.
+
+    Raises:
+        IndexError: a target is not in [0, M).
+    """
+    return logceloss(Log.do_forward(probabilities), targets)
+
+
+def logceloss(logprobabilities: Any, targets: Any) -> TensorNode:
+    """The cross-entropy of log-probabilities (N, M) and targets (N,), summed over the batch.
+
+    Args:
+        logprobabilities: for each instance, the logarithm of the probability of each class.
+        targets: the true classes, an integer array.
+
+    Raises:
+        IndexError: a target is not in [0, M).
+    """
+    return -Sum.do_forward(Select.do_forward(logprobabilities, indices=targets))
 
 
 def cross_entropy(

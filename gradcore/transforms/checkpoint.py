@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .backends import random
-from .engine.arrays import is_node
-from .engine.modes import building, is_building, recomputing
-from .engine.traversal import ancestors
-from .engine.trees import leaves, tree_map
-from .graph import Context, Op, TensorNode, gradients, op_counter
-from .ops import Id
-from .recording import repeat
+from ..backends import random
+from ..engine.arrays import is_node
+from ..engine.modes import building, is_building, recomputing
+from ..engine.traversal import ancestors
+from ..engine.trees import leaves, tree_map
+from ..graph import Context, Op, TensorNode, gradients, op_counter
+from ..ops import Id
+from ..replay.recording import each_replay
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +66,7 @@ class Call:
         self.given = [x for _, x in leaves(arguments) if _has_gradient(x)]
         self.used: dict[TensorNode, Any] = {}
         self.random: dict[str, Any] = {}
-        repeat(functools.partial(_note_random_numbers, self.random))
+        each_replay(functools.partial(_note_random_numbers, self.random))
         self.first = 0
 
     def __call__(self, xs: Sequence[Any]) -> Any:
@@ -106,12 +106,12 @@ class Checkpoint(Op):
 @contextmanager
 def _random_numbers_again(state: Any) -> Iterator[None]:
     now: dict[str, Any] = {}
-    repeat(lambda: _note_random_numbers(now))
-    repeat(lambda: random.set_state(state))
+    each_replay(lambda: _note_random_numbers(now))
+    each_replay(lambda: random.set_state(state))
     try:
         yield
     finally:
-        repeat(lambda: random.set_state(now))
+        each_replay(lambda: random.set_state(now))
 
 
 def _note_random_numbers(state: dict[str, Any]) -> None:

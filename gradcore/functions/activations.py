@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import ops
-from .graph import TensorNode
+from .. import ops
+from ..graph import TensorNode
+from ..ops import LogSoftmax, Softmax
 
 __all__ = [
     "celu",
@@ -17,15 +18,39 @@ __all__ = [
     "hardtanh",
     "leaky_relu",
     "log_sigmoid",
+    "log_softmax",
+    "logsoftmax",
+    "logsumexp",
     "mish",
     "relu",
     "relu6",
     "selu",
     "sigmoid",
     "silu",
+    "softmax",
     "softplus",
     "tanh",
 ]
+
+
+def softmax(x: Any, axis: int = -1) -> TensorNode:
+    """exp(x), divided by its sum along the axis: each row of a matrix (N, M) as probabilities."""
+    return Softmax.do_forward(x, axis=axis)
+
+
+def log_softmax(x: Any, axis: int = -1) -> TensorNode:
+    """The logarithm of `softmax(x, axis)`, stable where that is not."""
+    return LogSoftmax.do_forward(x, axis=axis)
+
+
+logsoftmax = log_softmax  # the course's name
+
+
+def logsumexp(
+    x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> TensorNode:
+    """log(sum(exp(x))) of all elements, or along the axis, computed without overflow."""
+    return ops.LogSumExp.do_forward(x, axis=axis, keepdims=keepdims)
 
 
 def sigmoid(x: Any) -> TensorNode:

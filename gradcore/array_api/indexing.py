@@ -10,11 +10,13 @@ from math import prod
 from types import EllipsisType, NoneType
 from typing import Any
 
-from . import ops
-from .backends import known
-from .engine.arrays import describe, is_node, namespace
-from .engine.inputs import op_inputs
-from .ops.indexing import positions
+from .. import ops
+from ..backends import known
+from ..engine.arrays import describe, is_node, namespace
+from ..engine.inputs import op_inputs
+from ..ops.indexing import positions
+
+__all__ = ["getitem", "sort", "take", "take_along_axis"]
 
 _BASIC = frozenset({int, slice, NoneType, EllipsisType})
 _ALL = slice(None)

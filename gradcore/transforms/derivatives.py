@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .engine.arrays import (
+from ..engine.arrays import (
     NUMBER_TYPES,
     describe,
     is_floating,
@@ -24,10 +24,10 @@ from .engine.arrays import (
     node_or_array,
     value_of,
 )
-from .engine.modes import differentiating, is_building, is_differentiating
-from .engine.trees import leaves, tree_map
-from .graph import Context, Op, TensorNode, gradients
-from .ops import Id
+from ..engine.modes import differentiating, is_building, is_differentiating
+from ..engine.trees import leaves, tree_map
+from ..graph import TensorNode, gradients
+from ..ops import Id
 
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
@@ -289,96 +289,3 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         TypeError, ValueError: as `grad`.
     """
     return jacobian(grad(f, argnums), argnums)
-
-
-# -- What steers them -------------------------------------------------------------------------
-
-
-def stop_gradient(x: Any) -> Any:
-    """The same values, as constants: no gradient flows through. x is a tree."""
-    return tree_map(lambda a: TensorNode(a.value, requires_grad=False) if is_node(a) else a, x)
-
-
-def custom_gradient(f: Function) -> Function:
-    """A decorator for a function that says itself what its gradient is.
-
-        @custom_gradient
-        def clipped(x):
-            return x, lambda go: namespace(go).where(abs(go) < 1.0, go, 0.0)
-
-    Args:
-        f: a function of trees of arrays, written against their namespace. It gives its value, and
-            a function of the gradient with respect to the value, one argument for each array in
-            it, that gives the gradient with respect to each positional argument: a tree like it,
-            or `None` for zero. For gradients of gradients, both are called with nodes. Keyword
-            arguments are constants. No gradient flows to nodes that it closes over.
-
-    Returns:
-        The function, of arrays and nodes.
-
-    Raises (when called): what an op raises.
-    """
-
-    class Custom(Op):
-        @staticmethod
-        def forward(context: Context, *xs: Any, call: _Call) -> Any:
-            value, context["pullback"] = call(xs)
-            context["xs"], context["call"] = xs, call
-            call.value = tree_map(lambda _: 0, value)
-            ys = tuple([value_of(node_or_array(y)) for _, y in leaves(value)])
-            return ys if len(ys) > 1 else ys[0]
-
-        @staticmethod
-        def backward(context: Context, *gos: Any) -> Any:
-            call, pullback = context["call"], context["pullback"]
-            if any(map(is_node, gos)):
-                pullback = call(context["xs"])[1]
-            return call.gradients(pullback(*gos))
-
-    Custom.__name__ = Custom.__qualname__ = getattr(f, "__name__", type(f).__name__)
-    Custom.__module__ = f.__module__
-
-    @functools.wraps(f)
-    def wrapped(*args: Any, **constants: Any) -> Any:
-        call = _Call(Custom.__name__, f, args, constants)
-        ys = Custom.apply(*[x for _, x in leaves(args)], call=call)
-        rest = iter(ys if isinstance(ys, tuple) else (ys,))
-        return tree_map(lambda _: next(rest), call.value)
-
-    return wrapped
-
-
-class _Call:
-    """A call of a function that says itself what its gradient is.
-
-    Attributes:
-        args, value: trees like its arguments and, once called, its value.
-    """
-
-    def __init__(self, name: str, f: Function, args: Any, constants: dict[str, Any]) -> None:
-        self.name, self.f, self.constants = name, f, constants
-        self.args: Any = tree_map(lambda _: 0, args)
-        self.value: Any = None
-
-    def __call__(self, xs: Sequence[Any]) -> tuple[Any, Pullback]:
-        """What the function gives, where the leaves of its arguments are the xs."""
-        rest = iter(xs)
-        value, pullback = self.f(*tree_map(lambda _: next(rest), self.args), **self.constants)
-        return value, pullback
-
-    def gradients(self, given: Any) -> tuple[Any, ...]:
-        """What a pullback gave, for each leaf of the arguments."""
-        found: list[Any] = []
-        n = len(self.args)
-        several = isinstance(given, tuple) and not (n == 1 and isinstance(self.args[0], tuple))
-        given = given if several else (given,)
-        if len(given) != n:
-            raise ValueError(f"{self.name} gave {len(given)} gradients for {n} inputs")
-        for i, (x, g) in enumerate(zip(self.args, given, strict=True)):
-            try:
-                # None in place of a tree stands for zeros in all of it.
-                g = tree_map(lambda _: None, x) if g is None else g
-                tree_map(lambda _, entry: found.append(entry), x, g)
-            except ValueError as error:
-                raise ValueError(f"{self.name}: the gradient of input {i}: {error}") from None
-        return tuple(found)

@@ -1,0 +1,40 @@
+"""The functions of the array API standard on nodes (https://data-apis.org/array-api/2024.12/).
+
+`namespace(node)` gives them, so code written against the standard can be differentiated. The
+backward methods of gradcore's ops are such code, which is how gradients of gradients come about.
+Given arrays only, the functions return arrays.
+
+Dtypes, and the functions that make new arrays (`zeros`, `arange`, ...), belong to a library. Here
+they are those of the default backend. A node's own namespace, `namespace_of(backend)`, has the same
+functions with the dtypes of the node's backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backends import default
+from . import linalg, special
+from .assignment import *  # noqa: F403
+from .constant import *  # noqa: F403
+from .elementwise import *  # noqa: F403
+from .indexing import *  # noqa: F403
+from .manipulation import *  # noqa: F403
+from .namespace import FUNCTIONS, OF_A_BACKEND, VERSION, e, inf, namespace_of, nan, newaxis, pi
+from .products import *  # noqa: F403
+from .reductions import *  # noqa: F403
+
+__array_api_version__ = VERSION
+
+__all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special"]
+__all__ += FUNCTIONS
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OF_A_BACKEND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(namespace_of(default()), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *OF_A_BACKEND})

@@ -1,0 +1,139 @@
+"""Namespaces: the functions of this floor, with the dtypes of one backend and the functions that
+make new arrays of that backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from math import e, inf, nan, pi
+from types import ModuleType
+from typing import Any
+
+from ..backends import Backend, default, known
+from ..engine.arrays import flat, is_node, value_of
+from ..graph import TensorNode
+from . import (
+    assignment,
+    constant,
+    elementwise,
+    indexing,
+    linalg,
+    manipulation,
+    products,
+    reductions,
+    special,
+)
+from .common import on_device
+from .manipulation import astype, stack
+
+__all__ = [
+    "FUNCTIONS",
+    "OF_A_BACKEND",
+    "VERSION",
+    "e",
+    "inf",
+    "namespace_of",
+    "nan",
+    "newaxis",
+    "pi",
+]
+
+VERSION = "2024.12"  # of the standard
+newaxis = None
+
+_FILES = (assignment, constant, elementwise, indexing, manipulation, products, reductions)
+FUNCTIONS = {name: getattr(file, name) for file in _FILES for name in file.__all__}
+
+_CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+_ABOUT_DTYPES = ("can_cast", "finfo", "iinfo", "isdtype", "result_type")
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_DTYPES = ("bool", *_INTEGERS, "float32", "float64", "complex64", "complex128")
+_OTHERS = ("asarray", "from_dlpack", "__array_namespace_info__")
+OF_A_BACKEND = frozenset({*_CREATION, *_ABOUT_DTYPES, *_DTYPES, *_OTHERS})
+
+_namespaces: dict[Backend, ModuleType] = {}
+
+
+def namespace_of(backend: Backend) -> ModuleType:
+    """The functions of gradcore.array_api, with the dtypes of this backend and the functions that
+    make its arrays."""
+    if backend not in _namespaces:
+        xp, made = backend.xp, ModuleType("gradcore.array_api", __doc__)
+        entries = FUNCTIONS | {"e": e, "inf": inf, "nan": nan, "newaxis": newaxis, "pi": pi}
+        entries |= {"linalg": linalg, "special": special, "__array_api_version__": VERSION}
+        entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
+        entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
+        entries |= {name: _creation(backend, getattr(xp, name)) for name in _CREATION}
+        entries |= {"asarray": _asarray(backend), "from_dlpack": _from_dlpack(backend)}
+        entries["__array_namespace_info__"] = xp.__array_namespace_info__
+        vars(made).update(entries)
+        _namespaces[backend] = made
+    return _namespaces[backend]
+
+
+def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, also of nodes, by their values."""
+
+    @wraps(function)
+    def on_nodes(*inputs: Any, **constants: Any) -> Any:
+        return function(*map(value_of, inputs), **constants)
+
+    return on_nodes
+
+
+def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., TensorNode]:
+    """The function, that makes constants in place of arrays."""
+
+    @wraps(function)
+    def create(*inputs: Any, device: Any = None, **constants: Any) -> TensorNode:
+        for x in (*inputs, *constants.values()):
+            if is_node(x) and x.requires_grad:
+                raise TypeError(
+                    f"{function.__name__} makes constants, of numbers, not of a node that has a "
+                    "gradient; broadcast_to(x, shape) keeps the gradient"
+                )
+        raw = [value_of(x) for x in inputs]
+        constants = {key: value_of(x) for key, x in constants.items()}
+        made = function(*raw, device=_device(backend, device), **constants)
+        return TensorNode(made, requires_grad=False)
+
+    return create
+
+
+def _device(backend: Backend, device: Any) -> Any:
+    """Where new arrays are made: there, else where the default backend makes them."""
+    chosen = default()
+    return chosen.device if device is None and chosen.name == backend.name else device
+
+
+def _asarray(backend: Backend) -> Callable[..., Any]:
+    def asarray(
+        obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    ) -> Any:
+        """A node stays one, with its gradient; numbers and arrays become constants."""
+        x = obj
+        if isinstance(x, list | tuple) and [entry for entry in flat(x) if is_node(entry)]:
+            x = stack([asarray(entry) for entry in x])
+        if is_node(x):
+            x = on_device("asarray", x, device)
+            same = dtype is None or dtype == x.dtype
+            if copy is False and not same:
+                raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
+            return x if same and not copy else astype(x, x.dtype if same else dtype)
+        if type(x) not in known:
+            device = _device(backend, device)
+        made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
+        return TensorNode(made, requires_grad=False)
+
+    return asarray
+
+
+def _from_dlpack(backend: Backend) -> Callable[..., TensorNode]:
+    def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> TensorNode:
+        """What another library has there, as a constant."""
+        asked = {"device": device, "copy": copy}
+        asked = {key: wish for key, wish in asked.items() if wish is not None}
+        made = backend.xp.from_dlpack(value_of(x), **asked)
+        return TensorNode(made, requires_grad=False)
+
+    return from_dlpack

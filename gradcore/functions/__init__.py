@@ -1,0 +1,22 @@
+"""Functions of nodes, by topic, with the names and arguments of torch.nn.functional where it has
+them. Each takes nodes, or arrays as constants, and gives a node."""
+
+from __future__ import annotations
+
+from . import activations, attention, convolution, losses, normalization, padding, pooling
+from .activations import *  # noqa: F403
+from .attention import *  # noqa: F403
+from .convolution import *  # noqa: F403
+from .dropout import dropout
+from .einsum import einsum
+from .embedding import embedding, one_hot
+from .losses import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .padding import *  # noqa: F403
+from .pooling import *  # noqa: F403
+
+# The files dropout.py, einsum.py and embedding.py bear the names of functions; importing from such
+# a file binds the function last, so `functions.dropout` is the function.
+__all__ = ["dropout", "einsum", "embedding", "one_hot"]
+for _file in (activations, attention, convolution, losses, normalization, padding, pooling):
+    __all__ += _file.__all__

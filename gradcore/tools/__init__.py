@@ -1,0 +1,9 @@
+"""Tools for people: drawings of graphs, checks of gradients, the search for NaN, and the doctor."""
+
+from __future__ import annotations
+
+from .anomalies import AnomalyError, detect_anomaly
+from .check_gradients import GradientError, check_gradients
+from .drawing import draw
+
+__all__ = ["AnomalyError", "GradientError", "check_gradients", "detect_anomaly", "draw"]
