@@ -18,7 +18,7 @@ from typing import Any
 from . import array_api, ops
 from .functions import pad
 from .graph import TensorNode
-from .ops.conv import check_convolution, check_size, check_windows
+from .ops.convolution import check_convolution, check_size, check_windows
 from .values import array, check_floating, describe, namespace, unwrap
 
 __all__ = [

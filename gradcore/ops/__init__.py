@@ -1,6 +1,6 @@
 """The ops, each defined once."""
 
-from .activation import (
+from .activations import (
     Elu,
     Gelu,
     GeluGradient,
@@ -8,15 +8,17 @@ from .activation import (
     HardSwish,
     HardTanh,
     LeakyRelu,
+    LogSoftmax,
     Mish,
     Relu,
     ReluGradient,
     Sigmoid,
     SigmoidGradient,
     Silu,
+    Softmax,
     Softplus,
 )
-from .conv import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
+from .convolution import Conv2d, Conv2dInputGradient, Conv2dWeightGradient
 from .decompositions import QR, SVD, Cholesky, Eigh, Eigvalsh, Svdvals
 from .dropout import Dropout
 from .elementwise import (
@@ -70,17 +72,15 @@ from .linalg import (
     PseudoInverse,
     Solve,
 )
-from .loss import CrossEntropy, CrossEntropyGradient
+from .losses import CrossEntropy, CrossEntropyGradient
 from .normalization import (
     BatchNorm,
     BatchNormGradient,
     LayerNorm,
     LayerNormGradient,
-    LogSoftmax,
     Normalize,
-    Softmax,
 )
-from .pool import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dChosen, MaxPool2dGradient
+from .pooling import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dChosen, MaxPool2dGradient
 from .reduction import (
     CumulativeProd,
     CumulativeSum,

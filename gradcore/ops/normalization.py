@@ -7,7 +7,7 @@ from typing import Any
 from ..backends import backend_of
 from ..graph import Context, Op
 from ..values import namespace
-from .specification import differentiated
+from .by_definition import differentiated
 
 
 class Normalize(Op):
@@ -23,45 +23,6 @@ class Normalize(Op):
         xp, x = namespace(go), context["x"]
         s = xp.sum(x, axis=1, keepdims=True)
         return go / s - xp.sum(go * x, axis=1, keepdims=True) / (s * s)
-
-
-def _largest(x: Any, axis: int) -> Any:
-    """The maxima along the axis, or x itself, which is empty."""
-    return namespace(x).max(x, axis=axis, keepdims=True) if x.size else x
-
-
-class Softmax(Op):
-    """exp(x) divided by its sum along the axis, computed without overflow."""
-
-    @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
-        xp = namespace(x)
-        z = xp.exp(x - _largest(x, axis))
-        context["axis"], context["y"] = axis, z / xp.sum(z, axis=axis, keepdims=True)
-        return context["y"]
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        y = context["y"]
-        return y * (go - namespace(go).sum(go * y, axis=context["axis"], keepdims=True))
-
-
-class LogSoftmax(Op):
-    """The logarithm of the softmax along the axis, by the log-sum-exp trick
-    (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/)."""
-
-    @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
-        xp = namespace(x)
-        z = x - _largest(x, axis)
-        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if x.size else z
-        context["axis"], context["y"] = axis, y
-        return y
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        xp = namespace(go)
-        return go - xp.exp(context["y"]) * xp.sum(go, axis=context["axis"], keepdims=True)
 
 
 class LayerNorm(Op):

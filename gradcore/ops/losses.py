@@ -7,8 +7,8 @@ from typing import Any
 from ..backends import backend_of
 from ..graph import Context, Op, needs
 from ..values import namespace
+from .activations import Softmax
 from .indexing import Select
-from .normalization import Softmax
 
 
 class CrossEntropy(Op):

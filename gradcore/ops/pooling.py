@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backends import backend_of
 from ..graph import Context, Op
-from .conv import check_windows
+from .convolution import check_windows
 
 UNPADDED = ((0, 0), (0, 0))
 DEFAULTS: dict[str, Any] = {"padding": UNPADDED, "dilation": (1, 1)}
