@@ -1,8 +1,8 @@
-"""Gradients of kernels, by their own definitions.
+"""Gradients of kernels, computed from the kernels' definitions.
 
-The base class of the backends defines each kernel in plain array API code, and nodes are array API
-objects: the definition can be run on nodes, and differentiated. So the gradient of the gradient of
-a fused kernel needs no formula of its own.
+The base class of the backends defines each kernel in plain array API code. Nodes are array API
+objects, so the definition also runs on nodes, and its gradient is that of the ops it consists of.
+So a fused kernel that computes gradients needs no formula for its own gradient.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from ..backends import Backend, backend_of
+from ..backends import Array, Backend, backend_of
 from ..graph import TensorNode, creation
 from ..higher import gradients
 from ..modes import building
@@ -19,20 +19,30 @@ from ..operators import Operators
 from ..values import is_node, unwrap
 from .elementwise import Id
 
+__all__ = ["definitions", "differentiated"]
 
-def differentiated(kernel: str, inputs: Sequence[Any], gos: Sequence[Any], **constants: Any) -> Any:
-    """The gradients of a kernel's inputs, by the definition of the kernel.
+
+def differentiated(
+    kernel: str,
+    inputs: Sequence[TensorNode | Array],
+    gos: Sequence[TensorNode | Array | None],
+    **constants: Any,
+) -> tuple[TensorNode | Array | None, ...]:
+    """Compute the gradients of a kernel's inputs from the definition of the kernel.
 
     Args:
         kernel: the name of the method of `Backend`.
-        inputs: arrays or nodes, all floating.
-        gos: the gradients of what it gives; `None` for zero.
+        inputs: the kernel's inputs, all floating.
+        gos: the gradients of the kernel's outputs; `None` for zero.
+        constants: the kernel's other arguments.
 
     Returns:
-        For each input an array, or `None` for zero; nodes, with a graph, where there are any in.
+        The gradient of each input, or `None` for zero. If an input or gradient is a node, these
+        are nodes with a graph.
     """
     create, since = any(map(is_node, (*inputs, *gos))), next(creation)
-    # Apart from the nodes given, this derivative ends; made of them, further ones go on.
+    # The pass below ends at new nodes. Those made by Id are linked to the nodes given, so that
+    # gradients of these gradients go further.
     starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in inputs]
     with building(True):
         ys = getattr(definitions(backend_of(unwrap(inputs[0]))), kernel)(*starts, **constants)
@@ -43,6 +53,7 @@ def differentiated(kernel: str, inputs: Sequence[Any], gos: Sequence[Any], **con
 
 @cache
 def definitions(backend: Backend) -> Backend:
-    """What the base class says that the backend's kernels do, on nodes of its arrays."""
+    """Return a backend whose kernels are the base class's definitions, for nodes of arrays of the
+    given backend."""
     xp = Operators.array_api.namespace_of(backend)
     return type("Definitions", (Backend,), {"name": backend.name, "xp": xp})()
