@@ -1,4 +1,7 @@
-"""Ops that work element by element. Inputs of different shapes are broadcast."""
+"""Ops that work element by element.
+
+Inputs of different shapes are broadcast. Where there are two, one may be a number.
+"""
 
 from __future__ import annotations
 

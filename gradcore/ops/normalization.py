@@ -42,7 +42,7 @@ class LayerNorm(Op):
         return backend_of(x).layer_norm(x, w, b, eps=eps)
 
     @staticmethod
-    def backward(context: Context, go: Array) -> Array:
+    def backward(context: Context, go: Array) -> tuple[Array, ...]:
         return LayerNormGradient.apply(context["x"], context["w"], go, eps=context["eps"])
 
 
@@ -50,12 +50,12 @@ class LayerNormGradient(Op):
     """The gradients of LayerNorm's three inputs, from x, w and the gradient of the output."""
 
     @staticmethod
-    def forward(context: Context, *inputs: Array, eps: float) -> Array:
+    def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
         context["inputs"], context["eps"] = inputs, eps
         return backend_of(inputs[0]).layer_norm_gradient(*inputs, eps=eps)
 
     @staticmethod
-    def backward(context: Context, *gos: Array) -> Array:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         inputs, eps = context["inputs"], context["eps"]
         return differentiated("layer_norm_gradient", inputs, gos, eps=eps)
 
@@ -81,7 +81,7 @@ class BatchNorm(Op):
         return y, mean, variance
 
     @staticmethod
-    def backward(context: Context, *gos: Array) -> Array:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         names = ("x", "w", "mean", "variance")
         return BatchNormGradient.apply(*[context[n] for n in names], *gos, eps=context["eps"])
 
@@ -91,11 +91,11 @@ class BatchNormGradient(Op):
     three outputs."""
 
     @staticmethod
-    def forward(context: Context, *inputs: Array, eps: float) -> Array:
+    def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
         context["inputs"], context["eps"] = inputs, eps
         return backend_of(inputs[0]).batch_norm_gradient(*inputs, eps=eps)
 
     @staticmethod
-    def backward(context: Context, *gos: Array) -> Array:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         inputs, eps = context["inputs"], context["eps"]
         return differentiated("batch_norm_gradient", inputs, gos, eps=eps)

@@ -25,7 +25,7 @@ class MaxPool2d(Op):
     """The maximum of each window: (N, C, OH, OW). Of equal maxima, the first gets the gradient.
 
     Raises:
-        ValueError: x has other axes, the kernel is larger than x, or an option is out of range.
+        ValueError: x has not four axes, the kernel is larger than x, or an option is out of range.
     """
 
     @staticmethod
@@ -86,7 +86,7 @@ class AvgPool2d(Op):
     """The mean of each window, with zeros as padding: (N, C, OH, OW). It takes no dilation.
 
     Raises:
-        ValueError: x has other axes, the kernel is larger than x, or an option is out of range.
+        ValueError: x has not four axes, the kernel is larger than x, or an option is out of range.
     """
 
     @staticmethod

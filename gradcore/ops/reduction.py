@@ -184,8 +184,8 @@ class Prod(Op):
 def product_of_others(x: Array) -> Array:
     """Compute for each element the product of all others in its row, as 12, 8, 6 of 2, 3, 4.
 
-    This takes log N steps and no division, as that may be by zero: each element of a pair gets the
-    other one, times the product of all other pairs.
+    This takes log N steps, and no division, since an element may be 0: each element of a pair gets
+    the other one, times the product of all other pairs.
     """
     xp, n = namespace(x), x.shape[-1]
     if n < 2:
@@ -257,7 +257,7 @@ class CumulativeProd(Op):
         if n < 2:
             return xp.moveaxis(go, -1, axis)
         # The gradient of element k is the product of the elements before it, times
-        # s(k) = go(k) + x(k + 1) s(k + 1), with no division, as that may be by zero.
+        # s(k) = go(k) + x(k + 1) s(k + 1). There is no division, since an element may be 0.
         # Compute s in log N steps: s(k) = s(k) + factor(k) s(k + step).
         before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
         factor = xp.concat([x[..., 1:], xp.zeros_like(x[..., :1])], axis=-1)
@@ -285,8 +285,8 @@ class RowSum(Op):
 
 
 class RowMax(Op):
-    """The maximum of each row of a matrix: (N, M) to (N,). Of equal maxima, the first
-    gets the gradient."""
+    """The maximum of each row of a matrix: (N, M) to (N,). Of equal maxima, the first gets the
+    gradient."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:

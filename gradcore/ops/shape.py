@@ -144,11 +144,11 @@ class Tie(Op):
     """All inputs, unchanged, as outputs: a backward pass goes through them together."""
 
     @staticmethod
-    def forward(context: Context, *xs: Array) -> Array:
+    def forward(context: Context, *xs: Array) -> tuple[Array, ...]:
         return xs
 
     @staticmethod
-    def backward(context: Context, *gos: Array) -> Array:
+    def backward(context: Context, *gos: Array) -> tuple[Array, ...]:
         return gos
 
 
