@@ -19,6 +19,7 @@ from op_table import ROWS, Case, Draw, Raw, Row, all_ops
 import gradcore
 from gradcore import Op, TensorNode, namespace
 from gradcore.backends import Array, Backend, get
+from gradcore.ops.unary import OfInput
 
 VALUE = {"float32": 2e-6, "float64": 1e-12}  # the tolerance of values
 GRADIENT = {"float32": 1e-5, "float64": 1e-7}  # of gradients against central differences
@@ -288,6 +289,35 @@ def test_every_op_has_one_row() -> None:
         if not module.name.endswith("__main__") and ".backends." not in module.name:
             import_module(module.name)
     assert sorted(row.op.__name__ for row in ROWS) == sorted(op.__name__ for op in all_ops())
+
+
+def test_ops_has_ops_and_files_only() -> None:
+    files = {module.name for module in pkgutil.iter_modules(gradcore.ops.__path__)}
+    names = {name for name in dir(gradcore.ops) if not name.startswith("_")}
+    assert names == {*gradcore.ops.__all__} | files
+    assert names - files == {op.__name__ for op in all_ops() if ".ops." in op.__module__}
+
+
+def test_unary_op_is_made_of_two_functions_unless_it_has_its_own() -> None:
+    class Cube(OfInput):
+        function = lambda xp, x: x**3
+        gradient = lambda xp, go, x: 3.0 * go * x**2
+
+    class Straight(Cube):
+        @staticmethod
+        def backward(context: dict[str, Any], go: Array) -> Array:
+            return go
+
+    for op, expected in ((Cube, 12.0), (Straight, 1.0)):
+        context: dict[str, Any] = {}
+        assert op.forward(context, np.asarray([2.0])) == 8.0
+        assert op.backward(context, np.asarray([1.0])) == expected
+        assert op.backward(context, 1.0) == expected, "the gradient may be a number"
+        x = TensorNode([2.0])
+        gradcore.Sum.do_forward(op.do_forward(x)).backward()
+        assert x.grad == expected
+    x = TensorNode([2.0])
+    assert gradcore.hessian(lambda x: gradcore.Sum.do_forward(Cube.do_forward(x)))(x.value) == 12.0
 
 
 @every_row

@@ -17,7 +17,7 @@ from typing import Any
 from .. import array_api, ops
 from ..engine.arrays import check_floating, describe, node_or_array, value_of
 from ..graph import TensorNode
-from ..ops.conv import check_convolution, check_size
+from ..ops.convolution import check_convolution, check_size
 from .padding import pad
 
 __all__ = ["conv1d", "conv2d", "conv_transpose2d"]

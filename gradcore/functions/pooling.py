@@ -11,7 +11,7 @@ from typing import Any
 from .. import ops
 from ..engine.arrays import check_floating, describe, namespace, node_or_array, value_of
 from ..graph import TensorNode
-from ..ops.conv import check_windows
+from ..ops.convolution import check_windows
 from .convolution import Size, _cached, sizes
 
 __all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d"]

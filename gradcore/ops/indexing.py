@@ -1,14 +1,16 @@
-"""Ops that take a part."""
+"""Ops that take, set or add to parts of an array."""
 
 from __future__ import annotations
 
 from numbers import Integral
 from typing import Any
 
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..engine.arrays import NUMBER_TYPES, is_node, namespace, node_or_array
 from ..engine.inputs import op_inputs
 from ..graph import Context, Op
+
+__all__ = ["GetItem", "PutItem", "ScatterAdd", "Select", "SetItem", "Take"]
 
 
 class GetItem(Op):
@@ -20,43 +22,43 @@ class GetItem(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, key: Any) -> Any:
+    def forward(context: Context, x: Array, *, key: Any) -> Array:
         key = _entries(key)
-        # Where a `None` makes an axis, the gradient goes without: no `None` in assignments.
+        # Leave out each `None`, which adds an axis: PutItem assigns, where the standard has none.
         context["key"] = tuple([k for k in key if k is not None])
         context["part"], context["shape"] = tuple(x[context["key"]].shape), tuple(x.shape)
         return x[key]
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         go = namespace(go).reshape(go, context["part"])
         return PutItem.apply(go, key=context["key"], shape=context["shape"])
 
 
 class PutItem(Op):
-    """Zeros, of the shape given, with x in the place of the key: GetItem's gradient."""
+    """Zeros of the given shape, with x at `key`. The gradient of GetItem."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
+    def forward(context: Context, x: Array, *, key: Any, shape: tuple[int, ...]) -> Array:
         context["key"] = _entries(key)
         y = namespace(x).zeros(shape, dtype=x.dtype, device=x.device)
         y[context["key"]] = x
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return GetItem.apply(go, key=context["key"])
 
 
 class SetItem(Op):
-    """x, but with y, broadcast, in the place of the key, which is as for GetItem.
+    """x with the elements at `key` replaced by y, broadcast. Keys are those of GetItem.
 
     Raises:
         ValueError: y does not fit.
     """
 
     @staticmethod
-    def forward(context: Context, y: Any, x: Any, *, key: Any) -> Any:
+    def forward(context: Context, y: Array, x: Array, *, key: Any) -> Array:
         context["key"] = key = _entries(key)
         z = namespace(x).asarray(x, copy=True)
         if type(y) not in NUMBER_TYPES and y.ndim > z[key].ndim:
@@ -65,13 +67,14 @@ class SetItem(Op):
         return z
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         key = context["key"]
         return GetItem.apply(go, key=key), SetItem.apply(0.0, go, key=key)
 
 
 def _entries(key: Any) -> tuple[Any, ...]:
-    """The key as a tuple for all axes, as the standard wants it: `...` for those not named."""
+    """Return the key as a tuple for all axes, as the standard wants it: `...` stands for axes not
+    named."""
     entries = key if isinstance(key, tuple) else (key,)
     for k in entries:
         is_integer = isinstance(k, Integral) and not isinstance(k, bool)
@@ -82,11 +85,12 @@ def _entries(key: Any) -> tuple[Any, ...]:
 
 
 class Take(Op):
-    """The parts of x along `axis` at integer indices of any shape, which takes that axis' place.
+    """The parts of x along `axis` at integer indices. The shape of the indices takes the place of
+    the axis: along axis 0, x (N, M) and indices (K, L) give (K, L, M).
 
     Args:
         indices: negative ones count from the end.
-        check: whether to look if they are in range; not to, is for indices from `positions`.
+        check: whether to check the indices; `False` is for those that `positions` returned.
 
     Raises:
         IndexError: an index is out of range.
@@ -95,8 +99,8 @@ class Take(Op):
 
     @staticmethod
     def forward(
-        context: Context, x: Any, *, indices: Any, axis: int = 0, check: bool = True
-    ) -> Any:
+        context: Context, x: Array, *, indices: Any, axis: int = 0, check: bool = True
+    ) -> Array:
         if not -x.ndim <= axis < x.ndim:
             raise IndexError(f"Take: axis {axis} is out of range for {x.ndim} dimensions")
         xp, axis, size = namespace(x), axis % x.ndim, x.shape[axis]
@@ -106,14 +110,14 @@ class Take(Op):
         return xp.reshape(y, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         axis, size = context["axis"], context["size"]
         return ScatterAdd.apply(go, indices=context["indices"], size=size, axis=axis, check=False)
 
 
 class ScatterAdd(Op):
-    """Zeros, of size `size` along `axis`, to which the parts of x are added at the indices:
-    Take's gradient. In x, the axes of the indices are in that axis' place.
+    """Zeros, of size `size` along `axis`, with the parts of x added at the indices. The gradient of
+    Take: along axis 0 and for size N, x (K, L, M) and indices (K, L) give (N, M).
 
     Args:
         indices: as for `Take`.
@@ -127,8 +131,8 @@ class ScatterAdd(Op):
 
     @staticmethod
     def forward(
-        context: Context, x: Any, *, indices: Any, size: int, axis: int = 0, check: bool = True
-    ) -> Any:
+        context: Context, x: Array, *, indices: Any, size: int, axis: int = 0, check: bool = True
+    ) -> Array:
         xp = namespace(x)
         indices = positions("ScatterAdd: indices", x, indices, size) if check else indices
         after = axis + indices.ndim
@@ -142,26 +146,26 @@ class ScatterAdd(Op):
         return xp.moveaxis(y, 0, axis)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return Take.apply(go, indices=context["indices"], axis=context["axis"], check=False)
 
 
-def positions(what: str, x: Any, indices: Any, size: int) -> Any:
-    """The integer indices as int64, those counted from the end counted from the front.
+def positions(what: str, x: Array, indices: Any, size: int) -> Array:
+    """Return indices as int64, with negative ones counted from the front: -1 becomes size - 1.
 
     Args:
-        what: for messages, what they are.
-        x: the array that they are for.
+        what: the name of the indices in error messages.
+        x: the array to index.
         indices: a node, an array, or integers in a list.
 
     Raises:
-        IndexError: one is not in [-size, size).
-        TypeError: they are not integers.
-        ValueError: they are not where x is.
+        IndexError: an index is not in [-size, size).
+        TypeError: the indices are not integers.
+        ValueError: the indices are not on the device of x.
     """
     xp = namespace(x)
     if isinstance(indices, list | tuple | Integral):
-        dtype = None if indices else xp.int64  # of none
+        dtype = None if indices else xp.int64  # an empty list has no dtype
         indices = xp.asarray(indices, dtype=dtype, device=x.device)
     indices = op_inputs(what.partition(":")[0], [x, indices])[1]
     if xp.isdtype(indices.dtype, "integral"):
@@ -171,7 +175,7 @@ def positions(what: str, x: Any, indices: Any, size: int) -> Any:
 
 
 class Select(Op):
-    """One element of each row along axis 1: x (N, M, ...), integer indices (N, ...), to
+    """One element of each row along axis 1: x (N, M, ...) and integer indices (N, ...) give
     (N, ...).
 
     Raises:
@@ -181,7 +185,7 @@ class Select(Op):
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, indices: Any) -> Any:
+    def forward(context: Context, x: Array, *, indices: Any) -> Array:
         indices = indices.value if is_node(indices) else node_or_array(indices)
         if x.ndim < 2 or tuple(indices.shape) != (x.shape[0], *x.shape[2:]):
             raise ValueError(
@@ -194,7 +198,7 @@ class Select(Op):
         return backend.select(x, indices)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, raw = namespace(go), namespace(context["indices"])
         indices = raw.expand_dims(context["indices"], axis=1)
         columns = raw.arange(context["columns"], device=indices.device)

@@ -1,19 +1,29 @@
-"""Ops of linear algebra."""
+"""Linear algebra: products, solving, inverses and determinants."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 from .decompositions import check_matrices, check_square
 from .reduction import product_of_others
 
+__all__ = [
+    "BatchMM",
+    "Cofactors",
+    "Determinant",
+    "Inverse",
+    "LogDeterminant",
+    "MatrixMultiply",
+    "PseudoInverse",
+    "Solve",
+]
 
-def _product(a: Any, b: Any) -> Any:
-    """a @ b; one matrix b is multiplied once, and not once for each matrix of a stack a."""
+
+def _product(a: Array, b: Array) -> Array:
+    """Compute a @ b. If b is one matrix, multiply it once, by the rows of the whole stack a."""
     xp = namespace(a)
     if a.ndim < 3 or b.ndim != 2:
         return xp.matmul(a, b)
@@ -22,7 +32,7 @@ def _product(a: Any, b: Any) -> Any:
 
 
 def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of stacks of these shapes, broadcast."""
+    """Compute the shape to which stacks of matrices, of these shapes, broadcast."""
     if len({*shapes}) == 1:
         return shapes[0]
     longest = max(map(len, shapes))
@@ -37,7 +47,7 @@ class MatrixMultiply(Op):
     """The matrix product a @ b, of stacks of matrices (..., M, K) and (..., K, N), or vectors."""
 
     @staticmethod
-    def forward(context: Context, a: Any, b: Any) -> Any:
+    def forward(context: Context, a: Array, b: Array) -> Array:
         if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
             raise ValueError(
                 f"MatrixMultiply: {tuple(a.shape)} @ {tuple(b.shape)} does not fit; "
@@ -47,10 +57,10 @@ class MatrixMultiply(Op):
         return _product(a, b)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         a, b, ga, gb = context["a"], context["b"], None, None
         rows, columns = a.ndim > 1, b.ndim > 1
-        # A vector is a matrix of one row (left) or one column (right).
+        # Make a vector a matrix: of one row on the left, of one column on the right.
         if not columns:
             b, go = b[:, None], go[..., None]
         if not rows:
@@ -68,11 +78,11 @@ class MatrixMultiply(Op):
 
 
 class BatchMM(Op):
-    """One matrix (O, I) times each of a batch of vectors (N, I), plus b (O,) or (1, O), if that is
-    given: (N, O)."""
+    """One matrix (O, I) times each of a batch of vectors (N, I), plus b (O,) or (1, O) if given:
+    (N, O)."""
 
     @staticmethod
-    def forward(context: Context, matrix: Any, vectors: Any, *b: Any) -> Any:
+    def forward(context: Context, matrix: Array, vectors: Array, *b: Array) -> Array:
         if matrix.ndim != 2 or vectors.ndim != 2 or matrix.shape[1] != vectors.shape[1]:
             raise ValueError(
                 f"BatchMM: matrix {tuple(matrix.shape)} and vectors {tuple(vectors.shape)} "
@@ -88,7 +98,7 @@ class BatchMM(Op):
         return linear(vectors, matrix, namespace(vectors).reshape(b[0], (-1,)))
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         matrix, vectors = context["matrix"], context["vectors"]
         return (
             BatchMM.apply(go.T, vectors.T).T if needs(context, 0) else None,
@@ -98,14 +108,14 @@ class BatchMM(Op):
 
 
 class Solve(Op):
-    """The x with a @ x = b: a (..., M, M) and b (..., M, K), or one vector (M,).
+    """The solution x of a @ x = b, for a (..., M, M) and b (..., M, K), or one vector (M,).
 
     The gradient is that of Giles 2008, section 2.3.1,
     https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
     """
 
     @staticmethod
-    def forward(context: Context, a: Any, b: Any) -> Any:
+    def forward(context: Context, a: Array, b: Array) -> Array:
         check_square("Solve", a)
         xp, is_vector = namespace(a), b.ndim == 1
         columns = xp.expand_dims(b, axis=-1) if is_vector else b
@@ -115,7 +125,7 @@ class Solve(Op):
                 "expected (..., M, M) and (..., M, K) or (M,)"
             )
         stack = _broadcast_shape("Solve", tuple(a.shape[:-2]), tuple(columns.shape[:-2]))
-        # Broadcast here, as CuPy's solve does not, and it fails where there are no columns.
+        # CuPy's solve does not broadcast, and fails where there are no columns.
         matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
         columns = xp.broadcast_to(columns, (*stack, *columns.shape[-2:]))
         x = xp.linalg.solve(matrices, columns) if columns.shape[-1] else xp.empty_like(columns)
@@ -124,7 +134,7 @@ class Solve(Op):
         return x
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         xp, a, x = namespace(go), context["a"], context["x"]
         if context["is_vector"]:
             x, go = xp.expand_dims(x, axis=-1), xp.expand_dims(go, axis=-1)
@@ -141,29 +151,30 @@ class Inverse(Op):
     """
 
     @staticmethod
-    def forward(context: Context, a: Any) -> Any:
+    def forward(context: Context, a: Array) -> Array:
         check_square("Inverse", a)
         context["y"] = namespace(a).linalg.inv(a)
         return context["y"]
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, y = namespace(go), context["y"]
         return -xp.matmul(xp.matmul(y.mT, go), y.mT)
 
 
 class PseudoInverse(Op):
     """The Moore-Penrose inverse (..., N, M) of each matrix (..., M, N). Singular values of at
-    most `rtol` times the largest count as 0; `None` is max(M, N) times the dtype's epsilon.
+    most `rtol` times the largest count as 0. The default is max(M, N) times the dtype's epsilon.
 
-    The gradient, for where the rank does not change, is that of Golub and Pereyra 1973,
+    The gradient, valid where the rank does not change nearby, is that of Golub and Pereyra 1973,
     https://doi.org/10.1137/0710036
     """
 
     @staticmethod
-    def forward(context: Context, a: Any, *, rtol: Any = None) -> Any:
+    def forward(context: Context, a: Array, *, rtol: Array | float | None = None) -> Array:
         check_matrices("PseudoInverse", a)
-        xp = namespace(a)  # whose own pinv may make the host wait for the device
+        xp = namespace(a)
+        # Not xp.linalg.pinv, which may make the host wait for the device.
         u, s, vh = xp.linalg.svd(a, full_matrices=False)
         rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
         if not isinstance(rtol, float | int):
@@ -175,7 +186,7 @@ class PseudoInverse(Op):
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         a, y, matmul = context["a"], context["y"], namespace(go).matmul
         left = matmul(go.mT, matmul(y, y.mT))
         right = matmul(matmul(y.mT, y), go.mT)
@@ -186,30 +197,31 @@ class PseudoInverse(Op):
 class Determinant(Op):
     """The determinant of each matrix (..., M, M).
 
-    The gradient is that of Giles 2008, section 2.2.4, by cofactors in place of the inverse, so
-    singular matrices have it too, https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    The gradient is that of Giles 2008, section 2.2.4, with cofactors in place of the inverse, so
+    that singular matrices have a gradient too, https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
     """
 
     @staticmethod
-    def forward(context: Context, a: Any) -> Any:
+    def forward(context: Context, a: Array) -> Array:
         check_square("Determinant", a)
         context["a"] = a
         return namespace(a).linalg.det(a)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return go[..., None, None] * Cofactors.apply(context["a"])
 
 
 class Cofactors(Op):
-    """The cofactors of each matrix (..., M, M): the determinant's gradient, det(a) inv(a).mT, also
-    where a is singular (https://nhigham.com/2020/06/16/what-is-the-adjugate-of-a-matrix/).
+    """The cofactors of each matrix (..., M, M): the gradient of the determinant, det(a) inv(a).mT,
+    defined for singular matrices too
+    (https://nhigham.com/2020/06/16/what-is-the-adjugate-of-a-matrix/).
 
-    Its own gradient divides by the determinant: of singular matrices it is NaN.
+    The gradient of the cofactors divides by the determinant: for singular matrices it is NaN.
     """
 
     @staticmethod
-    def forward(context: Context, a: Any) -> Any:
+    def forward(context: Context, a: Array) -> Array:
         check_square("Cofactors", a)
         xp = namespace(a)
         u, s, vh = xp.linalg.svd(a, full_matrices=False)
@@ -219,7 +231,7 @@ class Cofactors(Op):
         return context["y"]
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, a, y = namespace(go), context["a"], context["y"]
         inner = xp.sum(y * go, axis=(-2, -1), keepdims=True)
         outer = xp.matmul(xp.matmul(y, go.mT), y)
@@ -228,18 +240,18 @@ class Cofactors(Op):
 
 class LogDeterminant(Op):
     """The sign of the determinant of each matrix (..., M, M), and the logarithm of its absolute
-    value, also where the determinant itself is too large or small for the dtype.
+    value, even where the determinant itself is too large or too small for the dtype.
 
     The gradient is that of Giles 2008, section 2.2.4 (no gradient where the determinant is 0),
     https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
     """
 
     @staticmethod
-    def forward(context: Context, a: Any) -> Any:
+    def forward(context: Context, a: Array) -> tuple[Array, ...]:
         check_square("LogDeterminant", a)
         context["a"] = a
         return tuple(namespace(a).linalg.slogdet(a))
 
     @staticmethod
-    def backward(context: Context, _: Any, go: Any) -> Any:
+    def backward(context: Context, _: Array, go: Array) -> Array:
         return go[..., None, None] * namespace(go).linalg.inv(context["a"]).mT

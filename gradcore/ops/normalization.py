@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op
-from .specification import differentiated
+from .by_definition import differentiated
+
+__all__ = ["BatchNorm", "BatchNormGradient", "LayerNorm", "LayerNormGradient", "Normalize"]
 
 
 class Normalize(Op):
     """Each row of a matrix (N, M) divided by its sum."""
 
     @staticmethod
-    def forward(context: Context, x: Any) -> Any:
+    def forward(context: Context, x: Array) -> Array:
         context["x"] = x
         return x / namespace(x).sum(x, axis=1, keepdims=True)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, x = namespace(go), context["x"]
         s = xp.sum(x, axis=1, keepdims=True)
         return go / s - xp.sum(go * x, axis=1, keepdims=True) / (s * s)
 
 
-def _largest(x: Any, axis: int) -> Any:
-    """The maxima along the axis, or x itself, which is empty."""
-    return namespace(x).max(x, axis=axis, keepdims=True) if x.size else x
-
-
-class Softmax(Op):
-    """exp(x) divided by its sum along the axis, computed without overflow."""
-
-    @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
-        xp = namespace(x)
-        z = xp.exp(x - _largest(x, axis))
-        context["axis"], context["y"] = axis, z / xp.sum(z, axis=axis, keepdims=True)
-        return context["y"]
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        y = context["y"]
-        return y * (go - namespace(go).sum(go * y, axis=context["axis"], keepdims=True))
-
-
-class LogSoftmax(Op):
-    """The logarithm of the softmax along the axis, by the log-sum-exp trick
-    (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/)."""
-
-    @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1) -> Any:
-        xp = namespace(x)
-        z = x - _largest(x, axis)
-        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if x.size else z
-        context["axis"], context["y"] = axis, y
-        return y
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        xp = namespace(go)
-        return go - xp.exp(context["y"]) * xp.sum(go, axis=context["axis"], keepdims=True)
-
-
 class LayerNorm(Op):
     """Each row of x (N, M) with mean 0 and variance 1, times w (M,), plus b (M,)
-    (https://arxiv.org/abs/1607.06450). Of a float16 x, sums are in float32.
+    (https://arxiv.org/abs/1607.06450). For a float16 x, sums are in float32.
 
     Raises:
         ValueError: the shapes do not fit.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, w: Any, b: Any, *, eps: float) -> Any:
+    def forward(context: Context, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         if x.ndim != 2 or not x.shape[1:] == w.shape == b.shape:
             shapes = f"x {tuple(x.shape)}, w {tuple(w.shape)} and b {tuple(b.shape)}"
             raise ValueError(f"LayerNorm: {shapes} do not fit; expected (N, M), (M,) and (M,)")
@@ -81,21 +42,20 @@ class LayerNorm(Op):
         return backend_of(x).layer_norm(x, w, b, eps=eps)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array, ...]:
         return LayerNormGradient.apply(context["x"], context["w"], go, eps=context["eps"])
 
 
 class LayerNormGradient(Op):
-    """The gradients of LayerNorm's inputs, of its first two inputs and the gradient of what it
-    gave."""
+    """The gradients of LayerNorm's three inputs, from x, w and the gradient of the output."""
 
     @staticmethod
-    def forward(context: Context, *inputs: Any, eps: float) -> Any:
+    def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
         context["inputs"], context["eps"] = inputs, eps
         return backend_of(inputs[0]).layer_norm_gradient(*inputs, eps=eps)
 
     @staticmethod
-    def backward(context: Context, *gos: Any) -> Any:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         inputs, eps = context["inputs"], context["eps"]
         return differentiated("layer_norm_gradient", inputs, gos, eps=eps)
 
@@ -104,14 +64,14 @@ class BatchNorm(Op):
     """x (N, C, ...) with mean 0 and variance 1 in each channel, times w (C,), plus b (C,): three
     outputs, (x - mean) / sqrt(variance + eps) * w + b, the mean and the variance, both (C,).
 
-    See https://arxiv.org/abs/1502.03167. Of a float16 x, mean and variance are float32.
+    See https://arxiv.org/abs/1502.03167. For a float16 x, mean and variance are float32.
 
     Raises:
         ValueError: the shapes do not fit.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, w: Any, b: Any, *, eps: float) -> Any:
+    def forward(context: Context, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, ...]:
         if x.ndim < 2 or not x.shape[1:2] == w.shape == b.shape:
             shapes = f"x {tuple(x.shape)}, w {tuple(w.shape)} and b {tuple(b.shape)}"
             raise ValueError(f"BatchNorm: {shapes} do not fit; expected (N, C, ...), (C,) and (C,)")
@@ -121,21 +81,21 @@ class BatchNorm(Op):
         return y, mean, variance
 
     @staticmethod
-    def backward(context: Context, *gos: Any) -> Any:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         names = ("x", "w", "mean", "variance")
         return BatchNormGradient.apply(*[context[n] for n in names], *gos, eps=context["eps"])
 
 
 class BatchNormGradient(Op):
-    """The gradients of BatchNorm's inputs, of its first two inputs, its mean and its variance, and
-    the gradients of its outputs."""
+    """The gradients of BatchNorm's three inputs, from x, w, mean, variance and the gradients of the
+    three outputs."""
 
     @staticmethod
-    def forward(context: Context, *inputs: Any, eps: float) -> Any:
+    def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
         context["inputs"], context["eps"] = inputs, eps
         return backend_of(inputs[0]).batch_norm_gradient(*inputs, eps=eps)
 
     @staticmethod
-    def backward(context: Context, *gos: Any) -> Any:
+    def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         inputs, eps = context["inputs"], context["eps"]
         return differentiated("batch_norm_gradient", inputs, gos, eps=eps)

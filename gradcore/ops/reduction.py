@@ -1,29 +1,44 @@
-"""Ops that make one number of many."""
+"""Ops that reduce many numbers to one, and cumulative sums and products."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from ..backends import Array
 from ..engine.arrays import namespace
 from ..graph import Context, Op
+
+__all__ = [
+    "CumulativeProd",
+    "CumulativeSum",
+    "LogSumExp",
+    "Max",
+    "Mean",
+    "Min",
+    "Prod",
+    "RowMax",
+    "RowSum",
+    "Std",
+    "Sum",
+    "Var",
+]
 
 Axis = int | tuple[int, ...] | None
 
 
-def _note_axes(context: Context, x: Any, axis: Axis) -> None:
-    """Leave the shape of x, and what it is with a 1 for each axis that is gone."""
+def _save_shapes(context: Context, x: Array, axis: Axis) -> None:
+    """Save x.shape, and that shape with reduced axes set to 1."""
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    if not all(-x.ndim <= a < x.ndim for a in axes):  # some libraries let it pass
+    if not all(-x.ndim <= a < x.ndim for a in axes):  # some libraries accept any axis
         raise IndexError(f"axis {axis} is out of range for {x.ndim} dimensions")
-    gone = {a % x.ndim for a in axes}
-    context["axes"] = tuple(sorted(gone))
-    context["kept"] = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
+    reduced = {a % x.ndim for a in axes}
+    context["axes"] = tuple(sorted(reduced))
+    context["kept"] = tuple([1 if i in reduced else n for i, n in enumerate(x.shape)])
     context["shape"] = tuple(x.shape)
 
 
 def _count(context: Context) -> int:
-    """How many elements made one."""
+    """Count the elements that are reduced to one."""
     return math.prod([context["shape"][a] for a in context["axes"]])
 
 
@@ -31,13 +46,13 @@ class Sum(Op):
     """The sum of all elements, or along `axis` (an integer or several)."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         y = namespace(x).sum(x, axis=axis, keepdims=keepdims)
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp = namespace(go)
         return xp.broadcast_to(xp.reshape(go, context["kept"]), context["shape"])
 
@@ -46,15 +61,15 @@ class Mean(Op):
     """The mean of all elements, or along `axis`."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         y = namespace(x).mean(x, axis=axis, keepdims=keepdims)
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, n = namespace(go), _count(context)
-        # Not go / n: float16 has no large n.
+        # Not go / n: a large n overflows in float16.
         share = xp.reshape(go, context["kept"]) * (1.0 / n if n else math.nan)
         return xp.broadcast_to(share, context["shape"])
 
@@ -66,44 +81,44 @@ class Var(Op):
     @staticmethod
     def forward(
         context: Context,
-        x: Any,
+        x: Array,
         *,
         axis: Axis = None,
         correction: float = 0.0,
         keepdims: bool = False,
-    ) -> Any:
-        _note_axes(context, x, axis)
+    ) -> Array:
+        _save_shapes(context, x, axis)
         y = namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
         context["x"], context["divisor"] = x, _count(context) - correction
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, x, divisor = namespace(go), context["x"], context["divisor"]
         share = xp.reshape(go, context["kept"]) * (2.0 / divisor if divisor > 0 else math.nan)
         return share * (x - xp.mean(x, axis=context["axes"], keepdims=True))
 
 
 class Std(Op):
-    """The standard deviation along `axis`: the root of the variance. Where it is 0, so is the
-    gradient."""
+    """The standard deviation along `axis`: the root of the variance. Where the deviation is 0, the
+    gradient is 0."""
 
     @staticmethod
     def forward(
         context: Context,
-        x: Any,
+        x: Array,
         *,
         axis: Axis = None,
         correction: float = 0.0,
         keepdims: bool = False,
-    ) -> Any:
-        _note_axes(context, x, axis)
+    ) -> Array:
+        _save_shapes(context, x, axis)
         y = namespace(x).std(x, axis=axis, correction=correction, keepdims=keepdims)
         context["x"], context["y"], context["divisor"] = x, y, _count(context) - correction
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, x, y, divisor = namespace(go), context["x"], context["y"], context["divisor"]
         share = go / xp.where(y == 0.0, 1.0, y) * (1.0 / divisor if divisor > 0 else math.nan)
         centered = x - xp.mean(x, axis=context["axes"], keepdims=True)
@@ -111,17 +126,17 @@ class Std(Op):
 
 
 class Max(Op):
-    """The maximum along `axis`. Elements that are equal share the gradient."""
+    """The maximum along `axis`. Equal maxima share the gradient."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         y = namespace(x).max(x, axis=axis, keepdims=keepdims)
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         context["x"], context["y"] = x, y
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, kept = namespace(go), context["kept"]
         equal = xp.astype(context["x"] == xp.reshape(context["y"], kept), go.dtype)
         share = xp.reshape(go, kept) / xp.sum(equal, axis=context["axes"], keepdims=True)
@@ -129,17 +144,17 @@ class Max(Op):
 
 
 class Min(Op):
-    """The minimum along `axis`. Elements that are equal share the gradient."""
+    """The minimum along `axis`. Equal minima share the gradient."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         y = namespace(x).min(x, axis=axis, keepdims=keepdims)
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         context["x"], context["y"] = x, y
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return Max.backward(context, go)
 
 
@@ -147,16 +162,16 @@ class Prod(Op):
     """The product of all elements, or along `axis`."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         y = namespace(x).prod(x, axis=axis, keepdims=keepdims)
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         context["x"] = x
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, axes, shape = namespace(go), context["axes"], context["shape"]
-        # The axes that are gone last, and as one.
+        # Move the reduced axes to the end, and make them one.
         order = (*[i for i in range(len(shape)) if i not in axes], *axes)
         moved = tuple([shape[i] for i in order])
         left = moved[: len(shape) - len(axes)]
@@ -166,9 +181,12 @@ class Prod(Op):
         return xp.reshape(go, context["kept"]) * xp.permute_dims(others, inverse)
 
 
-def product_of_others(x: Any) -> Any:
-    """For each element the product of all others in its row, in log N steps, without a division:
-    it may be by zero. Each of a pair has the other one, and what the pair has."""
+def product_of_others(x: Array) -> Array:
+    """Compute for each element the product of all others in its row, as 12, 8, 6 of 2, 3, 4.
+
+    This takes log N steps, and no division, since an element may be 0: each element of a pair gets
+    the other one, times the product of all other pairs.
+    """
     xp, n = namespace(x), x.shape[-1]
     if n < 2:
         return xp.ones_like(x)
@@ -182,36 +200,38 @@ def product_of_others(x: Any) -> Any:
 
 class LogSumExp(Op):
     """log(sum(exp(x))) of all elements, or along `axis`, computed without overflow. Where all
-    elements are -inf, so is the result, and the gradient is 0."""
+    elements are -inf, the result is -inf and the gradient is 0."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         xp = namespace(x)
         m = xp.max(x, axis=axis, keepdims=True)
         sums = xp.sum(xp.exp(x - xp.where(abs(m) == math.inf, 0.0, m)), axis=axis, keepdims=True)
         y = xp.where(sums == 0.0, 0.0, xp.log(xp.where(sums == 0.0, 1.0, sums))) + m
-        _note_axes(context, x, axis)
+        _save_shapes(context, x, axis)
         context["x"], context["y"] = x, y if keepdims else xp.squeeze(y, axis=context["axes"])
         return context["y"]
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, y = namespace(go), context["y"]
         y = xp.reshape(xp.where(y == -math.inf, 0.0, y), context["kept"])
         return xp.reshape(go, context["kept"]) * xp.exp(context["x"] - y)
 
 
 class CumulativeSum(Op):
-    """The sums of the first 1, 2, ... elements along `axis`; the first of 0, if so wanted."""
+    """The sums of the first 1, 2, ... elements along `axis`, after a 0 if `include_initial`."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1, include_initial: bool = False) -> Any:
+    def forward(
+        context: Context, x: Array, *, axis: int = -1, include_initial: bool = False
+    ) -> Array:
         y = namespace(x).cumulative_sum(x, axis=axis, include_initial=include_initial)
         context["axis"], context["first"] = axis % x.ndim, int(include_initial)
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, axis = namespace(go), context["axis"]
         go = go[(*[slice(None)] * axis, slice(context["first"], None), ...)]
         sums = xp.cumulative_sum(xp.flip(go, axis=axis), axis=axis)
@@ -219,23 +239,26 @@ class CumulativeSum(Op):
 
 
 class CumulativeProd(Op):
-    """The products of the first 1, 2, ... elements along `axis`; the first of 1, if so wanted."""
+    """The products of the first 1, 2, ... elements along `axis`, after a 1 if `include_initial`."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, axis: int = -1, include_initial: bool = False) -> Any:
+    def forward(
+        context: Context, x: Array, *, axis: int = -1, include_initial: bool = False
+    ) -> Array:
         y = namespace(x).cumulative_prod(x, axis=axis, include_initial=include_initial)
         context["x"], context["axis"], context["first"] = x, axis % x.ndim, int(include_initial)
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp, axis = namespace(go), context["axis"]
         x, go = xp.moveaxis(context["x"], axis, -1), xp.moveaxis(go, axis, -1)
         go, n = go[..., context["first"] :], x.shape[-1]
         if n < 2:
             return xp.moveaxis(go, -1, axis)
-        # Without a division, it may be by zero: element k has the product of those before, times
-        # s(k) = go(k) + x(k + 1) s(k + 1). In log N steps: s(k) = s + factor s(k + step).
+        # The gradient of element k is the product of the elements before it, times
+        # s(k) = go(k) + x(k + 1) s(k + 1). There is no division, since an element may be 0.
+        # Compute s in log N steps: s(k) = s(k) + factor(k) s(k + step).
         before = xp.cumulative_prod(x, axis=-1, include_initial=True)[..., :-1]
         factor = xp.concat([x[..., 1:], xp.zeros_like(x[..., :1])], axis=-1)
         s, step = go, 1
@@ -251,22 +274,22 @@ class RowSum(Op):
     """The sum of each row of a matrix: (N, M) to (N,)."""
 
     @staticmethod
-    def forward(context: Context, x: Any) -> Any:
+    def forward(context: Context, x: Array) -> Array:
         context["shape"] = tuple(x.shape)
         return namespace(x).sum(x, axis=1)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp = namespace(go)
         return xp.broadcast_to(xp.expand_dims(go, axis=1), context["shape"])
 
 
 class RowMax(Op):
-    """The maximum of each row of a matrix: (N, M) to (N,). Of several, the first has the
+    """The maximum of each row of a matrix: (N, M) to (N,). Of equal maxima, the first gets the
     gradient."""
 
     @staticmethod
-    def forward(context: Context, x: Any) -> Any:
+    def forward(context: Context, x: Array) -> Array:
         if x.ndim != 2:
             raise ValueError(f"RowMax: x has shape {tuple(x.shape)}; expected (N, M)")
         xp = namespace(x)
@@ -275,6 +298,6 @@ class RowMax(Op):
         return xp.max(x, axis=1)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         xp = namespace(go)
         return xp.where(context["is_max"], xp.expand_dims(go, axis=1), 0.0)

@@ -1,86 +1,62 @@
-"""Special functions. Their gradients are made of the same functions."""
+"""Special functions. Their gradients consist of the same functions."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from ..backends import backend_of
-from ..engine.arrays import is_floating, namespace
+from ..backends import Array, backend_of
+from ..engine.arrays import is_floating
 from ..graph import Context, Op
+from .unary import OfInput
+
+__all__ = ["Digamma", "Erf", "Erfc", "LogGamma", "Polygamma"]
 
 
-def _floating(x: Any) -> Any:
-    """x, refused if it is of integers: their functions are not integers."""
+def _floating(x: Array) -> Array:
+    """Return x, or raise TypeError if x has integers: the results would not be integers."""
     if not is_floating(x):
         raise TypeError(f"expected real floating, not {x.dtype}")
     return x
 
 
-class Erf(Op):
+class Erf(OfInput):
     """The error function, 2 / sqrt(pi) times the integral of exp(-t²) from 0 to x."""
 
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        context["x"] = x
-        return backend_of(x).erf(_floating(x))
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        x = context["x"]
-        return go * (2 / math.sqrt(math.pi)) * namespace(go).exp(-x * x)
+    function = lambda xp, x: backend_of(x).erf(_floating(x))
+    gradient = lambda xp, go, x: go * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)
 
 
-class Erfc(Op):
-    """1 - erf(x), exact where that is close to 0."""
+class Erfc(OfInput):
+    """1 - erf(x), exact where erf(x) is close to 1."""
 
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        context["x"] = x
-        return backend_of(x).erfc(_floating(x))
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        x = context["x"]
-        return go * (-2 / math.sqrt(math.pi)) * namespace(go).exp(-x * x)
+    function = lambda xp, x: backend_of(x).erfc(_floating(x))
+    gradient = lambda xp, go, x: go * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x)
 
 
-class LogGamma(Op):
+class LogGamma(OfInput):
     """The logarithm of |gamma(x)|; infinite at 0, -1, -2, ..."""
 
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        context["x"] = x
-        return backend_of(x).lgamma(_floating(x))
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        return go * Digamma.apply(context["x"])
+    function = lambda xp, x: backend_of(x).lgamma(_floating(x))
+    gradient = lambda xp, go, x: go * Digamma.apply(x)
 
 
-class Digamma(Op):
+class Digamma(OfInput):
     """The derivative of LogGamma."""
 
-    @staticmethod
-    def forward(context: Context, x: Any) -> Any:
-        context["x"] = x
-        return backend_of(x).digamma(_floating(x))
-
-    @staticmethod
-    def backward(context: Context, go: Any) -> Any:
-        return go * Polygamma.apply(context["x"], n=1)
+    function = lambda xp, x: backend_of(x).digamma(_floating(x))
+    gradient = lambda xp, go, x: go * Polygamma.apply(x, n=1)
 
 
 class Polygamma(Op):
-    """The derivative of order n, at least 1, of Digamma."""
+    """The derivative of order n >= 1 of Digamma."""
 
     @staticmethod
-    def forward(context: Context, x: Any, *, n: int) -> Any:
+    def forward(context: Context, x: Array, *, n: int) -> Array:
         if type(n) is not int or n < 1:
             raise ValueError(f"n = {n!r}, expected a positive integer")
         context["x"], context["n"] = x, n
         return backend_of(x).polygamma(n, _floating(x))
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return go * Polygamma.apply(context["x"], n=context["n"] + 1)

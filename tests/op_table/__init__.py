@@ -5,14 +5,15 @@ from __future__ import annotations
 from gradcore import Op
 
 from . import (
-    activation,
-    conv,
+    activations,
+    convolution,
     dropout,
     elementwise,
     indexing,
     linalg,
-    loss,
+    losses,
     normalization,
+    pooling,
     recompute,
     reduction,
     shape,
@@ -22,15 +23,16 @@ from .rows import Case, Draw, Raw, Row
 
 ROWS = [
     *elementwise.ROWS,
-    *activation.ROWS,
+    *activations.ROWS,
     *special.ROWS,
     *reduction.ROWS,
     *shape.ROWS,
     *indexing.ROWS,
     *linalg.ROWS,
-    *conv.ROWS,
+    *convolution.ROWS,
+    *pooling.ROWS,
     *normalization.ROWS,
-    *loss.ROWS,
+    *losses.ROWS,
     *dropout.ROWS,
     *recompute.ROWS,
 ]
@@ -42,7 +44,8 @@ def all_ops() -> list[type[Op]]:
     while stack:
         subclasses = stack.pop().__subclasses__()
         stack += subclasses
-        found += [op for op in subclasses if op.__module__.startswith("gradcore.")]
+        ops = [op for op in subclasses if op.forward is not Op.forward]  # no bases of ops
+        found += [op for op in ops if op.__module__.startswith("gradcore.")]
     return found
 
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
+from .activations import Softmax
 from .indexing import Select
-from .normalization import Softmax
+
+__all__ = ["CrossEntropy", "CrossEntropyGradient"]
 
 
 class CrossEntropy(Op):
     """The cross-entropy of softmax(x), over the classes of axis 1, and the true classes: x
-    (N, C, ...), integer targets (N, ...), to (N, ...). Where `ignored` (N, ...) holds, 0.
+    (N, C, ...) and integer targets (N, ...) give (N, ...), with 0 where `ignored` (N, ...) is true.
 
     Raises:
-        IndexError: a target is not in [0, C); those that are ignored must be, too.
+        IndexError: a target is not in [0, C), even if it is ignored.
         TypeError: the targets are not integers.
         ValueError: the shapes do not fit.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, targets: Any, ignored: Any = None) -> Any:
+    def forward(
+        context: Context, x: Array, *, targets: Array, ignored: Array | None = None
+    ) -> Array:
         if x.ndim < 2 or tuple(targets.shape) != (x.shape[0], *x.shape[2:]):
             raise ValueError(
                 f"CrossEntropy: x {tuple(x.shape)} and targets {tuple(targets.shape)} do not "
@@ -34,22 +36,24 @@ class CrossEntropy(Op):
         return backend.cross_entropy(x, targets, ignored)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         targets, ignored = context["targets"], context["ignored"]
         return CrossEntropyGradient.apply(context["x"], go, targets=targets, ignored=ignored)
 
 
 class CrossEntropyGradient(Op):
-    """CrossEntropy's gradient, (softmax(x) - onehot(targets)) * go: x (N, C, ...), go (N, ...)."""
+    """The gradient of CrossEntropy's x: (softmax(x) - onehot(targets)) * go, for go (N, ...)."""
 
     @staticmethod
-    def forward(context: Context, x: Any, go: Any, *, targets: Any, ignored: Any = None) -> Any:
+    def forward(
+        context: Context, x: Array, go: Array, *, targets: Array, ignored: Array | None = None
+    ) -> Array:
         context["x"], context["go"] = x, go
         context["targets"], context["ignored"] = targets, ignored
         return backend_of(x).cross_entropy_gradient(x, go, targets, ignored)
 
     @staticmethod
-    def backward(context: Context, ggo: Any) -> Any:
+    def backward(context: Context, ggo: Array) -> tuple[Array | None, ...]:
         xp, ignored, gx, g = namespace(ggo), context["ignored"], None, None
         p = Softmax.apply(context["x"], axis=1)
         product = p * ggo

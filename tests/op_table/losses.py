@@ -1,4 +1,4 @@
-"""The rows of gradcore/ops/loss.py."""
+"""The rows of gradcore/ops/losses.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .normalization import log_softmax
+from .activations import log_softmax
 from .rows import Row, booleans, case, integers, raw, refuses
 
 

@@ -1,4 +1,4 @@
-"""Pooling, closed under differentiation: of x (N, C, H, W), each channel by itself.
+"""Pooling of images x (N, C, H, W), each channel by itself, closed under differentiation.
 
 The options are those of the kernels: `kernel`, `stride` and `dilation` are pairs, `padding` is
 ((top, bottom), (left, right)).
@@ -10,23 +10,26 @@ from functools import lru_cache
 from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
-from ..backends import backend_of
+from ..backends import Array, backend_of
+from ..backends.convolution import Padding, Pair
 from ..graph import Context, Op
-from .conv import check_windows
+from .convolution import check_windows
+
+__all__ = ["AvgPool2d", "AvgPool2dGradient", "MaxPool2d", "MaxPool2dChosen", "MaxPool2dGradient"]
 
 UNPADDED = ((0, 0), (0, 0))
 DEFAULTS: dict[str, Any] = {"padding": UNPADDED, "dilation": (1, 1)}
 
 
 class MaxPool2d(Op):
-    """The maximum of each window: (N, C, OH, OW). Of equal ones the first gets the gradient.
+    """The maximum of each window: (N, C, OH, OW). Of equal maxima, the first gets the gradient.
 
     Raises:
-        ValueError: x is not of that shape, the kernel larger than x, or an option out of range.
+        ValueError: x has not four axes, the kernel is larger than x, or an option is out of range.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, **given: Any) -> Any:
+    def forward(context: Context, x: Array, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         _check("MaxPool2d", x.shape, **options)
         y, context["places"] = backend_of(x).max_pool2d(x, **options)
@@ -34,41 +37,39 @@ class MaxPool2d(Op):
         return y
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         places, size = context["places"], context["size"]
         return MaxPool2dGradient.apply(go, places=places, size=size, **context["options"])
 
 
 class MaxPool2dGradient(Op):
-    """The gradient of MaxPool2d's x (N, C, *size), of go (N, C, OH, OW).
+    """The gradient of MaxPool2d's x, from go (N, C, OH, OW): (N, C, *size).
 
     Args:
-        places: which tap of each window is chosen, integers like go.
+        places: which tap of each window is its maximum, integers (N, C, OH, OW).
     """
 
     @staticmethod
-    def forward(
-        context: Context, go: Any, *, places: Any, size: tuple[int, int], **given: Any
-    ) -> Any:
+    def forward(context: Context, go: Array, *, places: Array, size: Pair, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         _check("MaxPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         context["places"], context["options"] = places, options
         return backend_of(go).max_pool2d_gradient(go, places, size=size, **options)
 
     @staticmethod
-    def backward(context: Context, ggx: Any) -> Any:
+    def backward(context: Context, ggx: Array) -> Array:
         return MaxPool2dChosen.apply(ggx, places=context["places"], **context["options"])
 
 
 class MaxPool2dChosen(Op):
-    """Of each window the element that was chosen: MaxPool2dGradient's gradient.
+    """One element of each window: (N, C, OH, OW). The gradient of MaxPool2dGradient.
 
     Args:
-        places: which tap of each window is chosen, integers (N, C, OH, OW).
+        places: which tap of each window to take, integers (N, C, OH, OW).
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, *, places: Any, **given: Any) -> Any:
+    def forward(context: Context, x: Array, *, places: Array, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         _check("MaxPool2dChosen", x.shape, places.shape, **options)
         context["places"], context["size"] = places, tuple(x.shape[2:])
@@ -76,57 +77,57 @@ class MaxPool2dChosen(Op):
         return backend_of(x).max_pool2d_chosen(x, places, **options)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         places, size = context["places"], context["size"]
         return MaxPool2dGradient.apply(go, places=places, size=size, **context["options"])
 
 
 class AvgPool2d(Op):
-    """The mean of each window, padded with zeros: (N, C, OH, OW). There is no dilation.
+    """The mean of each window, with zeros as padding: (N, C, OH, OW). It takes no dilation.
 
     Raises:
-        ValueError: x is not of that shape, the kernel larger than x, or an option out of range.
+        ValueError: x has not four axes, the kernel is larger than x, or an option is out of range.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, **given: Any) -> Any:
+    def forward(context: Context, x: Array, **given: Any) -> Array:
         options = frozen({"padding": UNPADDED} | given)
         _check("AvgPool2d", x.shape, **options)
         context["size"], context["options"] = tuple(x.shape[2:]), options
         return backend_of(x).avg_pool2d(x, **options)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> Array:
         return AvgPool2dGradient.apply(go, size=context["size"], **context["options"])
 
 
 class AvgPool2dGradient(Op):
-    """The gradient of AvgPool2d's x (N, C, *size), of go (N, C, OH, OW)."""
+    """The gradient of AvgPool2d's x, from go (N, C, OH, OW): (N, C, *size)."""
 
     @staticmethod
-    def forward(context: Context, go: Any, *, size: tuple[int, int], **given: Any) -> Any:
+    def forward(context: Context, go: Array, *, size: Pair, **given: Any) -> Array:
         context["options"] = options = frozen({"padding": UNPADDED} | given)
         _check("AvgPool2dGradient", (*go.shape[:2], *size), go.shape, **options)
         return backend_of(go).avg_pool2d_gradient(go, size=size, **options)
 
     @staticmethod
-    def backward(context: Context, ggx: Any) -> Any:
+    def backward(context: Context, ggx: Array) -> Array:
         return AvgPool2d.apply(ggx, **context["options"])
 
 
 @lru_cache(1024)
 def _check(
     name: str,
-    x: Any,
-    go: Any = None,
+    x: tuple[int, ...],
+    go: tuple[int, ...] | None = None,
     *,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any = (1, 1),
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
 ) -> None:
-    """Raise ValueError unless windows can be taken of x, a shape, and go, if given, is the shape
-    of what comes out."""
+    """Raise ValueError unless images of shape x have such windows, and `go`, if given, is the
+    shape of the result."""
     if len(x) != 4:
         raise ValueError(f"{name}: x has shape {tuple(x)}, expected (N, C, H, W)")
     shapes = f"(x {tuple(x)})"

@@ -1,20 +1,23 @@
 """Convolutions (https://arxiv.org/abs/1603.07285), closed under differentiation.
 
-Conv2d is linear in x and in w, so its gradients are linear, too: three ops, of which each has the
-others as its gradients. Their options are those of the kernels: `stride` and `dilation` are pairs,
-`padding` is ((top, bottom), (left, right)), `groups` a number.
+Conv2d is linear in x and in w, and so are its two gradients: the gradients of each of the three ops
+are the other two. Their options are those of the kernels: `stride` and `dilation` are pairs,
+`padding` is ((top, bottom), (left, right)), `groups` is a number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
-from ..backends import backend_of
-from ..backends.convolution import output_size
+from ..backends import Array, backend_of
+from ..backends.convolution import Pair, output_size
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
+
+__all__ = ["Conv2d", "Conv2dInputGradient", "Conv2dWeightGradient"]
 
 DEFAULTS: dict[str, Any] = {
     "stride": (1, 1),
@@ -25,15 +28,15 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Conv2d(Op):
-    """The convolution of x (N, C, H, W) with w (O, C / groups, KH, KW), plus b (O,), if that is
-    given: (N, O, OH, OW).
+    """The convolution of x (N, C, H, W) with w (O, C / groups, KH, KW), plus b (O,) if given:
+    (N, O, OH, OW).
 
     Raises:
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, w: Any, *b: Any, **given: Any) -> Any:
+    def forward(context: Context, x: Array, w: Array, *b: Array, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         check_convolution("Conv2d", x.shape, w.shape, *[p.shape for p in b], **options)
         context["x"], context["w"], context["options"] = x, w, options
@@ -41,7 +44,7 @@ class Conv2d(Op):
         return backend_of(x).conv2d(x, w, *(b or (None,)), **options)
 
     @staticmethod
-    def backward(context: Context, go: Any) -> Any:
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         x, w, options = context["x"], context["w"], context["options"]
         gx = gw = gb = None
         if needs(context, 0):
@@ -56,15 +59,15 @@ class Conv2d(Op):
 
 
 class Conv2dInputGradient(Op):
-    """The gradient of Conv2d's x (N, C, *size), of go (N, O, OH, OW) and w (O, C / groups, KH, KW);
-    also known as transposed convolution.
+    """The gradient of Conv2d's input x, from go (N, O, OH, OW) and w (O, C / groups, KH, KW):
+    (N, C, *size). Also known as transposed convolution.
 
     Raises:
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
     @staticmethod
-    def forward(context: Context, go: Any, w: Any, *, size: tuple[int, int], **given: Any) -> Any:
+    def forward(context: Context, go: Array, w: Array, *, size: Pair, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         x = (go.shape[0], w.shape[1] * options["groups"], *size)
         _check_gradient("Conv2dInputGradient", go, x, w.shape, options)
@@ -72,7 +75,7 @@ class Conv2dInputGradient(Op):
         return backend_of(go).conv2d_input_gradient(go, w, size=size, **options)
 
     @staticmethod
-    def backward(context: Context, ggx: Any) -> Any:
+    def backward(context: Context, ggx: Array) -> tuple[Array | None, ...]:
         go, w, options = context["go"], context["w"], context["options"]
         ggo = gw = None
         if needs(context, 0):
@@ -83,14 +86,15 @@ class Conv2dInputGradient(Op):
 
 
 class Conv2dWeightGradient(Op):
-    """The gradient of Conv2d's w (O, C / groups, *kernel), of x (N, C, H, W) and go (N, O, OH, OW).
+    """The gradient of Conv2d's weights w, from x (N, C, H, W) and go (N, O, OH, OW):
+    (O, C / groups, *kernel).
 
     Raises:
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
     @staticmethod
-    def forward(context: Context, x: Any, go: Any, *, kernel: tuple[int, int], **given: Any) -> Any:
+    def forward(context: Context, x: Array, go: Array, *, kernel: Pair, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
         w = (go.shape[1], x.shape[1] // options["groups"], *kernel)
         _check_gradient("Conv2dWeightGradient", go, x.shape, w, options)
@@ -98,7 +102,7 @@ class Conv2dWeightGradient(Op):
         return backend_of(x).conv2d_weight_gradient(x, go, kernel=kernel, **options)
 
     @staticmethod
-    def backward(context: Context, ggw: Any) -> Any:
+    def backward(context: Context, ggw: Array) -> tuple[Array | None, ...]:
         x, go, options = context["x"], context["go"], context["options"]
         gx = ggo = None
         if needs(context, 0):
@@ -108,15 +112,23 @@ class Conv2dWeightGradient(Op):
         return gx, ggo
 
 
-@lru_cache(1024)  # a backward pass asks again
+@lru_cache(1024)  # a backward pass checks the same shapes again
 def check_convolution(
-    name: str, x: Any, w: Any, *b: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    name: str,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    *b: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[Pair, ...],
+    dilation: tuple[int, ...],
+    groups: int,
 ) -> tuple[int, ...]:
-    """The shape of the convolution of x with w, plus b, these being shapes: of images, or of what
-    has one axis besides the channels, and so one entry in each option.
+    """Compute the shape of a convolution from the shapes of x, w and b.
+
+    The shapes are those of images, or of sequences: then each option has one entry, not two.
 
     Raises:
-        ValueError: they do not fit, or an option is out of range; `name` says what for.
+        ValueError: the shapes do not fit, or an option is out of range; `name` opens the message.
     """
     x, w, shapes = tuple(x), tuple(w), f"(x {tuple(x)}, w {tuple(w)})"
     axes, places = ("H, W", "KH, KW") if len(stride) == 2 else ("L", "K")
@@ -138,13 +150,19 @@ def check_convolution(
 
 
 def check_windows(
-    name: str, shapes: str, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
+    name: str,
+    shapes: str,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[Pair, ...],
+    dilation: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """How many windows there are along each axis.
+    """Compute the number of windows along each axis of images of this size.
 
     Raises:
-        ValueError: there is none, x is of size 0, or an option is out of range; `shapes` are for
-            the message.
+        ValueError: there is no window, the size is 0, or an option is out of range; `name` opens
+            the message and `shapes` end it.
     """
     if min(*kernel, *stride, *dilation) < 1 or min(map(min, padding)) < 0:
         found = f"kernel {kernel}, stride {stride}, dilation {dilation} and padding {padding}"
@@ -162,15 +180,19 @@ def check_windows(
     return windows
 
 
-def check_size(name: str, shapes: str, size: Any) -> None:
-    """Raise ValueError where images have no rows or columns, as PyTorch does; there may be no
-    images, or channels."""
+def check_size(name: str, shapes: str, size: tuple[int, ...]) -> None:
+    """Raise ValueError if images have no rows or no columns, as PyTorch does.
+
+    There may be no images, and no channels.
+    """
     if min(size) < 1:
         raise ValueError(f"{name}: x has size {tuple(size)}, expected 1 or more each {shapes}")
 
 
-def _check_gradient(name: str, go: Any, x: Any, w: Any, options: Any) -> None:
-    """Raise ValueError unless `go` has the shape of the convolution of x with w, both shapes."""
+def _check_gradient(
+    name: str, go: Array, x: tuple[int, ...], w: tuple[int, ...], options: Mapping[str, Any]
+) -> None:
+    """Raise ValueError unless `go` has the shape of a convolution, from the shapes of x and w."""
     expected = check_convolution(name, x, w, **options)
     if tuple(go.shape) != expected:
         raise ValueError(

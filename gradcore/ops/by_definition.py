@@ -1,0 +1,58 @@
+"""Gradients of kernels, computed from the kernels' definitions.
+
+The base class of the backends defines each kernel in plain array API code. Nodes are array API
+objects, so the definition also runs on nodes, and its gradient is that of the ops it consists of.
+So a fused kernel that computes gradients needs no formula for its own gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from ..backends import Array, Backend, backend_of
+from ..engine.arrays import is_node, value_of
+from ..engine.modes import building
+from ..engine.operators import Operators
+from ..graph import TensorNode, gradients, op_counter
+from .elementwise import Id
+
+__all__ = ["definitions", "differentiated"]
+
+
+def differentiated(
+    kernel: str,
+    inputs: Sequence[TensorNode | Array],
+    gos: Sequence[TensorNode | Array | None],
+    **constants: Any,
+) -> tuple[TensorNode | Array | None, ...]:
+    """Compute the gradients of a kernel's inputs from the definition of the kernel.
+
+    Args:
+        kernel: the name of the method of `Backend`.
+        inputs: the kernel's inputs, all floating.
+        gos: the gradients of the kernel's outputs; `None` for zero.
+        constants: the kernel's other arguments.
+
+    Returns:
+        The gradient of each input, or `None` for zero. If an input or gradient is a node, these
+        are nodes with a graph.
+    """
+    create, since = any(map(is_node, (*inputs, *gos))), next(op_counter)
+    # The pass below ends at new nodes. Those made by Id are linked to the nodes given, so that
+    # gradients of these gradients go further.
+    starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in inputs]
+    with building(True):
+        ys = getattr(definitions(backend_of(value_of(inputs[0]))), kernel)(*starts, **constants)
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    seeds = [(y, go) for y, go in zip(ys, gos, strict=True) if go is not None]
+    return tuple(gradients(seeds, starts, create, retain=create, since=since))
+
+
+@cache
+def definitions(backend: Backend) -> Backend:
+    """Return a backend whose kernels are the base class's definitions, for nodes of arrays of the
+    given backend."""
+    xp = Operators.array_api.namespace_of(backend)
+    return type("Definitions", (Backend,), {"name": backend.name, "xp": xp})()
