@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from .. import convolution
 from ..convolution import Size, is_named, sizes
 from ..graph import TensorNode
+from .activations import Function
 from .init import initial
-from .layers import Function
 from .module import Module
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..graph import TensorNode
 from ..modes import is_building
 from ..ops import Tie
 from ..values import flat
 
-if TYPE_CHECKING:
-    from .module import Module
-
 Hook = Callable[..., Any]
+
+
+class Forward(Protocol):
+    """A module, of which hooks need `forward` alone."""
+
+    def forward(self, *inputs: Any, **options: Any) -> Any: ...
 
 
 class Hooks:
@@ -25,7 +28,7 @@ class Hooks:
         self.after: dict[object, Hook] = {}
         self.backward: dict[object, Hook] = {}
 
-    def call(self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def call(self, module: Forward, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """`forward`, with the hooks."""
         for hook in list(self.before.values()):
             new = hook(module, inputs)
@@ -45,7 +48,7 @@ class _Backward:
     """What backward hooks need of one call: the gradients of its outputs, until those of its
     inputs are there too."""
 
-    def __init__(self, module: Module, hooks: list[Hook]) -> None:
+    def __init__(self, module: Forward, hooks: list[Hook]) -> None:
         self.module, self.hooks = module, hooks
         self.places: list[int] = []  # of the inputs that have a gradient, among all
         self.count = 0  # of all

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
-from .. import activations, functions, ops
+from .. import functions, ops
 from ..graph import TensorNode
 from ..values import array, describe, namespace
 from .init import initial
@@ -169,128 +168,3 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> TensorNode:
         return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
-
-
-class Function(Module):
-    """A function without parameters, as a module.
-
-    A subclass names its `function`; further arguments of that are arguments of the module. It may
-    have a `check`, called with its name and these arguments when a module is made, that raises an
-    error where they are wrong.
-
-    Attributes:
-        constants: these arguments, with their values.
-    """
-
-    function: ClassVar[Callable[..., TensorNode]]
-    check: ClassVar[Callable[..., object] | None] = None
-    __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
-
-    def __init_subclass__(cls) -> None:
-        if not hasattr(cls, "function"):
-            return
-        parameters = [*inspect.signature(cls.function).parameters.values()]
-        cls.__signature__ = inspect.Signature(parameters[1:])
-        cls.__doc__ = cls.__doc__ or cls.function.__doc__
-
-    def __init__(self, *args: Any, **constants: Any) -> None:
-        try:
-            self.constants = self.__signature__.bind(*args, **constants).arguments
-        except TypeError as error:
-            expected = f"expected {type(self).__name__}{self.__signature__}"
-            raise TypeError(f"{type(self).__name__}: {error}; {expected}") from None
-        if check := type(self).check:
-            check(type(self).__name__, **self.constants)
-
-    def forward(self, x: Any) -> TensorNode:
-        return type(self).function(x, **self.constants)
-
-    def __repr__(self) -> str:
-        constants = ", ".join(f"{name}={x!r}" for name, x in self.constants.items())
-        name, _, inside = super().__repr__().partition("(")
-        return f"{name}({constants}{inside}"
-
-
-class Activation(Function):
-    """A function of each element by itself."""
-
-
-class Sigmoid(Activation):
-    function = staticmethod(activations.sigmoid)
-
-
-class Tanh(Activation):
-    function = staticmethod(activations.tanh)
-
-
-class Relu(Activation):
-    function = staticmethod(activations.relu)
-
-
-class Relu6(Activation):
-    function = staticmethod(activations.relu6)
-
-
-class LeakyRelu(Activation):
-    function = staticmethod(activations.leaky_relu)
-
-
-class Elu(Activation):
-    function = staticmethod(activations.elu)
-
-
-class Selu(Activation):
-    function = staticmethod(activations.selu)
-
-
-class Celu(Activation):
-    function = staticmethod(activations.celu)
-
-
-class Gelu(Activation):
-    function = staticmethod(activations.gelu)
-
-
-class Silu(Activation):
-    function = staticmethod(activations.silu)
-
-
-class Mish(Activation):
-    function = staticmethod(activations.mish)
-
-
-class Softplus(Activation):
-    function = staticmethod(activations.softplus)
-
-
-class LogSigmoid(Activation):
-    function = staticmethod(activations.log_sigmoid)
-
-
-class HardTanh(Activation):
-    function = staticmethod(activations.hardtanh)
-
-
-class HardSigmoid(Activation):
-    function = staticmethod(activations.hardsigmoid)
-
-
-class HardSwish(Activation):
-    function = staticmethod(activations.hardswish)
-
-
-class Softmax(Module):
-    """exp(x), divided by its sum along the axis: probabilities."""
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.softmax(x, self.axis)
-
-
-class LogSoftmax(Softmax):
-    """The logarithm of the softmax along the axis, computed stably."""
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.log_softmax(x, self.axis)

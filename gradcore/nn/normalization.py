@@ -1,10 +1,10 @@
-"""Layers that bring numbers to a common scale, and dropout."""
+"""Layers that bring numbers to a common scale."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import functions, normalization
+from .. import normalization
 from ..backends import default
 from ..convolution import sizes
 from ..graph import TensorNode
@@ -207,26 +207,6 @@ class BatchNorm2d(BatchNorm1d):
     """
 
     dimensions = (4,)
-
-
-class Dropout(Module):
-    """In training, each element becomes 0 with probability p, and the others are divided by
-    1 - p: see `gradcore.dropout`. After `eval()`, x as it is.
-
-    Raises:
-        ValueError: p is not in [0, 1].
-    """
-
-    def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
-        self.p = p
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.dropout(x, self.p, self.training)
-
-    def __repr__(self) -> str:
-        return f"Dropout({self.p})"
 
 
 def _shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
