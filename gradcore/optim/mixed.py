@@ -9,7 +9,7 @@ from ..backends import Array, backend_of
 from ..graph import TensorNode
 from ..state import copied
 from ..values import as_array, describe, namespace
-from .optimizers import Optimizer
+from .base import Optimizer
 
 LARGEST = 2.0**24  # of scales; more were no use, as float16 begins at 2**-24
 

@@ -20,7 +20,7 @@ from math import cos, pi
 from typing import Any
 
 from ..recording import repeat
-from .optimizers import Optimizer
+from .base import Optimizer
 
 
 class LRScheduler:
