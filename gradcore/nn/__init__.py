@@ -1,4 +1,4 @@
-"""Neural networks: modules, and the layers they are put together from."""
+"""Neural networks: modules, layers, activations and losses."""
 
 from .activations import (
     Activation,

@@ -1,4 +1,4 @@
-"""Activation functions as modules."""
+"""Activations, and other functions without parameters, as modules."""
 
 from __future__ import annotations
 
@@ -7,24 +7,55 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import activations, functions
+from ..backends import Array
 from ..graph import TensorNode
 from .module import Module
+
+__all__ = [
+    "Activation",
+    "Celu",
+    "Elu",
+    "Function",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "HardTanh",
+    "LeakyRelu",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "Relu",
+    "Relu6",
+    "Selu",
+    "Sigmoid",
+    "Silu",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
 
 
 class Function(Module):
     """A function without parameters, as a module.
 
-    A subclass names its `function`; further arguments of that are arguments of the module. It may
-    have a `check`, called with its name and these arguments when a module is made, that raises an
-    error where they are wrong.
+    A subclass names its `function`. The first argument of the function is the input x; the others
+    are the arguments of the module:
+
+        class LeakyRelu(Function):
+            function = staticmethod(activations.leaky_relu)  # (x, negative_slope=0.01)
+
+        LeakyRelu(0.2)(x)
+
+    A subclass may also have a `check`, which raises an error for wrong arguments. It is called
+    when a module is made, with the name of the class and the arguments.
 
     Attributes:
-        constants: these arguments, with their values.
+        constants: the arguments that the module was made with, by name.
     """
 
     function: ClassVar[Callable[..., TensorNode]]
     check: ClassVar[Callable[..., object] | None] = None
-    __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
+    __signature__: ClassVar[inspect.Signature]  # found by `inspect.signature(cls)`
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "function"):
@@ -42,7 +73,7 @@ class Function(Module):
         if check := type(self).check:
             check(type(self).__name__, **self.constants)
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return type(self).function(x, **self.constants)
 
     def __repr__(self) -> str:
@@ -52,7 +83,7 @@ class Function(Module):
 
 
 class Activation(Function):
-    """A function of each element by itself."""
+    """A function of each element of x (...): (...)."""
 
 
 class Sigmoid(Activation):
@@ -120,17 +151,17 @@ class HardSwish(Activation):
 
 
 class Softmax(Module):
-    """exp(x), divided by its sum along the axis: probabilities."""
+    """Divide exp(x) by its sum along the axis, which gives probabilities: x (...) to (...)."""
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return functions.softmax(x, self.axis)
 
 
 class LogSoftmax(Softmax):
-    """The logarithm of the softmax along the axis, computed stably."""
+    """Compute the logarithm of the softmax along the axis, stably: x (...) to (...)."""
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return functions.log_softmax(x, self.axis)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import functions
+from ..backends import Array
 from ..graph import TensorNode
 from .module import Module
 
+__all__ = ["Dropout"]
+
 
 class Dropout(Module):
-    """In training, each element becomes 0 with probability p, and the others are divided by
-    1 - p: see `gradcore.dropout`. After `eval()`, x as it is.
+    """Set elements of x (...) to 0, each with probability p, and divide the others by 1 - p: see
+    `gradcore.dropout`. After `eval()`, leave x as it is.
 
     Raises:
         ValueError: p is not in [0, 1].
@@ -22,7 +23,7 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
         self.p = p
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return functions.dropout(x, self.p, self.training)
 
     def __repr__(self) -> str:
