@@ -1,4 +1,4 @@
-"""What optimizers have in common, and those whose formula is a kernel of the backends."""
+"""The bases of optimizers: `Optimizer`, and `KernelOptimizer` for formulas of the backends."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ from ..recording import fixed, is_held, number, remember, repeat
 from ..state import copied
 from ..values import array, describe
 
+__all__ = ["KernelOptimizer", "Optimizer"]
+
 
 class Optimizer:
-    """What optimizers have in common. A subclass writes `update`, and `initial_state` if it
-    remembers something of each parameter:
+    """Change parameters, by their gradients, so that a loss becomes smaller.
+
+    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter:
 
         class Plain(Optimizer):
             def update(self, parameters, gradients, states):
                 return [p - self.lr * g for p, g in zip(parameters, gradients)]
 
     Args:
-        parameters: TensorNodes that require a gradient; each is updated once, also if repeated.
+        parameters: TensorNodes that require a gradient; one that is repeated is updated once.
         settings: the learning rate `lr`, and other numbers.
 
     Attributes:
         parameters: the parameters, in a list.
-        settings: the numbers by name. Schedules change them, and so may you, between steps.
+        settings: the numbers by name. Schedules change them between steps, and so may you.
         initial_lr: the learning rate that you set last, which schedules start from.
-        state: for each parameter what is remembered of it, empty before its first update.
+        state: for each parameter a dictionary, empty before its first update, then with arrays
+            and the count of its updates: `{"step": 3, "mean": ..., "square": ...}` with Adam.
 
     Raises:
         TypeError: a parameter is not a TensorNode, or a setting is not a number.
@@ -46,7 +50,7 @@ class Optimizer:
         self.initial_lr: float = self.settings["lr"]
         self.parameters = self._nodes(parameters)
         self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
-        self._call = object()  # another in each step: learning rates may change in between
+        self._call = object()  # renewed in each step: the key of the numbers that it shares
 
     @property
     def lr(self) -> float:
@@ -61,12 +65,13 @@ class Optimizer:
     def step(self) -> None:
         """Update the parameters that have a gradient.
 
-        Their arrays may be written to, but one that somebody else holds too (you, another node,
-        a graph still to be used) stays as it is, and the parameter gets another.
+        A step may write into the array of a parameter. An array that somebody else holds too
+        (you, another node, a graph still to be used) stays as it is, and the parameter gets a new
+        one.
 
         Raises:
-            TypeError: a parameter would get another dtype, that of its gradient or state.
-        ValueError: `update` of a class of your own gave something else than new values.
+            TypeError: a parameter would change its dtype, to that of its gradient or state.
+            ValueError: the `update` of a subclass returned something else than the new values.
         """
         fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
         self._call = object()
@@ -98,7 +103,7 @@ class Optimizer:
                 )
         for i, new in zip(chosen, news, strict=True):
             self.parameters[i].value = new
-        # Parameters of one count share the numbers that follow from it.
+        # Parameters with equal counts share the numbers that follow from the count.
         fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
 
     def zero_grad(self) -> None:
@@ -107,28 +112,29 @@ class Optimizer:
             p.zero_grad()
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:  # noqa: ARG002
-        """What is remembered of a parameter before its first update: arrays, and the `step`."""
+        """Make the state of a parameter before its first update: arrays, and the count `step`."""
         return {}
 
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
-        """The new values of parameters, which may be in the arrays of the old. Changes `states`.
+        """Compute the new values of parameters, and change their `states`.
 
-        For `gradcore.capture`, numbers that change from step to step go through
-        `gradcore.recording`, as `self.lr_for(parameter)` does.
+        The new values may be written into the arrays of the old ones. For `gradcore.capture`,
+        numbers that change from step to step go through `gradcore.recording`, as those of
+        `self.lr_for(parameter)` do.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method update; write one")
 
-    def lr_for(self, parameter: Array) -> Any:
-        """The learning rate: a number or, in a step being captured, an array that follows it. A
-        subclass may give each parameter another."""
+    def lr_for(self, parameter: Array) -> float | Array:
+        """Give the learning rate for a parameter: a number or, in a step being captured, an array
+        that each replay sets to it. A subclass may give each parameter its own."""
         return number(lambda: self.lr, parameter, shared=self._call)
 
-    # -- Its state --------------------------------------------------------------------------
+    # -- The state --------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """A snapshot of all that the next steps depend on, besides the parameters.
+        """Copy all that the next steps depend on, besides the parameters and their gradients.
 
         Returns:
             "settings": the settings and `initial_lr`, plain numbers by name.
@@ -141,11 +147,11 @@ class Optimizer:
         return {"settings": {**self.settings, "initial_lr": self.initial_lr}, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on as the optimizer that gave this `state_dict`: all steps are the same to the bit.
+        """Continue as the optimizer that gave this `state_dict`, with steps equal to the bit.
 
         Raises:
-            ValueError: it is of another kind of optimizer or of other parameters, or it has a
-                setting out of range; nothing was changed then.
+            ValueError: the state is of another kind of optimizer or of other parameters, or has a
+                setting out of range; nothing is changed.
         """
         found = f"{type(self).__name__}.load_state_dict: found"
         settings, given = dict(state["settings"]), state["state"]
@@ -171,18 +177,18 @@ class Optimizer:
                 {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
             )
         for mine, its in zip(self.state, loaded.state, strict=True):
-            mine.clear()  # the same dictionaries: a captured step goes by them
+            mine.clear()  # and keep the dictionaries: a captured step holds them
             mine.update(its)
         vars(self).update({**vars(loaded), "state": self.state})
 
-    # -- What it is given -------------------------------------------------------------------
+    # -- Checks of the arguments ------------------------------------------------------------
 
     def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings as Python's own numbers, which leave the dtype of arrays as it is.
+        """Check settings, and convert them to Python's own numbers, which keep arrays' dtypes.
 
         Raises:
-            TypeError: one is not a number, or of `betas` not two.
-            ValueError: one is out of range.
+            TypeError: a setting is not a number, or `betas` are not two.
+            ValueError: a setting is out of range.
         """
         result: dict[str, Any] = {}
         for name, x in settings.items():
@@ -200,6 +206,7 @@ class Optimizer:
         return result
 
     def _nodes(self, parameters: Iterable[TensorNode]) -> list[TensorNode]:
+        """Check parameters, and list each once."""
         name = type(self).__name__
         if isinstance(parameters, TensorNode):
             raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
@@ -220,20 +227,26 @@ class Optimizer:
 
 
 class KernelOptimizer(Optimizer):
-    """An optimizer whose formula is a kernel of the backends."""
+    """An optimizer whose formula is a kernel of the backends.
+
+    Attributes:
+        kernel: the name of the kernel in `backends/updates.py`.
+        memory: the names of the arrays of the state that the kernel takes after the parameter and
+            the gradient, and gives after the new parameter; in its order.
+    """
 
     kernel: ClassVar[str]
-    memory: ClassVar[tuple[str, ...]]  # what the kernel is given and gives after the parameter
+    memory: ClassVar[tuple[str, ...]]
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """The kernel's settings for a parameter, and others of its kind and count of steps."""
+        """Make the kernel's settings, for parameters of this type, dtype, device and count."""
         return {**self.settings, "lr": self.lr_for(parameter)}
 
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
         alike: dict[Any, list[int]] = {}
-        has_rates = type(self).lr_for is not Optimizer.lr_for  # maybe for each another
+        has_rates = type(self).lr_for is not Optimizer.lr_for  # each parameter may have its own
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
             if "step" in state:
                 repeat(partial(_count, state))
@@ -255,25 +268,29 @@ class KernelOptimizer(Optimizer):
 
 
 def _count(state: dict[str, Any]) -> None:
+    """Count an update of a parameter."""
     state["step"] += 1
 
 
 def _differences(states: list[dict[str, Any]]) -> list[int]:
-    """How far the counts of parameters are from the first one's."""
+    """Subtract the count of the first parameter from all counts."""
     counts = [state["step"] for state in states if "step" in state]
     return [count - counts[0] for count in counts]
 
 
-# May a kernel write into the node's array? If nobody could see that who holds it, or a view of it.
-
-
 def _is_alone(node: TensorNode) -> bool:
-    alone = _references(node) == _ALONE + is_held(node)
-    return alone and backend_of(node.value).owns_memory(node.value)
+    """Whether a kernel may write into the array of the node: nobody else could see the change.
+
+    That is so if the array is referred to by the node's `value` alone (and by the recording of a
+    captured step, which expects the change), and has its memory to itself.
+    """
+    is_alone = _references(node) == _ALONE + (1 if is_held(node) else 0)
+    return is_alone and backend_of(node.value).owns_memory(node.value)
 
 
 def _references(holder: Any) -> int:
+    """Count the references to `holder.value`, with those that the counting itself makes."""
     return sys.getrefcount(holder.value)
 
 
-_ALONE = _references(SimpleNamespace(value=object()))  # what is counted where only one holds it
+_ALONE = _references(SimpleNamespace(value=object()))  # the count of what only one holder refers to

@@ -1,4 +1,4 @@
-"""Optimizers: each changes parameters, by their gradients, so that a loss becomes smaller.
+"""The optimizers: each changes parameters, by their gradients, so that a loss becomes smaller.
 
     optimizer = SGD(model.parameters(), lr=0.01)
     for batch in batches:
@@ -22,14 +22,17 @@ from ..recording import number
 from ..values import namespace
 from .base import KernelOptimizer
 
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
+
 
 class SGD(KernelOptimizer):
-    """Gradient descent, on batches drawn at random (stochastic); with momentum if that is not 0
-    (https://proceedings.mlr.press/v28/sutskever13.html).
+    """Step along the negative gradient, of a batch drawn at random (stochastic gradient descent);
+    with momentum, along the velocity (https://proceedings.mlr.press/v28/sutskever13.html).
 
     Args:
-        dampening: momentum takes the part `1 - dampening` of each gradient but the first.
-        weight_decay: what of the parameter is added to its gradient.
+        momentum: the part of the velocity that is kept at each step; 0 for none.
+        dampening: the velocity takes the part `1 - dampening` of each gradient but the first.
+        weight_decay: this times the parameter is added to its gradient.
         nesterov: whether to look one step of the momentum ahead.
 
     Raises:
@@ -47,14 +50,7 @@ class SGD(KernelOptimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(
-            parameters,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            weight_decay=weight_decay,
-            nesterov=nesterov,
-        )
+        super().__init__(**_arguments(locals()))
 
     def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         result = super().checked(settings)
@@ -67,17 +63,17 @@ class SGD(KernelOptimizer):
 
 
 class Adam(KernelOptimizer):
-    """Steps along the average gradient, divided by the root of its average square
+    """Step along the average gradient, divided by the root of its average square
     (https://arxiv.org/abs/1412.6980).
 
     Args:
-        betas: how much of the two averages is kept at each step.
+        betas: the parts of the two averages that are kept at each step.
         eps: is added to the root.
-        weight_decay: what of the parameter is added to its gradient.
+        weight_decay: this times the parameter is added to its gradient.
     """
 
     kernel, memory = "adam", ("mean", "square")
-    decoupled: ClassVar[bool] = False  # the weight decay
+    decoupled: ClassVar[bool] = False  # whether the weight decay is: see AdamW
 
     def __init__(
         self,
@@ -87,7 +83,7 @@ class Adam(KernelOptimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        super().__init__(**_arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         zeros_like = namespace(parameter).zeros_like
@@ -110,8 +106,8 @@ class Adam(KernelOptimizer):
 
 
 class AdamW(Adam):
-    """Adam, with a weight decay that makes the parameter itself smaller, by the part
-    `lr * weight_decay` (https://arxiv.org/abs/1711.05101)."""
+    """Step as Adam, but multiply the parameter itself by `1 - lr * weight_decay`, in place of
+    adding the weight decay to the gradient (https://arxiv.org/abs/1711.05101)."""
 
     decoupled = True
 
@@ -123,17 +119,17 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay)
+        super().__init__(**_arguments(locals()))
 
 
 class Adagrad(KernelOptimizer):
-    """Divides the gradient by the root of the sum of all its squares
+    """Divide the gradient by the root of the sum of all its squares so far
     (https://jmlr.org/papers/v12/duchi11a.html).
 
     Args:
         lr_decay: at step t the learning rate is `lr / (1 + (t - 1) * lr_decay)`.
-        weight_decay: what of the parameter is added to its gradient.
-        initial_accumulator_value: what the sums start from.
+        weight_decay: this times the parameter is added to its gradient.
+        initial_accumulator_value: the sums start from this.
         eps: is added to the root.
     """
 
@@ -148,14 +144,7 @@ class Adagrad(KernelOptimizer):
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        super().__init__(
-            parameters,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-        )
+        super().__init__(**_arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         start = self.settings["initial_accumulator_value"]
@@ -172,14 +161,14 @@ class Adagrad(KernelOptimizer):
 
 
 class RMSprop(KernelOptimizer):
-    """Divides the gradient by the root of its average square (https://arxiv.org/abs/1308.0850).
+    """Divide the gradient by the root of its average square (https://arxiv.org/abs/1308.0850).
 
     Args:
-        alpha: how much of the average is kept at each step.
+        alpha: the part of the average that is kept at each step.
         eps: is added to the root.
-        weight_decay: what of the parameter is added to its gradient.
-        momentum: how much of the velocity, what the parameter last changed by, is kept.
-        centered: whether to divide by the deviation, from an average of the gradient.
+        weight_decay: this times the parameter is added to its gradient.
+        momentum: the part of the velocity that is kept at each step; 0 for none.
+        centered: whether to divide by the deviation of the gradient from its average instead.
     """
 
     kernel, memory = "rmsprop", ("square", "velocity", "mean")
@@ -194,15 +183,7 @@ class RMSprop(KernelOptimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
-        super().__init__(
-            parameters,
-            lr=lr,
-            alpha=alpha,
-            eps=eps,
-            weight_decay=weight_decay,
-            momentum=momentum,
-            centered=centered,
-        )
+        super().__init__(**_arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         names = ("square", "mean") if self.settings["centered"] else ("square",)
@@ -210,10 +191,15 @@ class RMSprop(KernelOptimizer):
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         settings = super().settings_for(parameter, state)
-        del settings["centered"]  # whether there is a mean
+        del settings["centered"]  # the kernel sees it by whether there is a mean
         return settings
 
 
+def _arguments(names: dict[str, Any]) -> dict[str, Any]:
+    """Pick the arguments of an `__init__` from its `locals()`, so that it lists them only once."""
+    return {name: x for name, x in names.items() if name not in ("self", "__class__")}
+
+
 def _correction(beta: float, state: dict[str, Any]) -> float:
-    """How much of an average that started from zeros is of gradients."""
+    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step."""
     return 1 - beta ** state["step"]
