@@ -1,4 +1,4 @@
-"""Optimizers, which change parameters to make a loss smaller, and schedules of their settings."""
+"""Optimizers, which change parameters so that a loss becomes smaller; schedules of settings."""
 
 from .base import Optimizer
 from .mixed import MixedPrecision
