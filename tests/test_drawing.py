@@ -131,6 +131,18 @@ def test_only_what_a_module_computed_is_in_it() -> None:
     assert list(labels(inside).values()).count("Add") == 1
 
 
+def test_a_module_that_returns_its_input_is_not_around_it() -> None:
+    class Same(Module):
+        def __init__(self, w: Any) -> None:
+            self.w = w
+
+        def forward(self, x: Any) -> Any:
+            return x
+
+    w = x("w")
+    assert frames(draw(Same(w)(w * 2) + 1).dot) == []
+
+
 def test_blocks_are_folded() -> None:
     blocks = nn.Sequential(*[Block() for _ in range(12)])
     y = blocks(x("x", (1, 3))) * 2

@@ -14,6 +14,7 @@ from comparing import no_garbage
 from gradcore import Sum, TensorNode, namespace, optim
 from gradcore.backends import Backend, backend_of, default, get, use_backend
 from gradcore.backends import numpy as numpy_backend
+from gradcore.replay.recording import HostWork
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
@@ -244,6 +245,28 @@ def test_an_update_is_in_place_where_nobody_looks():
             places.add(p.value.__array_interface__["data"][0])
         assert len(places) == 1, make
         assert (p.grad == 1).all()
+
+
+def test_a_step_being_captured_is_no_other_holder():
+    """It holds the arrays because replays write into them."""
+
+    class InPlace(optim.Optimizer):
+        def update(self, parameters, gradients, states):  # noqa: ARG002
+            for p, g in zip(parameters, gradients, strict=True):
+                p -= self.lr * g
+            return parameters
+
+    with use_backend("numpy"):
+        p = TensorNode(np.ones(3))
+        optimizer = InPlace([p], lr=0.5)
+        recorded = {p: p.value}
+        p.grad = np.ones(3)
+        with HostWork(None, recorded).active():
+            optimizer.step()
+        assert p.value is recorded[p]
+        optimizer.step()  # outside of a recording, the dictionary is another holder
+        assert p.value is not recorded[p]
+        assert recorded[p].tolist() == [0.5, 0.5, 0.5]
 
 
 def test_a_graph_still_to_be_used_keeps_its_values():

@@ -1,4 +1,4 @@
-"""Datasets, and batches of them."""
+"""Datasets, batches of them, and random changes of images."""
 
 from .augment import cutout, normalize, random_crop, random_flip
 from .batches import Batches

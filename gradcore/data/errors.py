@@ -1,10 +1,12 @@
-"""What goes wrong with data."""
+"""Errors about data."""
 
 from pathlib import Path
 
+__all__ = ["DataError", "NotFoundError", "wrong"]
+
 
 class DataError(Exception):
-    """Data that is missing, damaged or not what its name says, or that can't be downloaded.
+    """Data is missing, damaged or not what its name says, or can't be downloaded.
 
     The message is one line: which file or folder, what was expected there, what was found, and
     what to do about it.
@@ -12,11 +14,11 @@ class DataError(Exception):
 
 
 class NotFoundError(DataError):
-    """A dataset that is in none of the places where it is looked for, and can't be downloaded."""
+    """A dataset is in none of the places where it is looked for, and can't be downloaded."""
 
 
 def wrong(path: Path, expected: str, found: str) -> DataError:
-    """The error for a file that isn't what it should be."""
+    """Make the error for a file whose content is not the expected one."""
     return DataError(
         f"{path}: expected {expected}, found {found}; replace the file with a good copy "
         "(in gradcore's cache, delete it to have it downloaded again)"

@@ -1,4 +1,4 @@
-"""Where datasets are looked for."""
+"""Find the files of a dataset, or have them downloaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import DataError, NotFoundError
+
+__all__ = ["Folder", "find", "must_be_folder"]
 
 Folder = str | os.PathLike[str] | None
 
@@ -21,24 +23,27 @@ def find(
     fetch: Callable[[Path], Path],
     files: str,
 ) -> Path:
-    """The place of a dataset.
+    """Find a dataset: return its folder, or its archive.
 
-    It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
-    GRADCORE_DATA names; then in the user's cache, where it is downloaded to.
+    If `data_dir` is given, the dataset is looked for there and nowhere else. If not, it is looked
+    for in the folder that GRADCORE_DATA names, and then in the user's cache; a dataset that is in
+    neither is downloaded to the cache.
 
     Args:
         title: the dataset's name for people.
-        name: the name of its folder.
-        search: where it is in a folder that the user named, if it is. Called with the folder and
-            the name that the user knows it by; raises a DataError if some of it is missing.
-        instead: what there is in a folder in its place, in words.
-        fetch: where it is in its folder of the cache, downloaded if it isn't there.
-        files: what it consists of, in words.
+        name: the name of its folder in the cache.
+        search: looks in a folder that the user named. Called with the folder and the name of the
+            setting that named it; returns the dataset's place or `None`, and raises a DataError
+            if a part of the dataset is there and a part is missing.
+        instead: says in words what a folder holds in place of the dataset.
+        fetch: given the dataset's folder in the cache, downloads what is missing, and returns the
+            dataset's place.
+        files: says in words which files the dataset consists of.
 
     Raises:
-        NotFoundError: it is nowhere and the download failed.
-        DataError: `data_dir` doesn't hold it; GRADCORE_DATA names no folder, or one with only
-            some of it.
+        NotFoundError: the dataset is nowhere and the download failed.
+        DataError: `data_dir` doesn't hold the dataset; GRADCORE_DATA names no folder, or a folder
+            with only a part of the dataset.
     """
     if data_dir is not None:
         folder = Path(data_dir).expanduser()
@@ -69,7 +74,7 @@ def find(
 
 
 def must_be_folder(folder: Path, origin: str) -> None:
-    """Raise a DataError unless the folder that the user named exists."""
+    """Raise a DataError unless the folder, which the setting `origin` names, exists."""
     if not os.path.isdir(folder):
         found = "a file" if os.path.exists(folder) else "nothing"
         raise DataError(f"{origin} = {folder}: expected a folder, found {found}; correct the path")

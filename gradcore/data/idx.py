@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST: a header with the shape, then the bytes of the array."""
+"""Read IDX, the file format of MNIST: a header with the shape, then the bytes of the array."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from .errors import wrong
 
+__all__ = ["read_bytes", "read_idx"]
+
 
 def read_idx(path: Path, item: tuple[int, ...] = ()) -> npt.NDArray[np.uint8]:
-    """The array in an IDX file of bytes, gzipped or not.
+    """Read the array in an IDX file of bytes, gzipped or not.
 
     Args:
         path: the file.
@@ -24,7 +26,7 @@ def read_idx(path: Path, item: tuple[int, ...] = ()) -> npt.NDArray[np.uint8]:
         A read-only uint8 array of shape (N, *item), N at least 1.
 
     Raises:
-        DataError: the file can't be read, or is anything but that.
+        DataError: the file can't be read, or is no IDX file of such an array.
     """
     data = read_bytes(path)
     magic = bytes([0, 0, 8, 1 + len(item)])  # 8 stands for bytes; then the number of dimensions
@@ -43,10 +45,10 @@ def read_idx(path: Path, item: tuple[int, ...] = ()) -> npt.NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in the file, decompressed if it is gzipped, whatever its name.
+    """Read a file, and decompress it if it is gzipped, whatever its name.
 
     Raises:
-        DataError: it can't be read, or is damaged.
+        DataError: the file can't be read, or is damaged.
     """
     import gzip
 

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: where their four files are, and what is in them."""
+"""Find and read MNIST and Fashion-MNIST, of four files each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..backends import Array, default
+from ..backends import default
 from .download import Remote, download
 from .errors import DataError, NotFoundError, wrong
 from .find import Folder, find, must_be_folder
 from .idx import read_bytes, read_idx
+from .splits import Splits
+
+__all__ = ["find_mnist", "load_fashion_mnist", "load_mnist"]
 
 SUBSET = Path(__file__).parent / "mnist_5k"
 
@@ -65,8 +68,6 @@ SOURCES = {
     ),
 }
 
-Splits = tuple[tuple[Array, Array], tuple[Array, Array], int]
-
 
 def load_mnist(
     final: bool = False,
@@ -75,15 +76,15 @@ def load_mnist(
     name: str = "mnist",
     data_dir: Folder = None,
 ) -> Splits:
-    """MNIST: 28 x 28 images of handwritten digits.
+    """Load MNIST: 28 x 28 images of handwritten digits.
 
     Args:
-        final: validate on the test set, the 10,000 images that are kept for the very end.
-            Without it the last 5,000 of the 60,000 training images are for validation; of a
+        final: whether to validate on the test set, the 10,000 images that are kept for the very
+            end. If not, the last 5,000 of the 60,000 training images are for validation; of a
             training set with fewer than 20,000 images, the last quarter.
-        flatten: images of shape (N, 784); without it, (N, 1, 28, 28).
+        flatten: whether images have the shape (N, 784); if not, (N, 1, 28, 28).
         name: "mnist" or "fashion-mnist".
-        data_dir: the folder with the files; see `find_mnist` for where they are found otherwise.
+        data_dir: the folder with the files; see `find_mnist` for where else they are looked for.
 
     Returns:
         `(xtrain, ytrain), (xval, yval), 10`, arrays of the default backend: pixels 0 to 255 in
@@ -121,25 +122,26 @@ def load_fashion_mnist(
     *,
     data_dir: Folder = None,
 ) -> Splits:
-    """Fashion-MNIST: photographs of 10 kinds of clothes, otherwise like `load_mnist`."""
+    """Load Fashion-MNIST: photographs of 10 kinds of clothes; otherwise as `load_mnist`."""
     return load_mnist(final, flatten, name="fashion-mnist", data_dir=data_dir)
 
 
 def find_mnist(name: str = "mnist", data_dir: Folder = None) -> Path:
-    """The folder that holds the four IDX files of MNIST or Fashion-MNIST, gzipped or not.
+    """Find the folder that holds the four IDX files of MNIST or Fashion-MNIST, gzipped or not.
 
-    It is looked for in `data_dir`, and nowhere else if that is given; then in the folder that
-    GRADCORE_DATA names; then in the user's cache; then the files are downloaded to the cache,
-    unless GRADCORE_OFFLINE=1. Where that fails, MNIST is a subset that ships with gradcore, 4,000
-    training and 1,000 test images, and a warning in the log "gradcore" says so.
+    If `data_dir` is given, the files are looked for there and nowhere else. If not, they are
+    looked for in the folder that GRADCORE_DATA names, and then in the user's cache; files that
+    are in neither are downloaded to the cache, unless GRADCORE_OFFLINE=1. Where the download of
+    MNIST fails, a subset that ships with gradcore takes its place, 4,000 training and 1,000 test
+    images, and a warning in the log "gradcore" says so.
 
     Args:
         name: "mnist" or "fashion-mnist".
         data_dir: a folder that holds the files, or has a folder `name` that holds them.
 
     Raises:
-        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or one with
-            only some of them; there is no Fashion-MNIST and the download failed.
+        DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or a folder
+            with only some of the files; Fashion-MNIST is nowhere and the download failed.
         ValueError: there is no dataset of this name.
     """
     if name not in SOURCES:
@@ -174,7 +176,7 @@ def find_mnist(name: str = "mnist", data_dir: Folder = None) -> Path:
 
 
 def _search(folder: Path, name: str, origin: str) -> Path | None:
-    """`folder/name` or `folder`, whichever holds this dataset."""
+    """Find this dataset in `folder/name` or `folder`."""
     must_be_folder(folder, origin)
     candidates = (folder / name, folder)
     for candidate in candidates:
@@ -191,29 +193,31 @@ def _search(folder: Path, name: str, origin: str) -> Path | None:
 
 
 def _instead(folder: Path) -> str:
-    """What there is where this dataset isn't: perhaps the other one."""
+    """Say what a folder without this dataset holds: the other dataset, or neither."""
     other = None if _missing(folder) else _identified(folder)
     return f"the files of {SOURCES[other].title}" if other else "neither"
 
 
 def _missing(folder: Path) -> list[str]:
+    """List the files that a folder lacks."""
     return [file for file in FILES if not os.path.exists(_path(folder, file))]
 
 
 def _path(folder: Path, file: str) -> Path:
-    """Where a file is, or would be: as it is or else gzipped."""
+    """Give the path of a file in a folder: the file itself if it exists, else the gzipped one."""
     raw = folder / file
     return raw if os.path.exists(raw) else folder / f"{file}.gz"
 
 
 def _identified(folder: Path) -> str | None:
-    """Which dataset the files are, if the published one: their names don't tell."""
+    """Name the dataset that a folder holds, by a hash, as both have the same file names; `None` if
+    it is no published one."""
     found = hashlib.sha256(read_bytes(_path(folder, FILES[-1]))).hexdigest()
     return next((name for name, s in SOURCES.items() if s.sha256[FILES[-1]] == found), None)
 
 
 def _read(folder: Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The images and the labels of the training set ("train") or the test set ("t10k")."""
+    """Read images (N, 28, 28) and labels (N,) of the training set "train" or test set "t10k"."""
     x_path, y_path = (_path(folder, file) for file in FILES if file.startswith(part))
     images, labels = read_idx(x_path, (28, 28)), read_idx(y_path)
     if len(images) != len(labels):

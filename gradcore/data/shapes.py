@@ -1,12 +1,15 @@
-"""Generated images, for where there are no photographs: shapes and patterns to tell apart."""
+"""Generate images of shapes and patterns to tell apart, for where there are no photographs."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from ..backends import Array, default
+from ..backends import default
 from ..backends.random import generator
+from .splits import Splits, check_numbers, split
+
+__all__ = ["SHAPES_CLASSES", "load_shapes"]
 
 SHAPES_CLASSES = (
     "disc",
@@ -21,20 +24,19 @@ SHAPES_CLASSES = (
     "checks",
 )
 SIZE = 32
-BLOCK = 100  # images that are drawn at once: what is in between fits the processor's cache
+BLOCK = 100  # the images drawn at once, whose intermediate results fit the processor's cache
 
 Floats = npt.NDArray[np.floating]
 
 
-def load_shapes(
-    num_train: int = 20_000, num_val: int = 5_000, dtype: str = "uint8"
-) -> tuple[tuple[Array, Array], tuple[Array, Array], int]:
-    """Generated images of the ten things in `SHAPES_CLASSES`, in the form of CIFAR-10.
+def load_shapes(num_train: int = 20_000, num_val: int = 5_000, dtype: str = "uint8") -> Splits:
+    """Generate images of the ten things in `SHAPES_CLASSES`, in the form of CIFAR-10.
 
-    Each has one of them, anywhere, of any size, turned a little, in one random colour before
-    another, with light from one side and noise. All is drawn by the generator that `manual_seed`
-    seeds. They show that a network learns (the one of PyTorch's blitz tutorial, with its settings,
-    recognizes 83 % after two epochs), and nothing about what it would make of photographs.
+    Each image shows one thing at a random place, of a random size, turned a little, in a random
+    colour before another, with light from one side and noise. The generator that `manual_seed`
+    seeds draws all of it. The images show that a network learns (the network of PyTorch's blitz
+    tutorial, with its settings, recognizes 83 % after two epochs), but nothing about how well it
+    would do on photographs.
 
     Args:
         dtype: of the pixels.
@@ -46,10 +48,7 @@ def load_shapes(
     Raises:
         ValueError: a number is negative.
     """
-    if min(num_train, num_val) < 0:
-        raise ValueError(
-            f"load_shapes: num_train = {num_train} and num_val = {num_val}, expected no negatives"
-        )
+    check_numbers("load_shapes", num_train, num_val)
     n = num_train + num_val
     labels = generator().integers(0, len(SHAPES_CLASSES), n)
     images = np.empty((n, 3, SIZE, SIZE), np.uint8)
@@ -57,19 +56,18 @@ def load_shapes(
         images[i : i + BLOCK] = _drawn(labels[i : i + BLOCK])
 
     backend = default()
-    x, y = backend.store(images, dtype), backend.asarray(labels, "int64")
-    return (x[:num_train, ...], y[:num_train]), (x[num_train:, ...], y[num_train:]), 10
+    return split(backend.store(images, dtype), backend.asarray(labels, "int64"), num_train, 10)
 
 
 def _drawn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Images of these things (N,), as (N, 3, 32, 32)."""
+    """Draw images (N, 3, 32, 32) of the things with these labels (N,)."""
     n, rng = len(labels), generator()
 
     def uniform(low: float, high: float, *shape: int) -> Floats:
         return (low + (high - low) * rng.random((n, *shape), np.float32)).astype(np.float32)
 
-    # The image is the square from -1 to 1; u and v are its points as seen by the thing, which
-    # lies in a square from -1 to 1 of its own.
+    # The image is the square from -1 to 1. u and v are the coordinates of its pixels in the
+    # thing's own frame, where the thing fills the square from -1 to 1.
     line = np.linspace(-1, 1, SIZE, dtype=np.float32)
     radius, angle = uniform(0.4, 0.9, 1, 1), uniform(-0.35, 0.35, 1, 1)
     x = line - uniform(-1, 1, 1, 1) * (1 - radius)  # (N, 1, 32)
@@ -84,7 +82,7 @@ def _drawn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     mask = np.clip(depth * radius * (SIZE / 2) + 0.5, 0, 1)[:, None]  # smooth at the edge
 
     back = uniform(0, 1, 3, 1, 1)
-    front = (back + uniform(0.2, 0.8, 3, 1, 1)) % 1  # not too much like it
+    front = (back + uniform(0.2, 0.8, 3, 1, 1)) % 1  # not too similar
     light = uniform(-0.3, 0.3, 1, 1, 1) * line + uniform(-0.3, 0.3, 1, 1, 1) * line[:, None]
     pixels = rng.integers(-128, 128, (n, 3, SIZE, SIZE), np.int8).astype(np.float32)
     pixels *= uniform(0.05, 0.7, 1, 1, 1)
@@ -94,7 +92,7 @@ def _drawn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
 
 
 def _depth(name: str, u: Floats, v: Floats) -> Floats:
-    """How deep inside the thing the points are; below 0, outside."""
+    """Compute how deep inside the thing the points (u, v) are; negative for points outside."""
     a, b = np.abs(u), np.abs(v)
     round_, square = np.sqrt(u * u + v * v), np.maximum(a, b)
     match name:
@@ -120,4 +118,5 @@ def _depth(name: str, u: Floats, v: Floats) -> Floats:
 
 
 def _plus(a: Floats, b: Floats) -> Floats:
+    """Compute how deep points are inside a plus, from their distances to its two axes."""
     return np.minimum(0.25 - np.minimum(a, b), 0.85 - np.maximum(a, b))

@@ -1,5 +1,27 @@
-"""Neural networks: modules, and the layers they are put together from."""
+"""Neural networks: modules, layers, activations and losses."""
 
+from .activations import (
+    Activation,
+    Celu,
+    Elu,
+    Function,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    LeakyRelu,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    Relu,
+    Relu6,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .convolution import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -8,33 +30,9 @@ from .convolution import (
     ConvTranspose2d,
     MaxPool2d,
 )
+from .dropout import Dropout
 from .interop import load_torch_state_dict, torch_state_dict
-from .layers import (
-    Activation,
-    Celu,
-    Elu,
-    Embedding,
-    Flatten,
-    Function,
-    Gelu,
-    HardSigmoid,
-    HardSwish,
-    HardTanh,
-    LeakyRelu,
-    Linear,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    Relu,
-    Relu6,
-    Selu,
-    Sequential,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from .layers import Embedding, Flatten, Linear, Sequential
 from .losses import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -46,7 +44,7 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import Module
-from .normalization import BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, LayerNorm, RMSNorm
+from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "Activation",

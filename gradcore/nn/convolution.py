@@ -1,4 +1,4 @@
-"""Layers of convolutions and pooling: the functions of `gradcore`, with parameters and options."""
+"""Layers of convolutions and pooling: the functions of `gradcore`, with weights and settings."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, ClassVar
 
+from ..backends import Array
 from ..functions import convolution, pooling
 from ..functions.convolution import Size, is_named, sizes
 from ..graph import TensorNode
+from .activations import Function
 from .init import initial
-from .layers import Function
 from .module import Module
+
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "Conv1d", "Conv2d", "ConvTranspose2d", "MaxPool2d"]
 
 
 class Conv2d(Module):
-    """The convolution of images (N, in_channels, H, W), plus the bias: see `gradcore.conv2d`.
+    """Convolve images x (N, in_channels, H, W) with the weights and add the bias:
+    (N, out_channels, OH, OW), see `gradcore.conv2d`.
 
     Args:
-        kernel_size, stride, dilation: numbers, or pairs, for rows and columns.
-        padding: the same, or "same" or "valid".
+        kernel_size, stride, dilation: a number, or a pair for rows and columns.
+        padding: a number, a pair, "same" or "valid".
         bias: whether there is a bias.
-        init: how the weights are drawn, see `gradcore.nn.init`: by default as PyTorch draws them.
-            The bias is zeros, or with "kaiming_uniform" drawn from the same distribution.
+        init: how to draw the weights, see `gradcore.nn.init`; by default as PyTorch draws them.
+            The bias starts as zeros; with "kaiming_uniform" it is drawn from the same
+            distribution as the weights.
         dtype: of the weights and the bias; x must have the same.
 
     Attributes:
@@ -65,7 +70,7 @@ class Conv2d(Module):
             expected = f"a divisor of the channels, {in_channels} and {out_channels}"
             raise ValueError(f"{name}: groups = {groups}, expected {expected}")
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
-        self.padding: Any = padding
+        self.padding: Any = padding  # a name only where a subclass allows one
         self.groups = groups
         first, second = channels if self.is_transposed else channels[::-1]
         shape = (first, second // groups, *kernel)
@@ -76,7 +81,7 @@ class Conv2d(Module):
             init = init if init == "kaiming_uniform" else "zeros"
             self.b = TensorNode(initial(init, (out_channels,), *fans, dtype))
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         options = {"dilation": self.dilation, "groups": self.groups}
         return type(self).function(x, self.w, self.b, self.stride, self.padding, **options)
 
@@ -95,9 +100,10 @@ class Conv2d(Module):
 
 
 class Conv1d(Conv2d):
-    """The convolution of sequences (N, in_channels, L), plus the bias: see `gradcore.conv1d`.
+    """Convolve sequences x (N, in_channels, L) with the weights and add the bias:
+    (N, out_channels, OL), see `gradcore.conv1d`.
 
-    Arguments and errors are as those of `Conv2d`, with numbers in place of pairs.
+    Arguments and errors are those of `Conv2d`, with numbers in place of pairs.
 
     Attributes:
         w: the weights, (out_channels, in_channels / groups, K).
@@ -109,10 +115,10 @@ class Conv1d(Conv2d):
 
 
 class ConvTranspose2d(Conv2d):
-    """The transposed convolution of images (N, in_channels, H, W), plus the bias: see
-    `gradcore.conv_transpose2d`.
+    """Apply the transposed convolution to images x (N, in_channels, H, W) and add the bias:
+    (N, out_channels, OH, OW), see `gradcore.conv_transpose2d`.
 
-    Arguments and errors are as those of `Conv2d`.
+    Arguments and errors are those of `Conv2d`.
 
     Attributes:
         w: the weights, (in_channels, out_channels / groups, KH, KW).
@@ -142,7 +148,7 @@ class ConvTranspose2d(Conv2d):
         )
         self.output_padding = output_padding
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return convolution.conv_transpose2d(
             x,
             self.w,

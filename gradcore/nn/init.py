@@ -1,4 +1,4 @@
-"""Initial weights."""
+"""Initial weights, drawn from the distributions that people train with."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from ..backends import Array, default
 from ..backends.random import generator
 from ..engine.arrays import is_floating
 
+__all__ = ["initial"]
+
 
 def initial(
     init: str, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any = "float32"
 ) -> Array:
-    """Initial weights, an array of the default backend.
+    """Draw initial weights of this shape, an array of the default backend.
 
-    They are drawn on the host in float64 and then rounded, so that the same seed gives the same
-    weights on every backend.
+    The weights are drawn on the host in float64 and then rounded, so that the same seed gives the
+    same weights on every backend.
 
     Args:
         init: "glorot" or "glorot_uniform" (https://proceedings.mlr.press/v9/glorot10a.html), "he"
             (https://arxiv.org/abs/1502.01852), "normal" (of mean 0 and deviation 1), "zeros", or
-            "kaiming_uniform", as PyTorch's layers are by default (`a=sqrt(5)`).
+            "kaiming_uniform", as PyTorch draws those of its layers by default (`a=sqrt(5)`).
         fan_in: how many inputs each output depends on.
-        fan_out: how many outputs each input plays a part in.
+        fan_out: how many outputs depend on each input.
 
     Raises:
-        ValueError: no such `init`.
+        ValueError: there is no such `init`.
         TypeError: the dtype is not real floating.
     """
     if not is_floating(default().asarray([0.0], dtype)):

@@ -1,9 +1,12 @@
-"""States of modules for PyTorch and from it. PyTorch itself is not needed: a state is arrays.
+"""Exchange states of modules with PyTorch. PyTorch itself is not needed: a state is arrays.
 
-A module and its twin in PyTorch, whose attributes have the same names, have the same state but for
-this: gradcore's layers say `w` and `b`, PyTorch's `weight` and `bias`; a Linear's bias has the
-shape (1, output_size) here and (output_size,) there; what a Sequential consists of is `layers.0`,
-`layers.1`, ... here and `0`, `1`, ... there.
+A twin of a module is a PyTorch module whose attributes have the same names. The states of the two
+differ in three things:
+
+    in gradcore                          in PyTorch
+    `w` and `b`                          `weight` and `bias`
+    the bias of a Linear: (1, M)         (M,)
+    modules of a Sequential: `layers.0`  `0`
 """
 
 from __future__ import annotations
@@ -16,18 +19,20 @@ from ..graph import TensorNode
 from .layers import Linear, Sequential
 from .module import Module, load_values, members
 
+__all__ = ["load_torch_state_dict", "torch_state_dict"]
+
 NAMES = {"w": "weight", "b": "bias"}
 
 
 def torch_state_dict(module: Module) -> dict[str, Array]:
-    """The module's `state_dict`, with PyTorch's names and shapes.
+    """Copy the values of all nodes of a module, with PyTorch's names and shapes.
 
-    A twin in PyTorch takes it as tensors:
+    A twin in PyTorch takes this state as tensors:
 
         twin.load_state_dict({name: torch.from_dlpack(x) for name, x in state.items()})
 
     Raises:
-        ValueError: two have the same name.
+        ValueError: two nodes would have the same name.
     """
     nodes, rows = _named_nodes(module)
     arrays = {name: copied(node.value) for name, node in nodes.items()}
@@ -36,14 +41,14 @@ def torch_state_dict(module: Module) -> dict[str, Array]:
 
 
 def load_torch_state_dict(module: Module, state: Mapping[str, Array]) -> None:
-    """Give the module's parameters copies of the values in the `state_dict` of a twin in PyTorch.
+    """Set all nodes of a module to copies of the values in the `state_dict` of a twin in PyTorch.
 
     Args:
-        state: tensors, or arrays of any backend; of any dtype. Each parameter stays on its own
-            device and keeps its own dtype.
+        state: tensors, or arrays of any backend, of any dtype. Each node stays on its own device
+            and keeps its own dtype.
 
     Raises:
-        ValueError: names or shapes are not those of this module; nothing was changed then.
+        ValueError: names or shapes differ from those of this module; nothing is changed.
     """
     nodes, rows = _named_nodes(module)
     arrays = {name: node_or_array(x) for name, x in state.items()}
@@ -54,12 +59,12 @@ def load_torch_state_dict(module: Module, state: Mapping[str, Array]) -> None:
 
 
 def _named_nodes(root: Module) -> tuple[dict[str, TensorNode], list[str]]:
-    """The nodes of the state by PyTorch's names, and which are the biases of a Linear.
+    """Find the nodes of the state, by PyTorch's names, and the names of biases of a Linear.
 
-    As in PyTorch, what is shared is there under each of its names.
+    A node in several places is found under each of its names, as in PyTorch.
     """
     found: dict[str, TensorNode] = {}
-    rows: list[str] = []
+    rows: list[str] = []  # the names of biases that are rows here, and have one axis in PyTorch
     stack: list[tuple[str, tuple[Module, ...]]] = [("", (root,))]
     while stack:
         prefix, path = stack.pop()

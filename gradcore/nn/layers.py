@@ -1,27 +1,28 @@
-"""The layers of neural networks."""
+"""Layers with weights, and what puts layers together."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 from .. import functions, ops
+from ..backends import Array
 from ..engine.arrays import describe, namespace, node_or_array
-from ..functions import activations
 from ..graph import TensorNode
 from .init import initial
 from .module import Module
 
+__all__ = ["Embedding", "Flatten", "Linear", "Sequential"]
+
 
 class Linear(Module):
-    """x (N, input_size) times the weights, plus the bias: (N, output_size).
+    """Multiply x (N, input_size) with the weights and add the bias: (N, output_size).
 
     Args:
         bias: whether there is a bias.
-        init: how the weights are drawn, see `gradcore.nn.init`. The bias is zeros, or with
-            "kaiming_uniform" drawn from the same distribution.
+        init: how to draw the weights, see `gradcore.nn.init`. The bias starts as zeros; with
+            "kaiming_uniform" it is drawn from the same distribution as the weights.
         dtype: of the weights and the bias; x must have the same.
 
     Attributes:
@@ -51,8 +52,8 @@ class Linear(Module):
             init = init if init == "kaiming_uniform" else "zeros"
             self.b = TensorNode(initial(init, (1, output_size), *fans, dtype))
 
-    def forward(self, x: Any) -> TensorNode:
-        """Apply the layer to a node, or to an array as a constant.
+    def forward(self, x: TensorNode | Array) -> TensorNode:
+        """Apply the layer to a node, or to an array, which is a constant.
 
         Raises:
             ValueError: x is not of shape (N, input_size).
@@ -81,11 +82,12 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A vector for each of the integers below `num_embeddings`: x (...) to (..., embedding_dim).
+    """Replace each integer in x (...) by its vector: (..., embedding_dim).
 
     Args:
-        padding_idx: the integer whose vector is zeros and stays so; a negative number counts from
-            the end.
+        num_embeddings: how many vectors there are; x holds integers from 0 to one less.
+        padding_idx: the integer whose vector is zeros and is not trained; a negative one counts
+            from the end.
         dtype: of the vectors.
 
     Attributes:
@@ -117,11 +119,11 @@ class Embedding(Module):
         self.w, self.padding_idx = TensorNode(w), padding_idx
 
     def forward(self, x: Any) -> TensorNode:
-        """The vectors of the integers x, a node, an array, or lists.
+        """Look up the vectors of x: a node, an array or (nested) lists of integers.
 
         Raises:
-            IndexError: one is not in [0, num_embeddings).
-            TypeError: they are not integers.
+            IndexError: an integer is not in [0, num_embeddings).
+            TypeError: x has other numbers than integers.
         """
         return functions.embedding(x, self.w, self.padding_idx)
 
@@ -131,13 +133,13 @@ class Embedding(Module):
 
 
 class Sequential(Module):
-    """Modules, or any functions of one node, applied one after the other.
+    """Apply modules, or any functions of one node, one after the other.
 
-    It has a length, can be iterated over, and indexed: `model[0]` is the first, and `model[:-1]`
-    a Sequential of all but the last.
+    A Sequential has a length, and can be iterated over and indexed: `model[0]` is the first
+    module, and `model[:-1]` a Sequential of all but the last.
 
     Raises:
-        TypeError: one of them can't be called.
+        TypeError: an argument can't be called.
     """
 
     def __init__(self, *modules: Callable[[Any], Any]) -> None:
@@ -166,132 +168,7 @@ class Sequential(Module):
 
 
 class Flatten(Module):
-    """Each instance of x (N, ...) as a row: (N, M)."""
+    """Make each instance of x (N, ...) a row: (N, M)."""
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
-
-
-class Function(Module):
-    """A function without parameters, as a module.
-
-    A subclass names its `function`; further arguments of that are arguments of the module. It may
-    have a `check`, called with its name and these arguments when a module is made, that raises an
-    error where they are wrong.
-
-    Attributes:
-        constants: these arguments, with their values.
-    """
-
-    function: ClassVar[Callable[..., TensorNode]]
-    check: ClassVar[Callable[..., object] | None] = None
-    __signature__: ClassVar[inspect.Signature]  # of the class, for those who ask
-
-    def __init_subclass__(cls) -> None:
-        if not hasattr(cls, "function"):
-            return
-        parameters = [*inspect.signature(cls.function).parameters.values()]
-        cls.__signature__ = inspect.Signature(parameters[1:])
-        cls.__doc__ = cls.__doc__ or cls.function.__doc__
-
-    def __init__(self, *args: Any, **constants: Any) -> None:
-        try:
-            self.constants = self.__signature__.bind(*args, **constants).arguments
-        except TypeError as error:
-            expected = f"expected {type(self).__name__}{self.__signature__}"
-            raise TypeError(f"{type(self).__name__}: {error}; {expected}") from None
-        if check := type(self).check:
-            check(type(self).__name__, **self.constants)
-
-    def forward(self, x: Any) -> TensorNode:
-        return type(self).function(x, **self.constants)
-
-    def __repr__(self) -> str:
-        constants = ", ".join(f"{name}={x!r}" for name, x in self.constants.items())
-        name, _, inside = super().__repr__().partition("(")
-        return f"{name}({constants}{inside}"
-
-
-class Activation(Function):
-    """A function of each element by itself."""
-
-
-class Sigmoid(Activation):
-    function = staticmethod(activations.sigmoid)
-
-
-class Tanh(Activation):
-    function = staticmethod(activations.tanh)
-
-
-class Relu(Activation):
-    function = staticmethod(activations.relu)
-
-
-class Relu6(Activation):
-    function = staticmethod(activations.relu6)
-
-
-class LeakyRelu(Activation):
-    function = staticmethod(activations.leaky_relu)
-
-
-class Elu(Activation):
-    function = staticmethod(activations.elu)
-
-
-class Selu(Activation):
-    function = staticmethod(activations.selu)
-
-
-class Celu(Activation):
-    function = staticmethod(activations.celu)
-
-
-class Gelu(Activation):
-    function = staticmethod(activations.gelu)
-
-
-class Silu(Activation):
-    function = staticmethod(activations.silu)
-
-
-class Mish(Activation):
-    function = staticmethod(activations.mish)
-
-
-class Softplus(Activation):
-    function = staticmethod(activations.softplus)
-
-
-class LogSigmoid(Activation):
-    function = staticmethod(activations.log_sigmoid)
-
-
-class HardTanh(Activation):
-    function = staticmethod(activations.hardtanh)
-
-
-class HardSigmoid(Activation):
-    function = staticmethod(activations.hardsigmoid)
-
-
-class HardSwish(Activation):
-    function = staticmethod(activations.hardswish)
-
-
-class Softmax(Module):
-    """exp(x), divided by its sum along the axis: probabilities."""
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.softmax(x, self.axis)
-
-
-class LogSoftmax(Softmax):
-    """The logarithm of the softmax along the axis, computed stably."""
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.log_softmax(x, self.axis)

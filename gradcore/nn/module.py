@@ -13,12 +13,14 @@ from ..engine.hooks import Handle
 from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
 
+__all__ = ["Module", "load_values", "members"]
+
 
 class Module:
     """Parameters, together with the function that uses them.
 
-    A subclass makes its parameters and submodules in `__init__`, as attributes, and says in
-    `forward` what it computes:
+    A subclass makes its parameters and submodules in `__init__`, as attributes, and computes its
+    output in `forward`:
 
         class MLP(Module):
             def __init__(self):
@@ -28,21 +30,22 @@ class Module:
             def forward(self, x):
                 return logsoftmax(self.layer2(sigmoid(self.layer1(x))))
 
-    All that is left is found by looking through the attributes, and through lists, tuples and
-    dictionaries in them. A parameter is a TensorNode that requires a gradient and that no op
-    computed; with `requires_grad=False` it stays as it is in training, but is part of the state,
-    as running averages are.
-    Of what `forward` computes keep, if anything, the arrays (`y.value`) and not the nodes.
+    A module finds its parameters and submodules by itself: it looks through its attributes, and
+    through the lists, tuples and dictionaries in them. A parameter is a TensorNode that requires
+    a gradient and that no op computed. A node with `requires_grad=False` is not trained, but
+    belongs to the state: running averages, for example.
+    A `forward` that keeps some of its results in attributes should keep arrays (`y.value`), as a
+    node keeps the graph that computed it.
 
     Attributes:
         training: whether the module is being trained; `train` and `eval` set it.
     """
 
     training = True
-    _hooks: Any = None  # where there are some, a Hooks
+    _hooks: Hooks | None = None  # made with the first hook
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the output."""
+        """Compute the output from the inputs; a subclass writes this."""
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -51,31 +54,33 @@ class Module:
             output = self._hooks.call(self, inputs, options)
         else:
             output = self.forward(*inputs, **options)
-        for y in (output,) if isinstance(output, TensorNode) else flat((output,)):
-            # For drawings. The reference is weak, as a module may hold what it computed.
-            if isinstance(y, TensorNode) and (end := y.source) and end.order > first:
-                end.calls = end.calls, type(self), ref(self), first
+        if type(output) is TensorNode:
+            _note_call(self, first, output)
+        else:
+            for y in flat((output,)):
+                if isinstance(y, TensorNode):
+                    _note_call(self, first, y)
         return output
 
     # -- Hooks ------------------------------------------------------------------------------
 
-    # As in PyTorch (https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html). The
-    # handle that each gives has `remove()`, and ends a `with`.
+    # As in PyTorch (https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html). Each
+    # method returns a handle: its `remove()`, or the end of a `with` block, takes the hook off.
 
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, inputs)` before `forward`; unless it gives `None`, what it gives
-        takes the place of the inputs, a tuple."""
+        """Call `hook(module, inputs)` before `forward`. `inputs` is a tuple; what the hook
+        returns, unless `None`, replaces the inputs."""
         return Handle(self._own_hooks().before, hook)
 
     def register_forward_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, inputs, output)` after `forward`; unless it gives `None`, what it
-        gives takes the place of the output."""
+        """Call `hook(module, inputs, output)` after `forward`. What the hook returns, unless
+        `None`, replaces the output."""
         return Handle(self._own_hooks().after, hook)
 
     def register_full_backward_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, grad_input, grad_output)` once a pass has the gradients of all
-        inputs: tuples, `None` for inputs without. Unless it gives `None`, what it gives takes
-        the place of `grad_input`."""
+        """Call `hook(module, grad_input, grad_output)` once a backward pass has the gradients of
+        all inputs. Both are tuples, with `None` for an input or output without a gradient. What
+        the hook returns, unless `None`, replaces `grad_input`."""
         return Handle(self._own_hooks().backward, hook)
 
     def _own_hooks(self) -> Hooks:
@@ -83,12 +88,13 @@ class Module:
             self._hooks = Hooks()
         return self._hooks
 
-    # -- What is in it ----------------------------------------------------------------------
+    # -- Parameters and submodules ----------------------------------------------------------
 
     def parameters(self) -> list[TensorNode]:
-        """The nodes that training changes, each once: its own, then those of its submodules.
+        """List the nodes that training changes, each once: the module's own, then those of its
+        submodules.
 
-        A class may write its own version; the modules around it go by what that returns.
+        A subclass may write its own version; modules that contain it use what that returns.
         """
 
         def is_ours(module: Module) -> bool:
@@ -101,15 +107,16 @@ class Module:
         return list(dict.fromkeys(found))
 
     def named_parameters(self) -> list[tuple[str, TensorNode]]:
-        """The parameters with their names, such as `layer1.w`; shared ones have the first."""
+        """List the parameters with their names, such as `layer1.w`. A parameter in several places
+        is listed once, with the first name."""
         return [(name, node) for name, node in _named_nodes(self) if node.requires_grad]
 
     def modules(self) -> list[Module]:
-        """This module and all in it, each once."""
+        """List this module and all modules in it, each once."""
         return [module for _, module in _named_modules(self)]
 
     def named_modules(self) -> list[tuple[str, Module]]:
-        """The modules with their names; this one's is empty."""
+        """List the modules with their names, such as `layer1`; the name of this one is empty."""
         return _named_modules(self)
 
     # -- Training ---------------------------------------------------------------------------
@@ -121,7 +128,7 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """The opposite of `train`: for validation and for use."""
+        """Set `training` to False, for validation and for use."""
         return self.train(False)
 
     def zero_grad(self) -> None:
@@ -129,32 +136,32 @@ class Module:
         for node in self.parameters():
             node.zero_grad()
 
-    # -- Its state --------------------------------------------------------------------------
+    # -- The state --------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
-        """The values by name: a snapshot, of copies that further training does not change.
+        """Copy the values of all nodes, by name, so that further training does not change them.
 
         Raises:
-            ValueError: two have the same name.
+            ValueError: two nodes have the same name.
         """
         return {name: copied(node.value) for name, node in _named_nodes(self)}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Give the parameters copies of the values in `state`, an earlier `state_dict`.
+        """Set all nodes to copies of the values in `state`, an earlier `state_dict`.
 
         Args:
-            state: arrays of any backend and dtype; each parameter stays on its own device and
-                keeps its own dtype.
+            state: arrays of any backend and dtype; each node stays on its own device and keeps
+                its own dtype.
 
         Raises:
-            ValueError: names or shapes are not those of this module; nothing was changed then.
+            ValueError: names or shapes differ from those of this module; nothing is changed.
         """
         load_values(f"{type(self).__name__}.load_state_dict", dict(_named_nodes(self)), state)
 
     def to(self, backend: str, device: Any = None) -> Self:
         """Move all values to a backend and device; gradients become zero.
 
-        An optimizer is to be made after this, as what it remembers stays where it is.
+        Make optimizers after this: their state does not move with the parameters.
         """
         target = get(backend, device)
         for _, node in _named_nodes(self):
@@ -186,11 +193,23 @@ class Module:
         return f"{type(self).__name__}({inside})"
 
 
-# Functions and not methods: a subclass may well have an attribute that it calls `modules`.
+def _note_call(module: Module, first: int, y: TensorNode) -> None:
+    """Record for drawings, on the op that computed y, that a call of the module ended there.
+
+    The ops of the call are those that y depends on and whose order is above `first`. A drawing is
+    asked for after the call, so each call leaves this record: 0.3 microseconds. Calls that end at
+    the same op form a linked list, the last one first. The reference to the module is weak, as a
+    module may hold what it computed, and that must not make a reference cycle.
+    """
+    if (end := y.source) and end.order > first:
+        end.calls = end.calls, type(module), ref(module), first
+
+
+# Functions and not methods: a subclass may have an attribute named `modules`.
 
 
 def members(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
-    """The nodes and modules that a module holds itself."""
+    """Give the nodes and modules that a module holds itself, with the names of their places."""
     for name, x in vars(module).items():
         yield from _within(name, x)
 
@@ -209,7 +228,10 @@ def _within(name: str, x: Any) -> Iterator[tuple[str, TensorNode | Module]]:
 def _named_modules(
     root: Module, within: Callable[[Module], bool] = lambda _: True
 ) -> list[tuple[str, Module]]:
-    """A module and those in it, but not what is in those that aren't to be looked `within`."""
+    """List a module and the modules in it, with their names, each once, in order of attributes.
+
+    A module for which `within` is False is listed, but the modules in it are not.
+    """
     found: dict[int, tuple[str, Module]] = {}
     stack = [("", root)]
     while stack:
@@ -223,6 +245,7 @@ def _named_modules(
 
 
 def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
+    """List the nodes of a module and all modules in it, with their names, each once."""
     names: dict[TensorNode, str] = {}
     for prefix, module in _named_modules(root):
         for name, x in members(module):
@@ -235,7 +258,7 @@ def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
 
 
 def load_values(what: str, nodes: Mapping[str, TensorNode], state: Mapping[str, Array]) -> None:
-    """Give the nodes copies of the arrays of the same names; `what` is for the error."""
+    """Set the nodes to copies of the arrays of the same names; an error begins with `what`."""
     arrays = {name: node_or_array(x) for name, x in state.items()}
     wrong = [f"{name} is missing" for name in nodes if name not in arrays]
     wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]

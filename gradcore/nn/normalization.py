@@ -1,11 +1,10 @@
-"""Layers that bring numbers to a common scale, and dropout."""
+"""Layers that bring numbers to a common scale: mean 0 and variance 1, or a mean square of 1."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import functions
-from ..backends import default
+from ..backends import Array, default
 from ..engine.arrays import namespace, raw_array
 from ..engine.modes import is_recomputing
 from ..functions import normalization
@@ -13,15 +12,17 @@ from ..functions.convolution import sizes
 from ..graph import TensorNode
 from .module import Module
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
+
 
 class LayerNorm(Module):
-    """x with mean 0 and variance 1 over its last axes, scaled and moved: see
-    `gradcore.layer_norm`.
+    """Give x (..., *normalized_shape) mean 0 and variance 1 over its last axes, then multiply with
+    the weight and add the bias: see `gradcore.layer_norm`.
 
     Args:
-        normalized_shape: the shape of these axes; of a single axis, its size.
+        normalized_shape: the sizes of these axes; a number for a single axis.
         elementwise_affine: whether there are a weight and, if `bias`, a bias.
-        dtype: of these; x must have the same.
+        dtype: of the weight and the bias; x must have the same.
 
     Attributes:
         w: the weight, of normalized_shape, ones at first; or `None`.
@@ -40,7 +41,7 @@ class LayerNorm(Module):
         self.w = _full(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
         self.b = _full(self.normalized_shape, 0.0, dtype) if elementwise_affine and bias else None
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return normalization.layer_norm(x, self.normalized_shape, self.w, self.b, self.eps)
 
     def __repr__(self) -> str:
@@ -48,12 +49,12 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """x divided by the root of its mean square over its last axes, scaled: see
-    `gradcore.rms_norm`.
+    """Divide x (..., *normalized_shape) by the root of its mean square over its last axes, then
+    multiply with the weight: see `gradcore.rms_norm`.
 
     Args:
-        normalized_shape: the shape of these axes; of a single axis, its size.
-        eps: `None`: the `finfo` eps of x's dtype.
+        normalized_shape: the sizes of these axes; a number for a single axis.
+        eps: is added to the mean square; by default the `finfo` eps of x's dtype.
         elementwise_affine: whether there is a weight.
         dtype: of the weight; x must have the same.
 
@@ -71,7 +72,7 @@ class RMSNorm(Module):
         self.normalized_shape, self.eps = _shape(normalized_shape), eps
         self.w = _full(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return normalization.rms_norm(x, self.normalized_shape, self.w, self.eps)
 
     def __repr__(self) -> str:
@@ -79,12 +80,12 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """x (N, C, ...) with mean 0 and variance 1 in each instance over each group of channels,
-    scaled and moved: see `gradcore.group_norm`.
+    """Give x (N, C, ...) mean 0 and variance 1 in each instance over each group of channels, then
+    multiply with the weight and add the bias: see `gradcore.group_norm`.
 
     Args:
         affine: whether there are a weight and a bias.
-        dtype: of these; x must have the same.
+        dtype: of the weight and the bias; x must have the same.
 
     Attributes:
         w: the weight, (num_channels,), ones at first; or `None`.
@@ -111,7 +112,7 @@ class GroupNorm(Module):
         self.w = _full((num_channels,), 1.0, dtype) if affine else None
         self.b = _full((num_channels,), 0.0, dtype) if affine else None
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return normalization.group_norm(x, self.num_groups, self.w, self.b, self.eps)
 
     def __repr__(self) -> str:
@@ -119,23 +120,25 @@ class GroupNorm(Module):
 
 
 class BatchNorm1d(Module):
-    """x (N, C) or (N, C, L) with mean 0 and variance 1 in each channel, scaled and moved: see
-    `gradcore.batch_norm`. After `eval()`, mean and variance are those of earlier batches.
+    """Give x (N, C) or (N, C, L) mean 0 and variance 1 in each channel, then multiply with the
+    weight and add the bias: see `gradcore.batch_norm`. In training, use the mean and variance of
+    the batch; after `eval()`, the running mean and variance of the batches seen in training.
 
     Args:
-        momentum: how much of the running mean and variance each batch replaces; `None`: they are
-            the averages over all batches.
+        momentum: the part of the running mean and variance that each batch replaces; with `None`
+            they are the averages over all batches.
         affine: whether there are a weight and a bias.
-        track_running_stats: whether there are a running mean and variance; if not, those of the
-            batch are used always.
-        dtype: of all these; x must have the same.
+        track_running_stats: whether there are a running mean and variance; without them, those of
+            the batch are used after `eval()` too.
+        dtype: of the weight, the bias and the running mean and variance; x must have the same.
 
     Attributes:
         w: the weight, (num_features,), ones at first; or `None`.
         b: the bias, (num_features,), zeros at first; or `None`.
         running_mean: (num_features,), zeros at first; or `None`.
         running_var: (num_features,), ones at first; or `None`.
-        num_batches_tracked: how many batches went into these, int64; or `None`.
+        num_batches_tracked: how many batches the running mean and variance have seen, int64, of
+            no dimensions; or `None`.
 
     Raises:
         ValueError: `num_features` is not positive, `eps` is negative, or they or `momentum` are no
@@ -159,19 +162,20 @@ class BatchNorm1d(Module):
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
         self.b = _full(shape, 0.0, dtype) if affine else None
-        self.running_mean: Any = None
-        self.running_var: Any = None
-        self.num_batches_tracked: Any = None
+        self.running_mean: TensorNode | None = None
+        self.running_var: TensorNode | None = None
+        self.num_batches_tracked: TensorNode | None = None
         if track_running_stats:
             self.running_mean = _full(shape, 0.0, dtype, requires_grad=False)
             self.running_var = _full(shape, 1.0, dtype, requires_grad=False)
             self.num_batches_tracked = _full((), 0, "int64", requires_grad=False)
 
-    def forward(self, x: Any) -> TensorNode:
-        """Apply the layer, and in training take note of mean and variance.
+    def forward(self, x: TensorNode | Array) -> TensorNode:
+        """Apply the layer; in training, update the running mean and variance.
 
         Raises:
-            ValueError: x is not of a shape as above; in training there is one value per channel.
+            ValueError: x has another shape than above; in training, there is only one value for
+                each channel.
         """
         raw, name = raw_array(x), type(self).__name__
         if raw.ndim not in self.dimensions or raw.shape[1] != self.num_features:
@@ -182,9 +186,10 @@ class BatchNorm1d(Module):
                 f"{self.num_features}"
             )
         momentum: Any = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None and not is_recomputing.get():
+        counts = self.training and not is_recomputing.get()
+        if counts and self.running_mean is not None and self.num_batches_tracked is not None:
             count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
-            if self.momentum is None:  # an average; a number in an array, as it is on the device
+            if self.momentum is None:  # the average; an array, so the device need not be awaited
                 momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
         return normalization.batch_norm(
             x,
@@ -202,7 +207,7 @@ class BatchNorm1d(Module):
 
 
 class BatchNorm2d(BatchNorm1d):
-    """Images x (N, C, H, W) with mean 0 and variance 1 in each channel, scaled and moved.
+    """Give images x (N, C, H, W) mean 0 and variance 1 in each channel, as `BatchNorm1d` does.
 
     Arguments and attributes are those of `BatchNorm1d`.
     """
@@ -210,33 +215,15 @@ class BatchNorm2d(BatchNorm1d):
     dimensions = (4,)
 
 
-class Dropout(Module):
-    """In training, each element becomes 0 with probability p, and the others are divided by
-    1 - p: see `gradcore.dropout`. After `eval()`, x as it is.
-
-    Raises:
-        ValueError: p is not in [0, 1].
-    """
-
-    def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
-        self.p = p
-
-    def forward(self, x: Any) -> TensorNode:
-        return functions.dropout(x, self.p, self.training)
-
-    def __repr__(self) -> str:
-        return f"Dropout({self.p})"
-
-
 def _shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Make a number a shape of one axis."""
     return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
 def _full(
     shape: tuple[int, ...], value: float, dtype: Any, requires_grad: bool = True
 ) -> TensorNode:
+    """Make a node of the default backend whose elements all are `value`."""
     backend = default()
     made = backend.xp.full(shape, value, dtype=backend.dtype(dtype), device=backend.device)
     return TensorNode(made, requires_grad=requires_grad)

@@ -1,7 +1,8 @@
-"""Optimizers, which change parameters to make a loss smaller, and schedules of their settings."""
+"""Optimizers, which change parameters so that a loss becomes smaller; schedules of settings."""
 
+from .base import Optimizer
 from .mixed import MixedPrecision
-from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .schedules import (
     CosineAnnealingLR,
     LinearLR,

@@ -8,18 +8,20 @@ from typing import Any
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, namespace, raw_array
 from ..graph import TensorNode
-from .optimizers import Optimizer
+from .base import Optimizer
 
-LARGEST = 2.0**24  # of scales; more were no use, as float16 begins at 2**-24
+__all__ = ["MixedPrecision"]
+
+LARGEST = 2.0**24  # the largest scale: it lifts 2**-24, the least number of float16, to 1
 
 
 class MixedPrecision:
-    """An optimizer of float16 parameters that updates float32 copies of them, the masters.
+    """Train float16 parameters: update float32 copies of them, the masters, and round these.
 
-    Gradients in float16 are small enough to vanish, so the loss is multiplied by a scale before
-    the backward pass, and the gradients are divided by it after. A step whose gradients overflow
-    leaves all as it is, but for the scale, which is halved; after `growth_interval` good steps it
-    is doubled. All this happens on the device, without the host.
+    Small gradients would vanish in float16, so the loss is multiplied by a scale before the
+    backward pass, and the gradients are divided by the scale after it. A step whose gradients
+    overflow changes nothing but the scale, which is halved. After `growth_interval` good steps the
+    scale is doubled. All this happens on the device; the host waits for nothing.
 
         optimizer = MixedPrecision(model.parameters(), lambda masters: SGD(masters, lr=0.1))
         for x, y in batches:  # x in float16
@@ -32,16 +34,16 @@ class MixedPrecision:
 
     Args:
         parameters: float32 TensorNodes that require a gradient, which become float16.
-        make: given the masters, a list of nodes, makes the optimizer that updates them.
-        scale: of the loss, at first.
-        growth_interval: how many good steps double the scale.
+        make: makes the optimizer that updates the masters, given these in a list of nodes.
+        scale: the first scale of the loss.
+        growth_interval: how many good steps, one after the other, double the scale.
 
     Attributes:
-        optimizer: what `make` made. Its counts include skipped steps.
+        optimizer: the optimizer that `make` made. Its counts include skipped steps.
         parameters: the parameters, in a list.
         masters: the float32 nodes, one for each parameter.
-        scale: the scale, a float32 array of no dimensions in a node.
-        good: how many steps were good since the scale changed, likewise.
+        scale: a node with the scale, a float32 array of no dimensions.
+        good: a node like `scale`, with the number of good steps since the scale changed.
 
     Raises:
         TypeError: a parameter is not float32.
@@ -63,7 +65,7 @@ class MixedPrecision:
                 )
         self.masters = [TensorNode(copied(p.value), name=p.name) for p in self.parameters]
         self.optimizer = make(self.masters)
-        self._give()
+        self._round_masters()
         first = self.masters[0].value
         self.scale, self.good = (
             TensorNode(
@@ -74,18 +76,24 @@ class MixedPrecision:
         )
         self.growth_interval = growth_interval
 
-    # What schedules look at:
+    # What schedules use of an optimizer:
 
     @property
     def settings(self) -> dict[str, Any]:
+        """The optimizer's settings."""
         return self.optimizer.settings
 
     @property
     def initial_lr(self) -> float:
+        """The optimizer's learning rate as set last, which schedules start from."""
         return self.optimizer.initial_lr
 
     def scaled(self, loss: TensorNode) -> TensorNode:
-        """The float32 loss times the scale: what the backward pass is to start from."""
+        """Multiply the float32 loss with the scale: the backward pass is to start from this.
+
+        Raises:
+            TypeError: the loss is not float32.
+        """
         if loss.dtype != self.scale.dtype:
             raise TypeError(
                 f"MixedPrecision.scaled: the loss is {describe(loss.value)}, expected float32; "
@@ -106,13 +114,13 @@ class MixedPrecision:
         for master, gradient in zip(masters, gradients, strict=True):
             master.grad = gradient
         before = _arrays(memories)
-        # Copies, as the optimizer writes to the arrays of memory, and to values nobody else holds.
+        # Copy what a skipped step must restore: the optimizer may write into all these arrays.
         olds = backend.copy_all([*[m.value for m in masters], *before.values()])
         old = dict(zip(before, olds[len(masters) :], strict=True))
         self.optimizer.step()
         new = _arrays(memories)
         for key, x in new.items():
-            if key not in old:  # what a first step begins, it begins at zero if it is skipped
+            if key not in old:  # made in this first step: zeros if the step is skipped
                 old[key] = namespace(x).zeros_like(x)
         kept = backend.choose_all(
             good,
@@ -124,10 +132,10 @@ class MixedPrecision:
             master.zero_grad()
         for (i, name), x in zip(new, kept[len(masters) :], strict=True):
             memories[i][name] = x
-        self._give()
+        self._round_masters()
         self._adapt(good)
 
-    def _adapt(self, good: Any) -> None:
+    def _adapt(self, good: Array) -> None:
         """Halve the scale after a step that was not good, double it after many that were."""
         xp, scale = namespace(good), self.scale.value
         count = xp.where(good, self.good.value + 1.0, 0.0)
@@ -137,12 +145,12 @@ class MixedPrecision:
         self.good.value = xp.where(grows, 0.0, count)
 
     def take_parameters(self) -> None:
-        """The masters the parameters' values, after somebody has assigned these."""
+        """Copy the parameters' values to the masters. Call this after assigning to parameters."""
         for p, master in zip(self.parameters, self.masters, strict=True):
             master.value = namespace(p.value).astype(p.value, master.dtype)
 
-    def _give(self) -> None:
-        """The parameters the masters' values, in float16."""
+    def _round_masters(self) -> None:
+        """Set the parameters to the masters' values, rounded to float16."""
         values = [master.value for master in self.masters]
         backend = backend_of(values[0])
         halves = backend.copy_all(values, backend.xp.float16)
@@ -155,8 +163,12 @@ class MixedPrecision:
             p.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's, with the masters under "master" in what is known of each parameter, and
-        with the numbers "scale" and "good" in the settings."""
+        """Copy the optimizer's state, with the masters and the scale.
+
+        Returns:
+            The optimizer's `state_dict`, with "master" in the state of each parameter, and the
+            numbers "scale" and "good" in the settings.
+        """
         state = self.optimizer.state_dict()
         for memory, master in zip(state["state"], self.masters, strict=True):
             memory["master"] = copied(master.value)
@@ -164,10 +176,10 @@ class MixedPrecision:
         return {"settings": {**state["settings"], **numbers}, "state": state["state"]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on as the one that gave this `state_dict`.
+        """Continue as the one that gave this `state_dict`, with steps equal to the bit.
 
         Raises:
-            ValueError: it is of another kind of optimizer or of other parameters.
+            ValueError: the state is of another kind of optimizer or of other parameters.
         """
         settings, memories = dict(state["settings"]), [dict(m) for m in state["state"]]
         if not {"scale", "good"} <= settings.keys() or any("master" not in m for m in memories):
@@ -182,11 +194,11 @@ class MixedPrecision:
             master.value = copied(value, like=master.value)
         for node, number in zip((self.scale, self.good), numbers, strict=True):
             node.value = namespace(node.value).full_like(node.value, number)
-        self._give()
+        self._round_masters()
 
 
 def _arrays(memories: list[dict[str, Any]]) -> dict[tuple[int, str], Array]:
-    """What an optimizer remembers of parameters, but for the counts, by parameter and name."""
+    """List the arrays in the states of parameters, by the number of the parameter and the name."""
     return {
         (i, name): x
         for i, memory in enumerate(memories)

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate, and with OneCycleLR the momentum, as functions of the step.
+"""Schedules: change the learning rate, and with OneCycleLR the momentum, from step to step.
 
     optimizer = SGD(model.parameters(), lr=0.1)
     schedule = CosineAnnealingLR(optimizer, T_max=100)
@@ -6,7 +6,8 @@
         ...
         schedule.step()
 
-Names and definitions are those of torch.optim.lr_scheduler, in closed form. After a warm-up:
+Names and definitions are those of torch.optim.lr_scheduler, in closed form. To begin with a
+warm-up:
 
     warmup, decay = LinearLR(optimizer, total_iters=5), CosineAnnealingLR(optimizer, T_max=95)
     schedule = SequentialLR(optimizer, [warmup, decay], milestones=[5])
@@ -20,40 +21,59 @@ from math import cos, pi
 from typing import Any
 
 from ..replay.recording import each_replay
-from .optimizers import Optimizer
+from .base import Optimizer
+from .mixed import MixedPrecision
+
+__all__ = [
+    "CosineAnnealingLR",
+    "LRScheduler",
+    "LinearLR",
+    "OneCycleLR",
+    "SequentialLR",
+    "StepLR",
+]
+
+Scheduled = Optimizer | MixedPrecision
 
 
 class LRScheduler:
-    """What schedules have in common. A subclass writes `settings`.
+    """Change the settings of an optimizer when the schedule is made, and at each of its steps.
+
+    A subclass writes `settings`:
+
+        class Halving(LRScheduler):
+            def settings(self, steps):
+                return {"lr": self.optimizer.initial_lr / 2**steps}
 
     Attributes:
-        optimizer: its settings are changed, as soon as the schedule is made and at each step.
+        optimizer: the optimizer.
         steps: how many steps were made.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Scheduled) -> None:
         self.optimizer = optimizer
         self.steps = 0
         self._apply(0)
 
     def settings(self, steps: int) -> dict[str, Any]:
-        """The optimizer's settings after so many steps, starting from its `initial_lr`."""
+        """Compute settings of the optimizer after `steps` steps, from its `initial_lr`."""
         raise NotImplementedError(f"{type(self).__name__} has no method settings; write one")
 
     def step(self) -> None:
-        """Go on by one step: an epoch, or a batch, as the schedule's numbers are meant."""
+        """Go on by one step: an epoch or a batch, whichever the schedule's numbers count."""
         each_replay(lambda: self._apply(self.steps + 1))
 
     def state_dict(self) -> dict[str, int]:
-        """Where the schedule is; what it starts from is in the optimizer's `state_dict`."""
+        """Give the number of steps. The rate to start from is in the optimizer's `state_dict`."""
         return {"steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from where `state_dict` was called, and set the optimizer's settings so. The
-        optimizer's own state is to be loaded first.
+        """Continue from a `state_dict`: set the number of steps and the optimizer's settings.
+
+        Load the optimizer's own state before this.
 
         Raises:
-            ValueError: `state` is not what `state_dict` gives.
+            ValueError: `state` is no `state_dict` of a schedule.
         """
         if state.keys() != {"steps"} or state["steps"] < 0:
             raise ValueError(
@@ -72,13 +92,13 @@ class LRScheduler:
 
 
 class StepLR(LRScheduler):
-    """Every `step_size` steps, the learning rate is multiplied by `gamma`.
+    """Multiply the learning rate by `gamma` every `step_size` steps.
 
     Raises:
         ValueError: `step_size` is not positive.
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Scheduled, step_size: int, gamma: float = 0.1) -> None:
         self._require(step_size > 0, "step_size", step_size, "a positive number")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
@@ -88,7 +108,8 @@ class StepLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A factor that goes from `start_factor` to `end_factor` in `total_iters` steps: a warm-up.
+    """Multiply the learning rate by a factor that goes from `start_factor` to `end_factor` in
+    `total_iters` steps, in a straight line: a warm-up.
 
     Raises:
         ValueError: a factor is not in [0, 1], `start_factor` is 0, or `total_iters` not positive.
@@ -96,7 +117,7 @@ class LinearLR(LRScheduler):
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Scheduled,
         start_factor: float = 1 / 3,
         end_factor: float = 1.0,
         total_iters: int = 5,
@@ -115,14 +136,14 @@ class LinearLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Down to `eta_min` in `T_max` steps, along half a period of the cosine, and then up again
-    (https://arxiv.org/abs/1608.03983).
+    """Lower the learning rate to `eta_min` in `T_max` steps, along half a period of the cosine,
+    and then raise it again, along the other half (https://arxiv.org/abs/1608.03983).
 
     Raises:
         ValueError: `T_max` is not positive, or `eta_min` negative.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Scheduled, T_max: int, eta_min: float = 0.0) -> None:
         self._require(T_max > 0, "T_max", T_max, "a positive number")
         self._require(eta_min >= 0, "eta_min", eta_min, "a number of at least 0")
         self.T_max, self.eta_min = T_max, eta_min
@@ -133,24 +154,24 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """Up from `max_lr / div_factor` to `max_lr`, then down to the first divided by
-    `final_div_factor` (https://arxiv.org/abs/1708.07120); a step is a batch.
+    """Raise the learning rate from `max_lr / div_factor` to `max_lr`, then lower it to
+    `max_lr / div_factor / final_div_factor` (https://arxiv.org/abs/1708.07120). A step is a batch.
 
     Args:
-        total_steps: the number of batches of the whole training.
-        pct_start: the part of them in which the learning rate goes up.
-        anneal_strategy: along "cos" (half a period of the cosine) or "linear".
-        cycle_momentum: whether the momentum, or Adam's first beta, meanwhile goes down from
-            `max_momentum` to `base_momentum` and up again.
+        total_steps: the number of batches in the whole training.
+        pct_start: the part of the steps in which the learning rate goes up.
+        anneal_strategy: the way up and down: "cos" (half a period of the cosine) or "linear".
+        cycle_momentum: whether the momentum, or Adam's first beta, goes down from `max_momentum`
+            to `base_momentum` while the learning rate goes up, and up while that goes down.
 
     Raises:
-        ValueError: an argument is out of range; the optimizer has no momentum to cycle; or, by
-            `step`, there were more than `total_steps` steps.
+        ValueError: an argument is out of range, or the optimizer has no momentum to cycle. Also
+            raised by `step`, after more than `total_steps` steps.
     """
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Scheduled,
         max_lr: float,
         total_steps: int,
         pct_start: float = 0.3,
@@ -189,7 +210,7 @@ class OneCycleLR(LRScheduler):
                 f"OneCycleLR: step {steps}, but total_steps = {self.total_steps}; "
                 "it counts batches, not epochs"
             )
-        # Training ends with the update before the last step, which leaves all as it is.
+        # The last step comes after the last update of the training, so it changes nothing.
         last = self.total_steps - 1
         steps = min(steps, last)
         up = steps <= self.top
@@ -207,16 +228,16 @@ class OneCycleLR(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """Schedules one after the other: the first, and from each milestone on the next, which counts
-    its steps from there.
+    """Follow several schedules, one after the other. Each begins at its milestone (the first at
+    0), and counts its steps from there.
 
     Raises:
-        ValueError: there is not one milestone between each schedule and the next, they are not
-            ascending, or a schedule is of another optimizer.
+        ValueError: the milestones are not one less than the schedules, or not ascending; or a
+            schedule is of another optimizer.
     """
 
     def __init__(
-        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
+        self, optimizer: Scheduled, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
     ) -> None:
         self._require(
             len(milestones) == len(schedulers) - 1,
@@ -238,8 +259,10 @@ class SequentialLR(LRScheduler):
 
 
 def _cosine(start: float, end: float, done: float) -> float:
+    """Go from `start`, at done = 0, to `end`, at done = 1, along half a period of the cosine."""
     return end + (start - end) * (1 + cos(pi * done)) / 2
 
 
 def _linear(start: float, end: float, done: float) -> float:
+    """Go from `start`, at done = 0, to `end`, at done = 1, in a straight line."""
     return start + (end - start) * done

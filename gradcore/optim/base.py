@@ -1,0 +1,295 @@
+"""The bases of optimizers: `Optimizer`, and `KernelOptimizer` for formulas of the backends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from copy import copy
+from functools import partial
+from math import inf
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from ..backends import Array, backend_of
+from ..engine.arrays import copied, describe, node_or_array
+from ..graph import TensorNode
+from ..replay.recording import each_replay, fixed, is_held, number, remember
+
+__all__ = ["KernelOptimizer", "Optimizer"]
+
+
+class Optimizer:
+    """Change parameters, by their gradients, so that a loss becomes smaller.
+
+    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter:
+
+        class Plain(Optimizer):
+            def update(self, parameters, gradients, states):
+                return [p - self.lr * g for p, g in zip(parameters, gradients)]
+
+    Args:
+        parameters: TensorNodes that require a gradient; one that is repeated is updated once.
+        settings: the learning rate `lr`, and other numbers.
+
+    Attributes:
+        parameters: the parameters, in a list.
+        settings: the numbers by name. Schedules change them between steps, and so may you.
+        initial_lr: the learning rate that you set last, which schedules start from.
+        state: for each parameter a dictionary, empty before its first update, then with arrays
+            and the count of its updates: `{"step": 3, "mean": ..., "square": ...}` with Adam.
+
+    Raises:
+        TypeError: a parameter is not a TensorNode, or a setting is not a number.
+        ValueError: there are no parameters, one can't have a gradient, or a setting is out of
+            range.
+    """
+
+    def __init__(self, parameters: Iterable[TensorNode], **settings: Any) -> None:
+        self.settings = self.checked(settings)
+        self.initial_lr: float = self.settings["lr"]
+        self.parameters = self._nodes(parameters)
+        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
+        self._call = object()  # renewed in each step: the key of the numbers that it shares
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self.settings["lr"]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self.settings = self.checked({**self.settings, "lr": lr})
+        self.initial_lr = self.settings["lr"]
+
+    def step(self) -> None:
+        """Update the parameters that have a gradient.
+
+        A step may write into the array of a parameter. An array that somebody else holds too
+        (you, another node, a graph still to be used) stays as it is, and the parameter gets a new
+        one.
+
+        Raises:
+            TypeError: a parameter would change its dtype, to that of its gradient or state.
+            ValueError: the `update` of a subclass returned something else than the new values.
+        """
+        fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
+        self._call = object()
+        chosen = [i for i, p in enumerate(self.parameters) if p.has_grad]
+        states = [self.state[i] for i in chosen]
+        values, gradients = list[Array](), list[Array]()
+        for i, state in zip(chosen, states, strict=True):
+            remember(state)
+            p = self.parameters[i]
+            gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
+            values.append(p.value if _is_alone(p) else copied(p.value))
+            if not state:
+                state.update(self.initial_state(values[-1]))
+        given = self.update(values, gradients, states)
+        news = [node_or_array(x) for x in given] if isinstance(given, list | tuple) else []
+        shapes, expected = ([tuple(x.shape) for x in some] for some in (news, values))
+        if shapes != expected:
+            found = f"shapes {shapes}" if news else repr(given)
+            raise ValueError(
+                f"{type(self).__name__}.update: gave {found}, expected the new values of all "
+                f"parameters in a list, of shapes {expected}"
+            )
+        for i, new, gradient in zip(chosen, news, gradients, strict=True):
+            if new.dtype != (value := self.parameters[i].value).dtype:
+                raise TypeError(
+                    f"{type(self).__name__}: parameter {i} is {describe(value)}, but would "
+                    f"become {describe(new)}; its gradient is {describe(gradient)}. After "
+                    "Module.to or Module.astype, make a new optimizer"
+                )
+        for i, new in zip(chosen, news, strict=True):
+            self.parameters[i].value = new
+        # Parameters with equal counts share the numbers that follow from the count.
+        fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for p in self.parameters:
+            p.zero_grad()
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:  # noqa: ARG002
+        """Make the state of a parameter before its first update: arrays, and the count `step`."""
+        return {}
+
+    def update(
+        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
+    ) -> list[Array]:
+        """Compute the new values of parameters, and change their `states`.
+
+        The new values may be written into the arrays of the old ones. For `gradcore.capture`,
+        numbers that change from step to step go through `gradcore.recording`, as those of
+        `self.lr_for(parameter)` do.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method update; write one")
+
+    def lr_for(self, parameter: Array) -> float | Array:
+        """Give the learning rate for a parameter: a number or, in a step being captured, an array
+        that each replay sets to it. A subclass may give each parameter its own."""
+        return number(lambda: self.lr, parameter, shared=self._call)
+
+    # -- The state --------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copy all that the next steps depend on, besides the parameters and their gradients.
+
+        Returns:
+            "settings": the settings and `initial_lr`, plain numbers by name.
+            "state": for each parameter a dictionary of arrays (copies) and the number "step".
+        """
+        state = [
+            {name: x if name == "step" else copied(x) for name, x in of_one.items()}
+            for of_one in self.state
+        ]
+        return {"settings": {**self.settings, "initial_lr": self.initial_lr}, "state": state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue as the optimizer that gave this `state_dict`, with steps equal to the bit.
+
+        Raises:
+            ValueError: the state is of another kind of optimizer or of other parameters, or has a
+                setting out of range; nothing is changed.
+        """
+        found = f"{type(self).__name__}.load_state_dict: found"
+        settings, given = dict(state["settings"]), state["state"]
+        expected = sorted([*self.settings, "initial_lr"])
+        if sorted(settings) != expected:
+            raise ValueError(f"{found} settings {sorted(settings)}, expected {expected}")
+        if len(given) != len(self.parameters):
+            raise ValueError(f"{found} {len(given)} parameters, expected {len(self.parameters)}")
+        loaded = copy(self)
+        loaded.lr = settings.pop("initial_lr")
+        loaded.settings = self.checked(settings)
+        loaded.state = []
+        for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True)):
+            names = loaded.initial_state(p.value).keys()
+            if of_one and not names <= of_one.keys() <= names | {"velocity"}:
+                wrong = f"{sorted(of_one)}, expected {sorted(names)}"
+                raise ValueError(f"{found} of parameter {i} {wrong}")
+            for name, x in of_one.items():
+                if name != "step" and tuple(x.shape) != p.shape:
+                    wrong = f"{name} of shape {tuple(x.shape)}, expected {p.shape}"
+                    raise ValueError(f"{found} of parameter {i} {wrong}")
+            loaded.state.append(
+                {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
+            )
+        for mine, its in zip(self.state, loaded.state, strict=True):
+            mine.clear()  # and keep the dictionaries: a captured step holds them
+            mine.update(its)
+        vars(self).update({**vars(loaded), "state": self.state})
+
+    # -- Checks of the arguments ------------------------------------------------------------
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Check settings, and convert them to Python's own numbers, which keep arrays' dtypes.
+
+        Raises:
+            TypeError: a setting is not a number, or `betas` are not two.
+            ValueError: a setting is out of range.
+        """
+        result: dict[str, Any] = {}
+        for name, x in settings.items():
+            several, limit = ("two numbers", 1) if name == "betas" else ("a number", inf)
+            what = f"{type(self).__name__}: {name} = {x!r}, expected {several}"
+            try:
+                numbers = tuple([float(n) for n in (x if name == "betas" else [x])])
+            except (TypeError, ValueError):
+                raise TypeError(what) from None
+            if name == "betas" and len(numbers) != 2:
+                raise TypeError(what)
+            if not all(0 <= n < limit for n in numbers):
+                raise ValueError(f"{what} of at least 0{' and less than 1' if limit == 1 else ''}")
+            result[name] = x if isinstance(x, bool) else numbers if name == "betas" else numbers[0]
+        return result
+
+    def _nodes(self, parameters: Iterable[TensorNode]) -> list[TensorNode]:
+        """Check parameters, and list each once."""
+        name = type(self).__name__
+        if isinstance(parameters, TensorNode):
+            raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
+        nodes = list(parameters)
+        for i, p in enumerate(nodes):
+            if not isinstance(p, TensorNode):
+                raise TypeError(
+                    f"{name}: parameter {i} is a {type(p).__name__}, expected a TensorNode, "
+                    "as model.parameters() gives"
+                )
+            if p.source is not None:
+                raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
+            if not p.requires_grad:
+                raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
+        if not nodes:
+            raise ValueError(f"{name}: there are no parameters; does the model have any?")
+        return list(dict.fromkeys(nodes))
+
+
+class KernelOptimizer(Optimizer):
+    """An optimizer whose formula is a kernel of the backends.
+
+    Attributes:
+        kernel: the name of the kernel in `backends/updates.py`.
+        memory: the names of the arrays of the state that the kernel takes after the parameter and
+            the gradient, and gives after the new parameter; in its order.
+    """
+
+    kernel: ClassVar[str]
+    memory: ClassVar[tuple[str, ...]]
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Make the kernel's settings, for parameters of this type, dtype, device and count."""
+        return {**self.settings, "lr": self.lr_for(parameter)}
+
+    def update(
+        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
+    ) -> list[Array]:
+        alike: dict[Any, list[int]] = {}
+        has_rates = type(self).lr_for is not Optimizer.lr_for  # each parameter may have its own
+        for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
+            if "step" in state:
+                each_replay(partial(_count, state))
+            kind = type(p), p.dtype, str(p.device), state.get("step"), has_rates and i
+            alike.setdefault(kind, []).append(i)
+        new = parameters.copy()
+        for some in alike.values():
+            first = some[0]
+            arrays = [
+                (parameters[i], gradients[i], *[states[i].get(name) for name in self.memory])
+                for i in some
+            ]
+            settings = self.settings_for(parameters[first], states[first])
+            updates = backend_of(parameters[first]).update_all(self.kernel, arrays, **settings)
+            for i, (new[i], *memory) in zip(some, updates, strict=True):
+                results = zip(self.memory, memory, strict=True)
+                states[i].update({name: x for name, x in results if x is not None})
+        return new
+
+
+def _count(state: dict[str, Any]) -> None:
+    """Count an update of a parameter."""
+    state["step"] += 1
+
+
+def _differences(states: list[dict[str, Any]]) -> list[int]:
+    """Subtract the count of the first parameter from all counts."""
+    counts = [state["step"] for state in states if "step" in state]
+    return [count - counts[0] for count in counts]
+
+
+def _is_alone(node: TensorNode) -> bool:
+    """Whether a kernel may write into the array of the node: nobody else could see the change.
+
+    That is so if the array is referred to by the node's `value` alone (and by the recording of a
+    captured step, which expects the change), and has its memory to itself.
+    """
+    is_alone = _references(node) == _ALONE + (1 if is_held(node) else 0)
+    return is_alone and backend_of(node.value).owns_memory(node.value)
+
+
+def _references(holder: Any) -> int:
+    """Count the references to `holder.value`, with those that the counting itself makes."""
+    return sys.getrefcount(holder.value)
+
+
+_ALONE = _references(SimpleNamespace(value=object()))  # the count of what only one holder refers to
