@@ -1,19 +1,19 @@
-"""One row for each op; `test_ops.py` drives every row on every backend and dtype."""
+"""One row for each op; `ops/test_op_table.py` drives every row on every backend and dtype."""
 
 from __future__ import annotations
 
 from gradcore import Op
 
 from . import (
-    activation,
-    conv,
+    activations,
+    checkpoint,
+    convolution,
     dropout,
     elementwise,
     indexing,
     linalg,
-    loss,
+    losses,
     normalization,
-    recompute,
     reduction,
     shape,
     special,
@@ -22,17 +22,17 @@ from .rows import Case, Draw, Raw, Row
 
 ROWS = [
     *elementwise.ROWS,
-    *activation.ROWS,
+    *activations.ROWS,
     *special.ROWS,
     *reduction.ROWS,
     *shape.ROWS,
     *indexing.ROWS,
     *linalg.ROWS,
-    *conv.ROWS,
+    *convolution.ROWS,
     *normalization.ROWS,
-    *loss.ROWS,
+    *losses.ROWS,
     *dropout.ROWS,
-    *recompute.ROWS,
+    *checkpoint.ROWS,
 ]
 
 

@@ -21,7 +21,7 @@ from benchmarks.workloads import WORKLOADS
 from gradcore import use_backend
 from gradcore.backends import numba_loading
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
 
 

@@ -104,13 +104,15 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
 def test_tests_of_the_repository_run_on_the_backend() -> None:
     test = Selftest("numpy", quick=True)
     test.part, test.end = "ops", selftest.time.monotonic() + 300
-    good = test.tests("some", "tests/test_ops.py", "-k", "test_value and float32 and Sigmoid")
+    good = test.tests(
+        "some", "tests/ops/test_op_table.py", "-k", "test_value and float32 and Sigmoid"
+    )
     assert good.passed
     assert good.figures["passed"] >= 1
-    none = test.tests("none", "tests/test_ops.py", "-k", "no_such_test")
+    none = test.tests("none", "tests/ops/test_op_table.py", "-k", "no_such_test")
     assert none.passed is False
     test.end = selftest.time.monotonic() + 1.5
-    late = test.tests("all", "tests/test_ops.py")
+    late = test.tests("all", "tests/ops/test_op_table.py")
     assert late.passed is None
     assert "then the time was over" in late.detail
 
@@ -284,7 +286,8 @@ def test_all_kernels_are_run_in_all_types(monkeypatch: pytest.MonkeyPatch) -> No
     test, calls = Selftest("numpy"), []
     monkeypatch.setattr(test, "call", lambda *arguments: calls.append(arguments) or (0, "1 passed"))
     assert run(test, "kernels")["base definitions"].passed
-    assert "tests/test_cuda.py::test_kernels_compute_what_the_definitions_say" in calls[0]
+    of_cuda = "test_cuda.py::test_kernels_compute_what_the_definitions_say"
+    assert f"tests/backends/cupy/{of_cuda}" in calls[0]
 
 
 def test_mixed_precision_is_among_the_trainings() -> None:

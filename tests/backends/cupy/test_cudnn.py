@@ -21,7 +21,7 @@ from gradcore.backends.convolution import output_size
 pytest.importorskip("cupy")
 from gradcore.backends import cupy_cudnn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 TOLERANCE = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-13}
 METHODS = ["conv2d", "biased", "conv2d_input_gradient", "conv2d_weight_gradient"]
 SMALL = [case for case in CASES if np.prod(case[0]) < 70_000]
@@ -382,7 +382,7 @@ def test_cudnn_is_not_imported_before_a_convolution() -> None:
 
 def test_cudnn_plans_all_of_it() -> None:
     done = subprocess.run(
-        [sys.executable, "tests/cudnn_plans.py", "sm_90"],
+        [sys.executable, "tests/backends/cupy/cudnn_plans.py", "sm_90"],
         capture_output=True, text=True, timeout=900, cwd=ROOT, check=False,
     )  # fmt: skip
     if done.returncode == 77:

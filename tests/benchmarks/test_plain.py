@@ -16,7 +16,7 @@ import pytest
 
 from gradcore.selftest import KERNEL_TESTS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NEEDED = ("numpy", "array-api-compat", "pytest", "iniconfig", "packaging", "pluggy", "pygments")
 
 

@@ -1,4 +1,4 @@
-"""The rows of gradcore/ops/loss.py."""
+"""The rows of gradcore/ops/losses.py."""
 
 from __future__ import annotations
 

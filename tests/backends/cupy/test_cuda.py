@@ -27,7 +27,7 @@ from gradcore import TensorNode
 from gradcore.backends import Backend, get
 from gradcore.recording import Recording
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "gpu" / "README.md"
 ARCHITECTURES = "sm_75", "sm_80", "sm_90"
 TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
@@ -327,7 +327,7 @@ def table() -> str:
 @needs_compiler
 def test_the_page_says_how_each_kernel_was_checked() -> None:
     page = PAGE.read_text("utf-8")
-    assert table() in page, "put the table right: python tests/test_cuda.py"
+    assert table() in page, "put the table right: python tests/backends/cupy/test_cuda.py"
     assert all(architecture in page for architecture in ARCHITECTURES)
     for letter, types in get("cupy-like").letters.items():
         assert f"| {letter} | {', '.join(types)} |" in page
@@ -347,7 +347,7 @@ def nvrtc(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_kernel_compiles_for_gpus() -> None:
-    done = nvrtc("tests/nvrtc.py", *ARCHITECTURES)
+    done = nvrtc("tests/backends/cupy/nvrtc.py", *ARCHITECTURES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -357,7 +357,7 @@ def test_every_kernel_compiles_for_gpus() -> None:
 def test_a_kernel_that_is_wrong_does_not_compile(body: str, says: str) -> None:
     code = f"""
 import sys
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/backends/cupy")
 import nvrtc
 from gradcore.backends.cupy_kernels import KERNELS, elementwise
 KERNELS.clear()

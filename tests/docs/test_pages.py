@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from drawn import frames, labels, shapes
 from runs import call
-from test_drawing import frames, labels, shapes
 
 import gradcore
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -16,7 +16,7 @@ import gradcore
 from gradcore.__main__ import main
 from gradcore.doctor import VARIABLES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ import gradcore
 from gradcore import Add, Multiply, Sigmoid, Sum, TensorNode, use_backend
 from gradcore.backends import Backend, backend_of, default, get, names, problem
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # CuPy's ways with devices, on NumPy: new arrays, and all results, are on the current device.
 FAKE_CUPY = """

@@ -1,6 +1,6 @@
 """Make a virtual environment in which CuPy, the one of PyPI, runs on the CPU: see README.md.
 
-    python tests/gpu_on_cpu/make.py FOLDER
+    python tests/backends/cupy/gpu_on_cpu/make.py FOLDER
 
 It needs Linux on x86-64, g++ and PyPI. Libraries like CUDA's are made of the sources beside this
 file, and put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled again,
@@ -59,7 +59,7 @@ _compile_using_nvrtc_no_warning = gpu_on_cpu.compiler(_compile_using_nvrtc_no_wa
 """
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[3]
 
 
 class MakeError(Exception):
@@ -187,7 +187,7 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.exit("usage: python tests/gpu_on_cpu/make.py FOLDER")
+        sys.exit("usage: python tests/backends/cupy/gpu_on_cpu/make.py FOLDER")
     try:
         main(Path(sys.argv[1]).resolve())
     except MakeError as error:

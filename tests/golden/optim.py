@@ -1,6 +1,6 @@
 """Write tests/golden/optim.json: what torch.optim does, for tests that run without it.
 
-Run `python tests/golden/make.py` after a change to the tables here, with torch installed.
+Run `python tests/golden/optim.py` after a change to the tables here, with torch installed.
 """
 
 from __future__ import annotations

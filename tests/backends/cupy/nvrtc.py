@@ -1,6 +1,6 @@
 """Compile every CUDA kernel of the CuPy backend, in all its types, with no GPU and no driver.
 
-    python tests/nvrtc.py sm_75 sm_80 sm_90
+    python tests/backends/cupy/nvrtc.py sm_75 sm_80 sm_90
 
 CuPy's own source of each kernel is taken, by way of functions of CuPy 14 that are not public: in
 all types for arrays in C order, and once for others. What does not compile is printed, with the

@@ -1,6 +1,6 @@
 """Have cuDNN plan convolutions and their gradients for GPUs that are not there, with no driver.
 
-    python tests/cudnn_plans.py sm_75 sm_80 sm_90
+    python tests/backends/cupy/cudnn_plans.py sm_75 sm_80 sm_90
 
 These are real plans, of kernels that cuDNN has chosen, but nothing runs. It needs, besides CuPy and
 a C compiler, nvidia-cudnn-frontend and cuDNN 9.11 or newer with cuBLAS and NVRTC: 2.2 GB. What

@@ -1,4 +1,4 @@
-"""The rows of gradcore/ops/activation.py."""
+"""The rows of gradcore/ops/activations.py."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from gradcore import Sum, TensorNode, namespace, optim
 from gradcore.backends import Backend, backend_of, default, get, use_backend
 from gradcore.backends import numpy as numpy_backend
 
-GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ALL = [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop]
 ADAM: dict[str, Any] = {"corrections": (0.271, 0.0297), "betas": (0.9, 0.99), "eps": 1e-8}
