@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import call_is_torchs
 
 import gradcore
-from gradcore import TensorNode, nn, ops
+from gradcore import TensorNode, check_gradients, nn, ops
 from gradcore.backends import Backend
 
 
@@ -198,3 +199,27 @@ def test_an_activation_of_ones_own() -> None:
     assert Cube(2.0)(TensorNode([3.0])).value.tolist() == [54.0]
     assert Cube.__doc__ == "x³, times `scale`."
     assert nn.Gelu.__doc__ == gradcore.gelu.__doc__
+
+
+# -- Softmax and its logarithm ------------------------------------------------------------------
+
+Y = np.random.default_rng(0).normal(size=(2, 4, 3))
+# Name, inputs, and what PyTorch calls the settings.
+SOFTMAXES: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
+    ("softmax", (Y,), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (Y,), {}, {"dim": -1}),
+    ("softmax", (np.ones((3, 0)),), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (np.ones(0),), {}, {"dim": -1}),
+    ("logsumexp", (Y,), {"axis": (0, 2), "keepdims": True}, {"dim": (0, 2), "keepdim": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "settings", "torchs"), SOFTMAXES)
+def test_softmaxes_against_torch(
+    backend: Backend, dtype: str, name: str, inputs: Any, settings: Any, torchs: Any
+) -> None:
+    call_is_torchs(backend, dtype, name, inputs, settings, torchs)
+
+
+def test_gradients_of_logsumexp_by_differences() -> None:
+    check_gradients(lambda x: gradcore.logsumexp(x, axis=1), Y)

@@ -89,6 +89,52 @@ def function_is_torchs(backend: Backend, dtype: str, call: Call) -> None:
         close(backend, node.grad, t.grad.numpy(), dtype, 20.0)
 
 
+def call_is_torchs(
+    backend: Backend, dtype: str, name: str, inputs: Any, settings: Any, torchs: Any
+) -> None:
+    """The values, the gradients by all floating inputs, and the gradients of those.
+
+    PyTorch's function of that name is given the settings `torchs`.
+    """
+    torch = pytest.importorskip("torch")
+    arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+    nodes = [TensorNode(backend.asarray(x, dtype if x.dtype == float else None)) for x in arrays]
+    real = getattr(torch, dtype)
+    tensors = [torch.tensor(x, dtype=real if x.dtype == float else torch.bool) for x in arrays]
+    for t in tensors:
+        t.requires_grad_(t.is_floating_point())
+    left, right = iter(nodes), iter(tensors)
+    y = getattr(gradcore, name)(
+        *[next(left) if isinstance(x, np.ndarray) else x for x in inputs], **settings
+    )
+    given = [next(right) if isinstance(x, np.ndarray) else x for x in inputs]
+    if name in ("layer_norm", "rms_norm") and isinstance(given[1], int):
+        given[1] = (given[1],)
+    functions = torch if name == "logsumexp" else torch.nn.functional
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):  # of second order
+        expected = getattr(functions, name)(*given, **torchs)
+    close(backend, y, expected.detach().numpy(), dtype)
+
+    nodes = [node for node in nodes if node.requires_grad]
+    tensors = [t for t in tensors if t.requires_grad]
+    weights = np.cos(np.arange(y.size)).reshape(y.shape)
+    total = Sum.do_forward(y * y * backend.asarray(weights, dtype))
+    total.backward(create_graph=True)
+    gs = [node.grad for node in nodes]
+    total.zero_grad()
+    loss = (expected * expected * torch.tensor(weights)).sum()
+    slopes = torch.autograd.grad(loss, tensors, create_graph=True)
+    for g, slope in zip(gs, slopes, strict=True):
+        close(backend, g, slope.detach().numpy(), dtype)
+    second = Sum.do_forward(gs[0] * gs[0])
+    for g in gs[1:]:
+        second = second + Sum.do_forward(g * g)
+    second.backward()
+    sum((slope * slope).sum() for slope in slopes).backward()
+    for node, t in zip(nodes, tensors, strict=True):
+        close(backend, node.grad, t.grad.numpy(), dtype)
+
+
 def layer_is_torchs(name: str, arguments: Any, options: dict[str, Any], shape: Any) -> None:
     """Made with these arguments and options, and applied to x of that shape."""
     torch = pytest.importorskip("torch")

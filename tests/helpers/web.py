@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gradcore.data import DataError
+from gradcore.data import DataError, download
 
 Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
@@ -75,6 +75,14 @@ def message(error: pytest.ExceptionInfo[DataError], *parts: object) -> None:
     text = str(error.value)
     assert "\n" not in text
     assert re.search(".*".join(re.escape(str(part)) for part in parts), text), text
+
+
+def be_impatient(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    """Shorten the timeout that this failure runs into, and no other."""
+    if failure == "hangs":
+        monkeypatch.setattr(download, "CONNECT_TIMEOUT", 0.8)
+    elif failure == "stalls":
+        monkeypatch.setattr(download, "READ_TIMEOUT", 0.8)
 
 
 # -- Answers ------------------------------------------------------------------------------------
