@@ -43,15 +43,14 @@ PACKAGES += ["nvidia-cudnn-frontend"]
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
 # Of all kernels in all their types the first; the others of each in more shapes.
-KERNEL_TESTS = ["tests/backends/cupy/test_cuda.py::test_kernels_compute_what_the_definitions_say"]
-KERNEL_TESTS += [
-    "tests/optim/test_optimizers.py",
-    "tests/functions/test_losses.py",
-    "tests/functions/test_convolution.py",
+KERNEL_TESTS = [
+    "tests/backends/cupy/test_cuda.py::test_kernels_compute_what_the_definitions_say",
     "tests/backends/cupy/test_cudnn.py",
+    *(f"tests/backends/test_{name}.py" for name in ("base", "elementwise", "random_bits")),
+    *(f"tests/functions/test_{name}.py" for name in ("attention", "convolution", "losses")),
     "tests/functions/test_normalization.py",
     "tests/array_api/test_special.py",
-    "tests/backends/test_registry.py",
+    "tests/optim/test_updates.py",
 ]
 # Of images of these shapes, by layers with these options.
 CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -213,7 +212,7 @@ class Selftest:
 
     def kernels(self) -> Iterator[Check]:
         """Each kernel of the backend beside the base definition."""
-        files = ["tests/optim/test_optimizers.py"] if self.quick else KERNEL_TESTS
+        files = ["tests/optim/test_updates.py"] if self.quick else KERNEL_TESTS
         yield self.tests("base definitions", *files, "-k", "definition or kernel")
 
     def ops(self) -> Iterator[Check]:

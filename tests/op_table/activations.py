@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import FEW, UNARY, Case, Point, Row, case, constant, node, refuses
+from .rows import AXIS, FEW, NO_AXIS, UNARY, Case, Point, Row, case, constant, node, refuses
 
 
 def _with_torch(name: str, **more: Any) -> Callable[..., Any]:
@@ -42,6 +42,10 @@ def _gelu(x: Any) -> Any:
 
 def _gelu_tanh(x: Any) -> Any:
     return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
 FAR = [-1000.0, 0.0, 1000.0]
@@ -204,5 +208,21 @@ ROWS = [
                 ([0.0, 0.0, 1 / 3, 0.0, 0.0],),
             )
         ],
+    ),
+    Row(
+        ops.Softmax,
+        lambda x, axis=-1: np.exp(log_softmax(x, axis)),
+        AXIS,
+        lambda x, axis=-1: x.softmax(axis),
+        points=[Point(([1000.0, 1000.0, -1000.0],), [0.5, 0.5, 0.0], ([0.0, 0.0, 0.0],))],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.LogSoftmax,
+        log_softmax,
+        AXIS,
+        lambda x, axis=-1: x.log_softmax(axis),
+        points=[Point(([1000.0, -1000.0],), [0.0, -2000.0], ([-1.0, 1.0],))],
+        refuses=[NO_AXIS],
     ),
 ]

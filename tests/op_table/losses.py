@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .normalization import log_softmax
+from .activations import log_softmax
 from .rows import Row, booleans, case, integers, raw, refuses
 
 

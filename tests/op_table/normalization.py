@@ -8,11 +8,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import AXIS, NO_AXIS, ROWS_OF_MATRIX, Point, Row, case, constant, node, refuses
-
-
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+from .rows import ROWS_OF_MATRIX, Row, case, constant, node, refuses
 
 
 def _layer_norm(x: Any, w: Any, b: Any, eps: float) -> Any:
@@ -73,22 +69,6 @@ ROWS = [
         lambda x: x / x.sum(dim=1, keepdim=True),
         low=0.5,
         refuses=[refuses(case((3,)), (ValueError, IndexError), "(3,)")],
-    ),
-    Row(
-        ops.Softmax,
-        lambda x, axis=-1: np.exp(log_softmax(x, axis)),
-        AXIS,
-        lambda x, axis=-1: x.softmax(axis),
-        points=[Point(([1000.0, 1000.0, -1000.0],), [0.5, 0.5, 0.0], ([0.0, 0.0, 0.0],))],
-        refuses=[NO_AXIS],
-    ),
-    Row(
-        ops.LogSoftmax,
-        log_softmax,
-        AXIS,
-        lambda x, axis=-1: x.log_softmax(axis),
-        points=[Point(([1000.0, -1000.0],), [0.0, -2000.0], ([-1.0, 1.0],))],
-        refuses=[NO_AXIS],
     ),
     Row(
         ops.LayerNorm,
