@@ -101,7 +101,7 @@ def test_constant_takes_a_gradient() -> None:
 
 
 def test_constants_used_before() -> None:
-    """In gradients of gradients too, a constant is what it was when it was used."""
+    """A constant keeps the value that it had when it was used, in gradients of gradients too."""
 
     def f(x: Any) -> Any:
         xp = namespace(x)

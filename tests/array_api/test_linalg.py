@@ -29,7 +29,7 @@ TALL *= np.array([[1.0], [1.5], [2.0], [2.5]])  # no two columns or rows of the 
 TALL += 4.0 * np.eye(4, 3)
 WIDE = TALL.mT.copy()
 
-# Of the linalg of NumPy or gradcore, and of torch where it has another spelling.
+# Calls of NumPy's and gradcore's linalg, and torch's where torch spells them otherwise.
 FUNCTIONS: list[tuple[str, Callable[..., Any], list[Any], Any]] = [
     ("inv", lambda la, x: la.inv(x), [X], "same"),
     ("det", lambda la, x: la.det(x), [X], "same"),

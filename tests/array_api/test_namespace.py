@@ -17,7 +17,7 @@ VALUE = {"float32": 1e-6, "float64": 1e-12}
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.25, -0.75]])
 Y = np.array([[1.0, -0.5, 0.75], [-2.0, 0.5, 3.0]])
 
-# Of an array of shape (2, 3), or two: what is composed of ops, or has its own signature.
+# Functions of one or two arrays of shape (2, 3) that are composed of ops or have own signatures.
 DIFFERENTIABLE: list[tuple[str, Callable[..., Any]]] = [
     ("reciprocal", lambda xp, x: xp.reciprocal(x)),
     ("positive", lambda xp, x: xp.positive(x)),
@@ -200,7 +200,7 @@ def test_clip_at_its_bounds(backend: Backend) -> None:
 
 
 def test_new_arrays_of_nodes(backend: Backend) -> None:
-    """What is made of a node has its gradient, or is refused."""
+    """An array made of a node has a gradient, or is refused."""
     a = TensorNode(backend.asarray(2.0))
     xp = namespace(a)
     total = Sum.do_forward(xp.asarray([a, 1.0, a]) * 2.0)
@@ -259,7 +259,7 @@ def test_refusals(call: Callable[..., Any], error: type[Exception], words: str) 
 
 
 def test_diff_of_few(backend: Backend) -> None:
-    """Where there are no more neighbours, nothing is left."""
+    """The result is empty once there are no neighbours left."""
     for n, times in ((0, 1), (1, 1), (1, 3), (3, 2), (3, 5)):
         x = TensorNode(backend.asarray(np.arange(2.0 * n).reshape(2, n), "float32"))
         assert array_api.diff(x, n=times).shape == (2, max(n - times, 0))

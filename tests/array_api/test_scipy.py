@@ -305,13 +305,13 @@ def test_against_torch(row: Row) -> None:
 
 
 def stacked(row: Row, y: Any) -> Any:
-    """Where the call gives several arrays, the formula gives them stacked."""
+    """A call may give several arrays: the formula gives them stacked."""
     return tuple(y.unbind()) if isinstance(row.call(*row.inputs), tuple) else y
 
 
 @rows
 def test_backends(backend: Backend, row: Row) -> None:
-    """In float32, and on a device from which nothing comes to NumPy by itself."""
+    """Check float32, on a device whose arrays NumPy can't read by itself."""
     dtypes = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
     if "float64" not in dtypes or (backend.name != "numpy" and row.name in NUMPY_ONLY):
         pytest.skip("SciPy itself can't")

@@ -30,7 +30,7 @@ def kernel(owner: Any, name: str, *first: Any) -> Any:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_values(backend: Backend, dtype: str, name: str) -> None:
-    """To 8 units in the last place, of the value or of the larger term of a reflection."""
+    """Allow 8 units in the last place, of the value or of the larger term of a reflection."""
     limits = np.finfo(dtype)
     x, y, scale = np.array(GOLDEN[name]).T
     known = (scale < limits.max) & (scale > 1e3 * limits.tiny)

@@ -15,7 +15,7 @@ from gradcore.backends import Backend
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
-    """Also of infinities and NaN, for which 0 times x would not be 0."""
+    """This holds for infinities and NaN too, where 0 times x would not be 0."""
     has = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
     if kind not in has and not (kind == "float16" and hasattr(backend.xp, kind)):
         pytest.skip(f"no {kind}")
@@ -63,7 +63,7 @@ def test_gradients_of_activations_are_the_base_definitions(
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_sigmoid_is_the_base_definition(backend: Backend, kind: str) -> None:
-    """And is right, but for numbers as small as nothing."""
+    """The values are right, too, except where they are nearly 0."""
     has = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
     if kind not in has and not (kind == "float16" and hasattr(backend.xp, kind)):
         pytest.skip(f"no {kind}")

@@ -34,7 +34,7 @@ print("numba" in sys.modules, end="")
 @pytest.fixture
 def python(tmp_path: Path) -> Any:
     def run(*arguments: str, numba: str | None = None, **variables: str) -> tuple[str, str]:
-        """What it printed, and its warnings; `numba` is the text of a module of that name."""
+        """Give the process's output and warnings; `numba` is the text of a module of that name."""
         environment = {k: v for k, v in os.environ.items() if k != "GRADCORE_FAST"}
         environment |= {"GRADCORE_BACKEND": "numpy", **variables}
         if numba is not None:

@@ -26,7 +26,7 @@ DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where
 
 
 def results(library: str, workload: Any) -> list[list[np.ndarray]]:
-    """Of three steps, the later of which go by what the earlier made of the parameters."""
+    """Give the results of three steps; each depends on the parameters that the last one left."""
     step = set_up(library, workload, quick=True)
     to_numpy = getattr(library_file(library), "numpy", np.array)
     return [[to_numpy(x).copy() for x in step()] for _ in range(3)]

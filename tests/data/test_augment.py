@@ -27,7 +27,7 @@ def images(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
 
 
 def on(backend: Any, function: Callable[..., Any], x: np.ndarray, seed: int = 0) -> np.ndarray:
-    """What the function makes of x on this backend."""
+    """Give the function's result for x on this backend, as NumPy's array."""
     given = backend.asarray(x)
     gradcore.manual_seed(seed)
     y = function(given)

@@ -47,7 +47,7 @@ def test_sizes() -> None:
 
 
 def spectra(images: np.ndarray) -> np.ndarray:
-    """What doesn't depend on where the thing in an image is."""
+    """Give features that don't depend on where the thing in an image is."""
     x = images - images.mean(axis=(2, 3), keepdims=True)
     features = np.log1p(np.abs(np.fft.rfft2(x)).sum(axis=1)[:, :, :12]).reshape(len(x), -1)
     return np.concatenate([features, np.ones((len(x), 1))], axis=1)

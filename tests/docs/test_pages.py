@@ -89,7 +89,7 @@ def test_page(
 
 
 def words(text: str) -> list[str]:
-    """What is printed, however the numbers of an array are spaced."""
+    """Give the printed words, however the numbers of an array are spaced."""
     return re.sub(r"(?<=\[)\s+|\s+(?=\])", "", text).split()
 
 

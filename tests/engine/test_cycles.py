@@ -14,7 +14,7 @@ from gradcore import Sigmoid, TensorNode
 
 
 def growth(work: Callable[[], None]) -> int:
-    """By how many bytes three times `work` makes memory grow, without the garbage collector."""
+    """Give the bytes that three runs of `work` leave, without the garbage collector."""
     work()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What a TensorNode does as an array: operators, indexing, shapes, and the ways out."""
+"""TensorNode as an array: operators, comparisons, indexing, shapes, and ways out to other types."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def weights(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def check(backend: Backend, y: TensorNode, f: Callable[..., Any], *nodes: TensorNode) -> None:
-    """That y is f(*nodes), of the dtype and device of the nodes, and so are its gradients."""
+    """Check that y is f(*nodes), and that y and the gradients have the nodes' dtype and device."""
     xs = [backend.to_numpy(x.value).astype(np.float64) for x in nodes]
     dtype = "float32" if nodes[0].dtype == backend.dtype("float32") else "float64"
     tolerance, w = CLOSE[dtype], weights(y.shape)
@@ -69,7 +69,7 @@ def test_node_and_node(backend: Backend, dtype: str, function: Callable[..., Any
 def test_node_and_number(
     backend: Backend, dtype: str, function: Callable[..., Any], number: Any
 ) -> None:
-    """Also NumPy's numbers, which never change a dtype."""
+    """Numbers, NumPy's among them, never change a dtype."""
     x = node(backend, X, dtype)
     check(backend, function(x, number), lambda x: function(x, float(number)), x)
     x = node(backend, X, dtype)

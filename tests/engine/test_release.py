@@ -101,7 +101,7 @@ def test_zero_grad_does_not_touch_what_the_loss_does_not_depend_on() -> None:
 
 
 def test_intermediate_nodes_are_let_go_of_before_their_op_is_visited() -> None:
-    """Or each would get a gradient, a copy, that nobody asks for."""
+    """Otherwise each would get a gradient, a copy, that nobody asks for."""
     alive, refs = [], []
 
     class Probe(Op):

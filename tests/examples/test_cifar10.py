@@ -225,7 +225,7 @@ def test_resnet9_learns(example: Any, tmp_path: Path) -> None:
 
 
 def test_training_loss_is_the_mean_over_instances(example: Any, tmp_path: Path) -> None:
-    """Also where the last batch is smaller."""
+    """The same holds where the last batch is smaller."""
     seen = losses(example, *SHORT, "--epochs", 1, "--out", tmp_path)
     sizes = [8] * 7 + [4]
     expected = np.dot(seen, sizes) / 60
@@ -274,7 +274,7 @@ def test_generated_images_are_labelled(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where there are no others, and where they are asked for."""
+    """Shapes are used where there are no other images, and where they are asked for."""
     if not asked:
         monkeypatch.delenv("GRADCORE_DATA")
     monkeypatch.setattr(cifar10, "load_shapes", partial(load_shapes, 80, 20))

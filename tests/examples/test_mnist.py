@@ -118,7 +118,7 @@ def test_every_optimizer_trains_and_resumes_bitwise(
     flags = [*SYNTH, "--lr", 0.002, "--optimizer", optimizer, "--runs", 2]
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     assert run(*flags, "--epochs", 4, "--out", straight) == 0
-    # What a run leaves that is killed between the line of an epoch and its checkpoint:
+    # A run that is killed after it wrote an epoch's line and before its checkpoint leaves this:
     assert run(*flags, "--runs", 1, "--epochs", 1, "--out", stopped) == 0
     with (stopped / "metrics.jsonl").open("a") as file:
         file.write('{"run": 0, "epoch": 1}\n')

@@ -51,7 +51,7 @@ def write(
     curve: Sequence[float] = (),
     **facts: Any,
 ) -> None:
-    """What a run of that training leaves; accuracies of its last epochs, before that 0."""
+    """Write the files of a run: `accuracies` are those of its last epochs, 0 before."""
     flags = dict(t.flags)
     accuracies = [0.0] * (flags["epochs"] - len(accuracies)) + accuracies
     lines = [

@@ -78,7 +78,7 @@ def test_an_empty_batch_leaves_the_running_statistics(backend: Backend) -> None:
 
 
 def test_gradients_by_differences() -> None:
-    """Also of third order, and where PyTorch has none."""
+    """Check third order too, and calls that PyTorch can't differentiate twice."""
     x = normal(2, 2, 4, 3)
     statistics = [TensorNode(p, requires_grad=False) for p in (np.zeros(2), np.ones(2))]
     check_gradients(lambda x: gradcore.batch_norm(x, *statistics, training=True), x)
@@ -108,7 +108,7 @@ def test_one_node_in_two_places_of_a_gradient() -> None:
 
 
 def test_batch_norm_of_float16_sums_in_float32() -> None:
-    """Where sums in float16 would overflow, or stand still."""
+    """Sums in float16 would overflow here, or stop growing."""
     x = (300 + normal(512, 2, 8, 8)).astype("float16")
     statistics = [TensorNode(np.zeros(2, "float32"), requires_grad=False) for _ in range(2)]
     weights = [TensorNode(np.ones(2, "float32")), TensorNode(np.zeros(2, "float32"))]
@@ -125,7 +125,7 @@ def test_batch_norm_of_float16_sums_in_float32() -> None:
 
 
 def test_evaluation_of_float16_is_in_float32() -> None:
-    """Where the mean is large, and differences from it are small."""
+    """The mean is large here, and the differences from it are small."""
     x = (300 + normal(64, 2, 4, 4)).astype("float16")
     exact = x.astype("float64")
     mean, variance = exact.mean((0, 2, 3)), exact.var((0, 2, 3))

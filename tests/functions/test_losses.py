@@ -163,7 +163,7 @@ def test_targets_of_every_integer_dtype(backend: Backend, kind: str) -> None:
 
 
 def test_gradients_by_differences() -> None:
-    """Also where the batch is broadcast, and of the target."""
+    """Check broadcast batches, and gradients of the target."""
     t, logs, p = CLASSES, np.log(softmax(X)), softmax(Y)
     check_gradients(lambda x: losses.cross_entropy(x, t, WEIGHT, label_smoothing=0.2), X)
     check_gradients(lambda x: losses.cross_entropy(x, LABELS, reduction="none"), IMAGES)
@@ -247,7 +247,7 @@ def test_kernels_are_the_base_definition(
 
 
 def test_no_array_of_one_hot_rows_is_made() -> None:
-    """In memory, a step takes no more than the gradient and what a block takes."""
+    """A step needs memory for the gradient and for one block, and no more."""
     import tracemalloc
 
     x = TensorNode(RNG.normal(size=(4096, 500)).astype("float32"))
@@ -260,7 +260,7 @@ def test_no_array_of_one_hot_rows_is_made() -> None:
 
 
 def test_a_step_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To check the targets' range; what makes a Python number of an array is such a wait."""
+    """The one wait checks the targets' range. Each Python number made of an array is a wait."""
     strict, waits = get("strict"), []
     kind = strict.array_types[0]
 

@@ -78,7 +78,7 @@ def test_kernels_of_layer_norm_are_the_base_definitions(
 
 
 def test_sums_of_layer_norm_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 16 bits in many blocks, as exact as in one."""
+    """Sums of 16-bit numbers in many blocks are as exact as in one."""
     monkeypatch.setattr(numpy_backend, "BLOCK", 64)
     backend, x, go, w = get("numpy"), normal(2000, 8), normal(2000, 8), normal(8)
     halves = [a.astype("float16") for a in (x, w, go)]

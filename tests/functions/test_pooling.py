@@ -107,7 +107,7 @@ def test_an_empty_batch(
 
 
 def test_maxima_of_equal_elements_infinities_and_nan(backend: Backend) -> None:
-    """As PyTorch: the first of equal ones gets the gradient, and the last NaN."""
+    """The first of equal elements gets the gradient, and the last NaN, as in PyTorch."""
     nan, inf = math.nan, math.inf
     rows = [
         [1.0, 1.0, 0.0, 3.0],
@@ -130,7 +130,7 @@ def test_gradients_by_differences() -> None:
 
 
 def test_means_of_float16_are_of_sums_in_float32(backend: Backend) -> None:
-    """Where a sum in float16 would overflow."""
+    """A sum in float16 would overflow here."""
     if not hasattr(backend.xp, "float16"):
         pytest.skip("no float16")
     x = backend.asarray(300 * ones(1, 2, 16, 16), "float16")

@@ -1,5 +1,4 @@
-"""Comparing what is found with what is expected: with PyTorch's, with errors foreseen, and that
-nothing is left over."""
+"""Comparisons with numbers, with PyTorch, and with expected errors; and that no garbage is left."""
 
 from __future__ import annotations
 
@@ -167,7 +166,7 @@ def empty_batch_gives(backend: Backend, call: Call, expected: tuple[int, ...]) -
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Of what the block is done with, the garbage collector finds nothing."""
+    """Check that the block leaves nothing that only the garbage collector frees."""
     while gc.collect():  # what finalizers let go of is garbage only then
         pass
     gc.disable()

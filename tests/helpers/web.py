@@ -107,7 +107,7 @@ def half(handler: BaseHTTPRequestHandler, data: bytes) -> None:
 
 
 def ranged(handler: BaseHTTPRequestHandler, data: bytes, size: int | None = None) -> None:
-    """What was asked for, or its first `size` bytes."""
+    """Send the range that was asked for, or its first `size` bytes."""
     first = start(handler)
     if first >= len(data):
         handler.send_error(416)

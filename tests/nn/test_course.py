@@ -10,7 +10,7 @@ from gradcore import TensorNode, manual_seed, optim
 
 
 class CourseMLP(gradcore.Module):
-    """As the course's experiments/train_mlp.py has it."""
+    """The model of the course's experiments/train_mlp.py."""
 
     def __init__(self, input_size, output_size, hidden_mult=4):
         super().__init__()

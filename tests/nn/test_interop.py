@@ -168,7 +168,7 @@ class Block(Module):
 
 
 class Net(Module):
-    """What can be in a module: submodules in attributes, lists and dictionaries, values."""
+    """Submodules in attributes, lists and dictionaries, and values: all that a module can hold."""
 
     def __init__(self) -> None:
         self.embedding = nn.Embedding(6, 4)
@@ -314,7 +314,7 @@ def test_a_tensor_and_a_node_in_the_same_memory() -> None:
 
 
 def test_what_a_convolution_gives_in_the_same_memory() -> None:
-    """In whatever order of memory, both ways."""
+    """Arrays of any memory order move both ways."""
     tensor = torch.arange(96.0).reshape(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
     x, w = TensorNode(np.from_dlpack(tensor)), TensorNode(np.ones((2, 3, 1, 1), "float32"))
     y = gradcore.conv2d(x, w)

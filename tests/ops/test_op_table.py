@@ -244,7 +244,7 @@ class Trial:
         return [self.backend.to_numpy(x.grad) for x in (*self.nodes, *ws)]
 
     def check_kind(self, x: Array, dtype: str) -> None:
-        """That the array is of this backend, on this device, and of this dtype."""
+        """Check that the array is of this backend, on this device, and of this dtype."""
         assert isinstance(x, self.backend.array_types), self.where
         assert x.device == self.backend.asarray(0.0).device, self.where
         assert x.dtype == self.backend.dtype(dtype), self.where
@@ -343,7 +343,7 @@ def test_gradient_of_gradient(row: Row, backend: Backend, dtype: str) -> None:
 
 @every_row
 def test_one_input_at_a_time(row: Row, backend: Backend, dtype: str) -> None:
-    """Where the other inputs are constants, the gradient of an input is the same."""
+    """The gradient of an input stays the same where the other inputs are constants."""
     for trial in trials(row, backend, dtype):
         gradients = trial.gradients()
         for k, gradient in zip(trial.case.nodes, gradients, strict=True):

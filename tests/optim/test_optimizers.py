@@ -74,7 +74,7 @@ def test_defaults_are_torchs(optimizer):
 
 
 def test_centered_rmsprop_of_a_constant_gradient_stays_finite():
-    # Where rounding makes the average square less than the square of the average.
+    # Rounding can make the average of the squares less than the square of the average.
     p = TensorNode(np.zeros(400, "float32"))
     optimizer = optim.RMSprop([p], alpha=0.5, centered=True, eps=1e-3)
     run(optimizer, get("numpy"), "float32", [[np.linspace(0.1, 3, 400)]] * 60)

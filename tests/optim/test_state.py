@@ -14,7 +14,7 @@ from gradcore.backends import backend_of, get
 
 
 def through_a_file(state: dict[str, Any], backend: Any) -> dict[str, Any]:
-    """As a checkpoint would have it: numbers by way of JSON, arrays as NumPy's."""
+    """Give the state as a checkpoint holds it: numbers through JSON, arrays as NumPy's."""
     plain = json.loads(json.dumps(state, default=lambda _: None))
     for loaded, of_one in zip(plain["state"], state["state"], strict=True):
         arrays = {name: x for name, x in of_one.items() if name != "step"}

@@ -183,7 +183,7 @@ def test_released_graph() -> None:
 
 
 def test_module_that_holds_its_output_is_freed() -> None:
-    """What is noted for drawings closes no cycle."""
+    """The notes that drawings use close no reference cycle."""
     import gc
     import weakref
 

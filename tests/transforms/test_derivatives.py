@@ -291,7 +291,7 @@ def test_custom_gradient_leaves_nothing_to_the_garbage_collector() -> None:
 
 
 def test_numbers_take_the_dtype(backend: Backend, dtype: str) -> None:
-    """As gradients of values, and as directions."""
+    """Numbers may be gradients of the value, and directions."""
     x = backend.asarray(2.0, dtype)
     assert_close(vjp(lambda x: x * x, x)[1](1.0), 4.0, dtype)
     assert_close(jvp(lambda x: x * x, x, 1), (4.0, 4.0), dtype)

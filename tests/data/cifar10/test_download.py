@@ -224,7 +224,7 @@ def test_a_server_that_knows_no_ranges_sends_all(
 
 
 def damage(part: Path) -> None:
-    """As if it were the start of another version of the file."""
+    """Change the part, so that it starts another version of the file."""
     part.write_bytes(b"\0" * part.stat().st_size)
     os.utime(part, (0, 0))
 
