@@ -8,8 +8,8 @@ import numpy as np
 
 from gradcore import ops
 
+from .convolution import ONES, ZEROS, torch_gradient, torch_padded, windows
 from .rows import Point, Row, case, integers, raw, refuses
-from .windows import ONES, ZEROS, torch_gradient, torch_padded, windows
 
 
 def _max_pool2d(
