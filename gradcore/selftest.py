@@ -43,10 +43,14 @@ PACKAGES += ["nvidia-cudnn-frontend"]
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
 # Of all kernels in all their types the first; the others of each in more shapes.
-KERNEL_TESTS = ["tests/test_cuda.py::test_kernels_compute_what_the_definitions_say"]
-KERNEL_TESTS += [
-    f"tests/test_{name}.py"
-    for name in ("optim", "losses", "conv", "cudnn", "functions", "special", "backends")
+KERNEL_TESTS = [
+    "tests/backends/cupy/test_cuda.py::test_kernels_compute_what_the_definitions_say",
+    "tests/backends/cupy/test_cudnn.py",
+    *(f"tests/backends/test_{name}.py" for name in ("base", "elementwise", "random_bits")),
+    *(f"tests/functions/test_{name}.py" for name in ("attention", "convolution", "losses")),
+    "tests/functions/test_normalization.py",
+    "tests/array_api/test_special.py",
+    "tests/optim/test_updates.py",
 ]
 # Of images of these shapes, by layers with these options.
 CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -208,12 +212,12 @@ class Selftest:
 
     def kernels(self) -> Iterator[Check]:
         """Each kernel of the backend beside the base definition."""
-        files = ["tests/test_optim.py"] if self.quick else KERNEL_TESTS
+        files = ["tests/optim/test_updates.py"] if self.quick else KERNEL_TESTS
         yield self.tests("base definitions", *files, "-k", "definition or kernel")
 
     def ops(self) -> Iterator[Check]:
         chosen = "float32 and (Sigmoid or Sum)" if self.quick else "not torch"
-        yield self.tests("the op table", "tests/test_ops.py", "-k", chosen)
+        yield self.tests("the op table", "tests/ops/test_op_table.py", "-k", chosen)
 
     def examples(self) -> Iterator[Check]:
         """From one seed, on NumPy and on the backend."""

@@ -1,4 +1,10 @@
-"""The backends that the tests run on.
+"""The backends that the tests run on, and what all tests share.
+
+The folders are those of the package: tests/engine/ tests gradcore/engine/ and gradcore/graph.py,
+tests/data/ tests gradcore/data/. tests/op_table/ has a row for each op, which tests/ops/ drives on
+every backend. tests/helpers/ and tests/backends/cupy/ are on the path: `from comparing import
+close` is tests/helpers/comparing.py, and `cupy_on_cpu` plays CuPy where no GPU is. tests/golden/
+has numbers computed elsewhere, beside the scripts that compute them.
 
 A test that takes the fixture `backend` runs on each backend of the matrix, which is the default
 one meanwhile: `TensorNode([1.0])` lives there, `backend.asarray(x)` makes an array there of a
@@ -155,6 +161,6 @@ def _arrays(x: Any) -> Iterator[np.ndarray]:
 
 
 def pytest_make_parametrize_id(val: Any, argname: str) -> str | None:
-    """Of bytes the argument's name: archives have the time in them, and two processes would call
-    the same test by different names."""
+    """Call bytes by their argument's name: archives contain the time, so two processes would give
+    the same test different names."""
     return argname if isinstance(val, bytes) else None

@@ -12,7 +12,7 @@ from .rows import Row, case, refuses
 
 
 def _factors(shape: tuple[int, ...], p: float, key: int) -> np.ndarray:
-    """What each element is multiplied by, from NumPy's own generator."""
+    """Give the factor of each element, from NumPy's own generator."""
     n = int(np.prod(shape))
     words = np.random.Philox(key=key).random_raw((n + 1) // 2)
     bits = np.stack([words & 0xFFFFFFFF, words >> 32], axis=1).ravel()[:n]

@@ -50,7 +50,7 @@ class Case:
 
 
 class Point(NamedTuple):
-    """What an op gives at special values, where incoming gradients are one."""
+    """The values and gradients of an op at special inputs, where the incoming gradients are one."""
 
     inputs: tuple[Any, ...]  # a list is a node, a number is that number
     value: Any

@@ -1,4 +1,7 @@
-"""The rows of gradcore/ops/special.py. How exact the values are, tests/test_special.py tells."""
+"""The rows of gradcore/ops/special.py.
+
+tests/array_api/test_special.py tests how exact the values are.
+"""
 
 from __future__ import annotations
 

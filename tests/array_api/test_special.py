@@ -1,0 +1,106 @@
+"""How exact the special functions are, and what they give at poles and infinities."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcore
+from gradcore import TensorNode, ops
+from gradcore.backends import Backend
+
+GOLDEN: dict[str, list[list[float]]] = json.loads(
+    (Path(__file__).parents[1] / "golden" / "special.json").read_text()
+)
+KERNELS = ["erf", "erfc", "lgamma", "digamma", "polygamma 1", "polygamma 2", "polygamma 5"]
+NAN = math.nan
+INF = math.inf
+
+
+def kernel(owner: Any, name: str, *first: Any) -> Any:
+    """The kernel of that name as a function of x; `owner` may be the class that defines it."""
+    function, _, n = name.partition(" ")
+    return lambda x: getattr(owner, function)(*first, *([int(n)] if n else []), x)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_values(backend: Backend, dtype: str, name: str) -> None:
+    """Allow 8 units in the last place, of the value or of the larger term of a reflection."""
+    limits = np.finfo(dtype)
+    x, y, scale = np.array(GOLDEN[name]).T
+    known = (scale < limits.max) & (scale > 1e3 * limits.tiny)
+    assert known.sum() > 50
+    x, y, scale = x[known], y[known], scale[known]
+    found = kernel(backend, name)(backend.asarray(x, dtype))
+    assert found.dtype == backend.dtype(dtype)
+    errors = abs(backend.to_numpy(found).astype("float64") - y) / (scale * limits.eps)
+    assert errors.max() < 8, x[errors.argmax()]
+
+
+POLES = [0.0, -0.0, -1.0, -2.0, -50.0, INF, -INF, NAN]
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("erf", [0.0, INF, -INF, NAN, 1e30, -1e30], [0.0, 1.0, -1.0, NAN, 1.0, -1.0]),
+        ("erfc", [0.0, INF, -INF, NAN, 1e30, -1e30], [1.0, 0.0, 2.0, NAN, 0.0, 2.0]),
+        ("lgamma", POLES, [INF, INF, INF, INF, INF, INF, INF, NAN]),
+        ("digamma", POLES, [-INF, INF, NAN, NAN, NAN, INF, NAN, NAN]),
+        ("polygamma 1", POLES, [INF, INF, INF, INF, INF, 0.0, INF, NAN]),
+        ("polygamma 2", POLES, [-INF, -INF, -INF, -INF, -INF, 0.0, -INF, NAN]),
+    ],
+)
+def test_poles_and_infinities(
+    backend: Backend, dtype: str, name: str, x: list[float], expected: list[float]
+) -> None:
+    for shaped in (np.array(x), np.array(x).reshape(2, -1)):
+        y = backend.to_numpy(kernel(backend, name)(backend.asarray(shaped, dtype)))
+        np.testing.assert_array_equal(y, np.reshape(expected, shaped.shape))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_are_the_base_definition(backend: Backend, dtype: str, name: str) -> None:
+    x = backend.asarray(np.random.default_rng(0).uniform(-9, 9, (5, 60)), dtype)
+    found, base = (
+        backend.to_numpy(kernel(*o)(x)) for o in ((backend, name), (Backend, name, backend))
+    )
+    np.testing.assert_allclose(found, base, 1e-3 if dtype == "float32" else 1e-11)
+
+
+def test_erf_stays_in_its_range(backend: Backend, dtype: str) -> None:
+    x = backend.asarray(np.linspace(2, 7, 5001), dtype)
+    y = backend.to_numpy(backend.erf(x))
+    assert y.max() == 1
+    assert backend.to_numpy(backend.erf(-x)).min() == -1
+    assert backend.to_numpy(backend.erfc(x)).min() > 0
+
+
+def test_derivatives_of_every_order(backend: Backend, dtype: str) -> None:
+    def derivative(f: Any) -> Any:
+        return gradcore.grad(lambda x: ops.Sum.apply(f(x)))
+
+    x, f = backend.asarray([1.5, 4.0, -0.5], dtype), gradcore.lgamma
+    for n in range(5):
+        f = derivative(f)
+        expected = gradcore.polygamma(n, x).value
+        assert np.array_equal(backend.to_numpy(f(x)), backend.to_numpy(expected)), n
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, True])
+def test_polygamma_of_no_order(n: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^Polygamma: n = {n}, expected a positive integer"):
+        gradcore.polygamma(n, TensorNode([1.0]))
+
+
+def test_integers_are_refused(backend: Backend) -> None:
+    for function in (gradcore.erf, gradcore.erfc, gradcore.lgamma, gradcore.digamma):
+        with pytest.raises(TypeError, match=r": expected real floating, not .*int64"):
+            function(backend.asarray(np.arange(3)))
+    with pytest.raises(TypeError, match=r"^Polygamma: expected real floating, not .*int64"):
+        gradcore.polygamma(1, backend.asarray(np.arange(3)))

@@ -1,0 +1,194 @@
+"""Make a virtual environment in which CuPy, the one of PyPI, runs on the CPU: see README.md.
+
+    python tests/backends/cupy/gpu_on_cpu/make.py FOLDER
+
+It needs Linux on x86-64, g++ and PyPI. Libraries like CUDA's are made of the sources beside this
+file, and put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled again,
+as the one in its wheel contains NVIDIA's.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+CUPY = "14.2.0"
+CYTHON = "3.2.4"
+PACKAGES = [
+    f"cupy-cuda12x=={CUPY}",
+    f"Cython=={CYTHON}",
+    "nvidia-cuda-nvcc-cu12==12.9.86",  # for its headers
+    "nvidia-cuda-nvrtc-cu12==12.9.86",
+    "nvidia-cuda-runtime-cu12==12.9.79",  # for its headers
+    "setuptools>=77",  # makes the metadata of CuPy's source
+]
+CUDA = "cuda/lib/libcuda.so.1"
+LIBRARIES = {  # in the folder `nvidia`: of which sources, and its status for what it does not have
+    CUDA: (["cuda.cpp", "sort.cpp"], 801),
+    "cublas/lib/libcublas.so.12": (["linalg.cpp"], 15),
+    "cublas/lib/libcublasLt.so.12": ([], 15),
+    "cufft/lib/libcufft.so.11": ([], 16),
+    "curand/lib/libcurand.so.10": ([], 999),
+    "cusolver/lib/libcusolver.so.11": (["linalg.cpp"], 9),
+    "cusparse/lib/libcusparse.so.12": ([], 10),
+    "nvjitlink/lib/libnvJitLink.so.12": ([], 4),
+}
+CYTHON_OPTIONS = [  # as CuPy's own build has them
+    *("-3", "--cplus", "-X", "binding=False,embedsignature=True,c_api_binop_methods=True", "-E"),
+    "CUPY_USE_CUDA_PYTHON=False,CUPY_CUFFT_STATIC=False,CUPY_HIP_VERSION=0,CUPY_CUDA_VERSION=12090,"
+    f"CUPY_CYTHON_VERSION={CYTHON}",
+]
+PROFILER = """
+extern "C" cudaError_t cudaProfilerStart(), cudaProfilerStop();
+extern "C" cudaError_t cudaProfilerInitialize(const char*, const char*, int);
+"""
+STUB = 'API int %s() { return fputs("gpu_on_cpu: there is no %s\\n", stderr), %d; }\n'
+COMPILER_END = """
+import gpu_on_cpu
+
+_compile_using_nvrtc_no_warning = gpu_on_cpu.compiler(_compile_using_nvrtc_no_warning)
+"""
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[3]
+
+
+class MakeError(Exception):
+    """What people can mend, in one line."""
+
+
+def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
+    """What the command prints.
+
+    Raises:
+        MakeError: it fails; with the first line of its errors.
+    """
+    words = list(map(str, command))
+    environment = {**os.environ, **environment}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        marked = [line for mark in ("ERROR: ", "error: ") for line in lines if mark in line]
+        what = (marked or lines[-1:])[0].strip()
+        raise MakeError(f"{' '.join(words[:4])} ... failed: {what}")
+    return done.stdout
+
+
+class Maker:
+    """Makes the parts; what is only for that goes to the folder `temporary`."""
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        venv.create(folder, with_pip=True)
+        self.python, self.temporary = folder / "bin" / "python", temporary
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        self.packages = Path(run(self.python, "-c", code).strip())
+        self.here = self.packages / "gpu_on_cpu"
+        self.cuda = self.packages / "nvidia" / CUDA
+
+    def pip(self, command: str, *arguments: object, **environment: str) -> None:
+        options = "--quiet", "--retries", "1"
+        try:
+            run(self.python, "-m", "pip", command, *options, *arguments, **environment)
+        except MakeError as error:
+            raise MakeError(f"{error} (pip needs the network)") from None
+
+    def compiled(self, source: Path, *more: Path) -> Path:
+        """The object file of C++, which finds headers in the folders `more`, too."""
+        headers = (self.packages / "nvidia" / name for name in ("cuda_runtime", "cuda_nvcc"))
+        folders = [HERE / "include", *(folder / "include" for folder in headers), *more]
+        options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden", "-w"]
+        result = self.temporary / f"{source.name}.o"
+        run("g++", *options, *(f"-I{folder}" for folder in folders), "-c", source, "-o", result)
+        return result
+
+    def binding(self) -> Path:
+        """CuPy's binding to the CUDA runtime, compiled."""
+        self.pip(
+            *("download", "--no-deps", "--no-build-isolation", "--no-binary", "cupy"),
+            *("--dest", self.temporary, f"cupy=={CUPY}"),
+            CUPY_INSTALL_USE_STUB="1",
+        )
+        with tarfile.open(next(self.temporary.glob("cupy-*.tar.gz"))) as archive:
+            archive.extractall(self.temporary, filter="data")
+        source = next(self.temporary.glob("cupy-*/cupy_backends")).parent
+        binding = source / "cupy_backends/cuda/api/runtime.cpp"
+        given = binding.with_suffix(".pyx").relative_to(source)
+        run(self.python, "-m", "cython", *CYTHON_OPTIONS, given, cwd=source)
+        (self.temporary / "cuda_profiler_api.h").write_text(PROFILER)
+        return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
+
+    def library(self, name: str, sources: list[str], status: int, binding: Path) -> None:
+        """One of CUDA's libraries. What CuPy needs of it and the sources don't have says so, when
+        it is called."""
+        library, is_cuda = self.packages / "nvidia" / name, name == CUDA
+        library.parent.mkdir(parents=True, exist_ok=True)
+        objects = [self.compiled(HERE / source) for source in sources]
+        there = {symbol for part in objects for symbol in re.findall(" T (cu.+)", run("nm", part))}
+        options, others = ["-Wl,--no-as-needed", f"-Wl,-soname,{library.name}"], list[Path]()
+        if is_cuda:
+            needed = re.findall(" U (cuda.+)", run("nm", binding))
+        else:  # the symbols have versions
+            extensions = self.packages.glob("cupy*/**/*.so")
+            symbols = "".join(run("nm", "-D", extension) for extension in extensions)
+            needed = re.findall(rf" U (\w+)@{re.escape(library.name)}", symbols)
+            (self.temporary / "versions").write_text(f"{library.name} {{ global: *; }};\n")
+            options.append(f"-Wl,--version-script={self.temporary / 'versions'}")
+            others = [self.cuda, *self.packages.glob("numpy.libs/libscipy_openblas64*")]
+        stubs = [STUB % (symbol, symbol, status) for symbol in sorted({*needed} - there)]
+        (self.temporary / "stubs.cpp").write_text(
+            "".join(['#include "launch.h"\n#include <stdio.h>\n', *stubs])
+        )
+        objects.append(self.compiled(self.temporary / "stubs.cpp"))
+        options += [f"-Wl,-rpath,{other.parent}" for other in others]
+        run("g++", "-shared", *objects, *options, *others, "-o", library)
+
+    def install(self, binding: Path) -> None:
+        """What Python and CuPy load, in the place of some of CuPy's."""
+        shutil.copytree(HERE / "include", self.here / "include", dirs_exist_ok=True)
+        shutil.copy(HERE / "site" / "gpu_on_cpu.py", self.here / "__init__.py")
+        (self.packages / "gpu_on_cpu.pth").write_text("import gpu_on_cpu\n")
+        cupy = self.packages / "cupy" / "cuda"
+        for compiled in cupy.glob("thrust.*.so"):
+            compiled.unlink()
+        shutil.copy(HERE / "site" / "thrust.py", cupy)
+        text = (cupy / "compiler.py").read_text().removesuffix(COMPILER_END)
+        (cupy / "compiler.py").write_text(text + COMPILER_END)
+        (old,) = self.packages.glob("cupy_backends/cuda/api/runtime.*.so")
+        run("g++", "-shared", binding, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
+        run(self.python, "-c", "import gpu_on_cpu; gpu_on_cpu.precompile()")
+
+
+def main(folder: Path) -> None:
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise MakeError(f"needs Linux on x86_64, not {platform.system()} on {platform.machine()}")
+    if not shutil.which("g++"):
+        raise MakeError("there is no g++; install it (on Debian: apt install g++)")
+    with TemporaryDirectory() as temporary:
+        print(f"packages, into {folder}", flush=True)
+        maker = Maker(folder, Path(temporary))
+        maker.pip("install", *PACKAGES, "--editable", f"{ROOT}[test]")
+        print("libraries", flush=True)
+        binding = maker.binding()
+        for name, (sources, status) in LIBRARIES.items():
+            maker.library(name, sources, status, binding)
+        maker.install(binding)
+    run(maker.python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
+    print(f"done: {maker.python} -m gradcore doctor")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python tests/backends/cupy/gpu_on_cpu/make.py FOLDER")
+    try:
+        main(Path(sys.argv[1]).resolve())
+    except MakeError as error:
+        sys.exit(f"make.py: {error}")

@@ -1,0 +1,277 @@
+"""Which backend is the default, how one is chosen, and those that other packages register.
+
+Where a test depends on what is installed or on environment variables, it runs in a process of its
+own. A CuPy that has two GPUs, or that fails in some way, is played by a module on its path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_cupy import FAKE_CUPY
+
+from gradcore import Multiply, Sum, TensorNode, use_backend
+from gradcore.backends import backend_of, default, get
+
+# -- Which backend is the default -------------------------------------------------------------
+
+
+WHICH = "import gradcore; print(gradcore.backends.default())"
+
+
+@pytest.mark.parametrize(
+    ("variable", "cupy_module", "expected"),
+    [
+        (None, "raise OSError('libcuda.so.1 is missing')", "numpy"),
+        (None, FAKE_CUPY, "cupy"),
+        ("", FAKE_CUPY, "cupy"),
+        ("numpy", FAKE_CUPY, "numpy"),
+    ],
+)
+def test_the_variable_names_the_default(
+    python: Any, variable: str | None, cupy_module: str, expected: str
+) -> None:
+    variables = {} if variable is None else {"GRADCORE_BACKEND": variable}
+    assert python.printed(WHICH, cupy_module, **variables) == expected
+
+
+def test_auto_takes_cupy_where_a_gpu_answers(python: Any) -> None:
+    code = """
+    import os
+    from gradcore.backends import use_backend
+    for count in "0", "2":
+        os.environ["FAKE_COUNT"] = count
+        print(use_backend("auto").backend, use_backend("auto", 1).backend, end="; ")
+    """
+    assert python.printed(code, FAKE_CUPY, FAKE_COUNT="0") == "numpy numpy; cupy cupy (1);"
+
+
+FALLBACK = """\
+import warnings
+import gradcore
+warnings.simplefilter("always")
+x = gradcore.TensorNode([1.0])
+gradcore.use_backend("cupy")
+with gradcore.use_backend("cupy", device=1) as backend:
+    print(backend, type(x.value).__module__)
+"""
+
+
+def test_a_missing_cupy_is_one_warning_and_numpy_runs(python: Any) -> None:
+    done = python(FALLBACK, flags=(), GRADCORE_BACKEND="cupy")
+    assert done.stdout.split() == ["numpy", "numpy"], done.stderr
+    assert done.stderr.count("Warning") == 1
+    # The user's line, the reason, the fix and the way to forbid it.
+    assert re.search(r"user\.py:4: RuntimeWarning: .*'cupy' can't run here", done.stderr)
+    assert "cupy is not installed; pip install 'cupy-cuda12x[ctk]'" in done.stderr
+    assert "GRADCORE_FALLBACK=0" in done.stderr
+
+
+def test_the_fallback_can_be_forbidden(python: Any) -> None:
+    code = """
+    import gradcore
+    print(gradcore.use_backend("auto").backend)  # which asks for nothing
+    gradcore.use_backend("cupy")
+    """
+    done = python(code, GRADCORE_FALLBACK="0")
+    assert done.stdout == "numpy\n"
+    assert "RuntimeError: backend 'cupy' can't run here: cupy is not installed" in done.stderr
+    done = python(WHICH, GRADCORE_FALLBACK="0", GRADCORE_BACKEND="cupy")
+    assert "RuntimeError: GRADCORE_BACKEND=cupy: backend 'cupy' can't run here" in done.stderr
+
+
+@pytest.mark.parametrize("error", ["ImportError", "AttributeError"])
+def test_what_an_import_raised_is_kept_and_shown(python: Any, error: str) -> None:
+    broken = f"print('tried')\ntry:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise {error}"
+    broken = f"{broken}('=====\\n CuPy failed\\nto load ') from OSError('no libcuda')"
+    code = """
+    import gradcore
+    for _ in range(3):
+        print(gradcore.backends.problem("cupy"))
+    gradcore.backends.get("cupy")
+    """
+    done = python(code, broken)
+    tried, *told = done.stdout.splitlines()
+    assert tried == "tried", "a broken library is imported once"
+    assert len(told) == 3
+    assert told[0].startswith("importing it failed with OSError: no libcuda")
+    assert "CuPy failed" in done.stderr, "the traceback goes back to the import"
+    assert "backend 'cupy' can't run here: importing it failed" in done.stderr
+
+
+def test_an_unknown_name_is_an_error_that_lists_what_is_installed(python: Any) -> None:
+    done = python("import gradcore; gradcore.use_backend('cupi')")
+    assert "ValueError: there is no backend 'cupi'; installed: numpy, cupy (can't" in done.stderr
+    assert "cupy is not installed" in done.stderr
+    done = python("import gradcore; gradcore.TensorNode([1.0])", GRADCORE_BACKEND="cupi")
+    assert "ValueError: GRADCORE_BACKEND=cupi: there is no backend 'cupi'" in done.stderr
+
+
+@pytest.fixture
+def numpy_default() -> Iterator[None]:
+    with use_backend("numpy"):
+        yield
+
+
+@pytest.mark.usefixtures("numpy_default")
+def test_use_backend_now_in_a_block_nested_and_after_an_exception() -> None:
+    pytest.importorskip("array_api_strict")
+    assert default() is get("numpy")
+    using = use_backend("strict")
+    assert default() is using.backend is get("strict")
+    with use_backend("numpy") as backend:
+        assert default() is backend is get("numpy")
+        with contextlib.suppress(ZeroDivisionError), use_backend("strict", device="device2"):
+            assert default() is get("strict", "device2")
+            assert "device2" in str(TensorNode([1.0]).value.device)
+            raise ZeroDivisionError
+        assert default() is get("numpy")
+        with pytest.raises(ValueError, match="nonsense"):
+            use_backend("nonsense")
+        assert default() is get("numpy")
+    assert default() is get("strict")
+    use_backend("numpy")
+    for _ in range(2):
+        with using:
+            assert default() is get("strict")
+        assert default() is get("numpy")
+
+
+@pytest.mark.usefixtures("numpy_default")
+def test_existing_arrays_stay_where_they_are() -> None:
+    pytest.importorskip("array_api_strict")
+    x = TensorNode([1.0, 2.0])
+    with use_backend("strict"):
+        y = Sum.do_forward(Multiply.do_forward(x, 3.0))
+        y.backward()
+        assert backend_of(TensorNode([1.0]).value).name == "strict"
+    assert type(x.grad) is np.ndarray
+    np.testing.assert_array_equal(x.grad, [3.0, 3.0])
+
+
+def test_no_such_device() -> None:
+    with pytest.raises(ValueError, match="numpy has one device, 'cpu', and not 1"):
+        use_backend("numpy", device=1)
+    pytest.importorskip("array_api_strict")
+    with pytest.raises(ValueError, match=r"strict: .*'device9'.* device1, device2"):
+        get("strict", "device9")
+
+
+# -- Backends of other packages ---------------------------------------------------------------
+
+
+THIRD_PARTY = """
+import numpy
+import array_api_compat.numpy as xp
+from gradcore.backends import Backend
+
+class Array(numpy.ndarray):  # a NumPy array too: the more special type counts
+    pass
+
+class Unknown(numpy.ndarray):
+    pass
+
+class Other(Backend):
+    name = "other"
+    xp = xp
+    array_types = (Array,)
+
+    def from_numpy(self, x, dtype=None):
+        return numpy.array(x, dtype).view(Array)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """An installed package that registers a backend."""
+    info = tmp_path / "other_backend-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[gradcore.backends]\nother = other_backend:Other\n")
+    module = tmp_path / "other_backend.py"
+    module.write_text(THIRD_PARTY)
+    return module
+
+
+@pytest.mark.usefixtures("other")
+def test_another_package_registers_a_backend(python: Any) -> None:
+    code = """
+    import sys
+    import numpy
+    from gradcore import TensorNode
+    from gradcore.backends import backend_of, default, names
+
+    TensorNode(numpy.ones(2))
+    assert "other" in names() and "other_backend" not in sys.modules, "not before it is needed"
+    import other_backend
+    assert backend_of(numpy.ones(2).view(other_backend.Array)).name == "other"
+    assert backend_of(numpy.ones(2).view(other_backend.Unknown)).name == "numpy"
+    x = TensorNode([1.0, 2.0])
+    print(default(), type(x.value).__name__, default().describe_library())
+    """
+    assert python.printed(code, GRADCORE_BACKEND="other") == "other Array other_backend"
+
+
+def test_its_mistakes_are_told_and_hurt_nobody_else(python: Any, other: Path) -> None:
+    modules = {
+        "import1": ("1 / 0", "importing it failed with ZeroDivisionError: division by zero"),
+        "import2": ("import no_such", "ModuleNotFoundError: No module named 'no_such'"),
+        "number": ("Other = 3", "expected a subclass of gradcore.backends.Backend, found 3"),
+        "misnamed": (THIRD_PARTY, "expected Other.name = 'misnamed'"),
+        "problem": (
+            THIRD_PARTY.replace('"other"', '"problem"')
+            + "\n    @classmethod\n    def problem(cls):\n        1 / 0",
+            "its check of this machine failed with ZeroDivisionError",
+        ),
+    }
+    points = [f"{name} = bad_{name}:Other" for name in modules]
+    points_file = other.parent / "other_backend-1.0.dist-info" / "entry_points.txt"
+    points_file.write_text("\n".join(["[gradcore.backends]", *points, "other=other_backend:Other"]))
+    for name, (module, _) in modules.items():
+        (other.parent / f"bad_{name}.py").write_text(module)
+    code = f"""
+    from gradcore.backends import backend_of, problem, use_backend
+    class Strange: pass
+    try:
+        backend_of(Strange())
+    except TypeError as error:
+        assert str(error) == "expected an array, not Strange"
+    for name in {list(modules)}:
+        why = problem(name)
+        print(why)
+        try:
+            use_backend(name)
+        except RuntimeError as error:
+            assert str(error).startswith(f"backend {{name!r}} can't run here: {{why}}"), error
+    print(use_backend("other"))
+    """
+    *told, last = python.printed(code).splitlines()
+    for line, (_, expected) in zip(told, modules.values(), strict=True):
+        assert expected in line
+    assert last == "using other"
+
+
+def test_packages_are_searched_for_backends_only_when_needed_and_once(python: Any) -> None:
+    code = """
+    import importlib.metadata as metadata
+    calls, search = [], metadata.entry_points
+    metadata.entry_points = lambda **group: calls.append(1) or search(**group)
+    import numpy, gradcore
+    from gradcore.backends import backend_of, names, problem
+    gradcore.TensorNode(numpy.ones(2))
+    gradcore.TensorNode([numpy.float64(1)])
+    print(len(calls), end=" ")
+    class Strange: pass
+    for _ in range(2):
+        names(), problem("numpy"), problem("no such")
+        try: backend_of(Strange())
+        except TypeError: pass
+    print(len(calls))
+    """
+    assert python.printed(code) == "0 1"

@@ -1,0 +1,182 @@
+"""The benchmarks run, and all libraries compute the same in them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from taped import register
+
+from benchmarks import report
+from benchmarks.__main__ import LIBRARIES, main, parse
+from benchmarks.worker import library_file, peak_memory, set_up
+from benchmarks.workloads import WORKLOADS
+from gradcore import use_backend
+from gradcore.backends import numba_loading
+
+ROOT = Path(__file__).parents[2]
+DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
+
+
+def results(library: str, workload: Any) -> list[list[np.ndarray]]:
+    """Give the results of three steps; each depends on the parameters that the last one left."""
+    step = set_up(library, workload, quick=True)
+    to_numpy = getattr(library_file(library), "numpy", np.array)
+    return [[to_numpy(x).copy() for x in step()] for _ in range(3)]
+
+
+@pytest.mark.parametrize("library", [x for x in LIBRARIES if x != "torch" and find_spec(x)])
+@pytest.mark.parametrize("workload", DIFFERENT, ids=lambda w: w.name)
+def test_libraries_compute_the_same(library: str, workload: Any) -> None:
+    pytest.importorskip("torch")
+    try:
+        ours = results(library, workload)
+    except NotImplementedError:
+        assert library != "gradcore"  # which has everything
+        return
+    for step, expected in zip(ours, results("torch", workload), strict=True):
+        for x, y in zip(step, expected, strict=True):
+            np.testing.assert_allclose(x.reshape(y.shape), y, rtol=1e-4, atol=1e-6)
+            assert np.any(y)
+
+
+TRAINED = [w for w in DIFFERENT if w.family == "train"]
+
+
+@pytest.mark.parametrize("workload", TRAINED, ids=lambda w: w.name)
+def test_captured_steps_compute_the_same(workload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of them run as they are, and the fourth is captured, and then replayed."""
+    device = register(monkeypatch)
+    expected = losses("gradcore", workload)
+    with use_backend("taped"):
+        found = losses("gradcore_captured", workload)
+    assert device.tapes[0].replays == 3
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def losses(library: str, workload: Any) -> list[float]:
+    step = set_up(library, workload, quick=True)
+    return [float(step()[0]) for _ in range(6)]
+
+
+def test_captured_steps_are_timed_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch)
+    chosen = {name: parse(["--backend", name]).chosen for name in ("numpy", "taped")}
+    assert "gradcore-captured" in chosen["taped"]
+    assert "gradcore-captured" not in chosen["numpy"]
+    found = {"seconds": 1.0, "quartiles": [1.0, 1.0], "memory": 1e6, "ratio": 0.5}
+    libraries = dict.fromkeys(("gradcore", "torch", "gradcore-captured"), found)
+    page = report.times({"blitz": {"libraries": libraries, "floor": None}}, list(libraries))
+    assert "| gradcore / PyTorch | captured / PyTorch |" in page
+
+
+def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the counts of a pool of memory in the place of CuPy's and PyTorch's."""
+    kept, used, hooks = [0], [1000], []
+
+    class MemoryHook:
+        def __enter__(self) -> None:
+            hooks.append(self)
+
+        def __exit__(self, *error: object) -> None:
+            hooks.remove(self)
+
+    def take(size: int) -> None:
+        used[0] += size
+        kept[0] = max(kept[0], used[0])
+        for hook in hooks:
+            hook.malloc_postprocess(size=size)
+
+    def step() -> None:
+        for size in (300, 500, -700, 200, -300):
+            take(size)
+
+    pool = SimpleNamespace(used_bytes=lambda: used[0])
+    fake = ModuleType("cupy")
+    vars(fake).update(
+        get_default_memory_pool=lambda: pool, cuda=SimpleNamespace(MemoryHook=MemoryHook)
+    )
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    on_gradcore = library_file("gradcore")
+    assert on_gradcore.device_peak(step) is None  # on NumPy
+    there = SimpleNamespace(default=lambda: SimpleNamespace(name="cupy"))
+    monkeypatch.setattr(on_gradcore, "backends", there)
+    assert peak_memory(step, on_gradcore.device_peak) == 800
+    assert hooks == []
+
+    torch = pytest.importorskip("torch")
+    on_torch = library_file("torch")
+    assert on_torch.device_peak(step) is None
+    assert torch.backends.cudnn.allow_tf32 is False
+    monkeypatch.setattr(on_torch, "DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: used[0])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: kept[0])
+    reset = lambda: kept.__setitem__(0, used[0])  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
+    kept[0] = 10_000
+    assert peak_memory(step, on_torch.device_peak) == 800
+
+
+def test_it_runs(tmp_path: Path) -> None:
+    file, command = tmp_path / "all.json", [sys.executable, "-m", "benchmarks", "--quick"]
+    command += [
+        "--only",
+        "^chain-tanh|^depth|blitz-4",
+        "--libraries",
+        "gradcore",
+        "--json",
+        str(file),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    figures = json.loads(file.read_text())
+    for name in ("chain-tanh", "depth-100", "depth-100000"):
+        measured = figures["workloads"][name]["libraries"]["gradcore"]
+        low, high = measured["quartiles"]
+        assert 0 < low <= high
+        assert report.number(1e3 * measured["seconds"]) in done.stdout
+    blitz = figures["workloads"]["blitz-4"]
+    times = [blitz["libraries"]["gradcore"]["first"]]
+    times += [blitz["compiling"]] if not numba_loading.problem() else []
+    cells = [f"{t:.3g}"[:4] for t in reversed(times)]  # the table shows three digits, too
+    row = done.stdout.partition("## The first step")[2].partition("| blitz-4 | ")[2]
+    assert all(cell in row.partition("\n")[0] for cell in cells)
+    report.plot(figures, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size
+
+
+def test_cost_of_a_step() -> None:
+    """By hand: per image 1.3 million operations forward, and twice that backward but for the
+    gradient of the image, by 0.7 million less."""
+    (blitz,) = [w for w in WORKLOADS if w.name == "blitz-128"]
+    per_image = 2 * (28**2 * 6 * 75 + 10**2 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10)
+    assert blitz.cost(quick=False).flops == 128 * (3 * per_image - 2 * 28**2 * 6 * 75)
+
+
+def test_slope_of_growth() -> None:
+    assert report.slope({10: 0.1, 100: 1.0, 1000: 10.0}, "seconds") == "1.00"
+    assert report.slope({10: 1e3, 100: 1e7, 1000: 1e9}, "memory") == "2.00"  # 1 kB is noise
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--only", "no-such"], "'no-such' is in no workload's name"),
+        (["--only", "("], "'(' is no regular expression"),
+        (["--libraries", "jax"], "'jax', expected some of gradcore"),
+        (["--libraries", "gradcore-captured"], "numpy can't capture steps; try --backend cupy"),
+        (["--backend", "nympy"], "there is no backend 'nympy'"),
+        (["--docs", "--quick"], "--docs is of everything"),
+        (["--threads", "0"], "at least 1"),
+    ],
+)
+def test_bad_arguments(flags: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(flags)
+    assert words in capsys.readouterr().err

@@ -1,0 +1,194 @@
+"""Every block of code in the README and in docs/ runs, and prints and draws what the page shows.
+
+The blocks of a page run one after the other, in one namespace; `print(x)  # 1` must print 1. Those
+that begin with `# name.py` are files of a package, which is installed in the end and tested by its
+own tests. What stands after `<!-- not run: REASON -->` does not run, but its flags are checked.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from drawn import frames, labels, shapes
+from runs import call
+
+import gradcore
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (.+?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+class Block(NamedTuple):
+    place: str
+    why_not: str | None
+    language: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text("utf-8")
+    assert len(re.findall("^```", text, re.MULTILINE)) == 2 * len(BLOCK.findall(text)), page
+    return [
+        Block(f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, m.start()) + 1}", *m.groups())
+        for m in BLOCK.finditer(text)
+    ]
+
+
+ALL = [block for page in PAGES for block in blocks(page)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # where a page sets it, that ends here
+    names: dict[str, Any] = {"__name__": "__main__"}
+    package: dict[str, str] = {}
+    for block in blocks(page):
+        if block.why_not:
+            continue
+        if named := re.match(r"# (\w+\.\w+)\n", block.code):
+            package[named[1]] = block.code
+            continue
+        assert block.language == "python", f"{block.place}: nothing runs this; say why not"
+        code = block.code.replace('.svg"', '.dot"')
+        try:
+            with gradcore.use_backend("numpy"):
+                if ">>> " in code:
+                    session(code, names, block.place)
+                else:
+                    exec(compile(code, block.place, "exec"), names)
+        except ModuleNotFoundError as error:
+            pytest.skip(f"{block.place}: {error}")
+        promised = " ".join(re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE))
+        assert words(capsys.readouterr().out) == words(promised), block.place
+    for drawn in tmp_path.glob("*.dot"):
+        same_picture(drawn, DOCS / f"{drawn.stem}.svg")
+    if package:
+        install_and_test(package, tmp_path)
+
+
+def words(text: str) -> list[str]:
+    """Give the printed words, however the numbers of an array are spaced."""
+    return re.sub(r"(?<=\[)\s+|\s+(?=\])", "", text).split()
+
+
+def session(code: str, names: dict[str, Any], place: str) -> None:
+    test = doctest.DocTestParser().get_doctest(code, names, place, None, None)
+    complaints: list[str] = []
+    doctest.DocTestRunner().run(test, out=complaints.append, clear_globs=False)
+    names.update(test.globs)
+    assert not complaints, "".join(complaints)
+
+
+def same_picture(drawn: Path, picture: Path) -> None:
+    """The texts in the picture are those that are drawn."""
+    shown = re.findall(r"<text.*?>(.*?)</text>", picture.read_text("utf-8"))
+    dot = drawn.read_text("utf-8")
+    written = [*labels(dot).values(), *frames(dot), *[shape for _, shape in shapes(dot)]]
+    expected = [line for text in written for line in text.split(r"\n")]
+    assert sorted(text.strip() for text in shown) == sorted(filter(None, expected)), picture
+
+
+def install_and_test(package: dict[str, str], folder: Path) -> None:
+    """The backend of the package works by the name of its entry point, and its tests pass."""
+    for module in re.findall(r"^import (\w+)", "".join(package.values()), re.MULTILINE):
+        pytest.importorskip(module) if f"{module}.py" not in package else None
+    points = tomllib.loads(package["pyproject.toml"])["project"]["entry-points"]
+    info = folder / "example-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+    lines = [f"{name} = {where}" for name, where in points["gradcore.backends"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[gradcore.backends]", *lines]))
+    for name, text in package.items():
+        (folder / name).write_text(text)
+    (folder / "all_tests.py").write_text(
+        "import importlib, gradcore\n"
+        "from gradcore import Sum, TensorNode\n"
+        "x = TensorNode([1.0, 2.0])\n"
+        "Sum.do_forward(gradcore.sigmoid(x) * x).backward()\n"
+        "print(type(x.grad).__module__)\n"
+        f"for module in {[name[:-3] for name in package if name.startswith('test_')]}:\n"
+        "    for name, test in vars(importlib.import_module(module)).items():\n"
+        "        if name.startswith('test_'):\n"
+        "            test(), print(name)\n"
+    )
+    (name,) = points["gradcore.backends"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "all_tests.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "GRADCORE_BACKEND": name},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    tests = re.findall(r"^def (test_\w+)", "".join(package.values()), re.MULTILINE)
+    assert done.stdout.split() == [name, *tests]
+
+
+def test_few_blocks_are_not_run() -> None:
+    """Commands that take long, or that need a network; and of Python what needs GPUs."""
+    for block in ALL:
+        if block.why_not and block.language == "python":
+            assert "GPU" in block.why_not, block.place
+
+
+COMMANDS = [
+    pytest.param(name, shlex.split(flags, comments=True), id=f"{block.place}: {name}")
+    for block in ALL
+    for name, flags in re.findall(r"python examples/(\w+)\.py(.*)", block.code)
+]
+
+
+@pytest.mark.parametrize(("name", "flags"), COMMANDS)
+def test_commands_have_flags_that_exist(
+    name: str, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "cifar10_torch":
+        pytest.importorskip("torch")
+    example = importlib.import_module(name)
+    monkeypatch.setattr(example, "run", lambda *_: 0)
+    assert call(example, *flags) == 0
+
+
+# -- More of the README --------------------------------------------------------------------------
+
+
+def test_op_has_gradients_of_gradients() -> None:
+    names: dict[str, Any] = {}
+    exec(next(block.code for block in ALL if "class Relu(Op)" in block.code), names)
+    np.testing.assert_array_equal(names["y"].value, [0.0, 2.0])
+    x = names["TensorNode"](np.array(3.0))
+    names["Relu"].do_forward(x * x).backward(create_graph=True)
+    gradient = x.grad
+    x.zero_grad()
+    gradient.backward()
+    assert gradient.value == 6
+    assert x.grad == 2
+
+
+def test_paths_exist() -> None:
+    for path in re.findall(r"`((?:gradcore|backends|examples|tests|docs)/[\w./]*)`", README):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"\]\((?!http)([^)]*)\)", README):
+        assert (ROOT / path).exists(), path

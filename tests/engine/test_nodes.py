@@ -1,0 +1,130 @@
+"""TensorNode: its value, its gradient, copies, and the graph behind it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+from graphs import node, total
+
+from gradcore import Add, Exp, TensorNode
+
+
+def test_backward_from_a_non_scalar_says_so() -> None:
+    with pytest.raises(ValueError, match=r"scalar.*shape \(3,\)"):
+        (node(3) * 2.0).backward()
+    x = node(1, 1)
+    (x * 3.0).backward()  # one element is a scalar, as in the course
+    np.testing.assert_array_equal(x.grad, [[3.0]])
+
+
+def test_gradient_reads_as_zeros_before_any_pass() -> None:
+    x = TensorNode(np.ones((2, 3), np.float32))
+    assert not x.has_grad
+    assert x.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad, np.zeros((2, 3)))
+    assert not x.has_grad
+
+
+def test_gradient_that_is_set_must_fit() -> None:
+    x = TensorNode(np.ones(3, np.float32))
+    x.grad = np.full(3, 2, np.float32)
+    total(x * 3.0).backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 5, np.float32))
+    for wrong_gradient in (np.ones(2, np.float32), np.ones(3), 0.0, strict.ones(3)):
+        with pytest.raises(ValueError, match=r"expected float32 \(3,\) of numpy"):
+            x.grad = wrong_gradient
+    x.grad = None
+    assert not x.has_grad
+
+
+def test_value_of_a_derived_array_type(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=3)
+    mapped[:] = [1, 2, 3]
+    x = TensorNode(mapped)
+    total(x * x).backward()
+    np.testing.assert_array_equal(x.grad, [2, 4, 6])
+
+
+def test_value_may_be_changed_between_passes() -> None:
+    x = node(3)
+    total(x * x).backward()
+    x.value -= 0.1 * x.grad
+    x.zero_grad()
+    total(x * x).backward()
+    np.testing.assert_allclose(x.grad, 2 * x.value)
+    x.value = np.ones(3)
+    x.zero_grad()
+    total(x * x).backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 2.0))
+
+
+def test_numbers_may_be_assigned_to_a_value() -> None:
+    x = TensorNode(np.array(2.0))
+    x.value = x.value - 0.5 * 1.0  # NumPy's scalar
+    (x * x).backward()
+    assert x.grad == 3
+
+
+def test_copies_are_parameters_of_their_own() -> None:
+    x = TensorNode(np.ones(3), name="x", requires_grad=False)
+    for y in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert (y.name, y.requires_grad, y.source) == ("x", False, None)
+        np.testing.assert_array_equal(y.value, x.value)
+    assert copy.copy(x).value is x.value
+    assert copy.deepcopy(x).value is not x.value
+    x = node(3)
+    total(x * x).backward()
+    y = copy.copy(x)
+    total(y * 3.0).backward()
+    np.testing.assert_allclose(x.grad, 2 * x.value)
+    for function in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"take its \.value"):
+            function(x * 2.0)
+
+
+def test_node_keeps_backend_dtype_and_name() -> None:
+    value = np.ones((2, 3), np.float16)
+    x = TensorNode(value, name="images")
+    assert x.value is value
+    assert x.source is None
+    assert repr(x) == "TensorNode(images, float16 (2, 3))"
+    assert repr(x * 2.0) == "TensorNode(float16 (2, 3), source Multiply)"
+    assert TensorNode([1.0, 2.0]).dtype == np.float32
+    assert TensorNode(3).dtype == np.int64
+    assert TensorNode(np.float64(3)).value.shape == ()
+
+
+def test_integers_and_booleans_have_no_gradient() -> None:
+    for value in (np.arange(3), np.ones(3, bool)):
+        assert not TensorNode(value).requires_grad
+        with pytest.raises(TypeError, match="floating"):
+            TensorNode(value, requires_grad=True)
+
+
+def test_graph_can_be_walked() -> None:
+    a, b = TensorNode(np.ones((2, 2))), TensorNode(np.ones((2, 2)))
+    c = a + b
+    assert c.source is not None
+    assert c.source.op is Add
+    assert c.source.inputs[0].value is a.value
+    assert c.source.outputs == (c,)
+    assert repr(c.source) == "OpNode(Add)"
+    assert a.source is None
+
+
+def test_zero_dimensional_results_are_arrays() -> None:
+    x = TensorNode(np.array(2.0))
+    y = Exp.do_forward(x * x + x)
+    y.backward()
+    for n in (x, y):
+        assert isinstance(n.value, np.ndarray)
+        assert isinstance(n.grad, np.ndarray)
+    x.zero_grad()
+    y = Exp.do_forward(x)
+    y.backward(create_graph=True)  # the saved output is the node's value
+    np.testing.assert_allclose(x.grad.value, np.exp(2.0))

@@ -1,0 +1,389 @@
+"""examples/assignment.py: what it trains, and what its report says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import assignment
+import files
+import mnist
+import pytest
+import report
+from report import Item, Row, Training, training
+from runs import call, metrics, refused
+
+import gradcore
+
+ITEMS = {item.key: item for item in assignment.ITEMS}
+CLASSES = ["cat", "dog"]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No data but what is in the package, and the default backend."""
+    for name in ("GRADCORE_DATA", "GRADCORE_BACKEND", *assignment.THREADS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GRADCORE_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run() -> Any:
+    """`run(*flags)` is `python examples/assignment.py FLAGS`, in this process."""
+    return partial(call, assignment)
+
+
+def write(
+    out: Path,
+    t: Training,
+    accuracies: list[float],
+    loss: float = 2.0,
+    curve: Sequence[float] = (),
+    **facts: Any,
+) -> None:
+    """Write the files of a run: `accuracies` are those of its last epochs, 0 before."""
+    flags = dict(t.flags)
+    accuracies = [0.0] * (flags["epochs"] - len(accuracies)) + accuracies
+    lines = [
+        {"run": 0, "epoch": i, "train_loss": loss, "val_accuracy": a, "seconds": 36.0}
+        for i, a in enumerate(accuracies)
+    ]
+    name, n = report.DATA[t.example]
+    summary = {
+        "program": f"{t.example}.py",
+        "settings": {"epochs": flags["epochs"], "batch_size": flags.get("batch_size")},
+        "backend": "numpy",
+        "device": "CPU",
+        "versions": {"python": "3"},
+        "data": name,
+        "training_instances": n,
+        "classes": CLASSES,
+        "per_class_accuracy": [accuracies[-1], 0.25],
+        "runs": [{"epochs": flags["epochs"]}],
+    }
+    folder = out / "runs" / t.name
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps({**summary, **facts}))
+    (folder / "metrics.jsonl").write_text("".join(map(files.as_line, lines)))
+    curves = [list(curve) or [loss, loss]] * len(lines)
+    facts = {"program": "", "settings": {}, "run": 0, "epoch": 0, "optimizer": {}, "facts": {}}
+    files.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
+
+
+def section(out: Path, key: str) -> list[str]:
+    """The lines of the report about an item."""
+    report.report(list(ITEMS.values()), out)
+    text = (out / "report.md").read_text("utf-8")
+    return text.partition(f'<a id="{key}">')[2].partition("\n## ")[0].splitlines()
+
+
+def cells(lines: list[str], label: str) -> list[str]:
+    """The row of a table that begins with this."""
+    (found,) = [line for line in lines if line.startswith(f"| {label} |")]
+    return [cell.strip() for cell in found.strip("|").split("|")][1:]
+
+
+# -- Training -------------------------------------------------------------------------------------
+
+
+def test_trains_once_and_reports(
+    run: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 6})
+    flags = ["--quick", "--only", "fig18", "--out", tmp_path / "out"]
+    assert run(*flags, "--note", "By day.") == 0
+    out = tmp_path / "out"
+    (folder,) = (out / "runs").iterdir()
+    assert folder.name == "mnist-hidden-1-epochs-6-limit-100"
+    lines = metrics(folder)
+    assert f"{lines[-1]['val_accuracy']:.4f}" in capsys.readouterr().out
+
+    text = (out / "report.md").read_text("utf-8")
+    assert "By day." in text
+    figure18 = text.partition("Figure 18: the base model\n")[2].partition("\n## ")[0].splitlines()
+    assert "Limited: trained on 100 instances of 55,000, for 6 epochs." in " ".join(figure18)
+    accuracy, reported, _, loss, _ = cells(figure18, "5")
+    assert float(accuracy) == round(100 * lines[4]["val_accuracy"], 2)  # before the epoch
+    assert float(loss) == round(lines[5]["train_loss"], 5)
+    assert reported == "97.20"
+    assert "not run" in text.partition('id="fig19"')[2].partition("\n## ")[0]
+
+    page = (out / "report.html").read_text("utf-8")
+    assert page.count('src="data:image/svg+xml;base64,') == len(list(out.glob("*.svg"))) == 3
+    assert not re.search(r"""(src|href)=["'](?!data:|#)|@import|url\(""", page)
+    assert "<td" in page
+    assert "| --- |" not in page
+
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("trained again"))
+    assert run(*flags) == 0
+    assert "1 of 1 trainings are done" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes here")
+def test_its_end_is_that_of_the_trainings(tmp_path: Path) -> None:
+    command = [sys.executable, assignment.__file__, "--quick", "--only", "fig18", "--out", tmp_path]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, stdout=pipe, start_new_session=True) as process:
+        while not list(tmp_path.glob("runs/*/log.txt")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, b"interrupted" in said) == (130, True)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_goes_on_after_an_interruption(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 200})
+    flags = ["--quick", "--only", "fig18", "--out", tmp_path]
+    folder = tmp_path / "runs" / "mnist-hidden-1-epochs-200-limit-100"
+
+    def interrupt(_: float) -> None:
+        if (folder / "metrics.jsonl").exists() and len(metrics(folder)) > 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assignment.time, "sleep", interrupt)
+        assert run(*flags) == 130
+    assert "the same command continues" in capsys.readouterr().err
+    done = len(metrics(folder))
+    assert done < 200
+    again: list[list[str]] = []
+    monkeypatch.setattr(
+        assignment.subprocess, "Popen", lambda command, **_: again.append(command) or Finished()
+    )
+    run(*flags)
+    assert "--resume" in again[0]
+
+
+class Finished:
+    """A process that has ended."""
+
+    def __init__(self, returncode: int = 0) -> None:
+        self.returncode = returncode
+
+    def poll(self) -> int:
+        return self.returncode
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(1, "8"), (3, "2"), (16, "1")])
+def test_jobs_share_the_cores(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, threads: str
+) -> None:
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(assignment.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(
+        assignment.subprocess, "Popen", lambda _, env, **__: seen.append(env) or Finished()
+    )
+    assert run("--only", "fig18", "--jobs", jobs, "--out", tmp_path) == 0
+    assert [seen[0][name] for name in assignment.THREADS] == [threads] * len(assignment.THREADS)
+
+
+def test_a_failure_is_told_and_the_others_go_on(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(command: list[str], stdout: Any, **_: Any) -> Finished:
+        wrong = "zeros" in command
+        stdout.write("mnist.py: the loss is nan\n" if wrong else "validation accuracy 0.5\n")
+        return Finished(2 if wrong else 0)
+
+    monkeypatch.setattr(assignment.subprocess, "Popen", start)
+    assert run("--only", "fig23", "fig24", "--out", tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.err == "mnist-init-zeros failed: mnist.py: the loss is nan\n"
+    assert "mnist-init-normal: validation accuracy 0.5" in said.out
+    assert "0 of 1 trainings have run" in " ".join(section(tmp_path, "fig23"))
+
+
+def test_shared_trainings_are_one() -> None:
+    everything = [t for item in assignment.ITEMS for t in item.trainings()]
+    names = {t.name for t in everything}
+    assert len(names) == len(set(everything)) < len(everything)
+    first = {key: item.trainings()[0].name for key, item in ITEMS.items() if item.rows}
+    assert first["q9"] == first["fig18"] == "mnist"
+    assert first["table1"] == first["fig25"] == "cifar10"
+
+
+def test_first_all_rows_then_again() -> None:
+    row = Row("a", assignment.seeds("mnist")), Row("b", assignment.seeds("mnist", model="relu"))
+    item = Item("key", "title", report.session, "", row)
+    assert [t.name for t in item.trainings()][:3] == ["mnist", "mnist-model-relu", "mnist-seed-1"]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_examples_know_the_flags_and_defaults(monkeypatch: pytest.MonkeyPatch, quick: bool) -> None:
+    import cifar10
+
+    for example in (mnist, cifar10):
+        seen: list[dict[str, Any]] = []
+        monkeypatch.setattr(
+            example, "run", lambda args, *_, seen=seen: seen.append(vars(args)) or 0
+        )
+        assert call(example) == 0
+        defaults = report.DEFAULTS[example.__name__]
+        assert {key: seen[0][key] for key in defaults} == defaults
+        for item in assignment.ITEMS:
+            for t in (item.quick() if quick else item).trainings():
+                if t.example == example.__name__:
+                    flags = [x for key, value in t.flags for x in (f"--{key}", value)]
+                    assert call(example, *[str(x).replace("_", "-") for x in flags]) == 0
+                    assert dict(t.flags).items() <= seen[-1].items()
+
+
+# -- The report -----------------------------------------------------------------------------------
+
+
+def test_differences_of_more_than_a_point_and_a_half_are_bold(tmp_path: Path) -> None:
+    write(tmp_path, training("mnist"), [0.9708, 0.9558, 0.9557, 0.9862, 0.9871, 1.0], 0.5)
+    lines = section(tmp_path, "fig18")
+    assert [cells(lines, str(epoch))[2] for epoch in range(15, 20)] == [
+        "+0.00", "-1.50", "**-1.55**", "+1.46", "**+1.51**",
+    ]  # fmt: skip
+    assert cells(lines, "19")[3:] == ["0.50000", "0.01732"]
+    assert "Limited" not in " ".join(lines)
+    text = (tmp_path / "report.md").read_text("utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("| [Figure 18")]
+    assert line.endswith("| 1 of 1 | **-1.55** |")
+    assert "<td" in (tmp_path / "report.html").read_text()
+
+
+def test_ranges() -> None:
+    assert report.difference(20, "12 to 32") == 0
+    assert report.difference(11, "12 to 32") == -1
+    assert report.difference(34, "12 to 32") == 2
+    assert report.difference(34, "32") == 2
+
+
+def test_means_of_the_runs_that_are_there(tmp_path: Path) -> None:
+    for seed, accuracy in enumerate([0.96, 0.97]):
+        write(tmp_path, training("mnist", seed=seed), [0.98, accuracy])
+    lines = section(tmp_path, "q9")
+    assert "*2 of 6 trainings have run.*" in lines
+    assert cells(lines, "sigmoid, last epoch") == ["96.50 ± 0.71", "97.43", "-0.93"]
+    assert cells(lines, "sigmoid, best epoch") == ["98.00 ± 0.00", "97.67", "+0.33"]
+    assert cells(lines, "ReLU, last epoch") == ["not run", "96.65", ""]
+    for seed in range(3):
+        write(tmp_path, training("mnist", model="relu", seed=seed), [0.5])
+    assert cells(section(tmp_path, "q9"), "20") == ["96.50 ± 0.71", "50.00 ± 0.00"]
+
+
+def test_an_interrupted_run_is_not_run(tmp_path: Path) -> None:
+    write(tmp_path, training("mnist"), [0.5], runs=[{"epochs": 19}])
+    write(tmp_path, training("mnist", init="zeros"), [0.5], runs=[])
+    for key in ("fig18", "fig23"):
+        assert cells(section(tmp_path, key), "19")[0] == "not run"
+
+
+def test_settings(tmp_path: Path) -> None:
+    write(tmp_path, training("cifar10", batch_size=12, epochs=6), [0.57], 1.0)
+    lines = section(tmp_path, "table1")
+    assert cells(lines, "12 / 6") == ["57.00", "60", "**-3.00**", "1.000", "1.003"]
+    assert cells(lines, "20 / 10") == ["not run", "62", "", "not run", "0.991"]
+
+
+@pytest.mark.parametrize(
+    ("size", "n", "loss"),
+    [
+        (4, 50_000, 43.5),  # of 12,500 batches, the 10,001st to the 12,000th: the parts 40 to 47
+        (12, 50_000, 35.0),  # of 4,167, the 2,001st to the 4,000th: they begin in part 23
+        (32, 50_000, 24.5),  # all 1,563
+        (4, 400, 24.5),
+    ],
+)
+def test_the_loss_that_is_printed_last(tmp_path: Path, size: int, n: int, loss: float) -> None:
+    parts = [float(i) for i in range(50)]
+    t = training("cifar10", batch_size=size, epochs=1)
+    write(tmp_path, t, [0.5], curve=parts, training_instances=n)
+    result = report.read(tmp_path / "runs", t)
+    assert result is not None
+    assert result.printed_loss() == loss
+
+
+def test_optimizers(tmp_path: Path) -> None:
+    write(tmp_path, training("cifar10"), [0.53])
+    write(tmp_path, training("cifar10", seed=1), [0.55])
+    write(tmp_path, training("cifar10", optimizer="adam"), [0.5])
+    lines = section(tmp_path, "fig25")
+    nothing = "not run"
+    assert cells(lines, "all") == ["54.00 ± 1.41", nothing, nothing, "50.00", nothing]
+    assert cells(lines, "difference") == ["+1.00", "", "", "**-3.00**", ""]
+    assert cells(lines, "cat") == ["54.0", nothing, nothing, "50.0", nothing]
+    assert "fig25.svg" in lines[-1]
+    svg = (tmp_path / "fig25.svg").read_text("utf-8")
+    assert "SGD" in svg
+    assert "RMSprop" not in svg
+    report.report(list(ITEMS.values()), tmp_path)
+    assert (tmp_path / "fig25.svg").read_text("utf-8") == svg  # the same file again
+
+
+def test_other_data_is_told(tmp_path: Path) -> None:
+    write(tmp_path, training("cifar10"), [0.9], data="generated shapes", training_instances=60_000)
+    assert "60,000 instances of generated shapes" in " ".join(section(tmp_path, "fig25"))
+
+
+def test_the_session_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "18 of 18 inputs give what is shown." in section(tmp_path, "q5")
+    other = tmp_path / "guide.md"
+    other.write_text("```python\n>>> 1 + 1\n3\n```\n")
+    monkeypatch.setattr(report, "GUIDE", other)
+    lines = section(tmp_path, "q5")
+    assert "0 of 1 inputs give what is shown." in lines
+    assert "Got:" in lines
+
+
+# -- What it refuses ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--only", "fig17"], "invalid choice: 'fig17'"),
+        (["--jobs", 0], "--jobs: '0' is not a whole number of at least 1"),
+        (["--out", ""], "--out: is empty"),
+        (["--only", "fig18", "--data-dir", "/nowhere"], "--data-dir = /nowhere"),
+        (["--only", "table1", "--data-dir", "/nowhere"], "--data-dir = /nowhere"),
+    ],
+)
+def test_bad_arguments(
+    run: Any, capsys: pytest.CaptureFixture[str], flags: list[Any], words: str
+) -> None:
+    assert words in refused(capsys, run(*flags))
+
+
+def test_unwritable_out(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert "file" in refused(capsys, run("--only", "q5", "--out", tmp_path / "file"))
+
+
+def test_damaged_results_are_named(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, training("mnist"), [0.5])
+    (tmp_path / "runs" / "mnist" / "summary.json").write_text("{")
+    message = refused(capsys, run("--only", "q5", "--out", tmp_path))
+    assert f"{tmp_path / 'runs' / 'mnist'} is damaged" in message
+
+
+def test_help_lists_the_items() -> None:
+    done = subprocess.run(
+        [sys.executable, str(Path(assignment.__file__)), "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "table3" in done.stdout
+    assert gradcore.__name__ not in done.stderr

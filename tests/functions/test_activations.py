@@ -1,0 +1,225 @@
+"""The activation functions, and their modules."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from comparing import call_is_torchs
+
+import gradcore
+from gradcore import TensorNode, check_gradients, nn, ops
+from gradcore.backends import Backend
+
+
+def sigmoid(x: Any) -> Any:
+    return np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-abs(x)))
+
+
+def elu(x: Any, alpha: float) -> Any:
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+SCALE, ALPHA = 1.05070098735548049, 1.67326324235437728
+
+# The function's name, PyTorch's, arguments, the module, its repr, and the function in NumPy.
+TABLE: list[tuple[str, str, dict[str, Any], type[nn.Activation], str, Callable[[Any], Any]]] = [
+    ("sigmoid", "sigmoid", {}, nn.Sigmoid, "Sigmoid()", sigmoid),
+    ("tanh", "tanh", {}, nn.Tanh, "Tanh()", np.tanh),
+    ("relu", "relu", {}, nn.Relu, "Relu()", lambda x: np.maximum(x, 0)),
+    ("relu6", "relu6", {}, nn.Relu6, "Relu6()", lambda x: np.clip(x, 0, 6)),
+    ("leaky_relu", "leaky_relu", {}, nn.LeakyRelu, "LeakyRelu()", lambda x: np.maximum(x, x / 100)),
+    (
+        "leaky_relu",
+        "leaky_relu",
+        {"negative_slope": 0.2},
+        nn.LeakyRelu,
+        "LeakyRelu(negative_slope=0.2)",
+        lambda x: np.maximum(x, 0.2 * x),
+    ),
+    ("elu", "elu", {}, nn.Elu, "Elu()", lambda x: elu(x, 1)),
+    ("elu", "elu", {"alpha": 0.5}, nn.Elu, "Elu(alpha=0.5)", lambda x: elu(x, 0.5)),
+    ("selu", "selu", {}, nn.Selu, "Selu()", lambda x: SCALE * elu(x, ALPHA)),
+    ("celu", "celu", {}, nn.Celu, "Celu()", lambda x: elu(x, 1)),
+    ("celu", "celu", {"alpha": 2.0}, nn.Celu, "Celu(alpha=2.0)", lambda x: 2 * elu(x / 2, 1)),
+    (
+        "gelu",
+        "gelu",
+        {},
+        nn.Gelu,
+        "Gelu()",
+        lambda x: x * np.vectorize(math.erfc)(-x / 2**0.5) / 2,
+    ),
+    (
+        "gelu",
+        "gelu",
+        {"approximate": "tanh"},
+        nn.Gelu,
+        "Gelu(approximate='tanh')",
+        lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+    ),
+    ("silu", "silu", {}, nn.Silu, "Silu()", lambda x: x * sigmoid(x)),
+    ("mish", "mish", {}, nn.Mish, "Mish()", lambda x: x * np.tanh(np.logaddexp(x, 0))),
+    (
+        "softplus",
+        "softplus",
+        {},
+        nn.Softplus,
+        "Softplus()",
+        lambda x: np.where(x > 20, x, np.logaddexp(x, 0)),
+    ),
+    (
+        "softplus",
+        "softplus",
+        {"beta": 2.0, "threshold": 6.125},
+        nn.Softplus,
+        "Softplus(beta=2.0, threshold=6.125)",
+        lambda x: np.where(2 * x > 6.125, x, np.logaddexp(2 * x, 0) / 2),
+    ),
+    (
+        "log_sigmoid",
+        "logsigmoid",
+        {},
+        nn.LogSigmoid,
+        "LogSigmoid()",
+        lambda x: -np.logaddexp(-x, 0),
+    ),
+    ("hardtanh", "hardtanh", {}, nn.HardTanh, "HardTanh()", lambda x: np.clip(x, -1, 1)),
+    (
+        "hardtanh",
+        "hardtanh",
+        {"min_val": 0.0, "max_val": 3.0},
+        nn.HardTanh,
+        "HardTanh(min_val=0.0, max_val=3.0)",
+        lambda x: np.clip(x, 0, 3),
+    ),
+    (
+        "hardsigmoid",
+        "hardsigmoid",
+        {},
+        nn.HardSigmoid,
+        "HardSigmoid()",
+        lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    ),
+    (
+        "hardswish",
+        "hardswish",
+        {},
+        nn.HardSwish,
+        "HardSwish()",
+        lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    ),
+]
+IDS = [entry[4] for entry in TABLE]
+# The kinks of all of them, and what is far away.
+X = [-1000.0, -40.0, -25.0, -6.0, -3.0, -1.0, -0.3, 0.0, 0.3, 1.0, 3.0, 3.125, 6.0, 25.0, 1000.0]
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=IDS)
+def test_values(backend: Backend, dtype: str, entry: Any) -> None:
+    name, _, constants, module, text, reference = entry
+    function, x = getattr(gradcore, name), backend.asarray(np.array(X), dtype)
+    expected = reference(backend.to_numpy(x).astype("float64"))
+    layer = module(**constants)
+    assert repr(layer) == text
+    assert repr(module(*constants.values())) == text
+    assert layer.parameters() == []
+    assert inspect.signature(module).parameters.keys() >= constants.keys()
+    assert repr(pickle.loads(pickle.dumps(copy.deepcopy(layer)))) == text
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    for y in (function(x, **constants), function(TensorNode(x), **constants), layer(x)):
+        assert y.value.dtype == backend.dtype(dtype)
+        np.testing.assert_allclose(backend.to_numpy(y.value), expected, tolerance, tolerance)
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=IDS)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_against_torch(entry: Any, precision: str) -> None:
+    """Values and gradients, at kinks too, and gradients of gradients where PyTorch has them."""
+    torch = pytest.importorskip("torch")
+    name, theirs, constants, *_ = entry
+    values = np.array(X, dtype=precision)
+    x, t = TensorNode(values), torch.tensor(values, requires_grad=True)
+    y = getattr(gradcore, name)(x, **constants)
+    u = getattr(torch.nn.functional, theirs)(t, **constants)
+    tolerance = 2e-6 if precision == "float32" else 1e-13
+    if name == "hardsigmoid":  # PyTorch's 1 / 6 is a float32
+        tolerance = 1e-7
+
+    def check(ours: Any, expected: Any) -> None:
+        expected = expected.detach().numpy()
+        assert ours.dtype == expected.dtype
+        # PyTorch's second derivative of mish is NaN at 1000, where it is 0.
+        np.testing.assert_allclose(ours, np.nan_to_num(expected, nan=0.0), tolerance, tolerance)
+
+    check(y.value, u)
+    ops.Sum.do_forward(y).backward(create_graph=True)
+    first = x.grad
+    (du,) = torch.autograd.grad(u.sum(), t, create_graph=True)
+    check(first.value, du)
+    if name != "hardsigmoid":  # PyTorch: "derivative for aten::hardsigmoid_backward is not ..."
+        x.zero_grad()
+        total = ops.Sum.do_forward(first * first)
+        (ddu,) = torch.autograd.grad((du * du).sum(), t, allow_unused=True)
+        if total.requires_grad:
+            total.backward()
+        check(x.grad, torch.zeros_like(t) if ddu is None else ddu)
+
+
+def test_what_is_refused() -> None:
+    x = TensorNode([1.0])
+    with pytest.raises(ValueError, match=r"^gelu: approximate = 'erf', expected 'none' or 'tanh'"):
+        gradcore.gelu(x, "erf")
+    with pytest.raises(ValueError, match=r"^celu: alpha is 0"):
+        gradcore.celu(x, 0)
+    with pytest.raises(ValueError, match=r"^Softplus: beta is 0"):
+        gradcore.softplus(x, beta=0)
+    with pytest.raises(ValueError, match=r"^HardTanh: min_val = 2 is larger than max_val = 1.0"):
+        gradcore.hardtanh(x, 2)
+    with pytest.raises(TypeError, match=r"^Gelu: .*'alpha'; expected Gelu\(approximate: 'str' ="):
+        nn.Gelu(alpha=1.0)
+    with pytest.raises(TypeError, match=r"^Relu: too many positional arguments; expected Relu\(\)"):
+        nn.Relu(1)
+
+
+def test_an_activation_of_ones_own() -> None:
+    class Cube(nn.Activation):
+        """x³, times `scale`."""
+
+        function = staticmethod(lambda x, scale=1.0: scale * x * x * x)
+
+    assert repr(Cube()) == "Cube()"
+    assert repr(Cube(2.0)) == "Cube(scale=2.0)"
+    assert Cube(2.0)(TensorNode([3.0])).value.tolist() == [54.0]
+    assert Cube.__doc__ == "x³, times `scale`."
+    assert nn.Gelu.__doc__ == gradcore.gelu.__doc__
+
+
+# -- Softmax and its logarithm ------------------------------------------------------------------
+
+Y = np.random.default_rng(0).normal(size=(2, 4, 3))
+# Name, inputs, and what PyTorch calls the settings.
+SOFTMAXES: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
+    ("softmax", (Y,), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (Y,), {}, {"dim": -1}),
+    ("softmax", (np.ones((3, 0)),), {"axis": 1}, {"dim": 1}),
+    ("log_softmax", (np.ones(0),), {}, {"dim": -1}),
+    ("logsumexp", (Y,), {"axis": (0, 2), "keepdims": True}, {"dim": (0, 2), "keepdim": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "settings", "torchs"), SOFTMAXES)
+def test_softmaxes_against_torch(
+    backend: Backend, dtype: str, name: str, inputs: Any, settings: Any, torchs: Any
+) -> None:
+    call_is_torchs(backend, dtype, name, inputs, settings, torchs)
+
+
+def test_gradients_of_logsumexp_by_differences() -> None:
+    check_gradients(lambda x: gradcore.logsumexp(x, axis=1), Y)

@@ -1,0 +1,96 @@
+"""Scaled dot-product attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from comparing import call_is_torchs, close
+
+import gradcore
+from gradcore import Sum, TensorNode, check_gradients, manual_seed
+from gradcore.backends import Backend
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape)
+
+
+Q, K, V = normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 6)
+BOOLEANS = RNG.uniform(size=(2, 3, 5)) < 0.6
+BOOLEANS[0, 1] = False  # a query that looks at no key
+ADDED = np.where(BOOLEANS, normal(2, 3, 5), -np.inf)
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((Q, K, V), {}),
+    ((Q[0], K[0], V[0]), {"scale": 0.3}),
+    ((normal(2, 2, 3, 4), normal(2, 2, 5, 4), normal(2, 2, 5, 4)), {"is_causal": True}),
+    ((normal(2, 5, 4), normal(2, 3, 4), normal(2, 3, 4)), {"is_causal": True}),
+    ((Q, K, V, BOOLEANS), {}),
+    ((Q, K, V, BOOLEANS[0]), {}),
+    ((Q, K, V, BOOLEANS[:, :, :1]), {}),
+    ((Q, K, V, normal(3, 5)), {}),
+    ((Q, K[:, :0], V[:, :0]), {}),
+]
+
+
+@pytest.mark.parametrize(("inputs", "settings"), CALLS)
+def test_against_torch(backend: Backend, dtype: str, inputs: Any, settings: Any) -> None:
+    name = "scaled_dot_product_attention"
+    call_is_torchs(backend, dtype, name, inputs, settings, settings)
+
+
+def test_a_mask_of_minus_infinities_against_torch(backend: Backend, dtype: str) -> None:
+    torch = pytest.importorskip("torch")
+    nodes = [TensorNode(backend.asarray(x, dtype)) for x in (Q, K, V)]
+    tensors = [torch.tensor(x, dtype=getattr(torch, dtype), requires_grad=True) for x in (Q, K, V)]
+    y = gradcore.scaled_dot_product_attention(*nodes, backend.asarray(ADDED, dtype))
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        *tensors, torch.tensor(ADDED, dtype=getattr(torch, dtype))
+    )
+    close(backend, y, expected.detach().numpy(), dtype)
+    Sum.do_forward(y * y).backward()
+    (expected * expected).sum().backward()
+    for node, t in zip(nodes, tensors, strict=True):
+        close(backend, node.grad, t.grad.numpy(), dtype)
+
+
+def test_attention_is_what_its_definition_says(backend: Backend, dtype: str) -> None:
+    scores = np.where(BOOLEANS, np.exp(Q @ K.mT / 2), 0.0)
+    total = scores.sum(axis=-1, keepdims=True)
+    expected = scores / np.where(total == 0, 1.0, total) @ V
+    q, k, v = (backend.asarray(x, dtype) for x in (Q, K, V))
+    found = gradcore.scaled_dot_product_attention(q, k, v, backend.asarray(BOOLEANS))
+    close(backend, found, expected, dtype)
+    assert not backend.to_numpy(found.value)[0, 1].any()
+
+
+def test_attention_drops_weights() -> None:
+    manual_seed(0)
+    ones, keys, values = np.ones((1, 1, 4)), np.ones((1, 1000, 4)), np.eye(1000)[None]
+    y = gradcore.scaled_dot_product_attention(ones, keys, values, dropout_p=0.5)
+    assert set((y.value * 1000).round(9).ravel()) == {0.0, 2.0}
+
+
+def test_gradients_by_differences() -> None:
+    check_gradients(lambda *x: gradcore.scaled_dot_product_attention(*x, BOOLEANS), Q, K, V)
+    check_gradients(gradcore.scaled_dot_product_attention, Q, K, V, normal(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: gradcore.scaled_dot_product_attention(Q, K, V, BOOLEANS, is_causal=True),
+            "is_causal and attn_mask",
+        ),
+        (lambda: gradcore.scaled_dot_product_attention(Q[0, 0], K, V), r"query is .*\(4,\)"),
+        (lambda: gradcore.scaled_dot_product_attention(Q, V, V), r"\(2, 3, 4\).*\(2, 6, 5\)"),
+    ],
+)
+def test_refusals(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()

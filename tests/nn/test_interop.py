@@ -1,0 +1,374 @@
+"""Weights and arrays between gradcore and PyTorch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcore
+from gradcore import Module, Sum, TensorNode, array_api, nn
+from gradcore.nn import load_torch_state_dict, torch_state_dict
+
+torch = pytest.importorskip("torch")
+
+DOCS = (Path(__file__).parents[2] / "docs/interop.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
+
+
+def tensors(state: dict[str, Any]) -> dict[str, Any]:
+    """A state as torch has it, on the CPU."""
+    to_numpy = gradcore.backends.default().to_numpy
+    return {name: torch.from_numpy(to_numpy(x).copy()) for name, x in state.items()}
+
+
+def randomize(twin: Any, seed: int = 0) -> Any:
+    """Other values in everything, also where the same ones are usual."""
+    torch.manual_seed(seed)
+    state = twin.state_dict()
+    for name, x in state.items():
+        state[name] = torch.rand(x.shape) if x.is_floating_point() else x + 7
+    twin.load_state_dict(state)
+    return twin.eval()
+
+
+# -- Layers -------------------------------------------------------------------------------------
+
+IMAGES, ROWS, INTEGERS = (2, 4, 6, 6), (5, 4), "integers"
+LAYERS: dict[str, tuple[Any, Any, Any]] = {
+    "Linear": (lambda: nn.Linear(4, 3), lambda: torch.nn.Linear(4, 3), ROWS),
+    "Linear(1)": (lambda: nn.Linear(4, 1), lambda: torch.nn.Linear(4, 1), ROWS),
+    "Linear without bias": (
+        lambda: nn.Linear(4, 3, bias=False),
+        lambda: torch.nn.Linear(4, 3, bias=False),
+        ROWS,
+    ),
+    "Embedding": (lambda: nn.Embedding(6, 3), lambda: torch.nn.Embedding(6, 3), INTEGERS),
+    "LayerNorm": (lambda: nn.LayerNorm(4), lambda: torch.nn.LayerNorm(4), ROWS),
+    "LayerNorm without": (
+        lambda: nn.LayerNorm(4, elementwise_affine=False),
+        lambda: torch.nn.LayerNorm(4, elementwise_affine=False),
+        ROWS,
+    ),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), lambda: torch.nn.GroupNorm(2, 4), IMAGES),
+    "Conv2d": (
+        lambda: nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2),
+        lambda: torch.nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2),
+        IMAGES,
+    ),
+    "Conv2d without bias": (
+        lambda: nn.Conv2d(4, 3, 3, padding="same", bias=False),
+        lambda: torch.nn.Conv2d(4, 3, 3, padding="same", bias=False),
+        IMAGES,
+    ),
+    "Conv1d": (lambda: nn.Conv1d(4, 3, 2), lambda: torch.nn.Conv1d(4, 3, 2), (2, 4, 5)),
+    "ConvTranspose2d": (
+        lambda: nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2),
+        lambda: torch.nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2),
+        IMAGES,
+    ),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(4), lambda: torch.nn.BatchNorm1d(4), ROWS),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(4), lambda: torch.nn.BatchNorm2d(4), IMAGES),
+    "BatchNorm2d without weights": (
+        lambda: nn.BatchNorm2d(4, affine=False),
+        lambda: torch.nn.BatchNorm2d(4, affine=False),
+        IMAGES,
+    ),
+    "BatchNorm2d without statistics": (
+        lambda: nn.BatchNorm2d(4, track_running_stats=False),
+        lambda: torch.nn.BatchNorm2d(4, track_running_stats=False),
+        IMAGES,
+    ),
+    "RMSNorm": (lambda: nn.RMSNorm(4, eps=1e-5), lambda: torch.nn.RMSNorm(4, eps=1e-5), ROWS),
+}
+
+
+def given(shape: Any) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    if shape == INTEGERS:
+        return rng.integers(0, 6, (5, 2))
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_there_and_back(backend: Any, layer: str) -> None:
+    make, make_twin, shape = LAYERS[layer]
+    ours, twin = make().eval(), randomize(make_twin())
+    load_torch_state_dict(ours, twin.state_dict())
+    x = given(shape)
+    y = ours(backend.asarray(x))
+    expected = twin(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-5, atol=1e-6)
+
+    state = torch_state_dict(ours)
+    assert list(state) == list(twin.state_dict())
+    assert all(isinstance(array, backend.array_types) for array in state.values())
+    other = make_twin().eval()
+    other.load_state_dict(tensors(state), strict=True)
+    np.testing.assert_array_equal(other(torch.from_numpy(x)).detach().numpy(), expected)
+
+
+def images() -> tuple[Any, Any]:
+    """A network of convolutions, with a part in another, and its twin."""
+    ours = nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4),
+        nn.Relu(),
+        nn.Sequential(nn.ConvTranspose2d(4, 6, 2, 2), nn.BatchNorm2d(6, momentum=None)),
+        nn.MaxPool2d(3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 3),
+    )
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Sequential(
+            torch.nn.ConvTranspose2d(4, 6, 2, 2), torch.nn.BatchNorm2d(6, momentum=None)
+        ),
+        torch.nn.MaxPool2d(3),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 3),
+    )
+    return ours, twin
+
+
+def test_training_goes_on_in_the_other_library(backend: Any) -> None:
+    """Batch norm's statistics and counts go along, from PyTorch and back."""
+    (ours, twin), (_, other) = images(), images()
+    x = given(IMAGES)
+    tensor = torch.from_numpy(x)
+    twin(tensor), twin(2 * tensor)
+    load_torch_state_dict(ours, twin.state_dict())
+    y, expected = ours(backend.asarray(3 * x)), twin(3 * tensor).detach().numpy()
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-4, atol=1e-5)
+
+    other.load_state_dict(tensors(torch_state_dict(ours)), strict=True)
+    assert other[1].num_batches_tracked == 3
+    for name, value in twin.state_dict().items():
+        np.testing.assert_allclose(other.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    expected = twin.eval()(tensor).detach().numpy()
+    np.testing.assert_allclose(other.eval()(tensor).detach().numpy(), expected, 1e-4, 1e-5)
+    y = ours.eval()(backend.asarray(x))
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-4, atol=1e-5)
+
+
+# -- Modules ------------------------------------------------------------------------------------
+
+
+class Block(Module):
+    def __init__(self) -> None:
+        self.norm = nn.LayerNorm(4)
+        self.layers = [nn.Linear(4, 4), nn.Linear(4, 4)]
+
+
+class Net(Module):
+    """Submodules in attributes, lists and dictionaries, and values: all that a module can hold."""
+
+    def __init__(self) -> None:
+        self.embedding = nn.Embedding(6, 4)
+        self.blocks = [Block(), Block()]
+        self.head = nn.Sequential(nn.Linear(4, 8), nn.Relu(), nn.Sequential(nn.Linear(8, 2)))
+        self.by_name = {"a": nn.Linear(2, 2), "b": nn.Linear(2, 3, bias=False)}
+        self.scale = TensorNode([1.0, 2.0])
+        self.count = TensorNode([0], requires_grad=False)
+
+
+class TwinBlock(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(4)
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)])
+
+
+class Twin(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(6, 4)
+        self.blocks = torch.nn.ModuleList([TwinBlock(), TwinBlock()])
+        inner = torch.nn.Sequential(torch.nn.Linear(8, 2))
+        self.head = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), inner)
+        linear = torch.nn.Linear(2, 3, bias=False)
+        self.by_name = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2), "b": linear})
+        self.scale = torch.nn.Parameter(torch.ones(2))
+        self.register_buffer("count", torch.zeros(1, dtype=torch.int64))
+
+
+def test_names_of_nested_modules(backend: Any) -> None:
+    twin, net = randomize(Twin()), Net()
+    state = torch_state_dict(net)
+    assert state.keys() == twin.state_dict().keys()
+    for name, x in twin.state_dict().items():
+        assert tuple(state[name].shape) == tuple(x.shape)
+        assert str(x.dtype).endswith(str(backend.to_numpy(state[name]).dtype))
+    load_torch_state_dict(net, twin.state_dict())
+    for name, x in torch_state_dict(net).items():
+        np.testing.assert_array_equal(backend.to_numpy(x), twin.state_dict()[name].numpy())
+    assert tuple(net.head[0].b.shape) == (1, 8)
+
+
+def test_both_are_copies() -> None:
+    with gradcore.use_backend("numpy"):
+        net, twin = Net(), randomize(Twin())
+        state = {name: x.numpy().copy() for name, x in twin.state_dict().items()}
+        load_torch_state_dict(net, twin.state_dict())
+        for x in torch_state_dict(net).values():
+            x += 1
+        for node in net.parameters():
+            node.value += 1
+    for name, x in twin.state_dict().items():
+        np.testing.assert_array_equal(x.numpy(), state[name])
+
+
+def test_each_parameter_keeps_dtype_and_place(backend: Any) -> None:
+    net, twin = nn.Linear(4, 3), randomize(torch.nn.Linear(4, 3).double())
+    load_torch_state_dict(net, twin.state_dict())
+    for node in net.parameters():
+        assert node.value.dtype == backend.dtype("float32")
+        assert node.value.device == backend.asarray([0]).device
+    expected = twin.weight.detach().numpy().astype(np.float32)
+    np.testing.assert_array_equal(backend.to_numpy(net.w.value), expected)
+
+
+class Tied(Module):
+    def __init__(self) -> None:
+        self.embedding = nn.Embedding(6, 4)
+        self.output = nn.Linear(4, 6, bias=False)
+        self.output.w = self.embedding.w
+        self.again = self.output
+
+
+class TwinTied(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(6, 4)
+        self.output = torch.nn.Linear(4, 6, bias=False)
+        self.output.weight = self.embedding.weight
+        self.again = self.output
+
+
+def test_what_is_shared_has_all_its_names() -> None:
+    with gradcore.use_backend("numpy"):
+        tied, twin = Tied(), randomize(TwinTied())
+        load_torch_state_dict(tied, twin.state_dict())
+        assert tied.output.w is tied.embedding.w
+        np.testing.assert_array_equal(tied.output.w.value, twin.output.weight.detach().numpy())
+        TwinTied().load_state_dict(tensors(torch_state_dict(tied)), strict=True)
+
+
+def test_a_module_that_holds_one_around_it() -> None:
+    net = Block()
+    net.norm.owner = net  # type: ignore[attr-defined]
+    assert torch_state_dict(net).keys() == TwinBlock().state_dict().keys()
+
+
+def test_what_does_not_fit() -> None:
+    net, state = Net(), dict(torch_state_dict(Net()))
+    before = net.state_dict()
+    del state["embedding.weight"]
+    state["head.0.bias"] = state["head.0.bias"][:-1]
+    state["head.0.w"] = state["scale"]
+    with pytest.raises(ValueError, match=r"^load_torch_state_dict: Net: ") as error:
+        load_torch_state_dict(net, state)
+    for part in (
+        "embedding.weight is missing",
+        "head.0.bias has shape (1, 7), expected (1, 8)",
+        "head.0.w is unexpected",
+    ):
+        assert part in str(error.value)
+    with pytest.raises(ValueError, match=r"embedding\.w is unexpected"):  # this is gradcore's own
+        load_torch_state_dict(net, net.state_dict())
+    for name, x in net.state_dict().items():
+        array = gradcore.backends.default().to_numpy
+        np.testing.assert_array_equal(array(x), array(before[name]))
+
+
+def test_two_of_one_name() -> None:
+    net = nn.Linear(4, 3)
+    net.weight = TensorNode([1.0])  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="Linear: two parameters would be named weight"):
+        torch_state_dict(net)
+
+
+# -- Arrays -------------------------------------------------------------------------------------
+
+
+def test_a_tensor_and_a_node_in_the_same_memory() -> None:
+    tensor = torch.zeros(2, 3)
+    for node in (
+        TensorNode(tensor),
+        TensorNode(np.from_dlpack(tensor)),
+        array_api.from_dlpack(np.from_dlpack(tensor)),
+    ):
+        back = torch.from_dlpack(node.value)
+        assert back.data_ptr() == tensor.data_ptr()
+        tensor += 1
+        assert float(back[0, 0]) == float(node.value[1, 2]) == float(tensor[0, 0])
+    node = TensorNode(tensor)
+    assert node.value is tensor
+
+
+def test_what_a_convolution_gives_in_the_same_memory() -> None:
+    """Arrays of any memory order move both ways."""
+    tensor = torch.arange(96.0).reshape(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    x, w = TensorNode(np.from_dlpack(tensor)), TensorNode(np.ones((2, 3, 1, 1), "float32"))
+    y = gradcore.conv2d(x, w)
+    back = torch.from_dlpack(y.value)
+    assert back.data_ptr() == y.value.ctypes.data
+    assert torch.equal(back, tensor.sum(1, keepdim=True).expand(2, 2, 4, 4))
+    Sum.do_forward(y).backward()
+    assert torch.equal(torch.from_dlpack(x.grad), torch.full((2, 3, 4, 4), 2.0))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_an_array_and_a_tensor_in_the_same_memory(kind: str) -> None:
+    """The other way round; and a gradient."""
+    x = np.arange(6, dtype=kind).reshape(2, 3)[:, ::2]
+    node = TensorNode(x)
+    tensor = torch.from_dlpack(node.value)
+    tensor *= 2
+    np.testing.assert_array_equal(x, [[0, 4], [6, 10]])
+    Sum.do_forward(node * node).backward()
+    gradient = torch.from_dlpack(node.grad)
+    gradient += 1
+    np.testing.assert_array_equal(node.grad, 2 * x + 1)
+    constant = TensorNode(x, requires_grad=False)
+    assert torch.from_dlpack(constant).data_ptr() == x.ctypes.data
+
+
+def test_what_has_gradients_is_no_array_of_another_library() -> None:
+    with pytest.raises(TypeError, match=r"take its \.value"):
+        torch.from_dlpack(TensorNode(np.ones(2)))
+
+
+# -- The documentation --------------------------------------------------------------------------
+
+
+def test_docs_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with gradcore.use_backend("numpy"):
+        names: dict[str, Any] = {}
+        exec(BLOCKS[0], names)
+        net, twin = names["net"], names["twin"]
+        x = given((5, 784))
+        expected = twin(torch.from_numpy(x)).detach().numpy()
+        np.testing.assert_allclose(net(x).value, expected, rtol=1e-4, atol=1e-5)
+
+        safetensors = pytest.importorskip("safetensors.torch")
+        expected = randomize(twin).layer1.weight.detach().numpy().copy()
+        exec(BLOCKS[1], names)
+        np.testing.assert_array_equal(net.layer1.w.value, expected)
+        for name, tensor in safetensors.load_file("net.safetensors").items():
+            assert torch.equal(twin.state_dict()[name], tensor)
+
+
+def test_docs_arrays() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[2], names)
+    np.testing.assert_array_equal(names["x"].value, np.full((2, 3), 2.0))
+    assert torch.equal(names["gradient"], torch.full((2, 3), 2.0))

@@ -1,0 +1,91 @@
+"""Kernels of the optimizers' updates: each override against the base definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from optimizers import is_close, read_only
+
+from gradcore.backends import Backend, get
+from gradcore.backends import numpy as numpy_backend
+
+ADAM: dict[str, Any] = {"corrections": (0.271, 0.0297), "betas": (0.9, 0.99), "eps": 1e-8}
+KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is remembered
+    ("sgd", [None], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
+    ("sgd", [None], {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1, "nesterov": False}),
+    ("sgd", ["any"], {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1, "nesterov": False}),
+    ("sgd", ["any"], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
+    ("sgd", ["any"], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.1, "nesterov": True}),
+    ("sgd", [None], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True}),
+    ("sgd", ["any"], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.1, "nesterov": False}),
+    *[
+        ("adam", ["any", "positive"], {**ADAM, **options})
+        for options in (
+            {"weight_decay": 0.0, "decoupled": False},
+            {"weight_decay": 0.1, "decoupled": False},
+            {"weight_decay": 0.1, "decoupled": True},
+        )
+    ],
+    ("adagrad", ["positive"], {"eps": 1e-8, "weight_decay": 0.0}),
+    ("adagrad", ["positive"], {"eps": 1e-8, "weight_decay": 0.1}),
+    *[
+        ("rmsprop", memory, {"alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": momentum})
+        for memory, momentum in (
+            (["positive", None, None], 0.0),
+            (["positive", None, "small"], 0.0),
+            (["positive", None, None], 0.9),
+            (["positive", "any", "small"], 0.9),
+        )
+    ],
+]
+
+
+def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0, kind: str | None = "any") -> Any:
+    if kind is None:
+        return None
+    x = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    return {"any": x, "positive": x * x + 1, "small": x / 100}[kind]
+
+
+@pytest.mark.parametrize(("kernel", "memory", "settings"), KERNELS)
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (40, 11), (3, 4, 5), (1, 300)])
+def test_kernels_are_the_base_definition(
+    backend, dtype, kernel, memory, settings, shape, monkeypatch
+):
+    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    given = [drawn(shape, dtype, i, k) for i, k in enumerate(["any", "any", *memory])]
+    base = [None if x is None else backend.asarray(x.copy()) for x in given]
+    expected = getattr(Backend, kernel)(backend, *base, lr=0.1, **settings)
+    ours = [None if x is None else backend.asarray(x.copy()) for x in given]
+    results = getattr(backend, kernel)(*ours, lr=0.1, **settings)
+    assert len(results) == len(expected) == len(memory) + 1
+    for x, e in zip(results, expected, strict=True):
+        assert (x is None) == (e is None)
+        if x is not None:
+            assert x.dtype == backend.dtype(dtype)
+            assert is_close(backend, x, backend.to_numpy(e), 2e-7 if dtype == "float32" else 1e-15)
+            assert x is not ours[1]
+    assert np.array_equal(backend.to_numpy(ours[1]), given[1])  # the gradient
+    assert not settings.get("momentum") or not any(
+        np.shares_memory(backend.to_numpy(x), backend.to_numpy(ours[1]))
+        for x in results
+        if x is not None
+    )
+
+
+@pytest.mark.parametrize(("kernel", "memory", "settings"), KERNELS)
+def test_numpy_kernels_of_any_layout(kernel, memory, settings, monkeypatch):
+    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    backend = get("numpy")
+    given = [drawn((20, 30), "float64", i, k) for i, k in enumerate(["any", "any", *memory])]
+    expected = getattr(Backend, kernel)(backend, *given, lr=0.1, **settings)
+    for layout in (np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2], read_only):
+        arrays = [None if x is None else layout(x.copy()) for x in given]
+        before = [None if x is None else x.copy() for x in arrays]
+        results = getattr(backend, kernel)(*arrays, lr=0.1, **settings)
+        for x, e in zip(results, expected, strict=True):
+            assert x is None or np.allclose(x, e, rtol=1e-14, atol=1e-14)
+        if layout is read_only:
+            assert all(x is None or (x == b).all() for x, b in zip(arrays, before, strict=True))

@@ -1,0 +1,677 @@
+"""`gradcore.capture`: on NumPy, and on a stand-in for a GPU that records what it is asked to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from taped import Tape, TapedBackend, register
+
+import gradcore
+from gradcore import (
+    CaptureError,
+    Linear,
+    Module,
+    Sum,
+    TensorNode,
+    capture,
+    checkpoint,
+    cross_entropy,
+    dropout,
+    manual_seed,
+    nn,
+    optim,
+    relu,
+    use_backend,
+)
+from gradcore.backends import known
+
+OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
+    "sgd": lambda parameters: optim.SGD(parameters, lr=0.1),
+    "momentum": lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "nesterov": lambda parameters: optim.SGD(
+        parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01
+    ),
+    "adam": lambda parameters: optim.Adam(parameters, lr=0.01),
+    "adamw": lambda parameters: optim.AdamW(parameters, lr=0.01, weight_decay=0.1),
+    "adagrad": lambda parameters: optim.Adagrad(parameters, lr=0.1, lr_decay=0.1),
+    "rmsprop": lambda parameters: optim.RMSprop(parameters, momentum=0.5, centered=True),
+}
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapedBackend]:
+    backend = register(monkeypatch)
+    with use_backend("taped"):
+        yield backend
+
+
+class Net(Module):
+    def __init__(self) -> None:
+        self.first, self.last = Linear(5, 8), Linear(8, 3)
+        self.norm = nn.BatchNorm1d(5)
+
+    def forward(self, x: Any) -> TensorNode:
+        return self.last(dropout(relu(self.first(self.norm(x))), 0.25))
+
+
+def batches(device: Any, steps: int) -> Iterator[tuple[Any, Any]]:
+    rng = np.random.default_rng(0)
+    for _ in range(steps):
+        x = device.asarray(rng.normal(size=(6, 5)).astype("float32"))
+        yield x, device.asarray(rng.integers(0, 3, 6))
+
+
+def trained(
+    device: Any,
+    make: Callable[[Any], optim.Optimizer],
+    captured: bool,
+    schedule: Any = None,
+    inside: bool = True,
+    steps: int = 8,
+) -> tuple[list[float], dict[str, Any]]:
+    """The losses, and the model in the end."""
+    manual_seed(1)
+    net = Net()
+    optimizer = make(net.parameters())
+    scheduled = schedule(optimizer) if schedule else None
+
+    def step(x: Any, targets: Any) -> Any:
+        loss = cross_entropy(net(x), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if scheduled and inside:
+            scheduled.step()
+        return loss.value
+
+    does = capture(step) if captured else step
+    losses = []
+    for x, targets in batches(device, steps):
+        losses.append(does(x, targets))
+        if scheduled and not inside:
+            scheduled.step()
+    assert not captured or (does.is_recorded and device.tapes[0].replays == steps - 3)
+    state = {name: device.to_numpy(x) for name, x in net.state_dict().items()}
+    return [float(loss) for loss in losses], state
+
+
+def assert_same(one: Any, other: Any) -> None:
+    assert one[0] == pytest.approx(other[0], rel=1e-6)
+    assert one[1].keys() == other[1].keys()
+    for name, x in one[1].items():
+        np.testing.assert_allclose(other[1][name], x, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_replays_are_what_the_step_does(device, name):
+    eager = trained(device, OPTIMIZERS[name], captured=False)
+    assert_same(eager, trained(device, OPTIMIZERS[name], captured=True))
+    assert len({*eager[0]}) == 8
+    assert eager[1]["norm.num_batches_tracked"] == 8
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("name", ["momentum", "adamw", "adagrad"])
+def test_schedules_and_counts_go_on(device, name, inside):
+    def schedule(optimizer: optim.Optimizer) -> Any:
+        return optim.OneCycleLR(optimizer, 0.2, 9, cycle_momentum=False)
+
+    eager = trained(device, OPTIMIZERS[name], False, schedule, inside)
+    assert_same(eager, trained(device, OPTIMIZERS[name], True, schedule, inside))
+
+
+def test_a_setting_that_replays_cannot_follow(device):
+    def schedule(optimizer: optim.Optimizer) -> Any:
+        return optim.OneCycleLR(optimizer, 0.2, 9)
+
+    with pytest.raises(CaptureError, match=r"SGD's settings but lr changed from .*'momentum'"):
+        trained(device, OPTIMIZERS["momentum"], True, schedule)
+
+
+def test_without_a_recorder_each_call_runs_the_step():
+    calls = []
+
+    @capture
+    def step(x: Any, factor: float = 1.0) -> Any:
+        calls.append(x.shape)
+        return x * factor
+
+    for n in range(1, 7):  # of any shape
+        assert (step(np.ones(n), factor=n) == np.full(n, n)).all()
+    assert calls == [(n,) for n in range(1, 7)]
+    assert not step.is_recorded
+    assert step.__name__ == "step"
+
+
+def test_arguments_of_a_library_not_met_so_far(device, monkeypatch):  # noqa: ARG001
+    monkeypatch.delitem(known, np.ndarray)
+    double = capture(lambda x: x * 2)
+    for _ in range(5):
+        assert (double(np.ones(3)) == 2).all()
+    assert not double.is_recorded  # they are NumPy's, whatever the default backend
+
+
+def test_a_step_on_another_device_too_is_refused(device, monkeypatch):
+    from taped import Taped
+
+    places = {}  # by the address of an array
+    where = property(lambda x: places.get(x.ctypes.data, "cpu"))
+    monkeypatch.setattr(Taped, "device", where, raising=False)
+    here, there = (TensorNode(device.asarray(np.ones(3))) for _ in range(2))
+    places[there.value.ctypes.data] = "GPU 1"
+
+    @capture
+    def step(x: Any) -> Any:
+        return Sum.do_forward(here * x), Sum.do_forward(there * 2.0)
+
+    for _ in range(3):
+        step(here.value)
+    with pytest.raises(CaptureError, match=r"step computes on GPU 1 too, .* device, here cpu"):
+        step(here.value)
+
+
+def scaled(device: Any, **options: Any) -> tuple[Any, TensorNode, list[int]]:
+    """A captured step, its parameter, and a list that its code adds to."""
+    p, runs = TensorNode(device.asarray([1.0, 2.0])), []
+
+    def step(x: Any, y: Any = None, factor: float = 1.0) -> Any:  # noqa: ARG001
+        runs.append(len(runs))
+        loss = Sum.do_forward(p * x * factor)
+        loss.backward()
+        p.value = p.value - 0.5 * p.grad
+        p.zero_grad()
+        return {"loss": loss, "p": p.value, "n": 2}
+
+    return capture(step, **options), p, runs
+
+
+def test_the_code_runs_while_it_warms_up_and_once_more(device):
+    step, p, runs = scaled(device, warmup=2)
+    results = [step(device.asarray([k, 1.0])) for k in range(1, 6)]
+    assert runs == [0, 1, 2]
+    tape = device.tapes[0]
+    assert (tape.warm_ups, tape.replays) == (2, 3)
+    # What replays give is the caller's own, also after later calls.
+    assert [float(r["loss"].value) for r in results] == [3.0, 2.5, -0.5, -7.5, -20.0]
+    assert [device.to_numpy(r["p"]).tolist() for r in results[2:4]] == [[-2.0, 0.5], [-4.0, 0.0]]
+    assert {r["n"] for r in results} == {2}
+    assert isinstance(results[-1]["loss"], TensorNode)
+    assert device.to_numpy(p.value).tolist() == [-6.5, -0.5]
+
+
+def test_what_changes_between_calls_is_taken_over(device):
+    step, p, _ = scaled(device, warmup=1)
+    x = device.asarray([1.0, 1.0])
+    for _ in range(3):
+        step(x)
+    p.value = device.asarray([10.0, 20.0])
+    assert float(step(x)["loss"].value) == 30.0
+    step.step(x)  # not captured: a batch of another size, for example
+    assert float(step(x)["loss"].value) == 28.0
+    p.value = device.asarray([1.0, 2.0, 3.0])
+    with pytest.raises(CaptureError, match=r"float32 \(2,\) of taped .*float32 \(3,\)"):
+        step(x)
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        (([1.0, 1.0, 1.0],), {}, r"step: its argument x is float32 \(3,\) .* was float32 \(2,\)"),
+        (([1, 1],), {}, r"argument x is int64 \(2,\) .* was float32 \(2,\)"),
+        (([1.0, 1.0],), {"factor": 3.0}, r"argument factor is 3.0, and was missing"),
+        (([1.0, 1.0], [1.0]), {}, r"argument y is float32 \(1,\) .* was missing"),
+        ((), {"x": [1.0, 1.0]}, r"argument x is missing, and was float32"),
+    ],
+)
+def test_other_arguments(device, args, options, message):
+    step, p, _ = scaled(device, warmup=1)
+    for _ in range(3):
+        step(device.asarray([1.0, 1.0]))
+    before = device.to_numpy(p.value)
+    arrays = [device.asarray(x) for x in args]
+    given = {k: device.asarray(x) if isinstance(x, list) else x for k, x in options.items()}
+    with pytest.raises(CaptureError, match=message):
+        step(*arrays, **given)
+    assert (device.to_numpy(p.value) == before).all()
+
+
+def test_nodes_are_no_arguments(device):
+    step, _, _ = scaled(device, warmup=1)
+    step(TensorNode([1.0, 1.0]))
+    with pytest.raises(CaptureError, match="argument x is a node; give its value"):
+        step(TensorNode([1.0, 1.0]))
+
+
+@pytest.mark.parametrize("read", [float, bool, int])
+def test_a_host_read_says_where_and_leaves_all_as_it_was(device, read):
+    net = Net()
+    optimizer = optim.Adam(net.parameters())
+
+    def step(x: Any, targets: Any) -> None:
+        loss = cross_entropy(net(x), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        read(loss)  # here
+
+    captured = capture(step)
+    for x, targets in batches(device, 3):
+        captured(x, targets)
+    before = net.state_dict()
+    counts = [state["step"] for state in optimizer.state]
+    with pytest.raises(CaptureError, match=r"step can't be captured: .*test_capture.py, line") as e:
+        captured(x, targets)
+    line = int(str(e.value).partition("line ")[2].partition(")")[0])
+    assert "# here" in Path(__file__).read_text("utf-8").splitlines()[line - 1]
+    for name, value in net.state_dict().items():
+        assert (device.to_numpy(value) == device.to_numpy(before[name])).all(), name
+    assert [state["step"] for state in optimizer.state] == counts
+    step_again = [step(x, targets) for x, targets in batches(device, 1)]
+    assert step_again == [None]
+
+
+def test_arrays_can_not_be_brought_to_the_device(device):
+    @capture
+    def step(x: Any) -> Any:
+        return x * device.asarray([1.0, 2.0])
+
+    for _ in range(3):
+        step(device.asarray([1.0, 1.0]))
+    with pytest.raises(CaptureError, match="nothing can be copied to it"):
+        step(device.asarray([1.0, 1.0]))
+
+
+def test_state_that_begins_in_the_captured_step(device):
+    p = TensorNode([1.0])
+    optimizer = optim.Adam([p])
+    calls = []
+
+    @capture
+    def step(x: Any) -> None:
+        calls.append(1)
+        Sum.do_forward(p * x).backward()
+        if len(calls) > 3:
+            optimizer.step()
+
+    for _ in range(3):
+        step(device.asarray([1.0]))
+    with pytest.raises(CaptureError, match="mean begins in the step being captured"):
+        step(device.asarray([1.0]))
+    assert optimizer.state == [{}]
+
+
+@pytest.mark.parametrize("where", ["before", "after", "outside", "never"])
+def test_gradients(device, where):
+    """Set to zero at any place, or added up over the steps."""
+
+    def run(captured: bool) -> list[Any]:
+        p = TensorNode(device.asarray([1.0, 2.0]))
+
+        def step(x: Any) -> Any:
+            if where == "before":
+                p.zero_grad()
+            loss = Sum.do_forward(p * p * x)
+            loss.backward()
+            total = p.grad + 0.0
+            if where == "after":
+                p.zero_grad()
+            return total
+
+        does = capture(step, warmup=2) if captured else step
+        results = []
+        for k in range(6):
+            results += [device.to_numpy(does(device.asarray([1.0 + k, 2.0]))).tolist()]
+            results += [device.to_numpy(p.grad).tolist()]
+            if where == "outside":
+                p.zero_grad()
+            if where == "never" and k == 4:
+                p.zero_grad()
+        return results
+
+    assert run(True) == run(False)
+
+
+def test_a_gradient_that_was_not_there(device):
+    step, p, _ = scaled(device, warmup=1)
+    for _ in range(3):
+        step(device.asarray([1.0, 1.0]))
+    p.grad = device.asarray([1.0, 1.0])
+    with pytest.raises(CaptureError, match="has a gradient before the step, and had none"):
+        step(device.asarray([1.0, 1.0]))
+
+
+def test_an_optimizer_loaded_in_between(device):
+    p = TensorNode(device.asarray([1.0, 2.0]))
+    optimizer = optim.Adam([p], lr=0.1)
+
+    def step(x: Any) -> None:
+        Sum.do_forward(p * x).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    captured = capture(step)
+    x = device.asarray([1.0, -1.0])
+    for _ in range(4):
+        captured(x)
+    state, value = optimizer.state_dict(), device.to_numpy(p.value)
+    captured(x)
+    expected = device.to_numpy(p.value)
+    for _ in range(3):
+        captured(device.asarray([5.0, 5.0]))
+    optimizer.load_state_dict(state)
+    p.value = device.asarray(value)
+    captured(x)
+    np.testing.assert_allclose(device.to_numpy(p.value), expected, rtol=1e-6)
+    assert optimizer.state[0]["step"] == 5
+
+
+def test_counts_that_differ_otherwise_than_before(device):
+    """What follows from a count is shared by the parameters that have it."""
+    net = Net()
+    optimizer = optim.Adam(net.parameters())
+
+    @capture
+    def step(x: Any, targets: Any) -> Any:
+        loss = cross_entropy(net(x), targets)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    for x, targets in batches(device, 5):
+        step(x, targets)
+    for state in optimizer.state:
+        state["step"] += 7
+    step(x, targets)
+    optimizer.state[1]["step"] += 1
+    with pytest.raises(CaptureError, match="how Adam's counts differ changed"):
+        step(x, targets)
+
+
+def test_a_node_that_no_op_sees_is_kept(device):
+    """An average of the weights, as users write it."""
+    p, average = TensorNode(device.asarray([1.0])), TensorNode(device.asarray([1.0]))
+
+    def step(x: Any) -> None:
+        p.value = p.value + x
+        average.value = 0.5 * average.value + 0.5 * p.value
+
+    captured = capture(step, warmup=1)
+    for _ in range(5):
+        captured(device.asarray([1.0]))
+    assert device.to_numpy(p.value).tolist() == [6.0]
+    assert device.to_numpy(average.value).tolist() == [5.03125]
+
+
+def test_values_that_change_places(device):
+    def number(x: Any) -> float:
+        return device.to_numpy(x).item()
+
+    def run(captured: bool) -> list[Any]:
+        a, b, last = (TensorNode(device.asarray([k])) for k in (1.0, 2.0, 3.0))
+
+        def step(x: Any) -> Any:
+            before = a.value
+            last.value = a.value
+            a.value, b.value = b.value, a.value + x
+            return before, b
+
+        does = capture(step, warmup=1) if captured else step
+        results = []
+        for k in range(6):
+            before, node = does(device.asarray([float(k)]))
+            results += (
+                [number(x) for x in (a.value, b.value, last.value, before, node.value)] if k else []
+            )
+        return results
+
+    assert run(True) == run(False)
+
+
+def test_several_updates_in_one_step(device):
+    def run(captured: bool) -> Any:
+        p = TensorNode(device.asarray([1.0, 2.0]))
+        optimizer = optim.Adam([p], lr=0.1)
+        schedule = optim.StepLR(optimizer, 1, 0.8)
+
+        def step(x: Any) -> None:
+            for _ in range(2):
+                Sum.do_forward(p * p * x).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                schedule.step()
+
+        does = capture(step) if captured else step
+        for k in range(6):
+            does(device.asarray([1.0, float(k)]))
+        memory = optimizer.state[0]
+        return [device.to_numpy(x).tolist() for x in (p.value, memory["mean"])], memory["step"]
+
+    (values, steps), (expected, count) = run(True), run(False)
+    assert steps == count == 12
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
+def test_masks_of_a_checkpoint_are_the_same_again(device):
+    def run(captured: bool) -> list[list[float]]:
+        manual_seed(2)
+        p = TensorNode(device.asarray(np.ones(20, np.float32)))
+
+        def step(x: Any) -> Any:
+            y = checkpoint(lambda p: dropout(p * x, 0.5))(p)
+            Sum.do_forward(y).backward()
+            gradient = p.grad
+            p.zero_grad()
+            return {"y": y.value, "gradient": gradient}
+
+        does, x = capture(step) if captured else step, device.asarray([1.0])
+        results = [does(x) for _ in range(6)]
+        for result in results:
+            same = (device.to_numpy(result[k]) != 0 for k in ("y", "gradient"))
+            assert np.array_equal(*same)
+        return [device.to_numpy(result["y"]).tolist() for result in results]
+
+    assert run(True) == run(False)
+
+
+def test_warmup_is_at_least_one():
+    with pytest.raises(ValueError, match="warmup = 0, expected at least 1"):
+        capture(lambda: None, warmup=0)
+
+
+def test_the_tape_is_a_stand_in(device):
+    """While it records nothing is done, and numbers are fixed: what the tests above rely on."""
+    x, tape, factor = device.asarray([1.0, 2.0]), Tape(), 3.0
+    with tape.record():
+        x[...] = x * factor
+        y = device.xp.sum(x)
+    assert device.to_numpy(x).tolist() == [1.0, 2.0]
+    factor = 5.0
+    for _ in range(2):
+        tape.replay()
+    assert device.to_numpy(x).tolist() == [9.0, 18.0]
+    assert float(y) == 27.0
+
+
+def test_capture_is_in_the_package():
+    assert gradcore.capture is capture
+
+
+def test_what_the_page_says_runs_where_steps_are_recorded(monkeypatch, capsys):
+    register(monkeypatch)
+    page = Path(__file__).parents[2] / "docs" / "gpu" / "capture.md"
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        names: dict[str, Any] = {}
+        with use_backend("taped"):
+            exec(block, names)
+        assert "step" not in names or names["step"].is_recorded
+    assert all(np.isfinite(float(word)) for word in capsys.readouterr().out.split())
+
+
+# -- CUDA graphs, with what they ask CuPy for -----------------------------------------------------
+
+
+class Cuda:
+    """CuPy's streams, graphs and memory as a list of what they were asked for."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def said(self, *what: Any) -> Any:
+        self.log.append(what if len(what) > 1 else what[0])
+        return SimpleNamespace(launch=lambda: self.said("launch"), record=lambda: "event")
+
+    @contextmanager
+    def inside(self, what: str) -> Iterator[None]:
+        self.log.append(f"{what} {{")
+        yield
+        self.log.append("}")
+
+    def pool(self, allocate: Any) -> Any:
+        self.allocate, self.limits = allocate, []
+        return SimpleNamespace(malloc="the pool's", set_limit=lambda size: self.limits.append(size))
+
+    def memory(self, size: int) -> str:
+        if size > 100:
+            raise ArithmeticError("cudaErrorMemoryAllocation: out of memory")
+        return f"{size} bytes"
+
+    def stream(self, name: str) -> Any:
+        cuda = self
+
+        class Stream:
+            def __enter__(self) -> None:
+                cuda.said(f"{name} {{")
+
+            def __exit__(self, *error: Any) -> None:
+                cuda.said("}")
+
+            def record(self) -> str:
+                cuda.said(f"{name}.record")
+                return f"of {name}"
+
+            def wait_event(self, event: str) -> None:
+                cuda.said(f"{name}.wait {event}")
+
+            def begin_capture(self) -> None:
+                cuda.said("begin")
+
+            def end_capture(self) -> Any:
+                return cuda.said("end")
+
+        return Stream()
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    pytest.importorskip("cupy")
+    from gradcore.backends import cupy_capture
+
+    log = Cuda()
+    names = iter(["side", "other", "third"])
+    current = log.stream("main")
+    fake = SimpleNamespace(
+        cuda=SimpleNamespace(
+            Device=lambda device: nullcontext(SimpleNamespace(id=device)),
+            Stream=lambda non_blocking: log.stream(next(names)) if non_blocking else None,
+            MemoryPool=log.pool,
+            get_allocator=lambda: "others'",
+            using_allocator=lambda malloc: log.inside(f"memory {malloc}"),
+            get_current_stream=lambda: current,
+            Memory=log.memory,
+            MemoryPointer=lambda memory, offset: (memory, offset),
+            runtime=SimpleNamespace(CUDARuntimeError=ArithmeticError),
+        ),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
+    )
+    monkeypatch.setattr(cupy_capture, "cupy", fake)
+    cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
+    monkeypatch.setattr(cupy_capture, "Cublas", lambda _: cublas)
+    log.recorder = cupy_capture.CupyRecorder(0)
+    log.fake = fake
+    return log
+
+
+def test_a_graph_is_recorded_on_a_stream_with_memory_of_its_own(cuda):
+    with cuda.recorder.record():
+        cuda.said("work")
+    inside = ["side {", "memory the pool's {", "cublas {", "free", "begin", "work", "end"]
+    assert cuda.log == [*inside, *["}"] * 3]
+    cuda.log.clear()
+    cuda.recorder.replay()
+    assert cuda.log == ["launch"]
+
+
+def test_numbers_have_memory_apart_from_the_graphs(cuda):
+    with cuda.recorder.record(), cuda.recorder.apart():
+        cuda.said("number")
+    at = cuda.log.index("number")
+    assert cuda.log[at - 1 : at + 2] == ["memory others' {", "number", "}"]
+
+
+def test_a_recording_that_fails_ends(cuda):
+    with pytest.raises(KeyboardInterrupt), cuda.recorder.record():
+        raise KeyboardInterrupt
+    assert cuda.log[4:6] == ["begin", "end"]
+
+
+def test_a_graphs_pool_never_frees_what_it_has(cuda):
+    """As CuPy's do at a limit, and at CUDA's own error that there is no memory."""
+    assert cuda.limits == [0]
+    assert cuda.allocate(100) == ("100 bytes", 0)
+    with pytest.raises(MemoryError, match=r"no room for the graph's memory: .*out of memory"):
+        cuda.allocate(101)
+
+
+def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
+    from gradcore.backends import cupy_indexing
+
+    with cuda.recorder.record():
+        pass
+    cuda.recorder.replay()
+    note = object.__new__(cupy_indexing.Note)
+    note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
+    monkeypatch.setitem(cupy_indexing.NOTES, 0, note)
+    with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
+        cuda.recorder.replay()
+    cuda.recorder.replay()
+    assert cuda.log.count("launch") == 2
+
+
+def test_streams_wait_for_each_other_around_the_warm_up(cuda):
+    with pytest.raises(ZeroDivisionError), cuda.recorder.warm_up():
+        1 / 0  # noqa: B018
+    assert cuda.log[:2] == ["main.record", "side.wait of main"]
+    assert cuda.log[-2:] == ["side.record", "main.wait of side"]
+
+
+def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
+    from gradcore.backends import cupy
+
+    monkeypatch.setattr(cupy, "cupy", cuda.fake)
+    backend = cupy.CupyBackend()
+    monkeypatch.setattr(backend, "asarray", lambda x: cuda.said("copy", x) and x)
+    seen = []
+    for batch in backend.copies(iter([(1, 2), (3, 4), (5, 6)])):
+        cuda.said("use", *batch)
+        seen.append(batch)
+    assert seen == [(1, 2), (3, 4), (5, 6)]
+    words = [w for w in cuda.log if isinstance(w, tuple) or ".wait" in w]
+    assert words == [
+        "other.wait of main", ("copy", 1), ("copy", 2),
+        "other.wait of main", ("copy", 3), ("copy", 4), "main.wait of other", ("use", 1, 2),
+        "other.wait of main", ("copy", 5), ("copy", 6), "main.wait of other", ("use", 3, 4),
+        "main.wait of other", ("use", 5, 6),
+    ]  # fmt: skip
+    # Between GPUs CuPy sees to the order itself.
+    monkeypatch.setattr(backend, "array_types", (int,))
+    cuda.log.clear()
+    assert list(backend.copies([(7, 8)])) == [(7, 8)]
+    assert cuda.log == [("copy", 7), ("copy", 8)]
