@@ -99,7 +99,7 @@ def channels_last(x: Any) -> Any:
 
 
 def cupy_on_host() -> Any:
-    """What `backends/cupy_cudnn.py` takes of CuPy, with NumPy's arrays."""
+    """What `backends/cupy/cudnn.py` takes of CuPy, with NumPy's arrays."""
     stream = SimpleNamespace(ptr=0, is_capturing=lambda: False)
     return SimpleNamespace(
         empty=lambda shape, dtype: host(np.full(shape, 99, dtype)),
@@ -143,17 +143,17 @@ def main(architectures: list[str]) -> int:
         driver()
         import cudnn
 
-        from gradcore.backends import cupy_cudnn
+        from gradcore.backends.cupy import cudnn as ours
 
         version = cudnn.backend_version_string()
     except (ImportError, OSError, RuntimeError) as error:  # OSError: no compiler
         print(f"something is missing: {error}")
         return 77
-    cupy_cudnn.cupy = cupy_on_host()
-    cupy_cudnn.cupy.empty = lambda shape, dtype: host(np.empty(shape, dtype))
+    ours.cupy = cupy_on_host()
+    ours.cupy.empty = lambda shape, dtype: host(np.empty(shape, dtype))
     refused, times = list[str](), list[float]()
 
-    class Planner(cupy_cudnn.Cudnn):
+    class Planner(ours.Cudnn):
         """Plans for a device, and runs nothing, for want of a handle."""
 
         where: dict[str, Any]
@@ -170,7 +170,7 @@ def main(architectures: list[str]) -> int:
 
         def _plan(self, case: Any) -> tuple[Any, int]:
             start = time.perf_counter()
-            graph = cupy_cudnn.planned(self.cudnn, case, **self.where)
+            graph = ours.planned(self.cudnn, case, **self.where)
             times.append(time.perf_counter() - start)
             return graph, graph.get_workspace_size()
 
@@ -182,7 +182,7 @@ def main(architectures: list[str]) -> int:
         device = cudnn.create_device_properties(json.dumps({**COMMON, **DEVICES[name]}))
         planner.where = {"device_property": device, "sm_version": int(name.removeprefix("sm_"))}
         for (kind, is_tf32), order in itertools.product(KINDS, (np.asarray, channels_last)):
-            cupy_cudnn.is_tf32 = lambda is_tf32=is_tf32: is_tf32
+            ours.is_tf32 = lambda is_tf32=is_tf32: is_tf32
             for x, w, groups, steps in CASES:
                 run(planner, kind, order, x, w, groups, steps)
     print(

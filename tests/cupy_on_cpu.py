@@ -628,8 +628,8 @@ def register() -> None:
     sys.modules.update(_modules())
     try:
         cupy_backend = importlib.import_module("gradcore.backends.cupy").CupyBackend
-        made = importlib.import_module("gradcore.backends.cupy_kernels")
-        choice = importlib.import_module("gradcore.backends.cupy_choice")
+        made = importlib.import_module("gradcore.backends.cupy.kernels")
+        choice = importlib.import_module("gradcore.backends.cupy.fastest")
         choice.REPEATS, choice.is_tf32 = 1, lambda: False  # as its clock is exact, and so are sums
 
         class OnCPU(cupy_backend):  # type: ignore[misc]

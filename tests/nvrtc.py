@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cupy_on_cpu import instances
 
 import gradcore.backends.cupy  # noqa: F401 (which makes all kernels)
-from gradcore.backends.cupy_kernels import HEADERS, KERNELS, LETTERS, Raw
+from gradcore.backends.cupy.kernels import HEADERS, KERNELS, LETTERS, Raw
 
 NDARRAY, INDEXER, SCALAR = 1, 2, 3  # CuPy's kinds of arguments
 

@@ -572,7 +572,7 @@ class Cuda:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     pytest.importorskip("cupy")
-    from gradcore.backends import cupy_capture
+    from gradcore.backends.cupy import recorder
 
     log = Cuda()
     names = iter(["side", "other", "third"])
@@ -591,10 +591,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         ),
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
-    monkeypatch.setattr(cupy_capture, "cupy", fake)
+    monkeypatch.setattr(recorder, "cupy", fake)
     cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
-    monkeypatch.setattr(cupy_capture, "Cublas", lambda _: cublas)
-    log.recorder = cupy_capture.CupyRecorder(0)
+    monkeypatch.setattr(recorder, "Cublas", lambda _: cublas)
+    log.recorder = recorder.CupyRecorder(0)
     log.fake = fake
     return log
 
@@ -631,14 +631,14 @@ def test_a_graphs_pool_never_frees_what_it_has(cuda):
 
 
 def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
-    from gradcore.backends import cupy_indexing
+    from gradcore.backends.cupy import indexing
 
     with cuda.recorder.record():
         pass
     cuda.recorder.replay()
-    note = object.__new__(cupy_indexing.Note)
+    note = object.__new__(indexing.Note)
     note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
-    monkeypatch.setitem(cupy_indexing.NOTES, 0, note)
+    monkeypatch.setitem(indexing.NOTES, 0, note)
     with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
         cuda.recorder.replay()
     cuda.recorder.replay()
@@ -653,13 +653,13 @@ def test_streams_wait_for_each_other_around_the_warm_up(cuda):
 
 
 def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
-    from gradcore.backends import cupy
+    from gradcore.backends.cupy import backend
 
-    monkeypatch.setattr(cupy, "cupy", cuda.fake)
-    backend = cupy.CupyBackend()
-    monkeypatch.setattr(backend, "asarray", lambda x: cuda.said("copy", x) and x)
+    monkeypatch.setattr(backend, "cupy", cuda.fake)
+    gpu = backend.CupyBackend()
+    monkeypatch.setattr(gpu, "asarray", lambda x: cuda.said("copy", x) and x)
     seen = []
-    for batch in backend.copies(iter([(1, 2), (3, 4), (5, 6)])):
+    for batch in gpu.copies(iter([(1, 2), (3, 4), (5, 6)])):
         cuda.said("use", *batch)
         seen.append(batch)
     assert seen == [(1, 2), (3, 4), (5, 6)]
@@ -671,7 +671,7 @@ def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
         "main.wait of other", ("use", 5, 6),
     ]  # fmt: skip
     # Between GPUs CuPy sees to the order itself.
-    monkeypatch.setattr(backend, "array_types", (int,))
+    monkeypatch.setattr(gpu, "array_types", (int,))
     cuda.log.clear()
-    assert list(backend.copies([(7, 8)])) == [(7, 8)]
+    assert list(gpu.copies([(7, 8)])) == [(7, 8)]
     assert cuda.log == [("copy", 7), ("copy", 8)]

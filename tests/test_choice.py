@@ -29,13 +29,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The backend on the stand-in, with nothing chosen so far."""
     if why := cupy_on_cpu.problem():
         pytest.skip(why)
-    monkeypatch.setattr(module("conv").convolutions, "chosen", {})
+    monkeypatch.setattr(module("convolution").convolutions, "chosen", {})
     with gradcore.use_backend("cupy-like") as backend:
         yield backend
 
 
 def module(name: str) -> Any:
-    return get("cupy-like").modules[f"gradcore.backends.cupy_{name}"]
+    return get("cupy-like").modules[f"gradcore.backends.cupy.{name}"]
 
 
 # -- The implicit products ------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def failing(_: Any) -> Any:
 
 @pytest.fixture
 def choice() -> Callable[..., Any]:
-    return lambda *ways: module("choice").Choice("GRADCORE_CONV", ways)
+    return lambda *ways: module("fastest").Choice("GRADCORE_CONV", ways)
 
 
 def test_the_fastest_is_chosen_once_for_each_case(choice: Any, played: Any) -> None:
@@ -306,7 +306,7 @@ def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
 
 
 def test_after_an_error_of_cuda_nothing_goes_on(choice: Any, played: Any) -> None:
-    error = module("choice").cupy.cuda.driver.CUDADriverError
+    error = module("fastest").cupy.cuda.driver.CUDADriverError
 
     def astray(_: Any) -> Any:
         raise error("an illegal memory access was encountered")
@@ -320,7 +320,7 @@ def test_after_an_error_of_cuda_nothing_goes_on(choice: Any, played: Any) -> Non
 def test_where_there_is_no_memory_nothing_is_measured(
     choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("choice"), "_of_few_bits", needing_memory)
+    monkeypatch.setattr(module("fastest"), "_of_few_bits", needing_memory)
     first, second = Way("first", 5), Way("second", 0)
     assert choice(first, second)("doubled", played.asarray([1.0])).get().tolist() == [2.0]
     assert (first.calls, second.calls) == (1, 0)
@@ -329,7 +329,7 @@ def test_where_there_is_no_memory_nothing_is_measured(
 def test_not_more_than_so_many_cases_are_measured(
     choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("choice"), "MOST", 3)
+    monkeypatch.setattr(module("fastest"), "MOST", 3)
     chosen = choice(Way("first", 5), Way("second", 0))
     for n in range(1, 6):
         x = played.asarray(np.ones(n))

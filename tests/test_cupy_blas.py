@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("cupy")
-from gradcore.backends import cupy_blas
+from gradcore.backends.cupy import blas
 
 
 class HostArray(np.ndarray):
@@ -60,7 +60,7 @@ class Library:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.computes: list[int] = []
-        for name, arguments in cupy_blas.SIGNATURES.items():
+        for name, arguments in blas.SIGNATURES.items():
             function = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(self.counted(name))
             setattr(self, name, function)
 
@@ -103,9 +103,9 @@ class Library:
 @pytest.fixture
 def cublas(monkeypatch):
     library = Library()
-    monkeypatch.setattr(cupy_blas, "cupy", CUPY)
-    monkeypatch.setattr(cupy_blas, "library", lambda: library)
-    return cupy_blas.Cublas(SimpleNamespace(ptr=0))
+    monkeypatch.setattr(blas, "cupy", CUPY)
+    monkeypatch.setattr(blas, "library", lambda: library)
+    return blas.Cublas(SimpleNamespace(ptr=0))
 
 
 def test_stream_before_workspace(cublas):
@@ -144,7 +144,7 @@ def test_products(cublas, kind, a, b):
 
 
 def test_transposes_and_broadcasts_are_not_copied(cublas, monkeypatch):
-    monkeypatch.setattr(cupy_blas.cupy, "ascontiguousarray", None)
+    monkeypatch.setattr(blas.cupy, "ascontiguousarray", None)
     a, b = host(np.ones((3, 4), "f")), host(np.ones((5, 4), "f"))
     cublas.matmul(a, b.T)
     cublas.matmul(a.T, host(np.ones((2, 3, 4), "f")))
@@ -166,7 +166,7 @@ def test_other_dtypes_and_shapes(cublas):
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
     x = host(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
-    monkeypatch.setattr(cupy_blas, "is_tf32", lambda: True)
+    monkeypatch.setattr(blas, "is_tf32", lambda: True)
     for dtype in ("float32", "float64", "float16"):
         cublas.matmul(x.astype(dtype), x.astype(dtype))
     assert cublas.library.computes == [68, 77, 70, 68]
@@ -181,17 +181,17 @@ def test_a_failure_names_the_function(cublas):
 
 def test_only_inside_active(cublas):
     x = host(np.ones((2, 2), "f"))
-    cupy_blas.matmul(x, x)
+    blas.matmul(x, x)
     assert "cublasGemmEx" not in cublas.library.calls
     with cublas.active():
-        cupy_blas.matmul(x, x)
+        blas.matmul(x, x)
     assert cublas.library.calls[-1] == "cublasGemmEx"
 
 
 def test_the_backends_namespace_has_this_product():
     from gradcore.backends.cupy import CupyBackend
 
-    assert CupyBackend.xp.matmul is cupy_blas.matmul
+    assert CupyBackend.xp.matmul is blas.matmul
     assert CupyBackend.xp.__array_namespace_info__().capabilities()
 
 
@@ -202,17 +202,17 @@ def test_the_signatures_are_those_of_the_header():
     enums = ("cublasOperation_t", "cudaDataType", "cublasComputeType_t", "cublasGemmAlgo_t")
     kinds |= dict.fromkeys(enums, ctypes.c_int)
     kinds |= dict.fromkeys(("cublasHandle_t", "cudaStream_t"), ctypes.c_void_p)
-    for name, arguments in cupy_blas.SIGNATURES.items():
+    for name, arguments in blas.SIGNATURES.items():
         declared = re.search(rf"\b{name}\(([^;]*?)\);", header)
         parameters = [re.sub(r"\s*\w+$", "", p.strip()) for p in declared[1].split(",")]
         expected = [ctypes.c_void_p if "*" in p else kinds[p] for p in parameters]
         assert list(arguments) == expected, name
     for name, value in (
-        ("CUBLAS_OP_T", cupy_blas.TRANSPOSED),
-        ("CUBLAS_COMPUTE_32F", cupy_blas.COMPUTE_32F),
-        ("CUBLAS_COMPUTE_64F", cupy_blas.COMPUTE_64F),
-        ("CUBLAS_COMPUTE_32F_FAST_TF32", cupy_blas.COMPUTE_32F_FAST_TF32),
-        ("CUBLAS_GEMM_DEFAULT", cupy_blas.DEFAULT_ALGORITHM),
+        ("CUBLAS_OP_T", blas.TRANSPOSED),
+        ("CUBLAS_COMPUTE_32F", blas.COMPUTE_32F),
+        ("CUBLAS_COMPUTE_64F", blas.COMPUTE_64F),
+        ("CUBLAS_COMPUTE_32F_FAST_TF32", blas.COMPUTE_32F_FAST_TF32),
+        ("CUBLAS_GEMM_DEFAULT", blas.DEFAULT_ALGORITHM),
     ):
         assert re.search(rf"\b{name} += {value},", header), name
 

@@ -9,8 +9,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .base import Array, Backend, DType, Number
-from .cupy_kernels import WIDE, several
+from ..base import Array, Backend, DType, Number
+from .kernels import WIDE, several
 
 DECAYED = f"""
 {WIDE}

@@ -11,8 +11,8 @@ from math import prod
 import cupy
 import numpy as np
 
-from .base import Array, Backend
-from .cupy_kernels import elementwise, summing
+from ..base import Array, Backend
+from .kernels import elementwise, summing
 
 FEW = 128  # classes
 

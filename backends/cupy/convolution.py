@@ -1,6 +1,6 @@
 """Convolutions and pooling on CuPy.
 
-There are several ways to convolve, of which `cupy_choice` takes the fastest. The one here: windows
+There are several ways to convolve, of which `fastest` takes the fastest. The one here: windows
 gathered as columns, and one product of two matrices. The kernels for gradients collect what each
 element gets back from the windows that have seen it, so they need no atomic operations, and give
 the same bits every time. All leave (N, C, H, W) contiguous, as CuPy's own functions do whatever the
@@ -16,12 +16,12 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
-from .cupy_blas import matmul
-from .cupy_choice import Choice, Way
-from .cupy_cudnn import Cudnn
-from .cupy_implicit import ImplicitProducts
-from .cupy_kernels import WIDE, elementwise
+from ..convolution import Array, ConvolutionKernels, Padding, Pair, output_size
+from .blas import matmul
+from .cudnn import Cudnn
+from .fastest import Choice, Way
+from .implicit import ImplicitProducts
+from .kernels import WIDE, elementwise
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
 # Of what is counted in 32-bit integers, with which GPUs divide much faster; kernels may count a

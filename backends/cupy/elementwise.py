@@ -8,8 +8,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .base import PHILOX, PHILOX_KEY, Array, Backend, Number, least_for_sigmoid
-from .cupy_kernels import WIDE, elementwise
+from ..base import PHILOX, PHILOX_KEY, Array, Backend, Number, least_for_sigmoid
+from .kernels import WIDE, elementwise
 
 masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")
 sigmoid = elementwise(  # a NaN is not less than anything, and stays

@@ -7,6 +7,6 @@ from array_api_compat.cupy import __array_api_version__, fft, linalg
 from array_api_compat.cupy._info import __array_namespace_info__
 from cupy import sign
 
-from .cupy_blas import matmul
+from .blas import matmul
 
 __all__ = ["__array_api_version__", "__array_namespace_info__", "fft", "linalg", "matmul", "sign"]

@@ -25,9 +25,9 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .convolution import Array, Pair, output_size
-from .cupy_choice import Way
-from .cupy_kernels import WIDE, elementwise, together
+from ..convolution import Array, Pair, output_size
+from .fastest import Way
+from .kernels import WIDE, elementwise, together
 
 THREADS, ROWS, COLUMNS = 128, 8, 4
 TILE = THREADS * ROWS * COLUMNS  # elements of the result that a block computes

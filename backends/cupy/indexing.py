@@ -14,8 +14,8 @@ from math import prod
 import cupy
 import numpy as np
 
-from .base import Array, Backend, index_error
-from .cupy_kernels import WIDE, elementwise
+from ..base import Array, Backend, index_error
+from .kernels import WIDE, elementwise
 
 out_of_range = elementwise(
     "check_indices",

@@ -12,8 +12,8 @@ from typing import Any
 
 import cupy
 
-from .cupy_blas import Cublas
-from .cupy_indexing import look
+from .blas import Cublas
+from .indexing import look
 
 
 class CupyRecorder:

@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
-from . import cupy_namespace as xp
-from .base import Array, DType
-from .cupy_capture import CupyRecorder
-from .cupy_conv import CupyConvolutions, convolutions
-from .cupy_elementwise import CupyElementwise
-from .cupy_indexing import CupyIndexing, look
-from .cupy_loss import CupyCrossEntropy
-from .cupy_norm import CupyNorms
-from .cupy_optim import CupyUpdates
+from ..base import Array, DType
+from . import namespace as xp
+from .convolution import CupyConvolutions, convolutions
+from .elementwise import CupyElementwise
+from .indexing import CupyIndexing, look
+from .losses import CupyCrossEntropy
+from .normalization import CupyNorms
+from .recorder import CupyRecorder
+from .updates import CupyUpdates
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
