@@ -13,7 +13,6 @@ import cupy
 import numpy as np
 
 from . import cupy_namespace as xp
-from .base import Array, DType
 from .cupy_capture import CupyRecorder
 from .cupy_conv import CupyConvolutions, convolutions
 from .cupy_elementwise import CupyElementwise
@@ -21,6 +20,7 @@ from .cupy_indexing import CupyIndexing, look
 from .cupy_loss import CupyCrossEntropy
 from .cupy_norm import CupyNorms
 from .cupy_optim import CupyUpdates
+from .types import Array, DType
 
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 

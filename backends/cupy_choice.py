@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 import cupy
 import numpy as np
 
-from .base import Array
 from .cupy_blas import is_tf32
+from .types import Array
 
 REPEATS = 5  # of which the median counts
 

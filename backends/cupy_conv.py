@@ -16,12 +16,13 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .convolution import Array, ConvolutionKernels, Padding, Pair, output_size
 from .cupy_blas import matmul
 from .cupy_choice import Choice, Way
 from .cupy_cudnn import Cudnn
 from .cupy_implicit import ImplicitProducts
 from .cupy_kernels import WIDE, elementwise
+from .definitions.convolution import ConvolutionKernels, Padding, Pair, output_size
+from .types import Array
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
 # Of what is counted in 32-bit integers, with which GPUs divide much faster; kernels may count a

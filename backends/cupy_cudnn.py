@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from .convolution import Array, Padding, Pair, output_size
 from .cupy_blas import is_tf32
 from .cupy_choice import Way
+from .definitions.convolution import Padding, Pair, output_size
+from .types import Array
 
 LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml

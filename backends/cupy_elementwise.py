@@ -8,8 +8,11 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .base import PHILOX, PHILOX_KEY, Array, Backend, Number, least_for_sigmoid
+from .base import Backend
 from .cupy_kernels import WIDE, elementwise
+from .definitions.elementwise import least_for_sigmoid
+from .definitions.random_bits import PHILOX, PHILOX_KEY
+from .types import Array, Number
 
 masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")
 sigmoid = elementwise(  # a NaN is not less than anything, and stays

@@ -25,9 +25,10 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .convolution import Array, Pair, output_size
 from .cupy_choice import Way
 from .cupy_kernels import WIDE, elementwise, together
+from .definitions.convolution import Pair, output_size
+from .types import Array
 
 THREADS, ROWS, COLUMNS = 128, 8, 4
 TILE = THREADS * ROWS * COLUMNS  # elements of the result that a block computes

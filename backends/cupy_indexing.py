@@ -14,8 +14,10 @@ from math import prod
 import cupy
 import numpy as np
 
-from .base import Array, Backend, index_error
+from .base import Backend
 from .cupy_kernels import WIDE, elementwise
+from .definitions.indexing import index_error
+from .types import Array
 
 out_of_range = elementwise(
     "check_indices",

@@ -11,8 +11,9 @@ from math import prod
 import cupy
 import numpy as np
 
-from .base import Array, Backend
+from .base import Backend
 from .cupy_kernels import elementwise, summing
+from .types import Array
 
 FEW = 128  # classes
 

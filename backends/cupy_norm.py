@@ -8,8 +8,9 @@ from math import prod
 import cupy
 import numpy as np
 
-from .base import Array, Backend
+from .base import Backend
 from .cupy_kernels import elementwise, summing
+from .types import Array
 
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
 products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")

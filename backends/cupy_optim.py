@@ -9,8 +9,9 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .base import Array, Backend, DType, Number
+from .base import Backend
 from .cupy_kernels import WIDE, several
+from .types import Array, DType, Number
 
 DECAYED = f"""
 {WIDE}
