@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from .base import Array, Backend, DType
+from .base import Backend
+from .types import Array, DType
 
 
 class Builtin(NamedTuple):
@@ -26,7 +27,7 @@ class Builtin(NamedTuple):
 
 
 BUILTIN = {
-    "numpy": Builtin("numpy_fast:CHOSEN", "numpy", "pip install numpy"),
+    "numpy": Builtin("numba.backend:CHOSEN", "numpy", "pip install numpy"),
     "cupy": Builtin(
         "cupy:CupyBackend",
         "cupy",

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import array_api_strict as xp
 import numpy as np
 
-from .base import Array, Backend
+from .base import Backend
+from .types import Array
 
 DEVICES = ("device1", "device2", "no_float64", "CPU_DEVICE")
 

@@ -198,7 +198,7 @@ def main(architectures: list[str]) -> int:
 
 def run(how: Any, kind: str, order: Any, x: Any, w: Any, groups: int, steps: Any) -> None:
     """A convolution without and with bias, and both gradients."""
-    from gradcore.backends.convolution import output_size
+    from gradcore.backends.definitions.convolution import output_size
 
     y = (x[0], w[0], *output_size(x[2:], w[2:], **steps))
     x, w, y, b = (host(np.empty(shape, kind)) for shape in (x, w, y, w[:1]))

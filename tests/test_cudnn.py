@@ -16,7 +16,7 @@ import pytest
 from cudnn_plans import CASES, KINDS, PLAIN, channels_last, cupy_on_host, host
 
 from gradcore.backends import Backend, get
-from gradcore.backends.convolution import output_size
+from gradcore.backends.definitions.convolution import output_size
 
 pytest.importorskip("cupy")
 from gradcore.backends.cupy import cudnn

@@ -13,7 +13,7 @@ from comparing import close
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, manual_seed, nn
 from gradcore.backends import Backend, get, random
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends.numpy import blocks
 
 RNG = np.random.default_rng(0)
 
@@ -140,7 +140,7 @@ def test_norms_are_what_their_definitions_say(backend: Backend, dtype: str) -> N
 def test_kernels_of_layer_norm_are_the_base_definitions(
     backend: Backend, dtype: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     x, go = 3 + 2 * normal(*shape), normal(*shape)
     w, b = (backend.asarray(normal(shape[1]), dtype) for _ in range(2))
     for order in (lambda a: a, lambda a: a.T):
@@ -158,7 +158,7 @@ def test_kernels_of_layer_norm_are_the_base_definitions(
 
 def test_sums_of_layer_norm_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 16 bits in many blocks, as exact as in one."""
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     backend, x, go, w = get("numpy"), normal(2000, 8), normal(2000, 8), normal(8)
     halves = [a.astype("float16") for a in (x, w, go)]
     found = backend.layer_norm_gradient(*halves, eps=0.1)

@@ -13,7 +13,7 @@ from comparing import no_garbage
 
 from gradcore import Sum, TensorNode, namespace, optim
 from gradcore.backends import Backend, backend_of, default, get, use_backend
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends.numpy import blocks
 
 GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
@@ -155,7 +155,7 @@ def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0, kind: str | None = 
 def test_kernels_are_the_base_definition(
     backend, dtype, kernel, memory, settings, shape, monkeypatch
 ):
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     given = [drawn(shape, dtype, i, k) for i, k in enumerate(["any", "any", *memory])]
     base = [None if x is None else backend.asarray(x.copy()) for x in given]
     expected = getattr(Backend, kernel)(backend, *base, lr=0.1, **settings)
@@ -178,7 +178,7 @@ def test_kernels_are_the_base_definition(
 
 @pytest.mark.parametrize(("kernel", "memory", "settings"), KERNELS)
 def test_numpy_kernels_of_any_layout(kernel, memory, settings, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     backend = get("numpy")
     given = [drawn((20, 30), "float64", i, k) for i, k in enumerate(["any", "any", *memory])]
     expected = getattr(Backend, kernel)(backend, *given, lr=0.1, **settings)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
-from ..base import Array, DType
+from ..types import Array, DType
 from . import namespace as xp
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from ..base import Array
+from ..types import Array
 
 WORKSPACE = 32 << 20  # bytes, as NVIDIA recommends for Hopper; others need less
 

@@ -16,7 +16,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..convolution import Array, ConvolutionKernels, Padding, Pair, output_size
+from ..definitions.convolution import ConvolutionKernels, Padding, Pair, output_size
+from ..types import Array
 from .blas import matmul
 from .cudnn import Cudnn
 from .fastest import Choice, Way

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from ..convolution import Array, Padding, Pair, output_size
+from ..definitions.convolution import Padding, Pair, output_size
+from ..types import Array
 from .blas import is_tf32
 from .fastest import Way
 

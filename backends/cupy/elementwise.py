@@ -8,7 +8,10 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..base import PHILOX, PHILOX_KEY, Array, Backend, Number, least_for_sigmoid
+from ..base import Backend
+from ..definitions.elementwise import least_for_sigmoid
+from ..definitions.random_bits import PHILOX, PHILOX_KEY
+from ..types import Array, Number
 from .kernels import WIDE, elementwise
 
 masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import cupy
 import numpy as np
 
-from ..base import Array
+from ..types import Array
 from .blas import is_tf32
 
 REPEATS = 5  # of which the median counts

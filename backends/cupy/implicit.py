@@ -25,7 +25,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..convolution import Array, Pair, output_size
+from ..definitions.convolution import Pair, output_size
+from ..types import Array
 from .fastest import Way
 from .kernels import WIDE, elementwise, together
 

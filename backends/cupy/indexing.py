@@ -14,7 +14,9 @@ from math import prod
 import cupy
 import numpy as np
 
-from ..base import Array, Backend, index_error
+from ..base import Backend
+from ..definitions.indexing import index_error
+from ..types import Array
 from .kernels import WIDE, elementwise
 
 out_of_range = elementwise(

@@ -14,7 +14,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..base import Number
+from ..types import Number
 
 FLOATS = ("float16", "float32", "float64")
 LETTERS = {

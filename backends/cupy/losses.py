@@ -11,7 +11,8 @@ from math import prod
 import cupy
 import numpy as np
 
-from ..base import Array, Backend
+from ..base import Backend
+from ..types import Array
 from .kernels import elementwise, summing
 
 FEW = 128  # classes

@@ -8,7 +8,8 @@ from math import prod
 import cupy
 import numpy as np
 
-from ..base import Array, Backend
+from ..base import Backend
+from ..types import Array
 from .kernels import elementwise, summing
 
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")

@@ -9,7 +9,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..base import Array, Backend, DType, Number
+from ..base import Backend
+from ..types import Array, DType, Number
 from .kernels import WIDE, several
 
 DECAYED = f"""

@@ -12,7 +12,7 @@ from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
 from ..backends import backend_of
-from ..backends.convolution import output_size
+from ..backends.definitions.convolution import output_size
 from ..graph import Context, Op, needs
 from ..values import namespace
 

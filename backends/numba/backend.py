@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .base import least_for_sigmoid
-from .convolution import Padding, Pair, output_size
-from .numba_loading import DTYPES, compiled, problem
-from .numpy import NumpyBackend
-from .numpy_fast_products import FastProducts
+from ..definitions.convolution import Padding, Pair, output_size
+from ..definitions.elementwise import least_for_sigmoid
+from ..numpy.backend import NumpyBackend
+from .loading import DTYPES, compiled, problem
+from .products import FastProducts
 
 LARGE = 1 << 14  # elements: the first array of so many imports numba, if a kernel is for it
 SMALL = 1 << 6  # elements: from then on, of so many; a call takes a microsecond

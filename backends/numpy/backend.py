@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-from collections.abc import Callable
-from contextlib import suppress
-from functools import cache, wraps
 from sys import getrefcount
 from typing import Any, ClassVar
 
 import array_api_compat.numpy as xp
 import numpy as np
 
-from .base import Backend, least_for_sigmoid
-from .numpy_conv import NumpyConvolutions
+from ..base import Backend
+from ..definitions.elementwise import least_for_sigmoid
+from .blocks import blocks, by_channels, in_blocks, writeable
+from .convolution import NumpyConvolutions
+from .memory import keep_memory
 
 # For `sigmoid`: its least x, and 1, as arrays: a number takes NumPy longer.
 CONSTANTS = {
@@ -23,88 +22,12 @@ CONSTANTS = {
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 ZEROS = {t: np.zeros((), t) for t in INTEGERS}
-BLOCK = 1 << 17  # elements: half a megabyte of float32
-
-
-@cache
-def keep_memory() -> None:
-    """Let glibc keep for the next step what arrays free in this one.
-
-    It would return it to the system and ask again, page by page: of blitz's step with a batch of
-    128, a third of the time. No effect elsewhere, or on arrays of more than 32 MB.
-    """
-    trim_threshold, mmap_threshold = -1, -3  # malloc.h
-    with suppress(OSError, TypeError, AttributeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 1 << 25)
-        mallopt(trim_threshold, 1 << 30)
-
-
-def _in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """An optimizer's update as it is, but block by block, written into the arrays it was given.
-
-    What is computed on the way then stays in the processor's cache, and needs no memory of the
-    parameter's size: of 2.5 million float32 parameters, Adam takes 11 ms in training in place of
-    28 ms (two cores of an AMD EPYC; called again and again by itself, 6.3 ms in place of 7.9 ms).
-    """
-
-    @wraps(kernel)
-    def update(
-        self: Backend, parameter: np.ndarray, gradient: np.ndarray, *memory: Any, **settings: Any
-    ) -> tuple[Any, ...]:
-        results = [_writeable(x) for x in (parameter, *memory)]
-        for block in _blocks(parameter):
-            parts = [x if x is None else x[block] for x in memory]
-            new = kernel(self, parameter[block], gradient[block], *parts, **settings)
-            for i, x in enumerate(new):
-                if x is not None:
-                    if results[i] is None:
-                        results[i] = np.empty_like(parameter)
-                    results[i][block] = x
-        return tuple(results)
-
-    return update
-
-
-def _blocks(x: np.ndarray) -> list[Any]:
-    """Indices of parts of `x`, along its first axis, of about BLOCK elements."""
-    if x.size <= BLOCK:
-        return [...]
-    rows = max(1, BLOCK * len(x) // x.size)
-    return [slice(i, i + rows) for i in range(0, len(x), rows)]
-
-
-def _by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Batch norm's kernel as it is, but for some channels at a time, which stay in the processor's
-    cache: of (64, 64, 32, 32) float32, 10 ms in place of 18 ms, and for the gradient 14 ms in place
-    of 27 ms (one core of an Intel Xeon)."""
-
-    @wraps(kernel)
-    def compute(self: Backend, *arrays: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
-        x, size = arrays[0], arrays[0].shape[1] * BLOCK // max(arrays[0].size, 1)
-        if size >= x.shape[1] or abs(x.strides[1]) < 64:  # a line of that cache
-            return kernel(self, *arrays, eps=eps)
-        results: list[np.ndarray] = []
-        for i in range(0, x.shape[1], max(size, 1)):
-            part = slice(i, i + max(size, 1))
-            new = kernel(self, *[a[:, part] if a.ndim > 1 else a[part] for a in arrays], eps=eps)
-            if not results:
-                results = [np.empty_like(x if y.ndim > 1 else arrays[1], y.dtype) for y in new]
-            for y, whole in zip(new, results, strict=True):
-                whole[(slice(None), part) if y.ndim > 1 else part] = y
-        return tuple(results)
-
-    return compute
 
 
 def _at(targets: np.ndarray) -> tuple[Any, ...]:
     """The index of the targets (N, ...) along axis 1 of an array (N, C, ...)."""
     places: Any = np.indices(targets.shape, sparse=True)
     return places[0], targets, *places[1:]
-
-
-def _writeable(x: Any) -> Any:
-    return x if x is None or x.flags.writeable else np.array(x)
 
 
 class NumpyBackend(NumpyConvolutions, Backend):
@@ -199,7 +122,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
         self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
         losses = np.empty(targets.shape, x.dtype)
-        for block in _blocks(x):
+        for block in blocks(x):
             z = x[block] - x[block].max(axis=1, keepdims=True)
             chosen = _at(targets[block])
             losses[block] = -z[chosen]
@@ -213,7 +136,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
     ) -> np.ndarray:
         gx = np.empty_like(x)
         go = go if ignored is None else np.where(ignored, 0.0, go)
-        for block in _blocks(x):
+        for block in blocks(x):
             z, g = gx[block], go[block]
             np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
             np.exp(z, out=z)
@@ -221,15 +144,15 @@ class NumpyBackend(NumpyConvolutions, Backend):
             z[_at(targets[block])] -= g
         return gx
 
-    batch_norm = _by_channels(Backend.batch_norm)
-    batch_norm_gradient = _by_channels(Backend.batch_norm_gradient)
+    batch_norm = by_channels(Backend.batch_norm)
+    batch_norm_gradient = by_channels(Backend.batch_norm_gradient)
 
     # Of (4096, 1000), 15 ms in place of 21 ms; the gradient 30 ms in place of 52 ms (one core of an
     # Intel Xeon).
 
     def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
         y = np.empty_like(x)
-        for block in _blocks(x):
+        for block in blocks(x):
             y[block] = super().layer_norm(x[block], w, b, eps=eps)
         return y
 
@@ -238,7 +161,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gx, wide = np.empty_like(x), self._wide(w)
         sums = np.zeros((2, *w.shape), wide.dtype)
-        for block in _blocks(x):
+        for block in blocks(x):
             gx[block], *parts = super().layer_norm_gradient(x[block], wide, go[block], eps=eps)
             sums += parts
         gw, gb = sums.astype(w.dtype, copy=False)
@@ -249,9 +172,9 @@ class NumpyBackend(NumpyConvolutions, Backend):
         words = np.random.Philox(key=key).random_raw(-(-n // 2))
         return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
-    adam = _in_blocks(Backend.adam)
-    adagrad = _in_blocks(Backend.adagrad)
-    rmsprop = _in_blocks(Backend.rmsprop)
+    adam = in_blocks(Backend.adam)
+    adagrad = in_blocks(Backend.adagrad)
+    rmsprop = in_blocks(Backend.rmsprop)
 
     def sgd(
         self,
@@ -265,11 +188,11 @@ class NumpyBackend(NumpyConvolutions, Backend):
         weight_decay: float,
         nesterov: bool,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        parameter, velocity = _writeable(parameter), _writeable(velocity)
+        parameter, velocity = writeable(parameter), writeable(velocity)
         is_first = momentum and velocity is None
         if is_first:
             velocity = np.empty_like(parameter)
-        for block in _blocks(parameter):  # as above, and in place
+        for block in blocks(parameter):  # as above, and in place
             p, g = parameter[block], gradient[block]
             if weight_decay:
                 g = g + weight_decay * p

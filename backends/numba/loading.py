@@ -25,9 +25,9 @@ def problem() -> str | None:
 def compiled() -> Any:
     """The compiled kernels; `None`, after a warning, where numba doesn't work."""
     try:
-        from . import numba_kernels
+        from . import loops
     except Exception as error:  # such as a NumPy too new for it
         problem = f"importing numba failed with {type(error).__name__}: {error}"
         warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
         return None
-    return numba_kernels
+    return loops

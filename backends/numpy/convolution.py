@@ -22,7 +22,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .convolution import ConvolutionKernels, Padding, Pair, inner, output_size, padded_shape, taps
+from ..definitions.convolution import (
+    ConvolutionKernels,
+    Padding,
+    Pair,
+    inner,
+    output_size,
+    padded_shape,
+    taps,
+)
 
 COLUMNS = 1 << 17  # elements of the matrix at a time: half a megabyte of float32
 UNPADDED = ((0, 0), (0, 0))

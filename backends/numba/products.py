@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..definitions.convolution import Padding, Pair, output_size, padded_shape
+from ..numpy.backend import NumpyBackend
+from ..numpy.convolution import UNPADDED
 from . import threads
-from .convolution import Padding, Pair, output_size, padded_shape
-from .numba_loading import DTYPES, compiled
-from .numpy import NumpyBackend
-from .numpy_conv import UNPADDED
+from .loading import DTYPES, compiled
 
 WORK = 1 << 18  # products: the first array made of so many imports numba
 SHARED = 1 << 22  # products: so many are worth a second thread

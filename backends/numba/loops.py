@@ -1,4 +1,4 @@
-"""The loops behind `numpy_fast.py`, compiled by numba. Importing this imports numba: half a second.
+"""The loops behind `backend.py`, compiled by numba. Importing this imports numba: half a second.
 
 Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
 NaN and infinities are NumPy's, but for what infinite weights give in a padding. Arrays are
@@ -13,18 +13,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from .numba_products import (  # noqa: F401
-    RUNS,
-    Array,
-    Pair,
-    compiled,
+from ..definitions.convolution import Pair
+from ..definitions.special import SINGLE
+from ..types import Array
+from .compiling import compiled, exact
+from .loops_of_products import (  # noqa: F401
     conv,
     conv_weight_gradient,
-    exact,
     instances_last,
     linear,
 )
-from .special import SINGLE
+from .vectors import RUNS  # noqa: F401
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
 BOUND = SINGLE.bound

@@ -12,9 +12,11 @@ from functools import lru_cache, reduce
 from itertools import product
 from math import inf
 from operator import add
-from typing import Any, ClassVar
+from typing import Any
 
-Array = Any
+from ..types import Array
+from .common import Definitions
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
@@ -57,14 +59,7 @@ def padded_shape(shape: Any, padding: Padding) -> tuple[int, int, int, int]:
     return shape[0], shape[1], shape[2] + top + bottom, shape[3] + left + right
 
 
-class ConvolutionKernels:
-    xp: ClassVar[Any]
-
-    def _wide(self, x: Array) -> Array:
-        """x in a dtype for sums."""
-        half = self.xp.finfo(x.dtype).bits < 32
-        return self.xp.astype(x, self.xp.float32) if half else x
-
+class ConvolutionKernels(Definitions):
     def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:
         if not any(map(any, padding)):
             return x

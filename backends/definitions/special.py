@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
-Array = Any
+from ..types import Array
+from .common import Definitions
+
 Rational = tuple[Sequence[float], Sequence[float]]  # above and below, the lowest power first
 
 
@@ -81,12 +83,10 @@ BERNOULLI = (  # of 2, 4, ..., 20
 SHIFT = 8  # from here on, the asymptotic series
 
 
-class SpecialFunctions:
+class SpecialFunctions(Definitions):
     """Each is exact to a few units in the last place of float32 or float64, in relation to the
     value; for negative arguments of the gamma functions in relation to the largest term of the
     reflection formula (https://dlmf.nist.gov/5.5)."""
-
-    xp: ClassVar[Any]
 
     def erf(self, x: Array) -> Array:
         """The error function (https://dlmf.nist.gov/7.2)."""

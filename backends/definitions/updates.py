@@ -9,16 +9,13 @@ dimensions.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-Array = Any
-DType = Any
-Number = Any
+from ..types import Array, DType, Number
+from .common import Definitions
 
 
-class OptimizerUpdates:
-    xp: ClassVar[Any]
-
+class OptimizerUpdates(Definitions):
     def update_all(
         self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:

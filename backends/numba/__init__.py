@@ -1,0 +1,1 @@
+"""NumPy with kernels that numba compiles. Importing this imports no numba."""
