@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cupy_on_cpu import instances
 
 import gradcore.backends.cupy  # noqa: F401 (which makes all kernels)
-from gradcore.backends.cupy.kernels import HEADERS, KERNELS, LETTERS, Raw
+from gradcore.backends.cupy.kernels import KERNELS
+from gradcore.backends.cupy.launch import HEADERS, LETTERS, Raw
 
 NDARRAY, INDEXER, SCALAR = 1, 2, 3  # CuPy's kinds of arguments
 

@@ -636,9 +636,10 @@ def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, mon
     with cuda.recorder.record():
         pass
     cuda.recorder.replay()
-    note = object.__new__(indexing.Note)
-    note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
-    monkeypatch.setitem(indexing.NOTES, 0, note)
+    errors = object.__new__(indexing.IndexErrors)
+    errors.host = np.array([1, 9])  # as the device writes
+    errors.checks = {("Loss: targets", 5, 0): 1}
+    monkeypatch.setitem(indexing.INDEX_ERRORS, 0, errors)
     with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
         cuda.recorder.replay()
     cuda.recorder.replay()

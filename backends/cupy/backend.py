@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import cupy
@@ -14,11 +13,13 @@ import numpy as np
 
 from ..types import Array, DType
 from . import namespace as xp
+from . import private
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
-from .indexing import CupyIndexing, look
+from .indexing import CupyIndexing, raise_index_errors
 from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
+from .pooling import CupyPooling
 from .recorder import CupyRecorder
 from .updates import CupyUpdates
 
@@ -30,7 +31,13 @@ runtime = cupy.cuda.runtime
 
 
 class CupyBackend(
-    CupyElementwise, CupyIndexing, CupyConvolutions, CupyNorms, CupyCrossEntropy, CupyUpdates
+    CupyElementwise,
+    CupyIndexing,
+    CupyConvolutions,
+    CupyPooling,
+    CupyNorms,
+    CupyCrossEntropy,
+    CupyUpdates,
 ):
     """CuPy on one GPU; `device` is its number, by default CuPy's current one.
 
@@ -170,30 +177,13 @@ class CupyBackend(
             cupy.get_default_memory_pool().set_limit(size=size)
 
     def allow_tf32(self, whether: bool) -> None:
-        from cupy._core import _routines_linalg as settings
-
-        kind = settings.COMPUTE_TYPE_TF32 if whether else settings.COMPUTE_TYPE_DEFAULT
-        settings.set_compute_type(np.float32, kind)
+        private.allow_tf32(whether)
 
     def choices(self) -> dict[str, str]:
         return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}
 
-    @contextmanager
-    def host_reads(self) -> Iterator[list[str]]:
-        from cupy._core import syncdetect  # by which CuPy itself notes them
-
-        reads: list[str] = []
-        declare = syncdetect._declare_synchronize
-
-        def note() -> None:
-            reads.append("a wait for the device")
-            declare()
-
-        syncdetect._declare_synchronize = note
-        try:
-            yield reads
-        finally:
-            syncdetect._declare_synchronize = declare
+    def host_reads(self) -> AbstractContextManager[list[str]]:
+        return private.host_reads()
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         # Of transposes, a transpose: so the gradient of a layer's weights, which is made by this,
@@ -208,7 +198,7 @@ class CupyBackend(
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # whose stream has computed x
             host = x.get()
-        look()
+        raise_index_errors()
         return host
 
     def owns_memory(self, x: Array) -> bool:
@@ -224,8 +214,7 @@ def _incomplete(cuda: int) -> str | None:
     """Which of CUDA's libraries is missing, of those for compiling and for matrix products."""
     try:
         cupy.cuda.nvrtc.getVersion()
-        # As an attribute: only so does CuPy look where pip has put the library.
-        importlib.import_module("cupy_backends.cuda.libs").cublas  # noqa: B018
+        private.load_cublas()
     except Exception as error:  # CuPy raises its own, the loader's and the system's
         missing = textwrap.shorten(str(error), 200, placeholder=" ...")
         return (

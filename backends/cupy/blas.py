@@ -19,6 +19,7 @@ import cupy
 import numpy as np
 
 from ..types import Array
+from .private import is_tf32
 
 WORKSPACE = 32 << 20  # bytes, as NVIDIA recommends for Hopper; others need less
 
@@ -54,13 +55,6 @@ def matmul(a: Array, b: Array, /) -> Array:
     if cublas is None or a.device.id != cublas.device:
         return cupy.matmul(a, b)
     return cublas.matmul(a, b)
-
-
-def is_tf32() -> bool:
-    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets float32 be rounded."""
-    from cupy._core import _routines_linalg as settings
-
-    return bool(settings.get_compute_type(np.float32) == settings.COMPUTE_TYPE_TF32)
 
 
 class Operand(NamedTuple):

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..definitions.convolution import Padding, Pair, output_size
 from ..types import Array
-from .blas import is_tf32
 from .fastest import Way
+from .private import is_tf32
 
 LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml

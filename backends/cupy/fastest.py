@@ -16,7 +16,7 @@ import cupy
 import numpy as np
 
 from ..types import Array
-from .blas import is_tf32
+from .private import is_tf32
 
 REPEATS = 5  # of which the median counts
 
@@ -62,7 +62,7 @@ class Chosen(NamedTuple):
     told: str  # for people: its name, and what was found of each
 
 
-class Choice:
+class Fastest:
     """Calls the fastest of several ways for each case, which the first call of that case finds out:
     it runs all, and leaves out those that fail, or differ from the first.
 

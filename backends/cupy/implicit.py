@@ -28,7 +28,8 @@ import numpy as np
 from ..definitions.convolution import Pair, output_size
 from ..types import Array
 from .fastest import Way
-from .kernels import WIDE, elementwise, together
+from .kernels import WIDE, blockwise, elementwise
+from .windows import GEOMETRY, geometry_of
 
 THREADS, ROWS, COLUMNS = 128, 8, 4
 TILE = THREADS * ROWS * COLUMNS  # elements of the result that a block computes
@@ -37,9 +38,8 @@ DEPTHS = {64: 16, 16: 8}  # by the height of tiles; as much as there are registe
 # but no further than to LEAST elements each.
 BLOCKS, LEAST = 512, 256
 
-GEOMETRY = "int32 groups, int32 O, int32 C, int32 H, int32 W, int32 KH, int32 KW, int32 OH"
-GEOMETRY += ", int32 OW, int32 SH, int32 SW, int32 PT, int32 PL, int32 DH, int32 DW"
-NUMBERS = f"int32 M, int32 N, int32 K, int32 each, {GEOMETRY}"  # each: of K, for one block
+NUMBERS = "int32 M, int32 N, int32 K, int32 each"  # each: of K, for one block
+NUMBERS += f", int32 groups, int32 O, int32 C, {GEOMETRY}"
 
 # Where something is: in `left` or in the result, or -1 if it is nowhere; and in the images.
 PLACE = f"""
@@ -192,7 +192,7 @@ for (int i = 0; i < ROWS; ++i) {
 def _kernels(name: str, result: str, body: str) -> dict[int, Any]:
     """By the heights of their tiles."""
     return {
-        height: together(
+        height: blockwise(
             f"{name}_{height}",
             f"T left, T image, T bias, {result} result",
             NUMBERS,
@@ -230,7 +230,7 @@ class ImplicitProducts(Way):
         windows = output_size(x.shape[2:], w.shape[2:], **steps)
         y = cupy.empty((len(x), len(w), *windows), x.dtype)
         sizes = len(w) // groups, len(x) * prod(windows), prod(w.shape[1:])
-        geometry = _geometry(x.shape, w.shape, windows, groups, **steps)
+        geometry = _numbers(x.shape, w.shape, windows, groups, **steps)
         self._run(forward, sizes, (w, x, b, y), geometry)
         return y
 
@@ -240,7 +240,7 @@ class ImplicitProducts(Way):
         shape = (len(go), w.shape[1] * groups, *size)
         gx = cupy.empty(shape, go.dtype)
         sizes = w.shape[1], len(go) * prod(size), len(w) // groups * prod(w.shape[2:])
-        geometry = _geometry(shape, w.shape, go.shape[2:], groups, **steps)
+        geometry = _numbers(shape, w.shape, go.shape[2:], groups, **steps)
         self._run(input_gradient, sizes, (w, go, None, gx), geometry)
         return gx
 
@@ -253,9 +253,9 @@ class ImplicitProducts(Way):
         each = -(-k // max(1, min(BLOCKS // blocks, k // LEAST)))
         each += -each % max(DEPTHS.values())
         count = -(-k // each)
-        several = (count, *shape) if count > 1 else shape
-        parts = cupy.empty(several, np.result_type(x.dtype, np.float32))
-        geometry = _geometry(x.shape, shape, go.shape[2:], groups, **steps)
+        parts_shape = (count, *shape) if count > 1 else shape
+        parts = cupy.empty(parts_shape, np.result_type(x.dtype, np.float32))
+        geometry = _numbers(x.shape, shape, go.shape[2:], groups, **steps)
         self._run(weight_gradient, (m, n, k), (go, x, None, parts), geometry, each)
         if count == 1:
             return parts.astype(x.dtype, copy=False)
@@ -277,10 +277,8 @@ class ImplicitProducts(Way):
         kernels[height](blocks, arrays, m, n, k, each, *geometry)
 
 
-def _geometry(
-    x: Any, w: Any, windows: Pair, groups: int, *, stride: Pair, padding: Any, dilation: Pair
+def _numbers(
+    x: tuple[int, ...], w: tuple[int, ...], windows: Pair, groups: int, **steps: Any
 ) -> tuple[int, ...]:
-    """The numbers that GEOMETRY names, of these shapes."""
-    (top, _), (left, _) = padding
-    sizes = (w[0] // groups, w[1], *x[2:], *w[2:], *windows)
-    return (groups, *sizes, *stride, top, left, *dilation)
+    """The numbers that NUMBERS names from `groups` on, of these shapes."""
+    return (groups, w[0] // groups, w[1], *geometry_of(x[2:], w[2:], windows, **steps))

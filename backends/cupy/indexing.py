@@ -63,18 +63,18 @@ y = sum;
 )
 
 
-class Note:
-    """Memory of the host that a device writes to where it finds an index out of range."""
+class IndexErrors:
+    """What a device has found out of range, in memory of the host that it writes to."""
 
     def __init__(self, device: int) -> None:
         memory = cupy.cuda.alloc_pinned_memory(16)
-        self.host = np.frombuffer(memory, np.int64, 2)  # which check has found one, and what
+        self.host = np.frombuffer(memory, np.int64, 2)  # the number of the check, and the index
         self.host[:] = 0
         there = cupy.cuda.UnownedMemory(memory.ptr, 16, memory, device)
         self.device = cupy.ndarray((2,), np.int64, cupy.cuda.MemoryPointer(there, 0))
-        self.checks: dict[tuple[str, int, int], int] = {}  # each has a number, from 1
+        self.checks: dict[tuple[str, int, int], int] = {}  # to their numbers, which begin at 1
 
-    def look(self) -> None:
+    def raise_found(self) -> None:
         if self.host[0]:
             number, wrong = self.host.tolist()
             self.host[:] = 0
@@ -82,13 +82,13 @@ class Note:
             raise index_error(what, wrong, size, start)
 
 
-NOTES: dict[int, Note] = {}  # by the number of the device
+INDEX_ERRORS: dict[int, IndexErrors] = {}  # by the number of the device
 
 
-def look() -> None:
-    """Raise IndexError if a device has found an index out of range, as far as it has got."""
-    for note in NOTES.values():
-        note.look()
+def raise_index_errors() -> None:
+    """Raise IndexError if a device has found an index out of range in the work done so far."""
+    for errors in INDEX_ERRORS.values():
+        errors.raise_found()
 
 
 class CupyIndexing(Backend):
@@ -98,18 +98,18 @@ class CupyIndexing(Backend):
         self.check_integers(what, indices)
         if not indices.size:
             return
-        look()
+        raise_index_errors()
         number = cupy.cuda.Device().id
-        if number not in NOTES:
-            NOTES[number] = Note(number)
-        here = NOTES[number]
-        check = here.checks.setdefault((what, size, start), len(here.checks) + 1)
-        out_of_range(indices.astype(np.int64, copy=False), start, size, check, here.device)
+        if number not in INDEX_ERRORS:
+            INDEX_ERRORS[number] = IndexErrors(number)
+        errors = INDEX_ERRORS[number]
+        check = errors.checks.setdefault((what, size, start), len(errors.checks) + 1)
+        out_of_range(indices.astype(np.int64, copy=False), start, size, check, errors.device)
         if os.environ.get("CUDA_LAUNCH_BLOCKING") == "1":
             stream = cupy.cuda.get_current_stream()
             if not stream.is_capturing():
                 stream.synchronize()
-                look()
+                raise_index_errors()
 
     def select(self, x: Array, indices: Array) -> Array:
         if x.dtype.kind != "f" or not x.size:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base import Backend
 from ..types import Array, DType, Number
-from .kernels import WIDE, several
+from .kernels import WIDE, multi_array
 
 DECAYED = f"""
 {WIDE}
@@ -19,7 +19,7 @@ A step = g[i];
 if (weight_decay != T(0)) step += weight_decay * p[i];
 """
 
-sgd = several(
+sgd = multi_array(
     "sgd",
     "T p, T g, T v, T new_v",  # the velocities before and after; null before the first, or if none
     "T lr, T weight_decay, T momentum, T share, T nesterov",
@@ -35,7 +35,7 @@ if (new_v) {{
 p[i] = p[i] - lr * step;
 """,
 )
-adam = several(
+adam = multi_array(
     "adam",
     "T p, T g, T m, T s",
     "T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, T c1, T c2, T eps",
@@ -48,7 +48,7 @@ A rate = lr, kept = 1 - rate * decay, root = sqrt(A(c2));
 p[i] = kept * p[i] - rate / c1 * (mean / (sqrt(square) / root + eps));
 """,
 )
-adagrad = several(
+adagrad = multi_array(
     "adagrad",
     "T p, T g, T s",
     "T lr, T weight_decay, T eps",
@@ -59,7 +59,7 @@ s[i] = square;
 p[i] = p[i] - lr * (step / (sqrt(square) + eps));
 """,
 )
-rmsprop = several(
+rmsprop = multi_array(
     "rmsprop",
     "T p, T g, T s, T v, T m",  # m is null unless it is centered
     "T lr, T weight_decay, T alpha, T share, T eps, T momentum",
@@ -82,7 +82,7 @@ p[i] = p[i] - lr * update;
 """,
 )
 
-unscale = several(
+unscale = multi_array(
     "unscale",
     "T x, W y, bool good",  # to which all write the same
     "W scale",
@@ -95,8 +95,8 @@ if (!isfinite(z)) {
 y[i] = z / scale;
 """,
 )
-copied = several("copy", "T x, V y", "", "y[i] = V(x[i]);")
-chosen = several("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
+copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
+chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
 # Of each parameter a list: the parameter, its gradient and the memory, which is changed in place.
 Sets = list[list[Any]]
