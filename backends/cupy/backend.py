@@ -1,4 +1,4 @@
-"""CuPy: CUDA GPUs. Importing this module needs CuPy installed, but no GPU."""
+"""The CuPy backend: the GPU as a device, its memory, and the way in and out of it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from .pooling import CupyPooling
 from .recorder import CupyRecorder
 from .updates import CupyUpdates
 
+__all__ = ["CupyBackend"]
+
 DRIVERS = {12: 525, 13: 580}  # for each CUDA, the oldest NVIDIA driver that knows it
 
-SHARE_OF_DATA = 0.5  # of the memory that is free, what a set of data may take
+SHARE_OF_DATA = 0.5  # of the free memory: a set of data that takes more stays on the host
 
 runtime = cupy.cuda.runtime
 
@@ -39,10 +41,16 @@ class CupyBackend(
     CupyCrossEntropy,
     CupyUpdates,
 ):
-    """CuPy on one GPU; `device` is its number, by default CuPy's current one.
+    """CuPy on one GPU.
 
-    CuPy makes arrays and runs kernels on the current device of the thread that asks, wherever
-    the operands are. `use_backend("cupy", device=1)` makes GPU 1 the current one of its thread.
+    CuPy makes arrays and runs kernels on the current device of the calling thread, wherever the
+    operands are. `use_backend("cupy", device=1)` makes GPU 1 the current one of its thread.
+
+    Args:
+        device: the number of the GPU; `None` is CuPy's current one.
+
+    Raises:
+        ValueError: there is no such GPU.
     """
 
     name = "cupy"
@@ -118,7 +126,8 @@ class CupyBackend(
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         with cupy.cuda.Device(self.device):
-            # CuPy refuses to copy then; but one number it makes by a kernel, which replays repeat.
+            # In a capture CuPy refuses to copy arrays, but it makes a single number by a kernel.
+            # Replays would repeat this kernel with the number of the capture: refuse that, too.
             if x.ndim == 0 and cupy.cuda.get_current_stream().is_capturing():
                 raise RuntimeError(
                     "the current stream is capturing, so H2D transfers are disallowed"
@@ -133,18 +142,18 @@ class CupyBackend(
         return host if is_large else self.asarray(host, dtype)
 
     def copies(self, batches: Iterable[Iterable[Any]]) -> Iterator[tuple[Array, ...]]:
-        # CuPy copies from pinned memory, and does not wait. Here on a stream of its own: the next
-        # batch goes there while the device computes with this one.
+        # CuPy copies by way of pinned memory, and does not wait for the copy. On a stream of its
+        # own, the next batch is copied while the device computes with this one.
         with cupy.cuda.Device(self.device):
             stream = cupy.cuda.Stream(non_blocking=True)
         ahead: Any = None
         for batch in map(tuple, batches):
             if any(isinstance(x, self.array_types) for x in batch):
-                # From another GPU, for which CuPy itself waits.
+                # Between GPUs, CuPy itself has one wait for the other.
                 yield tuple(map(self.asarray, batch))
                 continue
             with cupy.cuda.Device(self.device):
-                # What it writes to may be the memory of an earlier batch, still being read.
+                # The copy may get the memory of an earlier batch, which is still being read.
                 stream.wait_event(cupy.cuda.get_current_stream().record())
                 with stream:
                     copied = tuple(map(self.asarray, batch)), stream.record()
@@ -186,8 +195,8 @@ class CupyBackend(
         return private.host_reads()
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
-        # Of transposes, a transpose: so the gradient of a layer's weights, which is made by this,
-        # is in the weights' own order, as the optimizers' kernels want it.
+        # Given transposes, give a transpose. This computes the gradient of a layer's weights, which
+        # then lies in memory as the weights do, and the optimizers' kernels need no copy of it.
         if b is None and x.flags.f_contiguous and w.flags.f_contiguous:
             return self.xp.matmul(w, x.T).T
         return super().linear(x, w, b)
@@ -196,13 +205,13 @@ class CupyBackend(
         return CupyRecorder(device)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        with x.device:  # whose stream has computed x
+        with x.device:  # its stream has computed x
             host = x.get()
         raise_index_errors()
         return host
 
     def owns_memory(self, x: Array) -> bool:
-        # What `as_strided` gives has no base, though it is a view; windows aren't contiguous.
+        # Views by `as_strided` have no base, but those of overlapping windows aren't contiguous.
         return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
 
 
@@ -211,7 +220,8 @@ def _gb(size: int) -> str:
 
 
 def _incomplete(cuda: int) -> str | None:
-    """Which of CUDA's libraries is missing, of those for compiling and for matrix products."""
+    """Name the CUDA library that is missing, for compiling or for products of matrices, and say
+    how to install it; `None`: both are there."""
     try:
         cupy.cuda.nvrtc.getVersion()
         private.load_cublas()

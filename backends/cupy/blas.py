@@ -1,7 +1,8 @@
-"""Products of matrices by cuBLAS, called by ctypes: CuPy's own refuse to be captured in a graph.
+"""Products of matrices by cuBLAS, called through ctypes: CuPy's own can't be captured in a graph.
 
-cuBLAS knows matrices by columns. An array by rows is the transpose of one by columns, so it is
-asked for y^T = b^T a^T (https://docs.nvidia.com/cuda/cublas/#cublasgemmstridedbatchedex).
+cuBLAS stores matrices by columns. A matrix stored by rows is, in the same memory, its transpose
+stored by columns. So to get y = a b by rows, ask cuBLAS for y^T = b^T a^T by columns
+(https://docs.nvidia.com/cuda/cublas/#cublasgemmstridedbatchedex).
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ import numpy as np
 from ..types import Array
 from .private import is_tf32
 
+__all__ = ["Cublas", "library", "matmul", "operand"]
+
 WORKSPACE = 32 << 20  # bytes, as NVIDIA recommends for Hopper; others need less
 
-# From library_types.h and cublas_api.h.
+# Constants of library_types.h and cublas_api.h.
 NOT_TRANSPOSED, TRANSPOSED = 0, 1
 TYPES = {np.dtype("float16"): 2, np.dtype("float32"): 0, np.dtype("float64"): 1}
 COMPUTE_32F, COMPUTE_64F, COMPUTE_32F_FAST_TF32 = 68, 70, 77
 DEFAULT_ALGORITHM = -1
 
-HANDLE = SIZE = POINTER = ctypes.c_void_p
+HANDLE = POINTER = ctypes.c_void_p
 INT, LONG = ctypes.c_int, ctypes.c_longlong
-MATRIX = (POINTER, INT, INT)  # where it is, its type, its leading dimension
+MATRIX = (POINTER, INT, INT)  # address, type, leading dimension
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cublasCreate_v2": (POINTER,),
     "cublasDestroy_v2": (HANDLE,),
     "cublasSetStream_v2": (HANDLE, POINTER),
     "cublasSetWorkspace_v2": (HANDLE, POINTER, ctypes.c_size_t),
-    # handle, transa, transb, m, n, k, alpha, A, B, beta, C, computeType, algo; where there are
-    # several, each matrix is followed by the stride between them, and C's by their count.
+    # handle, transa, transb, m, n, k, alpha, A, B, beta, C, computeType, algo. For stacks, the
+    # stride from one matrix to the next follows A, B and C each, and their count the stride of C.
     "cublasGemmEx": (HANDLE, *[INT] * 5, POINTER, *MATRIX * 2, POINTER, *MATRIX, INT, INT),
     "cublasGemmStridedBatchedEx": (
         *(HANDLE, *[INT] * 5, POINTER, *(*MATRIX, LONG) * 2, POINTER, *MATRIX, LONG),
@@ -50,7 +53,10 @@ _current: ContextVar[Cublas | None] = ContextVar("cublas", default=None)
 
 
 def matmul(a: Array, b: Array, /) -> Array:
-    """The product of matrices, stacks of them, or vectors."""
+    """Multiply matrices, stacks of matrices, or vectors, as the standard's `matmul` does.
+
+    Inside `Cublas.active` this can be captured in a graph.
+    """
     cublas = _current.get()
     if cublas is None or a.device.id != cublas.device:
         return cupy.matmul(a, b)
@@ -58,16 +64,16 @@ def matmul(a: Array, b: Array, /) -> Array:
 
 
 class Operand(NamedTuple):
-    """How cuBLAS is to read a matrix by rows: as its transpose, by columns."""
+    """How cuBLAS reads a matrix stored by rows, as its transpose stored by columns."""
 
     operation: int
-    leading: int  # elements from one column, of what it reads, to the next
+    leading: int  # elements from one column of this transpose to the next
 
 
 def operand(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> Operand | None:
-    """For the last two dimensions of an array; `None` if it can't be read where it is."""
+    """Say how to read the last two dimensions of an array, or `None` if that needs a copy."""
     (rows, columns), (down, right) = shape[-2:], strides[-2:]
-    # Of a single row or column the stride means nothing.
+    # The stride of an axis of length 1 means nothing.
     if (columns == 1 or right == itemsize) and _leads(down, rows, columns, itemsize):
         return Operand(NOT_TRANSPOSED, columns if rows == 1 else down // itemsize)
     if (rows == 1 or down == itemsize) and _leads(right, columns, rows, itemsize):
@@ -76,7 +82,8 @@ def operand(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> 
 
 
 def _leads(stride: int, count: int, length: int, itemsize: int) -> bool:
-    """Whether a stride leads from each of `count` vectors of this length to the next."""
+    """Whether a stride, in bytes, can lead from each of `count` vectors of this length to the
+    next."""
     return count == 1 or (stride % itemsize == 0 and stride >= length * itemsize)
 
 
@@ -91,13 +98,13 @@ class Cublas:
         self.handle = handle
         weakref.finalize(self, self.library.cublasDestroy_v2, handle).atexit = False
         self.workspace = cupy.cuda.alloc(WORKSPACE)
-        # In this order: the first takes the workspace away.
+        # In this order: setting the stream takes the workspace away again.
         self._call("cublasSetStream_v2", handle, stream.ptr)
         self._call("cublasSetWorkspace_v2", handle, self.workspace.ptr, WORKSPACE)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, `matmul` goes through this handle, and so to its stream."""
+        """Inside, the `matmul` of this module goes through this handle, to its stream."""
         token = _current.set(self)
         try:
             yield
@@ -105,6 +112,12 @@ class Cublas:
             _current.reset(token)
 
     def matmul(self, a: Array, b: Array) -> Array:
+        """Multiply matrices, stacks of matrices, or vectors, on this handle's stream.
+
+        Raises:
+            ValueError: the shapes don't fit.
+            RuntimeError: cuBLAS failed.
+        """
         dtype = np.result_type(a, b)
         if dtype not in TYPES or not a.ndim or not b.ndim:
             return cupy.matmul(a, b)  # which has kernels of its own for integers
@@ -147,7 +160,8 @@ class Cublas:
 
 
 def _readable(x: Array, stack: tuple[int, ...]) -> tuple[Array, Operand, int]:
-    """x so that cuBLAS can read it, how, and the elements from one matrix to the next."""
+    """Give x, copied if cuBLAS can't read it where it is; how to read it; and how many elements
+    lead from one matrix to the next."""
     read = operand(x.shape, x.strides, x.itemsize)
     if read is None:
         x = cupy.ascontiguousarray(x)
@@ -162,7 +176,7 @@ def _readable(x: Array, stack: tuple[int, ...]) -> tuple[Array, Operand, int]:
 
 
 def _step(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
-    """The one stride that goes through all of these dimensions, if there is one."""
+    """Find one stride that leads through all of these dimensions; `None`: there is none."""
     axes = [(n, s) for n, s in zip(shape, strides, strict=True) if n > 1]
     for (_, outer), (n, inner) in pairwise(axes):
         if outer != n * inner:
@@ -171,7 +185,7 @@ def _step(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
 
 
 def library() -> Any:
-    """libcublas, wherever CuPy has found it, with the signatures of what is called here."""
+    """Load libcublas from where CuPy finds it, and declare the functions called here."""
     from cuda import pathfinder
 
     loaded = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)

@@ -1,4 +1,8 @@
-"""Convolutions on CuPy by windows gathered as columns, and one product of two matrices."""
+"""Convolutions on CuPy as windows gathered into columns, and one product of two matrices.
+
+The gradient of the images collects what each pixel gets back from the windows that have seen it. So
+it needs no atomic operations, and gives the same bits every time.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,10 @@ gx = sum;
 
 
 class ColumnProducts(Way):
-    """Arrays are as the definitions of `ConvolutionKernels` have them, and of one dtype."""
+    """The way to compute convolutions by products of columns.
+
+    Its methods take arrays as the definitions in `ConvolutionKernels` do, but of one dtype.
+    """
 
     name = "windows"
 
@@ -96,7 +103,8 @@ class ColumnProducts(Way):
 
 
 def _parts(n: int, each: int) -> list[slice]:
-    """The instances, in parts that have about COLUMNS elements, if each has so many."""
+    """Cut n instances, with `each` elements of columns per instance, into parts of about COLUMNS
+    elements."""
     step = max(1, COLUMNS // each)
     return [slice(i, min(i + step, n)) for i in range(0, n, step)]
 
@@ -104,7 +112,8 @@ def _parts(n: int, each: int) -> list[slice]:
 def _columns(
     x: Array, kernel: Pair, windows: Pair, geometry: tuple[int, ...], groups: int
 ) -> Iterator[tuple[slice, Array]]:
-    """Some instances, and their windows as columns: (groups, C / groups * KH * KW, positions)."""
+    """Go through x (N, C, H, W) in parts: yield which instances are in a part, and their windows as
+    columns (groups, C / groups * KH * KW, positions)."""
     x, c, depth = cupy.ascontiguousarray(x), x.shape[1], x.shape[1] * prod(kernel)
     for part in _parts(len(x), depth * prod(windows)):
         n = part.stop - part.start
@@ -114,12 +123,13 @@ def _columns(
 
 
 def _by_channel(go: Array, groups: int) -> Array:
-    """go (N, O, OH, OW) as (groups, O / groups, positions)."""
+    """Rearrange go (N, O, OH, OW) as (groups, O / groups, positions)."""
     n, o, oh, ow = go.shape
     go = cupy.ascontiguousarray(go.transpose(1, 0, 2, 3))
     return go.reshape(groups, o // groups, n * oh * ow)
 
 
 def _product(a: Array, b: Array) -> Array:
-    """a @ b, of each group. For two matrices, and only for two, CuPy calls cuBLAS directly."""
+    """Compute a @ b for each group. Only for two matrices, not stacks, CuPy calls cuBLAS
+    directly."""
     return matmul(a, b) if len(a) > 1 else matmul(a[0], b[0])[None]

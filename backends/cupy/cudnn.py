@@ -1,7 +1,7 @@
-"""Convolutions by cuDNN, through NVIDIA's front end for it in Python, where that is installed.
+"""Convolutions by cuDNN, through NVIDIA's Python front end, where this is installed.
 
-A graph of cuDNN is here one convolution, or one of its two gradients, for one set of shapes. It is
-planned once, in some milliseconds, and then runs on addresses
+A graph of cuDNN computes one convolution, or one of its two gradients, for one set of shapes. It is
+planned once, which takes some milliseconds, and then runs on the addresses it is given
 (https://docs.nvidia.com/deeplearning/cudnn/frontend/latest/).
 """
 
@@ -20,17 +20,25 @@ from ..types import Array
 from .fastest import Way
 from .private import is_tf32
 
+__all__ = ["Cudnn", "planned"]
+
 LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml
-ALIGNMENT = 16  # bytes: where cuDNN takes arrays to begin
+ALIGNMENT = 16  # bytes, of which the address of an array must be a multiple
 TYPES = {np.dtype("float16"): "HALF", np.dtype("float32"): "FLOAT", np.dtype("float64"): "DOUBLE"}
 
-X, W, Y, B = 1, 2, 3, 4  # the arrays of a graph: images, weights, results, bias
-RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # of cuDNN's operations
+X, W, Y, B = 1, 2, 3, 4  # numbers of the arrays of a graph: images, weights, results, bias
+RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # what each operation computes
 
 
 class Layout(NamedTuple):
-    """An array of a graph: without gaps, and its channels either before the rows or last."""
+    """How an array of a graph lies in memory: without gaps, in the order N C H W or N H W C.
+
+    Args:
+        uid: its number in the graph.
+        shape: (N, C, H, W) in either order.
+        is_channels_last: whether the order is N H W C.
+    """
 
     uid: int
     shape: tuple[int, ...]
@@ -43,6 +51,7 @@ class Layout(NamedTuple):
         return (c * h * w, 1, w * c, c) if self.is_channels_last else (c * h * w, h * w, w, 1)
 
     def empty(self, dtype: np.dtype) -> Array:
+        """Make an array that lies so."""
         n, c, h, w = self.shape
         if self.is_channels_last:
             return cupy.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
@@ -54,7 +63,7 @@ class Case(NamedTuple):
 
     operation: str
     dtype: np.dtype
-    arrays: tuple[Layout, ...]  # the operation's two, the bias if there is one, and the result
+    arrays: tuple[Layout, ...]  # the two operands, the bias if there is one, and the result
     stride: Pair
     padding: Padding
     dilation: Pair
@@ -62,11 +71,16 @@ class Case(NamedTuple):
 
 
 def planned(cudnn: Any, case: Case, **where: Any) -> Any:
-    """A graph that is ready to run, on what `where` says: `handle`; or the properties of a device
-    that need not be there.
+    """Plan a graph, so that it is ready to run.
+
+    Args:
+        cudnn: the module.
+        case: what the graph is to compute.
+        where: `handle`, of a device; or `device_property` and `sm_version`, which describe a device
+            that need not be there.
 
     Raises:
-        cudnn.cudnnGraphNotSupportedError: there is no way to compute it as gradcore wants it.
+        cudnn.cudnnGraphNotSupportedError: cuDNN can't compute the case as gradcore wants it.
     """
     notes, modes = cudnn.numerical_note, cudnn.heur_mode
     dtype = getattr(cudnn.data_type, TYPES[case.dtype])
@@ -94,7 +108,7 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
     graph.validate()
     graph.build_operation_graph()
     graph.create_execution_plans([modes.A, modes.FALLBACK])
-    # The first gives other bits each time; the others are less exact than sums of products.
+    # NONDETERMINISTIC gives other bits each time; the others are less exact than sums of products.
     unwanted = [notes.NONDETERMINISTIC, notes.FFT, notes.WINOGRAD]
     unwanted += [notes.REDUCED_PRECISION_REDUCTION]
     if case.dtype == np.float32 and not case.is_tf32:
@@ -106,22 +120,25 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
 
 
 class Cudnn(Way):
-    """A way to compute convolutions, for floating arrays of one dtype that are not empty.
+    """The way to compute convolutions by cuDNN.
 
-    Results are in channels-last memory where the images given are, else in C order, as are all
-    gradients of weights.
+    Its methods take floating arrays of one dtype that are not empty. Where the channels of the
+    images given are last in memory, so are those of the result. All other results, and gradients of
+    weights always, are in C order.
     """
 
     name = "cudnn"
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()  # a handle is for one thread at a time
-        self.handles: dict[int, Any] = {}
-        # By device: graphs, and the bytes they work in. All are kept: captured steps run them.
+        self.lock = threading.Lock()  # cuDNN wants no two threads to use a handle at a time
+        self.handles: dict[int, Any] = {}  # by the number of the device
+        # By device and case: the graph, and the bytes of its workspace. All are kept, as captured
+        # steps run them.
         self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}
 
     @cached_property
     def cudnn(self) -> Any:
+        """The module, imported when it is first needed."""
         return importlib.import_module("cudnn")
 
     def problem(self) -> str | None:
@@ -139,7 +156,7 @@ class Cudnn(Way):
             return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
         return None
 
-    # `steps` are stride, padding and dilation; groups cuDNN sees by the channels.
+    # `steps` are stride, padding and dilation. cuDNN sees the groups by the numbers of channels.
 
     def conv2d(
         self,
@@ -169,7 +186,7 @@ class Cudnn(Way):
     def _run(
         self, operation: str, given: dict[int, Array], shape: tuple[int, ...], **steps: Any
     ) -> Array:
-        """What the operation makes of the arrays given, of that shape."""
+        """Run an operation on the arrays given, by their numbers; its result has this shape."""
         dtypes = {x.dtype for x in given.values()}
         if len(dtypes) > 1 or not dtypes <= TYPES.keys():
             found = ", ".join(sorted(map(str, dtypes)))
@@ -190,6 +207,7 @@ class Cudnn(Way):
         return y
 
     def _plan(self, case: Case) -> tuple[Any, int]:
+        """The graph of a case on the current device, and the bytes of its workspace."""
         key = cupy.cuda.runtime.getDevice(), case
         if key not in self.plans:
             if cupy.cuda.get_current_stream().is_capturing():
@@ -199,7 +217,7 @@ class Cudnn(Way):
         return self.plans[key]
 
     def _handle(self) -> Any:
-        """The current device's, on its current stream."""
+        """The handle of the current device, set to its current stream."""
         device = cupy.cuda.runtime.getDevice()
         if device not in self.handles:
             self.handles[device] = self.cudnn.create_handle()
@@ -209,7 +227,8 @@ class Cudnn(Way):
 
 
 def _packed(x: Array) -> tuple[Array, bool]:
-    """x as cuDNN can read it, copied if need be, and whether its channels are last in memory."""
+    """Give x, copied if cuDNN can't read it where it is, and whether its channels are last in
+    memory."""
     if x.data.ptr % ALIGNMENT == 0:
         if x.flags.c_contiguous:
             return x, False

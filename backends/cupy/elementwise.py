@@ -1,4 +1,4 @@
-"""Functions of single elements on CuPy, each in one launch, and random numbers."""
+"""Functions of single elements on CuPy, each in one launch, and random bits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from ..definitions.random_bits import PHILOX, PHILOX_KEY
 from ..types import Array, Number
 from .kernels import WIDE, elementwise
 
+__all__ = ["CupyElementwise"]
+
 masked = elementwise("masked", "T x, bool mask", "T y", "y = mask ? x : T(0);")
-sigmoid = elementwise(  # a NaN is not less than anything, and stays
+sigmoid = elementwise(  # a NaN is not less than anything, so it stays NaN
     "sigmoid",
     "T x, T least",
     "T y",
@@ -41,10 +43,11 @@ A z = x, density = exp(A(-0.5) * z * z) * A({1 / math.sqrt(2 * math.pi)});
 gx = A(go) * (A(0.5) + A(0.5) * erf(A({math.sqrt(0.5)}) * z) + z * density);
 """,
 )
-philox = elementwise(  # block i of `random_bits`, whose counter is i + 1
+philox = elementwise(  # element i is block i of `random_bits`, whose counter is i + 1
     "philox",
     "uint64 key0, uint64 key1",
-    "uint64 first, raw uint64 words",  # the first of each block, which is what CuPy counts, and all
+    # CuPy takes the number of blocks from `first`, the first words of the blocks; `words` are all.
+    "uint64 first, raw uint64 words",
     f"""
 unsigned long long a = i + 1, b = 0, c = 0, d = 0, k = key0, l = key1;
 for (int round = 0; round < 10; ++round) {{
@@ -94,8 +97,8 @@ class CupyElementwise(Backend):
     def lgamma(self, x: Array) -> Array:
         return lgamma(x)
 
-    # digamma and polygamma are the base's: cupyx's give float64 of float16, and take |x| steps at
-    # negative x.
+    # digamma and polygamma are the definitions: those of cupyx give float64 for float16, and take
+    # |x| steps for negative x.
 
     def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         is_number = isinstance(key, int)

@@ -1,11 +1,11 @@
-"""Which of several ways to compute something is the fastest: measured, once for each case."""
+"""Choose the fastest of several ways to compute something: measure all of them, once per case."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from operator import mul
@@ -18,57 +18,71 @@ import numpy as np
 from ..types import Array
 from .private import is_tf32
 
-REPEATS = 5  # of which the median counts
+__all__ = ["Fastest", "Way"]
 
-NEAR = 8  # units in the last place of the largest number, that ways may differ
-MOST = 256  # cases that are measured; data of ever new shapes would have each call do so
-FACTORS = 2654435761, 2246822519, 3266489917  # which mix the bits of what they multiply
+REPEATS = 5  # measurements of a way, of which the median counts
+
+# How far the results of two ways may be apart: so many units in the last place of the largest
+# number.
+NEAR = 8
+MOST = 256  # cases that are measured; else data of ever new shapes would be measured in each call
+FACTORS = 2654435761, 2246822519, 3266489917  # multipliers that mix bits, one for each array
+
+Layout = tuple[tuple[int, ...], tuple[int, ...], np.dtype]  # shape, strides and dtype
 
 
 class Case(NamedTuple):
-    """What a choice was made for."""
+    """All that a choice depends on; as a string, for people."""
 
     method: str
-    arrays: tuple[tuple[tuple[int, ...], tuple[int, ...], Any] | None, ...]  # shape, strides, dtype
+    arrays: tuple[Layout | None, ...]
     options: tuple[tuple[str, Any], ...]
     device: int
     tf32: bool
 
     def __str__(self) -> str:
-        arrays = [_said(*array) for array in filter(None, self.arrays)]
+        arrays = [_described(*array) for array in filter(None, self.arrays)]
         options = [f"{name} {value}" for name, value in self.options]
         where = f", GPU {self.device}" if self.device else ""
         said = f"{self.method} of {', '.join(arrays)}; {', '.join(options)}"
         return said + ", TF32" * self.tf32 + where
 
 
+def _described(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype) -> str:
+    in_c_order = tuple(accumulate(shape[:0:-1], mul, initial=dtype.itemsize))[::-1]
+    return f"{dtype} {shape}" + f" with strides {strides}" * (strides != in_c_order)
+
+
 class Way:
-    """A way to compute something: its subclasses have the methods that do."""
+    """A way to compute something; subclasses add the methods that compute."""
 
     name: ClassVar[str]
 
     def problem(self) -> str | None:
-        """Why it can't be had here, and what to do about it; `None`: it can."""
+        """Say why this way can't be used here and what to do about it; `None`: it can."""
         return None
 
 
-def _said(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> str:
-    plain = tuple(accumulate(shape[:0:-1], mul, initial=dtype.itemsize))[::-1]
-    return f"{dtype} {shape}" + f" with strides {strides}" * (strides != plain)
-
-
 class Chosen(NamedTuple):
+    """The way chosen for a case."""
+
     way: Way
-    told: str  # for people: its name, and what was found of each
+    told: str  # for people: the way's name, and what was measured of each way
 
 
 class Fastest:
-    """Calls the fastest of several ways for each case, which the first call of that case finds out:
-    it runs all, and leaves out those that fail, or differ from the first.
+    """Calls the fastest of several ways.
+
+    The first call with new shapes, strides, dtypes or options runs all ways and measures them. It
+    leaves out a way that fails, and one whose result differs from that of the first way. Later
+    calls of the same case use what was the fastest.
+
+    >>> convolutions = Fastest("GRADCORE_CONV", [ColumnProducts(), ImplicitProducts()])
+    >>> y = convolutions("conv2d", x, w, None, groups=1, **steps)
 
     Args:
-        variable: of the environment, which may name one to use always.
-        ways: all have the same methods. One that can't do a case raises an exception.
+        variable: a variable of the environment that may name one way, which is then always used.
+        ways: all have the same methods. A way that can't do a case raises an exception.
     """
 
     def __init__(self, variable: str, ways: Sequence[Way]) -> None:
@@ -77,15 +91,15 @@ class Fastest:
 
     @cached_property
     def ways(self) -> list[Way]:
-        """Those that can be had here, which is found out by the first call."""
+        """The ways that can be used here; found out when a call first needs them."""
         return [way for way in self.known if not way.problem()]
 
     def __call__(self, method: str, *arrays: Array | None, **options: Any) -> Array:
-        """The result of that method.
+        """Call this method of the fastest way.
 
         Raises:
-            RuntimeError: the variable names a way that can't be had here.
-            ValueError: it names no way there is.
+            RuntimeError: the variable names a way that can't be used here.
+            ValueError: the variable names a way that does not exist.
         """
         return getattr(self._way(method, arrays, options), method)(*arrays, **options)
 
@@ -102,7 +116,7 @@ class Fastest:
             is_tf32(),
         )
         if case not in self.chosen:
-            if cupy.cuda.get_current_stream().is_capturing():  # where nothing can be measured
+            if cupy.cuda.get_current_stream().is_capturing():  # so nothing can be measured
                 return self.ways[0]
             self.chosen[case] = (
                 self._measured(case, arrays, options)
@@ -112,6 +126,7 @@ class Fastest:
         return self.chosen[case].way
 
     def _usual(self, method: str) -> Way:
+        """The way that was chosen for most cases of this method."""
         found = Counter(chosen.way for case, chosen in self.chosen.items() if case.method == method)
         return max(found, key=lambda way: found[way], default=self.ways[0])
 
@@ -124,7 +139,10 @@ class Fastest:
         names = " or ".join(way.name for way in self.known)
         raise ValueError(f"{self.variable}={name}: there is no such way; expected {names}")
 
-    def _measured(self, case: Case, arrays: Any, options: dict[str, Any]) -> Chosen:
+    def _measured(
+        self, case: Case, arrays: tuple[Array | None, ...], options: dict[str, Any]
+    ) -> Chosen:
+        """Run and compare all ways on numbers made for that, and time them on the arrays given."""
         cuda, times, told = cupy.cuda, dict[Way, float](), list[str]()
         try:
             numbers = [_of_few_bits(*pair) for pair in zip(arrays, FACTORS, strict=False)]
@@ -143,8 +161,8 @@ class Fastest:
                 if is_near := off <= limit:
                     times[way] = _seconds(run, arrays, options)
             except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError):
-                raise  # after these the device is of no more use to this process
-            except Exception as error:  # it can't do the case, or has no memory for it
+                raise  # after these, this process can't use the device any more
+            except Exception as error:  # the way can't do this case, or there is no memory for it
                 if way is self.ways[0] and not isinstance(error, MemoryError):
                     raise
                 told.append(f"{way.name} failed: {type(error).__name__}: {error}")
@@ -161,14 +179,17 @@ class Fastest:
 
 
 def _of_few_bits(x: Array | None, factor: int) -> Array | None:
-    """Other numbers in the same memory order: multiples of 1/8, from -1 on, which products of
-    float32 in TF32 keep, too. Sums of hundreds of thousands of their products are exact in float32,
-    in whatever order they are added up; and what isn't finite in x decides nothing."""
+    """Make an array like x, in the same memory order, of multiples of 1/8 from -1 to 7/8.
+
+    Sums of hundreds of thousands of products of such numbers are exact in float32, in whatever
+    order they are added up, and TF32 does not round them. So ways that are right agree. Infinities
+    and NaNs of x play no part.
+    """
     if x is None:
         return None
     mixed = cupy.arange(x.size, dtype=np.uint32)
     mixed *= np.uint32(factor)
-    mixed >>= np.uint32(28)  # the first bits vary most
+    mixed >>= np.uint32(28)  # keep the highest 4 bits, which vary most
     y = cupy.empty_like(x)
     y[...] = mixed.reshape(x.shape)
     y /= 8
@@ -177,12 +198,14 @@ def _of_few_bits(x: Array | None, factor: int) -> Array | None:
 
 
 def _largest(x: Array) -> float:
-    """The largest distance from 0; NaN if a number is."""
+    """The largest absolute value in x; NaN if x has a NaN."""
     return max(float(x.max()), -float(x.min()))
 
 
-def _seconds(run: Any, arrays: Any, options: dict[str, Any]) -> float:
-    """How long the device takes, as the host launches it now."""
+def _seconds(
+    run: Callable[..., Array], arrays: tuple[Array | None, ...], options: dict[str, Any]
+) -> float:
+    """Measure a call on the device, including the time that the host takes to launch it."""
     found = []
     for _ in range(REPEATS):
         begin, end = cupy.cuda.Event(), cupy.cuda.Event()

@@ -1,20 +1,21 @@
-"""Convolutions on CuPy as products of matrices that are never in memory: implicit GEMM.
+"""Convolutions on CuPy as products of matrices, one of which is never in memory: implicit GEMM.
 
-With the images' windows as columns, a convolution and its gradients are products of matrices, of
-each group `left` (M, K) times `right` (K, N):
+With the images' windows as columns, a convolution and its gradients are products of matrices. In
+each group, `left` (M, K) is multiplied by `right` (K, N):
 
     conv2d                   w (O, C KH KW) times the windows (C KH KW, positions)
-    conv2d_input_gradient    w (C, O KH KW) times what the pixels meet (O KH KW, pixels)
+    conv2d_input_gradient    w (C, O KH KW) times the gradients that pixels get (O KH KW, pixels)
     conv2d_weight_gradient   the gradients (O, positions) times the windows (positions, C KH KW)
 
-Here O and C are a group's. `left` and the result lie in memory as they are. `right` does not: what
-is at (k, n) is found from a place in an image that belongs to k, and one that belongs to n, which
-have to be added. So no element costs a division, and the three kernels have one text.
+Here O and C are the channels of one group. `left` and the result are in memory. `right` is not: its
+element (k, n) is in the image at a place that is the sum of two, of which k decides one and n the
+other. Both are computed once for a row or a column of a tile, so no element costs a division; and
+the three kernels share one text.
 
-A block computes a tile of the result, and each of its threads ROWS times COLUMNS of that, in steps
-along K. While it multiplies one step, which is in shared memory, the next is on its way
-from global memory to registers. Nothing is atomic: the same bits come out every time. Sums of
-float16 are in float32, and not by tensor cores.
+A block computes a tile of the result, and each of its threads ROWS times COLUMNS elements of the
+tile, in steps along K. While it multiplies one step, which is in shared memory, the next is on its
+way from global memory to registers. Nothing is atomic, so the same bits come out every time. Sums
+of float16 are in float32, and not by tensor cores.
 """
 
 from __future__ import annotations
@@ -29,19 +30,23 @@ from ..definitions.convolution import Pair, output_size
 from ..types import Array
 from .fastest import Way
 from .kernels import WIDE, blockwise, elementwise
+from .launch import BlockKernel
 from .windows import GEOMETRY, geometry_of
+
+__all__ = ["ImplicitProducts"]
 
 THREADS, ROWS, COLUMNS = 128, 8, 4
 TILE = THREADS * ROWS * COLUMNS  # elements of the result that a block computes
-DEPTHS = {64: 16, 16: 8}  # by the height of tiles; as much as there are registers for
-# Blocks for all of a GPU: the sums of few and large gradients of weights are split among so many,
-# but no further than to LEAST elements each.
+DEPTHS = {64: 16, 16: 8}  # of a step along K, by the height of tiles: as registers allow
+# Enough blocks to keep a GPU busy. If gradients of weights are few and sums of many elements, the
+# sums are split among so many blocks, but not into parts of fewer than LEAST elements.
 BLOCKS, LEAST = 512, 256
 
-NUMBERS = "int32 M, int32 N, int32 K, int32 each"  # each: of K, for one block
+NUMBERS = "int32 M, int32 N, int32 K, int32 each"  # each: how much of K one block sums
 NUMBERS += f", int32 groups, int32 O, int32 C, {GEOMETRY}"
 
-# Where something is: in `left` or in the result, or -1 if it is nowhere; and in the images.
+# The places of a row or a column of `right`: `other` in `left` or in the result, or -1 if there is
+# none, and the rest in the images.
 PLACE = f"""
 {WIDE}
 struct alignas(16) Place {{ int other, offset, row, column; }};
@@ -55,7 +60,7 @@ block /= tiles_n;
 const int group = block % groups, part = block / groups;
 const int begin = part * each, end = K - begin < each ? K : begin + each;
 """
-# A tap and a window together are a pixel, or in the padding.
+# A tap and a window together give a pixel, or a place in the padding.
 WINDOWS = """
 auto of_tap = [&](int i) {
     const int channel = group * C + i / KW / KH;
@@ -74,7 +79,7 @@ auto right_at = [&](const Place& a, const Place& b) {
 };
 """
 FORWARD = """
-constexpr bool k_is_near = false;  // are neighbors along K, or along N, neighbors in memory?
+constexpr bool k_is_near = false;  // neighbors in memory: those along K (true) or along N
 const int left_row = K, result_row = OH * OW;
 left += group * M * K;
 auto of_k = of_tap;
@@ -88,7 +93,7 @@ result += part * groups * M * N;
 auto of_k = of_window;
 auto of_n = of_tap;
 """
-# A tap and a pixel together are a window, if there is one that sees the pixel at that tap.
+# A tap and a pixel together give the window that sees the pixel at this tap, if there is one.
 INPUT_GRADIENT = """
 constexpr bool k_is_near = false;
 const int left_row = KH * KW, result_row = H * W;
@@ -113,7 +118,7 @@ auto right_at = [&](const Place& a, const Place& b) {
 };
 """
 PRODUCT = """
-// 4 more in each row, so that threads that write along K meet on other banks.
+// 4 more in each row: threads that write along K then use different banks of shared memory.
 alignas(16) __shared__ A lefts[DEPTH][HEIGHT + 4], rights[DEPTH][WIDTH + 4];
 __shared__ Place steps[DEPTH], columns[WIDTH];
 constexpr Place nowhere = {-1, 0, 0, 0};
@@ -189,8 +194,8 @@ for (int i = 0; i < ROWS; ++i) {
 """
 
 
-def _kernels(name: str, result: str, body: str) -> dict[int, Any]:
-    """By the heights of their tiles."""
+def _kernels(name: str, result: str, body: str) -> dict[int, BlockKernel]:
+    """Make the kernels of a computation, by the heights of their tiles."""
     return {
         height: blockwise(
             f"{name}_{height}",
@@ -217,12 +222,16 @@ added = elementwise(
 
 
 def _tiles(height: int, m: int, n: int) -> int:
+    """How many tiles of this height a matrix (m, n) has."""
     return -(-m // height) * -(-n // (TILE // height))
 
 
 class ImplicitProducts(Way):
-    """Arrays are as the definitions of `ConvolutionKernels` have them, of one dtype, and none has
-    2**31 elements or more."""
+    """The way to compute convolutions by implicit products.
+
+    Its methods take arrays as the definitions in `ConvolutionKernels` do, but of one dtype, and of
+    less than 2**31 elements each.
+    """
 
     name = "implicit"
 
@@ -263,12 +272,21 @@ class ImplicitProducts(Way):
 
     def _run(
         self,
-        kernels: dict[int, Any],
+        kernels: dict[int, BlockKernel],
         sizes: tuple[int, int, int],
         arrays: tuple[Array | None, ...],
         geometry: tuple[int, ...],
         each: int = 0,
     ) -> None:
+        """Launch the kernel whose tiles cover the result with the fewest blocks.
+
+        Args:
+            kernels: by the heights of their tiles.
+            sizes: M, N and K.
+            arrays: left, image, bias and result.
+            geometry: the numbers that NUMBERS names from `groups` on.
+            each: how much of K one block sums; 0 means all.
+        """
         m, n, k = sizes
         height = min(kernels, key=lambda height: _tiles(height, m, n))
         each = each or k
@@ -281,4 +299,9 @@ def _numbers(
     x: tuple[int, ...], w: tuple[int, ...], windows: Pair, groups: int, **steps: Any
 ) -> tuple[int, ...]:
     """The numbers that NUMBERS names from `groups` on, of these shapes."""
-    return (groups, w[0] // groups, w[1], *geometry_of(x[2:], w[2:], windows, **steps))
+    return (
+        groups,
+        w[0] // groups,
+        w[1],
+        *geometry_of((x[2], x[3]), (w[2], w[3]), windows, **steps),
+    )

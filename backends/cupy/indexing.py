@@ -1,9 +1,10 @@
-"""Taking and adding up at indices on CuPy, and looking after these without waiting for the device.
+"""Take elements and add up rows at indices on CuPy; check indices without waiting for the device.
 
-An index out of range is found on the device. If the host asked for it after each launch, it would
-wait in every step; so the device writes it into memory of the host, where every later check looks,
-and everything that reads from the device. With CUDA_LAUNCH_BLOCKING=1, as for CUDA's own errors,
-each call waits, and the error comes from the op that is wrong.
+The device finds out whether an index is out of range. A host that asked for the answer after each
+launch would wait for the device in every step. So the device writes the wrong index into memory of
+the host, and the host looks there at its next check, and whenever it reads from the device. With
+CUDA_LAUNCH_BLOCKING=1, which does the same for CUDA's own errors, each check waits, and the error
+comes from the op that is wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from ..definitions.indexing import index_error
 from ..types import Array
 from .kernels import WIDE, elementwise
 
+__all__ = ["CupyIndexing", "raise_index_errors"]
+
 out_of_range = elementwise(
     "check_indices",
     "int64 index, int64 start, int64 stop, int64 call",
@@ -27,7 +30,8 @@ out_of_range = elementwise(
 if (index < start || index >= stop) wrong[0] = call, wrong[1] = index;
 """,
 )
-WRAP = "if (at < 0 || at >= size) at = (at % size + size) % size;"  # as all of CuPy's do
+# Out of range, count on from the other end, as all of CuPy's functions do.
+WRAP = "if (at < 0 || at >= size) at = (at % size + size) % size;"
 
 selected = elementwise(
     "select",
@@ -64,17 +68,23 @@ y = sum;
 
 
 class IndexErrors:
-    """What a device has found out of range, in memory of the host that it writes to."""
+    """The last index that a device has found out of range, in memory of the host.
+
+    Args:
+        device: the number of the GPU that writes there.
+    """
 
     def __init__(self, device: int) -> None:
         memory = cupy.cuda.alloc_pinned_memory(16)
-        self.host = np.frombuffer(memory, np.int64, 2)  # the number of the check, and the index
+        self.host = np.frombuffer(memory, np.int64, 2)  # number of the check (0: none), and index
         self.host[:] = 0
         there = cupy.cuda.UnownedMemory(memory.ptr, 16, memory, device)
         self.device = cupy.ndarray((2,), np.int64, cupy.cuda.MemoryPointer(there, 0))
-        self.checks: dict[tuple[str, int, int], int] = {}  # to their numbers, which begin at 1
+        # The numbers of checks, from 1, by what was checked, its size and its start.
+        self.checks: dict[tuple[str, int, int], int] = {}
 
     def raise_found(self) -> None:
+        """Raise IndexError if the device has written an index, and forget it."""
         if self.host[0]:
             number, wrong = self.host.tolist()
             self.host[:] = 0
@@ -92,7 +102,7 @@ def raise_index_errors() -> None:
 
 
 class CupyIndexing(Backend):
-    # The kernels take int64, which is what labels and indices are where nobody chose another.
+    # The kernels take int64, the dtype of labels and indices where nobody chose another.
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         self.check_integers(what, indices)
@@ -119,7 +129,8 @@ class CupyIndexing(Backend):
 
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         width, shape = prod(x.shape[1:]), (size, *x.shape[1:])
-        if x.dtype.kind != "f" or not x.size or not size:  # CUDA adds few other types atomically
+        # Few types that are not floating can be added atomically by CUDA.
+        if x.dtype.kind != "f" or not x.size or not size:
             return super().scatter_add(x, indices, size)
         indices = indices.astype(np.int64, copy=False)
         if os.environ.get("GRADCORE_DETERMINISTIC") != "1":

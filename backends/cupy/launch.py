@@ -137,7 +137,7 @@ class MultiArrayKernel(Raw):
         super().__init__(name, arrays, numbers, body)
         self._made: dict[tuple[str, ...], tuple[Any, np.dtype, int]] = {}
 
-    def __call__(self, sets: Sequence[Sequence[Array | None]], *numbers: Number) -> None:
+    def __call__(self, sets: Sequence[Sequence[Array]], *numbers: Number) -> None:
         """Launch the kernel: once, or more often if its argument has no room for all sets.
 
         Args:

@@ -1,7 +1,9 @@
-"""Softmax cross-entropy on CuPy: two numbers of each row of classes, then one kernel for each way.
+"""Softmax cross-entropy on CuPy.
 
-Of few classes, one thread goes through a row, in one launch; of many, the rows are reduced by all
-threads, in two. x is (N, C, ...), and `inner` elements lie from a class to the next.
+Each row of classes is first reduced to two numbers: its highest, and the sum of exp(x - highest).
+One more kernel computes the loss from them, and one the gradient. With few classes, one thread goes
+through each row, in one launch; with many, all threads reduce the rows, in two launches. x is
+(N, C, ...), and it is `inner` elements from one class to the next.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from ..base import Backend
 from ..types import Array
 from .kernels import elementwise, summing
 
-FEW = 128  # classes
+__all__ = ["CupyCrossEntropy"]
+
+FEW = 128  # so many classes, or fewer, are reduced by one thread
 
 softmax_sums = elementwise(
     "softmax_sums",
@@ -39,7 +43,7 @@ losses = elementwise(
     "T loss",
     """
 W result = 0;
-if (target < 0 || target >= C) result = nan("");  // check_indices has it
+if (target < 0 || target >= C) result = nan("");  // check_indices reports it
 else if (!ignored)
     result = log(total) - ((W)x[(i / inner * C + target) * inner + i % inner] - highest);
 loss = result;
@@ -58,7 +62,8 @@ gx = p * (ignored ? (W)0 : (W)go);
 
 
 def _sums(x: Array) -> tuple[Array, Array]:
-    """The highest of each row, and the sum of exp(x - highest), both (N, ...)."""
+    """Reduce each row of x (N, C, ...) to its highest number and the sum of exp(x - highest), both
+    (N, ...)."""
     wide = np.result_type(x.dtype, np.float32)
     if x.shape[1] > FEW:
         highest = x.max(axis=1).astype(wide, copy=False)

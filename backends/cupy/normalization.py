@@ -1,5 +1,5 @@
-"""Batch and layer norm on CuPy: each way sums over each channel or row, then one kernel for all
-elements."""
+"""Batch and layer norm on CuPy, and their gradients: sums over each channel or row, then one kernel
+for all elements."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from ..base import Backend
 from ..types import Array
 from .kernels import elementwise, summing
+
+__all__ = ["CupyNorms"]
 
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
 products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")
@@ -109,6 +111,6 @@ class CupyNorms(Backend):
 
 
 def _statistics(x: Array) -> tuple[Array, Array]:
-    """Mean and variance of each row (N, M), both (N, 1)."""
+    """The mean and the variance of each row of x (N, M), both (N, 1)."""
     mean = cupy.mean(x, axis=1, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
     return mean, squares(x, mean, axis=1)[:, None] / x.shape[1]

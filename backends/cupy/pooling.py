@@ -1,4 +1,8 @@
-"""Pooling on CuPy."""
+"""Pooling on CuPy, and its gradients.
+
+A gradient collects what each pixel gets back from the windows that have seen it. So it needs no
+atomic operations, and gives the same bits every time.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +93,7 @@ gx = sum / (KH * KW);
 
 
 class CupyPooling(ConvolutionKernels):
-    # `steps` are stride, padding and, of maxima, dilation.
+    # `steps` are stride and padding, and for maxima also dilation.
 
     def max_pool2d(self, x: Array, *, kernel: Pair, **steps: Any) -> tuple[Array, Array]:
         windows = output_size(x.shape[2:], kernel, **steps)
@@ -141,5 +145,5 @@ class CupyPooling(ConvolutionKernels):
 
 
 def _places(places: Array) -> Array:
-    """The places of maxima as the kernels take them."""
+    """Give the places of maxima in a dtype that the kernels take."""
     return places if places.dtype == np.uint8 else places.astype(np.int32, copy=False)

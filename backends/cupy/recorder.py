@@ -1,7 +1,8 @@
-"""Steps as CUDA graphs: what `Backend.recorder` gives for CuPy.
+"""Steps as CUDA graphs: the recorder of the CuPy backend.
 
-A graph holds addresses. So it has a pool of memory that nothing else gets any of, which lives as
-long as the graph; what is freed in it meanwhile only the graph itself uses again.
+A graph holds the addresses of its arrays. So it has a pool of memory of its own, which lives as
+long as the graph, and from which nothing else gets memory. What a step frees there, only later
+parts of the same step use again.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ import cupy
 from .blas import Cublas
 from .indexing import raise_index_errors
 
+__all__ = ["CupyRecorder"]
+
 
 class CupyRecorder:
-    """Records the work of a GPU, on a stream of its own, as a CUDA graph."""
+    """Records the work of one GPU as a CUDA graph, on a stream of its own.
+
+    It is a `gradcore.backends.types.Recorder`, where its methods are explained.
+    """
 
     def __init__(self, device: Any) -> None:
         self.device = cupy.cuda.Device(device)
         with self.device:
             self.stream = cupy.cuda.Stream(non_blocking=True)
             self.pool = cupy.cuda.MemoryPool(_fresh)
-            self.pool.set_limit(size=0)  # CUPY_GPU_MEMORY_LIMIT would set one, for each pool
+            self.pool.set_limit(size=0)  # none, though CUPY_GPU_MEMORY_LIMIT sets one for each pool
             self.cublas = Cublas(self.stream)
-        self.others = cupy.cuda.get_allocator()  # of memory that is not the graph's
+        self.others = cupy.cuda.get_allocator()  # for arrays that don't belong to the graph
         self.graph: Any = None
 
     def on_device(self) -> Any:
@@ -37,7 +43,7 @@ class CupyRecorder:
         current = cupy.cuda.get_current_stream()
         self.stream.wait_event(current.record())
         try:
-            # The first product of a kind loads kernels, which can't be done in a recording.
+            # The first product of each kind loads kernels, which a capture does not allow.
             with self.stream, self.cublas.active():
                 yield
         finally:
@@ -47,13 +53,13 @@ class CupyRecorder:
     def record(self) -> Iterator[None]:
         allocator = cupy.cuda.using_allocator(self.pool.malloc)
         with self.stream, allocator, self.cublas.active():
-            # What the warm-up has left there is about as much as the graph needs.
+            # The memory that the warm-up has left in CuPy's pool is about what the graph needs.
             cupy.get_default_memory_pool().free_all_blocks()
             self.stream.begin_capture()
             try:
                 yield
             except BaseException:
-                with suppress(Exception):  # it says that the recording failed
+                with suppress(Exception):  # which only says that the recording has failed
                     self.stream.end_capture()
                 raise
             self.graph = self.stream.end_capture()
@@ -69,8 +75,12 @@ class CupyRecorder:
 
 
 def _fresh(size: int) -> Any:
-    """New memory for a graph's pool, or a MemoryError: at CUDA's own error the pool would free
-    what it has and try again, and the graph go on with addresses that are others' by then."""
+    """Allocate new memory for a graph's pool.
+
+    Raises:
+        MemoryError: there is none. CUDA's own error would have the pool free its unused memory and
+            try again; the graph would then go on to use addresses that are no longer its own.
+    """
     try:
         return cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
     except cupy.cuda.runtime.CUDARuntimeError as error:

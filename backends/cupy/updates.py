@@ -1,5 +1,5 @@
-"""The optimizers' updates on CuPy: one launch for many parameters, in place where these have their
-memory to themselves."""
+"""The optimizers' updates on CuPy: one launch for many parameters, in place where no other array
+shares their memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ..base import Backend
 from ..types import Array, DType, Number
 from .kernels import WIDE, multi_array
 
+__all__ = ["CupyUpdates"]
+
 DECAYED = f"""
 {WIDE}
 A step = g[i];
@@ -21,7 +23,8 @@ if (weight_decay != T(0)) step += weight_decay * p[i];
 
 sgd = multi_array(
     "sgd",
-    "T p, T g, T v, T new_v",  # the velocities before and after; null before the first, or if none
+    # v: velocity before; null in the first step. new_v: velocity after; null without momentum.
+    "T p, T g, T v, T new_v",
     "T lr, T weight_decay, T momentum, T share, T nesterov",
     f"""
 {DECAYED}
@@ -61,7 +64,7 @@ p[i] = p[i] - lr * (step / (sqrt(square) + eps));
 )
 rmsprop = multi_array(
     "rmsprop",
-    "T p, T g, T s, T v, T m",  # m is null unless it is centered
+    "T p, T g, T s, T v, T m",  # m is null unless the update is centered
     "T lr, T weight_decay, T alpha, T share, T eps, T momentum",
     f"""
 {DECAYED}
@@ -84,7 +87,7 @@ p[i] = p[i] - lr * update;
 
 unscale = multi_array(
     "unscale",
-    "T x, W y, bool good",  # to which all write the same
+    "T x, W y, bool good",  # `good` is one number; all threads that write it write false
     "W scale",
     """
 W z = x[i];
@@ -98,7 +101,8 @@ y[i] = z / scale;
 copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
 chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
-# Of each parameter a list: the parameter, its gradient and the memory, which is changed in place.
+# For each parameter a list: the parameter, its gradient, and the optimizer's memory. The updates
+# below put arrays into it where memory begins.
 Sets = list[list[Any]]
 
 
@@ -132,7 +136,7 @@ def _adam(
     weight_decay: float,
     decoupled: bool,
 ) -> None:
-    decays = weight_decay, 0.0  # added to the gradient, and of the parameter itself
+    decays = weight_decay, 0.0  # of the gradient, and of the parameter itself
     shares = [x for beta in betas for x in (beta, 1 - beta)]
     adam(sets, lr, *(decays[::-1] if decoupled else decays), *shares, *corrections, eps)
 
@@ -159,7 +163,9 @@ UPDATES: dict[str, Callable[..., None]] = {
 
 
 def _of_one(kernel: str) -> Any:
-    def update(self: Backend, *arrays: Any, **settings: Any) -> Any:
+    """Make the method that updates one parameter, of the one that updates many."""
+
+    def update(self: Backend, *arrays: Array | None, **settings: Any) -> tuple[Array | None, ...]:
         return self.update_all(kernel, [arrays], **settings)[0]
 
     return update
@@ -172,7 +178,7 @@ class CupyUpdates(Backend):
         self, kernel: str, arrays: list[tuple[Any, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
         definition = getattr(super(), kernel)
-        with arrays[0][0].device:  # where the kernel is to run, and new arrays to be
+        with arrays[0][0].device:  # for the kernel and for new arrays
             sets = {i: self._ready(*of_one) for i, of_one in enumerate(arrays) if _fits(*of_one)}
             UPDATES[kernel](list(sets.values()), **settings)
             return [
@@ -202,7 +208,7 @@ class CupyUpdates(Backend):
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
         pairs = list(zip(arrays, others, strict=True))
         fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
-        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # none is there twice
+        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
         if not (fit and apart and _alike(*arrays, *others)):
             return super().choose_all(condition, arrays, others)
         with arrays[0].device:
@@ -210,8 +216,8 @@ class CupyUpdates(Backend):
             return arrays
 
     def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Any]:
-        """As the kernels take them: contiguous, in one order, and what these write to with memory
-        of its own."""
+        """Give the arrays as kernels take them: contiguous, in one order, and those that kernels
+        write to sharing no memory."""
         p = parameter if self.owns_memory(parameter) else parameter.copy()
         ready = [p, gradient if _is_like(gradient, p) else _copy(gradient, p)]
         for x in memory:
@@ -221,26 +227,26 @@ class CupyUpdates(Backend):
 
 
 def _fits(parameter: Array, *others: Array | None) -> bool:
-    """Whether all are there in one floating dtype, of one shape, on one device."""
+    """Whether all arrays have one floating dtype and one shape, and are on one device."""
     arrays = parameter, *others
     kinds = {(x.dtype, x.shape, x.device.id) for x in arrays if x is not None}
     return len(kinds) == 1 and parameter.dtype.kind == "f"
 
 
 def _alike(*arrays: Array) -> bool:
-    """Whether all are contiguous, of one floating dtype, on one device."""
+    """Whether all arrays are contiguous, have one floating dtype, and are on one device."""
     kinds = {(x.dtype, x.device.id, x.dtype.kind == "f" and _is_like(x, x)) for x in arrays}
     return len(kinds) == 1 and kinds.pop()[-1]
 
 
 def _is_like(x: Array, p: Array) -> bool:
-    """Whether x, of p's shape, has its elements in p's order, next to each other."""
+    """Whether x and p, of one shape, are both contiguous, and in the same order."""
     a, b = x.flags, p.flags
     return (a.c_contiguous and b.c_contiguous) or (a.f_contiguous and b.f_contiguous)
 
 
 def _copy(x: Array, like: Array) -> Array:
-    """x in the order of that array."""
+    """Copy x into memory of the order of `like`."""
     new = cupy.empty_like(like)
     new[...] = x
     return new
