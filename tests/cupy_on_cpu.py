@@ -109,6 +109,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
     dtype = property(lambda self: self.array.dtype)
     ndim = property(lambda self: self.array.ndim)
     size = property(lambda self: self.array.size)
+    itemsize = property(lambda self: self.array.itemsize)
     nbytes = property(lambda self: self.array.nbytes)
     strides = property(lambda self: self.array.strides)
     flags = property(lambda self: self.array.flags)
@@ -279,6 +280,7 @@ LACKING_LINALG = {
     "vector_norm",
 }
 # fmt: on
+UNWRITTEN = 99  # what new memory is full of
 READING = ["allclose", "argwhere", "array_equal", "bincount", "flatnonzero", "nonzero", "unique"]
 
 
@@ -288,8 +290,11 @@ def _function(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         if name in READING:
             device.read(name)
-        device.launches -= name in ("empty", "empty_like")  # which only take memory
-        return called(function, *arguments, **options)
+        result = called(function, *arguments, **options)
+        if name in ("empty", "empty_like"):  # which only take memory
+            device.launches -= 1
+            result.array.fill(UNWRITTEN)
+        return result
 
     return call
 
@@ -376,7 +381,8 @@ class ElementwiseKernel:
         shape = np.broadcast_shapes(*[x.shape for x in in_loop]) if in_loop else (size,)
         outputs = list(given[len(self.inputs) :])
         if not outputs:
-            outputs = [wrap(np.empty(shape, p.dtype or types[p.ctype])) for p in self.outputs]
+            kinds = [p.dtype or types[p.ctype] for p in self.outputs]
+            outputs = [wrap(np.full(shape, UNWRITTEN, kind)) for kind in kinds]
         for p, x in zip(self.outputs, outputs, strict=True):
             assert p.raw or x.shape == shape, f"{self.name}: {p.name} is {x.shape}, not {shape}"
 
@@ -541,6 +547,18 @@ class Event:
         device.read("synchronize")
 
 
+class Stream:
+    """The only one."""
+
+    ptr = 0
+
+    def synchronize(self) -> None:
+        device.read("synchronize")
+
+    def is_capturing(self) -> bool:
+        return device.is_capturing
+
+
 class PinnedMemory(bytearray):
     ptr = 0
 
@@ -559,23 +577,23 @@ def _modules() -> dict[str, ModuleType]:
         module.__all__ = [name for name in vars(module) if not name.startswith("_")]
     runtime = SimpleNamespace(
         CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}),
+        getDevice=lambda: 0,
         getDeviceCount=lambda: 1,
         getDeviceProperties=lambda _: {"name": b"stand-in"},
         runtimeGetVersion=lambda: 12090,
         driverGetVersion=lambda: 13000,
         memGetInfo=lambda: (6 << 30, 8 << 30),  # bytes that are free, and all
     )
+    stream = Stream()
     cuda = SimpleNamespace(
         Device=CUDADevice,
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
         Event=Event,
+        alloc=lambda size: SimpleNamespace(ptr=0, size=size),
         alloc_pinned_memory=PinnedMemory,
         get_elapsed_time=lambda begin, end: float(end.time - begin.time),
-        get_current_stream=lambda: SimpleNamespace(
-            synchronize=lambda: device.read("synchronize"),
-            is_capturing=lambda: device.is_capturing,
-        ),
+        get_current_stream=lambda: stream,
         driver=SimpleNamespace(CUDADriverError=type("CUDADriverError", (RuntimeError,), {})),
         runtime=runtime,
     )
@@ -621,6 +639,11 @@ def _forget(modules: dict[str, Any]) -> None:
         vars(package).pop(name, None)
 
 
+def module(name: str) -> Any:
+    """A module of gradcore's CuPy backend, as it is on the stand-in."""
+    return registry._loaded[NAME].modules[f"gradcore.backends.cupy.{name}"]  # type: ignore[union-attr]
+
+
 def register() -> None:
     """Make the backend NAME known to gradcore."""
     others = _played()
@@ -630,14 +653,15 @@ def register() -> None:
         cupy_backend = importlib.import_module("gradcore.backends.cupy").CupyBackend
         made = importlib.import_module("gradcore.backends.cupy.kernels").KERNELS
         launch = importlib.import_module("gradcore.backends.cupy.launch")
-        fastest = importlib.import_module("gradcore.backends.cupy.fastest")
-        # One measurement is enough, as the stand-in's clock is exact; and so are its sums.
-        fastest.REPEATS, fastest.is_tf32 = 1, lambda: False
+        ours = _played()
+        ours["gradcore.backends.cupy.fastest"].REPEATS = 1  # enough, as the clock is exact
+        for name in ("blas", "cudnn", "fastest"):  # the setting is in a part of CuPy not played
+            ours[f"gradcore.backends.cupy.{name}"].is_tf32 = lambda: False
 
         class OnCPU(cupy_backend):  # type: ignore[misc]
             name = NAME
             kernels, letters = list(made.values()), launch.LETTERS
-            modules = _played()
+            modules = ours
 
             @classmethod
             def problem(cls) -> str | None:

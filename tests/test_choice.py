@@ -15,7 +15,7 @@ from typing import Any
 import cupy_on_cpu
 import numpy as np
 import pytest
-from cupy_on_cpu import device
+from cupy_on_cpu import device, module
 
 import gradcore
 from gradcore import TensorNode
@@ -32,10 +32,6 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(module("convolution").convolutions, "chosen", {})
     with gradcore.use_backend("cupy-like") as backend:
         yield backend
-
-
-def module(name: str) -> Any:
-    return get("cupy-like").modules[f"gradcore.backends.cupy.{name}"]
 
 
 # -- The implicit products ------------------------------------------------------------------------

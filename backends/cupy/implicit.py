@@ -299,9 +299,5 @@ def _numbers(
     x: tuple[int, ...], w: tuple[int, ...], windows: Pair, groups: int, **steps: Any
 ) -> tuple[int, ...]:
     """The numbers that NUMBERS names from `groups` on, of these shapes."""
-    return (
-        groups,
-        w[0] // groups,
-        w[1],
-        *geometry_of((x[2], x[3]), (w[2], w[3]), windows, **steps),
-    )
+    size, kernel = (x[2], x[3]), (w[2], w[3])
+    return (groups, w[0] // groups, w[1], *geometry_of(size, kernel, windows, **steps))
