@@ -2,10 +2,10 @@
 
     python tests/cudnn_plans.py sm_75 sm_80 sm_90
 
-These are real plans, of kernels that cuDNN has chosen, but nothing runs. It needs, besides CuPy and
-a C compiler, nvidia-cudnn-frontend and cuDNN 9.11 or newer with cuBLAS and NVRTC: 2.2 GB. What
-cuDNN refuses is printed, and the exit status is 1; it is 77, with the reason, where one of these is
-missing.
+These are real plans, of kernels that cuDNN has chosen, but nothing runs. It takes gradcore, a C
+compiler, nvidia-cudnn-frontend, and cuDNN 9.11 or newer with cuBLAS and NVRTC (2.2 GB); no CuPy, as
+`cupy_on_cpu` stands in for it. What cuDNN refuses is printed, and the exit status is 1. Where
+something is missing, the reason is printed, and the exit status is 77.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,35 +80,9 @@ CASES = [  # x, w, groups and steps
 KINDS = [("float16", False), ("float32", False), ("float32", True), ("float64", False)]
 
 
-class HostArray(np.ndarray):
-    """An array that says where it is as CuPy's do."""
-
-    @property
-    def data(self) -> Any:
-        return SimpleNamespace(ptr=self.ctypes.data)
-
-
-def host(x: Any) -> HostArray:
-    return np.asarray(x).view(HostArray)
-
-
 def channels_last(x: Any) -> Any:
     """x, with its channels last in memory."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-def cupy_on_host() -> Any:
-    """What `backends/cupy/cudnn.py` takes of CuPy, with NumPy's arrays."""
-    stream = SimpleNamespace(ptr=0, is_capturing=lambda: False)
-    return SimpleNamespace(
-        empty=lambda shape, dtype: host(np.full(shape, 99, dtype)),
-        cuda=SimpleNamespace(
-            alloc=lambda size: SimpleNamespace(ptr=4096, size=size),
-            get_current_stream=lambda: stream,
-            runtime=SimpleNamespace(getDevice=lambda: 0, runtimeGetVersion=lambda: 12090),
-            Device=lambda: SimpleNamespace(compute_capability="90"),
-        ),
-    )
 
 
 def driver() -> None:
@@ -142,15 +115,15 @@ def main(architectures: list[str]) -> int:
     try:
         driver()
         import cudnn
-
-        from gradcore.backends.cupy import cudnn as ours
+        import cupy_on_cpu
 
         version = cudnn.backend_version_string()
     except (ImportError, OSError, RuntimeError) as error:  # OSError: no compiler
         print(f"something is missing: {error}")
         return 77
-    ours.cupy = cupy_on_host()
-    ours.cupy.empty = lambda shape, dtype: host(np.empty(shape, dtype))
+    cupy_on_cpu.register()
+    ours = cupy_on_cpu.module("cudnn")
+    ours.cupy.empty = lambda shape, dtype: cupy_on_cpu.wrap(np.empty(shape, dtype))  # not filled
     refused, times = list[str](), list[float]()
 
     class Planner(ours.Cudnn):
@@ -198,11 +171,13 @@ def main(architectures: list[str]) -> int:
 
 def run(how: Any, kind: str, order: Any, x: Any, w: Any, groups: int, steps: Any) -> None:
     """A convolution without and with bias, and both gradients."""
+    from cupy_on_cpu import wrap
+
     from gradcore.backends.definitions.convolution import output_size
 
     y = (x[0], w[0], *output_size(x[2:], w[2:], **steps))
-    x, w, y, b = (host(np.empty(shape, kind)) for shape in (x, w, y, w[:1]))
-    x, y = host(order(x)), host(order(y))
+    x, w, y, b = (np.empty(shape, kind) for shape in (x, w, y, w[:1]))
+    x, w, y, b = map(wrap, (order(x), w, order(y), b))
     how.conv2d(x, w, None, groups=groups, **steps)
     how.conv2d(x, w, b, groups=groups, **steps)
     how.conv2d_input_gradient(y, w, size=x.shape[2:], groups=groups, **steps)

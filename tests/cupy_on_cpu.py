@@ -590,7 +590,7 @@ def _modules() -> dict[str, ModuleType]:
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
         Event=Event,
-        alloc=lambda size: SimpleNamespace(ptr=0, size=size),
+        alloc=lambda size: SimpleNamespace(ptr=4096, size=size),
         alloc_pinned_memory=PinnedMemory,
         get_elapsed_time=lambda begin, end: float(end.time - begin.time),
         get_current_stream=lambda: stream,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
 from taped import Tape, TapedBackend, register
@@ -571,9 +572,7 @@ class Cuda:
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
-    pytest.importorskip("cupy")
-    from gradcore.backends.cupy import recorder
-
+    recorder = cupy_on_cpu.module("recorder")
     log = Cuda()
     names = iter(["side", "other", "third"])
     current = log.stream("main")
@@ -631,8 +630,7 @@ def test_a_graphs_pool_never_frees_what_it_has(cuda):
 
 
 def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
-    from gradcore.backends.cupy import indexing
-
+    indexing = cupy_on_cpu.module("indexing")
     with cuda.recorder.record():
         pass
     cuda.recorder.replay()
@@ -654,8 +652,7 @@ def test_streams_wait_for_each_other_around_the_warm_up(cuda):
 
 
 def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
-    from gradcore.backends.cupy import backend
-
+    backend = cupy_on_cpu.module("backend")
     monkeypatch.setattr(backend, "cupy", cuda.fake)
     gpu = backend.CupyBackend()
     monkeypatch.setattr(gpu, "asarray", lambda x: cuda.said("copy", x) and x)

@@ -10,15 +10,11 @@ from typing import Any
 import cupy_on_cpu
 import numpy as np
 import pytest
+from cupy_on_cpu import wrap
 
 from gradcore.backends import get
 
 blas = cupy_on_cpu.module("blas")
-
-
-def host(x: Any) -> Any:
-    """x as an array of the stand-in for CuPy, in the same memory."""
-    return cupy_on_cpu.wrap(np.asarray(x))
 
 
 REAL = {2: (np.float16, ctypes.c_float), 0: (np.float32, ctypes.c_float)}
@@ -120,33 +116,33 @@ def test_products(cublas, kind, a, b):
     rng = np.random.default_rng(0)
     for left in layouts(rng.integers(-3, 4, a).astype(kind)):
         for right in layouts(rng.integers(-3, 4, b).astype(kind)):
-            y = cublas.matmul(host(left), host(right))
+            y = cublas.matmul(wrap(left), wrap(right))
             assert y.dtype == kind
             assert np.array_equal(y.get(), left @ right), (left.strides, right.strides)
 
 
 def test_transposes_and_broadcasts_are_not_copied(cublas, monkeypatch):
     monkeypatch.setattr(blas.cupy, "ascontiguousarray", None)
-    a, b = host(np.ones((3, 4), "f")), host(np.ones((5, 4), "f"))
+    a, b = wrap(np.ones((3, 4), "f")), wrap(np.ones((5, 4), "f"))
     cublas.matmul(a, b.T)
-    cublas.matmul(a.T, host(np.ones((2, 3, 4), "f")))
-    cublas.matmul(host(np.ones((2, 3, 4), "f")), b.T)
-    cublas.matmul(host(np.ones((2, 3, 7), "f"))[..., :4], b.T)
+    cublas.matmul(a.T, wrap(np.ones((2, 3, 4), "f")))
+    cublas.matmul(wrap(np.ones((2, 3, 4), "f")), b.T)
+    cublas.matmul(wrap(np.ones((2, 3, 7), "f"))[..., :4], b.T)
     assert cublas.library.calls[3:] == ["cublasGemmEx", *["cublasGemmStridedBatchedEx"] * 3]
 
 
 def test_other_dtypes_and_shapes(cublas):
-    x = host(np.ones((2, 2), np.int32))
+    x = wrap(np.ones((2, 2), np.int32))
     assert (cublas.matmul(x, x).get() == 2).all()
     assert "cublasGemmEx" not in cublas.library.calls
-    mixed = cublas.matmul(host(np.ones((2, 2), "f")), host(np.ones((2, 2), "d")))
+    mixed = cublas.matmul(wrap(np.ones((2, 2), "f")), wrap(np.ones((2, 2), "d")))
     assert mixed.dtype == np.float64
     with pytest.raises(ValueError, match="does not fit"):
-        cublas.matmul(x.astype("f"), host(np.ones((3, 2), "f")))
+        cublas.matmul(x.astype("f"), wrap(np.ones((3, 2), "f")))
 
 
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
-    x = host(np.ones((2, 2), "f"))
+    x = wrap(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
     monkeypatch.setattr(blas, "is_tf32", lambda: True)
     for dtype in ("float32", "float64", "float16"):
@@ -156,13 +152,13 @@ def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
 
 def test_a_failure_names_the_function(cublas):
     cublas.library.cublasGemmEx = lambda *_: 13
-    x = host(np.ones((2, 2), "f"))
+    x = wrap(np.ones((2, 2), "f"))
     with pytest.raises(RuntimeError, match="cublasGemmEx failed with status 13"):
         cublas.matmul(x, x)
 
 
 def test_only_inside_active(cublas):
-    x = host(np.ones((2, 2), "f"))
+    x = wrap(np.ones((2, 2), "f"))
     blas.matmul(x, x)
     assert "cublasGemmEx" not in cublas.library.calls
     with cublas.active():
