@@ -1,4 +1,4 @@
-"""Have cuDNN plan convolutions and their gradients for GPUs that are not there, with no driver.
+"""Let cuDNN plan convolutions and their gradients for GPUs that are only described to it.
 
     python tests/cudnn_plans.py sm_75 sm_80 sm_90
 
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-# By cuDNN's names for what CUDA tells of a device: those of a T4, an A100 and an H100 (SXM).
+# What CUDA tells of a T4, an A100 and an H100 (SXM), by cuDNN's names for it.
 COMMON = {
     "maxGridSize": [2**31 - 1, 65535, 65535],
     "maxBlockSize": [1024, 1024, 64],
@@ -81,13 +81,13 @@ KINDS = [("float16", False), ("float32", False), ("float32", True), ("float64", 
 
 
 def channels_last(x: Any) -> Any:
-    """x, with its channels last in memory."""
+    """Copy x into memory where its channels are last."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def driver() -> None:
-    """Load NVIDIA's driver, as cuDNN wants it; without one, a library that has its functions, each
-    of which says that there is no device."""
+    """Load NVIDIA's driver, which cuDNN needs. Where there is none, compile and load a library with
+    its functions, each of which returns the error that there is no device."""
     try:
         ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
         return
@@ -127,7 +127,7 @@ def main(architectures: list[str]) -> int:
     refused, times = list[str](), list[float]()
 
     class Planner(ours.Cudnn):
-        """Plans for a device, and runs nothing, for want of a handle."""
+        """Plans for the device `where`. Without a handle, it can't run the plans."""
 
         where: dict[str, Any]
 
@@ -135,7 +135,8 @@ def main(architectures: list[str]) -> int:
             try:
                 super()._run(operation, given, *shape, **steps)
             except Exception as error:
-                # What cuDNN says once it has a plan, and the addresses of all the plan's arrays.
+                # Asking for the handle's stream is cuDNN's last step before it runs a plan: it has
+                # the addresses of all arrays by then.
                 if "get_stream(handle" not in str(error):
                     what = f"{[(x.shape, x.dtype.name) for x in given.values()]} {steps}"
                     says = str(error).partition("\n")[0]
@@ -170,7 +171,7 @@ def main(architectures: list[str]) -> int:
 
 
 def run(how: Any, kind: str, order: Any, x: Any, w: Any, groups: int, steps: Any) -> None:
-    """A convolution without and with bias, and both gradients."""
+    """Compute a convolution without and with bias, and both gradients."""
     from cupy_on_cpu import wrap
 
     from gradcore.backends.definitions.convolution import output_size

@@ -1,4 +1,4 @@
-"""Ways to convolve on CuPy: the implicit products, threads that work together, and the choice.
+"""Ways to convolve on CuPy: the implicit products, kernels of blocks, and the fastest way.
 
 On the stand-in for CuPy, whose clock is moved by launches and by nothing else.
 """
@@ -144,7 +144,7 @@ def test_nothing_is_read_outside_of_the_arrays(at_end: bool) -> None:
         os._exit(done)
 
 
-# -- Threads that work together -------------------------------------------------------------------
+# -- Threads of a block that work together -------------------------------------------------------
 
 REVERSED = """
 __shared__ T shared[THREADS];
