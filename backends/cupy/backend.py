@@ -163,7 +163,7 @@ class CupyBackend(
         if ahead:
             yield self._arrived(*ahead)
 
-    def _arrived(self, arrays: tuple[Array, ...], event: Any) -> tuple[Array, ...]:
+    def _arrived(self, arrays: tuple[Array, ...], event: cupy.cuda.Event) -> tuple[Array, ...]:
         with cupy.cuda.Device(self.device):
             cupy.cuda.get_current_stream().wait_event(event)
         return arrays

@@ -90,7 +90,7 @@ def _leads(stride: int, count: int, length: int, itemsize: int) -> bool:
 class Cublas:
     """A handle of cuBLAS for one stream, with a workspace of its own."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: cupy.cuda.Stream) -> None:
         self.library = library()
         self.device = cupy.cuda.runtime.getDevice()
         handle = ctypes.c_void_p()
@@ -184,7 +184,7 @@ def _step(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
     return axes[-1][1] if axes else 0
 
 
-def library() -> Any:
+def library() -> ctypes.CDLL:
     """Load libcublas from where CuPy finds it, and declare the functions called here."""
     from cuda import pathfinder
 

@@ -121,7 +121,7 @@ class Raw(ABC):
         found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
         return {letter: found[letter] for letter in self.letters}
 
-    def compiled(self, types: dict[str, str]) -> Any:
+    def compiled(self, types: dict[str, str]) -> cupy.RawKernel:
         """CuPy's kernel, which NVRTC compiles at its first launch."""
         return cupy.RawKernel(HEADERS + self.source(types), self.symbol(types))
 
@@ -135,7 +135,7 @@ class MultiArrayKernel(Raw):
 
     def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
         super().__init__(name, arrays, numbers, body)
-        self._made: dict[tuple[str, ...], tuple[Any, np.dtype, int]] = {}
+        self._made: dict[tuple[str, ...], tuple[cupy.RawKernel, np.dtype, int]] = {}
 
     def __call__(self, sets: Sequence[Sequence[Array]], *numbers: Number) -> None:
         """Launch the kernel: once, or more often if its argument has no room for all sets.
@@ -226,7 +226,7 @@ class BlockKernel(Raw):
         self.layout = np.dtype(
             [*fields, *((name, np.dtype(kind)) for kind, name in self.numbers)], align=True
         )
-        self._made: dict[tuple[str, ...], Any] = {}
+        self._made: dict[tuple[str, ...], cupy.RawKernel] = {}
 
     def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: int) -> None:
         """Launch the kernel.
@@ -263,6 +263,6 @@ def _typedefs(types: dict[str, str]) -> str:
     return "\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items())
 
 
-def _launch(kernel: Any, blocks: int, threads: int, arguments: np.ndarray) -> None:
+def _launch(kernel: cupy.RawKernel, blocks: int, threads: int, arguments: np.ndarray) -> None:
     # As plain bytes: NumPy would describe each field of a structure to CuPy, which takes time.
     kernel((blocks,), (threads,), (arguments.view(f"V{arguments.itemsize}"),))

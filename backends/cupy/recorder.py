@@ -35,7 +35,7 @@ class CupyRecorder:
         self.others = cupy.cuda.get_allocator()  # for arrays that don't belong to the graph
         self.graph: Any = None
 
-    def on_device(self) -> Any:
+    def on_device(self) -> cupy.cuda.Device:
         return self.device
 
     @contextmanager
@@ -74,7 +74,7 @@ class CupyRecorder:
         self.graph.launch()
 
 
-def _fresh(size: int) -> Any:
+def _fresh(size: int) -> cupy.cuda.MemoryPointer:
     """Allocate new memory for a graph's pool.
 
     Raises:

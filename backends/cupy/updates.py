@@ -101,9 +101,9 @@ y[i] = z / scale;
 copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
 chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
-# For each parameter a list: the parameter, its gradient, and the optimizer's memory. The updates
-# below put arrays into it where memory begins.
-Sets = list[list[Any]]
+# For each parameter a list: the parameter, its gradient, and the optimizer's memory, of which an
+# array may be `None`. The updates below put arrays there where memory begins.
+Sets = list[list[Array]]
 
 
 def _sgd(
@@ -215,7 +215,7 @@ class CupyUpdates(Backend):
             chosen(pairs, condition)
             return arrays
 
-    def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Any]:
+    def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Array]:
         """Give the arrays as kernels take them: contiguous, in one order, and those that kernels
         write to sharing no memory."""
         p = parameter if self.owns_memory(parameter) else parameter.copy()
