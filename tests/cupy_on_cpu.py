@@ -95,7 +95,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
 
     def __array_namespace__(self, **_: Any) -> Any:
         """CuPy's have none; array_api_compat tells those by their class, and these by this."""
-        return registry.known[ndarray].xp
+        return registry.BACKEND_OF_TYPE[ndarray].xp
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -650,7 +650,7 @@ def register() -> None:
                     device.reads = before + device.reads
 
         registry._loaded[NAME] = OnCPU
-        registry.known[ndarray] = registry._instance(NAME)  # `get` wants its compiler
+        registry.BACKEND_OF_TYPE[ndarray] = registry._instance(NAME)  # `get` wants its compiler
     finally:
         _forget(_played())
         sys.modules.update(others)

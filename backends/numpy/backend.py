@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from sys import getrefcount
 from typing import Any, ClassVar
 
 import array_api_compat.numpy as xp
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..base import Backend
 from ..definitions.elementwise import least_for_sigmoid
+from ..ownership import holders
 from .blocks import blocks, by_channels, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .memory import keep_memory
@@ -53,9 +53,8 @@ class NumpyBackend(NumpyConvolutions, Backend):
         return np.asarray(x)
 
     def owns_memory(self, x: np.ndarray) -> bool:
-        # It is another array's, which nobody else holds, if there are two references to it here.
-        if type(x.base) is np.ndarray and x.base.size == x.size:
-            return x.base.base is None and getrefcount(x.base) <= 2
+        if type(x.base) is np.ndarray and x.base.size == x.size:  # a view of a whole array
+            return x.base.base is None and holders(x, "base") == 1
         return x.base is None
 
     # -- kernels ----------------------------------------------------------------------------
