@@ -1,1 +1,1 @@
-"""NumPy, the backend of CPUs."""
+"""Run on NumPy alone."""
