@@ -2,3 +2,5 @@
 
 Only compiling.py, vectors.py, and the loops import numba, and loading.py imports them when needed.
 """
+
+__all__: list[str] = []

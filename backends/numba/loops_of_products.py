@@ -182,14 +182,13 @@ def conv_weight_gradient(
     # Take so many parts at a time that their sums stay in the cache; and so many columns of windows
     # and, if these are all columns, rows of windows.
     block = min(stop - start, max(1, SUMS // (O * RUNS * lanes)))
-    totals = np.empty((block, O, RUNS, lanes), x.dtype)
     columns = min(OW, max(1, CHUNK // N))
     rows = max(1, CHUNK // (columns * N)) if columns == OW else 1
     for g in range(groups):
         for low in range(start, stop, block):
             high = min(low + block, stop)
             at, where = offsets[low:high], seen[low:high]
-            totals[:] = 0
+            totals = np.zeros((high - low, O, RUNS, lanes), x.dtype)
             for i in range(0, OH, rows):
                 for j in range(0, OW, columns):
                     tile = i, i + rows, j, j + columns
