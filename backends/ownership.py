@@ -2,9 +2,10 @@
 
 CPython counts the references to each object: one for each variable, attribute, list or dict entry
 that holds it. An array to which only its owner refers can be seen by nobody else, so the owner may
-overwrite it and save a copy. This is the only file that reads such counts. Other interpreters
-(PyPy), and a CPython that runs without its global lock, have no counts to rely on. There the answer
-is `UNKNOWN`, which is never 1: everybody then copies, which is always right.
+overwrite it where it would else need a copy. This is the only file that reads such counts.
+
+Other interpreters (PyPy), and a CPython that runs without its global lock, have no counts to rely
+on. There the answer is `UNKNOWN`, a large number: everybody then copies, which is always right.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ __all__ = ["UNKNOWN", "holders"]
 
 UNKNOWN = 1 << 30
 
-
-# Without its lock, CPython leaves out of its counts what other threads hold.
+# Without its lock, CPython's counts change while they are read, and leave some references out.
 _is_locked: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 _is_counted = sys.implementation.name == "cpython" and _is_locked()
 _count: Callable[[object], int] = sys.getrefcount if _is_counted else lambda _: UNKNOWN
 
 
 def holders(owner: Any, key: Any, read: Callable[[Any, Any], Any] = getattr) -> int:
-    """How many references there are to `read(owner, key)`, that of the owner included.
+    """Count the references to `read(owner, key)`, that of the owner included.
 
     So 1 says that only the owner holds it. Each variable of the caller that holds it too counts 1:
 
