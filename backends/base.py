@@ -1,8 +1,8 @@
-"""The meaning of a backend: one array library, on one device.
+"""Define what a backend is: one array library, on one device.
 
-`Backend` is written in plain array API standard code. A subclass names its library and overrides
-only what the library spells differently or can do faster; the definition here is the
-specification that every override is tested against.
+A subclass of `Backend` names its library, and overrides only what the library spells differently or
+can do faster. The kernels come from `definitions/`, in plain array API standard code: these
+definitions are the specification that every override is tested against.
 """
 
 from __future__ import annotations
@@ -38,18 +38,20 @@ class Backend(
     OptimizerUpdates,
     RandomBits,
 ):
-    """An array library on one device: its namespace, the way in and out, and the kernels.
+    """One array library on one device: its namespace, the way in and out, and the kernels.
 
     Args:
-        device: what the library calls a device (`1` for CuPy's second GPU, `"device1"` for the
+        device: the library's name of a device (`1` for CuPy's second GPU, `"device1"` for the
             strict library); `None` is the library's default.
     """
 
     name: ClassVar[str]
-    xp: ClassVar[Any]  # the library's array API namespace
     array_types: ClassVar[tuple[type, ...]] = ()
     scalar_types: ClassVar[tuple[type, ...]] = ()  # what the library gives in place of 0-d arrays
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
+
+    # Finds the backend of any array. The registry, which knows all backends, puts it here.
+    _backend_of: ClassVar[Callable[[Array], Backend]]
 
     def __init__(self, device: Any = None) -> None:
         self.device = device
@@ -59,33 +61,35 @@ class Backend(
 
     @classmethod
     def problem(cls) -> str | None:
-        """Why this backend can't run here and what to do about it, or `None` if it can."""
+        """Say why this backend can't run here and what to do about it; `None` if it can."""
         return None
 
     def make_current(self) -> Callable[[], object]:
-        """Called as this becomes the default backend. A library that makes new arrays on a
-        current device of its own, as CuPy does, changes that here.
+        """Prepare the library for this being the default backend.
+
+        A library that puts new arrays on a current device of its own, as CuPy does, changes its
+        current device here.
 
         Returns:
-            What to call to change it back.
+            A function that undoes the change.
         """
         return lambda: None
 
     def environment(self) -> dict[str, str]:
-        """Variables by which this device is the default one of processes started with them."""
+        """Name the environment variables that make this device the default of a new process."""
         return {}
 
     def describe_device(self) -> str:
-        """The device as a person would name it."""
+        """Name the device for people."""
         return "CPU" if self.device is None else str(self.device)
 
     def describe_library(self) -> str:
-        """The library and its version."""
+        """Name the library and its version."""
         library = self.array_types[0].__module__.partition(".")[0]
         return f"{library} {getattr(sys.modules[library], '__version__', '')}".strip()
 
     def dtype(self, dtype: DType | str | None) -> DType:
-        """This library's dtype of that name; dtypes and `None` pass through."""
+        """Find the library's dtype of that name; dtypes and `None` pass through."""
         if not isinstance(dtype, str):
             return dtype
         if not DTYPES.fullmatch(dtype) or not hasattr(self.xp, dtype):
@@ -93,7 +97,7 @@ class Backend(
         return getattr(self.xp, dtype)
 
     def asarray(self, x: Any, dtype: DType | str | None = None) -> Array:
-        """`x` as an array on this backend's device, copied only if it must be.
+        """Give `x` as an array on this backend's device, copied only if it must be.
 
         Args:
             x: an array of any backend, which keeps its dtype, or numbers in (nested) lists,
@@ -107,9 +111,7 @@ class Backend(
         if isinstance(x, (*self.array_types, *self.scalar_types)):
             return self.xp.asarray(x, dtype=dtype, device=self.device)
         if hasattr(x, "__array_namespace__") or hasattr(x, "__dlpack__"):
-            from . import backend_of
-
-            x = backend_of(x).to_numpy(x)
+            x = Backend._backend_of(x).to_numpy(x)
         else:
             x = np.asarray(x)
             if x.dtype.kind not in "biufc":
@@ -119,59 +121,63 @@ class Backend(
         return self.from_numpy(x, dtype)
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
-        """The NumPy array `x` on this backend's device."""
+        """Give the NumPy array `x` as an array on this backend's device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
+        return np.from_dlpack(x)
+
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
-        """A set of data as an array on this backend's device, as `asarray` makes it, or, where it
-        would fill that, in the host's memory, as NumPy's."""
+        """Give a set of data as an array on this backend's device, as `asarray` does.
+
+        A set that would fill the device becomes a NumPy array in the host's memory.
+        """
         return self.asarray(x, dtype)
 
     def copies(self, batches: Iterable[Iterable[Any]]) -> Iterator[tuple[Array, ...]]:
-        """The arrays of each batch on this backend's device. A backend may copy the next batch
-        while its device works on this one."""
+        """Yield the arrays of each batch on this backend's device. A backend may copy the next
+        batch while its device works on this one."""
         return (tuple(map(self.asarray, batch)) for batch in batches)
 
     def used_memory(self) -> int:
-        """The bytes of the device's memory in arrays; 0 where nothing counts them."""
+        """Count the bytes of the device's memory in arrays; 0 where nothing counts them."""
         return 0
 
     def describe_memory(self) -> str:
-        """How much memory of the device is in use and free, for people; empty: it is the host's."""
+        """Say for people how much memory of the device is in use and free; empty where arrays lie
+        in the host's memory."""
         return ""
 
     def limit_memory(self, size: int) -> None:
         """Let arrays on this backend's device take no more than `size` bytes together.
 
         Raises:
-            ValueError: this library can't be held to that.
+            ValueError: the library has no such limit.
         """
         raise ValueError(f"{self.name} can't limit its memory ({size / 1e9:g} GB); cupy can")
 
     def allow_tf32(self, whether: bool) -> None:
-        """Whether products of float32 matrices may be of numbers rounded to 11 bits, as the tensor
-        cores of GPUs multiply them, added up in float32. They aren't at first, and where a device
-        has no such thing they never are."""
+        """Choose whether products of float32 matrices may round their inputs to 11 bits, as the
+        tensor cores of GPUs do, which add up in float32. At first they may not. Where a device has
+        no tensor cores, nothing changes."""
 
     def choices(self) -> dict[str, str]:
-        """What this process has chosen by measurement so far, for people: by the case that it was
-        chosen for, its name and the times of all."""
+        """Say for people what this process has chosen by measurement so far: for each case the name
+        of the fastest, and the times of all."""
         return {}
 
     def host_reads(self) -> AbstractContextManager[list[str]] | None:
-        """In the block, a list that says each time that this library makes the host wait for the
-        device, whoever asked for it; `None`: it doesn't tell."""
+        """Give a block with a list, to which each wait of the host for the device adds a line,
+        whoever asked for the wait; `None` where the library doesn't tell."""
         return None
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
-        """What records and replays steps whose arrays are on `device`, for `gradcore.capture`;
-        `None`: this library can't, and steps simply run."""
+        """Give `gradcore.capture` a recorder of steps whose arrays are on `device`; `None` where
+        the library can't record, and steps simply run."""
         return None
 
-    def to_numpy(self, x: Array) -> np.ndarray:
-        """The array `x` of this library as a NumPy array, by way of the host where needed."""
-        return np.from_dlpack(x)
-
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002
-        """Whether `x` has its memory to itself; `False` (the safe answer) costs a copy."""
+        """Say whether no other array uses the memory of `x`; `False`, the safe answer, costs a
+        copy."""
         return False

@@ -102,7 +102,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def __array_namespace__(self, **_: Any) -> Any:
         """Give the namespace. CuPy's arrays lack this method: their class is enough for
         array_api_compat, which does not know this class."""
-        return registry.known[ndarray].xp
+        return registry.BACKEND_OF_TYPE[ndarray].xp
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -693,7 +693,7 @@ def register() -> None:
                     device.reads = before + device.reads
 
         registry._loaded[NAME] = OnCPU
-        registry.known[ndarray] = registry._instance(NAME)  # `get` wants its compiler
+        registry.BACKEND_OF_TYPE[ndarray] = registry._instance(NAME)  # `get` wants its compiler
     finally:
         _forget(_played())
         sys.modules.update(others)

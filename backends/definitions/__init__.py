@@ -1,6 +1,8 @@
-"""What each kernel means: a class for each topic, in plain array API code; `Backend` has them all.
+"""Define what each kernel computes, in plain array API code: one class for each topic.
 
-A class inherits from those whose methods it calls.
+`Backend` inherits from all of them, and a class inherits from those whose methods it calls. A
+definition is written to be read and to be right on every library, also on nodes of a graph, which
+differentiates it. Backends override it to be fast.
 """
 
 from .convolution import ConvolutionKernels

@@ -1,4 +1,4 @@
-"""The base of all definitions."""
+"""Hold what all definitions share: the namespace that they are written against."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Definitions"]
 
 
 class Definitions:
-    """Kernels in plain array API code, of the namespace `xp`."""
+    """Define kernels by the functions of the array API namespace `xp`."""
 
-    xp: ClassVar[Any]
+    xp: ClassVar[Any]  # the library's array API namespace
 
     def _wide(self, x: Array) -> Array:
-        """x in a dtype for sums."""
+        """Give x in a dtype for sums: float32 if it has 16 bits, else its own."""
         half = self.xp.finfo(x.dtype).bits < 32
         return self.xp.astype(x, self.xp.float32) if half else x

@@ -1,8 +1,9 @@
-"""The kernels of convolutions and pooling, as the base of `Backend` that has them.
+"""Define convolutions and pooling.
 
-Images are (N, C, H, W), and so is what comes out, whatever the order in memory. `kernel`, `stride`
+Images and results have the shape (N, C, H, W), whatever their order in memory. `kernel`, `stride`
 and `dilation` are pairs, for rows and columns; `padding` is ((top, bottom), (left, right)). A tap
-is a place in the kernel; taps are counted along its rows.
+is a place in the kernel. Taps are counted along the kernel's rows: in a kernel of 2 rows and 3
+columns, tap 4 is in the middle of the second row.
 """
 
 from __future__ import annotations
@@ -17,6 +18,16 @@ from typing import Any
 from ..types import Array
 from .common import Definitions
 
+__all__ = [
+    "ConvolutionKernels",
+    "Padding",
+    "Pair",
+    "inner",
+    "output_size",
+    "padded_shape",
+    "taps",
+]
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
@@ -29,16 +40,16 @@ def output_size(
     padding: Sequence[Pair],
     dilation: Sequence[int],
 ) -> Any:
-    """How many windows there are along each axis of an image of this size; less than 1 where the
-    kernel is larger than the padded image."""
+    """Count the windows along each axis of an image of this size; less than 1 where the kernel is
+    larger than the padded image."""
     axes = zip(size, kernel, stride, padding, dilation, strict=True)
     return tuple([(n + sum(p) - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes])
 
 
 @lru_cache(1024)
 def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[Any]:
-    """For each tap, the key to what it meets in padded images (N, C, H, W): an element for each of
-    the windows."""
+    """List for each tap the index of the elements that it meets in padded images (N, C, H, W), one
+    for each window."""
 
     def along(axis: int, k: int) -> slice:
         start, step = k * dilation[axis], stride[axis]
@@ -48,19 +59,23 @@ def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[Any]
     return [(every, every, along(0, i), along(1, j)) for i, j in places]
 
 
-def inner(size: Pair, padding: Padding) -> Any:
-    """The key to the images in padded ones."""
+def inner(size: Pair, padding: Padding) -> tuple[slice, ...]:
+    """Give the index of the images inside padded images."""
     rows, columns = (slice(p, p + n) for n, (p, _) in zip(size, padding, strict=True))
     return slice(None), slice(None), rows, columns
 
 
-def padded_shape(shape: Any, padding: Padding) -> tuple[int, int, int, int]:
+def padded_shape(shape: Sequence[int], padding: Padding) -> tuple[int, int, int, int]:
+    """Give the shape of images (N, C, H, W) with padding around them."""
     (top, bottom), (left, right) = padding
     return shape[0], shape[1], shape[2] + top + bottom, shape[3] + left + right
 
 
 class ConvolutionKernels(Definitions):
+    """Convolve and pool images, tap by tap."""
+
     def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:
+        """Put x into a larger array, with `value` in the padding."""
         if not any(map(any, padding)):
             return x
         shape = padded_shape(x.shape, padding)
@@ -68,8 +83,8 @@ class ConvolutionKernels(Definitions):
         y[inner(x.shape[2:], padding)] = x
         return y
 
-    # Convolutions, with w (O, C / groups, KH, KW). The channels of x, and those of the result, are
-    # in `groups` equal parts; each part of the result sees one part of x.
+    # Convolutions, with w (O, C / groups, KH, KW). The channels of x and those of the result are
+    # in `groups` equal parts; each part of the result is computed from one part of x.
 
     def conv2d(
         self,
@@ -82,7 +97,7 @@ class ConvolutionKernels(Definitions):
         dilation: Pair,
         groups: int,
     ) -> Array:
-        """The sums of products of w with each window of x, plus b (O,): (N, O, OH, OW)."""
+        """Multiply w with each window of x, add up, and add b (O,): (N, O, OH, OW)."""
         xp, kernel = self.xp, w.shape[2:]
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         n, o, k = x.shape[0], w.shape[0], kernel[0] * kernel[1]
@@ -106,8 +121,10 @@ class ConvolutionKernels(Definitions):
         dilation: Pair,
         groups: int,
     ) -> Array:
-        """The gradient of x (N, C, *size), where that of conv2d's result is go (N, O, OH, OW):
-        each window gets back what w makes of its output."""
+        """Compute the gradient of x (N, C, *size) from that of `conv2d`, go (N, O, OH, OW).
+
+        Each window gets w times the gradient of its output; where windows overlap, the sum.
+        """
         xp, kernel, windows = self.xp, w.shape[2:], go.shape[2:]
         n, o, c, k = go.shape[0], w.shape[0], w.shape[1] * groups, kernel[0] * kernel[1]
         weights = xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (k, w.shape[1], groups, o // groups))
@@ -131,7 +148,7 @@ class ConvolutionKernels(Definitions):
         dilation: Pair,
         groups: int,
     ) -> Array:
-        """The gradient of w (O, C / groups, *kernel), where that of conv2d's result is go."""
+        """Compute the gradient of w (O, C / groups, *kernel) from that of `conv2d`, which is go."""
         xp, windows = self.xp, go.shape[2:]
         c, o, positions = x.shape[1], go.shape[1], go.shape[0] * windows[0] * windows[1]
         x, seen = self._padded(x, padding), (groups, c // groups, positions)
@@ -142,13 +159,17 @@ class ConvolutionKernels(Definitions):
             parts.append(xp.matmul(go, xp.matrix_transpose(part)))
         return xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
 
-    # Pooling, of each channel by itself.
+    # Pooling, of each channel alone.
 
     def max_pool2d(
         self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
     ) -> tuple[Array, Array]:
-        """The maximum of each window of x, as if -inf were around it, and at which tap it is: the
-        first that has it, or the last NaN, as in PyTorch."""
+        """Find the maximum of each window of x, with -inf in the padding.
+
+        Returns:
+            The maxima (N, C, OH, OW), and for each the tap where it is, as an integer: the first
+            one with that maximum, or the last with a NaN, as in PyTorch.
+        """
         xp = self.xp
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         x = self._padded(x, padding, -inf)
@@ -175,7 +196,7 @@ class ConvolutionKernels(Definitions):
         padding: Padding,
         dilation: Pair,
     ) -> Array:
-        """The gradient of x (N, C, *size), where that of the maxima is go."""
+        """Compute the gradient of x (N, C, *size) from that of the maxima, which is go."""
         xp = self.xp
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
@@ -193,7 +214,7 @@ class ConvolutionKernels(Definitions):
         padding: Padding,
         dilation: Pair,
     ) -> Array:
-        """Of each window of x the element at that tap; 0 in the padding."""
+        """Choose from each window of x the element at the tap in `places`; 0 in the padding."""
         xp = self.xp
         x = self._padded(x, padding)
         y = xp.zeros(places.shape, dtype=x.dtype, device=x.device)
@@ -202,7 +223,7 @@ class ConvolutionKernels(Definitions):
         return y
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
-        """The mean of each window of x, as if zeros were around it."""
+        """Compute the mean of each window of x, with zeros in the padding."""
         windows = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
         wide = self._wide(self._padded(x, padding))
         total = reduce(add, [wide[tap] for tap in taps(windows, kernel, stride, (1, 1))])
@@ -211,7 +232,7 @@ class ConvolutionKernels(Definitions):
     def avg_pool2d_gradient(
         self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding
     ) -> Array:
-        """The gradient of x (N, C, *size), where that of the means is go."""
+        """Compute the gradient of x (N, C, *size) from that of the means, which is go."""
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = self.xp.zeros(shape, dtype=go.dtype, device=go.device)
         share = go / (kernel[0] * kernel[1])

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy and its gradient."""
+"""Define softmax cross-entropy and its gradient."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ __all__ = ["LossKernels"]
 
 
 class LossKernels(IndexingKernels):
-    # Softmax cross-entropy. The classes are axis 1 of x (N, C, ...); the integer targets (N, ...)
-    # are in range. `ignored` (N, ...) says where loss and gradient are 0; `None`: nowhere.
+    """Compute softmax cross-entropy and its gradient.
+
+    The classes are axis 1 of x (N, C, ...); the integer targets (N, ...) are in range. Loss and
+    gradient are 0 where the boolean `ignored` (N, ...) is true; if it is `None`, nowhere.
+    """
 
     def cross_entropy(self, x: Array, targets: Array, ignored: Array | None) -> Array:
-        """-log(softmax(x)) at the targets: (N, ...)."""
+        """Compute -log(softmax(x)) at the targets: (N, ...)."""
         xp = self.xp
         z = x - xp.max(x, axis=1, keepdims=True)
         sums = xp.sum(xp.exp(z), axis=1)
@@ -23,7 +26,7 @@ class LossKernels(IndexingKernels):
     def cross_entropy_gradient(
         self, x: Array, go: Array, targets: Array, ignored: Array | None
     ) -> Array:
-        """The gradient of x, where that of `cross_entropy` is `go` (N, ...)."""
+        """Compute the gradient of x from that of `cross_entropy`, which is go (N, ...)."""
         xp = self.xp
         z = xp.exp(x - xp.max(x, axis=1, keepdims=True))
         p = z / xp.sum(z, axis=1, keepdims=True)

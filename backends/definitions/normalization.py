@@ -1,4 +1,7 @@
-"""Batch and layer normalization, and their gradients."""
+"""Define batch and layer normalization, and their gradients.
+
+The gradients are the formulas of https://arxiv.org/abs/1502.03167, section 3, put together.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,17 @@ __all__ = ["NormalizationKernels"]
 
 
 class NormalizationKernels(Definitions):
-    # Batch normalization. The channels are axis 1 of x (N, C, ...); what is per channel is (C,).
-    # Where x is of 16 bits, statistics and sums are in float32.
+    """Normalize channels (batch norm) or rows (layer norm)."""
+
+    # Batch normalization. The channels are axis 1 of x (N, C, ...); w, b, mean and variance are
+    # (C,). Where x has 16 bits, mean, variance and sums are in float32.
 
     def batch_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
-        """(x - mean) / sqrt(variance + eps) * w + b, like x; and the mean and the variance of each
-        channel, the latter not corrected."""
+        """Compute y = (x - mean) / sqrt(variance + eps) * w + b for each channel.
+
+        Returns:
+            y, of the shape and dtype of x; the mean, and the biased variance, of each channel.
+        """
         xp, each = self.xp, (-1, *[1] * (x.ndim - 2))
         z, axes = self._wide(x), (0, *range(2, x.ndim))
         mean = xp.mean(z, axis=axes)
@@ -38,8 +46,8 @@ class NormalizationKernels(Definitions):
         *,
         eps: float,
     ) -> tuple[Array, Array, Array]:
-        """The gradients of x, w and b, where those of what `batch_norm` gives are go, go_mean and
-        go_variance (https://arxiv.org/abs/1502.03167, section 3, put together)."""
+        """Compute the gradients of x, w and b from those of the results of `batch_norm`, which are
+        go (N, C, ...), go_mean and go_variance (C,)."""
         xp, each = self.xp, (-1, *[1] * (x.ndim - 2))
         g, z, axes = self._wide(go), self._wide(x) - xp.reshape(mean, each), (0, *range(2, x.ndim))
         n = x.shape[0] * math.prod(x.shape[2:])
@@ -54,10 +62,11 @@ class NormalizationKernels(Definitions):
         gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
         return gx, xp.astype(gw, w.dtype, copy=False), xp.astype(gb, w.dtype, copy=False)
 
-    # Layer normalization of each row of x (N, M); w and b are (M,). Sums of 16 bits are in float32.
+    # Layer normalization of each row of x (N, M); w and b are (M,). Where x has 16 bits, sums are
+    # in float32.
 
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
-        """(x - mean) / sqrt(variance + eps) * w + b, like x."""
+        """Compute (x - mean) / sqrt(variance + eps) * w + b for each row, in the dtype of x."""
         xp, w, b = self.xp, self._wide(w), self._wide(b)
         y, _ = self._standardized(x, eps)
         return xp.astype(y * w + b, x.dtype, copy=False)
@@ -65,8 +74,7 @@ class NormalizationKernels(Definitions):
     def layer_norm_gradient(
         self, x: Array, w: Array, go: Array, *, eps: float
     ) -> tuple[Array, Array, Array]:
-        """The gradients of x, w and b, where that of what `layer_norm` gives is go
-        (https://arxiv.org/abs/1502.03167, section 3, put together)."""
+        """Compute the gradients of x, w and b from that of `layer_norm`, which is go (N, M)."""
         xp, (y, r), g = self.xp, self._standardized(x, eps), self._wide(go)
         gy = g * self._wide(w)
         level, slope = (xp.mean(z, axis=1, keepdims=True) for z in (gy, gy * y))
@@ -76,7 +84,7 @@ class NormalizationKernels(Definitions):
         return gx, gw, gb
 
     def _standardized(self, x: Array, eps: float) -> tuple[Array, Array]:
-        """The rows with mean 0 and variance 1, and what they were multiplied by for that."""
+        """Give the rows with mean 0 and variance 1, and the factor of each row for that: (N, 1)."""
         xp, z = self.xp, self._wide(x)
         z = z - xp.mean(z, axis=1, keepdims=True)
         r = 1.0 / xp.sqrt(xp.mean(z * z, axis=1, keepdims=True) + eps)

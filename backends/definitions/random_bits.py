@@ -1,4 +1,4 @@
-"""Random numbers that a key decides."""
+"""Define random numbers that a key decides: the same on every device."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from .common import Definitions
 
 __all__ = ["PHILOX", "PHILOX_KEY", "RandomBits"]
 
-PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # its multipliers, and what is added to its key
-PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
+PHILOX = 0xD2E7470EE14C6C93, 0xCA5A826395121157  # the multipliers
+PHILOX_KEY = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B  # what each round adds to the key
 
 
 class RandomBits(Definitions):
-    def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
-        """`n` random numbers, uint32, that the key decides: the same on every backend.
+    """Compute random numbers from a key, by counting instead of by a state."""
 
-        They are the halves, the lower first, of what Philox4x64-10 makes of the key, below 2**128,
-        and the counters 1, 2, ..., 64-bit integers in fours; NumPy's `Philox(key=key)` gives these
-        (https://doi.org/10.1145/2063384.2063405). In a step being captured, the key is below
-        2**64, in a uint64 array of no dimensions.
+    def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
+        """Compute `n` random numbers, uint32, from a key: the same on every backend.
+
+        For each counter 1, 2, ... Philox4x64-10 makes four 64-bit integers of the counter and the
+        key (https://doi.org/10.1145/2063384.2063405), as NumPy's `Philox(key=key)` does. The result
+        is the halves of these integers, the lower half of each first.
+
+        Args:
+            key: an integer below 2**128 or, in a step being captured, a uint64 array of no
+                dimensions.
+            n: how many numbers.
+            device: the library's device for them.
         """
         xp, low = self.xp, 2**32 - 1
         blocks = -(-n // 8)
@@ -28,7 +35,7 @@ class RandomBits(Definitions):
         words = [first, *[xp.zeros_like(first)] * 3]
 
         def product(a: int, b: Array) -> tuple[Array, Array]:
-            """The upper and the lower 64 bits of a * b, by way of the four products of halves."""
+            """Give the upper and the lower 64 bits of a * b, from the four products of halves."""
             a1, a0, b1, b0 = a >> 32, a & low, b >> 32, b & low
             middle = (a0 * b0 >> 32) + (a0 * b1 & low) + a1 * b0
             return a1 * b1 + (a0 * b1 >> 32) + (middle >> 32), a * b

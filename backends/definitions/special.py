@@ -1,8 +1,8 @@
-"""The kernels of special functions, as the base of `Backend` that has them.
+"""Define special functions: the error function and the gamma functions.
 
 The rational approximations interpolate at Chebyshev points; tests/golden/special.py computes them
-in 60 digits. Arguments that a formula is not for are replaced before it is computed, as a NaN or
-an infinity behind `where` still warns.
+in 60 digits. Each formula is for some range of x. Other x are replaced before the formula is
+computed, and not only its results by `where`: NaN and infinities would warn even so.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from typing import NamedTuple
 from ..types import Array
 from .common import Definitions
 
-Rational = tuple[Sequence[float], Sequence[float]]  # above and below, the lowest power first
+__all__ = ["SINGLE", "SpecialFunctions"]
+
+Rational = tuple[Sequence[float], Sequence[float]]  # above and below, lowest powers first
 
 
 class Approximations(NamedTuple):
-    erf: Rational  # erf(x) / x, of x²
-    bound: float  # up to this x
-    erfcx: Rational  # (x + 2) exp(x²) erfc(x), of 1 / (x + 2), for x from 1
-    lgamma: Rational  # lgamma(x) / (x - 1) / (x - 2), of x - 1.5, for x from 0.9 to 2.1
-    digamma: Rational  # digamma(x) / (x - ROOT), of x - 1.5, for x from 1 to 2
+    """Hold the approximations for one dtype. "As f(x) of t" says that the variable is t."""
+
+    erf: Rational  # as erf(x) / x of x², for |x| up to `bound`
+    bound: float
+    erfcx: Rational  # as (x + 2) exp(x²) erfc(x) of 1 / (x + 2), for x from 1
+    lgamma: Rational  # as lgamma(x) / (x - 1) / (x - 2) of x - 1.5, for x from 0.9 to 2.1
+    digamma: Rational  # as digamma(x) / (x - ROOT) of x - 1.5, for x from 1 to 2
 
 
 # fmt: off
@@ -74,24 +78,26 @@ SINGLE = Approximations(  # relative errors: 4e-8, 1e-8, 2e-8, 1e-9
         (1.0, 1.16143343, 0.377793691, 0.0318712664),
     ),
 )
-ROOT = (1.4616321325302124, 1.243814993891891e-8)  # of digamma; x minus the first is exact
-BERNOULLI = (  # of 2, 4, ..., 20
+ROOT = (1.4616321325302124, 1.243814993891891e-8)  # of digamma, a sum: x - ROOT[0] is exact
+BERNOULLI = (  # the Bernoulli numbers B2, B4, ..., B20
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798,
     -174611 / 330,
 )
 # fmt: on
-SHIFT = 8  # from here on, the asymptotic series
+SHIFT = 8  # from this x on, the gamma functions use their asymptotic series
 
 
 class SpecialFunctions(Definitions):
-    """Each is exact to a few units in the last place of float32 or float64, in relation to the
-    value; for negative arguments of the gamma functions in relation to the largest term of the
-    reflection formula (https://dlmf.nist.gov/5.5)."""
+    """Compute special functions, exact to a few units in the last place of float32 or float64.
+
+    The error is relative to the value. For negative arguments of the gamma functions it is relative
+    to the largest term of the reflection formula (https://dlmf.nist.gov/5.5).
+    """
 
     def erf(self, x: Array) -> Array:
-        """The error function (https://dlmf.nist.gov/7.2)."""
+        """Compute the error function (https://dlmf.nist.gov/7.2)."""
         xp, table = self.xp, self._table(x)
-        if table.bound > 1:  # beyond, float32 knows only 1
+        if table.bound > 1:  # float32: for larger x, erf(x) rounds to 1
             x = xp.maximum(xp.minimum(x, table.bound), -table.bound)
             y = _ratio(table.erf, x * x)
             y *= x
@@ -100,34 +106,34 @@ class SpecialFunctions(Definitions):
         return xp.where(is_near, near, xp.where(x < 0, far - 1, 1 - far))
 
     def erfc(self, x: Array) -> Array:
-        """1 - erf(x), also where erf(x) is close to 1."""
+        """Compute 1 - erf(x), precisely also where erf(x) is close to 1."""
         xp, near, far = self.xp, self._erf_near(x), self._erfc_far(x)
         return xp.where(abs(x) < 1, 1 - near, xp.where(x < 0, 2 - far, far))
 
     def _erf_near(self, x: Array) -> Array:
-        """erf(x) for |x| < 1, and anything beyond."""
+        """Compute erf(x) for |x| < 1. The results for other x mean nothing."""
         table, x = self._table(x), self.xp.where(abs(x) < 1, x, 0.0)
         return x * _ratio(table.erf, x * x)
 
     def _erfc_far(self, x: Array) -> Array:
-        """erfc(|x|) for |x| >= 1, and anything between."""
+        """Compute erfc(|x|) for |x| >= 1. The results for other x mean nothing."""
         xp = self.xp
-        a = xp.minimum(xp.maximum(abs(x), 1.0), 30.0)  # there exp(-x²) is 0 in float64
+        a = xp.minimum(xp.maximum(abs(x), 1.0), 30.0)  # from 30 on, exp(-x²) is 0 in float64
         w = 1 / (a + 2)
-        # The rounding error of a² would be multiplied by a²; that of `head`² is none.
+        # exp(-a²) would be wrong by the rounding error of a², so split a: `head`² is exact.
         head = xp.floor(16 * a) / 16
         power = xp.exp(-head * head) * xp.exp(-(a - head) * (a + head))
         return power * (w * _ratio(self._table(x).erfcx, w))
 
     def lgamma(self, x: Array) -> Array:
-        """The logarithm of |gamma(x)| (https://dlmf.nist.gov/5.11); infinite at the poles 0, -1,
-        -2, ... and at -inf, as C has it."""
+        """Compute the logarithm of |gamma(x)| (https://dlmf.nist.gov/5.11). As in C, it is infinite
+        at the poles 0, -1, -2, ... and at -inf."""
         xp, table, negative = self.xp, self._table(x), x < 0
         pole, sine, _ = self._about_poles(x)
         y = self._reflected(x, pole)
         is_small = y < SHIFT
         small, large = xp.where(is_small, y, 1.5), xp.where(is_small, float(SHIFT), y)
-        # From `small` to v, from 0.9 to 2.1: lgamma(y + 1) = lgamma(y) + log(y)
+        # Go from `small` to a v between 0.9 and 2.1 by lgamma(y + 1) = lgamma(y) + log(y).
         is_tiny = small < 0.9
         v, product = xp.where(is_tiny, small + 1, small), xp.where(is_tiny, small, 1.0)
         for k in range(1, SHIFT):
@@ -139,7 +145,7 @@ class SpecialFunctions(Definitions):
         near = near + xp.where(is_tiny, -log, log)
         series = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]
         w = 1 / large
-        # This is (x - 1/2) log(x) - x + log(2 pi) / 2, also right at infinity.
+        # This equals (x - 1/2) log(x) - x + log(2 pi) / 2, and is right at infinity too.
         far = (large - 0.5) * (xp.log(large) - 1) + (math.log(2 * math.pi) - 1) / 2
         far = far + w * _polynomial(series, w * w)
         result = xp.where(is_small, near, far)
@@ -147,14 +153,14 @@ class SpecialFunctions(Definitions):
         return xp.where(pole, math.inf, result)
 
     def digamma(self, x: Array) -> Array:
-        """The derivative of lgamma (https://dlmf.nist.gov/5.15). It is -inf at 0, inf at -0, and
-        NaN at the other poles -1, -2, ... and at -inf, as in PyTorch."""
+        """Compute the derivative of lgamma (https://dlmf.nist.gov/5.15). As in PyTorch, it is -inf
+        at 0, inf at -0, and NaN at the other poles -1, -2, ... and at -inf."""
         xp, table, negative = self.xp, self._table(x), x < 0
         pole, sine, cosine = self._about_poles(x)
         y = self._reflected(x, pole)
         is_small = y < SHIFT
         small, large = xp.where(is_small, y, 1.5), xp.where(is_small, float(SHIFT), y)
-        # From `small` to v, from 1 to 2: digamma(y + 1) = digamma(y) + 1 / y
+        # Go from `small` to a v between 1 and 2 by digamma(y + 1) = digamma(y) + 1 / y.
         is_tiny = small < 1
         v = xp.where(is_tiny, small + 1, small)
         rest = xp.where(is_tiny, -1 / xp.where(is_tiny, small, 1.0), 0.0)
@@ -172,8 +178,11 @@ class SpecialFunctions(Definitions):
         return xp.where(pole, xp.where(x == 0, zero, math.nan), result)
 
     def polygamma(self, n: int, x: Array) -> Array:
-        """The derivative of order `n`, at least 1, of digamma, (-1)^(n+1) n! zeta(n+1, x), with
-        Hurwitz' zeta (https://dlmf.nist.gov/25.11.E5); (-1)^(n+1) times infinity at the poles."""
+        """Compute the derivative of order `n`, at least 1, of digamma.
+
+        It is (-1)^(n+1) n! zeta(n+1, x), with Hurwitz' zeta (https://dlmf.nist.gov/25.11.E5), and
+        (-1)^(n+1) times infinity at the poles.
+        """
         xp, negative = self.xp, x < 0
         pole, sine, cosine = self._about_poles(x)
         y = self._reflected(x, pole)
@@ -182,13 +191,15 @@ class SpecialFunctions(Definitions):
         for k in range(1, steps):
             zeta = zeta + (y + k) ** -s
         w = 1 / (y + steps)
-        series, factor = [1 / n], 1.0  # of w², besides w^n; and w^(n+1) / 2
+        # The rest of the sum is w^n times a series of w², plus w^(n+1) / 2.
+        series, factor = [1 / n], 1.0
         for k, b in enumerate(BERNOULLI, 1):
             factor *= (s + 2 * k - 3) * (s + 2 * k - 2) if k > 1 else s
             series.append(b / math.factorial(2 * k) * factor)
         zeta = zeta + w**n * (_polynomial(series, w * w) + 0.5 * w)
         sign = (-1) ** s
-        # Reflection: the derivative of order n of pi cot(pi x), a polynomial of the cotangent.
+        # Reflect negative x by the derivative of order n of pi cot(pi x), a polynomial of the
+        # cotangent. `powers` are its coefficients.
         powers = [0, 1]
         for _ in range(n):
             slope = [k * p for k, p in enumerate(powers)][1:]
@@ -199,25 +210,28 @@ class SpecialFunctions(Definitions):
         return xp.where(pole, sign * math.inf, result)
 
     def _about_poles(self, x: Array) -> tuple[Array, Array, Array]:
-        """Whether x is a pole of gamma; sin(pi x) and cos(pi x) up to one sign, for other x < 0."""
+        """Say whether x is a pole of gamma, and give sin(pi x) and cos(pi x) for other x < 0, both
+        right or both of the wrong sign."""
         xp = self.xp
         pole = (x <= 0) & (xp.floor(x) == x)
         r = xp.where((x < 0) & ~pole, x, 0.5)
-        r = r - xp.round(r)  # as is 0.5 - |r|, which gives the cosine also where it is small
+        r = r - xp.round(r)  # exact, as is 0.5 - |r|, so that a small cosine is precise too
         return pole, xp.sin(math.pi * r), xp.sin(math.pi * (0.5 - abs(r)))
 
     def _reflected(self, x: Array, pole: Array) -> Array:
-        """x or, where it is negative, 1 - x; poles become 1."""
+        """Give x or, where x is negative, 1 - x; poles become 1."""
         xp = self.xp
         x = xp.where(pole, 1.0, x)
         return xp.where(x < 0, 1 - x, x)
 
     def _table(self, x: Array) -> Approximations:
+        """Choose the approximations for the dtype of x."""
         return DOUBLE if self.xp.finfo(x.dtype).eps < 1e-10 else SINGLE
 
 
 def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
-    """By Horner's rule; at least two coefficients, the lowest power first."""
+    """Evaluate a polynomial by Horner's rule; there are at least two coefficients, the lowest power
+    first."""
     first, *others, last = coefficients
     y = last * x  # a new array; the rest is written into it
     for c in reversed(others):
@@ -228,6 +242,7 @@ def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
 
 
 def _ratio(rational: Rational, x: Array) -> Array:
+    """Evaluate a quotient of two polynomials."""
     above, below = rational
     y = _polynomial(above, x)
     y /= _polynomial(below, x)

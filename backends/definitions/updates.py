@@ -1,10 +1,9 @@
-"""The optimizers' updates, as the base of `Backend` that has them.
+"""Define the optimizers' updates, by the formulas of torch.optim.
 
-Each takes a parameter, its gradient and what the optimizer remembers of that parameter, and returns
-the new parameter and the new memory. An override may write these into the arrays it was given, but
-never into the gradient. The formulas are torch.optim's. A velocity is `None` before the first step
-with momentum. A `Number` is one of Python's or, in a step being captured, an array of no
-dimensions.
+An update takes a parameter, its gradient, and the arrays that the optimizer keeps for this
+parameter (such as a velocity). It returns the new parameter and the new arrays. An override may
+write the results into the arrays it was given, but never into the gradient. A velocity is `None`
+before the first step with momentum.
 """
 
 from __future__ import annotations
@@ -14,19 +13,35 @@ from typing import Any
 from ..types import Array, DType, Number
 from .common import Definitions
 
+__all__ = ["OptimizerUpdates"]
+
 
 class OptimizerUpdates(Definitions):
+    """Compute a step of an optimizer, for one parameter or for several."""
+
     def update_all(
         self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
-        """What the update of this name gives for each parameter, of what it takes for each. The
-        parameters are on one device, in one dtype."""
+        """Update several parameters, on one device and of one dtype.
+
+        Args:
+            kernel: the name of the update, such as "adam".
+            arrays: for each parameter the arrays that the update takes.
+            settings: those of the update.
+
+        Returns:
+            For each parameter the arrays that the update gives.
+        """
         update = getattr(self, kernel)
         return [update(*of_one, **settings) for of_one in arrays]
 
     def unscale_all(self, arrays: list[Array], scale: Array) -> tuple[list[Array], Array]:
-        """The arrays, of 16 bits, divided by the scale, in its dtype, with zeros for what is not
-        finite; and whether all was finite, as an array of no dimensions."""
+        """Divide arrays of 16 bits by the scale, in the dtype of the scale.
+
+        Returns:
+            The results, with 0 in place of what is not finite; and whether all was finite, as an
+            array of no dimensions.
+        """
         xp, results = self.xp, []
         good = xp.ones((), dtype=xp.bool, device=scale.device)
         for x in arrays:
@@ -37,12 +52,14 @@ class OptimizerUpdates(Definitions):
         return results, good
 
     def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
-        """Copies of the arrays, in that dtype or their own."""
+        """Copy the arrays, in the dtype given or else in their own."""
         return [self.xp.astype(x, x.dtype if dtype is None else dtype) for x in arrays]
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
-        """The arrays if the condition, of no dimensions, holds, else the others, of the same
-        shapes and dtypes. An override may write into the arrays."""
+        """Choose the arrays if the condition, of no dimensions, is true, else the others.
+
+        The others have the shapes and dtypes of the arrays. An override may write into the arrays.
+        """
         pairs = zip(arrays, others, strict=True)
         return [self.xp.where(condition, x, other) for x, other in pairs]
 
@@ -58,9 +75,10 @@ class OptimizerUpdates(Definitions):
         weight_decay: float,
         nesterov: bool,
     ) -> tuple[Array, Array | None]:
-        """Gradient descent (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html),
-        with momentum (https://proceedings.mlr.press/v28/sutskever13.html). The first velocity is
-        the gradient, not dampened."""
+        """Descend along the gradient
+        (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html), or with momentum
+        (https://proceedings.mlr.press/v28/sutskever13.html) along a velocity, which starts as the
+        first gradient, not dampened."""
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         if momentum:
@@ -85,9 +103,9 @@ class OptimizerUpdates(Definitions):
         weight_decay: float,
         decoupled: bool,
     ) -> tuple[Array, Array, Array]:
-        """Adam (https://arxiv.org/abs/1412.6980), or AdamW (https://arxiv.org/abs/1711.05101)
-        if the weight decay is `decoupled`. The `corrections` of mean and square are
-        1 - beta**t in step t, counted from 1."""
+        """Update by Adam (https://arxiv.org/abs/1412.6980), or by AdamW
+        (https://arxiv.org/abs/1711.05101) if the weight decay is `decoupled`. The `corrections` of
+        mean and square in step t, counted from 1, are 1 - beta**t."""
         beta1, beta2 = betas
         if weight_decay and decoupled:
             parameter = parameter * (1 - lr * weight_decay)
@@ -108,7 +126,7 @@ class OptimizerUpdates(Definitions):
         eps: float,
         weight_decay: float,
     ) -> tuple[Array, Array]:
-        """Adagrad (https://jmlr.org/papers/v12/duchi11a.html); `lr` is already decayed."""
+        """Update by Adagrad (https://jmlr.org/papers/v12/duchi11a.html); `lr` comes decayed."""
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         square = square + gradient * gradient
@@ -128,14 +146,14 @@ class OptimizerUpdates(Definitions):
         weight_decay: float,
         momentum: float,
     ) -> tuple[Array, Array, Array | None, Array | None]:
-        """RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array."""
+        """Update by RMSprop (https://arxiv.org/abs/1308.0850); centered if `mean` is an array."""
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         square = alpha * square + (1 - alpha) * gradient * gradient
         variance = square
         if mean is not None:
             mean = alpha * mean + (1 - alpha) * gradient
-            # Not negative, but rounding could make it so, and the root NaN.
+            # Rounding could make this negative, and its root NaN.
             variance = self.xp.maximum(square - mean * mean, 0.0)
         update = gradient / (self.xp.sqrt(variance) + eps)
         if momentum:

@@ -1,13 +1,14 @@
-"""NumPy with kernels that numba compiles, where it is installed (the extra `fast`).
+"""Give NumPy's backend kernels that numba compiles.
 
-They touch each element once, where NumPy goes over the arrays again for each operation. Arrays that
-are small, of other dtypes or with gaps in memory go to NumPy's kernels, and so does everything
+They touch each element once, where NumPy goes over the arrays again for each operation. NumPy's own
+kernels run for arrays that are small, of other dtypes or with gaps in memory, and for all arrays
 where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of an Intel Xeon
 (Sapphire Rapids), "in place of" those of NumPy's kernels in the same process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,24 +16,26 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
-from .loading import DTYPES, compiled, problem
+from .loading import DTYPES, kernels, problem
 from .products import FastProducts
 
-LARGE = 1 << 14  # elements: the first array of so many imports numba, if a kernel is for it
-SMALL = 1 << 6  # elements: from then on, of so many; a call takes a microsecond
-LANES = 16  # elements: of fewer that lie together, a loop does not pay
+__all__ = ["CHOSEN", "FastNumpyBackend"]
+
+LARGE = 1 << 14  # elements: the first array of so many that a kernel can take imports numba
+SMALL = 1 << 6  # elements: once numba is imported, kernels take arrays of so many
+LANES = 16  # elements: where fewer lie together in memory, a compiled loop does not pay
 
 
 def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
-    """Whether the compiled kernels are for x, and worth it."""
-    if x.size < SMALL or (x.size < LARGE and not compiled.cache_info().currsize):
+    """Say whether the compiled kernels can take x, of one of the dtypes, and are worth a call."""
+    if x.size < SMALL or (x.size < LARGE and not kernels.cache_info().currsize):
         return False
-    return x.dtype in (dtypes or DTYPES) and compiled() is not None
+    return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
 
-def each(loop: Any, *arrays: np.ndarray) -> np.ndarray | None:
-    """What a loop over elements makes of arrays of one shape, like the first; `None` if they are
-    not in one order in memory."""
+def each(loop: Callable[..., None], *arrays: np.ndarray) -> np.ndarray | None:
+    """Run a loop over the elements of arrays of one shape, into a new array like the first; `None`
+    if the arrays are not in one order in memory."""
     y = np.empty_like(arrays[0])
     views = flat(*arrays, y)
     if views is None:
@@ -42,14 +45,15 @@ def each(loop: Any, *arrays: np.ndarray) -> np.ndarray | None:
 
 
 def is_solid(*arrays: np.ndarray) -> bool:
-    """Whether all are contiguous."""
+    """Say whether all arrays are contiguous."""
     return all(x.flags.c_contiguous for x in arrays)
 
 
 def updated(
     parameter: np.ndarray, gradient: np.ndarray, *memory: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """Views of the gradient, and of what an update writes to; `None` if it can't be there."""
+    """Give flat views of the gradient, and of the arrays that an update writes to; `None` if a
+    kernel can't write to them."""
     arrays = parameter, *memory
     if not is_fit(parameter) or not all(x.flags.writeable for x in arrays):
         return None
@@ -60,7 +64,8 @@ def updated(
 
 
 def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
-    """Views (size,) in one order of elements, that of the memory; `None` if there is none."""
+    """Give views (size,) of all arrays with their elements in one order, that of the memory;
+    `None` if the arrays are in different orders."""
     if all(x.flags.c_contiguous for x in arrays):
         return [x.reshape(-1) for x in arrays]
     steps = [[s // x.itemsize for s in x.strides] for x in arrays]
@@ -71,14 +76,14 @@ def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
 
 
 def planes(x: np.ndarray) -> np.ndarray | None:
-    """Images (N, C, H, W) as a contiguous view (C, H, W, N), the order that convolutions give;
-    `None` where they are in another."""
+    """View images (N, C, H, W) as contiguous (C, H, W, N), the order that convolutions give; `None`
+    if they are in another order."""
     x = x.transpose(1, 2, 3, 0)
     return x if x.flags.c_contiguous else None
 
 
 def channels(x: np.ndarray) -> np.ndarray | None:
-    """x (N, C, ...) as a contiguous view (A, C, B); `None` where too few lie together."""
+    """View x (N, C, ...) as contiguous (A, C, B); `None` if too few elements lie together."""
     if x.ndim > 1 and x.flags.c_contiguous:
         y = x.reshape(*x.shape[:2], -1)
     elif x.ndim > 1 and (inside_out := np.moveaxis(x, 0, -1)).flags.c_contiguous:
@@ -89,23 +94,25 @@ def channels(x: np.ndarray) -> np.ndarray | None:
 
 
 class FastNumpyBackend(FastProducts):
+    """Wrap NumPy, with compiled kernels where these are faster."""
+
     def describe_library(self) -> str:
-        kernels = compiled()
-        fast = f"kernels by numba {kernels.VERSION}" if kernels else "none by numba, which fails"
+        loops = kernels()
+        fast = f"kernels by numba {loops.VERSION}" if loops else "none by numba, which fails"
         return f"{super().describe_library()}, and {fast}"
 
-    # Of 602,112 elements, 0.23 ms in place of 0.31 ms.
+    # For 602,112 elements, 0.23 ms in place of 0.31 ms.
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         fit = x.shape == mask.shape and is_fit(x)
-        y = each(compiled().masked, x, mask) if fit else None
+        y = each(kernels().masked, x, mask) if fit else None
         return super().masked(x, mask) if y is None else y
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
-        gx = each(compiled().relu_gradient, y, go) if fit else None
+        gx = each(kernels().relu_gradient, y, go) if fit else None
         return super().relu_gradient(y, go) if gx is None else gx
 
-    # Of (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
+    # For (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
     # place of 0.59 ms. In PyTorch's order in memory NumPy is faster.
     def max_pool2d(
         self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
@@ -118,7 +125,7 @@ class FastNumpyBackend(FastProducts):
         y = np.empty(shape, x.dtype)
         places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
         start = -padding[0][0], -padding[1][0]
-        compiled().max_pool(images, kernel, stride, start, dilation, y, places)
+        kernels().max_pool(images, kernel, stride, start, dilation, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(
@@ -137,39 +144,39 @@ class FastNumpyBackend(FastProducts):
             g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
             gx = np.zeros((g.shape[0], *size, g.shape[3]), go.dtype)
             start = -padding[0][0], -padding[1][0]
-            compiled().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
+            kernels().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
             return gx.transpose(3, 0, 1, 2)
         return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
 
-    # Of 400,000 elements, 0.26 ms in place of 0.54 ms.
+    # For 400,000 elements, 0.26 ms in place of 0.54 ms.
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
         if is_fit(x, np.float32):
             y = np.empty_like(x)
             if views := flat(x, y):
-                compiled().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype)), views[1])
+                kernels().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype)), views[1])
                 return y
         return super().sigmoid(x)
 
     def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
-        gx = each(compiled().sigmoid_gradient, y, go) if fit else None
+        gx = each(kernels().sigmoid_gradient, y, go) if fit else None
         return super().sigmoid_gradient(y, go) if gx is None else gx
 
-    # Of 400,000 elements, 1.1 ms in place of 11 ms.
+    # For 400,000 elements, 1.1 ms in place of 11 ms.
     def erf(self, x: np.ndarray) -> np.ndarray:
-        y = each(compiled().erf, x) if is_fit(x, np.float32) else None
+        y = each(kernels().erf, x) if is_fit(x, np.float32) else None
         return super().erf(x) if y is None else y
 
     def gelu(self, x: np.ndarray) -> np.ndarray:
-        y = each(compiled().gelu, x) if is_fit(x, np.float32) else None
+        y = each(kernels().gelu, x) if is_fit(x, np.float32) else None
         return super().gelu(x) if y is None else y
 
     def gelu_gradient(self, x: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = x.shape == go.shape and x.dtype == go.dtype and is_fit(x, np.float32)
-        gx = each(compiled().gelu_gradient, x, go) if fit else None
+        gx = each(kernels().gelu_gradient, x, go) if fit else None
         return super().gelu_gradient(x, go) if gx is None else gx
 
-    # Of 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
+    # For 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
     # 28 ms.
     def cross_entropy(
         self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
@@ -177,7 +184,7 @@ class FastNumpyBackend(FastProducts):
         if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
             return super().cross_entropy(x, targets, ignored)
         losses = np.empty(len(x), x.dtype)
-        compiled().cross_entropy(x, x.max(axis=1), targets, losses)
+        kernels().cross_entropy(x, x.max(axis=1), targets, losses)
         if ignored is not None:
             losses[ignored] = 0.0
         return losses
@@ -189,17 +196,17 @@ class FastNumpyBackend(FastProducts):
             return super().cross_entropy_gradient(x, go, targets, ignored)
         gx = np.empty_like(x)
         given = np.ascontiguousarray(go if ignored is None else np.where(ignored, 0.0, go), x.dtype)
-        compiled().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+        kernels().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
         return gx
 
-    # Of (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
+    # For (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
     def batch_norm(
         self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
             return super().batch_norm(x, w, b, eps=eps)
         y, mean, variance = np.empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
-        compiled().batch_norm(parts, w, b, float(eps), mean, variance, channels(y))
+        kernels().batch_norm(parts, w, b, float(eps), mean, variance, channels(y))
         return y, mean, variance
 
     def batch_norm_gradient(
@@ -213,7 +220,7 @@ class FastNumpyBackend(FastProducts):
             go, given = np.empty_like(x), go
             go[...] = given
         gx, gw, gb = np.empty_like(x), np.empty_like(w), np.empty_like(w)
-        compiled().batch_norm_gradient(
+        kernels().batch_norm_gradient(
             parts,
             w,
             mean,
@@ -232,7 +239,7 @@ class FastNumpyBackend(FastProducts):
         if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
             return super().layer_norm(x, w, b, eps=eps)
         y = np.empty(x.shape, x.dtype)
-        compiled().layer_norm(np.ascontiguousarray(x), w, b, float(eps), y)
+        kernels().layer_norm(np.ascontiguousarray(x), w, b, float(eps), y)
         return y
 
     def layer_norm_gradient(
@@ -242,79 +249,52 @@ class FastNumpyBackend(FastProducts):
             return super().layer_norm_gradient(x, w, go, eps=eps)
         gx, sums = np.empty(x.shape, x.dtype), np.zeros((2, *w.shape))
         x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
-        compiled().layer_norm_gradient(x, w, go, float(eps), gx, *sums)
+        kernels().layer_norm_gradient(x, w, go, float(eps), gx, *sums)
         gw, gb = sums.astype(w.dtype, copy=False)
         return gx, gw, gb
 
-    # Of 2.5 million parameters, 1.1 ms in place of 3.1 ms, with momentum 2.2 ms in place of 6.2 ms.
+    # For 2.5 million parameters, 1.1 ms in place of 3.1 ms, and with momentum 2.2 ms in place of
+    # 6.2 ms.
     def sgd(
         self,
         parameter: np.ndarray,
         gradient: np.ndarray,
         velocity: np.ndarray | None,
-        *,
-        lr: float,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
+        **settings: Any,
     ) -> tuple[np.ndarray, np.ndarray | None]:
+        momentum = float(settings["momentum"])
         memory = [] if velocity is None else [velocity]
         views = updated(parameter, gradient, *memory)
         if views is None or (momentum and velocity is None):
-            return super().sgd(
-                parameter,
-                gradient,
-                velocity,
-                lr=lr,
-                momentum=momentum,
-                dampening=dampening,
-                weight_decay=weight_decay,
-                nesterov=nesterov,
-            )
+            return super().sgd(parameter, gradient, velocity, **settings)
         g, (p, *v) = views
-        settings = float(lr), float(weight_decay)
+        numbers = float(settings["lr"]), float(settings["weight_decay"])
         if momentum:
-            share, ahead = 1.0 - dampening, float(momentum) if nesterov else 0.0
-            compiled().sgd_with_momentum(g, *settings, float(momentum), share, ahead, p, *v)
+            share = 1.0 - settings["dampening"]
+            ahead = momentum if settings["nesterov"] else 0.0
+            kernels().sgd_with_momentum(g, *numbers, momentum, share, ahead, p, *v)
         else:
-            compiled().sgd(g, *settings, p)
+            kernels().sgd(g, *numbers, p)
         return parameter, velocity
 
-    # Of 2.5 million parameters, 4.0 ms in place of 27 ms.
+    # For 2.5 million parameters, 4.0 ms in place of 27 ms.
     def adam(
         self,
         parameter: np.ndarray,
         gradient: np.ndarray,
         mean: np.ndarray,
         square: np.ndarray,
-        *,
-        lr: float,
-        corrections: tuple[float, float],
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
+        **settings: Any,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         views = updated(parameter, gradient, mean, square)
         if views is None:
-            return super().adam(
-                parameter,
-                gradient,
-                mean,
-                square,
-                lr=lr,
-                corrections=corrections,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                decoupled=decoupled,
-            )
-        beta1, beta2 = map(float, betas)
-        keep, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
+            return super().adam(parameter, gradient, mean, square, **settings)
+        lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
+        beta1, beta2 = map(float, settings["betas"])
+        keep, decay = (1.0 - lr * decay, 0.0) if settings["decoupled"] else (1.0, float(decay))
         rate, root = lr / corrections[0], corrections[1] ** 0.5
-        settings = rate, keep, decay, (beta1, beta2), root, float(eps)
-        compiled().adam(views[0], *settings, *views[1])
+        numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
+        kernels().adam(views[0], *numbers, *views[1])
         return parameter, mean, square
 
     def adagrad(
@@ -324,7 +304,7 @@ class FastNumpyBackend(FastProducts):
         if views is None:
             return super().adagrad(parameter, gradient, square, **settings)
         numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
-        compiled().adagrad(views[0], *numbers, *views[1])
+        kernels().adagrad(views[0], *numbers, *views[1])
         return parameter, square
 
     def rmsprop(
@@ -341,7 +321,7 @@ class FastNumpyBackend(FastProducts):
         if views is None:
             return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
         numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
-        compiled().rmsprop(views[0], *numbers, *views[1])
+        kernels().rmsprop(views[0], *numbers, *views[1])
         return parameter, square, velocity, None
 
 

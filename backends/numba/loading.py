@@ -1,4 +1,4 @@
-"""The kernels that numba compiles, if it is installed and works (the extra `fast`)."""
+"""Import the kernels that numba compiles when they are first needed, if numba works here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-DTYPES = (np.dtype("float32"), np.dtype("float64"))  # that kernels are for
+__all__ = ["DTYPES", "kernels", "problem"]
+
+DTYPES = (np.dtype("float32"), np.dtype("float64"))  # of the arrays that kernels take
 
 
 def problem() -> str | None:
-    """Why NumPy runs without compiled kernels and what to do about it, or `None` if it doesn't."""
+    """Say why NumPy runs without compiled kernels, and what to do; `None` if it has them."""
     for variable, off in (("GRADCORE_FAST", "0"), ("NUMBA_DISABLE_JIT", "1")):
         if os.environ.get(variable) == off:
             return f"{variable}={off}"
@@ -22,8 +24,8 @@ def problem() -> str | None:
 
 
 @cache
-def compiled() -> Any:
-    """The compiled kernels; `None`, after a warning, where numba doesn't work."""
+def kernels() -> Any:
+    """Import the module of the compiled kernels; `None`, after a warning, where numba fails."""
     try:
         from . import loops
     except Exception as error:  # such as a NumPy too new for it

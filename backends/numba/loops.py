@@ -1,8 +1,9 @@
-"""The loops behind `backend.py`, compiled by numba. Importing this imports numba: half a second.
+"""Loops over elements, compiled by numba, for `backend.py`.
 
-Compiled code stays on disk, in `__pycache__`. Sums may be reordered, and products fused with them;
-NaN and infinities are NumPy's, but for what infinite weights give in a padding. Arrays are
-contiguous, and results are written into the last ones.
+Importing this imports numba, which takes half a second. Compiled code stays on disk, in
+`__pycache__`. Arrays are contiguous, and results are written into the last arguments. Sums may be
+reordered, and products fused with sums. NaN and infinities come out as NumPy's, except that
+infinite weights give no NaN where they meet padding.
 """
 
 from __future__ import annotations
@@ -17,13 +18,37 @@ from ..definitions.convolution import Pair
 from ..definitions.special import SINGLE
 from ..types import Array
 from .compiling import compiled, exact
-from .loops_of_products import (  # noqa: F401
-    conv,
-    conv_weight_gradient,
-    instances_last,
-    linear,
-)
-from .vectors import RUNS  # noqa: F401
+from .loops_of_products import conv, conv_weight_gradient, instances_last, linear
+from .vectors import RUNS
+
+__all__ = [
+    "RUNS",
+    "VERSION",
+    "adagrad",
+    "adam",
+    "batch_norm",
+    "batch_norm_gradient",
+    "conv",
+    "conv_weight_gradient",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "erf",
+    "gelu",
+    "gelu_gradient",
+    "instances_last",
+    "layer_norm",
+    "layer_norm_gradient",
+    "linear",
+    "masked",
+    "max_pool",
+    "max_pool_gradient",
+    "relu_gradient",
+    "rmsprop",
+    "sgd",
+    "sgd_with_momentum",
+    "sigmoid",
+    "sigmoid_gradient",
+]
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
 BOUND = SINGLE.bound
@@ -50,8 +75,10 @@ def relu_gradient(y: Array, go: Array, gx: Array) -> None:
 def max_pool(
     x: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, y: Array, places: Array
 ) -> None:
-    """Args:
-    start: the first window's place, negative in the padding.
+    """Write the maxima of windows of x into y, and their taps into `places`.
+
+    Args:
+        start: the place of the first window; negative in the padding.
     """
     planes, height, width, lanes = x.shape
     least = x.dtype.type(-np.inf)
@@ -82,7 +109,7 @@ def max_pool(
 def max_pool_gradient(
     go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
 ) -> None:
-    """Adds to gx, of the size of x."""
+    """Add the gradients of maxima to gx (C, H, W, N)."""
     _, height, width, lanes = gx.shape
     zero = go.dtype.type(0)
     for p in range(go.shape[0]):
@@ -125,9 +152,12 @@ def sgd_with_momentum(
     p: Array,
     v: Array,
 ) -> None:
-    """Args:
-    share: of the gradient in the velocity.
-    ahead: the momentum where it is Nesterov's, else 0; and of the gradient then 1, else 0.
+    """Write the new parameter into p, and the new velocity into v.
+
+    Args:
+        share: how much of the gradient is added to the velocity.
+        ahead: 0, or for Nesterov's momentum the momentum: p then moves along the gradient plus
+            `ahead` times the new velocity.
     """
     t = p.dtype.type
     lr, decay, momentum, share, ahead = t(lr), t(decay), t(momentum), t(share), t(ahead)
@@ -150,10 +180,12 @@ def adam(
     mean: Array,
     square: Array,
 ) -> None:
-    """Args:
-    rate: the learning rate over the mean's correction.
-    keep: of the parameter, with decoupled weight decay.
-    correction: the root of the square's.
+    """Write the new parameter into p, and the new mean and square into theirs.
+
+    Args:
+        rate: the learning rate divided by the mean's correction.
+        keep: how much of the parameter decoupled weight decay keeps.
+        correction: the root of the square's correction.
     """
     t = p.dtype.type
     rate, keep, decay, correction, eps = t(rate), t(keep), t(decay), t(correction), t(eps)
@@ -192,10 +224,11 @@ def rmsprop(
 
 @compiled
 def exp(x: Any) -> Any:
-    """exp(x), to 2e-7 of it. C's function would keep a loop from taking many elements at a time.
+    """Compute exp(x) with a relative error of 2e-7.
 
-    It is 2**n exp(r), where |r| <= log(2) / 2; the polynomial is that of Cephes' expf
-    (https://www.netlib.org/cephes/). A power of 2 in two parts may overflow or vanish.
+    With C's function a loop could not take many elements at a time. This is 2**n exp(r), where
+    |r| <= log(2) / 2, with the polynomial of Cephes' expf (https://www.netlib.org/cephes/). 2**n is
+    multiplied in two parts, so that the result can overflow to infinity or vanish to 0.
     """
     x = x if not x > np.float32(89.0) else np.float32(89.0)
     x = x if not x < np.float32(-104.0) else np.float32(-104.0)
@@ -265,10 +298,7 @@ def gelu_gradient(x: Array, go: Array, gx: Array) -> None:
 
 @compiled
 def cross_entropy(x: Array, most: Array, targets: Array, losses: Array) -> None:
-    """Args:
-    x: (N, C).
-    most: its maxima (N,).
-    """
+    """Write the losses (N,) of x (N, C), whose maxima are `most` (N,)."""
     for n in range(len(x)):
         row, total = x[n], np.float32(0.0)
         for c in range(len(row)):
@@ -292,11 +322,13 @@ def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx:
 
 # -- Normalization ------------------------------------------------------------------------------
 
-BLOCK, ROWS = 4096, 64  # elements: their sum is in x's dtype, and that of such sums in float64
+# So many elements, or rows, are added up in the dtype of x, and their sums in float64.
+BLOCK, ROWS = 4096, 64
 
 
 @compiled
 def added(x: Array) -> float:
+    """Add up the elements of x (n,)."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
         part, s = x[low : low + BLOCK], x.dtype.type(0)
@@ -308,7 +340,7 @@ def added(x: Array) -> float:
 
 @compiled
 def squared(x: Array, center: Any) -> float:
-    """The sum of (x - center)²."""
+    """Add up (x - center)²."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
         part, s = x[low : low + BLOCK], x.dtype.type(0)
@@ -320,7 +352,7 @@ def squared(x: Array, center: Any) -> float:
 
 @compiled
 def multiplied(x: Array, center: Any, g: Array) -> float:
-    """The sum of (x - center) * g."""
+    """Add up (x - center) * g."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
         part, other, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
@@ -332,9 +364,7 @@ def multiplied(x: Array, center: Any, g: Array) -> float:
 
 @compiled
 def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
-    """Args:
-    x: (A, C, B), of which C are the channels.
-    """
+    """Normalize the C channels of x (A, C, B)."""
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
     for c in range(x.shape[1]):
         total = 0.0
@@ -384,9 +414,7 @@ def batch_norm_gradient(
 
 @compiled
 def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
-    """Args:
-    x: (N, M), of which N are standardized.
-    """
+    """Normalize the N rows of x (N, M)."""
     t, count = x.dtype.type, x.shape[1]
     for n in range(len(x)):
         row, out = x[n], y[n]
@@ -400,7 +428,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
 def layer_norm_gradient(
     x: Array, w: Array, go: Array, eps: float, gx: Array, gw: Array, gb: Array
 ) -> None:
-    """Adds to gw and gb, of float64."""
+    """Write gx (N, M), and add to gw and gb (M,), which are of float64."""
     t, count = x.dtype.type, x.shape[1]
     for first in range(0, len(x), ROWS):
         some_w, some_b = np.zeros_like(w), np.zeros_like(w)

@@ -1,11 +1,12 @@
-"""Linear layers and convolutions of NumPy's backend by kernels that numba compiles.
+"""Compute linear layers and convolutions by kernels that numba compiles.
 
-They take images as (C, H, W, N) and vectors as (O, N), contiguous. Where BLAS is faster, and where
-numba is missing, NumPy's kernels run.
+These kernels take images as (C, H, W, N) and vectors as (O, N), contiguous. Where BLAS is faster,
+and where numba is missing, NumPy's kernels run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -17,40 +18,48 @@ from ..definitions.convolution import Padding, Pair, output_size, padded_shape
 from ..numpy.backend import NumpyBackend
 from ..numpy.convolution import UNPADDED
 from . import threads
-from .loading import DTYPES, compiled
+from .loading import DTYPES, kernels
 
-WORK = 1 << 18  # products: the first array made of so many imports numba
+__all__ = ["FastProducts"]
+
+WORK = 1 << 18  # products: compiled kernels run, and numba is imported, for so many
 SHARED = 1 << 22  # products: so many are worth a second thread
-WIDE, FEW = 1 << 18, 1 << 12  # weights, windows
-LINEAR = 1 << 25  # products: more are for BLAS
-COPIED = 64  # rows: of fewer, a product is not worth a copy of the other matrix
-COPY = 1 << 16  # elements: to pad fewer takes less time than to leave padding out
-RUN = 8  # elements that lie together: of fewer, a loop does not pay
+WIDE, FEW = 1 << 18, 1 << 12  # of so many weights and fewer windows, BLAS is faster
+LINEAR = 1 << 25  # products: from so many on, BLAS is faster in linear layers
+COPIED = 64  # rows of w: fewer are not worth a copy of x
+COPY = 1 << 16  # elements: to copy fewer into a padded array is faster than to leave padding out
+RUN = 8  # elements: where fewer lie together in memory, a compiled loop does not pay
 
 
 def is_worth(weights: int, windows: int, run: int, *arrays: np.ndarray | None) -> bool:
-    """Whether the compiled products are for these arrays: of so many weights and windows, of which
-    so many lie together. Where there are many weights for few windows, BLAS is faster."""
+    """Say whether the compiled products can take these arrays, and are faster than BLAS.
+
+    Args:
+        weights: how many weights.
+        windows: how many windows of all instances each weight is multiplied with.
+        run: how many of the elements for one weight lie together in memory.
+    """
     types = {x.dtype for x in arrays if x is not None}
     fit = len(types) == 1 and types <= set(DTYPES) and run >= RUN
     is_wide = weights >= WIDE and windows < FEW
-    return fit and not is_wide and weights * windows >= WORK and compiled() is not None
+    return fit and not is_wide and weights * windows >= WORK and kernels() is not None
 
 
-def shared(work: int, loop: Any, n: int, *arguments: Any) -> None:
-    """Run a loop for all of range(n), in several threads if there is enough work."""
+def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> None:
+    """Run a loop for all of range(n), in several threads if it has SHARED products or more."""
     threads.share(loop, n, *arguments, alone=work < SHARED)
 
 
 def flattened(x: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """A contiguous view of the matrix x, and whether it is transposed; `None` if there is none."""
+    """Give a contiguous view of the matrix x or of its transpose, and whether it is the transpose;
+    `None` if neither is contiguous."""
     if x.flags.c_contiguous:
         return x, False
     return (x.T, True) if x.T.flags.c_contiguous else None
 
 
 def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
-    """The padded images (N, C, H, W) as (C, H, W, N), contiguous."""
+    """Pad the images (N, C, H, W) and give them as (C, H, W, N), contiguous."""
     inside_out = x.transpose(1, 2, 3, 0)
     if padding == UNPADDED and inside_out.flags.c_contiguous:
         return inside_out
@@ -58,30 +67,37 @@ def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
     y = (np.empty if padding == UNPADDED else np.zeros)((*shape, n), x.dtype)
     (top, _), (left, _) = padding
     if x.flags.c_contiguous:
-        compiled().instances_last(x, top, left, y)
+        kernels().instances_last(x, top, left, y)
     else:
         y[:, top : top + x.shape[2], left : left + x.shape[3]] = inside_out
     return y
 
 
 def unpadded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, Pair]:
-    """The images (N, C, H, W) as (C, H, W, N), contiguous, and what padding they still need above
-    and left: if they must be copied, the copy is padded."""
+    """Give the images (N, C, H, W) as (C, H, W, N), contiguous, and the padding that they still
+    need above and left: none if the images were copied, as the copy is padded."""
     is_last = x.transpose(1, 2, 3, 0).flags.c_contiguous
-    if x.size < COPY or x.shape[1] < compiled().RUNS or not is_last:
+    if x.size < COPY or x.shape[1] < kernels().RUNS or not is_last:
         return instances_last(x, padding), (0, 0)
     return instances_last(x), (padding[0][0], padding[1][0])
 
 
 @lru_cache(1024)
 def parts(
-    shape: Any, windows: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, runs: int
+    shape: Sequence[int],
+    windows: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    runs: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The taps of images (C, H, W, N) in parts of `runs`, which see padding at the same windows.
+    """Divide the taps of images (C, H, W, N) into parts of `runs` taps, of which all see padding at
+    the same windows.
 
     Returns:
-        `offsets` and `seen`, as `conv_weight_gradient` takes them, and where in all parts, one
-        after the other, the taps (C * KH * KW) are.
+        `offsets` and `seen`, as `conv_weight_gradient` takes them, and for each tap (C * KH * KW)
+        its place among the taps of all parts.
     """
     c, h, w, n = shape
     axes = zip(kernel, dilation, padding, strict=True)
@@ -110,8 +126,12 @@ def parts(
 def strided(
     size: int, windows: int, taps: int, stride: int, before: int
 ) -> list[tuple[slice, slice, Pair]]:
-    """Convolutions of stride 1 along an axis, which together are one of this stride: for each the
-    places in x that windows see, the taps, and the padding."""
+    """Divide a gradient of this stride, along one axis, into convolutions of stride 1.
+
+    Returns:
+        For each of these convolutions the places in x that it computes, the taps that it has, and
+        its padding.
+    """
     found = []
     for place in range(min(stride, size)):
         low, first = divmod(place + before, stride)
@@ -124,19 +144,22 @@ def strided(
 
 
 class FastProducts(NumpyBackend):
+    """Wrap NumPy, with compiled linear layers and convolutions."""
+
     products_for_sums = 4.0
 
     def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        # BLAS is faster with more threads, which then wait for more work, in the way of others.
+        # BLAS is faster with several threads, but these then wait for more work in a loop, and slow
+        # down what runs next. So BLAS gets only large products.
         weights = flattened(w)
         if weights is None or len(w) < COPIED or x.size * len(w) >= LINEAR:
             return super().linear(x, w, b)
-        is_alone = threads.count() == 1  # then nobody waits
+        is_alone = threads.count() == 1  # then no thread of BLAS waits
         if (is_alone and weights[1]) or not is_worth(w.size, len(x), len(x), x, w, b):
             return super().linear(x, w, b)
         y = np.empty((len(w), len(x)), x.dtype)
         b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
-        compiled().linear(np.ascontiguousarray(x.T), *weights, b, y)
+        kernels().linear(np.ascontiguousarray(x.T), *weights, b, y)
         return y.T
 
     def conv2d(
@@ -162,7 +185,7 @@ class FastProducts(NumpyBackend):
         y = np.empty((groups, o // groups, *windows, len(x)), x.dtype)
         b = np.zeros(o, x.dtype) if b is None else np.ascontiguousarray(b)
         arguments = images, weights, b, stride, padded, dilation, y
-        shared(w.size * positions, compiled().conv, windows[0], *arguments)
+        shared(w.size * positions, kernels().conv, windows[0], *arguments)
         return y.reshape(o, *windows, len(x)).transpose(3, 0, 1, 2)
 
     def conv2d_input_gradient(
@@ -176,8 +199,8 @@ class FastProducts(NumpyBackend):
         dilation: Pair,
         groups: int,
     ) -> np.ndarray:
-        # Of stride s, every s-th row gets something from every s-th tap only, and so it is with
-        # columns: s * s convolutions of stride 1.
+        # With stride s, each s-th row of x meets only each s-th tap, and so it is with columns. The
+        # gradient is then s * s convolutions of stride 1.
         options: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups}
         n, c, run = len(go), w.shape[1], len(go) * (size[1] // stride[1])
         overlap = any(k > s > 1 for k, s in zip(w.shape[2:], stride, strict=True))
@@ -222,7 +245,7 @@ class FastProducts(NumpyBackend):
         positions, run = n * prod(windows), n * (windows[1] if stride[1] == 1 else 1)
         if not is_worth(o * c * prod(kernel), positions, run, x, go):
             return super().conv2d_weight_gradient(x, go, kernel=kernel, groups=groups, **options)
-        loops = compiled()
+        loops = kernels()
         images, padded = unpadded(x, padding)
         images = images.reshape(groups, c, *images.shape[1:])
         offsets, seen, where = parts(

@@ -1,4 +1,4 @@
-"""Loops that release Python's lock, shared among threads."""
+"""Share loops that release Python's lock among threads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+__all__ = ["count", "share"]
+
 
 @cache
 def count() -> int:
-    """How many threads compute: OMP_NUM_THREADS, or as many as this process has processors."""
+    """Give the number of threads: OMP_NUM_THREADS, or as many as this process has processors."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
@@ -21,20 +23,21 @@ def count() -> int:
 
 @cache
 def pool() -> ThreadPoolExecutor:
+    """Start the threads besides the caller's."""
     return ThreadPoolExecutor(count() - 1, "gradcore")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # where the threads are not
+    os.register_at_fork(after_in_child=pool.cache_clear)  # a child has no threads
 
 
 def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = False) -> None:
     """Run `loop(*arguments, start, stop)` for parts of range(n), in this thread and in others.
 
-    A thread that is done with a part takes the next, as some start late or are slower.
+    A thread that has finished a part takes the next one, as some threads start late or are slower.
 
     Args:
-        alone: all of it in this thread, which is faster where there is little to do.
+        alone: run everything in this thread, which is faster where there is little to do.
     """
     if alone or count() == 1 or n < 2:
         loop(*arguments, 0, n)

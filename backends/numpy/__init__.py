@@ -1,1 +1,3 @@
-"""NumPy, the backend of CPUs."""
+"""Run on NumPy alone."""
+
+__all__: list[str] = []

@@ -1,14 +1,15 @@
-"""Convolutions and pooling on NumPy.
+"""Convolve and pool images on NumPy.
 
-Inside, images are (C, H, W, N), and results are views of such arrays. So what neighbouring windows
-have at one tap lies next to each other, for all instances; windows become the columns of a matrix
-by copying long runs; and what the product of w with that matrix gives is already the result.
-NumPy's functions keep this order in memory, so only the first layer has to make it.
+In memory, images are (C, H, W, N), and results are views of such arrays. So the elements that
+neighbouring windows have at one tap lie next to each other, for all instances. Windows become the
+columns of a matrix by copying long runs, and the product of w with this matrix is the result,
+already in the same order. NumPy's functions keep this order in memory, so only the first layer has
+to make it.
 
 Times are of float32 on one core of an Intel Xeon (Sapphire Rapids), "in place of" those of the
-definitions. Of convolutions they are for x (128, 3, 32, 32) and w (6, 3, 5, 5), where PyTorch takes
-2.2, 10.5 and 2.1 ms on that core, and for (64, 64, 32, 32) and (64, 64, 3, 3), where it takes 67,
-40 and 43 ms.
+definitions. Those of convolutions are first for x (128, 3, 32, 32) and w (6, 3, 5, 5), where
+`conv2d` and the gradients of x and w take PyTorch 2.2, 10.5 and 2.1 ms on that core; and then for
+x (64, 64, 32, 32) and w (64, 64, 3, 3), where they take it 67, 40 and 43 ms.
 """
 
 from __future__ import annotations
@@ -32,12 +33,15 @@ from ..definitions.convolution import (
     taps,
 )
 
+__all__ = ["UNPADDED", "NumpyConvolutions"]
+
 COLUMNS = 1 << 17  # elements of the matrix at a time: half a megabyte of float32
 UNPADDED = ((0, 0), (0, 0))
 
 
 def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel for nonempty arrays, where float16 is computed in float32, as BLAS has no less."""
+    """Make a kernel compute float16 in float32, as BLAS has no float16, and leave empty arrays to
+    the definition."""
 
     @wraps(kernel)
     def compute(self: Any, *arrays: Any, **options: Any) -> Any:
@@ -52,7 +56,7 @@ def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _inside_out(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
-    """The padded images (N, C, H, W) as (C, H, W, N), contiguous."""
+    """Pad the images (N, C, H, W) and give them as (C, H, W, N), contiguous."""
     x = x.transpose(1, 2, 3, 0)
     if padding == UNPADDED:
         return np.ascontiguousarray(x)
@@ -64,18 +68,18 @@ def _inside_out(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
 
 
 class Block(NamedTuple):
-    """A part of the windows (OH, OW, N)."""
+    """Describe a part of the windows (OH, OW, N)."""
 
     rows: slice
     columns: slice
-    part: slice  # where its windows are in all of these
-    windows: Pair  # how many there are, for each instance
+    part: slice  # the places of its windows among all windows, counted along the rows
+    windows: Pair  # how many rows and columns of windows it has
 
 
 @lru_cache(1024)
 def _blocks(depth: int, windows: Pair, n: int, limit: int) -> list[Block]:
-    """All windows, in parts of at most `limit` elements, or of one window for each instance. Each
-    window has `depth` elements. No part is larger than the first."""
+    """Divide all windows into parts of at most `limit` elements, but at least of one window for
+    each instance. Each window has `depth` elements. No part is larger than the first."""
     oh, ow = windows
     rows = min(max(1, limit // (depth * ow * n)), oh)
     columns = ow if rows > 1 else min(max(1, limit // (depth * n)), ow)
@@ -91,8 +95,12 @@ def _blocks(depth: int, windows: Pair, n: int, limit: int) -> list[Block]:
 def _matrices(
     x: np.ndarray, kernel: Pair, windows: Pair, stride: Pair, dilation: Pair, groups: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """The windows of x (C, H, W, N) as columns: matrices (groups, C / groups * KH * KW, positions),
-    each with where its positions are in (OH, OW, N). The next takes the memory of the last."""
+    """Copy the windows of x (C, H, W, N) into the columns of matrices, one part after the other.
+
+    Yields:
+        The places of a part's windows among all (OH, OW, N), and its matrices (groups,
+        C / groups * KH * KW, windows of all instances). The next part takes the same memory.
+    """
     c, h, w, n = x.shape
     if prod(kernel) == prod(stride) == 1:
         yield slice(None), x.reshape(groups, c // groups, h * w * n)
@@ -114,11 +122,14 @@ def _matrices(
 
 
 class NumpyConvolutions(ConvolutionKernels):
-    # How many more products `conv2d` may take than a sum tap by tap, which has the sums besides.
+    """Convolve by matrix products, and pool by whole arrays."""
+
+    # `conv2d_input_gradient` convolves if that takes at most so many times the products of its
+    # other way, which has to add up the parts of all taps besides.
     products_for_sums = 1.5
 
     def _padded(self, x: np.ndarray, padding: Padding, value: float = 0) -> np.ndarray:
-        """In the order in memory that x has."""
+        """Pad x, and keep its order in memory."""
         if padding == UNPADDED:
             return x
         y = np.full_like(x, value, shape=padded_shape(x.shape, padding))
@@ -169,12 +180,12 @@ class NumpyConvolutions(ConvolutionKernels):
             stride == (1, 1)
             and min(map(min, around)) >= 0
             and prod(size) <= (self.products_for_sums * prod(windows))
-        ):  # the convolution of go with w flipped
+        ):  # convolve go with the flipped w
             flipped = w.reshape(groups, o // groups, c, *kernel)[..., ::-1, ::-1].swapaxes(1, 2)
             flipped = flipped.reshape(groups * c, o // groups, *kernel)
             options = {"padding": around, "dilation": dilation, "groups": groups}
             return self.conv2d(go, flipped, None, stride=stride, **options)
-        # What each window gives back, by one product, and added up tap by tap.
+        # Compute the gradients of all elements of windows by one product; add them up tap by tap.
         rows = _inside_out(go).reshape(groups, o // groups, -1)
         weights = w.reshape(groups, o // groups, -1).swapaxes(1, 2)
         n, c, height, width = padded_shape((n, c * groups, *size), padding)
@@ -215,9 +226,10 @@ class NumpyConvolutions(ConvolutionKernels):
             sums += np.matmul(rows[:, :, part], matrix.swapaxes(1, 2))
         return gw
 
-    # Selections are products with 0 and 1, of integers, as branches that depend on random numbers
-    # take several times as long. Of (64, 64, 32, 32) and 2x2 windows, a maximum takes 5 ms in place
-    # of 49 ms, and its gradient 5 ms in place of 29 ms; that of a mean 5 ms in place of 11 ms.
+    # Elements are selected by multiplying integers with 0 and 1, as branches that depend on random
+    # numbers take several times as long. For (64, 64, 32, 32) and 2x2 windows, maxima take 5 ms in
+    # place of 49 ms, their gradient 5 ms in place of 29 ms, and that of means 5 ms in place of
+    # 11 ms.
 
     def max_pool2d(
         self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
@@ -250,10 +262,10 @@ class NumpyConvolutions(ConvolutionKernels):
         dilation: Pair,
     ) -> np.ndarray:
         options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
-        if go.itemsize > 8:  # there are no such integers
+        if go.itemsize > 8:  # no integers are so large
             return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
         integers = np.dtype(f"i{go.itemsize}")
-        g = np.empty_like(places, go.dtype)  # which has the order in memory that x has
+        g = np.empty_like(places, go.dtype)  # `places` has the order in memory that x has
         g[...] = go
         g = g.view(integers)
         gx = np.zeros_like(places, go.dtype, shape=padded_shape((*go.shape[:2], *size), padding))
@@ -272,8 +284,8 @@ class NumpyConvolutions(ConvolutionKernels):
         gx = np.zeros_like(go, shape=padded_shape((*go.shape[:2], *size), padding))
         share = go / prod(kernel)
         if kernel == stride and padding == UNPADDED:
-            # All taps of a window at once, as none is in two: of (32, 32, 28, 28) and 4x4 windows
-            # 1.0 ms in place of 2.2 ms (one core of an Intel Xeon).
+            # Write all taps of a window at once, as windows don't overlap: for (32, 32, 28, 28) and
+            # 4x4 windows, 1.0 ms in place of 2.2 ms tap by tap.
             n, c, oh, ow = go.shape
             to_row, to_column = gx.strides[2:]
             strides = (kernel[0] * to_row, to_row, kernel[1] * to_column, to_column)
