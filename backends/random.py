@@ -1,7 +1,7 @@
-"""The random numbers that decide a run: drawn on the host, so the same on every backend.
+"""Draw the random numbers that decide a run, on the host: the same on every backend.
 
-Where there are too many of these, as for dropout, the host draws a key, and the device makes the
-same numbers of it on every backend, see `Backend.random_bits`.
+Where too many numbers are needed, as for dropout, the host draws only a key, from which the device
+computes the numbers, also the same on every backend; see `Backend.random_bits`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["generator", "get_state", "manual_seed", "new_key", "set_state"]
+
 _generator = np.random.default_rng()
 
 
 def generator() -> np.random.Generator:
-    """The generator of initial weights, shuffles and splits."""
+    """Give the generator of initial weights, shuffles and splits."""
     return _generator
 
 
@@ -25,15 +27,15 @@ def manual_seed(seed: int) -> None:
 
 
 def new_key() -> int:
-    """A key for the `random_bits` of a backend, drawn from the generator."""
+    """Draw a key for `Backend.random_bits`, below 2**63."""
     return int(_generator.integers(2**63))
 
 
 def get_state() -> dict[str, Any]:
-    """The generator's state, of plain numbers and strings, so that JSON can hold it."""
+    """Give the generator's state as plain numbers and strings, which JSON can hold."""
     return dict(_generator.bit_generator.state)
 
 
 def set_state(state: dict[str, Any]) -> None:
-    """Go on from where `get_state` was called."""
+    """Set the generator to a state that `get_state` gave: the same numbers follow again."""
     _generator.bit_generator.state = state

@@ -1,4 +1,4 @@
-"""Which backends there are, which one is the default, and whose array is this?"""
+"""Find backends: by name, by default, or by the type of an array."""
 
 from __future__ import annotations
 
@@ -16,17 +16,29 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-from .base import Array, Backend, DType
+from .base import Backend
+from .types import Array, DType
+
+__all__ = [
+    "BACKEND_OF_TYPE",
+    "BUILTIN",
+    "backend_of",
+    "default",
+    "get",
+    "names",
+    "problem",
+    "use_backend",
+]
 
 
 class Builtin(NamedTuple):
-    where: str  # the module, and the class in it
-    library: str
-    install: str
+    where: str  # the module in this package, and the class in that module
+    library: str  # the name of the library's module
+    install: str  # how to install the library, for error messages
 
 
 BUILTIN = {
-    "numpy": Builtin("numpy_fast:CHOSEN", "numpy", "pip install numpy"),
+    "numpy": Builtin("numba.backend:CHOSEN", "numpy", "pip install numpy"),
     "cupy": Builtin(
         "cupy:CupyBackend",
         "cupy",
@@ -38,23 +50,23 @@ BUILTIN = {
 PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
-known: dict[type, Backend] = {}  # by array type, of those met so far; no types of scalars
-_scalars: dict[type, Backend] = {}  # by type, of what libraries give in place of 0-d arrays
+BACKEND_OF_TYPE: dict[type, Backend] = {}  # of array types met so far; no types of scalars
+_scalars: dict[type, Backend] = {}  # of the types that libraries give in place of 0-d arrays
 
-_loaded: dict[str, type[Backend] | Exception] = {}  # the class, or what its import raised
+_loaded: dict[str, type[Backend] | Exception] = {}  # the class, or the error of its import
 _instances: dict[tuple[str, str], Backend] = {}  # by name and device
 _default: Backend | None = None
 _warned: set[str] = set()
 
 
 def names() -> list[str]:
-    """Every backend's name: the built-in ones, those that other packages registered, and the
-    libraries met without being registered."""
+    """List every backend's name: the built-in ones, those that other packages registered, and the
+    libraries whose arrays were met although nobody registered them."""
     return list(dict.fromkeys([*BUILTIN, *_third_party(), *_loaded]))
 
 
 def problem(name: str) -> str | None:
-    """Why the backend `name` can't run here and what to do about it, or `None` if it can."""
+    """Say why the backend `name` can't run here and what to do about it; `None` if it can."""
     if not _exists(name):
         every = [f"{n} (can't run: {why})" if (why := problem(n)) else n for n in names()]
         return f"there is no backend {name!r}; installed: {', '.join(every)}"
@@ -76,12 +88,12 @@ def problem(name: str) -> str | None:
 
 
 def get(name: str, device: Any = None) -> Backend:
-    """The backend `name` on `device` (`None`: its default device).
+    """Give the backend `name` on `device` (`None`: its default device).
 
     Raises:
         ValueError: there is no such backend or device; the message says which there are.
-        RuntimeError: it can't run here; the message says why and what to do. If its import
-            failed, the cause is what that raised.
+        RuntimeError: the backend can't run here; the message says why and what to do. If its import
+            failed, the exception that the import raised is the cause.
     """
     if (name, str(device)) not in _instances and (why := problem(name)):
         if not _exists(name):
@@ -93,10 +105,11 @@ def get(name: str, device: Any = None) -> Backend:
 
 
 def default() -> Backend:
-    """The backend of new arrays: the last `use_backend`, else GRADCORE_BACKEND, else `auto`.
+    """Give the backend of new arrays: the last `use_backend`, else GRADCORE_BACKEND, else `auto`.
 
     Raises:
-        ValueError, RuntimeError: GRADCORE_BACKEND names none, or one that can't run here.
+        ValueError: GRADCORE_BACKEND names no backend.
+        RuntimeError: the backend that GRADCORE_BACKEND names can't run here.
     """
     global _default
     if _default is None:
@@ -122,7 +135,7 @@ class use_backend:  # noqa: N801 (it is called like a function)
 
     Raises:
         ValueError: there is no such backend or device.
-        RuntimeError: it can't run here.
+        RuntimeError: the backend can't run here.
     """
 
     def __init__(self, name: str, device: Any = None) -> None:
@@ -135,7 +148,7 @@ class use_backend:  # noqa: N801 (it is called like a function)
         self._previous, _default = _default, self.backend
 
     def __enter__(self) -> Backend:
-        if self._undo is None or _default is not self.backend:  # made before, and left again
+        if self._undo is None or _default is not self.backend:  # a block was left since `__init__`
             self._start()
         return self.backend
 
@@ -155,18 +168,21 @@ class use_backend:  # noqa: N801 (it is called like a function)
 
 
 def backend_of(x: Array) -> Backend:
-    """The backend whose array `x` is, on its default device: it gives namespace and kernels.
+    """Find the backend of the array `x`, by its type; the backend's device is the default one.
 
     Raises:
-        TypeError: `x` is no array of any library that is known here.
+        TypeError: `x` is no array of a library that gradcore or array_api_compat knows.
     """
     try:
-        return known[type(x)]
+        return BACKEND_OF_TYPE[type(x)]
     except KeyError:
         return _scalars.get(type(x)) or _meet(x)
 
 
-@functools.cache  # it reads every installed package's metadata
+Backend._backend_of = backend_of  # base.py can't import it: this file imports base.py
+
+
+@functools.cache  # reading the metadata of every installed package takes long
 def _third_party() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="gradcore.backends")}
 
@@ -176,12 +192,12 @@ def _exists(name: str) -> bool:
 
 
 def _load(name: str) -> type[Backend] | Exception:
-    """The class of the backend `name`, or what its import raised, whatever that is."""
+    """Import the class of the backend `name`; give the exception if that raises one."""
     if name not in _loaded:
         try:
             _loaded[name] = _import(name)
         except ModuleNotFoundError as error:
-            return error  # and try again next time: it may be installed meanwhile
+            return error  # not kept: the library may be installed before the next call
         except Exception as error:
             _loaded[name] = error
     return _loaded[name]
@@ -201,7 +217,7 @@ def _import(name: str) -> type[Backend]:
 
 
 def _instance(name: str, device: Any = None) -> Backend:
-    key = (name, str(device))  # a device need not be hashable: CuPy's is not
+    key = (name, str(device))  # `str`, as CuPy's devices are not hashable
     if key not in _instances:
         loaded = _load(name)
         if isinstance(loaded, Exception):
@@ -211,7 +227,7 @@ def _instance(name: str, device: Any = None) -> Backend:
 
 
 def _choose(name: str, device: Any) -> Backend:
-    """`get`, with `auto` and the fallback from CuPy to NumPy."""
+    """Get a backend as `get` does, but also "auto", and NumPy in place of a CuPy that can't run."""
     if name == "auto":
         return get("numpy") if problem("cupy") else get("cupy", device)
     if name == "cupy" and os.environ.get("GRADCORE_FALLBACK") != "0" and (why := problem(name)):
@@ -222,7 +238,7 @@ def _choose(name: str, device: Any) -> Backend:
 
 
 def _warn_once(message: str) -> None:
-    """Warn of this once in a process, and at the user's line, not at one of gradcore's."""
+    """Warn once in a process, and name the user's line as the place, not one of gradcore's."""
     if message in _warned:
         return
     frame, level = sys._getframe(1), 2
@@ -233,7 +249,7 @@ def _warn_once(message: str) -> None:
 
 
 def _meet(x: Array) -> Backend:
-    """Find the backend of an array of a type that was not seen before, and remember it."""
+    """Find the backend of an array whose type was not met before, and remember it."""
     kind = type(x)
     libraries = [base.__module__.partition(".")[0] for base in kind.__mro__]
     ours = {entry.library: name for name, entry in BUILTIN.items()}
@@ -249,25 +265,25 @@ def _meet(x: Array) -> Backend:
                 _scalars[kind] = _instance(name)
                 return _scalars[kind]
             if isinstance(x, loaded.array_types):
-                known[kind] = _instance(name)
-                return known[kind]
+                BACKEND_OF_TYPE[kind] = _instance(name)
+                return BACKEND_OF_TYPE[kind]
     if libraries[0] == "builtins" or not array_api_compat.is_array_api_obj(x):
         raise TypeError(f"expected an array, not {kind.__name__}")
     name = libraries[0]
     if not _exists(name):
-        # Its own classes, the special and the general: torch's Parameter and its Tensor.
+        # Take all classes of that library which `kind` has, such as torch's Parameter and Tensor.
         types = tuple(b for b, n in zip(kind.__mro__, libraries, strict=True) if n == name)
         attributes = {"name": name, "xp": array_api_compat.array_namespace(x), "array_types": types}
         _loaded[name] = type("GenericBackend", (Generic,), attributes)
-    known[kind] = get(name)
-    return known[kind]
+    BACKEND_OF_TYPE[kind] = get(name)
+    return BACKEND_OF_TYPE[kind]
 
 
 class Generic(Backend):
-    """A library that nobody registered, but that array_api_compat knows, such as torch."""
+    """Wrap a library that nobody registered, but that array_api_compat knows, such as torch."""
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
-        x = np.require(x, requirements=["C", "W"])  # torch refuses others, or complains
+        x = np.require(x, requirements=["C", "W"])  # torch refuses or warns of others
         return super().from_numpy(x, dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""array_api_strict: the standard and nothing else, so a stand-in for a GPU in tests.
+"""Wrap array_api_strict, which has the standard and nothing else, as a stand-in for a GPU in tests.
 
 Away from its CPU device it refuses NumPy operands, implicit conversion and mixed devices, as
 CuPy does. The devices: "device1" (the default here), "device2", "no_float64", "CPU_DEVICE".
@@ -11,12 +11,17 @@ from typing import Any, ClassVar
 import array_api_strict as xp
 import numpy as np
 
-from .base import Array, Backend
+from .base import Backend
+from .types import Array
+
+__all__ = ["StrictBackend"]
 
 DEVICES = ("device1", "device2", "no_float64", "CPU_DEVICE")
 
 
 class StrictBackend(Backend):
+    """array_api_strict on one of its devices."""
+
     name = "strict"
     xp: ClassVar[Any] = xp
     array_types = (type(xp.zeros(())),)

@@ -24,7 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradcore.backends import Backend, get, numba_loading, problem
+from gradcore.backends import Backend, get, problem
+from gradcore.backends.numba import loading
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
@@ -108,7 +109,7 @@ def measure(
 def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
     """The seconds of gradcore's first step where no kernel has been compiled before; `None`: it
     fails, or there are none."""
-    if numba_loading.problem() or args.backend != "numpy":
+    if loading.problem() or args.backend != "numpy":
         return None
     with tempfile.TemporaryDirectory(prefix="gradcore-") as cache:
         return work("gradcore", workload, args, NUMBA_CACHE_DIR=cache).get("first")
@@ -146,7 +147,7 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 def is_there(library: str, backend: str) -> bool:
     if library == "gradcore-captured":
         return type(get(backend)).recorder is not Backend.recorder
-    return not numba_loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))
+    return not loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .backends import Array, known
+from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
     check_gradient,
     describe,
@@ -80,7 +80,7 @@ class TensorNode(Operators):
         name: str | None = None,
         requires_grad: bool | None = None,
     ) -> None:
-        if type(value) not in known:
+        if type(value) not in BACKEND_OF_TYPE:
             value = value.value if isinstance(value, TensorNode) else node_or_array(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
@@ -260,7 +260,7 @@ class Op:
             raise explained(error, cls.__name__, arrays) from error
 
         opnode = OpNode(cls, context, inputs, arrays) if building else None
-        if type(results) in known:
+        if type(results) in BACKEND_OF_TYPE:
             outputs: Any = _output(results, opnode)
         elif isinstance(results, tuple):
             results = [as_output(cls, y, context) for y in results]

@@ -31,7 +31,9 @@ import pytest
 from op_table import all_ops
 
 import gradcore
-from gradcore.backends import Backend, numba_loading, numpy_fast, numpy_fast_products, problem
+from gradcore.backends import Backend, problem
+from gradcore.backends.numba import backend as numba_backend
+from gradcore.backends.numba import loading, products
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
 
@@ -53,7 +55,7 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     """The names in the matrix that run, and why the others don't."""
     cupy_on_cpu.register()
     problems = {name: p for name, (backend, _) in MATRIX.items() if (p := problem(backend))}
-    if why := numba_loading.problem():
+    if why := loading.problem():
         problems["numpy-fast"] = why
     if not wanted:
         return [name for name in MATRIX if name not in problems], problems
@@ -106,7 +108,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
     if request.param == "numpy-fast":
-        for module in (numpy_fast, numpy_fast_products):
+        for module in (numba_backend, products):
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
     name, device = MATRIX[request.param]

@@ -11,7 +11,7 @@ from types import EllipsisType, NoneType
 from typing import Any
 
 from .. import ops
-from ..backends import known
+from ..backends import BACKEND_OF_TYPE
 from ..engine.arrays import describe, is_node, namespace
 from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
@@ -47,7 +47,7 @@ def getitem(x: Any, key: Any, /) -> Any:
 
 
 def is_array(entry: Any) -> bool:
-    return type(entry) in known or is_node(entry) or isinstance(entry, list)
+    return type(entry) in BACKEND_OF_TYPE or is_node(entry) or isinstance(entry, list)
 
 
 def _is_mask(entry: Any) -> bool:

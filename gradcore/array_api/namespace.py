@@ -9,7 +9,7 @@ from math import e, inf, nan, pi
 from types import ModuleType
 from typing import Any
 
-from ..backends import Backend, default, known
+from ..backends import BACKEND_OF_TYPE, Backend, default
 from ..engine.arrays import flat, is_node, value_of
 from ..graph import TensorNode
 from . import (
@@ -120,7 +120,7 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
             if copy is False and not same:
                 raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
             return x if same and not copy else astype(x, x.dtype if same else dtype)
-        if type(x) not in known:
+        if type(x) not in BACKEND_OF_TYPE:
             device = _device(backend, device)
         made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
         return TensorNode(made, requires_grad=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..backends import Array, Backend, backend_of, default, known
+from ..backends import BACKEND_OF_TYPE, Array, Backend, backend_of, default
 from .operators import Operators
 
 NUMBER_TYPES = frozenset({bool, int, float, complex})
@@ -54,8 +54,8 @@ def namespace(*arrays: Any) -> Any:
     """
     library = None
     for x in arrays:
-        if type(x) in known:
-            library = library or known[type(x)].xp
+        if type(x) in BACKEND_OF_TYPE:
+            library = library or BACKEND_OF_TYPE[type(x)].xp
         elif isinstance(x, Operators):
             return x.__array_namespace__()
         elif type(x) not in NUMBER_TYPES:
@@ -68,12 +68,12 @@ def namespace(*arrays: Any) -> Any:
 def node_or_array(x: Any) -> Any:
     """`x` if it is an array or node; NumPy's scalars as 0-d arrays; lists and numbers as an
     array of the default backend."""
-    if type(x) in known or is_node(x):
+    if type(x) in BACKEND_OF_TYPE or is_node(x):
         return x
     if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
     backend = backend_of(x)
-    return x if type(x) in known else backend.asarray(x)
+    return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
 
 
 def value_of(x: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Array, backend_of
 from .arrays import backend_or_none, is_node, namespace, node_or_array, value_of
 from .hooks import hooked
 from .operators import Operators
-from .ownership import held_once
+from .ownership import is_alone
 
 if TYPE_CHECKING:
     from ..graph import Op, OpNode, TensorNode
@@ -107,7 +108,7 @@ class Pending:
                 total = hooked(leaf, before)
                 owned = owned and total[0] is before[0]
                 del before
-            yield leaf, total[0], owned or is_node(total[0]) or held_once(total[0]), owned
+            yield leaf, total[0], owned or is_node(total[0]) or is_alone(total, 0, getitem), owned
 
 
 def _fitted(op: type[Op], g: Any, value: Array, gos: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..backends import Array, backend_of, default, known
+from ..backends import BACKEND_OF_TYPE, Array, backend_of, default
 from .arrays import NUMBER_TYPES, describe, is_node, node_or_array
 from .operators import Operators
 
@@ -39,11 +39,11 @@ def op_inputs_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[
             arrays.append(x)
             if type(x) is kind or type(x) in NUMBER_TYPES:
                 continue
-        if kind is not None or type(x) not in known:
+        if kind is not None or type(x) not in BACKEND_OF_TYPE:
             return op_inputs(op, inputs), [is_node(x) and x.requires_grad for x in inputs]
         kind = type(x)
     if len(arrays) > 1 and kind:
-        if known[kind].several_devices:
+        if BACKEND_OF_TYPE[kind].several_devices:
             _check_devices(op, arrays)
         if len(arrays) > 2 or arrays[0] is arrays[1]:
             _distinct(inputs, arrays)
@@ -55,10 +55,10 @@ def op_inputs(op: Any, inputs: Sequence[Any]) -> list[Any]:
     arrays = []
     for x in inputs:
         if isinstance(x, Operators):
-            if type(x.value) not in known:  # assigned: a number, or a NumPy scalar
+            if type(x.value) not in BACKEND_OF_TYPE:  # assigned: a number, or a NumPy scalar
                 x.value = node_or_array(x.value)
             x = x.value
-        elif type(x) not in known and type(x) not in NUMBER_TYPES:
+        elif type(x) not in BACKEND_OF_TYPE and type(x) not in NUMBER_TYPES:
             x = _constant(op, x)
         arrays.append(x)
     _check_devices(op, arrays)
@@ -73,7 +73,7 @@ def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
         return
     for i, a in enumerate(arrays):
         same = [x for x, b in zip(inputs, arrays[:i], strict=False) if b is a]
-        if same and type(a) in known and all(x is not inputs[i] for x in same):
+        if same and type(a) in BACKEND_OF_TYPE and all(x is not inputs[i] for x in same):
             arrays[i] = a[...]
 
 
@@ -93,7 +93,7 @@ def _constant(op: Any, x: Any) -> Any:
 
 def as_output(op: Any, x: Any, context: dict[str, Any]) -> Array:
     """What an op's forward gave, as an array, here and in its context."""
-    if type(x) in known:
+    if type(x) in BACKEND_OF_TYPE:
         return x
     if type(x) in NUMBER_TYPES or is_node(x) or isinstance(x, list):
         raise TypeError(f"{op.__name__}: forward gave a {type(x).__name__}, expected an array")
@@ -131,6 +131,6 @@ def memory(error: Exception, arrays: Iterable[Any]) -> str:
     """For an error that says that memory is out: how much is in use, and what to try."""
     if not isinstance(error, MemoryError):
         return ""
-    found = (backend_of(x) for x in arrays if type(x) in known)
+    found = (backend_of(x) for x in arrays if type(x) in BACKEND_OF_TYPE)
     says = next(found, default()).describe_memory()
     return f". {f'There are {says}. ' if says else ''}{LESS_MEMORY}"

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from ..backends import backend_of, get, known
+from ..backends import BACKEND_OF_TYPE, backend_of, get
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
@@ -245,7 +245,7 @@ class Operators:
     def _host(self) -> Any:
         """The value on the host."""
         x = self.value
-        return known[type(x)].to_numpy(x) if type(x) in known else x
+        return BACKEND_OF_TYPE[type(x)].to_numpy(x) if type(x) in BACKEND_OF_TYPE else x
 
     def __complex__(self) -> complex:
         return complex(self._number("complex"))

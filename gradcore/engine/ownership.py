@@ -1,40 +1,41 @@
-"""Who holds an array: when the engine may keep it without a copy, or write into it.
+"""Who holds an array: when it may be kept without a copy, or written into.
 
 A backward pass moves less memory where it adds a gradient in place (`sums += g`), and where an
 array that an op computed becomes a node's `.grad` without a copy. An optimizer moves less memory
 where it updates a parameter in place. All three are right only if nobody else can see the array.
 
-The engine knows this in two ways:
+Two facts tell:
 
-- It allocated the array itself: the sum of two gradients, or a gradient summed over broadcast
-  axes. `Pending.owned` and `TensorNode._owned` note such arrays. Only these are added to in place.
-- Nobody else holds the array. CPython counts the references to each object: where the count is
-  that of an object in a single place, such as one attribute of one node, no op, no caller and no
-  other node has it. `held_once` asks for this; it also asks the backend whether the array is a
-  view of memory that somebody else may hold.
+- The engine allocated the array itself: the sum of two gradients, or a gradient summed over
+  broadcast axes. `Pending.owned` and `TensorNode._owned` note such arrays. The engine adds in place
+  to these only, even where nobody else holds another array.
+- Nobody else holds the array. CPython counts the references to each object: an op that keeps the
+  gradient it gave, a caller with a variable, or a second node each add one to the count.
+  backends/ownership.py reads the counts, and says what holds where an interpreter has none.
 
-PyPy counts no references, and the counts of a free-threaded CPython are not exact. There
-`held_once` is always False: the engine copies, which is slower and never wrong.
+Where neither is known, the array is copied: slower, and never wrong.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
+from typing import Any
 
-from ..backends import Array, backend_of
-from ..backends.ownership import BESIDES
+from ..backends import backend_of
+from ..backends.ownership import holders
 
-__all__ = ["held_once"]
+__all__ = ["is_alone"]
 
 
-def held_once(x: Array, others: int = 0) -> bool:
-    """Whether a single place holds the array x, and no view shares its memory.
-
-    Call it with an attribute or an item, as in `held_once(node.value)`: a variable given as
-    argument would count as one more place.
+def is_alone(
+    owner: Any, key: Any, read: Callable[[Any, Any], Any] = getattr, others: int = 0
+) -> bool:
+    """Whether only `owner` holds the array `read(owner, key)`, and no view shares its memory.
 
     Args:
-        others: how many more places, known to the caller, hold x.
+        owner: an object that holds the array as an attribute; with `read=operator.getitem` a list.
+        key: the attribute's name, or the index.
+        others: the number of further holders that the caller knows of.
     """
-    # Not through `holders`: an inner call would count x once more.
-    return sys.getrefcount(x) - BESIDES == 1 + others and backend_of(x).owns_memory(x)
+    alone = holders(owner, key, read) == 1 + others
+    return alone and backend_of(read(owner, key)).owns_memory(read(owner, key))

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..backends import known
+from ..backends import BACKEND_OF_TYPE
 from .arrays import flat, is_discrete, is_node
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def with_nodes(
         replaced = is_node(x) and id(x.value) not in seen
         if replaced and x.requires_grad:
             raise RuntimeError(f"an input of {op} was given another value since")
-        if type(a) in known:
+        if type(a) in BACKEND_OF_TYPE:
             nodes[id(a)] = x if is_node(x) and not replaced else node(a, requires_grad=False)
     for i, spec in enumerate(opnode.specs):
         for entry in flat(context.values()):

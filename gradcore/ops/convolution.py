@@ -13,7 +13,7 @@ from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..backends.convolution import Pair, output_size
+from ..backends.definitions.convolution import Pair, output_size
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 

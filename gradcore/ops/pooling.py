@@ -11,7 +11,7 @@ from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..backends.convolution import Padding, Pair
+from ..backends.definitions.convolution import Padding, Pair
 from ..graph import Context, Op
 from .convolution import check_windows
 

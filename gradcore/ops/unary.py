@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..backends import Array, known
+from ..backends import BACKEND_OF_TYPE, Array
 from ..engine.arrays import namespace
 from ..graph import Context, Op
 
@@ -52,14 +52,15 @@ class _Unary(Op):
         saves, saves_input = cls.saves, cls.saves == "x"
 
         def forward(context: Context, x: Array) -> Array:
-            y = function(known[type(x)].xp if type(x) in known else namespace(x), x)
+            backend = BACKEND_OF_TYPE.get(type(x))
+            y = function(backend.xp if backend else namespace(x), x)
             context[saves] = x if saves_input else y
             return y
 
         def backward(context: Context, go: Array) -> Array:
             saved = context[saves]
-            xp = known[type(go)].xp if type(go) in known else namespace(go, saved)
-            return gradient(xp, go, saved)
+            backend = BACKEND_OF_TYPE.get(type(go))
+            return gradient(backend.xp if backend else namespace(go, saved), go, saved)
 
         for method in (forward, backward):
             if method.__name__ not in vars(cls):

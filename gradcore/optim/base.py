@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import partial
 from math import inf
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, node_or_array
+from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import each_replay, fixed, is_held, number, remember
 
@@ -81,7 +80,9 @@ class Optimizer:
             remember(state)
             p = self.parameters[i]
             gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
-            values.append(p.value if _is_alone(p) else copied(p.value))
+            # In a step being captured, the recording holds the value too, and expects the change.
+            others = 1 if is_held(p) else 0
+            values.append(p.value if is_alone(p, "value", others=others) else copied(p.value))
             if not state:
                 state.update(self.initial_state(values[-1]))
         given = self.update(values, gradients, states)
@@ -275,21 +276,3 @@ def _differences(states: list[dict[str, Any]]) -> list[int]:
     """Subtract the count of the first parameter from all counts."""
     counts = [state["step"] for state in states if "step" in state]
     return [count - counts[0] for count in counts]
-
-
-def _is_alone(node: TensorNode) -> bool:
-    """Whether a kernel may write into the array of the node: nobody else could see the change.
-
-    That is so if the array is referred to by the node's `value` alone (and by the recording of a
-    captured step, which expects the change), and has its memory to itself.
-    """
-    is_alone = _references(node) == _ALONE + (1 if is_held(node) else 0)
-    return is_alone and backend_of(node.value).owns_memory(node.value)
-
-
-def _references(holder: Any) -> int:
-    """Count the references to `holder.value`, with those that the counting itself makes."""
-    return sys.getrefcount(holder.value)
-
-
-_ALONE = _references(SimpleNamespace(value=object()))  # the count of what only one holder refers to

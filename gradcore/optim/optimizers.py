@@ -7,7 +7,7 @@
         optimizer.step()
         optimizer.zero_grad()
 
-Names, defaults and formulas are torch.optim's. The formulas are in `backends/updates.py`.
+Names, defaults and formulas are torch.optim's. `backends/definitions/updates.py` has the formulas.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from inspect import signature
 from types import TracebackType
 from typing import Any
 
-from ..backends import Array, backend_of, known
+from ..backends import BACKEND_OF_TYPE, Array, backend_of
 from ..engine import arrays
 from ..engine.arrays import copied, describe, is_node, namespace
 from ..engine.hooks import watching
@@ -232,7 +232,7 @@ class Seen:
 
 
 def is_array(x: Any) -> bool:
-    return type(x) in known
+    return type(x) in BACKEND_OF_TYPE
 
 
 def _fits(x: Any, buffer: Any) -> bool:
@@ -266,7 +266,7 @@ def _given(x: Any) -> Any:
 
 def _outside(tb: TracebackType | None) -> str:
     """Where the user's own code raised: the last line that is in no library."""
-    arrays = {kind.__module__.partition(".")[0] for kind in known}
+    arrays = {kind.__module__.partition(".")[0] for kind in BACKEND_OF_TYPE}
     libraries = {PACKAGE, "array_api_compat", "cupyx", *arrays}
     frames = [
         (frame.f_code.co_filename, line)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from comparing import normal
 
-from gradcore.backends import Backend, get, numpy_conv
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends import Backend, get
+from gradcore.backends.numpy import blocks, convolution
 
 TOLERANCE = {"float16": 4e-3, "float32": 2e-6, "float64": 1e-13}
 
@@ -177,7 +177,7 @@ def test_kernels_of_convolutions_are_the_base_definitions(
     way: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(numpy_conv, "COLUMNS", columns)
+    monkeypatch.setattr(convolution, "COLUMNS", columns)
     monkeypatch.setenv("GRADCORE_CONV", way)
     for kind in dtypes(backend, dtype):
         compare_convolution(backend, kind, call)
@@ -196,6 +196,6 @@ def test_kernels_of_pooling_are_the_base_definitions(
 def test_kernels_of_batch_norm_are_the_base_definitions(
     backend: Backend, dtype: str, shape: Any, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numpy_backend, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     for kind in dtypes(backend, dtype):
         compare_batch_norm(backend, kind, shape)

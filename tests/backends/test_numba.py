@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gradcore.backends import numba_loading
+from gradcore.backends.numba import loading
 
 WORK = """
 import sys
@@ -49,7 +49,7 @@ def python(tmp_path: Path) -> Any:
 
 
 needs_numba = pytest.mark.skipif(
-    numba_loading.find_spec("numba") is None, reason="numba is not installed"
+    loading.find_spec("numba") is None, reason="numba is not installed"
 )
 
 

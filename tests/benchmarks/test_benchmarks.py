@@ -19,7 +19,7 @@ from benchmarks.__main__ import LIBRARIES, main, parse
 from benchmarks.worker import library_file, peak_memory, set_up
 from benchmarks.workloads import WORKLOADS
 from gradcore import use_backend
-from gradcore.backends import numba_loading
+from gradcore.backends.numba import loading
 
 ROOT = Path(__file__).parents[2]
 DIFFERENT = {(w.family, w.case, w.tiny): w for w in WORKLOADS}.values()  # where they are tiny
@@ -143,7 +143,7 @@ def test_it_runs(tmp_path: Path) -> None:
         assert report.number(1e3 * measured["seconds"]) in done.stdout
     blitz = figures["workloads"]["blitz-4"]
     times = [blitz["libraries"]["gradcore"]["first"]]
-    times += [blitz["compiling"]] if not numba_loading.problem() else []
+    times += [blitz["compiling"]] if not loading.problem() else []
     cells = [f"{t:.3g}"[:4] for t in reversed(times)]  # the table shows three digits, too
     row = done.stdout.partition("## The first step")[2].partition("| blitz-4 | ")[2]
     assert all(cell in row.partition("\n")[0] for cell in cells)

@@ -86,7 +86,7 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.skip(why)
     few = [((2, 3, 8, 8), {"out_channels": 4, "kernel_size": 3})]
     monkeypatch.setattr(selftest, "CONVOLUTIONS", few)
-    convolutions = get("cupy-like").modules["gradcore.backends.cupy_conv"].convolutions
+    convolutions = get("cupy-like").modules["gradcore.backends.cupy.convolution"].convolutions
     monkeypatch.setattr(convolutions, "chosen", {})
     checks = run(Selftest("cupy-like"), "convolutions")
     assert len(checks) == 6

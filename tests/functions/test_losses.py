@@ -13,7 +13,7 @@ from comparing import close
 import gradcore
 from gradcore import TensorNode, check_gradients, grad, nn
 from gradcore.backends import Backend, get
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends.numpy import blocks
 from gradcore.functions import losses
 
 RNG = np.random.default_rng(0)
@@ -230,7 +230,7 @@ def test_refusals(call: Callable[[], Any], error: Any, words: str) -> None:
 def test_kernels_are_the_base_definition(
     backend: Backend, dtype: str, shape: Any, some: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     rng = np.random.default_rng(1)
     rows = (shape[0], *shape[2:])
     x, go = backend.asarray(rng.normal(size=shape), dtype), rng.normal(size=rows)

@@ -16,7 +16,7 @@ from typing import Any
 import array_api_compat.numpy as compat
 import numpy as np
 
-from gradcore.backends import Backend, known, registry
+from gradcore.backends import BACKEND_OF_TYPE, Backend, registry
 
 
 class Tape:
@@ -190,6 +190,6 @@ def register(monkeypatch: Any) -> TapedBackend:
     backend = TapedBackend()
     monkeypatch.setitem(registry._loaded, "taped", TapedBackend)
     monkeypatch.setitem(registry._instances, ("taped", "None"), backend)
-    monkeypatch.setitem(known, Taped, backend)
+    monkeypatch.setitem(BACKEND_OF_TYPE, Taped, backend)
     monkeypatch.setattr(TapedBackend, "tapes", [])
     return backend

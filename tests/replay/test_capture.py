@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
 from taped import Tape, TapedBackend, register
@@ -30,7 +31,7 @@ from gradcore import (
     relu,
     use_backend,
 )
-from gradcore.backends import known
+from gradcore.backends import BACKEND_OF_TYPE
 
 OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "sgd": lambda parameters: optim.SGD(parameters, lr=0.1),
@@ -151,7 +152,7 @@ def test_without_a_recorder_each_call_runs_the_step():
 
 
 def test_arguments_of_a_library_not_met_so_far(device, monkeypatch):  # noqa: ARG001
-    monkeypatch.delitem(known, np.ndarray)
+    monkeypatch.delitem(BACKEND_OF_TYPE, np.ndarray)
     double = capture(lambda x: x * 2)
     for _ in range(5):
         assert (double(np.ones(3)) == 2).all()
@@ -571,9 +572,7 @@ class Cuda:
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
-    pytest.importorskip("cupy")
-    from gradcore.backends import cupy_capture
-
+    recorder = cupy_on_cpu.module("recorder")
     log = Cuda()
     names = iter(["side", "other", "third"])
     current = log.stream("main")
@@ -591,10 +590,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         ),
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
-    monkeypatch.setattr(cupy_capture, "cupy", fake)
+    monkeypatch.setattr(recorder, "cupy", fake)
     cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
-    monkeypatch.setattr(cupy_capture, "Cublas", lambda _: cublas)
-    log.recorder = cupy_capture.CupyRecorder(0)
+    monkeypatch.setattr(recorder, "Cublas", lambda _: cublas)
+    log.recorder = recorder.CupyRecorder(0)
     log.fake = fake
     return log
 
@@ -631,14 +630,14 @@ def test_a_graphs_pool_never_frees_what_it_has(cuda):
 
 
 def test_an_index_that_a_replay_found_out_of_range_is_told_by_the_next(cuda, monkeypatch):
-    from gradcore.backends import cupy_indexing
-
+    indexing = cupy_on_cpu.module("indexing")
     with cuda.recorder.record():
         pass
     cuda.recorder.replay()
-    note = object.__new__(cupy_indexing.Note)
-    note.host, note.checks = np.array([1, 9]), {("Loss: targets", 5, 0): 1}  # as the device writes
-    monkeypatch.setitem(cupy_indexing.NOTES, 0, note)
+    errors = object.__new__(indexing.IndexErrors)
+    errors.host = np.array([1, 9])  # as the device writes
+    errors.checks = {("Loss: targets", 5, 0): 1}
+    monkeypatch.setitem(indexing.INDEX_ERRORS, 0, errors)
     with pytest.raises(IndexError, match="Loss: targets: 9 is out of range; expected 0 to 4"):
         cuda.recorder.replay()
     cuda.recorder.replay()
@@ -653,13 +652,12 @@ def test_streams_wait_for_each_other_around_the_warm_up(cuda):
 
 
 def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
-    from gradcore.backends import cupy
-
-    monkeypatch.setattr(cupy, "cupy", cuda.fake)
-    backend = cupy.CupyBackend()
-    monkeypatch.setattr(backend, "asarray", lambda x: cuda.said("copy", x) and x)
+    backend = cupy_on_cpu.module("backend")
+    monkeypatch.setattr(backend, "cupy", cuda.fake)
+    gpu = backend.CupyBackend()
+    monkeypatch.setattr(gpu, "asarray", lambda x: cuda.said("copy", x) and x)
     seen = []
-    for batch in backend.copies(iter([(1, 2), (3, 4), (5, 6)])):
+    for batch in gpu.copies(iter([(1, 2), (3, 4), (5, 6)])):
         cuda.said("use", *batch)
         seen.append(batch)
     assert seen == [(1, 2), (3, 4), (5, 6)]
@@ -671,7 +669,7 @@ def test_the_next_batch_is_copied_before_this_one_is_used(cuda, monkeypatch):
         "main.wait of other", ("use", 5, 6),
     ]  # fmt: skip
     # Between GPUs CuPy sees to the order itself.
-    monkeypatch.setattr(backend, "array_types", (int,))
+    monkeypatch.setattr(gpu, "array_types", (int,))
     cuda.log.clear()
-    assert list(backend.copies([(7, 8)])) == [(7, 8)]
+    assert list(gpu.copies([(7, 8)])) == [(7, 8)]
     assert cuda.log == [("copy", 7), ("copy", 8)]

@@ -1,4 +1,5 @@
-// What CuPy and CUDA give to the bodies of kernels, for a C++ compiler and one thread.
+// What the bodies of kernels use of CuPy and CUDA, for a C++ compiler, and run by one thread. It is
+// portable C++; gpu_on_cpu/include/device.h does more, but only on x86-64 and with CuPy's headers.
 #include <cmath>
 #include <csetjmp>
 #include <cstdint>
@@ -11,12 +12,12 @@ using std::nan; using std::sqrt;
 
 #define __global__
 #define __launch_bounds__(threads)
-#define __shared__ static  // as blocks take turns
+#define __shared__ static  // one is enough, as blocks run one after the other
 static struct { unsigned x; } gridDim, blockIdx, blockDim, threadIdx;
 
-// Threads of a block that wait for one another, each with a stack of its own. Between two of their
-// barriers one after another runs, first to last and then last to first, so that what should have
-// waited finds what is not there yet, or no more.
+// Threads of a block that wait for one another, each with a stack of its own. Between two barriers
+// they run one after the other: first to last, and after the next barrier last to first. So a thread
+// that should have waited finds memory not yet written, or written over.
 struct Fiber {
     ucontext_t start;
     jmp_buf place;
@@ -40,7 +41,7 @@ static inline void run_fiber() {
     _longjmp(running.back, 1);
 }
 
-// Up to its next barrier, or its end.
+// Run a thread up to its next barrier, or to its end.
 static inline void go_on(unsigned thread) {
     threadIdx.x = thread;
     if (_setjmp(running.back)) return;
@@ -50,8 +51,8 @@ static inline void go_on(unsigned thread) {
     setcontext(&fiber.start);
 }
 
-// Whether all threads have come to the same barriers.
-static inline bool run_together(void (*kernel)(const void*), const void* arguments) {
+// Run all blocks. Gives whether all threads of each block have met the same number of barriers.
+static inline bool run_blocks(void (*kernel)(const void*), const void* arguments) {
     const unsigned threads = blockDim.x;
     running.kernel = kernel, running.arguments = arguments;
     running.fibers.resize(threads);
@@ -73,7 +74,7 @@ static inline bool run_together(void (*kernel)(const void*), const void* argumen
     return true;
 }
 
-// As CuPy's: a number of 16 bits that computes as a float, and is made of one by itself.
+// CuPy's float16: 16 bits, computes as a float, and is made from a float implicitly.
 class float16 {
     _Float16 data;
 

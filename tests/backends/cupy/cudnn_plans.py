@@ -1,11 +1,11 @@
-"""Have cuDNN plan convolutions and their gradients for GPUs that are not there, with no driver.
+"""Let cuDNN plan convolutions and their gradients for GPUs that are only described to it.
 
     python tests/backends/cupy/cudnn_plans.py sm_75 sm_80 sm_90
 
-These are real plans, of kernels that cuDNN has chosen, but nothing runs. It needs, besides CuPy and
-a C compiler, nvidia-cudnn-frontend and cuDNN 9.11 or newer with cuBLAS and NVRTC: 2.2 GB. What
-cuDNN refuses is printed, and the exit status is 1; it is 77, with the reason, where one of these is
-missing.
+These are real plans, of kernels that cuDNN has chosen, but nothing runs. It takes gradcore, a C
+compiler, nvidia-cudnn-frontend, and cuDNN 9.11 or newer with cuBLAS and NVRTC (2.2 GB); no CuPy, as
+`cupy_on_cpu` stands in for it. What cuDNN refuses is printed, and the exit status is 1. Where
+something is missing, the reason is printed, and the exit status is 77.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-# By cuDNN's names for what CUDA tells of a device: those of a T4, an A100 and an H100 (SXM).
+# What CUDA tells of a T4, an A100 and an H100 (SXM), by cuDNN's names for it.
 COMMON = {
     "maxGridSize": [2**31 - 1, 65535, 65535],
     "maxBlockSize": [1024, 1024, 64],
@@ -81,40 +80,14 @@ CASES = [  # x, w, groups and steps
 KINDS = [("float16", False), ("float32", False), ("float32", True), ("float64", False)]
 
 
-class HostArray(np.ndarray):
-    """An array that says where it is as CuPy's do."""
-
-    @property
-    def data(self) -> Any:
-        return SimpleNamespace(ptr=self.ctypes.data)
-
-
-def host(x: Any) -> HostArray:
-    return np.asarray(x).view(HostArray)
-
-
 def channels_last(x: Any) -> Any:
-    """x, with its channels last in memory."""
+    """Copy x into memory where its channels are last."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
-def cupy_on_host() -> Any:
-    """What `backends/cupy_cudnn.py` takes of CuPy, with NumPy's arrays."""
-    stream = SimpleNamespace(ptr=0, is_capturing=lambda: False)
-    return SimpleNamespace(
-        empty=lambda shape, dtype: host(np.full(shape, 99, dtype)),
-        cuda=SimpleNamespace(
-            alloc=lambda size: SimpleNamespace(ptr=4096, size=size),
-            get_current_stream=lambda: stream,
-            runtime=SimpleNamespace(getDevice=lambda: 0, runtimeGetVersion=lambda: 12090),
-            Device=lambda: SimpleNamespace(compute_capability="90"),
-        ),
-    )
-
-
 def driver() -> None:
-    """Load NVIDIA's driver, as cuDNN wants it; without one, a library that has its functions, each
-    of which says that there is no device."""
+    """Load NVIDIA's driver, which cuDNN needs. Where there is none, compile and load a library with
+    its functions, each of which returns the error that there is no device."""
     try:
         ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
         return
@@ -142,19 +115,19 @@ def main(architectures: list[str]) -> int:
     try:
         driver()
         import cudnn
-
-        from gradcore.backends import cupy_cudnn
+        import cupy_on_cpu
 
         version = cudnn.backend_version_string()
     except (ImportError, OSError, RuntimeError) as error:  # OSError: no compiler
         print(f"something is missing: {error}")
         return 77
-    cupy_cudnn.cupy = cupy_on_host()
-    cupy_cudnn.cupy.empty = lambda shape, dtype: host(np.empty(shape, dtype))
+    cupy_on_cpu.register()
+    ours = cupy_on_cpu.module("cudnn")
+    ours.cupy.empty = lambda shape, dtype: cupy_on_cpu.wrap(np.empty(shape, dtype))  # not filled
     refused, times = list[str](), list[float]()
 
-    class Planner(cupy_cudnn.Cudnn):
-        """Plans for a device, and runs nothing, for want of a handle."""
+    class Planner(ours.Cudnn):
+        """Plans for the device `where`. Without a handle, it can't run the plans."""
 
         where: dict[str, Any]
 
@@ -162,7 +135,8 @@ def main(architectures: list[str]) -> int:
             try:
                 super()._run(operation, given, *shape, **steps)
             except Exception as error:
-                # What cuDNN says once it has a plan, and the addresses of all the plan's arrays.
+                # Asking for the handle's stream is cuDNN's last step before it runs a plan: it has
+                # the addresses of all arrays by then.
                 if "get_stream(handle" not in str(error):
                     what = f"{[(x.shape, x.dtype.name) for x in given.values()]} {steps}"
                     says = str(error).partition("\n")[0]
@@ -170,7 +144,7 @@ def main(architectures: list[str]) -> int:
 
         def _plan(self, case: Any) -> tuple[Any, int]:
             start = time.perf_counter()
-            graph = cupy_cudnn.planned(self.cudnn, case, **self.where)
+            graph = ours.planned(self.cudnn, case, **self.where)
             times.append(time.perf_counter() - start)
             return graph, graph.get_workspace_size()
 
@@ -182,7 +156,7 @@ def main(architectures: list[str]) -> int:
         device = cudnn.create_device_properties(json.dumps({**COMMON, **DEVICES[name]}))
         planner.where = {"device_property": device, "sm_version": int(name.removeprefix("sm_"))}
         for (kind, is_tf32), order in itertools.product(KINDS, (np.asarray, channels_last)):
-            cupy_cudnn.is_tf32 = lambda is_tf32=is_tf32: is_tf32
+            ours.is_tf32 = lambda is_tf32=is_tf32: is_tf32
             for x, w, groups, steps in CASES:
                 run(planner, kind, order, x, w, groups, steps)
     print(
@@ -197,12 +171,14 @@ def main(architectures: list[str]) -> int:
 
 
 def run(how: Any, kind: str, order: Any, x: Any, w: Any, groups: int, steps: Any) -> None:
-    """A convolution without and with bias, and both gradients."""
-    from gradcore.backends.convolution import output_size
+    """Compute a convolution without and with bias, and both gradients."""
+    from cupy_on_cpu import wrap
+
+    from gradcore.backends.definitions.convolution import output_size
 
     y = (x[0], w[0], *output_size(x[2:], w[2:], **steps))
-    x, w, y, b = (host(np.empty(shape, kind)) for shape in (x, w, y, w[:1]))
-    x, y = host(order(x)), host(order(y))
+    x, w, y, b = (np.empty(shape, kind) for shape in (x, w, y, w[:1]))
+    x, w, y, b = map(wrap, (order(x), w, order(y), b))
     how.conv2d(x, w, None, groups=groups, **steps)
     how.conv2d(x, w, b, groups=groups, **steps)
     how.conv2d_input_gradient(y, w, size=x.shape[2:], groups=groups, **steps)

@@ -2,10 +2,11 @@
 
     python tests/backends/cupy/nvrtc.py sm_75 sm_80 sm_90
 
-CuPy's own source of each kernel is taken, by way of functions of CuPy 14 that are not public: in
-all types for arrays in C order, and once for others. What does not compile is printed, with the
-kernel's name in the place of the file's, and the exit status is 1; it is 77, with the reason, where
-CuPy or NVRTC is missing. Nothing is loaded: without a driver, that would hang.
+The source of each kernel is what CuPy itself makes of it, through functions of CuPy 14.2 that are
+not public: in all types for arrays in C order, and in one for other orders. Errors of the compiler
+are printed, with the kernel's name in the place of a file's, and the exit status is 1. Where CuPy
+or NVRTC is missing, the reason is printed, and the exit status is 77. No kernel is loaded: without
+a driver, loading one would hang.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ except Exception as error:  # CuPy raises its own, the loader's and the system's
 sys.path.insert(0, str(Path(__file__).parent))
 from cupy_on_cpu import instances
 
-import gradcore.backends.cupy  # noqa: F401 (which makes all kernels)
-from gradcore.backends.cupy_kernels import HEADERS, KERNELS, LETTERS, Raw
+import gradcore.backends.cupy  # noqa: F401 (this makes all kernels)
+from gradcore.backends.cupy.kernels import KERNELS
+from gradcore.backends.cupy.launch import HEADERS, LETTERS, Raw
 
 NDARRAY, INDEXER, SCALAR = 1, 2, 3  # CuPy's kinds of arguments
 
 
 def sources(kernel: Any) -> Iterator[str]:
-    """CUDA of the kernel in all types."""
+    """Yield CUDA of the kernel in all types."""
     if isinstance(kernel, Raw):
         yield from (kernel.source(types) for types in instances(kernel.letters, LETTERS))
         return
@@ -49,7 +51,8 @@ def sources(kernel: Any) -> Iterator[str]:
 
 
 def source(kernel: Any, types: dict[str, str], ndim: int) -> str:
-    """CUDA of the kernel in these types, for arrays in C order if `ndim` is 1."""
+    """Give CUDA of the kernel in these types: for arrays in C order if `ndim` is 1, else for arrays
+    of so many dimensions in any order."""
     is_plain = ndim == 1
 
     def argument(p: Any) -> Any:
@@ -78,7 +81,7 @@ def source(kernel: Any, types: dict[str, str], ndim: int) -> str:
 
 
 def problems(kernel: Any, architectures: list[str]) -> str:
-    """What the compiler says of the kernel; nothing if it compiles."""
+    """Compile the kernel, and give what the compiler says of it: nothing if it is right."""
     includes, parts = [f"#include <{name}>" for name in core._cupy_header_list], list[str]()
     if isinstance(kernel, Raw):
         includes = [HEADERS]

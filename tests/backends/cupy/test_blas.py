@@ -1,4 +1,4 @@
-"""The arguments of cuBLAS, with NumPy's arrays and a cuBLAS written in NumPy in its place."""
+"""The arguments of cuBLAS, on the stand-in for CuPy, with a cuBLAS written in NumPy."""
 
 from __future__ import annotations
 
@@ -7,37 +7,16 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
+from cupy_on_cpu import wrap
 
-pytest.importorskip("cupy")
-from gradcore.backends import cupy_blas
+from gradcore.backends import get
 
-
-class HostArray(np.ndarray):
-    """An array that says where it is as CuPy's do."""
-
-    @property
-    def data(self) -> Any:
-        return SimpleNamespace(ptr=self.ctypes.data)
-
-    device = SimpleNamespace(id=0)
+blas = cupy_on_cpu.module("blas")
 
 
-def host(x: Any) -> HostArray:
-    return np.asarray(x).view(HostArray)
-
-
-CUPY = SimpleNamespace(
-    empty=lambda shape, dtype: host(np.full(shape, 99, dtype)),
-    ascontiguousarray=lambda x: host(np.ascontiguousarray(x)),
-    broadcast_to=lambda x, shape: host(np.broadcast_to(x, shape)),
-    matmul=np.matmul,
-    cuda=SimpleNamespace(
-        alloc=lambda size: SimpleNamespace(ptr=0, size=size),
-        runtime=SimpleNamespace(getDevice=lambda: 0),
-    ),
-)
 REAL = {2: (np.float16, ctypes.c_float), 0: (np.float32, ctypes.c_float)}
 REAL[1] = np.float64, ctypes.c_double
 
@@ -60,7 +39,7 @@ class Library:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.computes: list[int] = []
-        for name, arguments in cupy_blas.SIGNATURES.items():
+        for name, arguments in blas.SIGNATURES.items():
             function = ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(self.counted(name))
             setattr(self, name, function)
 
@@ -103,9 +82,8 @@ class Library:
 @pytest.fixture
 def cublas(monkeypatch):
     library = Library()
-    monkeypatch.setattr(cupy_blas, "cupy", CUPY)
-    monkeypatch.setattr(cupy_blas, "library", lambda: library)
-    return cupy_blas.Cublas(SimpleNamespace(ptr=0))
+    monkeypatch.setattr(blas, "library", lambda: library)
+    return blas.Cublas(SimpleNamespace(ptr=0))
 
 
 def test_stream_before_workspace(cublas):
@@ -138,35 +116,35 @@ def test_products(cublas, kind, a, b):
     rng = np.random.default_rng(0)
     for left in layouts(rng.integers(-3, 4, a).astype(kind)):
         for right in layouts(rng.integers(-3, 4, b).astype(kind)):
-            y = cublas.matmul(host(left), host(right))
+            y = cublas.matmul(wrap(left), wrap(right))
             assert y.dtype == kind
-            assert np.array_equal(y, left @ right), (left.strides, right.strides)
+            assert np.array_equal(y.get(), left @ right), (left.strides, right.strides)
 
 
 def test_transposes_and_broadcasts_are_not_copied(cublas, monkeypatch):
-    monkeypatch.setattr(cupy_blas.cupy, "ascontiguousarray", None)
-    a, b = host(np.ones((3, 4), "f")), host(np.ones((5, 4), "f"))
+    monkeypatch.setattr(blas.cupy, "ascontiguousarray", None)
+    a, b = wrap(np.ones((3, 4), "f")), wrap(np.ones((5, 4), "f"))
     cublas.matmul(a, b.T)
-    cublas.matmul(a.T, host(np.ones((2, 3, 4), "f")))
-    cublas.matmul(host(np.ones((2, 3, 4), "f")), b.T)
-    cublas.matmul(host(np.ones((2, 3, 7), "f"))[..., :4], b.T)
+    cublas.matmul(a.T, wrap(np.ones((2, 3, 4), "f")))
+    cublas.matmul(wrap(np.ones((2, 3, 4), "f")), b.T)
+    cublas.matmul(wrap(np.ones((2, 3, 7), "f"))[..., :4], b.T)
     assert cublas.library.calls[3:] == ["cublasGemmEx", *["cublasGemmStridedBatchedEx"] * 3]
 
 
 def test_other_dtypes_and_shapes(cublas):
-    x = host(np.ones((2, 2), np.int32))
-    assert (cublas.matmul(x, x) == 2).all()
+    x = wrap(np.ones((2, 2), np.int32))
+    assert (cublas.matmul(x, x).get() == 2).all()
     assert "cublasGemmEx" not in cublas.library.calls
-    mixed = cublas.matmul(host(np.ones((2, 2), "f")), host(np.ones((2, 2), "d")))
+    mixed = cublas.matmul(wrap(np.ones((2, 2), "f")), wrap(np.ones((2, 2), "d")))
     assert mixed.dtype == np.float64
     with pytest.raises(ValueError, match="does not fit"):
-        cublas.matmul(x.astype("f"), host(np.ones((3, 2), "f")))
+        cublas.matmul(x.astype("f"), wrap(np.ones((3, 2), "f")))
 
 
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
-    x = host(np.ones((2, 2), "f"))
+    x = wrap(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
-    monkeypatch.setattr(cupy_blas, "is_tf32", lambda: True)
+    monkeypatch.setattr(blas, "is_tf32", lambda: True)
     for dtype in ("float32", "float64", "float16"):
         cublas.matmul(x.astype(dtype), x.astype(dtype))
     assert cublas.library.computes == [68, 77, 70, 68]
@@ -174,24 +152,27 @@ def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
 
 def test_a_failure_names_the_function(cublas):
     cublas.library.cublasGemmEx = lambda *_: 13
-    x = host(np.ones((2, 2), "f"))
+    x = wrap(np.ones((2, 2), "f"))
     with pytest.raises(RuntimeError, match="cublasGemmEx failed with status 13"):
         cublas.matmul(x, x)
 
 
 def test_only_inside_active(cublas):
-    x = host(np.ones((2, 2), "f"))
-    cupy_blas.matmul(x, x)
+    x = wrap(np.ones((2, 2), "f"))
+    blas.matmul(x, x)
     assert "cublasGemmEx" not in cublas.library.calls
     with cublas.active():
-        cupy_blas.matmul(x, x)
+        blas.matmul(x, x)
     assert cublas.library.calls[-1] == "cublasGemmEx"
 
 
 def test_the_backends_namespace_has_this_product():
+    assert get("cupy-like").xp.matmul is blas.matmul
+    pytest.importorskip("cupy")
     from gradcore.backends.cupy import CupyBackend
+    from gradcore.backends.cupy import blas as of_cupy
 
-    assert CupyBackend.xp.matmul is cupy_blas.matmul
+    assert CupyBackend.xp.matmul is of_cupy.matmul
     assert CupyBackend.xp.__array_namespace_info__().capabilities()
 
 
@@ -202,17 +183,17 @@ def test_the_signatures_are_those_of_the_header():
     enums = ("cublasOperation_t", "cudaDataType", "cublasComputeType_t", "cublasGemmAlgo_t")
     kinds |= dict.fromkeys(enums, ctypes.c_int)
     kinds |= dict.fromkeys(("cublasHandle_t", "cudaStream_t"), ctypes.c_void_p)
-    for name, arguments in cupy_blas.SIGNATURES.items():
+    for name, arguments in blas.SIGNATURES.items():
         declared = re.search(rf"\b{name}\(([^;]*?)\);", header)
         parameters = [re.sub(r"\s*\w+$", "", p.strip()) for p in declared[1].split(",")]
         expected = [ctypes.c_void_p if "*" in p else kinds[p] for p in parameters]
         assert list(arguments) == expected, name
     for name, value in (
-        ("CUBLAS_OP_T", cupy_blas.TRANSPOSED),
-        ("CUBLAS_COMPUTE_32F", cupy_blas.COMPUTE_32F),
-        ("CUBLAS_COMPUTE_64F", cupy_blas.COMPUTE_64F),
-        ("CUBLAS_COMPUTE_32F_FAST_TF32", cupy_blas.COMPUTE_32F_FAST_TF32),
-        ("CUBLAS_GEMM_DEFAULT", cupy_blas.DEFAULT_ALGORITHM),
+        ("CUBLAS_OP_T", blas.TRANSPOSED),
+        ("CUBLAS_COMPUTE_32F", blas.COMPUTE_32F),
+        ("CUBLAS_COMPUTE_64F", blas.COMPUTE_64F),
+        ("CUBLAS_COMPUTE_32F_FAST_TF32", blas.COMPUTE_32F_FAST_TF32),
+        ("CUBLAS_GEMM_DEFAULT", blas.DEFAULT_ALGORITHM),
     ):
         assert re.search(rf"\b{name} += {value},", header), name
 

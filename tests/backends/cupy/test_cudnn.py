@@ -1,5 +1,5 @@
-"""Convolutions by cuDNN: what it is asked for, with NumPy's arrays and a cuDNN written in NumPy;
-that the real one plans all of it, where it is installed; and its results, where a GPU is."""
+"""Convolutions by cuDNN: what it is asked for, on the stand-in for CuPy, with a cuDNN written in
+NumPy; that the real one plans all of it, where it is installed; and its results, on a GPU."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
-from cudnn_plans import CASES, KINDS, PLAIN, channels_last, cupy_on_host, host
+from cudnn_plans import CASES, KINDS, PLAIN, channels_last
+from cupy_on_cpu import wrap
 
 from gradcore.backends import Backend, get
-from gradcore.backends.convolution import output_size
+from gradcore.backends.definitions.convolution import output_size
 
-pytest.importorskip("cupy")
-from gradcore.backends import cupy_cudnn
+cudnn = cupy_on_cpu.module("cudnn")
 
 ROOT = Path(__file__).parents[3]
 TOLERANCE = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-13}
@@ -145,7 +146,7 @@ class Library(ModuleType):
 def library(monkeypatch) -> Library:
     library = Library()
     monkeypatch.setitem(sys.modules, "cudnn", library)
-    monkeypatch.setattr(cupy_cudnn, "cupy", cupy_on_host())
+    monkeypatch.setattr(cudnn.cupy.cuda.Device, "compute_capability", "90")
     return library
 
 
@@ -184,7 +185,7 @@ def call(how: Any, method: str, given: Any, options: Any) -> Any:
 
 
 def on_host(given: Any) -> Any:
-    return [x if x is None else host(x) for x in given]
+    return [x if x is None else wrap(x) for x in given]
 
 
 def expected(method: str, given: Any, options: Any) -> np.ndarray:
@@ -193,6 +194,7 @@ def expected(method: str, given: Any, options: Any) -> np.ndarray:
 
 
 def close(x: Any, y: Any, kind: str) -> None:
+    x = x if isinstance(x, np.ndarray) else x.get()
     assert x.dtype == kind
     scale = max(0.1, abs(y).max())
     np.testing.assert_allclose(x.astype("d"), y, TOLERANCE[kind], TOLERANCE[kind] * scale)
@@ -205,7 +207,7 @@ def close(x: Any, y: Any, kind: str) -> None:
 @pytest.mark.parametrize("lie", [np.asarray, channels_last, gaps, misplaced])
 @pytest.mark.parametrize("method", METHODS)
 def test_results(library, method: str, lie: Any, kind: str) -> None:
-    how = cupy_cudnn.Cudnn()
+    how = cudnn.Cudnn()
     for case in SMALL:
         given, options = arguments(method, case, kind, lie)
         close(call(how, method, on_host(given), options), expected(method, given, options), kind)
@@ -214,11 +216,11 @@ def test_results(library, method: str, lie: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_lies_well_is_not_copied(library, method: str) -> None:
-    how = cupy_cudnn.Cudnn()
+    how = cudnn.Cudnn()
     for lie in (np.asarray, channels_last):
         given, options = arguments(method, SMALL[0], "float32", lie)
         y = call(how, method, on_host(given), options)
-        there = [x.ctypes.data for x in (*given, y) if x is not None]
+        there = [x.data.ptr for x in (*on_host(given), y) if x is not None]
         assert sorted(library.ran[-1][1].values()) == sorted(there)
         is_last = lie is channels_last and method != "conv2d_weight_gradient"
         assert y.flags.c_contiguous != is_last
@@ -226,7 +228,7 @@ def test_what_lies_well_is_not_copied(library, method: str) -> None:
 
 
 def test_a_graph_is_planned_once_for_each_case(library, monkeypatch) -> None:
-    how, case = cupy_cudnn.Cudnn(), SMALL[0]
+    how, case = cudnn.Cudnn(), SMALL[0]
 
     def planned(
         method: str = "conv2d", case: Any = case, kind: str = "float32", **rest: Any
@@ -250,37 +252,36 @@ def test_a_graph_is_planned_once_for_each_case(library, monkeypatch) -> None:
     ]
     for expected in (1, 0):
         assert [planned(**other) for other in others] == [expected] * len(others)
-    monkeypatch.setattr(cupy_cudnn, "is_tf32", lambda: True)
+    monkeypatch.setattr(cudnn, "is_tf32", lambda: True)
     assert (planned(), planned()) == (1, 0)
-    monkeypatch.setattr(cupy_cudnn.cupy.cuda.runtime, "getDevice", lambda: 1)
+    monkeypatch.setattr(cudnn.cupy.cuda.runtime, "getDevice", lambda: 1)
     assert (planned(), planned()) == (1, 0)
     assert [ran[3] for ran in library.ran[-4:]] == [1, 1, 2, 2]  # a handle for each device
     assert [graph.options["handle"] for graph in library.graphs[-2:]] == [1, 2]
 
 
-def test_on_the_current_stream_with_memory_from_cupy(library) -> None:
-    library.workspace, cuda = 1000, cupy_cudnn.cupy.cuda
+def test_on_the_current_stream_with_memory_from_cupy(library, monkeypatch) -> None:
+    library.workspace, cuda = 1000, cudnn.cupy.cuda
     sizes: list[int] = []
-    cuda.alloc = lambda size: sizes.append(size) or SimpleNamespace(ptr=4096)
-    how, (given, options) = cupy_cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
+    monkeypatch.setattr(cuda, "alloc", lambda size: sizes.append(size) or SimpleNamespace(ptr=4096))
+    how, (given, options) = cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
     for stream in (0, 77, 0):
-        cuda.get_current_stream().ptr = stream
+        monkeypatch.setattr(cuda.get_current_stream(), "ptr", stream)
         how.conv2d(*on_host(given), **options)
         _, _, workspace, _, ran_on = library.ran[-1]
         assert (workspace, ran_on) == (4096, stream)
     assert sizes == [1000] * 3
 
 
-def test_nothing_is_planned_while_a_stream_is_captured(library) -> None:
-    how, (given, options) = cupy_cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
-    stream = cupy_cudnn.cupy.cuda.get_current_stream()
-    stream.is_capturing = lambda: True
+def test_nothing_is_planned_while_a_stream_is_captured(library, monkeypatch) -> None:
+    how, (given, options) = cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
+    monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", True)
     with pytest.raises(RuntimeError, match="plan a new conv_fprop during a capture"):
         how.conv2d(*on_host(given), **options)
     assert (library.graphs, library.streams) == ([], {})
-    stream.is_capturing = lambda: False
+    monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", False)
     how.conv2d(*on_host(given), **options)
-    stream.is_capturing = lambda: True
+    monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", True)
     close(how.conv2d(*on_host(given), **options), expected("conv2d", given, options), "float32")
 
 
@@ -288,9 +289,9 @@ def test_nothing_is_planned_while_a_stream_is_captured(library) -> None:
 def test_float32_is_not_rounded_unless_tf32_is_allowed(
     library, monkeypatch, kind: str, is_tf32: bool
 ) -> None:
-    monkeypatch.setattr(cupy_cudnn, "is_tf32", lambda: is_tf32)
+    monkeypatch.setattr(cudnn, "is_tf32", lambda: is_tf32)
     given, options = arguments("conv2d", SMALL[0], kind)
-    cupy_cudnn.Cudnn().conv2d(*on_host(given), **options)
+    cudnn.Cudnn().conv2d(*on_host(given), **options)
     [graph] = library.graphs
     [(barred,)] = [graph.given_to_deselect_numeric_notes]
     rounded = {"TENSOR_CORE", "DOWN_CONVERT_INPUTS"}
@@ -306,12 +307,12 @@ def test_float32_is_not_rounded_unless_tf32_is_allowed(
 
 def test_refusals(library) -> None:
     how, x, w = (
-        cupy_cudnn.Cudnn(),
-        host(np.ones((2, 3, 5, 5), "f")),
-        host(np.ones((4, 3, 3, 3), "f")),
+        cudnn.Cudnn(),
+        wrap(np.ones((2, 3, 5, 5), "f")),
+        wrap(np.ones((4, 3, 3, 3), "f")),
     )
     options = {"groups": 1, **PLAIN}
-    for given in ((x, w.astype("d"), None), (x, w, host(np.ones(4, "d")))):
+    for given in ((x, w.astype("d"), None), (x, w, wrap(np.ones(4, "d")))):
         with pytest.raises(TypeError, match="one dtype, not float32, float64"):
             how.conv2d(*given, **options)
     with pytest.raises(TypeError, match="floating arrays of one dtype, not int32"):
@@ -326,37 +327,31 @@ def test_refusals(library) -> None:
 
 
 def test_it_can_be_had_or_there_is_a_reason(library, monkeypatch) -> None:
-    assert cupy_cudnn.Cudnn().problem() is None
-    monkeypatch.setattr(
-        cupy_cudnn.cupy.cuda, "Device", lambda: SimpleNamespace(compute_capability="70")
-    )
-    assert "compute capability 7.5 or more, not 7.0" in str(cupy_cudnn.Cudnn().problem())
+    assert cudnn.Cudnn().problem() is None
+    monkeypatch.setattr(cudnn.cupy.cuda, "Device", lambda: SimpleNamespace(compute_capability="70"))
+    assert "compute capability 7.5 or more, not 7.0" in str(cudnn.Cudnn().problem())
 
     def missing() -> None:
         raise RuntimeError("Unable to find symbol cudnnGetVersion")
 
     monkeypatch.setattr(library, "backend_version", missing)
-    assert "finds no cuDNN (Unable to find symbol" in str(cupy_cudnn.Cudnn().problem())
-    assert "nvidia-cudnn-cu12" in str(cupy_cudnn.Cudnn().problem())
+    assert "finds no cuDNN (Unable to find symbol" in str(cudnn.Cudnn().problem())
+    assert "nvidia-cudnn-cu12" in str(cudnn.Cudnn().problem())
     monkeypatch.setitem(sys.modules, "cudnn", None)
-    assert str(cupy_cudnn.Cudnn().problem()).startswith(
-        "nvidia-cudnn-frontend is not installed; pip"
-    )
+    assert str(cudnn.Cudnn().problem()).startswith("nvidia-cudnn-frontend is not installed; pip")
 
 
-@pytest.mark.usefixtures("library")
 def test_not_on_the_stand_in_for_cupy(monkeypatch) -> None:
     """Where the real cuDNN would take addresses of the host for its own."""
-    monkeypatch.setattr(cupy_cudnn, "cupy", get("cupy-like").modules["cupy"])
-    assert str(cupy_cudnn.Cudnn().problem()).endswith("or more, not 0.0")
+    monkeypatch.setitem(sys.modules, "cudnn", Library())
+    assert str(cudnn.Cudnn().problem()).endswith("or more, not 0.0")
 
 
 def test_a_front_end_that_lacks_packages(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(cupy_cudnn, "cupy", cupy_on_host())
     monkeypatch.delitem(sys.modules, "cudnn", raising=False)
     (tmp_path / "cudnn.py").write_text("import cutlass_of_nobody")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "lacks cutlass_of_nobody; pip install" in str(cupy_cudnn.Cudnn().problem())
+    assert "lacks cutlass_of_nobody; pip install" in str(cudnn.Cudnn().problem())
 
 
 def test_the_packages_named_are_those_of_the_extras() -> None:
@@ -364,7 +359,7 @@ def test_the_packages_named_are_those_of_the_extras() -> None:
         "optional-dependencies"
     ]
     for cuda in ("12", "13"):
-        named = cupy_cudnn.PACKAGES.format(cuda=cuda)
+        named = cudnn.PACKAGES.format(cuda=cuda)
         assert [p.split(">")[0] for p in extras[f"cudnn{cuda}"][1:]] == [
             p.strip("'").split(">")[0] for p in named.split()
         ]
@@ -372,7 +367,8 @@ def test_the_packages_named_are_those_of_the_extras() -> None:
 
 
 def test_cudnn_is_not_imported_before_a_convolution() -> None:
-    code = "import sys, gradcore.backends.cupy_cudnn; print('cudnn' in sys.modules)"
+    pytest.importorskip("cupy")
+    code = "import sys, gradcore.backends.cupy.cudnn; print('cudnn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -395,9 +391,11 @@ def test_cudnn_plans_all_of_it() -> None:
 def test_results_are_the_definitions_on_a_gpu(method: str, kind: str, request) -> None:
     if "cupy" not in request.config.backends:
         pytest.skip("no GPU")
-    if why := cupy_cudnn.Cudnn().problem():
+    from gradcore.backends.cupy.cudnn import Cudnn
+
+    if why := Cudnn().problem():
         pytest.skip(why)
-    how, cupy = cupy_cudnn.Cudnn(), get("cupy")
+    how, cupy = Cudnn(), get("cupy")
     for case in SMALL:
         for lie in (np.asarray, channels_last):
             given, options = arguments(method, case, kind, lie)

@@ -1,4 +1,4 @@
-"""Ways to convolve on CuPy: the implicit products, threads that work together, and the choice.
+"""Ways to convolve on CuPy: the implicit products, kernels of blocks, and the fastest way.
 
 On the stand-in for CuPy, whose clock is moved by launches and by nothing else.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import cupy_on_cpu
 import numpy as np
 import pytest
-from cupy_on_cpu import device
+from cupy_on_cpu import device, module
 
 import gradcore
 from gradcore import TensorNode
@@ -29,13 +29,9 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The backend on the stand-in, with nothing chosen so far."""
     if why := cupy_on_cpu.problem():
         pytest.skip(why)
-    monkeypatch.setattr(module("conv").convolutions, "chosen", {})
+    monkeypatch.setattr(module("convolution").convolutions, "chosen", {})
     with gradcore.use_backend("cupy-like") as backend:
         yield backend
-
-
-def module(name: str) -> Any:
-    return get("cupy-like").modules[f"gradcore.backends.cupy_{name}"]
 
 
 # -- The implicit products ------------------------------------------------------------------------
@@ -148,7 +144,7 @@ def test_nothing_is_read_outside_of_the_arrays(at_end: bool) -> None:
         os._exit(done)
 
 
-# -- Threads that work together -------------------------------------------------------------------
+# -- Threads of a block that work together -------------------------------------------------------
 
 REVERSED = """
 __shared__ T shared[THREADS];
@@ -170,9 +166,9 @@ y[blockIdx.x * THREADS + threadIdx.x] = shared[THREADS - 1 - threadIdx.x];
 def test_threads_of_a_block_work_together(
     played: Any, monkeypatch: pytest.MonkeyPatch, barrier: str, is_right: bool | None
 ) -> None:
-    kernels, types = module("kernels"), {"T": "float32"}
+    launch, types = module("launch"), {"T": "float32"}
     body = REVERSED.replace("BARRIER", barrier) + "// __syncthreads"
-    kernel = kernels.Together("reversed", "T x, T y", "", body, 8, {})
+    kernel = launch.BlockKernel("reversed", "T x, T y", "", body, 8, {})
     library = cupy_on_cpu.compiled([cupy_on_cpu.source(kernel, types)])
     monkeypatch.setattr(cupy_on_cpu, "library", lambda: library)
     monkeypatch.setattr(device, "ran", set())
@@ -186,7 +182,7 @@ def test_threads_of_a_block_work_together(
     assert (y.get() == expected).all() == is_right
 
 
-# -- The choice -----------------------------------------------------------------------------------
+# -- The fastest ----------------------------------------------------------------------------------
 
 
 class Way:
@@ -212,13 +208,13 @@ def failing(_: Any) -> Any:
 
 
 @pytest.fixture
-def choice() -> Callable[..., Any]:
-    return lambda *ways: module("choice").Choice("GRADCORE_CONV", ways)
+def fastest() -> Callable[..., Any]:
+    return lambda *ways: module("fastest").Fastest("GRADCORE_CONV", ways)
 
 
-def test_the_fastest_is_chosen_once_for_each_case(choice: Any, played: Any) -> None:
+def test_the_fastest_is_chosen_once_for_each_case(fastest: Any, played: Any) -> None:
     slow, fast = Way("slow", 5), Way("fast", 2)
-    chosen = choice(slow, fast)
+    chosen = fastest(slow, fast)
     x = played.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     cases = [
         (x, {}),
@@ -246,17 +242,17 @@ def test_the_fastest_is_chosen_once_for_each_case(choice: Any, played: Any) -> N
     assert result.told == "fast (slow 6.000 ms, fast 3.000 ms)"
 
 
-def test_the_first_is_as_good(choice: Any, played: Any) -> None:
+def test_the_first_is_as_good(fastest: Any, played: Any) -> None:
     first, second = Way("first", 2), Way("second", 2)
-    choice(first, second)("doubled", played.asarray([1.0]))
+    fastest(first, second)("doubled", played.asarray([1.0]))
     assert (first.calls, second.calls) == (3, 2)
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("factor", [1.02, np.nan])
-def test_one_that_differs_is_not_used(choice: Any, played: Any, kind: str, factor: float) -> None:
+def test_one_that_differs_is_not_used(fastest: Any, played: Any, kind: str, factor: float) -> None:
     right, wrong = Way("right", 5), Way("wrong", 0, lambda x: x + factor * x)
-    chosen, x = choice(right, wrong), played.asarray([1.0, 2.0], kind)
+    chosen, x = fastest(right, wrong), played.asarray([1.0, 2.0], kind)
     words = r"^doubled of float\d\d \(2,\).*: wrong differs from right by .*, more than .* report"
     with pytest.warns(RuntimeWarning, match=words):
         y = chosen("doubled", x)
@@ -265,7 +261,7 @@ def test_one_that_differs_is_not_used(choice: Any, played: Any, kind: str, facto
     assert wrong.calls == 1
 
 
-def test_the_last_bits_are_no_difference(choice: Any, played: Any) -> None:
+def test_the_last_bits_are_no_difference(fastest: Any, played: Any) -> None:
     """Sums of the numbers that are compared are exact, in whatever order."""
 
     def total(x: Any) -> Any:
@@ -274,10 +270,10 @@ def test_the_last_bits_are_no_difference(choice: Any, played: Any) -> None:
     def in_other_order(x: Any) -> Any:
         return (x[::-1].reshape(8, -1) ** 2).sum(axis=0).sum(keepdims=True)
 
-    chosen = choice(Way("right", 5, total), Way("other", 0, in_other_order))
+    chosen = fastest(Way("right", 5, total), Way("other", 0, in_other_order))
     for size in (80, 80000):
         chosen("doubled", played.asarray(np.ones(size), "float32"))
-    rounded = choice(Way("right", 5), Way("rounded", 0, lambda x: (x + x) * (1 + 2**-22)))
+    rounded = fastest(Way("right", 5), Way("rounded", 0, lambda x: (x + x) * (1 + 2**-22)))
     rounded("doubled", played.asarray(np.ones(80), "float32"))
     for one in (chosen, rounded):
         assert {c.way.name for c in one.chosen.values()} < {"other", "rounded"}
@@ -287,50 +283,50 @@ def needing_memory(*_: Any, **__: Any) -> Any:
     raise MemoryError("no room")
 
 
-def test_one_that_fails_is_not_used(choice: Any, played: Any) -> None:
+def test_one_that_fails_is_not_used(fastest: Any, played: Any) -> None:
     x = played.asarray([1.0])
     for bad, why in (failing, "NotImplementedError: not for"), (needing_memory, "MemoryError: no"):
-        chosen = choice(Way("good", 5), Way("bad", 0, bad))
+        chosen = fastest(Way("good", 5), Way("bad", 0, bad))
         for _ in range(2):
             assert chosen("doubled", x).get().tolist() == [2.0]
         [result] = chosen.chosen.values()
         assert result.way.name == "good"
         assert f"bad failed: {why}" in result.told
     # Where the first has no room, another may have; else its error is the caller's.
-    chosen = choice(Way("bad", 0, needing_memory), Way("good", 5))
+    chosen = fastest(Way("bad", 0, needing_memory), Way("good", 5))
     assert chosen("doubled", x).get().tolist() == [2.0]
     with pytest.raises(NotImplementedError, match="not for this"):
-        choice(Way("bad", 0, failing), Way("good", 5))("doubled", x)
+        fastest(Way("bad", 0, failing), Way("good", 5))("doubled", x)
     with pytest.raises(MemoryError, match="no room"):
-        choice(Way("bad", 0, needing_memory), Way("worse", 0, failing))("doubled", x)
+        fastest(Way("bad", 0, needing_memory), Way("worse", 0, failing))("doubled", x)
 
 
-def test_after_an_error_of_cuda_nothing_goes_on(choice: Any, played: Any) -> None:
-    error = module("choice").cupy.cuda.driver.CUDADriverError
+def test_after_an_error_of_cuda_nothing_goes_on(fastest: Any, played: Any) -> None:
+    error = module("fastest").cupy.cuda.driver.CUDADriverError
 
     def astray(_: Any) -> Any:
         raise error("an illegal memory access was encountered")
 
-    chosen = choice(Way("good", 5), Way("bad", 0, astray))
+    chosen = fastest(Way("good", 5), Way("bad", 0, astray))
     with pytest.raises(error, match="illegal memory access"):
         chosen("doubled", played.asarray([1.0]))
     assert chosen.chosen == {}
 
 
 def test_where_there_is_no_memory_nothing_is_measured(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("choice"), "_of_few_bits", needing_memory)
+    monkeypatch.setattr(module("fastest"), "_of_few_bits", needing_memory)
     first, second = Way("first", 5), Way("second", 0)
-    assert choice(first, second)("doubled", played.asarray([1.0])).get().tolist() == [2.0]
+    assert fastest(first, second)("doubled", played.asarray([1.0])).get().tolist() == [2.0]
     assert (first.calls, second.calls) == (1, 0)
 
 
 def test_not_more_than_so_many_cases_are_measured(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("choice"), "MOST", 3)
-    chosen = choice(Way("first", 5), Way("second", 0))
+    monkeypatch.setattr(module("fastest"), "MOST", 3)
+    chosen = fastest(Way("first", 5), Way("second", 0))
     for n in range(1, 6):
         x = played.asarray(np.ones(n))
         with device.counted() as counts:
@@ -339,8 +335,8 @@ def test_not_more_than_so_many_cases_are_measured(
     assert {c.way.name for c in chosen.chosen.values()} == {"second"}
 
 
-def test_what_is_not_finite_decides_nothing(choice: Any, played: Any) -> None:
-    chosen = choice(Way("first", 5), Way("second", 0))
+def test_what_is_not_finite_decides_nothing(fastest: Any, played: Any) -> None:
+    chosen = fastest(Way("first", 5), Way("second", 0))
     for wrong in (np.nan, np.inf):
         y = chosen("doubled", played.asarray([1.0, wrong])).get()
         np.testing.assert_equal(y, [2.0, wrong])
@@ -348,10 +344,10 @@ def test_what_is_not_finite_decides_nothing(choice: Any, played: Any) -> None:
 
 
 def test_while_a_stream_is_captured_nothing_is_measured(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = Way("first", 5), Way("second", 0)
-    chosen, x, new = choice(first, second), played.asarray([1.0]), played.asarray([1.0, 2.0])
+    chosen, x, new = fastest(first, second), played.asarray([1.0]), played.asarray([1.0, 2.0])
     chosen("doubled", x)
     first.calls = second.calls = 0
     monkeypatch.setattr(device, "is_capturing", True)
@@ -366,12 +362,12 @@ def test_while_a_stream_is_captured_nothing_is_measured(
 
 
 def test_the_same_bits_every_time(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = Way("first", 5), Way("second", 0)
     monkeypatch.setenv("GRADCORE_DETERMINISTIC", "1")
     with device.no_reads():
-        choice(first, second)("doubled", played.asarray([1.0]))
+        fastest(first, second)("doubled", played.asarray([1.0]))
     assert (first.calls, second.calls) == (1, 0)
 
 
@@ -391,10 +387,10 @@ def test_the_environment_names_a_way(played: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_way_that_can_not_be_had(
-    choice: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing, x = Way("missing", -1), played.asarray([1.0])
-    chosen = choice(Way("first", 2), missing, Way("second", 1))
+    chosen = fastest(Way("first", 2), missing, Way("second", 1))
     assert chosen("doubled", x).get().tolist() == [2.0]
     assert "missing" not in next(iter(chosen.chosen.values())).told
     monkeypatch.setenv("GRADCORE_CONV", "missing")

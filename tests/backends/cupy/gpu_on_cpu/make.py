@@ -2,9 +2,9 @@
 
     python tests/backends/cupy/gpu_on_cpu/make.py FOLDER
 
-It needs Linux on x86-64, g++ and PyPI. Libraries like CUDA's are made of the sources beside this
-file, and put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled again,
-as the one in its wheel contains NVIDIA's.
+It needs Linux on x86-64, g++ and PyPI. The sources beside this file become libraries with the names
+of CUDA's, and are put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled
+again, because the one in CuPy's wheel contains NVIDIA's runtime.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ PACKAGES = [
     "setuptools>=77",  # makes the metadata of CuPy's source
 ]
 CUDA = "cuda/lib/libcuda.so.1"
-LIBRARIES = {  # in the folder `nvidia`: of which sources, and its status for what it does not have
+# Of each library in the folder `nvidia`: its sources, and the status that functions return which it
+# does not have.
+LIBRARIES = {
     CUDA: (["cuda.cpp", "sort.cpp"], 801),
     "cublas/lib/libcublas.so.12": (["linalg.cpp"], 15),
     "cublas/lib/libcublasLt.so.12": ([], 15),
@@ -63,14 +65,14 @@ ROOT = HERE.parents[3]
 
 
 class MakeError(Exception):
-    """What people can mend, in one line."""
+    """Something that people can mend, said in one line."""
 
 
 def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
-    """What the command prints.
+    """Run a command, and give what it prints.
 
     Raises:
-        MakeError: it fails; with the first line of its errors.
+        MakeError: it fails; the message has the first line of its errors.
     """
     words = list(map(str, command))
     environment = {**os.environ, **environment}
@@ -84,7 +86,7 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
 
 
 class Maker:
-    """Makes the parts; what is only for that goes to the folder `temporary`."""
+    """Makes the parts of the environment `folder`, with intermediate files in `temporary`."""
 
     def __init__(self, folder: Path, temporary: Path) -> None:
         venv.create(folder, with_pip=True)
@@ -102,7 +104,7 @@ class Maker:
             raise MakeError(f"{error} (pip needs the network)") from None
 
     def compiled(self, source: Path, *more: Path) -> Path:
-        """The object file of C++, which finds headers in the folders `more`, too."""
+        """Compile C++, with headers in the folders `more`, too, and give the object file."""
         headers = (self.packages / "nvidia" / name for name in ("cuda_runtime", "cuda_nvcc"))
         folders = [HERE / "include", *(folder / "include" for folder in headers), *more]
         options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden", "-w"]
@@ -111,7 +113,7 @@ class Maker:
         return result
 
     def binding(self) -> Path:
-        """CuPy's binding to the CUDA runtime, compiled."""
+        """Compile CuPy's binding to the CUDA runtime, and give the object file."""
         self.pip(
             *("download", "--no-deps", "--no-build-isolation", "--no-binary", "cupy"),
             *("--dest", self.temporary, f"cupy=={CUPY}"),
@@ -127,8 +129,8 @@ class Maker:
         return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
 
     def library(self, name: str, sources: list[str], status: int, binding: Path) -> None:
-        """One of CUDA's libraries. What CuPy needs of it and the sources don't have says so, when
-        it is called."""
+        """Make one of CUDA's libraries. A function that CuPy needs and the sources don't have says
+        so when it is called."""
         library, is_cuda = self.packages / "nvidia" / name, name == CUDA
         library.parent.mkdir(parents=True, exist_ok=True)
         objects = [self.compiled(HERE / source) for source in sources]
@@ -152,7 +154,7 @@ class Maker:
         run("g++", "-shared", *objects, *options, *others, "-o", library)
 
     def install(self, binding: Path) -> None:
-        """What Python and CuPy load, in the place of some of CuPy's."""
+        """Put files in the places of CuPy's that Python and CuPy load."""
         shutil.copytree(HERE / "include", self.here / "include", dirs_exist_ok=True)
         shutil.copy(HERE / "site" / "gpu_on_cpu.py", self.here / "__init__.py")
         (self.packages / "gpu_on_cpu.pth").write_text("import gpu_on_cpu\n")

@@ -1,5 +1,5 @@
-"""Loaded by every Python of the environment that make.py has made: there CuPy finds a CUDA driver,
-and g++ compiles its kernels."""
+"""Give CuPy a CUDA driver, and have g++ compile its kernels. Every Python of the environment that
+make.py has made loads this module."""
 
 import ctypes
 import hashlib
@@ -30,14 +30,14 @@ os.environ["CUPY_CACHE_DIR"] = str(HERE / "kernels" / (_key + "_nvrtc" * NVRTC))
 
 
 def precompile():
-    """Compile the header, which takes longer than most kernels do."""
+    """Compile the header once: it takes longer than most kernels do."""
     header = INCLUDE / "device.h"
     subprocess.run(["g++", *FLAGS, "-x", "c++-header", header, "-o", f"{header}.gch"], check=True)
 
 
 def compiler(nvrtc):
-    """A function to be called as CuPy calls `nvrtc`. The machine code that it gives, and CuPy keeps
-    on disk, is a shared object."""
+    """Make a function that CuPy calls as it calls `nvrtc`. In the place of machine code for a GPU,
+    which CuPy keeps on disk, the function gives a shared object."""
 
     def on_cpu(source, options=(), arch=None, filename="", name_expressions=None, *others):
         if NVRTC:

@@ -1,4 +1,4 @@
-"""In the place of CuPy's binding to Thrust, of which the code is for GPUs."""
+"""Replace CuPy's binding to Thrust, whose code is for GPUs only."""
 
 import ctypes
 import math

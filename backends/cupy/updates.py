@@ -1,0 +1,252 @@
+"""The optimizers' updates on CuPy: one launch for many parameters, in place where no other array
+shares their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import numpy as np
+
+from ..base import Backend
+from ..types import Array, DType, Number
+from .kernels import WIDE, multi_array
+
+__all__ = ["CupyUpdates"]
+
+DECAYED = f"""
+{WIDE}
+A step = g[i];
+if (weight_decay != T(0)) step += weight_decay * p[i];
+"""
+
+sgd = multi_array(
+    "sgd",
+    # v: velocity before; null in the first step. new_v: velocity after; null without momentum.
+    "T p, T g, T v, T new_v",
+    "T lr, T weight_decay, T momentum, T share, T nesterov",
+    f"""
+{DECAYED}
+if (new_v) {{
+    A velocity = step;
+    if (v) velocity = momentum * v[i] + share * step;
+    new_v[i] = velocity;
+    if (nesterov != T(0)) step += momentum * velocity;
+    else step = velocity;
+}}
+p[i] = p[i] - lr * step;
+""",
+)
+adam = multi_array(
+    "adam",
+    "T p, T g, T m, T s",
+    "T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, T c1, T c2, T eps",
+    f"""
+{DECAYED}
+A mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
+m[i] = mean;
+s[i] = square;
+A rate = lr, kept = 1 - rate * decay, root = sqrt(A(c2));
+p[i] = kept * p[i] - rate / c1 * (mean / (sqrt(square) / root + eps));
+""",
+)
+adagrad = multi_array(
+    "adagrad",
+    "T p, T g, T s",
+    "T lr, T weight_decay, T eps",
+    f"""
+{DECAYED}
+A square = s[i] + step * step;
+s[i] = square;
+p[i] = p[i] - lr * (step / (sqrt(square) + eps));
+""",
+)
+rmsprop = multi_array(
+    "rmsprop",
+    "T p, T g, T s, T v, T m",  # m is null unless the update is centered
+    "T lr, T weight_decay, T alpha, T share, T eps, T momentum",
+    f"""
+{DECAYED}
+A square = alpha * s[i] + share * step * step, variance = square;
+s[i] = square;
+if (m) {{
+    A mean = alpha * m[i] + share * step;
+    m[i] = mean;
+    variance -= mean * mean;
+    if (variance < 0) variance = 0;
+}}
+A update = step / (sqrt(variance) + eps);
+if (momentum != T(0)) {{
+    update += momentum * v[i];
+    v[i] = update;
+}}
+p[i] = p[i] - lr * update;
+""",
+)
+
+unscale = multi_array(
+    "unscale",
+    "T x, W y, bool good",  # `good` is one number; all threads that write it write false
+    "W scale",
+    """
+W z = x[i];
+if (!isfinite(z)) {
+    z = 0;
+    *good = false;
+}
+y[i] = z / scale;
+""",
+)
+copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
+chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
+
+# For each parameter a list: the parameter, its gradient, and the optimizer's memory, of which an
+# array may be `None`. The updates below put arrays there where memory begins.
+Sets = list[list[Array]]
+
+
+def _sgd(
+    sets: Sets,
+    *,
+    lr: Number,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> None:
+    before = [v for _, _, v in sets]
+    if momentum:
+        for of_one in sets:
+            of_one[2] = cupy.empty_like(of_one[0]) if of_one[2] is None else of_one[2]
+    arrays = [
+        (p, g, old, new if momentum else None)
+        for (p, g, new), old in zip(sets, before, strict=True)
+    ]
+    sgd(arrays, lr, weight_decay, momentum, 1 - dampening, nesterov)
+
+
+def _adam(
+    sets: Sets,
+    *,
+    lr: Number,
+    corrections: tuple[Number, Number],
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    decays = weight_decay, 0.0  # of the gradient, and of the parameter itself
+    shares = [x for beta in betas for x in (beta, 1 - beta)]
+    adam(sets, lr, *(decays[::-1] if decoupled else decays), *shares, *corrections, eps)
+
+
+def _adagrad(sets: Sets, *, lr: Number, eps: float, weight_decay: float) -> None:
+    adagrad(sets, lr, weight_decay, eps)
+
+
+def _rmsprop(
+    sets: Sets, *, lr: Number, alpha: float, eps: float, weight_decay: float, momentum: float
+) -> None:
+    if momentum:
+        for of_one in sets:
+            of_one[3] = cupy.zeros_like(of_one[0]) if of_one[3] is None else of_one[3]
+    rmsprop(sets, lr, weight_decay, alpha, 1 - alpha, eps, momentum)
+
+
+UPDATES: dict[str, Callable[..., None]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adagrad": _adagrad,
+    "rmsprop": _rmsprop,
+}
+
+
+def _of_one(kernel: str) -> Any:
+    """Make the method that updates one parameter, of the one that updates many."""
+
+    def update(self: Backend, *arrays: Array | None, **settings: Any) -> tuple[Array | None, ...]:
+        return self.update_all(kernel, [arrays], **settings)[0]
+
+    return update
+
+
+class CupyUpdates(Backend):
+    sgd, adam, adagrad, rmsprop = map(_of_one, UPDATES)
+
+    def update_all(
+        self, kernel: str, arrays: list[tuple[Any, ...]], **settings: Any
+    ) -> list[tuple[Array | None, ...]]:
+        definition = getattr(super(), kernel)
+        with arrays[0][0].device:  # for the kernel and for new arrays
+            sets = {i: self._ready(*of_one) for i, of_one in enumerate(arrays) if _fits(*of_one)}
+            UPDATES[kernel](list(sets.values()), **settings)
+            return [
+                (sets[i][0], *sets[i][2:]) if i in sets else definition(*of_one, **settings)
+                for i, of_one in enumerate(arrays)
+            ]
+
+    def unscale_all(self, arrays: list[Array], scale: Array) -> tuple[list[Array], Array]:
+        if not _alike(*arrays):
+            return super().unscale_all(arrays, scale)
+        with arrays[0].device:
+            wide = np.result_type(arrays[0].dtype, np.float32)
+            results = [cupy.empty_like(x, wide) for x in arrays]
+            good = cupy.ones((), bool)
+            unscale([(x, y, good) for x, y in zip(arrays, results, strict=True)], scale)
+            return results, good
+
+    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
+        of = np.dtype(arrays[0].dtype if dtype is None else dtype)
+        if not _alike(*arrays) or of.kind != "f":
+            return super().copy_all(arrays, dtype)
+        with arrays[0].device:
+            results = [cupy.empty_like(x, of) for x in arrays]
+            copied(list(zip(arrays, results, strict=True)))
+            return results
+
+    def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
+        pairs = list(zip(arrays, others, strict=True))
+        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
+        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
+        if not (fit and apart and _alike(*arrays, *others)):
+            return super().choose_all(condition, arrays, others)
+        with arrays[0].device:
+            chosen(pairs, condition)
+            return arrays
+
+    def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Array]:
+        """Give the arrays as kernels take them: contiguous, in one order, and those that kernels
+        write to sharing no memory."""
+        p = parameter if self.owns_memory(parameter) else parameter.copy()
+        ready = [p, gradient if _is_like(gradient, p) else _copy(gradient, p)]
+        for x in memory:
+            stays = x is None or (self.owns_memory(x) and _is_like(x, p))
+            ready.append(x if stays else _copy(x, p))
+        return ready
+
+
+def _fits(parameter: Array, *others: Array | None) -> bool:
+    """Whether all arrays have one floating dtype and one shape, and are on one device."""
+    arrays = parameter, *others
+    kinds = {(x.dtype, x.shape, x.device.id) for x in arrays if x is not None}
+    return len(kinds) == 1 and parameter.dtype.kind == "f"
+
+
+def _alike(*arrays: Array) -> bool:
+    """Whether all arrays are contiguous, have one floating dtype, and are on one device."""
+    kinds = {(x.dtype, x.device.id, x.dtype.kind == "f" and _is_like(x, x)) for x in arrays}
+    return len(kinds) == 1 and kinds.pop()[-1]
+
+
+def _is_like(x: Array, p: Array) -> bool:
+    """Whether x and p, of one shape, are both contiguous, and in the same order."""
+    a, b = x.flags, p.flags
+    return (a.c_contiguous and b.c_contiguous) or (a.f_contiguous and b.f_contiguous)
+
+
+def _copy(x: Array, like: Array) -> Array:
+    """Copy x into memory of the order of `like`."""
+    new = cupy.empty_like(like)
+    new[...] = x
+    return new

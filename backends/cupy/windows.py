@@ -1,0 +1,52 @@
+"""What the kernels of convolutions and pooling share: how windows and pixels find each other.
+
+The texts here are parts of kernels' bodies. Sizes have a letter for rows and one for columns: the
+images are H by W, the kernel KH by KW, and there are OH by OW windows.
+"""
+
+from __future__ import annotations
+
+from ..definitions.convolution import Padding, Pair
+from ..types import Array
+from .kernels import WIDE
+
+__all__ = ["GEOMETRY", "INPUT", "OUTPUT", "SEEN", "SEES", "SUM", "TAPS", "fits", "geometry_of"]
+
+# Sizes are counted in 32-bit integers, with which GPUs divide much faster than with 64-bit ones.
+# Kernels may count a tile beyond the size.
+LARGEST = (1 << 31) - 1024
+
+# For rows and columns each: the sizes of the images, the kernel and the windows, the stride (S),
+# the padding before (PT: top, PL: left), and the dilation (D).
+GEOMETRY = "int32 H, int32 W, int32 KH, int32 KW, int32 OH, int32 OW, int32 SH, int32 SW"
+GEOMETRY += ", int32 PT, int32 PL, int32 DH, int32 DW"
+
+# The pixel that window (oh, ow) sees at tap (kh, kw); `inside` is false if it is in the padding.
+SEEN = """
+    int row = oh * SH + kh * DH - PT, column = ow * SW + kw * DW - PL;
+    bool inside = row >= 0 && row < H && column >= 0 && column < W;
+"""
+# The window that sees pixel (row, column) at tap (kh, kw); if none does, go on to the next tap.
+SEES = """
+    int down = row + PT - kh * DH, right = column + PL - kw * DW;
+    int oh = down / SH, ow = right / SW;
+    if (down < 0 || right < 0 || down % SH || right % SW || oh >= OH || ow >= OW) continue;
+"""
+TAPS = "for (int kh = 0; kh < KH; ++kh) for (int kw = 0; kw < KW; ++kw)"
+# The window, or the pixel, of element i. An image is one channel of one instance.
+OUTPUT = "int at = i, ow = at % OW, oh = at / OW % OH; long long image = at / OW / OH;"
+INPUT = "int at = i, column = at % W, row = at / W % H; long long image = at / W / H;"
+SUM = f"{WIDE} A sum = 0;"
+
+
+def geometry_of(
+    size: Pair, kernel: Pair, windows: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)
+) -> tuple[int, ...]:
+    """The numbers that GEOMETRY names."""
+    (top, _), (left, _) = padding
+    return (*size, *kernel, *windows, *stride, top, left, *dilation)
+
+
+def fits(x: Array, *sizes: int) -> bool:
+    """Whether the kernels can take x, and these numbers of elements; if not, the definitions do."""
+    return x.dtype.kind == "f" and min(x.size, *sizes) > 0 and max(x.size, *sizes) < LARGEST

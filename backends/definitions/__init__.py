@@ -1,0 +1,26 @@
+"""Define what each kernel computes, in plain array API code: one class for each topic.
+
+`Backend` inherits from all of them, and a class inherits from those whose methods it calls. A
+definition is written to be read and to be right on every library, also on nodes of a graph, which
+differentiates it. Backends override it to be fast.
+"""
+
+from .convolution import ConvolutionKernels
+from .elementwise import ElementwiseKernels
+from .indexing import IndexingKernels
+from .losses import LossKernels
+from .normalization import NormalizationKernels
+from .random_bits import RandomBits
+from .special import SpecialFunctions
+from .updates import OptimizerUpdates
+
+__all__ = [
+    "ConvolutionKernels",
+    "ElementwiseKernels",
+    "IndexingKernels",
+    "LossKernels",
+    "NormalizationKernels",
+    "OptimizerUpdates",
+    "RandomBits",
+    "SpecialFunctions",
+]

@@ -1,0 +1,241 @@
+"""Define convolutions and pooling.
+
+Images and results have the shape (N, C, H, W), whatever their order in memory. `kernel`, `stride`
+and `dilation` are pairs, for rows and columns; `padding` is ((top, bottom), (left, right)). A tap
+is a place in the kernel. Taps are counted along the kernel's rows: in a kernel of 2 rows and 3
+columns, tap 4 is in the middle of the second row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, reduce
+from itertools import product
+from math import inf
+from operator import add
+from typing import Any
+
+from ..types import Array
+from .common import Definitions
+
+__all__ = [
+    "ConvolutionKernels",
+    "Padding",
+    "Pair",
+    "inner",
+    "output_size",
+    "padded_shape",
+    "taps",
+]
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+@lru_cache(1024)
+def output_size(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[Pair],
+    dilation: Sequence[int],
+) -> Any:
+    """Count the windows along each axis of an image of this size; less than 1 where the kernel is
+    larger than the padded image."""
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple([(n + sum(p) - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes])
+
+
+@lru_cache(1024)
+def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[Any]:
+    """List for each tap the index of the elements that it meets in padded images (N, C, H, W), one
+    for each window."""
+
+    def along(axis: int, k: int) -> slice:
+        start, step = k * dilation[axis], stride[axis]
+        return slice(start, start + step * (windows[axis] - 1) + 1, step)
+
+    every, places = slice(None), product(range(kernel[0]), range(kernel[1]))
+    return [(every, every, along(0, i), along(1, j)) for i, j in places]
+
+
+def inner(size: Pair, padding: Padding) -> tuple[slice, ...]:
+    """Give the index of the images inside padded images."""
+    rows, columns = (slice(p, p + n) for n, (p, _) in zip(size, padding, strict=True))
+    return slice(None), slice(None), rows, columns
+
+
+def padded_shape(shape: Sequence[int], padding: Padding) -> tuple[int, int, int, int]:
+    """Give the shape of images (N, C, H, W) with padding around them."""
+    (top, bottom), (left, right) = padding
+    return shape[0], shape[1], shape[2] + top + bottom, shape[3] + left + right
+
+
+class ConvolutionKernels(Definitions):
+    """Convolve and pool images, tap by tap."""
+
+    def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:
+        """Put x into a larger array, with `value` in the padding."""
+        if not any(map(any, padding)):
+            return x
+        shape = padded_shape(x.shape, padding)
+        y = self.xp.full(shape, value, dtype=x.dtype, device=x.device)
+        y[inner(x.shape[2:], padding)] = x
+        return y
+
+    # Convolutions, with w (O, C / groups, KH, KW). The channels of x and those of the result are
+    # in `groups` equal parts; each part of the result is computed from one part of x.
+
+    def conv2d(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        *,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+    ) -> Array:
+        """Multiply w with each window of x, add up, and add b (O,): (N, O, OH, OW)."""
+        xp, kernel = self.xp, w.shape[2:]
+        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        n, o, k = x.shape[0], w.shape[0], kernel[0] * kernel[1]
+        weights = xp.reshape(xp.permute_dims(w, (2, 3, 0, 1)), (k, groups, o // groups, w.shape[1]))
+        seen = (n, groups, w.shape[1], windows[0] * windows[1])
+        x = self._padded(x, padding)
+        y = xp.zeros((n, groups, o // groups, seen[3]), dtype=x.dtype, device=x.device)
+        for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
+            y = y + xp.matmul(weights[i, ...], xp.reshape(x[tap], seen))
+        y = xp.reshape(y, (n, o, *windows))
+        return y if b is None else y + xp.reshape(b, (o, 1, 1))
+
+    def conv2d_input_gradient(
+        self,
+        go: Array,
+        w: Array,
+        *,
+        size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+    ) -> Array:
+        """Compute the gradient of x (N, C, *size) from that of `conv2d`, go (N, O, OH, OW).
+
+        Each window gets w times the gradient of its output; where windows overlap, the sum.
+        """
+        xp, kernel, windows = self.xp, w.shape[2:], go.shape[2:]
+        n, o, c, k = go.shape[0], w.shape[0], w.shape[1] * groups, kernel[0] * kernel[1]
+        weights = xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (k, w.shape[1], groups, o // groups))
+        weights = xp.permute_dims(weights, (0, 2, 1, 3))
+        go = xp.reshape(go, (n, groups, o // groups, windows[0] * windows[1]))
+        shape = padded_shape((n, c, *size), padding)
+        gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
+        for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
+            part = xp.matmul(weights[i, ...], go)
+            gx[tap] = gx[tap] + xp.reshape(part, (n, c, *windows))
+        return gx[inner(size, padding)]
+
+    def conv2d_weight_gradient(
+        self,
+        x: Array,
+        go: Array,
+        *,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+    ) -> Array:
+        """Compute the gradient of w (O, C / groups, *kernel) from that of `conv2d`, which is go."""
+        xp, windows = self.xp, go.shape[2:]
+        c, o, positions = x.shape[1], go.shape[1], go.shape[0] * windows[0] * windows[1]
+        x, seen = self._padded(x, padding), (groups, c // groups, positions)
+        go = xp.reshape(xp.permute_dims(go, (1, 0, 2, 3)), (groups, o // groups, positions))
+        parts = []
+        for tap in taps(windows, kernel, stride, dilation):
+            part = xp.reshape(xp.permute_dims(x[tap], (1, 0, 2, 3)), seen)
+            parts.append(xp.matmul(go, xp.matrix_transpose(part)))
+        return xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
+
+    # Pooling, of each channel alone.
+
+    def max_pool2d(
+        self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> tuple[Array, Array]:
+        """Find the maximum of each window of x, with -inf in the padding.
+
+        Returns:
+            The maxima (N, C, OH, OW), and for each the tap where it is, as an integer: the first
+            one with that maximum, or the last with a NaN, as in PyTorch.
+        """
+        xp = self.xp
+        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        x = self._padded(x, padding, -inf)
+        y = places = None
+        for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
+            part = x[tap]
+            if y is None:
+                dtype = xp.uint8 if kernel[0] * kernel[1] <= 256 else xp.int32
+                y, places = part, xp.zeros(part.shape, dtype=dtype, device=x.device)
+            else:
+                better = (part > y) | (part != part)
+                y = xp.where(better, part, y)
+                places = xp.where(better, xp.asarray(i, dtype=dtype, device=x.device), places)
+        return y, places
+
+    def max_pool2d_gradient(
+        self,
+        go: Array,
+        places: Array,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Array:
+        """Compute the gradient of x (N, C, *size) from that of the maxima, which is go."""
+        xp = self.xp
+        shape = padded_shape((*go.shape[:2], *size), padding)
+        gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
+        for i, tap in enumerate(taps(go.shape[2:], kernel, stride, dilation)):
+            gx[tap] = gx[tap] + xp.where(places == i, go, 0.0)
+        return gx[inner(size, padding)]
+
+    def max_pool2d_chosen(
+        self,
+        x: Array,
+        places: Array,
+        *,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Array:
+        """Choose from each window of x the element at the tap in `places`; 0 in the padding."""
+        xp = self.xp
+        x = self._padded(x, padding)
+        y = xp.zeros(places.shape, dtype=x.dtype, device=x.device)
+        for i, tap in enumerate(taps(places.shape[2:], kernel, stride, dilation)):
+            y = xp.where(places == i, x[tap], y)
+        return y
+
+    def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
+        """Compute the mean of each window of x, with zeros in the padding."""
+        windows = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
+        wide = self._wide(self._padded(x, padding))
+        total = reduce(add, [wide[tap] for tap in taps(windows, kernel, stride, (1, 1))])
+        return self.xp.astype(total / (kernel[0] * kernel[1]), x.dtype, copy=False)
+
+    def avg_pool2d_gradient(
+        self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding
+    ) -> Array:
+        """Compute the gradient of x (N, C, *size) from that of the means, which is go."""
+        shape = padded_shape((*go.shape[:2], *size), padding)
+        gx = self.xp.zeros(shape, dtype=go.dtype, device=go.device)
+        share = go / (kernel[0] * kernel[1])
+        for tap in taps(go.shape[2:], kernel, stride, (1, 1)):
+            gx[tap] = gx[tap] + share
+        return gx[inner(size, padding)]

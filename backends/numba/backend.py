@@ -1,0 +1,328 @@
+"""Give NumPy's backend kernels that numba compiles.
+
+They touch each element once, where NumPy goes over the arrays again for each operation. NumPy's own
+kernels run for arrays that are small, of other dtypes or with gaps in memory, and for all arrays
+where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of an Intel Xeon
+(Sapphire Rapids), "in place of" those of NumPy's kernels in the same process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..definitions.convolution import Padding, Pair, output_size
+from ..definitions.elementwise import least_for_sigmoid
+from ..numpy.backend import NumpyBackend
+from .loading import DTYPES, kernels, problem
+from .products import FastProducts
+
+__all__ = ["CHOSEN", "FastNumpyBackend"]
+
+LARGE = 1 << 14  # elements: the first array of so many that a kernel can take imports numba
+SMALL = 1 << 6  # elements: once numba is imported, kernels take arrays of so many
+LANES = 16  # elements: where fewer lie together in memory, a compiled loop does not pay
+
+
+def is_fit(x: np.ndarray, *dtypes: Any) -> bool:
+    """Say whether the compiled kernels can take x, of one of the dtypes, and are worth a call."""
+    if x.size < SMALL or (x.size < LARGE and not kernels.cache_info().currsize):
+        return False
+    return x.dtype in (dtypes or DTYPES) and kernels() is not None
+
+
+def each(loop: Callable[..., None], *arrays: np.ndarray) -> np.ndarray | None:
+    """Run a loop over the elements of arrays of one shape, into a new array like the first; `None`
+    if the arrays are not in one order in memory."""
+    y = np.empty_like(arrays[0])
+    views = flat(*arrays, y)
+    if views is None:
+        return None
+    loop(*views)
+    return y
+
+
+def is_solid(*arrays: np.ndarray) -> bool:
+    """Say whether all arrays are contiguous."""
+    return all(x.flags.c_contiguous for x in arrays)
+
+
+def updated(
+    parameter: np.ndarray, gradient: np.ndarray, *memory: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Give flat views of the gradient, and of the arrays that an update writes to; `None` if a
+    kernel can't write to them."""
+    arrays = parameter, *memory
+    if not is_fit(parameter) or not all(x.flags.writeable for x in arrays):
+        return None
+    if any(x.dtype != parameter.dtype for x in (gradient, *memory)):
+        return None
+    views = flat(gradient, *arrays)
+    return (views[0], views[1:]) if views else None
+
+
+def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Give views (size,) of all arrays with their elements in one order, that of the memory;
+    `None` if the arrays are in different orders."""
+    if all(x.flags.c_contiguous for x in arrays):
+        return [x.reshape(-1) for x in arrays]
+    steps = [[s // x.itemsize for s in x.strides] for x in arrays]
+    if any(s != steps[0] for s in steps):
+        return None
+    views = [x.ravel("K") for x in arrays]
+    return views if all(map(np.may_share_memory, views, arrays)) else None
+
+
+def planes(x: np.ndarray) -> np.ndarray | None:
+    """View images (N, C, H, W) as contiguous (C, H, W, N), the order that convolutions give; `None`
+    if they are in another order."""
+    x = x.transpose(1, 2, 3, 0)
+    return x if x.flags.c_contiguous else None
+
+
+def channels(x: np.ndarray) -> np.ndarray | None:
+    """View x (N, C, ...) as contiguous (A, C, B); `None` if too few elements lie together."""
+    if x.ndim > 1 and x.flags.c_contiguous:
+        y = x.reshape(*x.shape[:2], -1)
+    elif x.ndim > 1 and (inside_out := np.moveaxis(x, 0, -1)).flags.c_contiguous:
+        y = inside_out.reshape(1, x.shape[1], -1)
+    else:
+        return None
+    return y if y.shape[2] >= LANES else None
+
+
+class FastNumpyBackend(FastProducts):
+    """Wrap NumPy, with compiled kernels where these are faster."""
+
+    def describe_library(self) -> str:
+        loops = kernels()
+        fast = f"kernels by numba {loops.VERSION}" if loops else "none by numba, which fails"
+        return f"{super().describe_library()}, and {fast}"
+
+    # For 602,112 elements, 0.23 ms in place of 0.31 ms.
+    def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        fit = x.shape == mask.shape and is_fit(x)
+        y = each(kernels().masked, x, mask) if fit else None
+        return super().masked(x, mask) if y is None else y
+
+    def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
+        gx = each(kernels().relu_gradient, y, go) if fit else None
+        return super().relu_gradient(y, go) if gx is None else gx
+
+    # For (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
+    # place of 0.59 ms. In PyTorch's order in memory NumPy is faster.
+    def max_pool2d(
+        self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> tuple[np.ndarray, np.ndarray]:
+        options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+        if not is_fit(x) or (images := planes(x)) is None:
+            return super().max_pool2d(x, padding=padding, **options)
+        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        shape = images.shape[0], *windows, images.shape[3]
+        y = np.empty(shape, x.dtype)
+        places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
+        start = -padding[0][0], -padding[1][0]
+        kernels().max_pool(images, kernel, stride, start, dilation, y, places)
+        return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
+
+    def max_pool2d_gradient(
+        self,
+        go: np.ndarray,
+        places: np.ndarray,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> np.ndarray:
+        options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+        if is_fit(go) and (at := planes(places)) is not None:
+            g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
+            gx = np.zeros((g.shape[0], *size, g.shape[3]), go.dtype)
+            start = -padding[0][0], -padding[1][0]
+            kernels().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
+            return gx.transpose(3, 0, 1, 2)
+        return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
+
+    # For 400,000 elements, 0.26 ms in place of 0.54 ms.
+    def sigmoid(self, x: np.ndarray) -> np.ndarray:
+        if is_fit(x, np.float32):
+            y = np.empty_like(x)
+            if views := flat(x, y):
+                kernels().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype)), views[1])
+                return y
+        return super().sigmoid(x)
+
+    def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
+        gx = each(kernels().sigmoid_gradient, y, go) if fit else None
+        return super().sigmoid_gradient(y, go) if gx is None else gx
+
+    # For 400,000 elements, 1.1 ms in place of 11 ms.
+    def erf(self, x: np.ndarray) -> np.ndarray:
+        y = each(kernels().erf, x) if is_fit(x, np.float32) else None
+        return super().erf(x) if y is None else y
+
+    def gelu(self, x: np.ndarray) -> np.ndarray:
+        y = each(kernels().gelu, x) if is_fit(x, np.float32) else None
+        return super().gelu(x) if y is None else y
+
+    def gelu_gradient(self, x: np.ndarray, go: np.ndarray) -> np.ndarray:
+        fit = x.shape == go.shape and x.dtype == go.dtype and is_fit(x, np.float32)
+        gx = each(kernels().gelu_gradient, x, go) if fit else None
+        return super().gelu_gradient(x, go) if gx is None else gx
+
+    # For 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
+    # 28 ms.
+    def cross_entropy(
+        self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy(x, targets, ignored)
+        losses = np.empty(len(x), x.dtype)
+        kernels().cross_entropy(x, x.max(axis=1), targets, losses)
+        if ignored is not None:
+            losses[ignored] = 0.0
+        return losses
+
+    def cross_entropy_gradient(
+        self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
+            return super().cross_entropy_gradient(x, go, targets, ignored)
+        gx = np.empty_like(x)
+        given = np.ascontiguousarray(go if ignored is None else np.where(ignored, 0.0, go), x.dtype)
+        kernels().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+        return gx
+
+    # For (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.
+    def batch_norm(
+        self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
+            return super().batch_norm(x, w, b, eps=eps)
+        y, mean, variance = np.empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
+        kernels().batch_norm(parts, w, b, float(eps), mean, variance, channels(y))
+        return y, mean, variance
+
+    def batch_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, *arrays: np.ndarray, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mean, variance, go, go_mean, go_variance = arrays
+        few = w, mean, variance, go_mean, go_variance
+        if not is_fit(x) or (parts := channels(x)) is None or not is_solid(*few):
+            return super().batch_norm_gradient(x, w, *arrays, eps=eps)
+        if go.strides != x.strides:
+            go, given = np.empty_like(x), go
+            go[...] = given
+        gx, gw, gb = np.empty_like(x), np.empty_like(w), np.empty_like(w)
+        kernels().batch_norm_gradient(
+            parts,
+            w,
+            mean,
+            variance,
+            channels(go),
+            go_mean,
+            go_variance,
+            float(eps),
+            channels(gx),
+            gw,
+            gb,
+        )
+        return gx, gw, gb
+
+    def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
+        if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
+            return super().layer_norm(x, w, b, eps=eps)
+        y = np.empty(x.shape, x.dtype)
+        kernels().layer_norm(np.ascontiguousarray(x), w, b, float(eps), y)
+        return y
+
+    def layer_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
+            return super().layer_norm_gradient(x, w, go, eps=eps)
+        gx, sums = np.empty(x.shape, x.dtype), np.zeros((2, *w.shape))
+        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
+        kernels().layer_norm_gradient(x, w, go, float(eps), gx, *sums)
+        gw, gb = sums.astype(w.dtype, copy=False)
+        return gx, gw, gb
+
+    # For 2.5 million parameters, 1.1 ms in place of 3.1 ms, and with momentum 2.2 ms in place of
+    # 6.2 ms.
+    def sgd(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        velocity: np.ndarray | None,
+        **settings: Any,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        momentum = float(settings["momentum"])
+        memory = [] if velocity is None else [velocity]
+        views = updated(parameter, gradient, *memory)
+        if views is None or (momentum and velocity is None):
+            return super().sgd(parameter, gradient, velocity, **settings)
+        g, (p, *v) = views
+        numbers = float(settings["lr"]), float(settings["weight_decay"])
+        if momentum:
+            share = 1.0 - settings["dampening"]
+            ahead = momentum if settings["nesterov"] else 0.0
+            kernels().sgd_with_momentum(g, *numbers, momentum, share, ahead, p, *v)
+        else:
+            kernels().sgd(g, *numbers, p)
+        return parameter, velocity
+
+    # For 2.5 million parameters, 4.0 ms in place of 27 ms.
+    def adam(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        mean: np.ndarray,
+        square: np.ndarray,
+        **settings: Any,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        views = updated(parameter, gradient, mean, square)
+        if views is None:
+            return super().adam(parameter, gradient, mean, square, **settings)
+        lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
+        beta1, beta2 = map(float, settings["betas"])
+        keep, decay = (1.0 - lr * decay, 0.0) if settings["decoupled"] else (1.0, float(decay))
+        rate, root = lr / corrections[0], corrections[1] ** 0.5
+        numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
+        kernels().adam(views[0], *numbers, *views[1])
+        return parameter, mean, square
+
+    def adagrad(
+        self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        views = updated(parameter, gradient, square)
+        if views is None:
+            return super().adagrad(parameter, gradient, square, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
+        kernels().adagrad(views[0], *numbers, *views[1])
+        return parameter, square
+
+    def rmsprop(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        square: np.ndarray,
+        velocity: np.ndarray | None,
+        mean: np.ndarray | None,
+        **settings: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+        plain = mean is None and not settings["momentum"]
+        views = updated(parameter, gradient, square) if plain else None
+        if views is None:
+            return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
+        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
+        kernels().rmsprop(views[0], *numbers, *views[1])
+        return parameter, square, velocity, None
+
+
+CHOSEN = NumpyBackend if problem() else FastNumpyBackend  # the backend `numpy` of this process

@@ -1,0 +1,35 @@
+"""Import the kernels that numba compiles when they are first needed, if numba works here."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+__all__ = ["DTYPES", "kernels", "problem"]
+
+DTYPES = (np.dtype("float32"), np.dtype("float64"))  # of the arrays that kernels take
+
+
+def problem() -> str | None:
+    """Say why NumPy runs without compiled kernels, and what to do; `None` if it has them."""
+    for variable, off in (("GRADCORE_FAST", "0"), ("NUMBA_DISABLE_JIT", "1")):
+        if os.environ.get(variable) == off:
+            return f"{variable}={off}"
+    return None if find_spec("numba") else "numba is not installed; pip install numba"
+
+
+@cache
+def kernels() -> Any:
+    """Import the module of the compiled kernels; `None`, after a warning, where numba fails."""
+    try:
+        from . import loops
+    except Exception as error:  # such as a NumPy too new for it
+        problem = f"importing numba failed with {type(error).__name__}: {error}"
+        warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
+        return None
+    return loops

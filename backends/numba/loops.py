@@ -1,0 +1,450 @@
+"""Loops over elements, compiled by numba, for `backend.py`.
+
+Importing this imports numba, which takes half a second. Compiled code stays on disk, in
+`__pycache__`. Arrays are contiguous, and results are written into the last arguments. Sums may be
+reordered, and products fused with sums. NaN and infinities come out as NumPy's, except that
+infinite weights give no NaN where they meet padding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from ..definitions.convolution import Pair
+from ..definitions.special import SINGLE
+from ..types import Array
+from .compiling import compiled, exact
+from .loops_of_products import conv, conv_weight_gradient, instances_last, linear
+from .vectors import RUNS
+
+__all__ = [
+    "RUNS",
+    "VERSION",
+    "adagrad",
+    "adam",
+    "batch_norm",
+    "batch_norm_gradient",
+    "conv",
+    "conv_weight_gradient",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "erf",
+    "gelu",
+    "gelu_gradient",
+    "instances_last",
+    "layer_norm",
+    "layer_norm_gradient",
+    "linear",
+    "masked",
+    "max_pool",
+    "max_pool_gradient",
+    "relu_gradient",
+    "rmsprop",
+    "sgd",
+    "sgd_with_momentum",
+    "sigmoid",
+    "sigmoid_gradient",
+]
+
+ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
+BOUND = SINGLE.bound
+SQRT_HALF, DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+VERSION = numba.__version__
+
+
+@compiled
+def masked(x: Array, mask: Array, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = x[i] if mask[i] else x.dtype.type(0)
+
+
+@compiled
+def relu_gradient(y: Array, go: Array, gx: Array) -> None:
+    for i in range(len(y)):
+        gx[i] = y.dtype.type(0) if y[i] <= y.dtype.type(0) else go[i]
+
+
+# -- Pooling of (C, H, W, N) ----------------------------------------------------------------------
+
+
+@compiled
+def max_pool(
+    x: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, y: Array, places: Array
+) -> None:
+    """Write the maxima of windows of x into y, and their taps into `places`.
+
+    Args:
+        start: the place of the first window; negative in the padding.
+    """
+    planes, height, width, lanes = x.shape
+    least = x.dtype.type(-np.inf)
+    for p in range(planes):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                best, at = y[p, i, j], places[p, i, j]
+                for m in range(lanes):
+                    best[m] = least
+                    at[m] = 0
+                for a in range(kernel[0]):
+                    h = row + a * dilation[0]
+                    if h < 0 or h >= height:
+                        continue
+                    for b in range(kernel[1]):
+                        w = column + b * dilation[1]
+                        if w < 0 or w >= width:
+                            continue
+                        tap, seen = places.dtype.type(a * kernel[1] + b), x[p, h, w]
+                        for m in range(lanes):
+                            better = (seen[m] > best[m]) | (seen[m] != seen[m])
+                            best[m] = seen[m] if better else best[m]
+                            at[m] = tap if better else at[m]
+
+
+@compiled
+def max_pool_gradient(
+    go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
+) -> None:
+    """Add the gradients of maxima to gx (C, H, W, N)."""
+    _, height, width, lanes = gx.shape
+    zero = go.dtype.type(0)
+    for p in range(go.shape[0]):
+        for i in range(go.shape[1]):
+            for j in range(go.shape[2]):
+                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                g, at = go[p, i, j], places[p, i, j]
+                for a in range(kernel[0]):
+                    h = row + a * dilation[0]
+                    if h < 0 or h >= height:
+                        continue
+                    for b in range(kernel[1]):
+                        w = column + b * dilation[1]
+                        if w < 0 or w >= width:
+                            continue
+                        tap, given = places.dtype.type(a * kernel[1] + b), gx[p, h, w]
+                        for m in range(lanes):
+                            given[m] += g[m] if at[m] == tap else zero
+
+
+# -- The optimizers' updates ----------------------------------------------------------------------
+
+
+@exact
+def sgd(g: Array, lr: float, decay: float, p: Array) -> None:
+    t = p.dtype.type
+    lr, decay = t(lr), t(decay)
+    for i in range(len(p)):
+        p[i] -= lr * (g[i] + decay * p[i] if decay else g[i])
+
+
+@exact
+def sgd_with_momentum(
+    g: Array,
+    lr: float,
+    decay: float,
+    momentum: float,
+    share: float,
+    ahead: float,
+    p: Array,
+    v: Array,
+) -> None:
+    """Write the new parameter into p, and the new velocity into v.
+
+    Args:
+        share: how much of the gradient is added to the velocity.
+        ahead: 0, or for Nesterov's momentum the momentum: p then moves along the gradient plus
+            `ahead` times the new velocity.
+    """
+    t = p.dtype.type
+    lr, decay, momentum, share, ahead = t(lr), t(decay), t(momentum), t(share), t(ahead)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        v[i] = momentum * v[i] + share * gradient
+        p[i] -= lr * (gradient + ahead * v[i] if ahead else v[i])
+
+
+@exact
+def adam(
+    g: Array,
+    rate: float,
+    keep: float,
+    decay: float,
+    betas: tuple[float, float],
+    correction: float,
+    eps: float,
+    p: Array,
+    mean: Array,
+    square: Array,
+) -> None:
+    """Write the new parameter into p, and the new mean and square into theirs.
+
+    Args:
+        rate: the learning rate divided by the mean's correction.
+        keep: how much of the parameter decoupled weight decay keeps.
+        correction: the root of the square's correction.
+    """
+    t = p.dtype.type
+    rate, keep, decay, correction, eps = t(rate), t(keep), t(decay), t(correction), t(eps)
+    beta1, beta2, rest1, rest2 = t(betas[0]), t(betas[1]), t(1 - betas[0]), t(1 - betas[1])
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        mean[i] = beta1 * mean[i] + rest1 * gradient
+        square[i] = beta2 * square[i] + rest2 * gradient * gradient
+        p[i] = keep * p[i] - rate * (mean[i] / (np.sqrt(square[i]) / correction + eps))
+
+
+@exact
+def adagrad(g: Array, lr: float, decay: float, eps: float, p: Array, square: Array) -> None:
+    t = p.dtype.type
+    lr, decay, eps = t(lr), t(decay), t(eps)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        square[i] += gradient * gradient
+        p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
+
+
+@exact
+def rmsprop(
+    g: Array, lr: float, decay: float, alpha: float, eps: float, p: Array, square: Array
+) -> None:
+    t = p.dtype.type
+    lr, decay, eps, alpha, rest = t(lr), t(decay), t(eps), t(alpha), t(1 - alpha)
+    for i in range(len(p)):
+        gradient = g[i] + decay * p[i] if decay else g[i]
+        square[i] = alpha * square[i] + rest * gradient * gradient
+        p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
+
+
+# -- Functions, of float32 ------------------------------------------------------------------------
+
+
+@compiled
+def exp(x: Any) -> Any:
+    """Compute exp(x) with a relative error of 2e-7.
+
+    With C's function a loop could not take many elements at a time. This is 2**n exp(r), where
+    |r| <= log(2) / 2, with the polynomial of Cephes' expf (https://www.netlib.org/cephes/). 2**n is
+    multiplied in two parts, so that the result can overflow to infinity or vanish to 0.
+    """
+    x = x if not x > np.float32(89.0) else np.float32(89.0)
+    x = x if not x < np.float32(-104.0) else np.float32(-104.0)
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    y = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    y = y * r + np.float32(8.3334519073e-3)
+    y = y * r + np.float32(4.1665795894e-2)
+    y = y * r + np.float32(1.6666665459e-1)
+    y = y * r + np.float32(5.0000001201e-1)
+    y = y * r * r + r + np.float32(1.0)
+    half = np.int32(n) >> np.int32(1)
+    rest = np.int32(n) - half
+    first = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
+    return y * first * np.int32((rest + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiled
+def sigmoid(x: Array, least: float, y: Array) -> None:
+    one, low = np.float32(1.0), np.float32(least)
+    for i in range(len(x)):
+        z = x[i] if not x[i] < low else low
+        y[i] = one / (one + exp(-z))
+
+
+@compiled
+def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
+    for i in range(len(y)):
+        g = go[i] * y[i]
+        gx[i] = g - g * y[i]
+
+
+@compiled
+def erf_of(x: Any) -> Any:
+    one, far = np.float32(1.0), np.float32(BOUND)
+    x = x if not x > far else far
+    x = x if not x < -far else -far
+    t, a, b = x * x, np.float32(0.0), np.float32(0.0)
+    for c in ABOVE:
+        a = a * t + c
+    for c in BELOW:
+        b = b * t + c
+    y = x * (a / b)
+    y = y if not y > one else one
+    return y if not y < -one else -one
+
+
+@compiled
+def erf(x: Array, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = erf_of(x[i])
+
+
+@compiled
+def gelu(x: Array, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = np.float32(0.5) * x[i] * (np.float32(1.0) + erf_of(np.float32(SQRT_HALF) * x[i]))
+
+
+@compiled
+def gelu_gradient(x: Array, go: Array, gx: Array) -> None:
+    half, factor = np.float32(0.5), np.float32(DENSITY)
+    for i in range(len(x)):
+        share = half + half * erf_of(np.float32(SQRT_HALF) * x[i])
+        gx[i] = go[i] * (share + x[i] * (factor * exp(-half * x[i] * x[i])))
+
+
+@compiled
+def cross_entropy(x: Array, most: Array, targets: Array, losses: Array) -> None:
+    """Write the losses (N,) of x (N, C), whose maxima are `most` (N,)."""
+    for n in range(len(x)):
+        row, total = x[n], np.float32(0.0)
+        for c in range(len(row)):
+            total += exp(row[c] - most[n])
+        losses[n] = np.log(total) - (row[targets[n]] - most[n])
+
+
+@compiled
+def cross_entropy_gradient(x: Array, most: Array, go: Array, targets: Array, gx: Array) -> None:
+    for n in range(len(x)):
+        row, out, total = x[n], gx[n], np.float32(0.0)
+        for c in range(len(row)):
+            z = exp(row[c] - most[n])
+            out[c] = z
+            total += z
+        share = go[n] / total
+        for c in range(len(row)):
+            out[c] *= share
+        out[targets[n]] -= go[n]
+
+
+# -- Normalization ------------------------------------------------------------------------------
+
+# So many elements, or rows, are added up in the dtype of x, and their sums in float64.
+BLOCK, ROWS = 4096, 64
+
+
+@compiled
+def added(x: Array) -> float:
+    """Add up the elements of x (n,)."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, s = x[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += part[i]
+        total += s
+    return total
+
+
+@compiled
+def squared(x: Array, center: Any) -> float:
+    """Add up (x - center)²."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, s = x[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += (part[i] - center) * (part[i] - center)
+        total += s
+    return total
+
+
+@compiled
+def multiplied(x: Array, center: Any, g: Array) -> float:
+    """Add up (x - center) * g."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, other, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += (part[i] - center) * other[i]
+        total += s
+    return total
+
+
+@compiled
+def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
+    """Normalize the C channels of x (A, C, B)."""
+    t, count = x.dtype.type, x.shape[0] * x.shape[2]
+    for c in range(x.shape[1]):
+        total = 0.0
+        for a in range(x.shape[0]):
+            total += added(x[a, c])
+        center, total = t(total / count), 0.0
+        for a in range(x.shape[0]):
+            total += squared(x[a, c], center)
+        mean[c], var[c] = center, total / count
+        scale, level = t(w[c] / np.sqrt(total / count + eps)), b[c]
+        for a in range(x.shape[0]):
+            part, out = x[a, c], y[a, c]
+            for i in range(len(part)):
+                out[i] = (part[i] - center) * scale + level
+
+
+@compiled
+def batch_norm_gradient(
+    x: Array,
+    w: Array,
+    mean: Array,
+    var: Array,
+    go: Array,
+    go_mean: Array,
+    go_var: Array,
+    eps: float,
+    gx: Array,
+    gw: Array,
+    gb: Array,
+) -> None:
+    t, count = x.dtype.type, x.shape[0] * x.shape[2]
+    for c in range(x.shape[1]):
+        total, product, center = 0.0, 0.0, mean[c]
+        for a in range(x.shape[0]):
+            total += added(go[a, c])
+            product += multiplied(x[a, c], center, go[a, c])
+        r = 1.0 / np.sqrt(var[c] + eps)
+        gb[c], gw[c] = total, product * r
+        scale = w[c] * r
+        slope = t((2.0 * go_var[c] - scale * r * (product * r)) / count)
+        level, factor = t((go_mean[c] - scale * total) / count), t(scale)
+        for a in range(x.shape[0]):
+            part, g, out = x[a, c], go[a, c], gx[a, c]
+            for i in range(len(part)):
+                out[i] = g[i] * factor + (part[i] - center) * slope + level
+
+
+@compiled
+def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
+    """Normalize the N rows of x (N, M)."""
+    t, count = x.dtype.type, x.shape[1]
+    for n in range(len(x)):
+        row, out = x[n], y[n]
+        center = t(added(row) / count)
+        scale = t(1.0 / np.sqrt(squared(row, center) / count + eps))
+        for i in range(len(row)):
+            out[i] = (row[i] - center) * scale * w[i] + b[i]
+
+
+@compiled
+def layer_norm_gradient(
+    x: Array, w: Array, go: Array, eps: float, gx: Array, gw: Array, gb: Array
+) -> None:
+    """Write gx (N, M), and add to gw and gb (M,), which are of float64."""
+    t, count = x.dtype.type, x.shape[1]
+    for first in range(0, len(x), ROWS):
+        some_w, some_b = np.zeros_like(w), np.zeros_like(w)
+        for n in range(first, min(first + ROWS, len(x))):
+            row, g, out = x[n], go[n], gx[n]
+            center = t(added(row) / count)
+            r = 1.0 / np.sqrt(squared(row, center) / count + eps)
+            scale = t(r)
+            for i in range(len(row)):
+                out[i] = g[i] * w[i]
+                some_w[i] += g[i] * ((row[i] - center) * scale)
+                some_b[i] += g[i]
+            level = t(added(out) / count)
+            slope = t(multiplied(row, center, out) / count * r * r)
+            for i in range(len(row)):
+                out[i] = (out[i] - level - (row[i] - center) * slope) * scale
+        for i in range(len(w)):
+            gw[i] += some_w[i]
+            gb[i] += some_b[i]

@@ -1,0 +1,60 @@
+"""Share loops that release Python's lock among threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+__all__ = ["count", "share"]
+
+
+@cache
+def count() -> int:
+    """Give the number of threads: OMP_NUM_THREADS, or as many as this process has processors."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    """Start the threads besides the caller's."""
+    return ThreadPoolExecutor(count() - 1, "gradcore")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)  # a child has no threads
+
+
+def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = False) -> None:
+    """Run `loop(*arguments, start, stop)` for parts of range(n), in this thread and in others.
+
+    A thread that has finished a part takes the next one, as some threads start late or are slower.
+
+    Args:
+        alone: run everything in this thread, which is faster where there is little to do.
+    """
+    if alone or count() == 1 or n < 2:
+        loop(*arguments, 0, n)
+        return
+    parts = min(4 * count(), n)
+    next_part = iter(range(parts)).__next__
+
+    def work() -> None:
+        with suppress(StopIteration):
+            while True:
+                i = next_part()
+                loop(*arguments, n * i // parts, n * (i + 1) // parts)
+
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # the interpreter is ending: this thread does it all
+        others.extend(pool().submit(work) for _ in range(count() - 1))
+    work()
+    for other in others:
+        if not other.cancel():
+            other.result()

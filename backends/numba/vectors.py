@@ -1,0 +1,240 @@
+"""Multiply and add up in the processor's vector registers, by LLVM's own instructions.
+
+Loops that numba compiles write their sums to memory, and read them again, at each step. The two
+functions here, `product` and `dots`, keep their sums in registers while they go through what is
+summed over. Both work on a few rows at a time, and have a piece of code for each number of rows.
+Compiled loops call them; their arguments are views of arrays of one dtype, float32 or float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["BYTES", "ROWS", "ROWS_OF_DOTS", "RUNS", "dots", "product"]
+
+FEATURES = binding.get_host_cpu_features()
+BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx") else 16  # of a register
+REGISTERS = 32 if FEATURES.get("avx512f") or not FEATURES.get("sse2") else 16
+ROWS = 8 if REGISTERS == 32 else 6  # at most, of `product`: each needs two registers or more
+ROWS_OF_DOTS = REGISTERS // 8  # at most, of `dots`
+RUNS = 4  # of x in `dots`
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+
+def integer(n: int) -> ir.Constant:
+    """Make a constant of LLVM's."""
+    return ir.Constant(INT64, n)
+
+
+class Elements:
+    """Hold an array argument: where its elements are, its shape, and its steps in elements."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        self.data = array.data
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        strides = cgutils.unpack_tuple(builder, array.strides)
+        self.steps = [builder.sdiv(s, array.itemsize, flags=["exact"]) for s in strides]
+
+
+class Vectors:
+    """Build instructions for vectors: as many numbers as fill a register."""
+
+    def __init__(self, builder: Any, number: Any) -> None:
+        self.builder = builder
+        self.size = 4 if isinstance(number, ir.FloatType) else 8
+        self.lanes = BYTES // self.size
+        self.type = ir.VectorType(number, self.lanes)
+
+    def same(self, x: Any) -> Any:
+        """Make a vector in which each number is x."""
+        empty = ir.Constant(ir.VectorType(x.type, self.lanes), ir.Undefined)
+        first = ir.Constant(ir.VectorType(INT32, self.lanes), [0] * self.lanes)
+        one = self.builder.insert_element(empty, x, ir.Constant(INT32, 0))
+        return self.builder.shuffle_vector(one, empty, first)
+
+    def mask(self, count: Any) -> Any:
+        """Make a mask that is true for the first `count` numbers."""
+        places = ir.Constant(ir.VectorType(INT64, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", places, self.same(count))
+
+    def load(self, pointer: Any, mask: Any) -> Any:
+        """Read a vector, with 0 where the mask is false; `None` stands for a mask of all."""
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            vector = self.builder.load(pointer)
+            vector.align = self.size
+            return vector
+        zeros = ir.Constant(self.type, [0.0] * self.lanes)
+        align = ir.Constant(INT32, self.size)
+        return self._call("masked.load", self.type, pointer, align, mask, zeros)
+
+    def store(self, vector: Any, pointer: Any, mask: Any) -> None:
+        """Write a vector where the mask is true; `None` stands for a mask of all."""
+        pointer = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            self.builder.store(vector, pointer).align = self.size
+        else:
+            align = ir.Constant(INT32, self.size)
+            self._call("masked.store", ir.VoidType(), vector, pointer, align, mask)
+
+    def variable(self, vector: Any) -> Any:
+        """Make a variable that starts as this vector; LLVM keeps it in a register."""
+        place = cgutils.alloca_once(self.builder, self.type)
+        self.builder.store(vector, place)
+        return place
+
+    def add_product(self, x: Any, y: Any, place: Any) -> None:
+        """Add x * y to a variable: by one instruction, where the processor has one."""
+        product = self.builder.fmul(x, y, flags=["contract"])
+        total = self.builder.fadd(product, self.builder.load(place), flags=["contract"])
+        self.builder.store(total, place)
+
+    def _call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Call an instruction that LLVM has as a function."""
+        name = f"llvm.{name}.v{self.lanes}f{8 * self.size}.p0"
+        kind = ir.FunctionType(result, [x.type for x in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+
+def cases(builder: Any, rows: Any, most: int) -> Iterator[int]:
+    """Yield each number from 1 to `most`; what is built for a number runs if `rows` equals it."""
+    end = builder.append_basic_block()
+    switch = builder.switch(rows, end)
+    for R in range(1, most + 1):
+        block = builder.append_basic_block()
+        switch.add_case(integer(R), block)
+        builder.position_at_end(block)
+        yield R
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def product(_: Any, w: Any, x: Any, start: Any, offsets: Any, b: Any, y: Any) -> Any:
+    """Compute y[r, i] = b[r] + the sum over k of w[r, k] * x[start + offsets[k] + i].
+
+    Each weight is multiplied with a run of x.
+
+    Args:
+        w: (R, K), where R is from 1 to ROWS.
+        x: (...,), contiguous.
+        start: an integer, which may be negative.
+        offsets: (K,), contiguous, of int64.
+        b: (R,), contiguous.
+        y: (R, I); its rows are contiguous.
+    """
+    signature = types.void(w, x, types.intp, offsets, b, y)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds, start = signature.args, arguments[2]
+        w, x, offsets, b, y = (
+            Elements(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3, 4, 5)
+        )
+        vectors = Vectors(builder, context.get_value_type(kinds[0].dtype))
+        at, lanes, width = builder.gep, vectors.lanes, y.shape[1]
+
+        def tile(R: int, V: int, i: Any, mask: Any) -> None:
+            """Compute R rows of y, of V vectors each, from i on."""
+            sums = [
+                vectors.variable(vectors.same(builder.load(at(b.data, [integer(r)]))))
+                for r in range(R)
+                for _ in range(V)
+            ]
+            weights = [at(w.data, [builder.mul(w.steps[0], integer(r))]) for r in range(R)]
+            run = at(x.data, [builder.add(start, i)])
+            with cgutils.for_range(builder, w.shape[1]) as loop:
+                seen = at(run, [builder.load(at(offsets.data, [loop.index]))])
+                parts = [vectors.load(at(seen, [integer(v * lanes)]), mask) for v in range(V)]
+                k = builder.mul(loop.index, w.steps[1])
+                for r in range(R):
+                    weight = vectors.same(builder.load(at(weights[r], [k])))
+                    for v in range(V):
+                        vectors.add_product(weight, parts[v], sums[r * V + v])
+            for r in range(R):
+                out = at(y.data, [builder.add(i, builder.mul(y.steps[0], integer(r)))])
+                for v in range(V):
+                    total = builder.load(sums[r * V + v])
+                    vectors.store(total, at(out, [integer(v * lanes)]), mask)
+
+        for R in cases(builder, w.shape[0], ROWS):
+            V = 4 if 4 * R <= REGISTERS // 2 else 2  # fewer sums would wait for one another
+            whole = builder.sdiv(width, integer(V * lanes))
+            with cgutils.for_range(builder, whole) as loop:
+                tile(R, V, builder.mul(loop.index, integer(V * lanes)), None)
+            rest = builder.mul(whole, integer(V * lanes)), width, integer(lanes)
+            with cgutils.for_range_slice(builder, *rest, inc=True) as (i, _):
+                tile(R, 1, i, vectors.mask(builder.sub(width, i)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def dots(_: Any, g: Any, x: Any, start: Any, step: Any, offsets: Any, sums: Any) -> Any:
+    """Add to sums[r, s], over all m, the products of the runs g[r, m] and x[at : at + I], where
+    at = start + m * step + offsets[s].
+
+    The products of a run's numbers go round among the numbers of sums[r, s]: their total is left
+    to the caller.
+
+    Args:
+        g: (R, M, I), where R is from 1 to ROWS_OF_DOTS; its runs of I are contiguous.
+        x: (...,), contiguous.
+        start, step: integers, which may be negative.
+        offsets: (RUNS,), contiguous, of int64.
+        sums: (R, RUNS, L), where L numbers fill a register; sums[r] is contiguous.
+    """
+    signature = types.void(g, x, types.intp, types.intp, offsets, sums)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds, (start, step) = signature.args, arguments[2:4]
+        g, x, offsets, sums = (
+            Elements(context, builder, kinds[i], arguments[i]) for i in (0, 1, 4, 5)
+        )
+        vectors = Vectors(builder, context.get_value_type(kinds[0].dtype))
+        at, lanes, width = builder.gep, vectors.lanes, g.shape[2]
+        first = at(x.data, [start])
+        runs = [at(first, [builder.load(at(offsets.data, [integer(s)]))]) for s in range(RUNS)]
+        whole = builder.sdiv(width, integer(lanes))
+        done = builder.mul(whole, integer(lanes))
+
+        for R in cases(builder, g.shape[0], ROWS_OF_DOTS):
+            rows = [at(g.data, [builder.mul(g.steps[0], integer(r))]) for r in range(R)]
+            places = [
+                at(sums.data, [builder.add(builder.mul(sums.steps[0], integer(r)), integer(s))])
+                for r in range(R)
+                for s in range(0, RUNS * lanes, lanes)
+            ]
+            totals = [vectors.variable(vectors.load(place, None)) for place in places]
+
+            def add(given: Any, seen: Any, mask: Any, rows: Any, totals: Any) -> None:
+                """Add the products of one vector of each run."""
+                parts = [vectors.load(at(run, [seen]), mask) for run in runs]
+                for r, row in enumerate(rows):
+                    gradient = vectors.load(at(row, [given]), mask)
+                    for s in range(RUNS):
+                        vectors.add_product(gradient, parts[s], totals[r * RUNS + s])
+
+            with cgutils.for_range(builder, g.shape[1]) as outer:
+                given = builder.mul(outer.index, g.steps[1])
+                seen = builder.mul(outer.index, step)
+                with cgutils.for_range(builder, whole) as loop:
+                    i = builder.mul(loop.index, integer(lanes))
+                    add(builder.add(given, i), builder.add(seen, i), None, rows, totals)
+                with builder.if_then(builder.icmp_signed("<", done, width)):
+                    mask = vectors.mask(builder.sub(width, done))
+                    add(builder.add(given, done), builder.add(seen, done), mask, rows, totals)
+            for place, total in zip(places, totals, strict=True):
+                vectors.store(builder.load(total), place, None)
+        return context.get_dummy_value()
+
+    return signature, generate

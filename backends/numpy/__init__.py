@@ -1,0 +1,3 @@
+"""Run on NumPy alone."""
+
+__all__: list[str] = []

