@@ -12,7 +12,7 @@ from comparing import call_is_torchs, close
 import gradcore
 from gradcore import Sum, TensorNode, check_gradients, nn
 from gradcore.backends import Backend, get
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends.numpy import blocks
 
 RNG = np.random.default_rng(0)
 
@@ -61,7 +61,7 @@ def test_norms_are_what_their_definitions_say(backend: Backend, dtype: str) -> N
 def test_kernels_of_layer_norm_are_the_base_definitions(
     backend: Backend, dtype: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     x, go = 3 + 2 * normal(*shape), normal(*shape)
     w, b = (backend.asarray(normal(shape[1]), dtype) for _ in range(2))
     for order in (lambda a: a, lambda a: a.T):
@@ -79,7 +79,7 @@ def test_kernels_of_layer_norm_are_the_base_definitions(
 
 def test_sums_of_layer_norm_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of 16-bit numbers in many blocks are as exact as in one."""
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     backend, x, go, w = get("numpy"), normal(2000, 8), normal(2000, 8), normal(8)
     halves = [a.astype("float16") for a in (x, w, go)]
     found = backend.layer_norm_gradient(*halves, eps=0.1)

@@ -9,7 +9,7 @@ import pytest
 from optimizers import is_close, read_only
 
 from gradcore.backends import Backend, get
-from gradcore.backends import numpy as numpy_backend
+from gradcore.backends.numpy import blocks
 
 ADAM: dict[str, Any] = {"corrections": (0.271, 0.0297), "betas": (0.9, 0.99), "eps": 1e-8}
 KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is remembered
@@ -54,7 +54,7 @@ def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0, kind: str | None = 
 def test_kernels_are_the_base_definition(
     backend, dtype, kernel, memory, settings, shape, monkeypatch
 ):
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     given = [drawn(shape, dtype, i, k) for i, k in enumerate(["any", "any", *memory])]
     base = [None if x is None else backend.asarray(x.copy()) for x in given]
     expected = getattr(Backend, kernel)(backend, *base, lr=0.1, **settings)
@@ -77,7 +77,7 @@ def test_kernels_are_the_base_definition(
 
 @pytest.mark.parametrize(("kernel", "memory", "settings"), KERNELS)
 def test_numpy_kernels_of_any_layout(kernel, memory, settings, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     backend = get("numpy")
     given = [drawn((20, 30), "float64", i, k) for i, k in enumerate(["any", "any", *memory])]
     expected = getattr(Backend, kernel)(backend, *given, lr=0.1, **settings)

@@ -130,7 +130,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("cupy")
     from types import SimpleNamespace
 
-    from gradcore.backends import cupy
+    from gradcore.backends.cupy import CupyBackend, backend
 
     limits = [0]
     pool = SimpleNamespace(
@@ -142,10 +142,11 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     fake = SimpleNamespace(
         cuda=SimpleNamespace(Device=contextlib.nullcontext), get_default_memory_pool=lambda: pool
     )
-    monkeypatch.setattr(cupy, "cupy", fake)
-    monkeypatch.setattr(cupy, "runtime", SimpleNamespace(memGetInfo=lambda: (6 * 10**9, 8 * 10**9)))
-    monkeypatch.setattr(cupy.CupyBackend, "asarray", lambda _, x, dtype=None: ("there", x, dtype))
-    return cupy.CupyBackend()
+    memory = SimpleNamespace(memGetInfo=lambda: (6 * 10**9, 8 * 10**9))
+    monkeypatch.setattr(backend, "cupy", fake)
+    monkeypatch.setattr(backend, "runtime", memory)
+    monkeypatch.setattr(CupyBackend, "asarray", lambda _, x, dtype=None: ("there", x, dtype))
+    return CupyBackend()
 
 
 def test_memory_of_a_gpu(gpu: Any) -> None:
