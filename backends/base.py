@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -195,10 +195,29 @@ class Backend(ConvolutionKernels, OptimizerUpdates, SpecialFunctions):
         chosen for, its name and the times of all."""
         return {}
 
-    def host_reads(self) -> AbstractContextManager[list[str]] | None:
-        """In the block, a list that says each time that this library makes the host wait for the
-        device, whoever asked for it; `None`: it doesn't tell."""
-        return None
+    @contextmanager
+    def host_reads(self) -> Iterator[list[str]]:
+        """In the block, list each time that the host waits for the device, whoever asks for it.
+
+        This definition is for libraries that don't tell: it lists the arrays that gradcore reads,
+        all of which go through `to_numpy`, also those of `float(node)` and `bool(node)`.
+        """
+        kind, reads = type(self), list[str]()
+        to_numpy, own = kind.to_numpy, vars(kind).get("to_numpy")
+
+        def noting(backend: Backend, x: Array) -> np.ndarray:
+            if not isinstance(x, kind.scalar_types):  # which are on the host
+                reads.append("to_numpy")
+            return to_numpy(backend, x)
+
+        kind.to_numpy = noting  # type: ignore[method-assign]
+        try:
+            yield reads
+        finally:
+            if own:
+                kind.to_numpy = own  # type: ignore[method-assign]
+            else:
+                del kind.to_numpy
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """What records and replays steps whose arrays are on `device`, for `gradcore.capture`;

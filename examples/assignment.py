@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from command_line import OneLineParser, UserError, path, positive, require
-from report import (
+from harness.command_line import OneLineParser, UserError, path, positive, require
+from harness.report import (
     LAST,
     Item,
     Row,

@@ -26,7 +26,7 @@ LAYERS = [
     # The functions and tools built on ops.
     ("gradcore/*.py",),
     ("gradcore/nn", "gradcore/optim", "gradcore/data"),
-    tuple(f"gradcore/{name}.py" for name in ("__init__", "__main__", "doctor", "selftest")),
+    tuple(f"gradcore/{name}.py" for name in ("__init__", "__main__", "doctor")),
     ("examples",),
 ]
 

@@ -12,12 +12,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from command_line import UserError
-from files import mean_and_deviation, plot_runs, read_checkpoint, replaced
-
 from gradcore import use_backend
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
+from .command_line import UserError
+from .files import plot_runs, read_checkpoint, replaced
+from .record import mean_and_deviation
+
+__all__ = [
+    "LAST",
+    "Item",
+    "Row",
+    "Training",
+    "activations",
+    "epochs",
+    "optimizers",
+    "read",
+    "report",
+    "session",
+    "settings",
+    "training",
+]
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 MARKED = 1.5  # points: a difference of more is bold
 NOT_RUN = "not run"
 PRINT_EVERY = 2000  # batches: PyTorch's tutorial prints their mean loss
@@ -335,7 +351,7 @@ def optimizers(section: Section) -> None:
     for row, results in zip(section.item.rows, section.results, strict=True):
         overall = section.compare([r.lines[-1]["val_accuracy"] for r in results], row.accuracy[0])
         of_runs = [r.summary["per_class_accuracy"] for r in results]
-        classes = [mean_and_deviation(list(xs))[0] for xs in zip(*of_runs, strict=True)]
+        classes = [mean_and_deviation(xs)[0] for xs in zip(*of_runs, strict=True)]
         columns.append([*overall, *(f"{100 * x:.1f}" for x in classes)])
     names = next((r[0].summary["classes"] for r in section.results if r), [])
     labels = ["all", "reported", "difference", *names]
@@ -368,7 +384,7 @@ def signed(points: float) -> str:
 
 def mean(values: Sequence[float], digits: int) -> str:
     """The mean, and of several values the standard deviation; of none that nothing ran."""
-    average, deviation = mean_and_deviation(list(values))
+    average, deviation = mean_and_deviation(values)
     if average is None:
         return NOT_RUN
     spread = f" ± {deviation:.{digits}f}" if len(values) > 1 else ""

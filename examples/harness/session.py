@@ -1,47 +1,65 @@
-"""The training loop that the examples share, its steps, and the record that it keeps."""
+"""A run of an example: its backend, seeds and checkpoints, and what it prints and writes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from operator import mul
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from command_line import OPTIMIZERS, UserError, require
-from files import (
+import gradcore
+from gradcore import backends, nn
+from gradcore.backends import Array, random
+
+from .command_line import UserError, require
+from .files import (
     as_line,
     checkpoint_to_resume,
     draw_curves,
-    mean_and_deviation,
-    means_of_parts,
     read_safetensors,
     replaced,
     versions,
     write_safetensors,
 )
+from .record import Epoch, Record, Validation
 
-import gradcore
-from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
-from gradcore.backends import Array, backend_of, random
+__all__ = ["Session"]
 
-CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 ORDER = 2**63  # more than any seed
 
 
 class Session:
-    """Keeps the record of one or several runs: on the terminal, and in `--out` if that is given.
+    """Leads through one or several runs, and reports on the terminal and in the folder `--out`.
 
-    `train` calls `begin`, then loops over `epochs`, in it over `progress`, and reports with
-    `step` and `end_epoch`.
+        session.begin(model, optimizer, ...)
+        for epoch in session.epochs():
+            for images, labels in session.progress(batches):
+                ...  # a training step
+                epoch.add(loss, instances)
+            epoch.stop()
+            session.end_epoch(epoch, evaluate(...))
+
+    Args:
+        args: the command line.
+
+    Attributes:
+        program: the name of the script.
+        out: the folder of `--out`, or `None`.
+        run: the number of the run, from 0.
+        epochs_done: of this run.
+        record: the measurements of all runs.
+        facts: what `begin` was told, and the number of parameters.
+        checkpoint: the one to resume, until `begin` has.
+        model, optimizer: of this run.
+
+    Raises:
+        UserError: `--out`, `--resume` or the flags about the device can't be followed.
     """
 
-    # Those whose versions a result may depend on.
+    # Packages whose versions a result may depend on.
     packages: ClassVar[tuple[str, ...]] = (
         "numpy",
         "array-api-compat",
@@ -54,22 +72,17 @@ class Session:
         self.program = Path(sys.argv[0]).name
         self.use_backend()
         self.out = Path(args.out) if args.out else None
-        self.index = 0  # of the run
-        self.history: list[dict[str, Any]] = []  # what metrics.jsonl holds
-        self.curves: list[list[float]] = []  # of the training loss in each of these epochs
-        self.per_class: list[list[float | None]] = []  # of each run, after its last epoch
+        self.run = self.epochs_done = 0
+        self.record = Record()
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
-        self.losses: list[Any] = []  # of the steps of this epoch, on the device
-        self.sizes: list[int] = []  # the instances in each
-        self.weights: list[int] = []  # of each loss in the sum
         if args.resume and not self.out:
             raise UserError("--resume needs --out, the folder of the run to continue")
         if self.out:
             self._check_out(self.out)
 
     def _check_out(self, out: Path) -> None:
-        """Find out before the training what would go wrong after it."""
+        """Find out before the training what would go wrong after it; read the checkpoint."""
         require("matplotlib.figure", "--out")
         require("safetensors.numpy", "--out")
         try:
@@ -85,32 +98,36 @@ class Session:
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
         self.checkpoint = checkpoint_to_resume(out, self.program, self.args)
-        self.index = self.checkpoint["run"]
-        self.history, self.curves = self.checkpoint["history"], self.checkpoint["curves"]
-        self.per_class = self.checkpoint["per_class"]
+        self.run = self.checkpoint["run"]
+        self.record = Record(*[self.checkpoint[k] for k in ("history", "curves", "per_class")])
 
-    def start(self, index: int) -> None:
-        """A new run begins; its seed decides all random numbers."""
-        self.index = index
-        self.seed(self.args.seed + index)
+    def start(self, run: int) -> None:
+        """Start a run: its seed decides all random numbers."""
+        self.run = run
+        self.seed(self.args.seed + run)
 
     def say(self, text: str) -> None:
+        """Print, unless --quiet was given."""
         if not self.args.quiet:
             print(text, flush=True)
 
     def begin(
         self, model: Any, optimizer: Any, *, is_scheduled: bool = False, **facts: Any
     ) -> None:
-        """The model is made: write the first checkpoint, or go on from the one resumed.
+        """Begin the training of a new model: write the first checkpoint, or go on from the one
+        to resume.
 
         Args:
             is_scheduled: whether --epochs decides the learning rate of a step.
-            facts: what else the summary should say: `data`, what is learnt, `source`, where that
-                is from, and the numbers of `training_instances` and `validation_instances`. Of
-                `classes`, if there are names, the accuracies are printed at the end.
+            facts: more for the summary: `data`, the name of the data set; `source`, where it was
+                found; the numbers of `training_instances` and `validation_instances`; maybe
+                `classes`, their names, whose accuracies are then printed at the end.
+
+        Raises:
+            UserError: the checkpoint, or a file of weights, does not fit.
         """
         self.model, self.optimizer = model, optimizer
-        self.epoch = 0  # epochs that are done
+        self.epochs_done = 0
         parameters = self.count_parameters()
         backend, device = self.describe_backend()
         self.facts = {**facts, "parameters": parameters}
@@ -118,10 +135,10 @@ class Session:
             f"{facts['data']}: {facts['training_instances']:,} training and "
             f"{facts['validation_instances']:,} validation instances ({facts['source']})\n"
             f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
-            f"seed {self.args.seed + self.index}"
+            f"seed {self.args.seed + self.run}"
         )
-        # Or the order of the batches were a matter of how many numbers the weights took.
-        gradcore.manual_seed(ORDER + self.args.seed + self.index)
+        # Seed again: the batches must not depend on how many random numbers the weights took.
+        gradcore.manual_seed(ORDER + self.args.seed + self.run)
         if self.checkpoint:
             before, now = self.checkpoint["settings"]["epochs"], self.args.epochs
             if is_scheduled and before != now:
@@ -142,19 +159,19 @@ class Session:
             except (KeyError, IndexError, ValueError) as error:
                 raise UserError(f"--resume: {self.out} does not fit: {error}") from None
             self.checkpoint = None
-            self.say(f"resumed after {self.epoch} epochs")
+            self.say(f"resumed after {self.epochs_done} epochs")
         else:
             self._exchange_weights()
         if self.out:
-            if not self.history:
+            if not self.record.history:
                 for name in ("summary.json", "curves.png"):  # of an earlier run
                     (self.out / name).unlink(missing_ok=True)
             with replaced(self.out / "metrics.jsonl") as temporary:
-                temporary.write_text("".join(map(as_line, self.history)))
+                temporary.write_text("".join(map(as_line, self.record.history)))
             self.save()
 
     def _exchange_weights(self) -> None:
-        """What --init-from and --save-init ask for."""
+        """Load the weights of --init-from, and save those for --save-init."""
         if path := self.args.init_from:
             require("safetensors.numpy", "--init-from")
             facts, arrays = read_safetensors(Path(path), "--init-from")
@@ -168,12 +185,16 @@ class Session:
                 self._load_weights(arrays)
             except ValueError as error:
                 raise UserError(f"--init-from: {path} does not fit: {error}") from None
-        if self.args.save_init and not self.index:
+        if self.args.save_init and not self.run:
             require("safetensors.numpy", "--save-init")
             write_safetensors(Path(self.args.save_init), self.model_state())
 
     def _load_weights(self, state: dict[str, Array]) -> None:
-        """Raise ValueError, in few words, if it is not this model's."""
+        """Load the weights of `state`.
+
+        Raises:
+            ValueError: in few words, that names or shapes are not this model's.
+        """
         expected, found = (
             {name: tuple(x.shape) for name, x in of.items()} for of in (self.model_state(), state)
         )
@@ -184,85 +205,32 @@ class Session:
             raise ValueError("expected {} {}, found {}".format(wrong[0], *shapes) + more)
         self.set_model_state(state)
 
-    def epochs(self) -> Iterator[int]:
-        """The numbers of the epochs that are still to do."""
-        for epoch in range(self.epoch, self.args.epochs):
-            self.losses, self.sizes, self.weights = [], [], []
-            self.started = time.perf_counter()
-            yield epoch
+    def epochs(self) -> Iterator[Epoch]:
+        """Give the epochs that are still to do, each with its clock started."""
+        for number in range(self.epochs_done, self.args.epochs):
+            yield Epoch(number, f"try a smaller --lr than {self.args.lr:g}")
 
-    def progress(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches, with a progress bar on a terminal. After the last the clock stops."""
+    def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """Give the batches, with a progress bar on a terminal."""
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
-            yield from batches
-        else:
-            disable = self.args.quiet or None  # None: unless on a terminal
-            yield from tqdm(batches, f"epoch {self.epoch}", leave=False, disable=disable)
-        self.sums = list(map(mul, self._check(self.losses, 0), self.weights))
-        self.seconds = time.perf_counter() - self.started
+            return batches
+        disable = self.args.quiet or None  # None: unless on a terminal
+        return tqdm(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
 
-    def step(self, loss: Array, instances: int, mean: bool = False) -> None:
-        """A batch is done. Its loss stays on the device; now and then NaN is looked for.
-
-        Args:
-            loss: the sum of the instances' losses, or their mean if `mean`.
+    def end_epoch(self, epoch: Epoch, validation: Validation) -> None:
+        """Record and print an epoch, and write the checkpoint.
 
         Raises:
-            UserError: the loss is no number any more.
+            UserError: the validation loss is not finite, or a file can't be written.
         """
-        self.losses.append(loss)
-        self.sizes.append(instances)
-        self.weights.append(instances if mean else 1)
-        if len(self.losses) % CHECK_EVERY == 0:
-            self._check(self.losses[-CHECK_EVERY:], len(self.losses) - CHECK_EVERY)
-
-    def _check(self, losses: list[Any], first: int) -> list[float]:
-        """The losses as numbers, read in one go."""
-        if not losses:
-            return []
-        backend = backend_of(losses[0])
-        numbers: list[float] = backend.to_numpy(backend.xp.stack(losses)).tolist()
-        for step, loss in enumerate(numbers, first):
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss is {loss} at epoch {self.epoch}, step {step}; "
-                    f"try a smaller --lr than {self.args.lr:g}"
-                )
-        return numbers
-
-    def end_epoch(self, val_loss: float, correct: list[int], counts: list[int]) -> None:
-        """An epoch is done.
-
-        Args:
-            val_loss: on the validation set, per instance.
-            correct: how many of each class were recognized.
-            counts: how many of each class there are.
-        """
-        if not math.isfinite(val_loss):
-            raise UserError(
-                f"the validation loss is {val_loss} after epoch {self.epoch}, "
-                f"step {len(self.losses) - 1}; try a smaller --lr than {self.args.lr:g}"
-            )
-        line = {
-            "run": self.index,
-            "epoch": self.epoch,
-            "train_loss": math.fsum(self.sums) / sum(self.sizes),
-            "val_loss": val_loss,
-            "val_accuracy": sum(correct) / sum(counts),
-            "seconds": self.seconds,
-            "instances_per_second": sum(self.sizes) / self.seconds,
-        }
-        self.history.append(line)
-        self.curves.append(means_of_parts(self.sums, self.sizes))
-        self.epoch += 1
-        per_class = [c / n if n else None for c, n in zip(correct, counts, strict=True)]
-        self.per_class[self.index :] = [per_class]
+        line = self.record.add(self.run, epoch, validation)
+        self.epochs_done += 1
         self.say(
             f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
-            f"val loss {val_loss:.5f}   val accuracy {line['val_accuracy']:.4f}   "
-            f"{self.seconds:.1f} s, {line['instances_per_second']:,.0f} instances/s"
+            f"val loss {line['val_loss']:.5f}   val accuracy {line['val_accuracy']:.4f}   "
+            f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} instances/s"
         )
         if self.out:
             try:
@@ -284,21 +252,23 @@ class Session:
         facts = {
             "program": self.program,
             "settings": vars(self.args),
-            "run": self.index,
-            "epoch": self.epoch,
+            "run": self.run,
+            "epoch": self.epochs_done,
             "optimizer": {"settings": state["settings"], "state": numbers},
             "random": random.get_state(),
             "facts": self.facts,
-            "history": self.history,
-            "curves": self.curves,
-            "per_class": self.per_class,
+            **vars(self.record),
         }
         assert self.out
         write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.epoch = checkpoint["epoch"]
+        """Go on from a checkpoint.
+
+        Raises:
+            KeyError, IndexError, ValueError: it is of another model or optimizer.
+        """
+        self.epochs_done = checkpoint["epoch"]
         model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
         for name, x in checkpoint["arrays"].items():
             part, _, rest = name.partition(".")
@@ -313,26 +283,20 @@ class Session:
         random.set_state(checkpoint["random"])
 
     def finish(self) -> None:
-        """All runs are done, or were interrupted: print the result, write summary and curves."""
-        lines = [{**x, "curve": c} for x, c in zip(self.history, self.curves, strict=True)]
-        runs = [[line for line in lines if line["run"] == i] for i in range(self.index + 1)]
-        # Of several runs, one that was interrupted doesn't count.
-        runs = [lines for lines in runs if len(lines) == self.args.epochs] or runs[:1]
-        runs = [lines for lines in runs if lines]
-        accuracies = [[line["val_accuracy"] for line in lines] for lines in runs]
-        final, spread = mean_and_deviation([a[-1] for a in accuracies])
-        best, _ = mean_and_deviation([max(a) for a in accuracies])
-        per_class = [
-            mean_and_deviation([a for a in of_class if a is not None])[0]
-            for of_class in zip(*self.per_class[: len(runs)], strict=True)
-        ]
+        """Print the result of all runs, also if they were interrupted; write summary and curves."""
+        runs = self.record.runs(self.run + 1, self.args.epochs)
+        results = self.record.results(runs, self.args.seed)
         if runs:
-            for name, accuracy in zip(self.facts.get("classes", ()), per_class, strict=False):
+            pairs = zip(self.facts.get("classes", ()), results["per_class_accuracy"], strict=False)
+            for name, accuracy in pairs:
                 self.say(f"{name:>12} {'-' if accuracy is None else f'{accuracy:.4f}'}")
-            several = f", mean of {len(runs)} runs (standard deviation {spread:.4f})"
+            several = (
+                f", mean of {len(runs)} runs (standard deviation "
+                f"{results['final_accuracy_deviation']:.4f})"
+            )
             print(
-                f"validation accuracy {final:.4f} (best epoch {best:.4f})"
-                + (several if len(runs) > 1 else "")
+                f"validation accuracy {results['final_accuracy']:.4f} "
+                f"(best epoch {results['best_accuracy']:.4f})" + (several if len(runs) > 1 else "")
             )
         if not self.out:
             return
@@ -345,20 +309,7 @@ class Session:
             "device": device,
             "versions": versions(self.packages),
             **self.facts,
-            "final_accuracy": final,
-            "final_accuracy_deviation": spread,
-            "best_accuracy": best,
-            "per_class_accuracy": per_class,
-            "runs": [
-                {
-                    "seed": self.args.seed + i,
-                    "epochs": len(a),
-                    "final_accuracy": a[-1],
-                    "best_accuracy": max(a),
-                    "per_class_accuracy": self.per_class[i],
-                }
-                for i, a in enumerate(accuracies)
-            ],
+            **results,
         }
         with replaced(self.out / "summary.json") as temporary:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
@@ -366,13 +317,13 @@ class Session:
             with replaced(self.out / "curves.png") as temporary:
                 draw_curves(runs, self.facts["data"], temporary)
 
-    # -- What depends on the library; here gradcore -----------------------------------------
+    # -- The parts that depend on the library, here gradcore -----------------------------------
 
     def use_backend(self) -> None:
-        """Do what --backend asks for.
+        """Choose the backend, and set it up, as the flags about the device say.
 
         Raises:
-            UserError: it can't run here, or knows no such --dtype.
+            UserError: it can't run here, or has no such --dtype.
         """
         try:
             name, device = self.args.backend, self.args.device
@@ -392,100 +343,36 @@ class Session:
             raise UserError(str(error)) from None
 
     def describe_backend(self) -> tuple[str, str]:
-        """The names of the backend and its device."""
+        """Name the backend and its device."""
         backend = backends.default()
         return backend.name, backend.describe_device()
 
     def seed(self, seed: int) -> None:
-        """Let this decide the initial weights."""
+        """Seed the generator that draws the initial weights."""
         gradcore.manual_seed(seed)
 
     def count_parameters(self) -> int:
         return sum(p.size for p in self.model.parameters())
 
     def model_state(self) -> dict[str, Array]:
-        """Arrays by PyTorch's names."""
+        """Give the weights, arrays by PyTorch's names."""
         return nn.torch_state_dict(self.model)
 
     def set_model_state(self, state: dict[str, Array]) -> None:
-        """Take it from arrays of NumPy, which fit."""
+        """Load the weights from arrays of NumPy, whose names and shapes fit."""
         nn.load_torch_state_dict(self.model, state)
         if self.args.mixed_precision:
             self.optimizer.take_parameters()
 
     def optimizer_state(self) -> dict[str, Any]:
-        """The `settings`; and the `state`, a list of what is known of each parameter by name."""
+        """Give the optimizer's `settings`, and its `state`: a list with a dictionary of arrays and
+        numbers for each parameter."""
         return self.optimizer.state_dict()
 
     def set_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Take it from arrays of NumPy.
+        """Load what `optimizer_state` gave, with arrays of NumPy.
 
         Raises:
-            ValueError: it is not this optimizer's.
+            ValueError: it is of another kind of optimizer.
         """
         self.optimizer.load_state_dict(state)
-
-
-def make_optimizer(args: argparse.Namespace, model: nn.Module) -> Any:
-    """What --optimizer, --lr and --mixed-precision ask for."""
-
-    def make(parameters: list[TensorNode]) -> optim.Optimizer:
-        return OPTIMIZERS[args.optimizer](parameters, args.lr)
-
-    if not args.mixed_precision:
-        return make(model.parameters())
-    xp = backends.default().xp
-    # So the loss is computed in float32.
-    model.register_forward_pre_hook(lambda _, inputs: (cast(inputs[0], xp.float16),))
-    model.register_forward_hook(lambda *call: cast(call[-1], xp.float32))
-    return optim.MixedPrecision(model.parameters(), make)
-
-
-def cast(x: Any, dtype: Any) -> Any:
-    return namespace(x).astype(x, dtype, copy=False)
-
-
-def make_step(
-    args: argparse.Namespace, optimizer: Any, loss: Callable[..., TensorNode]
-) -> Callable[..., Array]:
-    """One step of training, of the arrays of a batch, that gives the loss.
-
-    Args:
-        loss: of these arrays.
-    """
-
-    def step(*batch: Array) -> Array:
-        y = loss(*batch)
-        (optimizer.scaled(y) if args.mixed_precision else y).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return y.value
-
-    if not args.capture:
-        return step
-    replayed = gradcore.capture(step)
-    # The last batch may be smaller, and a captured step has fixed shapes.
-    return lambda *batch: (replayed if batch[0].shape[0] == args.batch_size else step)(*batch)
-
-
-def evaluate(
-    model: nn.Module, batches: Iterable[Any], loss: Callable[..., TensorNode], classes: int
-) -> tuple[float, list[int], list[int]]:
-    """How good the model is, as `Session.end_epoch` takes it.
-
-    Args:
-        loss: gives the sum of the losses of outputs and labels.
-    """
-    total, correct, counts = 0.0, [0] * classes, [0] * classes
-    to_numpy = backends.default().to_numpy
-    model.eval()
-    with no_grad():
-        for images, labels in batches:
-            output = model(images)
-            total += float(loss(output, labels))
-            predicted = namespace(output.value).argmax(output.value, axis=1)
-            for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
-                correct[label] += int(p == label)
-                counts[label] += 1
-    model.train()
-    return total / sum(counts), correct, counts

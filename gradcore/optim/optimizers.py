@@ -111,6 +111,10 @@ class Optimizer:
         # Parameters of one count share the numbers that follow from it.
         fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
 
+    def scaled(self, loss: TensorNode) -> TensorNode:
+        """Return the node that backward starts from: the loss itself; see `MixedPrecision`."""
+        return loss
+
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
         for p in self.parameters:
