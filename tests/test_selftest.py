@@ -228,6 +228,16 @@ def test_a_backend_that_can_not_run(tmp_path: Path, capsys: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_installed_package_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(__main__, "ROOT", tmp_path)
+    assert __main__.main(["selftest", "--backend", "numpy"]) == 2
+    told = capsys.readouterr().err
+    assert "run it in a clone of gradcore's repository" in told
+    assert told.count("\n") == 1
+
+
 def test_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("array_api_strict")
     seen: list[Any] = []
