@@ -205,10 +205,10 @@ class Backend(ConvolutionKernels, OptimizerUpdates, SpecialFunctions):
         kind, reads = type(self), list[str]()
         to_numpy, own = kind.to_numpy, vars(kind).get("to_numpy")
 
-        def noting(backend: Backend, x: Array) -> np.ndarray:
+        def noting(self: Backend, x: Array) -> np.ndarray:
             if not isinstance(x, kind.scalar_types):  # which are on the host
                 reads.append("to_numpy")
-            return to_numpy(backend, x)
+            return to_numpy(self, x)
 
         kind.to_numpy = noting  # type: ignore[method-assign]
         try:
