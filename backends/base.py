@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -167,10 +167,29 @@ class Backend(
         of the fastest, and the times of all."""
         return {}
 
-    def host_reads(self) -> AbstractContextManager[list[str]] | None:
-        """Give a block with a list, to which each wait of the host for the device adds a line,
-        whoever asked for the wait; `None` where the library doesn't tell."""
-        return None
+    @contextmanager
+    def host_reads(self) -> Iterator[list[str]]:
+        """In the block, list each time that the host waits for the device, whoever asks for it.
+
+        This definition is for libraries that don't tell: it lists the arrays that gradcore reads,
+        all of which go through `to_numpy`, also those of `float(node)` and `bool(node)`.
+        """
+        kind, reads = type(self), list[str]()
+        to_numpy, own = kind.to_numpy, vars(kind).get("to_numpy")
+
+        def noting(self: Backend, x: Array) -> np.ndarray:
+            if not isinstance(x, kind.scalar_types):  # which are on the host
+                reads.append("to_numpy")
+            return to_numpy(self, x)
+
+        kind.to_numpy = noting  # type: ignore[method-assign]
+        try:
+            yield reads
+        finally:
+            if own:
+                kind.to_numpy = own  # type: ignore[method-assign]
+            else:
+                del kind.to_numpy
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """Give `gradcore.capture` a recorder of steps whose arrays are on `device`; `None` where

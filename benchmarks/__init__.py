@@ -1,1 +1,1 @@
-"""gradcore beside its peers: `python -m benchmarks --help`."""
+"""Time gradcore beside its peers: `python -m benchmarks --help`."""

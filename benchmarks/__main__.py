@@ -1,7 +1,7 @@
 """Time gradcore beside its peers, in fresh processes that take turns.
 
 python -m benchmarks                        # everything: most of an hour
-python -m benchmarks --only 'mnist|blitz'   # what this regular expression is found in
+python -m benchmarks --only 'mnist|blitz'   # workloads whose name matches
 python -m benchmarks --docs                 # write docs/benchmarks.md and its plot
 """
 
@@ -30,17 +30,19 @@ from gradcore.backends.numba import loading
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
 
+__all__ = ["LIBRARIES", "main", "parse"]
+
 ROOT = Path(__file__).parents[1]
 LIBRARIES = tuple(report.NAMES)
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 PATIENCE = 600  # seconds for one process
-BUSY = 0.5  # processes that ran, on average, in the minute before
+BUSY = 0.5  # load average of the last minute above which times are noise
 
 
 def work(
     library: str, workload: Workload, args: argparse.Namespace, **variables: str
 ) -> dict[str, Any]:
-    """What a worker, in an environment with these variables, reports of this library."""
+    """Run a worker, with these environment variables, and return its report on the library."""
     environment = dict(os.environ)
     threads = str(workload.threads or args.threads)
     environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
@@ -72,7 +74,11 @@ def work(
 def measure(
     workload: Workload, libraries: Sequence[str], args: argparse.Namespace
 ) -> dict[str, Any]:
-    """By library: medians, quartiles and ratios; or what is missing, or has failed."""
+    """Time a workload with each library in turn.
+
+    Returns:
+        For each library its medians, quartiles and ratio; or what is "missing", or has "failed".
+    """
     rounds: dict[str, list[Any]] = {library: [] for library in libraries}
     results: dict[str, Any] = {}
     for _ in range(args.rounds):
@@ -85,7 +91,8 @@ def measure(
     for library in set(libraries) - set(results):
         medians = [statistics.median(r["seconds"]) for r in rounds[library]]
         every = [r["seconds"] for r in rounds[library]]
-        # Of the steps of all processes, each of which counts the same, however many it did.
+        # Quartiles over the steps of all processes; each process counts the same, however many
+        # steps it did.
         even = [x for some in every for x in statistics.quantiles(some, n=100, method="inclusive")]
         low, _, high = statistics.quantiles(even, method="inclusive")
         memory = [r["memory"] for r in rounds[library] if r["memory"] is not None]
@@ -97,7 +104,7 @@ def measure(
             "rounds": medians,
             "memory": statistics.median(memory) if memory else None,
         }
-    # Ratios within a round, which are of times one after the other; then their median.
+    # Compare the two processes of each round, which ran one after the other; take the median.
     base = results.get("torch", {}).get("rounds", [])
     for result in results.values():
         if base and "rounds" in result:
@@ -107,8 +114,8 @@ def measure(
 
 
 def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
-    """The seconds of gradcore's first step where no kernel has been compiled before; `None`: it
-    fails, or there are none."""
+    """Time gradcore's first step with an empty cache of compiled kernels; return the seconds, or
+    `None` if it fails, or no kernel is compiled."""
     if loading.problem() or args.backend != "numpy":
         return None
     with tempfile.TemporaryDirectory(prefix="gradcore-") as cache:
@@ -116,7 +123,7 @@ def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
 
 
 def rates(args: argparse.Namespace) -> dict[str, Any]:
-    """How fast this machine multiplies matrices and copies: the best of NumPy and PyTorch."""
+    """Measure how fast this machine multiplies matrices and copies, with NumPy or PyTorch."""
     best = {}
     for workload in RATES:
         measured = measure(workload, ["numpy", *{"torch"} & {*args.chosen}], args)
@@ -127,6 +134,7 @@ def rates(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def machine(libraries: Sequence[str]) -> dict[str, Any]:
+    """Describe the machine, Python, and the libraries."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
     versions = {}
@@ -145,6 +153,7 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 
 
 def is_there(library: str, backend: str) -> bool:
+    """Whether a library can be timed here."""
     if library == "gradcore-captured":
         return type(get(backend)).recorder is not Backend.recorder
     return not loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))

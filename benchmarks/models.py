@@ -1,8 +1,9 @@
 """Networks as lists of layers, which each library builds in its own way, and their least cost.
 
 The cost counts the multiplications and additions of matrix products and convolutions, and the
-elements that must move: each operation reads its inputs once and writes its outputs once.
-Activations, and the sum at the end of a residual block, can be done on the way, and move nothing.
+elements read or written: each operation reads its inputs once and writes its outputs once.
+Activations, and the sum at the end of a residual block, count nothing: a library can compute them
+while it reads or writes for another operation.
 """
 
 from __future__ import annotations
@@ -13,12 +14,29 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
+__all__ = [
+    "BLITZ",
+    "POOL",
+    "Cost",
+    "Draw",
+    "Layer",
+    "Shape",
+    "conv",
+    "cost",
+    "dense",
+    "mlp",
+    "norm",
+    "parameters",
+    "resnet",
+    "total",
+]
+
 Shape = tuple[int, ...]
 
 
 class Draw(NamedTuple):
-    """An array to be drawn: normal around the mean; or uniform from 0 to 1, where the deviation is
-    0; or integers below `classes`, where there are some."""
+    """An array to be drawn at random: normal with this mean and deviation; if the deviation is 0,
+    uniform from 0 to 1; if there are classes, integers below their number."""
 
     shape: Shape
     deviation: float = 1.0
@@ -28,7 +46,7 @@ class Draw(NamedTuple):
 
 class Cost(NamedTuple):
     flops: float = 0.0
-    elements: float = 0.0  # float32, read or written
+    elements: float = 0.0  # of float32, read or written
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -64,7 +82,7 @@ def norm(C: int) -> Layer:
 
 
 def mlp(inputs: int, hidden: int, depth: int) -> list[Layer]:
-    """Those of examples/mnist.py."""
+    """The layers of examples/mnist.py."""
     hiddens = pairwise([inputs, *[hidden] * (depth - 1)])
     return [*[x for m, n in hiddens for x in (dense(m, n), SIGMOID)], dense(hidden, 10)]
 
@@ -78,8 +96,8 @@ BLITZ = [
 
 
 def resnet(width: int, blocks: int) -> list[Layer]:
-    """Of width 16, with 3 blocks, ResNet-20 for CIFAR-10 (https://arxiv.org/abs/1512.03385,
-    section 4.2), with projections where the shape changes."""
+    """A residual network with projections where the shape changes. With width 16 and 3 blocks it
+    is ResNet-20 for CIFAR-10 (https://arxiv.org/abs/1512.03385, section 4.2)."""
     layers = [conv(3, width, 3, padding=1), norm(width), RELU]
     before = width
     for C in (width, 2 * width, 4 * width):
@@ -93,8 +111,8 @@ def resnet(width: int, blocks: int) -> list[Layer]:
 
 
 def parameters(layers: Sequence[Layer]) -> list[Draw]:
-    """Weights that keep the size of what goes through, and biases that are not zeros, in the order
-    in which a library's modules have them."""
+    """Give the parameters in the order in which a library's modules have them: weights so large
+    that outputs are about as large as inputs, and biases that are not zeros."""
     found: list[Draw] = []
     for layer in layers:
         for i, shape in enumerate(layer.shapes):
@@ -108,6 +126,7 @@ def parameters(layers: Sequence[Layer]) -> list[Draw]:
 
 
 def output_shape(layer: Layer, shape: Shape) -> Shape:
+    """Give the shape of a layer's output for an input of this shape."""
     N, C, *sizes = shape
     if layer.op == "linear":
         return N, layer.shapes[0][0]
@@ -123,10 +142,10 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
 
 
 def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Shape, Cost, Cost]:
-    """The output's shape, and what forward and backward cost.
+    """Give the shape of the output, the cost of forward, and that of backward.
 
     Args:
-        shape: the input's.
+        shape: of the input.
         first: whether the input needs no gradient.
     """
     forward, backward = [Cost()], [Cost()]

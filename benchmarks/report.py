@@ -9,6 +9,19 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "NAMES",
+    "first",
+    "growth",
+    "line",
+    "markdown",
+    "memory",
+    "number",
+    "plot",
+    "slope",
+    "times",
+]
+
 NAMES = {
     "gradcore": "gradcore",
     "torch": "PyTorch",
@@ -78,7 +91,7 @@ CAPTURED = """ "Captured" is gradcore with training steps replayed as CUDA graph
 
 
 def number(x: float | None) -> str:
-    """To three digits."""
+    """Write a number with three digits, or a dash for none."""
     if not x:
         return NONE
     return f"{x:,.{max(0, 2 - floor(log10(x)))}f}"
@@ -90,13 +103,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(result: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> str:
+    """Write a result as `text` does, or that it failed or is missing."""
     if "failed" in result:
         return f"fails: {result['failed'].partition(':')[0]}"
     return NONE if "missing" in result else text(result)
 
 
 def line(name: str, measured: dict[str, Any]) -> str:
-    """One workload, while the others are still to come."""
+    """Write the result of one workload, for the terminal."""
     shown = [f"{NAMES[x]} {cell(r, time)}" for x, r in measured.items() if "missing" not in r]
     return f"{name}: {', '.join(shown)}"
 
@@ -196,7 +210,7 @@ def slope(points: dict[int, float | None], key: str) -> str:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Ratios to PyTorch: gradcore's as bars, those of others as dots."""
+    """Plot the ratios to PyTorch's time: gradcore's as bars, those of others as dots."""
     import matplotlib
 
     matplotlib.use("agg")

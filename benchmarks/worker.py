@@ -1,7 +1,7 @@
-"""One library at one workload, in a process of its own: `python -m benchmarks.worker`.
+"""Time one library at one workload, in a process of its own: `python -m benchmarks.worker`.
 
-Prints a line of JSON: the seconds of the first step, the memory of a step (`None` where it can't be
-measured) and the seconds of each after the warm-up; or why there are none.
+It prints a line of JSON: the seconds of the first step, the memory of a step (`null` where it can't
+be measured), and the seconds of each step after the warm-up; or the reason why there are none.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from typing import Any
 
 from .workloads import RATES, WORKLOADS
 
+__all__ = ["library_file", "peak_memory", "set_up"]
+
 WARM_UP, TIMED = 0.3, 1.0  # seconds
 WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS = 2, 3, 2000
 
 
 def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
-    """The step to be timed.
+    """Make the step to be timed.
 
     Raises:
-        NotImplementedError: the library lacks the family, or an op, maybe only once the step runs.
+        NotImplementedError: the library lacks the family, or an op; the latter may be raised only
+            when the step runs.
     """
     family = getattr(library_file(library), workload.family, None)
     if family is None:
@@ -42,7 +45,11 @@ def library_file(library: str) -> Any:
 
 
 def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> list[float]:
-    """Of each step: as many as fit into the time, after the warm-up."""
+    """Time each step, as many as fit into the time, after a warm-up.
+
+    Args:
+        wait: waits for the device.
+    """
 
     def run(limit: float, least: int) -> list[float]:
         times: list[float] = []
@@ -60,11 +67,11 @@ def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> li
 
 
 def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
-    """By how many bytes the memory in use was larger at the highest point of a step than before it:
-    a device's, in arrays, or else the process's resident memory; the latter on Linux only.
+    """Measure by how many bytes the memory in use grows during a step, at its highest point: the
+    device's memory in arrays, or else the process's resident memory (on Linux only).
 
-    For the second step: the first also loads and compiles what a library does late. What an
-    allocator has kept for it goes back to the system before.
+    It measures the second step, as libraries still load and compile in the first. Before that,
+    memory that the allocator keeps goes back to the system.
     """
     step()
     gc.collect()

@@ -1,8 +1,8 @@
-"""What is timed: the tables at the end, and what their rows are made of.
+"""The workloads: the tables at the end, and the functions that make their rows.
 
-A row names a family (a function that the files of `libraries/` have, each if it can), and a case:
-a function of sizes, which says what the family is given and what a step costs at least. All
-libraries get the same arrays.
+A row names a family and a case. A family is a function in the files of `libraries/`, for instance
+`train`; a file lacks it if its library can't do it. A case is a function of sizes, which gives the
+arguments of the family, and what a step costs at least. All libraries get the same arrays.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 
 from . import models
 from .models import Cost, Draw, Layer, Shape, conv, dense, norm, parameters, total
+
+__all__ = ["RATES", "WORKLOADS", "Workload"]
 
 
 class Case(NamedTuple):
@@ -40,7 +42,7 @@ class Workload:
         return case.forward if self.family == "forward" else total([case.forward, case.backward])
 
     def arguments(self, quick: bool) -> dict[str, Any]:
-        """What the family's function is given: the same numbers each time, none of them zero."""
+        """Draw the arguments of the family's function: the same numbers each time."""
         rng = np.random.default_rng(0)
 
         def array(draw: Draw) -> np.ndarray:
@@ -62,11 +64,12 @@ class Workload:
 
 # -- Training ----------------------------------------------------------------------------------
 
-# Elements that an update reads and writes: the parameter, its gradient, and what is remembered.
+# Reads and writes of an update, for each element: parameter, gradient, and optimizer state.
 MOVED = {"sgd": 3, "momentum": 5, "adam": 7, "adamw": 7, "adagrad": 5, "rmsprop": 5}
 
 
 def updating(optimizer: str, lr: float, layers: list[Layer]) -> tuple[dict[str, Any], Cost]:
+    """Give the arguments for updates of the layers' parameters, and the cost of an update."""
     drawn = parameters(layers)
     moved = MOVED[optimizer] * sum(prod(p.shape) for p in drawn)
     return {"optimizer": optimizer, "lr": lr, "parameters": drawn}, Cost(0, moved)
@@ -80,8 +83,8 @@ def training(layers: list[Layer], x: Draw, loss: str, optimizer: str, lr: float)
 
 
 def mlp(inputs: int, hidden: int, depth: int, batch: int) -> Case:
-    # Pixels from 0 to 255, as in examples/mnist.py, drive the sigmoids to where numbers become
-    # denormal, and the time is that of these.
+    # Not from 0 to 255, as in examples/mnist.py: those drive the sigmoids to where numbers become
+    # denormal, and the benchmark would time denormal numbers.
     pixels = Draw((batch, inputs), deviation=0.0)
     return training(models.mlp(inputs, hidden, depth), pixels, "sum", "sgd", 0.01 / batch)
 
@@ -110,12 +113,17 @@ def batches(n: int, m: int, size: int) -> Case:
 
 
 def single(op: str, *arrays: Draw, **constants: Any) -> dict[str, Any]:
-    """What `forward` and `gradients` are given: a function of a library's ops and arrays."""
+    """Give the arguments of `forward` and `gradients`: a function of ops and arrays, and arrays."""
     return {"function": lambda ops, *xs: ops[op](*xs, **constants), "arrays": list(arrays)}
 
 
 def layer(make: Callable[..., Layer], shape: Shape, *sizes: int) -> Case:
-    """A layer, as a function of its input, of this shape, and its parameters."""
+    """Time one layer, as a function of its input and its parameters.
+
+    Args:
+        make: makes the layer of `sizes`.
+        shape: of the input.
+    """
     one = make(*sizes)
     given = single(one.op, Draw(shape), *parameters([one]), **one.constants)
     return Case(given, *models.cost([one], shape)[1:])
@@ -126,7 +134,8 @@ def max_pool(*shape: int) -> Case:
 
 
 def elementwise(op: str, x: Shape, *others: Draw) -> Case:
-    """Forward reads x and writes y; backward reads x and y's gradient, and writes x's."""
+    """Time an op whose forward reads x and writes y, and whose backward reads x and the gradient
+    of y, and writes that of x."""
     return Case(single(op, Draw(x), *others), Cost(0, 2 * prod(x)), Cost(0, 3 * prod(x)))
 
 
@@ -147,8 +156,9 @@ def copy(n: int) -> Case:
     return Case(single("copy", Draw((n,)), Draw((n,))), Cost(0, 2 * n))
 
 
-# How many ops, what they make of a 4x4 array y and the start x, and the start's mean: numbers and
-# gradients stay neither too small nor too large over 1,000 ops.
+# For each chain: how many ops a link has; the link, a function of the 4x4 array y so far, the start
+# x and the library's ops; and the mean of x. Over 1,000 ops, numbers and gradients become neither
+# too small nor too large.
 CHAINS: dict[str, tuple[int, Callable[[Any, Any, Any], Any], float]] = {
     "scale": (1, lambda y, *_: y * 1.0001, 0.5),
     "multiply-add": (2, lambda y, x, _: y * x + x, 0.99),
@@ -160,7 +170,7 @@ CHAINS: dict[str, tuple[int, Callable[[Any, Any, Any], Any], float]] = {
 
 
 def chain(kind: str, length: int) -> Case:
-    """What the engine takes: the floor of 4x4 arrays is next to no time."""
+    """Time the engine: the arithmetic of 4x4 arrays takes next to no time."""
     ops_in_step, step, mean = CHAINS[kind]
 
     def function(ops: Any, x: Any) -> Any:

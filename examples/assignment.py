@@ -3,9 +3,9 @@
     python examples/assignment.py --quick
     python examples/assignment.py --out docs/report
 
-Each training is a run of mnist.py or cifar10.py, in a folder of its own in DIR/runs. What is done
-there is not trained again, and what was interrupted goes on after its last epoch. The report is
-DIR/report.md with pictures beside it, and the same as one page, DIR/report.html.
+Each training is a run of mnist.py or cifar10.py, in a folder of its own in DIR/runs. A training
+that is done is not repeated, and one that was interrupted goes on after its last epoch. The report
+is DIR/report.md with pictures beside it, and the same on one page, DIR/report.html.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from command_line import OneLineParser, UserError, path, positive, require
-from report import (
+from harness.command_line import OneLineParser, UserError, path, positive, require
+from harness.report import (
     LAST,
     Item,
     Row,
@@ -43,18 +43,23 @@ EXAMPLES = Path(__file__).parent
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 SEEDS = 3
 
-# -- What the assignment has, and reports --------------------------------------------------------
+# -- The items of the assignment, and what it reports --------------------------------------------
 
 
 mnist = partial(training, "mnist")
 
 
 def seeds(example: str, **flags: Any) -> tuple[Training, ...]:
+    """Make one training for each of the first SEEDS seeds."""
     return tuple([training(example, **flags, seed=seed) for seed in range(SEEDS)])
 
 
 def of_settings(lr: float, *reported: str) -> tuple[Row, ...]:
-    """Rows of batch size, epochs, accuracy and loss."""
+    """Make the rows of a table.
+
+    Args:
+        reported: of each row, "BATCH_SIZE EPOCHS ACCURACY LOSS".
+    """
     rows = []
     for line in reported:
         n, epochs, accuracy, loss = line.split()
@@ -243,10 +248,10 @@ ITEMS = [
 
 
 def train(trainings: list[Training], out: Path, jobs: int, data_dir: str | None) -> int:
-    """Run those that are not done, some at a time.
+    """Run the trainings that are not done, `jobs` at a time.
 
     Returns:
-        How many failed; why is on stderr.
+        How many failed; the reasons are on stderr.
     """
     runs = out / "runs"
     waiting = [t for t in trainings if not read(runs, t)]
@@ -274,13 +279,13 @@ def train(trainings: list[Training], out: Path, jobs: int, data_dir: str | None)
                     print(f"{t.name}: {said[-1]}, {seconds:.0f} s", flush=True)
     finally:
         for process in running.values():
-            process.terminate()  # the checkpoint of its last epoch stays
+            process.terminate()  # its checkpoint, of the last epoch, stays
             process.wait()
     return failed
 
 
 def start(t: Training, folder: Path, data_dir: str | None, environment: dict[str, str]) -> Any:
-    """The process of a training; what it says goes to log.txt."""
+    """Start the process of a training, whose output goes to log.txt in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(EXAMPLES / f"{t.example}.py"), "--quiet", "--out", str(folder)]
     for key, x in t.flags:
@@ -294,12 +299,12 @@ def start(t: Training, folder: Path, data_dir: str | None, environment: dict[str
 
 
 def find_data(trainings: list[Training], data_dir: str | None) -> None:
-    """Find, or download, the data once before the trainings look for them."""
+    """Find the data, or download them, once, before each training looks for them."""
     examples = {t.example for t in trainings}
     if "mnist" in examples:
         find_mnist("mnist", data_dir)
     if "cifar10" in examples:
-        with suppress(NotFoundError):  # it trains on generated images then
+        with suppress(NotFoundError):  # then cifar10.py trains on generated images
             find_cifar10(data_dir)
 
 
@@ -324,7 +329,7 @@ def parse() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and report; gives the exit status: 0, 2 if something failed, 130 interrupted."""
+    """Train and report; return the exit status: 0 done, 2 failed, 130 interrupted."""
     items = [item.quick() if args.quick else item for item in ITEMS]
     chosen = [item for item in items if not args.only or item.key in args.only]
     trainings = list(dict.fromkeys(t for item in chosen for t in item.trainings()))
@@ -349,7 +354,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    # Ended by the system, too, as by Ctrl-C: with the trainings.
+    # Let SIGTERM, as Ctrl-C, end the trainings too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(parse())
 

@@ -17,10 +17,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from command_line import Parser, add_device_flags, positive, positive_float, run
-from loop import Session, evaluate, make_optimizer, make_step
+from harness.command_line import Parser, add_device_flags, positive, positive_float, run
+from harness.session import Session
+from harness.training import captured, evaluate, make_optimizer
 
 from gradcore import TensorNode, adaptive_avg_pool2d, backends, cross_entropy, max_pool2d, nn, relu
+from gradcore.backends import Array
 from gradcore.data import (
     CIFAR10_CLASSES,
     SHAPES_CLASSES,
@@ -40,7 +42,7 @@ GENERATED = "generated shapes, not CIFAR-10"
 EVALUATION_BATCH = 250
 MIDDLE = 127.5  # of pixels from 0 to 255; the network gets them from -1 to 1
 
-AUGMENTATIONS: dict[str, Callable[[Any], Any]] = {
+AUGMENTATIONS: dict[str, Callable[[Array], Array]] = {
     "crop": partial(random_crop, padding=4),
     "flip": random_flip,
     "cutout": partial(cutout, size=8),
@@ -70,7 +72,7 @@ class Blitz(nn.Module):
         self.fc2 = linear(120, 84)
         self.fc3 = linear(84, classes)
 
-    def forward(self, x: Any) -> TensorNode:  # (N, 3, 32, 32)
+    def forward(self, x: TensorNode | Array) -> TensorNode:  # (N, 3, 32, 32)
         h = max_pool2d(relu(self.conv1(x)), 2)  # (N, 6, 14, 14)
         h = max_pool2d(relu(self.conv2(h)), 2)  # (N, 16, 5, 5)
         h = relu(self.fc1(self.flatten(h)))
@@ -84,7 +86,7 @@ class Block(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, dtype=dtype)
         self.norm = nn.BatchNorm2d(outputs, dtype=dtype)
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:
         return relu(self.norm(self.conv(x)))
 
 
@@ -93,7 +95,7 @@ class ResNet9(nn.Module):
     layer.
 
     Args:
-        width: the channels after the first convolution; in the end there are 8 times as many.
+        width: the channels after the first convolution; the last one has 8 times as many.
     """
 
     def __init__(self, classes: int, width: int, dtype: str) -> None:
@@ -107,7 +109,7 @@ class ResNet9(nn.Module):
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(8 * width, classes, init="kaiming_uniform", dtype=dtype)
 
-    def forward(self, x: Any) -> TensorNode:  # (N, 3, 32, 32)
+    def forward(self, x: TensorNode | Array) -> TensorNode:  # (N, 3, 32, 32)
         h = max_pool2d(self.block2(self.block1(x)), 2)  # (N, 2 * width, 16, 16)
         h = h + self.residual1(h)
         h = max_pool2d(self.block3(h), 2)
@@ -117,7 +119,7 @@ class ResNet9(nn.Module):
 
 
 def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespace:
-    """The flags of this example and of its twin, and those that `adds` add."""
+    """Parse the flags that this example shares with its twin, and those that `adds` add."""
     parser = Parser(description, **DEFAULTS["blitz"])
     flag, default = parser.add_argument, "(default: %(default)s)"
     own = " ".join(
@@ -150,7 +152,12 @@ def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespa
 
 
 def load(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """The training and the validation set on the backend's device, as bytes; facts about them."""
+    """Load the data as arrays of the backend.
+
+    Returns:
+        (images, labels) for training and (images, labels) for validation, where images are
+        (N, 3, 32, 32) of bytes; and the facts that `Session.begin` takes.
+    """
     facts = {"data": GENERATED, "source": "generated", "classes": SHAPES_CLASSES}
     try:
         folder = None if args.data == "shapes" else find_cifar10(args.data_dir)
@@ -180,29 +187,36 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     is_scheduled = args.model == "resnet9"
     session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
-    scaled = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
+    normalized = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
     place = backends.default()
     batches = Batches(x, y, args.batch_size, to=place)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
-    step = make_step(
-        args, optimizer, lambda images, labels: cross_entropy(model(scaled(images)), labels)
-    )
     schedule = None
     if is_scheduled:
         steps = args.epochs * len(batches)
         schedule = OneCycleLR(optimizer, args.lr, steps, cycle_momentum=False)
-        schedule.load_state_dict({"steps": session.epoch * len(batches)})
-    for _ in session.epochs():
+        schedule.load_state_dict({"steps": session.epochs_done * len(batches)})
+
+    @captured(args)
+    def training_step(images: Array, labels: Array) -> Array:
+        loss = cross_entropy(model(normalized(images)), labels)
+        optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.value
+
+    for epoch in session.epochs():
         for images, labels in session.progress(batches):
             for name in args.augment:
                 images = AUGMENTATIONS[name](images)
-            loss = step(images, labels)
+            loss = training_step(images, labels)
             if schedule:
                 schedule.step()
-            session.step(loss, labels.shape[0], mean=True)
-        pairs = ((scaled(images), labels) for images, labels in held_out)
+            epoch.add(loss, labels.shape[0], mean=True)
+        epoch.stop()
+        pairs = ((normalized(images), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
-        session.end_epoch(*evaluate(model, pairs, summed, classes))
+        session.end_epoch(epoch, evaluate(model, pairs, summed, classes))
 
 
 def main() -> int:

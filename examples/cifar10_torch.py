@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
-from command_line import UserError, run
-from loop import Session
+from harness.command_line import UserError, run
+from harness.record import Validation
+from harness.session import Session
 
 from gradcore.backends import random, use_backend
 
@@ -28,7 +29,7 @@ except ImportError as error:
     print(f"cifar10_torch.py needs PyTorch: pip install torch ({error})", file=sys.stderr)
     sys.exit(2)
 
-DEVICES = {"numpy": "cpu", "cupy": "cuda"}  # what gradcore's backends run on
+DEVICES = {"numpy": "cpu", "cupy": "cuda"}  # PyTorch's devices, by gradcore's backends
 OPTIMIZERS: dict[str, Any] = {
     "sgd": torch.optim.SGD,
     "momentum": partial(torch.optim.SGD, momentum=0.9),
@@ -86,7 +87,7 @@ class ResNet9(nn.Module):
 
 
 class TorchSession(Session):
-    """A session whose model and optimizer are PyTorch's."""
+    """A session whose model and optimizer are from PyTorch."""
 
     packages = ("torch", "numpy")
     device: torch.device
@@ -132,23 +133,24 @@ class TorchSession(Session):
         self.optimizer.load_state_dict({"state": given, "param_groups": state["settings"]})
 
 
-def scaled(images: Tensor, dtype: torch.dtype) -> Tensor:
+def normalized(images: Tensor, dtype: torch.dtype) -> Tensor:
     return (images.to(dtype) - MIDDLE) / MIDDLE
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module, x: Tensor, y: Tensor, classes: int, dtype: torch.dtype
-) -> tuple[float, list[int], list[int]]:
-    """The loss per instance; of each class how many were recognized, and how many there are."""
+) -> Validation:
+    """Measure how good the model is on the images x with the labels y."""
     loss, correct = 0.0, torch.zeros(classes, dtype=torch.int64, device=y.device)
     model.eval()
     for images, labels in zip(x.split(EVALUATION_BATCH), y.split(EVALUATION_BATCH), strict=True):
-        output = model(scaled(images, dtype))
+        output = model(normalized(images, dtype))
         loss += F.cross_entropy(output, labels, reduction="sum").item()
         correct += torch.bincount(labels[output.argmax(1) == labels], minlength=classes)
     model.train()
-    return loss / len(x), correct.tolist(), torch.bincount(y, minlength=classes).tolist()
+    counts = torch.bincount(y, minlength=classes)
+    return Validation(loss / len(x), correct.tolist(), counts.tolist())
 
 
 def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
@@ -172,22 +174,23 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
             args.lr,
             args.epochs * steps,
             cycle_momentum=False,
-            last_epoch=session.epoch * steps - 1,
+            last_epoch=session.epochs_done * steps - 1,
         )
-    for _ in session.epochs():
+    for epoch in session.epochs():
         order = torch.from_numpy(random.generator().permutation(len(x))).to(device)
         for chosen in session.progress(order.split(args.batch_size)):
             images, labels = x[chosen], y[chosen]
             for name in args.augment:
                 images = AUGMENTATIONS[name](images)
-            loss = F.cross_entropy(model(scaled(images, dtype)), labels)
+            loss = F.cross_entropy(model(normalized(images, dtype)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             if schedule:
                 schedule.step()
-            session.step(loss.detach(), len(labels), mean=True)
-        session.end_epoch(*evaluate(model, xval, yval, classes, dtype))
+            epoch.add(loss.detach(), len(labels), mean=True)
+        epoch.stop()
+        session.end_epoch(epoch, evaluate(model, xval, yval, classes, dtype))
 
 
 def main() -> int:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from command_line import Parser, add_device_flags, positive, run
-from loop import Session, evaluate, make_optimizer, make_step
+from harness.command_line import Parser, add_device_flags, positive, run
+from harness.session import Session
+from harness.training import captured, evaluate, make_optimizer
 
 from gradcore import (
     TensorNode,
@@ -27,6 +29,7 @@ from gradcore import (
     relu,
     sigmoid,
 )
+from gradcore.backends import Array
 from gradcore.data import Batches, find_mnist, load_mnist, load_synth
 
 EVALUATION_BATCH = 1000
@@ -36,10 +39,13 @@ class MLP(nn.Module):
     """Linear layers with a non-linearity between them, and a log-softmax at the end.
 
     Args:
+        inputs: the size of the input.
+        outputs: how many classes there are.
         layers: how many linear layers.
-        hidden: the size of those between the first and the last, times that of the input.
+        hidden: how many times the size of the input each hidden layer has.
         activation: the non-linearity.
-        residual: add the input of each layer between two hidden ones to its output.
+        residual: whether a layer between two hidden ones adds its input to its output.
+        options: of each linear layer.
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class MLP(nn.Module):
         outputs: int,
         layers: int,
         hidden: int,
-        activation: Any,
+        activation: Callable[[TensorNode], TensorNode],
         residual: bool,
         **options: Any,
     ) -> None:
@@ -57,7 +63,7 @@ class MLP(nn.Module):
         self.activation = activation
         self.residual = residual
 
-    def forward(self, x: Any) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:  # (N, inputs) to (N, outputs)
         first, *between, last = self.layers
         h = self.activation(first(x))
         for layer in between:
@@ -74,7 +80,12 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def load(args: argparse.Namespace) -> Any:
-    """The training and the validation set, on the backend's device, and the facts about them."""
+    """Load the data as arrays of the backend.
+
+    Returns:
+        (images, labels) for training, (images, labels) for validation, the number of classes, and
+        the folder that the data come from.
+    """
     if args.data == "synth":
         source = "generated"
         (x, y), validation, classes = load_synth()
@@ -100,11 +111,21 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     place = backends.default()
     batches = Batches(x, y, args.batch_size, shuffle=False, to=place)  # the course's order
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
-    step = make_step(args, optimizer, lambda images, labels: logceloss(model(images), labels))
-    for _ in session.epochs():
+
+    @captured(args)
+    def training_step(images: Array, labels: Array) -> Array:
+        loss = logceloss(model(images), labels)
+        optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.value
+
+    for epoch in session.epochs():
         for images, labels in session.progress(batches):
-            session.step(step(images, labels), images.shape[0])
-        session.end_epoch(*evaluate(model, held_out, logceloss, classes))
+            loss = training_step(images, labels)
+            epoch.add(loss, images.shape[0])
+        epoch.stop()
+        session.end_epoch(epoch, evaluate(model, held_out, logceloss, classes))
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from . import (
     _checkout,  # noqa: F401 (first: it makes gradcore.backends importable)
@@ -43,30 +44,31 @@ connect(ops, array_api)  # from here on, `a + b` works on nodes
 for _module in (activations, convolution, linalg, losses, normalization, recording, special):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
 
-__all__ = [
-    "Context",
-    "Linear",
-    "Module",
-    "Op",
-    "OpNode",
-    "TensorNode",
-    "array_api",
-    "backends",
-    "data",
-    "linalg",
-    "load_mnist",
-    "load_synth",
-    "manual_seed",
-    "namespace",
-    "needs",
-    "nn",
-    "no_grad",
-    "ops",
-    "optim",
-    "use_backend",
-]
-for _module in (functions, ops, replay, special, tools, transforms):
-    __all__ += _module.__all__
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = [
+        "Context",
+        "Linear",
+        "Module",
+        "Op",
+        "OpNode",
+        "TensorNode",
+        "array_api",
+        "backends",
+        "data",
+        "linalg",
+        "load_mnist",
+        "load_synth",
+        "manual_seed",
+        "namespace",
+        "needs",
+        "nn",
+        "no_grad",
+        "ops",
+        "optim",
+        "use_backend",
+    ]
+    for _module in (functions, ops, replay, special, tools, transforms):
+        __all__ += _module.__all__
 
 
 def __dir__() -> list[str]:

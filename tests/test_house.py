@@ -174,10 +174,11 @@ def without_all(root: Path) -> list[str]:
     """Modules that don't say in `__all__` which names are for others."""
     found = []
     for file in sources(root, *PACKAGE):
-        tree = ast.parse((root / file).read_text("utf-8"))
+        body = ast.parse((root / file).read_text("utf-8")).body
+        inside = [node for block in body if isinstance(block, ast.If) for node in block.body]
         targets = [
             target
-            for node in tree.body
+            for node in (*body, *inside)
             if isinstance(node, ast.Assign | ast.AnnAssign)
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         ]

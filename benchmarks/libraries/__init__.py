@@ -1,7 +1,8 @@
-"""The workloads as people write them in each library: one file for each, on_NAME.py.
+"""The workloads as people write them in each library: a file on_NAME.py for each library.
 
-A file has what its library can do of these. Each sets a workload up, with NumPy's arrays, and gives
-the step to be timed: a function without arguments, whose results, in a list, are the same for all.
+A file has those of the following functions that its library can do. Each takes NumPy's arrays, sets
+a workload up, and gives the step to be timed: a function without arguments, which returns a list of
+arrays, the same for all libraries.
 
     forward(function, arrays)      `function(OPS, *arrays)`, with no graph
     gradients(function, arrays)    with a graph, and the gradients of all floating arrays
@@ -9,9 +10,9 @@ the step to be timed: a function without arguments, whose results, in a list, ar
     update(parameters, gradients, optimizer, lr)
     batches(x, y, size)            an epoch of batches in a random order
 
-Where there is a device, `wait()` waits for it, `numpy(x)` is an array in NumPy, and
-`device_peak(step)` runs a step and gives by how many bytes arrays took more of the device's memory
-at the highest point than before, or `None` where they are in the host's.
+Where a library uses a device, the file also has `wait()`, which waits for the device; `numpy(x)`,
+which copies an array to NumPy; and `device_peak(step)`, which runs a step, and gives by how many
+bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host).
 """
 
 from __future__ import annotations
@@ -24,33 +25,41 @@ import numpy as np
 
 from ..models import Layer, Shape
 
+__all__ = ["Step", "Table", "apply", "modules", "of_output", "optimizers"]
+
 Step = Callable[[], list[Any]]
 
 
 class Table(dict[str, Any]):
-    """What a library has, by the names that the workloads use."""
+    """Functions of a library, by the names that the workloads use. A missing one is a
+    NotImplementedError."""
 
     def __missing__(self, name: str) -> Any:
         raise NotImplementedError(name)
 
 
 def of_output(shape: Shape) -> np.ndarray:
-    """A gradient to start a backward pass from."""
+    """Draw the gradient that a backward pass starts from."""
     return np.asarray(np.random.default_rng(1).standard_normal(shape), np.float32)
 
 
 def apply(layers: Sequence[Layer], ops: Table, parameters: Iterator[Any], x: Any) -> Any:
-    """A network as functions of its parameters, where the library has no modules."""
+    """Apply a network, layer by layer, for libraries that have no modules."""
     for layer in layers:
         x = ops[layer.op](x, *[next(parameters) for _ in layer.shapes], **layer.constants)
     return x
 
 
-# What has the same names in gradcore and in PyTorch.
+# -- For gradcore and PyTorch, whose names are the same -----------------------------------------
 
 
 def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
-    """A function that makes a network of modules."""
+    """Give a function that makes a network of modules.
+
+    Args:
+        nn: the library's module of layers.
+        relu: its layer ReLU.
+    """
 
     class Residual(nn.Module):
         def __init__(self, body: Any, shortcut: Any) -> None:
@@ -82,6 +91,7 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
 
 
 def optimizers(optim: Any) -> Table:
+    """Give the optimizers of the library's module `optim`."""
     return Table(
         sgd=optim.SGD,
         momentum=partial(optim.SGD, momentum=0.9),

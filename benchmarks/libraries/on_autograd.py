@@ -8,6 +8,8 @@ from autograd import make_vjp, value_and_grad
 
 from . import Step, Table, apply, of_output
 
+__all__ = ["forward", "gradients", "train"]
+
 
 def cross_entropy(y: Any, targets: Any, loss: str = "mean") -> Any:
     z = y - np.max(y, axis=1, keepdims=True)

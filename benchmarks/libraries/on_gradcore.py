@@ -11,6 +11,8 @@ from gradcore.graph import backpropagate
 
 from . import Step, Table, modules, of_output, optimizers
 
+__all__ = ["batches", "device_peak", "forward", "gradients", "numpy", "train", "update", "wait"]
+
 
 def tensor(x: Any) -> Any:
     return backends.default().asarray(x.copy())
@@ -30,7 +32,7 @@ OPS = Table(
 )
 NETWORK, OPTIMIZERS = modules(nn, nn.Relu), optimizers(optim)
 LOSSES = {
-    # That of examples/mnist.py, and that of examples/cifar10.py.
+    # As in examples/mnist.py, and as in examples/cifar10.py.
     "sum": lambda y, targets: gradcore.logceloss(gradcore.logsoftmax(y), targets),
     "mean": losses.cross_entropy,
 }

@@ -1,6 +1,7 @@
 """gradcore's training steps as `gradcore.capture` records them, on backends that have a recorder.
 
-The memory reported is that of a step not captured yet: captured ones keep theirs, out of sight.
+The memory reported is that of a step before it is captured: a captured step keeps its memory, where
+`device_peak` does not see it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from mygrad import nnet
 
 from . import Step, Table, apply, of_output
 
+__all__ = ["forward", "gradients", "train"]
+
 
 def conv2d(x: Any, w: Any, b: Any = None, stride: int = 1, padding: int = 0) -> Any:
     if any((n + 2 * padding - k) % stride for n, k in zip(x.shape[2:], w.shape[2:], strict=True)):

@@ -9,6 +9,8 @@ import numpy as np
 
 from . import Step, Table
 
+__all__ = ["forward"]
+
 OPS = Table(copy=lambda x, y: np.copyto(y, x), matmul=np.matmul)
 
 

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from . import Step, Table, modules, of_output, optimizers
 
+__all__ = ["batches", "device_peak", "forward", "gradients", "numpy", "train", "update", "wait"]
+
 DEVICE = "cuda" if os.environ.get("GRADCORE_BACKEND") == "cupy" else "cpu"
 torch.backends.cudnn.allow_tf32 = False  # in convolutions; in products of matrices it is off
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
@@ -92,7 +94,7 @@ def update(parameters: Any, gradients: Any, optimizer: str, lr: float) -> Step:
 
 
 def batches(x: Any, y: Any, size: int) -> Step:
-    """By hand, which takes PyTorch a fraction of the time of its DataLoader."""
+    """Slice by hand: PyTorch's DataLoader takes many times as long."""
     x, y = tensor(x), tensor(y)
 
     def step() -> list[Any]:

@@ -7,6 +7,8 @@ import vugrad
 
 from . import Step, Table
 
+__all__ = ["train"]
+
 LAYERS = Table(
     linear=lambda layer: vugrad.Linear(*layer.shapes[0][::-1]),
     sigmoid=lambda _: vugrad.sigmoid,

@@ -11,7 +11,7 @@ functions with the dtypes of the node's backend.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends import default
 from . import linalg, special
@@ -26,8 +26,9 @@ from .reductions import *  # noqa: F403
 
 __array_api_version__ = VERSION
 
-__all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special"]
-__all__ += FUNCTIONS
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special"]
+    __all__ += FUNCTIONS
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,23 @@ from typing import Any
 from ..backends import BACKEND_OF_TYPE, Array, Backend, backend_of, default
 from .operators import Operators
 
+__all__ = [
+    "NUMBER_TYPES",
+    "backend_or_none",
+    "check_floating",
+    "check_gradient",
+    "copied",
+    "describe",
+    "flat",
+    "is_discrete",
+    "is_floating",
+    "is_node",
+    "namespace",
+    "node_or_array",
+    "raw_array",
+    "value_of",
+]
+
 NUMBER_TYPES = frozenset({bool, int, float, complex})
 
 _floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype

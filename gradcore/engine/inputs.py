@@ -9,6 +9,16 @@ from ..backends import BACKEND_OF_TYPE, Array, backend_of, default
 from .arrays import NUMBER_TYPES, describe, is_node, node_or_array
 from .operators import Operators
 
+__all__ = [
+    "EXPLAINED",
+    "LESS_MEMORY",
+    "as_output",
+    "explained",
+    "memory",
+    "op_inputs",
+    "op_inputs_and_mask",
+]
+
 # The errors of forward that are raised again with the op and its inputs named.
 EXPLAINED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
 LESS_MEMORY = (

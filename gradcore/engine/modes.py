@@ -7,6 +7,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
+__all__ = [
+    "building",
+    "differentiating",
+    "is_building",
+    "is_differentiating",
+    "is_recomputing",
+    "no_grad",
+    "recomputing",
+]
+
 is_building: ContextVar[bool] = ContextVar("is_building", default=True)
 is_differentiating: ContextVar[bool] = ContextVar("is_differentiating", default=False)
 is_recomputing: ContextVar[bool] = ContextVar("is_recomputing", default=False)

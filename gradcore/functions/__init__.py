@@ -3,6 +3,8 @@ them. Each takes nodes, or arrays as constants, and gives a node."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import activations, attention, convolution, losses, normalization, padding, pooling
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
@@ -17,6 +19,7 @@ from .pooling import *  # noqa: F403
 
 # The files dropout.py, einsum.py and embedding.py bear the names of functions; importing from such
 # a file binds the function last, so `functions.dropout` is the function.
-__all__ = ["dropout", "einsum", "embedding", "one_hot"]
-for _file in (activations, attention, convolution, losses, normalization, padding, pooling):
-    __all__ += _file.__all__
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = ["dropout", "einsum", "embedding", "one_hot"]
+    for _file in (activations, attention, convolution, losses, normalization, padding, pooling):
+        __all__ += _file.__all__

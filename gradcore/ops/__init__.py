@@ -37,17 +37,10 @@ from .special import *  # noqa: F403
 
 if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = [
-        *activations.__all__,
-        *convolution.__all__,
-        *decompositions.__all__,
-        *dropout.__all__,
-        *elementwise.__all__,
-        *indexing.__all__,
-        *linalg.__all__,
-        *losses.__all__,
-        *normalization.__all__,
-        *pooling.__all__,
-        *reduction.__all__,
-        *shape.__all__,
-        *special.__all__,
+        name
+        for file in (
+            *(activations, convolution, decompositions, dropout, elementwise, indexing, linalg),
+            *(losses, normalization, pooling, reduction, shape, special),
+        )
+        for name in file.__all__
     ]

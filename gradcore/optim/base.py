@@ -106,6 +106,10 @@ class Optimizer:
         # Parameters with equal counts share the numbers that follow from the count.
         fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
 
+    def scaled(self, loss: TensorNode) -> TensorNode:
+        """Return the node that backward starts from: the loss itself; see `MixedPrecision`."""
+        return loss
+
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
         for p in self.parameters:

@@ -19,6 +19,8 @@ from ..engine.trees import leaves
 from .record import Record, is_array
 from .recording import HostWork
 
+__all__ = ["Captured", "capture"]
+
 
 def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
     """A function that does what `step` does, but on a GPU, after some calls, without its Python

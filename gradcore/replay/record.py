@@ -17,6 +17,8 @@ from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode
 from .recording import CaptureError, HostWork
 
+__all__ = ["PACKAGE", "Record", "Seen", "is_array"]
+
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -177,7 +179,7 @@ class Record:
 
     def replay(self) -> Any:
         self.recorder.replay()
-        return tree_map(_given, self.outputs)
+        return tree_map(given_out, self.outputs)
 
     # -- Errors -----------------------------------------------------------------------------
 
@@ -204,7 +206,7 @@ class Record:
         )
 
     def _explained(self, error: Exception) -> str:
-        where = _outside(error.__traceback__)
+        where = outside(error.__traceback__)
         return (
             f"capture: {self.name} can't be captured: {error} ({where}). A step being "
             "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
@@ -257,14 +259,14 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
         )
 
 
-def _given(x: Any) -> Any:
+def given_out(x: Any) -> Any:
     """What a call gives in the place of an output of the record: the next call changes that."""
     if is_node(x):
         return TensorNode(copied(x.value), requires_grad=False)
     return copied(x) if is_array(x) else x
 
 
-def _outside(tb: TracebackType | None) -> str:
+def outside(tb: TracebackType | None) -> str:
     """Where the user's own code raised: the last line that is in no library."""
     arrays = {kind.__module__.partition(".")[0] for kind in BACKEND_OF_TYPE}
     libraries = {PACKAGE, "array_api_compat", "cupyx", *arrays}

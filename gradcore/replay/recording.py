@@ -14,6 +14,17 @@ from typing import Any
 
 from ..backends import Array, Backend, backend_of
 
+__all__ = [
+    "NUMBERS",
+    "CaptureError",
+    "HostWork",
+    "each_replay",
+    "fixed",
+    "is_held",
+    "number",
+    "remember",
+]
+
 NUMBERS = 256  # in an array of them: all that changed go to the device in one copy
 
 _current: ContextVar[HostWork | None] = ContextVar("recording", default=None)

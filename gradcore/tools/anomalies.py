@@ -13,6 +13,8 @@ from ..engine.arrays import describe, flat, is_discrete, is_node, node_or_array
 from ..engine.hooks import watching
 from ..graph import OpNode
 
+__all__ = ["AnomalyError", "detect_anomaly"]
+
 
 class AnomalyError(RuntimeError):
     """What `detect_anomaly` found."""

@@ -12,6 +12,8 @@ from ..engine.arrays import describe, is_floating, is_node, namespace, node_or_a
 from ..engine.trees import leaves, tree_map
 from ..transforms.derivatives import vjp
 
+__all__ = ["DIRECTIONS", "ENTRIES", "GradientError", "check_gradients"]
+
 DIRECTIONS = 4  # random ones; each involves every element
 ENTRIES = 1000  # that are looked through, of each argument, for the worst
 

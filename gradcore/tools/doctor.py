@@ -20,6 +20,8 @@ from ..functions.losses import logceloss
 from ..graph import TensorNode
 from ..ops import MatrixMultiply
 
+__all__ = ["CUPY", "OTHER_VARIABLES", "VARIABLES", "doctor"]
+
 VARIABLES = {  # what gradcore reads
     "GRADCORE_BACKEND": "the default backend",
     "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",

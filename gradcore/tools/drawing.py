@@ -14,6 +14,21 @@ from ..engine.arrays import NUMBER_TYPES, flat
 from ..graph import TensorNode
 from .folding import Folding, Group, Key
 
+__all__ = [
+    "COMPUTED",
+    "CONSTANT",
+    "DOT",
+    "GENERAL",
+    "MODULE",
+    "NUMBER",
+    "OP",
+    "PARAMETER",
+    "ROOT",
+    "STRAIGHT",
+    "Drawing",
+    "draw",
+]
+
 GENERAL = """\
   graph [fontname="Helvetica", fontsize=11, fontcolor="#555555", color="#aaaaaa", style=rounded,
          labeljust=l, nodesep=0.25, ranksep=0.3]

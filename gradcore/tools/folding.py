@@ -10,6 +10,8 @@ from ..engine.arrays import NUMBER_TYPES, describe
 from ..engine.traversal import ancestors
 from ..graph import OpNode, TensorNode
 
+__all__ = ["LONGEST", "TIMES", "Folding", "Group", "Key"]
+
 LONGEST = 64  # the longest pattern, in ops and boxes, that is looked for
 
 TIMES = "\N{MULTIPLICATION SIGN}"

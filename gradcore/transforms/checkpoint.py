@@ -16,6 +16,8 @@ from ..graph import Context, Op, TensorNode, gradients, op_counter
 from ..ops import Id
 from ..replay.recording import each_replay
 
+__all__ = ["Call", "Checkpoint", "checkpoint"]
+
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """The function `f`, but without what it computes on the way being kept for the backward pass:

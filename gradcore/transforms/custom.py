@@ -15,6 +15,8 @@ from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .derivatives import Function, Pullback
 
+__all__ = ["custom_gradient", "stop_gradient"]
+
 # -- What steers them -------------------------------------------------------------------------
 
 

@@ -29,6 +29,18 @@ from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode, gradients
 from ..ops import Id
 
+__all__ = [
+    "Function",
+    "Pullback",
+    "grad",
+    "hessian",
+    "hessian_vector_product",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
+
 Function = Callable[..., Any]
 Pullback = Callable[[Any], Any]
 

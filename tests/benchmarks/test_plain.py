@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gradcore.selftest import KERNEL_TESTS
+from benchmarks.selftest.parts import KERNEL_TESTS
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("numpy", "array-api-compat", "pytest", "iniconfig", "packaging", "pluggy", "pygments")
@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if sys.platform == "win32":
         pytest.skip("links to packages")
     folder = tmp_path_factory.mktemp("plain")
-    for name in ("gradcore", "backends", "docs", "tests"):
+    for name in ("gradcore", "backends", "benchmarks", "docs", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     venv.create(folder / "venv", symlinks=True)
@@ -60,11 +60,12 @@ def test_doctor(run: Any) -> None:
 
 def test_selftest(run: Any) -> None:
     code = """
-from gradcore.selftest import Selftest
+from benchmarks.selftest import Selftest
 test = Selftest("numpy", quick=True)
 test.parts = {part: test.parts[part] for part in ("kernels", "ops")}
 test.run()
-assert len(test.checks) == 2 and all(check.passed for check in test.checks)
+checks = test.report.checks
+assert len(checks) == 2 and all(check.passed for check in checks)
 """
     status, told = run("-c", code)
     assert status == 0, told

@@ -14,21 +14,22 @@ from typing import Any
 import pytest
 import runs
 
-from gradcore import __main__, selftest
+from benchmarks.selftest import Selftest, parts
+from benchmarks.selftest.report import Check
+from gradcore import TensorNode, __main__
 from gradcore.backends import default, get, problem
-from gradcore.selftest import Check, Selftest
 
 
-def run(test: Selftest, *parts: str) -> dict[str, Check]:
+def run(test: Selftest, *chosen: str) -> dict[str, Check]:
     """The checks of these parts by name."""
-    test.parts = {part: test.parts[part] for part in parts}
+    test.parts = {part: test.parts[part] for part in chosen}
     test.run()
-    return {check.name: check for check in test.checks}
+    return {check.name: check for check in test.report.checks}
 
 
 def test_trainings_in_this_process() -> None:
     checks = run(Selftest("numpy", quick=True), "capture", "memory", "host reads")
-    assert checks.keys() == selftest.TRAININGS.keys()
+    assert checks.keys() == parts.TRAININGS.keys()
     assert [c.detail for c in checks.values() if not c.passed] == []
     assert all("1 to read the loss" in check.detail for check in checks.values())
 
@@ -36,32 +37,32 @@ def test_trainings_in_this_process() -> None:
 def test_what_they_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that keeps nodes, looks at its loss, and is not the same twice."""
     kept: list[Any] = []
-    make = selftest.TRAININGS["convolutions, momentum"]
+    make = parts.TRAININGS["convolutions, momentum"]
 
     def making() -> Any:
         step, batch = make()
 
         def worse(*arrays: Any) -> Any:
             loss = step(*arrays)
-            kept.append(selftest.TensorNode(loss))
+            kept.append(TensorNode(loss))
             float(kept[-1])
             return loss * len(kept)
 
         return worse, batch
 
-    monkeypatch.setattr(selftest, "TRAININGS", {"bad": making})
+    monkeypatch.setattr(parts, "TRAININGS", {"bad": making})
     test = Selftest("numpy", quick=True)
     run(test, "capture", "memory", "host reads")
-    assert [check.passed for check in test.checks] == [False, False, False]
-    assert "20 nodes" in test.checks[1].detail
-    assert "1 in a step" in test.checks[2].detail
+    assert [check.passed for check in test.report.checks] == [False, False, False]
+    assert "20 nodes" in test.report.checks[1].detail
+    assert "1 in a step" in test.report.checks[2].detail
 
 
 @pytest.mark.parametrize("read", ["item", "get", "__bool__"])
 def test_reads_that_do_not_go_through_gradcore(monkeypatch: pytest.MonkeyPatch, read: str) -> None:
     if why := problem("cupy-like"):
         pytest.skip(why)
-    make = selftest.TRAININGS["MLP with dropout, SGD"]
+    make = parts.TRAININGS["MLP with dropout, SGD"]
 
     def making() -> Any:
         step, batch = make()
@@ -73,7 +74,7 @@ def test_reads_that_do_not_go_through_gradcore(monkeypatch: pytest.MonkeyPatch, 
 
         return reading, batch
 
-    monkeypatch.setattr(selftest, "TRAININGS", {"good": make, "bad": making})
+    monkeypatch.setattr(parts, "TRAININGS", {"good": make, "bad": making})
     checks = run(Selftest("cupy-like", quick=True), "host reads")
     assert checks["good"].passed
     assert checks["bad"].passed is False
@@ -85,7 +86,7 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
     if why := problem("cupy-like"):
         pytest.skip(why)
     few = [((2, 3, 8, 8), {"out_channels": 4, "kernel_size": 3})]
-    monkeypatch.setattr(selftest, "CONVOLUTIONS", few)
+    monkeypatch.setattr(parts, "CONVOLUTIONS", few)
     convolutions = get("cupy-like").modules["gradcore.backends.cupy.convolution"].convolutions
     monkeypatch.setattr(convolutions, "chosen", {})
     checks = run(Selftest("cupy-like"), "convolutions")
@@ -103,7 +104,7 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_tests_of_the_repository_run_on_the_backend() -> None:
     test = Selftest("numpy", quick=True)
-    test.part, test.end = "ops", selftest.time.monotonic() + 300
+    test.part, test.end = "ops", parts.time.monotonic() + 300
     good = test.tests(
         "some", "tests/ops/test_op_table.py", "-k", "test_value and float32 and Sigmoid"
     )
@@ -111,7 +112,7 @@ def test_tests_of_the_repository_run_on_the_backend() -> None:
     assert good.figures["passed"] >= 1
     none = test.tests("none", "tests/ops/test_op_table.py", "-k", "no_such_test")
     assert none.passed is False
-    test.end = selftest.time.monotonic() + 1.5
+    test.end = parts.time.monotonic() + 1.5
     late = test.tests("all", "tests/ops/test_op_table.py")
     assert late.passed is None
     assert "then the time was over" in late.detail
@@ -153,9 +154,9 @@ def test_what_pytest_says(
 @pytest.mark.parametrize(
     ("example", "kernel"),
     [
-        (selftest.QUICK_EXAMPLES[0], "relu_gradient"),
-        (selftest.EXAMPLES[0], "relu_gradient"),
-        (selftest.EXAMPLES[1], "conv2d_input_gradient"),
+        (parts.QUICK_EXAMPLES[0], "relu_gradient"),
+        (parts.EXAMPLES[0], "relu_gradient"),
+        (parts.EXAMPLES[1], "conv2d_input_gradient"),
     ],
     ids=["mnist-quick", "mnist", "cifar10"],
 )
@@ -195,7 +196,7 @@ def test_examples_are_compared(
 
 
 def test_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    def parts(self: Selftest) -> None:
+    def few(self: Selftest) -> None:
         def bad() -> Iterator[Check]:
             yield self.check("first", True, "a | b", {"ratio": 0.5})
             raise ValueError("broken")
@@ -207,7 +208,7 @@ def test_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
         run_all(self)
 
     run_all = Selftest.run
-    monkeypatch.setattr(Selftest, "run", parts)
+    monkeypatch.setattr(Selftest, "run", few)
     command = ["selftest", "--backend", "numpy", "--out", str(tmp_path / "new"), "--quick"]
     assert __main__.main(command) == 1
     assert "1 of 3 checks failed" in capsys.readouterr().out
@@ -229,6 +230,16 @@ def test_a_backend_that_can_not_run(tmp_path: Path, capsys: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_installed_package_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(__main__, "ROOT", tmp_path)
+    assert __main__.main(["selftest", "--backend", "numpy"]) == 2
+    told = capsys.readouterr().err
+    assert "run it in a clone of gradcore's repository" in told
+    assert told.count("\n") == 1
+
+
 def test_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("array_api_strict")
     seen: list[Any] = []
@@ -237,14 +248,14 @@ def test_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) 
         seen.append(default().device)
         return lambda: None, lambda: ()
 
-    monkeypatch.setattr(selftest, "TRAININGS", {"none": making})
+    monkeypatch.setattr(parts, "TRAININGS", {"none": making})
     monkeypatch.setattr(type(get("strict")), "environment", lambda self: {"HERE": str(self.device)})
     test = Selftest("strict", True, "device2")
     assert run(test, "memory")["none"].passed
     assert seen == [get("strict", "device2").device]
     status, told = test.call("-c", "import os; print(os.environ['HERE'])")
     assert (status, "device2" in told) == (0, True)
-    assert "selftest --backend strict --device device2 --quick`" in test.markdown()
+    assert "selftest --backend strict --device device2 --quick`" in test.report.markdown()
     command = ["selftest", "--backend", "strict", "--out", str(tmp_path), "--device", "gpu"]
     assert __main__.main(command) == 2
     told = capsys.readouterr().err
@@ -278,7 +289,7 @@ def test_budgets_are_less_than_eight_minutes() -> None:
 
 def test_every_workload_that_it_times_is_one() -> None:
     workloads = pytest.importorskip("benchmarks.workloads").WORKLOADS
-    found = [w.name for w in workloads if re.search(selftest.WORKLOADS, w.name)]
+    found = [w.name for w in workloads if re.search(parts.WORKLOADS, w.name)]
     assert len(found) == 15
 
 
@@ -291,7 +302,7 @@ def test_all_kernels_are_run_in_all_types(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_mixed_precision_is_among_the_trainings() -> None:
-    step, batch = selftest.TRAININGS["convolutions, momentum, mixed precision"]()
+    step, batch = parts.TRAININGS["convolutions, momentum, mixed precision"]()
     x, targets = batch()
     assert str(x.dtype) == "float16"
     assert str(step(x, targets).dtype) == "float32"

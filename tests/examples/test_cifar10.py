@@ -11,6 +11,7 @@ from typing import Any
 import cifar10
 import numpy as np
 import pytest
+from harness.record import Epoch
 from matplotlib.figure import Figure
 from runs import call, losses, metrics, refused, result, without_times
 from safetensors.numpy import load_file, save_file
@@ -171,18 +172,17 @@ def test_an_interrupted_schedule_is_resumed(
     flags = [*TINY, *SHORT, "--epochs", 3]
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     assert call(example, *flags, "--out", straight) == 0
-    step = example.TorchSession.step if example is not cifar10 else cifar10.Session.step
-    steps = 0
+    add, steps = Epoch.add, 0
 
     def interrupt(*args: Any, **options: Any) -> None:
         nonlocal steps
         steps += 1
         if steps == 12:  # in the second epoch, of eight steps
             raise KeyboardInterrupt
-        step(*args, **options)
+        add(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cifar10.Session, "step", interrupt)
+        patch.setattr(Epoch, "add", interrupt)
         patch.setattr("signal.signal", lambda *_: None)
         assert call(example, *flags, "--out", stopped) == 130
     assert len(metrics(stopped)) == 1

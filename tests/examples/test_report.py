@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import assignment
-import files
 import mnist
 import pytest
-import report
-from report import Item, Row, Training, training
+from harness import files, report
+from harness.report import Item, Row, Training, training
 from runs import call, metrics, refused
 
 import gradcore

@@ -6,11 +6,11 @@ import functools
 from typing import Any
 
 import cifar10
-import loop
 import mnist
 import numpy as np
 import pytest
 from cupy_on_cpu import device
+from harness.record import Epoch
 from runs import call
 
 import gradcore
@@ -35,14 +35,14 @@ def trained(example: Any, flags: list[Any], on: Any, patch: pytest.MonkeyPatch) 
     """The loss of each step, as arrays of the backend; none may wait for the device."""
     losses: list[Any] = []
     reads: list[int] = []
-    step = loop.Session.step
+    add = Epoch.add
 
     def spy(self: Any, loss: Any, *arguments: Any, **options: Any) -> None:
-        step(self, loss, *arguments, **options)
+        add(self, loss, *arguments, **options)
         losses.append(loss)
         reads.append(len(device.reads))
 
-    patch.setattr(loop.Session, "step", spy)
+    patch.setattr(Epoch, "add", spy)
     load = functools.partial(LOADERS[flags[1]], *((64, 16) if example is mnist else (8, 4)))
     patch.setattr(example, f"load_{flags[1]}", load)
     assert call(example, "--quiet", *flags, on=on) == 0

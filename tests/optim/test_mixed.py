@@ -45,7 +45,7 @@ def trained(make: Any, dtype: str, device: Any = None, steps: int = 40) -> list[
         outputs = net(x)
         xp = namespace(outputs)
         loss = cross_entropy(xp.astype(outputs, xp.float32), targets)
-        (optimizer.scaled(loss) if mixed else loss).backward()
+        optimizer.scaled(loss).backward()
         optimizer.step()
         optimizer.zero_grad()
         return loss.value

@@ -1,4 +1,4 @@
-"""The report on the assignment: results read, tables, pictures, and the page in HTML."""
+"""The report on the assignment: read the results, make tables, pictures, and a page of HTML."""
 
 from __future__ import annotations
 
@@ -12,17 +12,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from command_line import UserError
-from files import mean_and_deviation, plot_runs, read_checkpoint, replaced
-
 from gradcore import use_backend
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
+from .command_line import UserError
+from .files import plot_runs, read_checkpoint, replaced
+from .record import mean_and_deviation
+
+__all__ = [
+    "LAST",
+    "Item",
+    "Row",
+    "Training",
+    "activations",
+    "epochs",
+    "optimizers",
+    "read",
+    "report",
+    "session",
+    "settings",
+    "training",
+]
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 MARKED = 1.5  # points: a difference of more is bold
 NOT_RUN = "not run"
 PRINT_EVERY = 2000  # batches: PyTorch's tutorial prints their mean loss
 EPOCHS, LAST = 20, 5  # of figures 18 to 24, which print the last ones
-DEFAULTS: dict[str, dict[str, Any]] = {  # of the examples, which name no folder
+DEFAULTS: dict[str, dict[str, Any]] = {  # flags that are so are not in a folder's name
     "mnist": {
         "model": "sigmoid",
         "hidden": 4,
@@ -33,38 +49,42 @@ DEFAULTS: dict[str, dict[str, Any]] = {  # of the examples, which name no folder
     },
     "cifar10": {"batch_size": 4, "epochs": 2, "lr": 0.001, "optimizer": "momentum", "seed": 0},
 }
-DATA = {"mnist": ("mnist", 55_000), "cifar10": ("CIFAR-10", 50_000)}  # and how many train
+DATA = {"mnist": ("mnist", 55_000), "cifar10": ("CIFAR-10", 50_000)}  # name, training instances
 QUICK = {"mnist": {"limit": 3000, "epochs": 6}, "cifar10": {"limit": 4000, "epochs": 2}}
 
 
 @dataclass(frozen=True)
 class Training:
-    """A run of an example, with these flags."""
+    """A run of an example with some flags."""
 
     example: str
     flags: tuple[tuple[str, Any], ...]
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder: the example and the flags that are not the default."""
         known = DEFAULTS[self.example]
         own = [f"-{key}-{x}" for key, x in self.flags if known.get(key) != x]
         return self.example + "".join(own).replace("_", "-")
 
     def quick(self) -> Training:
-        """Much the same in a moment."""
+        """Give a training that takes seconds: few instances, few epochs, seed 0."""
         return training(self.example, **{**dict(self.flags), **QUICK[self.example], "seed": 0})
 
 
 def training(example: str, **flags: Any) -> Training:
+    """Make a training with these flags, and the defaults of the example for the others."""
     return Training(example, tuple((DEFAULTS[example] | flags).items()))
 
 
 class Row(NamedTuple):
-    """A model, or settings, of an item; what the assignment reports of it, "" if nothing.
+    """A model, or settings, of an item, and what the assignment reports of them.
 
     Attributes:
-        accuracy: in %.
+        label: its name in tables and pictures.
+        trainings: the runs, which differ in their seeds.
+        accuracy: as reported, in %; "" where nothing is reported.
+        loss: likewise.
     """
 
     label: str
@@ -75,7 +95,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A figure or table of the assignment, or what it asks."""
+    """A figure, a table or a question of the assignment.
+
+    Attributes:
+        key: its name for --only, and in links.
+        write: the function that writes its section.
+        text: the paragraph under the title.
+    """
 
     key: str
     title: str
@@ -84,11 +110,12 @@ class Item:
     rows: tuple[Row, ...] = ()
 
     def trainings(self) -> list[Training]:
-        """The first run of each row, then the second of each, and so on."""
+        """Give the first run of each row, then the second of each row, and so on."""
         longest = max((len(row.trainings) for row in self.rows), default=0)
         return [r.trainings[i] for i in range(longest) for r in self.rows if i < len(r.trainings)]
 
     def quick(self) -> Item:
+        """Give the same item with trainings that take seconds."""
         rows = [
             row._replace(trainings=tuple(dict.fromkeys(t.quick() for t in row.trainings)))
             for row in self.rows
@@ -97,29 +124,30 @@ class Item:
 
 
 class Result(NamedTuple):
-    """What a training left: its summary, the lines of its epochs, and its folder."""
+    """The results of a training: its summary, the lines of its epochs, and its folder."""
 
     summary: dict[str, Any]
     lines: list[dict[str, Any]]
     folder: Path
 
     def values(self, key: str) -> list[float]:
+        """Give a number of each epoch's line."""
         return [line[key] for line in self.lines]
 
     def curves(self) -> list[list[float]]:
-        """The training loss in parts of each epoch."""
+        """Read from the checkpoint, for each epoch, the training loss in its parts."""
         curves: list[list[float]] = read_checkpoint(self.folder / "checkpoint.safetensors")[
             "curves"
         ]
         return curves
 
     def losses(self) -> list[float]:
-        """The same, one after the other."""
+        """Give the training loss in all parts of all epochs, in one list."""
         return [loss for curve in self.curves() for loss in curve]
 
     def printed_loss(self) -> float:
-        """The loss that PyTorch's tutorial prints last: the mean of 2,000 batches, which end at a
-        multiple of 2,000; where an epoch has fewer, of all."""
+        """Give the loss that PyTorch's tutorial prints last: the mean of the 2,000 batches before
+        the last multiple of 2,000. Where an epoch has fewer batches, take the mean of all."""
         size = self.summary["settings"]["batch_size"]
         batches, curve = -(-self.summary["training_instances"] // size), self.curves()[-1]
         stop = batches // PRINT_EVERY * PRINT_EVERY or batches
@@ -131,7 +159,7 @@ class Result(NamedTuple):
 
 
 def read(runs: Path, training: Training) -> Result | None:
-    """The result of a training, or `None` if that is not done.
+    """Read the result of a training, or return `None` if the training is not done.
 
     Raises:
         UserError: a file is damaged.
@@ -153,9 +181,9 @@ class Section:
     """The part of the report about an item.
 
     Attributes:
-        results: of each row, what is there.
-        blocks: of Markdown.
-        differences: of accuracies from those reported, in points.
+        results: for each row, the results of the trainings that are done.
+        blocks: of Markdown, which the functions below add.
+        differences: our accuracies less the reported ones, in points.
     """
 
     def __init__(self, item: Item, out: Path) -> None:
@@ -170,7 +198,7 @@ class Section:
         item.write(self)
 
     def limits(self) -> list[str]:
-        """What must be said above the tables: that data or runs are not all there."""
+        """Say, for the top of the section, which runs are missing and which had less data."""
         done = [result for results in self.results for result in results]
         blocks, planned = [], len({t for row in self.item.rows for t in row.trainings})
         if len(done) < planned:
@@ -188,7 +216,12 @@ class Section:
         return list(dict.fromkeys(blocks))
 
     def compare(self, accuracies: Sequence[float], reported: str) -> list[str]:
-        """The cells of a mean accuracy, in %, of that reported and of the difference."""
+        """Make the cells of a mean accuracy, the reported one, and their difference.
+
+        Args:
+            accuracies: ours, from 0 to 1.
+            reported: in %: a number, a range such as "12 to 32", or "".
+        """
         cells = [mean([100 * a for a in accuracies], 2), reported, ""]
         if accuracies and reported:
             average, _ = mean_and_deviation([100 * a for a in accuracies])
@@ -197,12 +230,17 @@ class Section:
         return cells
 
     def picture(self, figure: Any, text: str) -> None:
+        """Save the figure, and add it to the section.
+
+        Args:
+            text: for readers who don't see the picture.
+        """
         path = self.out / f"{self.item.key}.svg"
         save(figure, path)
         self.blocks.append(f"![{text}]({path.name})")
 
     def plot(self, text: str, *curves: Curve) -> None:
-        """A picture with a part for each of the curves, if anything has run."""
+        """Add a picture with one plot for each curve, if any training is done."""
         if not any(self.results):
             return
         figure = new_figure()
@@ -228,12 +266,13 @@ class Section:
 
 
 class Curve(NamedTuple):
-    """What to plot over the epochs.
+    """A curve over the epochs.
 
     Attributes:
-        values: of a result, as many for each epoch.
-        place: of a value within its part of the epochs: 1 is its end.
-        reported: of a row, pairs of a place and a value.
+        label: of the y axis.
+        values: gives the values of a result, equally many for each epoch.
+        place: where in its part of an epoch a value belongs: 0 is the start, 1 the end.
+        reported: gives what is reported of a row, as pairs of a place and a value.
     """
 
     label: str
@@ -243,7 +282,11 @@ class Curve(NamedTuple):
 
 
 def printed(values: Sequence[str], shift: float) -> list[tuple[float, float]]:
-    """The places and values that are known of the epochs which the assignment prints."""
+    """Give places and values of the epochs which the assignment prints, where it prints a number.
+
+    Args:
+        shift: where in an epoch its value belongs: 0 is the start, 1 the end.
+    """
     pairs = zip(range(EPOCHS - LAST, EPOCHS), values, strict=False)
     return [(epoch + shift, float(y)) for epoch, y in pairs if y and " to " not in y]
 
@@ -264,7 +307,7 @@ LOSS_WITHIN = Curve("training loss", Result.losses, 0.5)
 
 
 def session(section: Section) -> None:
-    """The sessions in the guide, run here and now."""
+    """Run the sessions in the guide, and show them."""
     blocks = re.findall(r"^```python\n(>>> .*?)^```", GUIDE.read_text("utf-8"), re.M | re.S)
     code, complaints = "".join(blocks), []
     test = doctest.DocTestParser().get_doctest(code, {}, GUIDE.name, None, None)
@@ -276,7 +319,7 @@ def session(section: Section) -> None:
 
 
 def activations(section: Section) -> None:
-    """Question 9: of several runs, the accuracies of each epoch."""
+    """Question 9: show the accuracies of each epoch, over several runs."""
     rows, each = [], []
     for row, results in zip(section.item.rows, section.results, strict=True):
         accuracies = [result.values("val_accuracy") for result in results]
@@ -300,7 +343,7 @@ def activations(section: Section) -> None:
 
 
 def epochs(section: Section) -> None:
-    """Figures 18 to 24: what the course's library prints of the last epochs."""
+    """Figures 18 to 24: show what the course's library prints of the last epochs."""
     for row, results in zip(section.item.rows, section.results, strict=True):
         if len(section.item.rows) > 1:
             section.blocks.append(f"{row.label}:")
@@ -318,7 +361,7 @@ def epochs(section: Section) -> None:
 
 
 def settings(section: Section) -> None:
-    """Tables 1 to 3: accuracy and loss at the end, of each choice of settings."""
+    """Tables 1 to 3: show accuracy and loss at the end, for each choice of settings."""
     cells = []
     for row, results in zip(section.item.rows, section.results, strict=True):
         last = [result.lines[-1] for result in results]
@@ -330,12 +373,12 @@ def settings(section: Section) -> None:
 
 
 def optimizers(section: Section) -> None:
-    """Figures 25 and 26: accuracies of the classes, and the curves of the loss."""
+    """Figures 25 and 26: show the accuracy of each class, and the curves of the loss."""
     columns = []
     for row, results in zip(section.item.rows, section.results, strict=True):
         overall = section.compare([r.lines[-1]["val_accuracy"] for r in results], row.accuracy[0])
         of_runs = [r.summary["per_class_accuracy"] for r in results]
-        classes = [mean_and_deviation(list(xs))[0] for xs in zip(*of_runs, strict=True)]
+        classes = [mean_and_deviation(xs)[0] for xs in zip(*of_runs, strict=True)]
         columns.append([*overall, *(f"{100 * x:.1f}" for x in classes)])
     names = next((r[0].summary["classes"] for r in section.results if r), [])
     labels = ["all", "reported", "difference", *names]
@@ -350,25 +393,27 @@ def optimizers(section: Section) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown; all columns but the first are of numbers."""
+    """Make a table in Markdown, whose first column is of text and the others of numbers."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def difference(ours: float, reported: str) -> float:
-    """Ours less what is reported, a number or a range: "12 to 32"."""
+    """Subtract what is reported, a number or a range such as "12 to 32", from ours. Inside the
+    range the difference is 0."""
     low, *high = map(float, reported.split(" to "))
     return ours - min(max(ours, low), *(high or [low]))
 
 
 def signed(points: float) -> str:
+    """Write a difference with its sign; bold if it is large."""
     text = f"{points:+.2f}"
     return f"**{text}**" if abs(points) > MARKED else text
 
 
 def mean(values: Sequence[float], digits: int) -> str:
-    """The mean, and of several values the standard deviation; of none that nothing ran."""
-    average, deviation = mean_and_deviation(list(values))
+    """Write the mean, and of several values the standard deviation; of none, "not run"."""
+    average, deviation = mean_and_deviation(values)
     if average is None:
         return NOT_RUN
     spread = f" ± {deviation:.{digits}f}" if len(values) > 1 else ""
@@ -382,7 +427,7 @@ def new_figure() -> Any:
 
 
 def save(figure: Any, path: Path) -> None:
-    """As SVG, the same file for the same figure."""
+    """Save as SVG; the same figure gives the same bytes."""
     import matplotlib as mpl
 
     with (
@@ -399,7 +444,8 @@ def report(items: list[Item], out: Path, *remarks: str) -> None:
     """Write report.md, its pictures, and report.html.
 
     Args:
-        remarks: what else to say at the top.
+        out: the folder of the report, with the trainings in `out/runs`.
+        remarks: paragraphs for the top of the report.
     """
     sections = [Section(item, out) for item in items]
     everything = {r.folder: r for s in sections for results in s.results for r in results}
@@ -441,7 +487,7 @@ def report(items: list[Item], out: Path, *remarks: str) -> None:
 
 
 def page(markdown: str, folder: Path) -> str:
-    """The report as one page of HTML, with the pictures, from the folder, in it."""
+    """Make the report one page of HTML, with the pictures of the folder inside."""
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark").enable("table")

@@ -1,34 +1,48 @@
-"""The files that a run of an example leaves behind: a checkpoint, metrics and curves."""
+"""The files that a run leaves behind: a checkpoint, metrics and curves."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
-import statistics
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-from command_line import UserError
 
 import gradcore
 from gradcore.backends import Array, backend_of
 
-# A resumed run may differ from the one that it continues in these, and in nothing else.
+from .command_line import UserError
+from .record import mean_and_deviation
+
+__all__ = [
+    "as_line",
+    "checkpoint_to_resume",
+    "draw_curves",
+    "plot_runs",
+    "read_checkpoint",
+    "read_safetensors",
+    "replaced",
+    "versions",
+    "write_safetensors",
+]
+
+# The only flags in which a resumed run may differ from the run that it continues.
 FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
 FREE |= {"resume", "runs", "save_init"}
-POINTS = 50  # of the training loss in the curves, per epoch
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A temporary path to write; it becomes `path` when all is written, or else goes."""
+    """In the block, write to a temporary path; it replaces `path` after the block, or is deleted
+    if the block raises.
+
+    Raises:
+        UserError: the file can't be written.
+    """
     temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
@@ -42,21 +56,30 @@ def replaced(path: Path) -> Iterator[Path]:
 def write_safetensors(
     path: Path, arrays: dict[str, Array], facts: dict[str, Any] | None = None
 ) -> None:
-    """Write arrays of any library, and what JSON can hold."""
+    """Write arrays of any library by name, and facts that JSON can hold.
+
+    Raises:
+        UserError: the file can't be written.
+    """
     from safetensors.numpy import save
 
-    # The memory is written as it lies, so it must be contiguous.
+    # safetensors writes the memory as it lies, so each array must be contiguous.
     host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
     with replaced(path) as temporary:
         temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)} if facts else None))
 
 
 def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What `write_safetensors` wrote: the facts, none in a file from elsewhere, and the arrays,
-    as NumPy's.
+    """Read a file of `write_safetensors`, or of another program, which has no facts.
+
+    Args:
+        flag: which names the file, for errors.
+
+    Returns:
+        The facts, and NumPy's arrays by name.
 
     Raises:
-        UserError: the file can't be read, or is something else.
+        UserError: the file can't be read, or is no safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -73,10 +96,10 @@ def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, A
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `Session.save` wrote; the arrays, as NumPy's, under `arrays`.
+    """Read a file of `Session.save`: its facts, and NumPy's arrays under "arrays".
 
     Raises:
-        UserError: the file can't be read, or is something else.
+        UserError: the file can't be read, or is no checkpoint.
     """
     facts, arrays = read_safetensors(path, "--resume")
     if facts.keys() >= {"program", "settings", "run", "epoch", "optimizer", "facts", "curves"}:
@@ -85,10 +108,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def checkpoint_to_resume(out: Path, program: str, args: argparse.Namespace) -> dict[str, Any]:
-    """The checkpoint in `out`, of a run that the program can continue with these settings.
+    """Read the checkpoint in `out`, and check that `program` can continue it with these settings.
 
     Raises:
-        UserError: it can't; or as `read_checkpoint`.
+        UserError: it can't, or the file can't be read.
     """
     checkpoint = read_checkpoint(out / "checkpoint.safetensors")
     if checkpoint["program"] != program:
@@ -112,11 +135,12 @@ def checkpoint_to_resume(out: Path, program: str, args: argparse.Namespace) -> d
 
 
 def as_line(record: dict[str, Any]) -> str:
+    """Write a line of metrics.jsonl."""
     return json.dumps(record, allow_nan=False) + "\n"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of gradcore, of Python, and of these as far as they are installed."""
+    """Give the versions of Python, of gradcore, and of those packages that are installed."""
     found = {"python": platform.python_version(), "gradcore": gradcore.__version__}
     for package in packages:
         with suppress(PackageNotFoundError):
@@ -125,7 +149,12 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> None:
-    """Loss and accuracy over the epochs; of several runs the mean, in a band of the deviation."""
+    """Plot loss and accuracy over the epochs; of several runs, the mean and the deviation.
+
+    Args:
+        runs: of each run, the lines of its epochs, with their curves.
+        path: of the picture (PNG).
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -154,24 +183,15 @@ def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> Non
 
 
 def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:
-    """The mean of what several runs had at these places, in a band of the standard deviation."""
-    xs, pairs = list(xs), [mean_and_deviation(list(ys)) for ys in zip(*runs, strict=True)]
+    """Plot the mean of several runs, in a band of the standard deviation.
+
+    Args:
+        axes: matplotlib's.
+        runs: of each run, the values at the places `xs`.
+        style: of matplotlib's `plot`.
+    """
+    xs, pairs = list(xs), [mean_and_deviation(ys) for ys in zip(*runs, strict=True)]
     axes.plot(xs, [mean for mean, _ in pairs], **style)
     if len(runs) > 1:
         low, high = ([mean + sign * deviation for mean, deviation in pairs] for sign in (-1, 1))
         axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)
-
-
-def means_of_parts(sums: list[float], sizes: list[int]) -> list[float]:
-    """The means in POINTS parts of what was summed over so many instances, or in fewer."""
-    n = len(sums)
-    points = min(n, POINTS)
-    cuts = pairwise(n * i // points for i in range(points + 1))
-    return [math.fsum(sums[i:j]) / sum(sizes[i:j]) for i, j in cuts]
-
-
-def mean_and_deviation(xs: list[float]) -> tuple[float | None, float | None]:
-    """The mean and the standard deviation (of the sample, 0 for one number)."""
-    if not xs:
-        return None, None
-    return statistics.fmean(xs), statistics.stdev(xs) if len(xs) > 1 else 0.0

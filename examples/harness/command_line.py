@@ -17,6 +17,19 @@ import gradcore
 from gradcore import TensorNode, optim
 from gradcore.data import DataError
 
+__all__ = [
+    "OPTIMIZERS",
+    "OneLineParser",
+    "Parser",
+    "UserError",
+    "add_device_flags",
+    "path",
+    "positive",
+    "positive_float",
+    "require",
+    "run",
+]
+
 OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
     "sgd": optim.SGD,
     "momentum": lambda parameters, lr: optim.SGD(parameters, lr, momentum=0.9),
@@ -28,7 +41,7 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 
 
 class UserError(Exception):
-    """The run can't go on; the message is for the user."""
+    """An error that ends the run; its message is for the user."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -39,7 +52,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 class Parser(OneLineParser):
-    """The flags that all examples which train have."""
+    """The flags of every example that trains."""
 
     def __init__(
         self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
@@ -66,13 +79,16 @@ class Parser(OneLineParser):
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the examples that run on gradcore, about the device."""
+    """Add the flags about the device, for examples that run on gradcore."""
     flag = parser.add_argument
     flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
     flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
     flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")
     flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
     flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
+
+
+# -- Types of flags: each takes the text of a flag, and raises ArgumentTypeError ------------------
 
 
 def path(text: str) -> str:
@@ -103,7 +119,7 @@ def positive_float(text: str, or_zero: bool = False) -> float:
 
 
 def require(module: str, flag: str) -> None:
-    """Raise UserError unless there is what a flag needs."""
+    """Raise UserError if a module that the flag needs can't be imported."""
     try:
         import_module(module)
     except ImportError as error:
@@ -121,16 +137,16 @@ def run(
     """Load the data and train `args.runs` times.
 
     Args:
-        load: called with `args`; gives the data.
-        train: called with `args`, the data, and a session to report to.
-        new_session: called with `args`; gives that session, a `loop.Session`.
+        load: called with `args`; returns the data.
+        train: called with `args`, the data and the session.
+        new_session: called with `args`; returns a `Session`.
 
     Returns:
         The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
     """
     name = Path(sys.argv[0]).name
     warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
-    # What overflows ends as a loss that is no number; `Session` says that in one line.
+    # An overflow ends as a loss that is not finite, about which `Epoch` raises one line.
     numbers = "(overflow|invalid value|divide by zero) encountered"
     warnings.filterwarnings("ignore", numbers, RuntimeWarning)
     session = None
@@ -138,8 +154,8 @@ def run(
         session = new_session(args)
         gradcore.manual_seed(args.seed)
         data = load(args)
-        for index in range(session.index, args.runs):
-            session.start(index)
+        for number in range(session.run, args.runs):
+            session.start(number)
             train(args, data, session)
         session.finish()
     except BrokenPipeError:  # as in `python examples/mnist.py | head`
@@ -149,7 +165,7 @@ def run(
         print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is written now gets written
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that the files below get written
         if session and session.out and session.facts:
             print(file=sys.stderr)  # after the terminal's ^C
             session.finish()

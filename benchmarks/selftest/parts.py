@@ -1,16 +1,10 @@
-"""`python -m gradcore selftest`: whether a backend computes what NumPy does, and how fast it is.
-
-It runs the tests of the repository it lies in on the backend, then short trainings, captured and
-not, and the benchmarks beside PyTorch, if that is installed. A check that fails stops nothing. What
-comes out is a report in JSON and in Markdown.
-"""
+"""The parts of the selftest: each looks at a backend in another way, and yields checks."""
 
 from __future__ import annotations
 
 import gc
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -18,41 +12,37 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib import metadata
+from dataclasses import dataclass
 from importlib.util import find_spec
 from math import isclose
 from pathlib import Path
 from typing import Any
 
-from . import nn, optim
-from .array_api.namespace import namespace_of
-from .backends import Backend, backend_of, get, problem, random, use_backend
-from .engine.operators import Operators
-from .functions.dropout import dropout
-from .functions.losses import cross_entropy
-from .graph import TensorNode
-from .ops import Relu, Sum
-from .replay.capture import capture
+from gradcore import Sum, TensorNode, capture, nn
+from gradcore.backends import get, problem, random, use_backend
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ["numpy", "array-api-compat", "pytest", "torch", "cupy-cuda12x", "cupy-cuda13x"]
-PACKAGES += ["nvidia-cudnn-frontend"]
-# What is timed beside PyTorch: what people train, and one of each kind of kernel.
+from .report import Check, Report
+from .trainings import TRAININGS, Training
+
+__all__ = ["CONVOLUTIONS", "EXAMPLES", "KERNEL_TESTS", "QUICK_EXAMPLES", "WORKLOADS"]
+__all__ += ["Selftest", "selftest"]
+
+ROOT = Path(__file__).parents[2]
+# The workloads timed beside PyTorch: networks that people train, and one kernel of each kind.
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
-# Of all kernels in all their types the first; the others of each in more shapes.
+# The first is of all kernels in all their types; the others try each kernel in more shapes.
 KERNEL_TESTS = [
     "tests/backends/cupy/test_cuda.py::test_kernels_compute_what_the_definitions_say",
     "tests/backends/cupy/test_cudnn.py",
     *(f"tests/backends/test_{name}.py" for name in ("base", "elementwise", "random_bits")),
+    "tests/backends/test_kernels.py",
     *(f"tests/functions/test_{name}.py" for name in ("attention", "convolution", "losses")),
     "tests/functions/test_normalization.py",
     "tests/array_api/test_special.py",
     "tests/optim/test_updates.py",
 ]
-# Of images of these shapes, by layers with these options.
+# The shape of the images, and the options of the layer.
 CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((128, 3, 32, 32), {"out_channels": 6, "kernel_size": 5}),
     ((64, 16, 32, 32), {"out_channels": 16, "kernel_size": 3, "padding": 1}),
@@ -60,7 +50,6 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((64, 128, 16, 16), {"out_channels": 128, "kernel_size": 1}),
     ((64, 64, 16, 16), {"out_channels": 64, "kernel_size": 3, "padding": 1, "groups": 64}),
 ]
-WORDS = {True: "ok", False: "FAILED", None: "not run"}
 
 
 @dataclass
@@ -68,7 +57,7 @@ class Example:
     """A run of an example, long enough that its losses tell whether it learns.
 
     Attributes:
-        near: how far losses may be from NumPy's, relative to these.
+        near: the largest allowed difference of a loss from NumPy's, relative to NumPy's.
         near_mixed: the same in mixed precision, which looks for its scale in the first steps.
     """
 
@@ -81,7 +70,7 @@ class Example:
 MNIST = "--data synth --model relu --optimizer adam --lr 0.01 --seed 1 --epochs 2 --limit "
 EXAMPLES = [
     Example("mnist.py", MNIST + "20000", near=2e-3, near_mixed=0.05),
-    # Rounding in another order moves its loss by 3 %, one gradient of zeros by a third.
+    # Rounding in another order moves its loss by 3 %; a gradient set to zero, by a third.
     Example(
         "cifar10.py",
         "--data shapes --limit 6000 --epochs 1 --batch-size 32 --optimizer adam --lr 0.002",
@@ -92,32 +81,26 @@ EXAMPLES = [
 QUICK_EXAMPLES = [Example("mnist.py", MNIST + "2000", near=2e-3, near_mixed=0.15)]
 
 
-@dataclass
-class Check:
-    """One thing that was looked at.
+class Selftest:
+    """A test of one backend.
+
+    Args:
+        backend, device: as in `use_backend`.
+        quick: do a little of each part.
 
     Attributes:
-        passed: `None`: it could not be run here, as `detail` says.
-        figures: numbers by name; times in seconds.
+        report: the results so far.
+        parts: by name, a generator of checks, and the seconds that it may take.
+
+    Raises:
+        ValueError: the backend has no such device.
     """
 
-    part: str
-    name: str
-    passed: bool | None
-    detail: str = ""
-    figures: dict[str, float] = field(default_factory=dict)
-
-
-class Selftest:
-    """The parts, each a generator of checks, with the seconds that it may take."""
-
     def __init__(self, backend: str, quick: bool = False, device: str | None = None) -> None:
-        self.backend: Backend = get(backend, device)
+        self.backend = get(backend, device)
         self.quick = quick
-        self.flags = (f" --device {device}" if device else "") + " --quick" * quick
-        self.checks: list[Check] = []
-        self.seconds: dict[str, float] = {}
-        self.benchmarks: dict[str, Any] = {}
+        flags = (f" --device {device}" if device else "") + " --quick" * quick
+        self.report = Report(self.backend, quick, flags)
         self.parts: dict[str, tuple[Callable[[], Iterator[Check]], int]] = {
             "kernels": (self.kernels, 105),
             "ops": (self.ops, 110),
@@ -130,29 +113,36 @@ class Selftest:
         }
 
     def run(self) -> None:
+        """Run the parts one after the other, and fill the report."""
         for part, (checks, budget) in self.parts.items():
             began = time.monotonic()
             self.part, self.end = part, began + budget
             print(part, flush=True)
             try:
                 for check in checks():
-                    self._add(check)
-            except Exception as error:  # what is broken must not hide the rest
-                self._add(Check(part, "all of it", False, f"{type(error).__name__}: {error}"))
-            self.seconds[part] = round(time.monotonic() - began, 1)
+                    self.report.add(check)
+            except Exception as error:  # the other parts run all the same
+                said = f"{type(error).__name__}: {error}"
+                self.report.add(Check(part, "all of it", False, said))
+            self.report.seconds[part] = round(time.monotonic() - began, 1)
 
-    def _add(self, check: Check) -> None:
-        self.checks.append(check)
-        print(f"  {WORDS[check.passed]:8} {check.name}: {check.detail}", flush=True)
-
-    def check(self, name: str, passed: bool | None, detail: str = "", figures: Any = None) -> Check:
+    def check(
+        self,
+        name: str,
+        passed: bool | None,
+        detail: str = "",
+        figures: dict[str, float] | None = None,
+    ) -> Check:
+        """Make a check of the part that runs."""
         return Check(self.part, name, passed, detail, figures or {})
 
     # -- In processes of their own ----------------------------------------------------------
 
     def call(self, *arguments: str, backend: str = "", **options: Any) -> tuple[int | None, str]:
-        """What Python prints, started with these arguments in the repository, and its exit status,
-        `None` if the part's time was over before."""
+        """Run `python ARGUMENTS` in the repository; return its exit status and what it prints.
+
+        The status is `None` if the time of the part was over before the process ended.
+        """
         name = backend or self.backend.name
         environment = {**os.environ, "GRADCORE_BACKEND": name, "GRADCORE_FALLBACK": "0"}
         environment |= {"GRADCORE_TEST_BACKENDS": name, "GRADCORE_OFFLINE": "1"}
@@ -172,7 +162,7 @@ class Selftest:
         try:
             out, _ = process.communicate(timeout=max(1.0, self.end - time.monotonic()))
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # they report what they have done by then
+            process.send_signal(signal.SIGINT)  # at which pytest and the benchmarks report and end
             try:
                 out, _ = process.communicate(timeout=10)
             except subprocess.TimeoutExpired:
@@ -182,18 +172,23 @@ class Selftest:
         return process.returncode, out
 
     def tests(self, name: str, *arguments: str) -> Check:
-        """Tests of the repository, on this backend."""
+        """Run tests of the repository on this backend.
+
+        Args:
+            name: of the check.
+            arguments: of pytest.
+        """
         if not find_spec("pytest"):
             return self.check(name, None, "pip install pytest")
         if not (ROOT / "tests").is_dir():
-            return self.check(name, None, f"there are no tests beside {Path(__file__).parent}")
+            return self.check(name, None, f"there are no tests in {ROOT}")
         quiet = ["-p", "no:cacheprovider", "--tb=line", "-rf", "--no-header"]
         quiet += ["-o", "console_output_style=count"]
         status, out = self.call("-m", "pytest", *quiet, *arguments)
         counts = {
             word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error|skipped)", out)
         }
-        # A run that was cut off has printed its dots, and no counts.
+        # A run that was cut off has printed dots, but no counts.
         if not counts.get("passed"):
             lines = re.findall(r"^([.sFEx]+)(?: +\[ *\d+/\d+\])?$", out, re.MULTILINE)
             marks = "".join(lines)
@@ -211,16 +206,17 @@ class Selftest:
         return self.check(name, passed, "; ".join([said, *wrong]), counts)
 
     def kernels(self) -> Iterator[Check]:
-        """Each kernel of the backend beside the base definition."""
+        """Compare each kernel of the backend with its base definition."""
         files = ["tests/optim/test_updates.py"] if self.quick else KERNEL_TESTS
         yield self.tests("base definitions", *files, "-k", "definition or kernel")
 
     def ops(self) -> Iterator[Check]:
+        """Run the tests of the op table."""
         chosen = "float32 and (Sigmoid or Sum)" if self.quick else "not torch"
         yield self.tests("the op table", "tests/ops/test_op_table.py", "-k", chosen)
 
     def examples(self) -> Iterator[Check]:
-        """From one seed, on NumPy and on the backend."""
+        """Run the examples from one seed on NumPy and on the backend; compare their losses."""
         for example in QUICK_EXAMPLES if self.quick else EXAMPLES:
             arguments = [f"examples/{example.name}", *example.flags.split()]
             expected = self._losses(arguments, "numpy")
@@ -242,7 +238,8 @@ class Selftest:
                 yield self.check(what, same, f"losses {found}, by NumPy {expected}")
 
     def _losses(self, arguments: list[str], backend: str) -> list[float] | str:
-        """The losses of training and of validation in each epoch, or why there are none."""
+        """Run an example; return its losses (training and validation, epoch by epoch), or the
+        reason why there are none."""
         status, out = self.call(*arguments, "--backend", backend, backend=backend)
         if status:
             return f"exit status {status}: {' '.join(out.splitlines()[-1:])}"
@@ -253,7 +250,7 @@ class Selftest:
     # -- In this process --------------------------------------------------------------------
 
     def captured(self) -> Iterator[Check]:
-        """The same training twice: as it is, and captured."""
+        """Run each training twice, as it is and captured; compare losses and times."""
         for name, make in TRAININGS.items():
             with use_backend(self.backend.name, self.backend.device):
                 (eager, slow, _), (replayed, fast, is_recorded) = (
@@ -268,23 +265,26 @@ class Selftest:
                 detail += f"; losses {eager} and {replayed}"
             yield self.check(name, same and recorded, detail, {"eager": slow, "captured": fast})
 
-    def _trained(self, make: Callable[[], Any], captured: bool) -> tuple[list[float], float, bool]:
-        """Of a new training: the losses, the seconds of a step in the end, and whether its steps
-        were replayed."""
+    def _trained(
+        self, make: Callable[[], Training], captured: bool
+    ) -> tuple[list[float], float, bool]:
+        """Train; return the losses, the seconds of a step (once all is compiled), and whether the
+        steps were replayed."""
         random.manual_seed(0)
         step, batch = make()
-        does = capture(step) if captured else step
-        losses = [does(*batch()) for _ in range(8)]
+        run = capture(step) if captured else step
+        losses = [run(*batch()) for _ in range(8)]
         read = [float(loss) for loss in losses]
         given, steps = batch(), 5 if self.quick else 100
         began = time.perf_counter()
         for _ in range(steps):
-            loss = does(*given)
-        read.append(float(loss))  # which waits for the device
-        return read, (time.perf_counter() - began) / steps, captured and does.is_recorded
+            loss = run(*given)
+        read.append(float(loss))  # waits for the device
+        seconds = (time.perf_counter() - began) / steps
+        return read, seconds, getattr(run, "is_recorded", False)
 
     def memory(self) -> Iterator[Check]:
-        """What steps leave behind, without the garbage collector."""
+        """Count the nodes and bytes that steps leave behind without the garbage collector."""
         for name, make in TRAININGS.items():
             with use_backend(self.backend.name, self.backend.device):
                 step, batch = make()
@@ -309,14 +309,14 @@ class Selftest:
         return nodes, self.backend.used_memory()
 
     def reads(self) -> Iterator[Check]:
-        """How often a step, and reading its loss, looks at an array on the host."""
+        """Count how often a step, and then reading its loss, looks at an array on the host."""
         for name, make in TRAININGS.items():
             with use_backend(self.backend.name, self.backend.device):
                 step, batch = make()
                 for _ in range(3):
                     step(*batch())
                 given = batch()
-                with self.backend.host_reads() or _reads_by_gradcore(type(self.backend)) as reads:
+                with self.backend.host_reads() as reads:
                     loss = step(*given)
                     of_step = len(reads)
                     float(TensorNode(loss))
@@ -324,7 +324,7 @@ class Selftest:
             yield self.check(name, of_step == 0 and len(reads) == 1, detail)
 
     def convolutions(self) -> Iterator[Check]:
-        """Which way each is computed, of those that the backend chooses from by measurement."""
+        """Tell which way the backend chooses, by measurement, for each convolution."""
         cases = [(c, dtype) for dtype in ("float32", "float16") for c in CONVOLUTIONS]
         with (
             warnings.catch_warnings(record=True) as caught,
@@ -344,9 +344,7 @@ class Selftest:
             yield self.check(case, not wrong, chosen)
 
     def timed(self) -> Iterator[Check]:
-        if not find_spec("benchmarks") and not (ROOT / "benchmarks").is_dir():
-            yield self.check("benchmarks", None, "there is no folder benchmarks")
-            return
+        """Run the benchmarks, beside PyTorch if that is installed."""
         libraries = "gradcore,torch" if find_spec("torch") else "gradcore"
         file = Path(f".selftest-{os.getpid()}.json").absolute()
         only = "^(mnist-sigmoid|chain-tanh)$" if self.quick else WORKLOADS
@@ -357,10 +355,10 @@ class Selftest:
             if not file.exists():
                 yield self.check("benchmarks", False, " ".join(out.splitlines()[-3:]))
                 return
-            self.benchmarks = json.loads(file.read_text("utf-8"))
+            benchmarks = self.report.benchmarks = json.loads(file.read_text("utf-8"))
         finally:
             file.unlink(missing_ok=True)
-        for name, workload in self.benchmarks["workloads"].items():
+        for name, workload in benchmarks["workloads"].items():
             ours, theirs = (workload["libraries"].get(n, {}) for n in ("gradcore", "torch"))
             if "seconds" not in ours:
                 yield self.check(name, False, str(ours.get("failed", ours.get("missing"))))
@@ -377,60 +375,14 @@ class Selftest:
         if status is None:
             yield self.check("the others", None, "the time was over")
 
-    # -- The report -------------------------------------------------------------------------
-
-    def facts(self) -> dict[str, Any]:
-        versions = {"python": platform.python_version()}
-        for package in PACKAGES:
-            try:
-                versions[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
-        return {
-            "backend": self.backend.name,
-            "device": self.backend.describe_device(),
-            "library": self.backend.describe_library(),
-            "memory": self.backend.describe_memory(),
-            "system": platform.platform(),
-            "date": time.strftime("%Y-%m-%d"),
-            "versions": versions,
-            "quick": self.quick,
-        }
-
-    def markdown(self) -> str:
-        facts = self.facts()
-        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-        counts = {word: sum(c.passed is p for c in self.checks) for p, word in WORDS.items()}
-        lines = [
-            f"# gradcore on {facts['device']}",
-            "",
-            f"`python -m gradcore selftest --backend {facts['backend']}"
-            f"{self.flags}`, {facts['date']}: "
-            + ", ".join(f"{n} {word}" for word, n in counts.items())
-            + f", in {sum(self.seconds.values()):.0f} s.",
-            "",
-            f"{facts['library']}; {versions}; {facts['system']}.",
-        ]
-        for part, seconds in self.seconds.items():
-            lines += ["", f"## {part.capitalize()} ({seconds:g} s)", ""]
-            lines += ["| check | | |", "| --- | --- | --- |"]
-            for check in self.checks:
-                if check.part == part:
-                    detail = check.detail.replace("|", "\\|").replace("\n", " ")
-                    lines.append(f"| {check.name} | {WORDS[check.passed]} | {detail} |")
-        if rates := self.benchmarks.get("rates"):
-            lines += [
-                "",
-                f"Floors are of {rates['matmul'] / 1e9:,.0f} GFLOP/s in large products of "
-                f"matrices, and {rates['copy'] / 1e9:,.0f} GB/s in large copies, the best seen "
-                "here. Ratios are of gradcore's time to PyTorch's, not compiled, and without TF32.",
-            ]
-        return "\n".join(lines) + "\n"
-
 
 def selftest(backend: str, out: Path, quick: bool = False, device: str | None = None) -> int:
-    """Run all parts and write the report. Gives 0 if no check failed, 1 if one did, and 2 if the
-    backend can't run here, or has no such device."""
+    """Run all parts and write the report to the folder `out`.
+
+    Returns:
+        The exit status: 0 if no check failed, 1 if one did, 2 if the backend can't run here or has
+        no such device.
+    """
     if why := problem(backend):
         print(f"selftest: backend {backend!r} can't run here: {why}", file=sys.stderr)
         return 2
@@ -441,119 +393,10 @@ def selftest(backend: str, out: Path, quick: bool = False, device: str | None = 
         return 2
     out.mkdir(parents=True, exist_ok=True)
     test.run()
-    report = {
-        **test.facts(),
-        "seconds": test.seconds,
-        "checks": [asdict(check) for check in test.checks],
-        "benchmarks": test.benchmarks,
-    }
-    files = [out / f"selftest-{backend}.{end}" for end in ("json", "md")]
-    files[0].write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    files[1].write_text(test.markdown(), "utf-8")
-    failed = [check for check in test.checks if check.passed is False]
+    written = test.report.write(out)
+    checks = test.report.checks
+    failed = [check for check in checks if check.passed is False]
     for check in failed:
         print(f"FAILED {check.part}, {check.name}: {check.detail}")
-    print(f"{len(failed)} of {len(test.checks)} checks failed; {files[0]} and {files[1]}")
+    print(f"{len(failed)} of {len(checks)} checks failed; {written[0]} and {written[1]}")
     return int(bool(failed))
-
-
-@contextmanager
-def _reads_by_gradcore(kind: type[Backend]) -> Iterator[list[str]]:
-    """In the block, a list of the reads of arrays on the host that go through gradcore: for a
-    library that doesn't tell of all."""
-    reads: list[str] = []
-    depth = 0  # one may call another
-
-    def noting(function: Any, name: str) -> Any:
-        def call(*args: Any) -> Any:
-            nonlocal depth
-            if not depth and not isinstance(args[-1], kind.scalar_types):  # a number is here
-                reads.append(name)
-            depth += 1
-            try:
-                return function(*args)
-            finally:
-                depth -= 1
-
-        return call
-
-    places: list[tuple[Any, str]] = [(kind, "to_numpy")]
-    places += [(Operators, name) for name in ("__float__", "__bool__", "__int__", "__index__")]
-    before = [vars(owner).get(name) for owner, name in places]
-    for owner, name in places:
-        setattr(owner, name, noting(getattr(owner, name), name))
-    try:
-        yield reads
-    finally:
-        for (owner, name), function in zip(places, before, strict=True):
-            if function is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, function)
-
-
-# -- What is trained: each gives a step, and a function that draws what it is given ---------------
-
-
-def _training(
-    model: nn.Module, shape: tuple[int, ...], make: Callable[..., Any], mixed: bool = False
-) -> tuple[Callable[..., Any], Callable[[], tuple[Any, Any]]]:
-    here = random.generator()
-    optimizer = (
-        optim.MixedPrecision(model.parameters(), make) if mixed else make(model.parameters())
-    )
-    backend = backend_of(model.parameters()[0].value)
-
-    def step(x: Any, targets: Any) -> Any:
-        outputs = model(x)
-        xp = namespace_of(backend)
-        loss = cross_entropy(xp.astype(outputs, backend.xp.float32), targets)
-        (optimizer.scaled(loss) if mixed else loss).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.value
-
-    def batch() -> tuple[Any, Any]:
-        x = backend.asarray(here.normal(size=shape), "float16" if mixed else "float32")
-        return x, backend.asarray(here.integers(0, 10, shape[0]))
-
-    return step, batch
-
-
-class _MLP(nn.Module):
-    def __init__(self) -> None:
-        self.first, self.last = nn.Linear(64, 256), nn.Linear(256, 10)
-
-    def forward(self, x: Any) -> TensorNode:
-        return self.last(dropout(Relu.do_forward(self.first(x)), 0.1))
-
-
-def _convolutional() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1),
-        nn.BatchNorm2d(8),
-        nn.Relu(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(8 * 8 * 8, 10),
-    )
-
-
-IMAGES = (32, 3, 16, 16)
-TRAININGS: dict[str, Callable[[], Any]] = {
-    "MLP with dropout, SGD": lambda: _training(
-        _MLP(), (128, 64), lambda parameters: optim.SGD(parameters, lr=0.05)
-    ),
-    "MLP with dropout, Adam": lambda: _training(
-        _MLP(), (128, 64), lambda parameters: optim.Adam(parameters, lr=0.001)
-    ),
-    "convolutions, momentum": lambda: _training(
-        _convolutional(), IMAGES, lambda parameters: optim.SGD(parameters, lr=0.01, momentum=0.9)
-    ),
-    "convolutions, momentum, mixed precision": lambda: _training(
-        _convolutional(),
-        IMAGES,
-        lambda parameters: optim.SGD(parameters, lr=0.01, momentum=0.9),
-        mixed=True,
-    ),
-}

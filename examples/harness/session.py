@@ -1,0 +1,378 @@
+"""A run of an example: its backend, seeds and checkpoints, and what it prints and writes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gradcore
+from gradcore import backends, nn
+from gradcore.backends import Array, random
+
+from .command_line import UserError, require
+from .files import (
+    as_line,
+    checkpoint_to_resume,
+    draw_curves,
+    read_safetensors,
+    replaced,
+    versions,
+    write_safetensors,
+)
+from .record import Epoch, Record, Validation
+
+__all__ = ["Session"]
+
+ORDER = 2**63  # more than any seed
+
+
+class Session:
+    """Leads through one or several runs, and reports on the terminal and in the folder `--out`.
+
+        session.begin(model, optimizer, ...)
+        for epoch in session.epochs():
+            for images, labels in session.progress(batches):
+                ...  # a training step
+                epoch.add(loss, instances)
+            epoch.stop()
+            session.end_epoch(epoch, evaluate(...))
+
+    Args:
+        args: the command line.
+
+    Attributes:
+        program: the name of the script.
+        out: the folder of `--out`, or `None`.
+        run: the number of the run, from 0.
+        epochs_done: of this run.
+        record: the measurements of all runs.
+        facts: what `begin` was told, and the number of parameters.
+        checkpoint: the one to resume, until `begin` has.
+        model, optimizer: of this run.
+
+    Raises:
+        UserError: `--out`, `--resume` or the flags about the device can't be followed.
+    """
+
+    # Packages whose versions a result may depend on.
+    packages: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "array-api-compat",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+    )
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.program = Path(sys.argv[0]).name
+        self.use_backend()
+        self.out = Path(args.out) if args.out else None
+        self.run = self.epochs_done = 0
+        self.record = Record()
+        self.facts: dict[str, Any] = {}
+        self.checkpoint: dict[str, Any] | None = None
+        if args.resume and not self.out:
+            raise UserError("--resume needs --out, the folder of the run to continue")
+        if self.out:
+            self._check_out(self.out)
+
+    def _check_out(self, out: Path) -> None:
+        """Find out before the training what would go wrong after it; read the checkpoint."""
+        require("matplotlib.figure", "--out")
+        require("safetensors.numpy", "--out")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            probe = out / f".probe.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"--out {out}: can't write there ({error.strerror})") from None
+        if not self.args.resume:
+            return
+        if not (out / "checkpoint.safetensors").exists():
+            print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
+            return
+        self.checkpoint = checkpoint_to_resume(out, self.program, self.args)
+        self.run = self.checkpoint["run"]
+        self.record = Record(*[self.checkpoint[k] for k in ("history", "curves", "per_class")])
+
+    def start(self, run: int) -> None:
+        """Start a run: its seed decides all random numbers."""
+        self.run = run
+        self.seed(self.args.seed + run)
+
+    def say(self, text: str) -> None:
+        """Print, unless --quiet was given."""
+        if not self.args.quiet:
+            print(text, flush=True)
+
+    def begin(
+        self, model: Any, optimizer: Any, *, is_scheduled: bool = False, **facts: Any
+    ) -> None:
+        """Begin the training of a new model: write the first checkpoint, or go on from the one
+        to resume.
+
+        Args:
+            is_scheduled: whether --epochs decides the learning rate of a step.
+            facts: more for the summary: `data`, the name of the data set; `source`, where it was
+                found; the numbers of `training_instances` and `validation_instances`; maybe
+                `classes`, their names, whose accuracies are then printed at the end.
+
+        Raises:
+            UserError: the checkpoint, or a file of weights, does not fit.
+        """
+        self.model, self.optimizer = model, optimizer
+        self.epochs_done = 0
+        parameters = self.count_parameters()
+        backend, device = self.describe_backend()
+        self.facts = {**facts, "parameters": parameters}
+        self.say(
+            f"{facts['data']}: {facts['training_instances']:,} training and "
+            f"{facts['validation_instances']:,} validation instances ({facts['source']})\n"
+            f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
+            f"seed {self.args.seed + self.run}"
+        )
+        # Seed again: the batches must not depend on how many random numbers the weights took.
+        gradcore.manual_seed(ORDER + self.args.seed + self.run)
+        if self.checkpoint:
+            before, now = self.checkpoint["settings"]["epochs"], self.args.epochs
+            if is_scheduled and before != now:
+                raise UserError(
+                    f"--resume: the learning rate of the run in {self.out} follows "
+                    f"--epochs {before}, and not {now}"
+                )
+            for key in ("training_instances", "validation_instances", "parameters"):
+                before, now = self.checkpoint["facts"][key], self.facts[key]
+                if before != now:
+                    raise UserError(
+                        f"--resume: the run in {self.out} has {before:,} "
+                        f"{key.replace('_', ' ')}, not {now:,}; its data were in "
+                        f"{self.checkpoint['facts']['source']}"
+                    )
+            try:
+                self.restore(self.checkpoint)
+            except (KeyError, IndexError, ValueError) as error:
+                raise UserError(f"--resume: {self.out} does not fit: {error}") from None
+            self.checkpoint = None
+            self.say(f"resumed after {self.epochs_done} epochs")
+        else:
+            self._exchange_weights()
+        if self.out:
+            if not self.record.history:
+                for name in ("summary.json", "curves.png"):  # of an earlier run
+                    (self.out / name).unlink(missing_ok=True)
+            with replaced(self.out / "metrics.jsonl") as temporary:
+                temporary.write_text("".join(map(as_line, self.record.history)))
+            self.save()
+
+    def _exchange_weights(self) -> None:
+        """Load the weights of --init-from, and save those for --save-init."""
+        if path := self.args.init_from:
+            require("safetensors.numpy", "--init-from")
+            facts, arrays = read_safetensors(Path(path), "--init-from")
+            if "epoch" in facts:  # a checkpoint
+                arrays = {
+                    name.removeprefix("model."): x
+                    for name, x in arrays.items()
+                    if name.startswith("model.")
+                }
+            try:
+                self._load_weights(arrays)
+            except ValueError as error:
+                raise UserError(f"--init-from: {path} does not fit: {error}") from None
+        if self.args.save_init and not self.run:
+            require("safetensors.numpy", "--save-init")
+            write_safetensors(Path(self.args.save_init), self.model_state())
+
+    def _load_weights(self, state: dict[str, Array]) -> None:
+        """Load the weights of `state`.
+
+        Raises:
+            ValueError: in few words, that names or shapes are not this model's.
+        """
+        expected, found = (
+            {name: tuple(x.shape) for name, x in of.items()} for of in (self.model_state(), state)
+        )
+        wrong = [n for n in expected | found if expected.get(n) != found.get(n)]
+        if wrong:
+            shapes = (str(of.get(wrong[0], "nothing")) for of in (expected, found))
+            more = f" (and {len(wrong) - 1} more arrays differ)" if len(wrong) > 1 else ""
+            raise ValueError("expected {} {}, found {}".format(wrong[0], *shapes) + more)
+        self.set_model_state(state)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Give the epochs that are still to do, each with its clock started."""
+        for number in range(self.epochs_done, self.args.epochs):
+            yield Epoch(number, f"try a smaller --lr than {self.args.lr:g}")
+
+    def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """Give the batches, with a progress bar on a terminal."""
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError:
+            return batches
+        disable = self.args.quiet or None  # None: unless on a terminal
+        return tqdm(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
+
+    def end_epoch(self, epoch: Epoch, validation: Validation) -> None:
+        """Record and print an epoch, and write the checkpoint.
+
+        Raises:
+            UserError: the validation loss is not finite, or a file can't be written.
+        """
+        line = self.record.add(self.run, epoch, validation)
+        self.epochs_done += 1
+        self.say(
+            f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
+            f"val loss {line['val_loss']:.5f}   val accuracy {line['val_accuracy']:.4f}   "
+            f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} instances/s"
+        )
+        if self.out:
+            try:
+                with (self.out / "metrics.jsonl").open("a") as file:
+                    file.write(as_line(line))
+            except OSError as error:
+                raise UserError(f"{self.out}: can't be written to ({error.strerror})") from None
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
+        state = self.optimizer_state()
+        arrays = {f"model.{name}": x for name, x in self.model_state().items()}
+        numbers: list[dict[str, Any]] = []
+        for i, memory in enumerate(state["state"]):
+            named = {key: x for key, x in memory.items() if hasattr(x, "shape")}
+            arrays |= {f"optimizer.{i}.{key}": x for key, x in named.items()}
+            numbers.append({key: x for key, x in memory.items() if key not in named})
+        facts = {
+            "program": self.program,
+            "settings": vars(self.args),
+            "run": self.run,
+            "epoch": self.epochs_done,
+            "optimizer": {"settings": state["settings"], "state": numbers},
+            "random": random.get_state(),
+            "facts": self.facts,
+            **vars(self.record),
+        }
+        assert self.out
+        write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            KeyError, IndexError, ValueError: it is of another model or optimizer.
+        """
+        self.epochs_done = checkpoint["epoch"]
+        model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
+        for name, x in checkpoint["arrays"].items():
+            part, _, rest = name.partition(".")
+            if part == "model":
+                model[rest] = x
+            else:
+                i, _, key = rest.partition(".")
+                state[int(i)][key] = x
+        self._load_weights(model)
+        settings = checkpoint["optimizer"]["settings"]
+        self.set_optimizer_state({"settings": settings, "state": state})
+        random.set_state(checkpoint["random"])
+
+    def finish(self) -> None:
+        """Print the result of all runs, also if they were interrupted; write summary and curves."""
+        runs = self.record.runs(self.run + 1, self.args.epochs)
+        results = self.record.results(runs, self.args.seed)
+        if runs:
+            pairs = zip(self.facts.get("classes", ()), results["per_class_accuracy"], strict=False)
+            for name, accuracy in pairs:
+                self.say(f"{name:>12} {'-' if accuracy is None else f'{accuracy:.4f}'}")
+            several = (
+                f", mean of {len(runs)} runs (standard deviation "
+                f"{results['final_accuracy_deviation']:.4f})"
+            )
+            print(
+                f"validation accuracy {results['final_accuracy']:.4f} "
+                f"(best epoch {results['best_accuracy']:.4f})" + (several if len(runs) > 1 else "")
+            )
+        if not self.out:
+            return
+        backend, device = self.describe_backend()
+        summary = {
+            "program": self.program,
+            "settings": vars(self.args),
+            "seed": self.args.seed,
+            "backend": backend,
+            "device": device,
+            "versions": versions(self.packages),
+            **self.facts,
+            **results,
+        }
+        with replaced(self.out / "summary.json") as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+        if runs:
+            with replaced(self.out / "curves.png") as temporary:
+                draw_curves(runs, self.facts["data"], temporary)
+
+    # -- The parts that depend on the library, here gradcore -----------------------------------
+
+    def use_backend(self) -> None:
+        """Choose the backend, and set it up, as the flags about the device say.
+
+        Raises:
+            UserError: it can't run here, or has no such --dtype.
+        """
+        try:
+            name, device = self.args.backend, self.args.device
+            if name or device:
+                backends.use_backend(name or backends.default().name, device)
+            backend = backends.default()
+            backend.dtype(self.args.dtype)
+            if self.args.memory_limit:
+                backend.limit_memory(int(self.args.memory_limit * 1e9))
+            if self.args.tf32:
+                backend.allow_tf32(True)
+            if self.args.mixed_precision and self.args.dtype != "float32":
+                raise ValueError(
+                    f"--mixed-precision and --dtype {self.args.dtype} don't go together"
+                )
+        except (RuntimeError, RuntimeWarning, ValueError) as error:
+            raise UserError(str(error)) from None
+
+    def describe_backend(self) -> tuple[str, str]:
+        """Name the backend and its device."""
+        backend = backends.default()
+        return backend.name, backend.describe_device()
+
+    def seed(self, seed: int) -> None:
+        """Seed the generator that draws the initial weights."""
+        gradcore.manual_seed(seed)
+
+    def count_parameters(self) -> int:
+        return sum(p.size for p in self.model.parameters())
+
+    def model_state(self) -> dict[str, Array]:
+        """Give the weights, arrays by PyTorch's names."""
+        return nn.torch_state_dict(self.model)
+
+    def set_model_state(self, state: dict[str, Array]) -> None:
+        """Load the weights from arrays of NumPy, whose names and shapes fit."""
+        nn.load_torch_state_dict(self.model, state)
+        if self.args.mixed_precision:
+            self.optimizer.take_parameters()
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Give the optimizer's `settings`, and its `state`: a list with a dictionary of arrays and
+        numbers for each parameter."""
+        return self.optimizer.state_dict()
+
+    def set_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Load what `optimizer_state` gave, with arrays of NumPy.
+
+        Raises:
+            ValueError: it is of another kind of optimizer.
+        """
+        self.optimizer.load_state_dict(state)
