@@ -5,34 +5,45 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+# `X as X` tells type checkers that X is public.
 from . import (
     _checkout,  # noqa: F401 (first: it makes gradcore.backends importable)
-    array_api,
-    backends,
-    data,
     functions,
-    nn,
-    ops,
-    optim,
     replay,
     tools,
     transforms,
 )
-from .array_api import linalg, special
+from . import array_api as array_api
+from . import backends as backends
+from . import data as data
+from . import nn as nn
+from . import ops as ops
+from . import optim as optim
+from .array_api import linalg as linalg
+from .array_api import special as special
 from .array_api.special import *  # noqa: F403
-from .backends import use_backend
-from .backends.random import manual_seed
-from .data import load_mnist, load_synth
-from .engine.arrays import namespace
-from .engine.modes import no_grad
+from .backends import use_backend as use_backend
+from .backends.random import manual_seed as manual_seed
+from .data import load_mnist as load_mnist
+from .data import load_synth as load_synth
+from .engine.arrays import namespace as namespace
+from .engine.modes import no_grad as no_grad
 from .engine.operators import connect
 from .functions import *  # noqa: F403
-from .functions import activations, convolution, losses, normalization
-from .graph import Context, Op, OpNode, TensorNode, needs
-from .nn import Linear, Module
+from .functions import activations as activations
+from .functions import convolution as convolution
+from .functions import losses as losses
+from .functions import normalization as normalization
+from .graph import Context as Context
+from .graph import Op as Op
+from .graph import OpNode as OpNode
+from .graph import TensorNode as TensorNode
+from .graph import needs as needs
+from .nn import Linear as Linear
+from .nn import Module as Module
 from .ops import *  # noqa: F403
 from .replay import *  # noqa: F403
-from .replay import recording
+from .replay import recording as recording
 from .tools import *  # noqa: F403
 from .transforms import *  # noqa: F403
 
@@ -70,6 +81,5 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
     for _module in (functions, ops, replay, special, tools, transforms):
         __all__ += _module.__all__
 
-
-def __dir__() -> list[str]:
-    return __all__
+    def __dir__() -> list[str]:
+        return __all__

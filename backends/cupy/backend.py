@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import cupy
@@ -191,8 +191,10 @@ class CupyBackend(
     def choices(self) -> dict[str, str]:
         return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}
 
-    def host_reads(self) -> AbstractContextManager[list[str]]:
-        return private.host_reads()
+    @contextmanager
+    def host_reads(self) -> Iterator[list[str]]:
+        with private.host_reads() as reads:
+            yield reads
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         # Given transposes, give a transpose. This computes the gradient of a layer's weights, which

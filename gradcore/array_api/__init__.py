@@ -14,21 +14,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..backends import default
-from . import linalg, special
+from . import linalg as linalg
+from . import special as special
 from .assignment import *  # noqa: F403
 from .constant import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .manipulation import *  # noqa: F403
-from .namespace import FUNCTIONS, OF_A_BACKEND, VERSION, e, inf, namespace_of, nan, newaxis, pi
+from .namespace import FUNCTIONS, OF_A_BACKEND, VERSION
+from .namespace import e as e
+from .namespace import inf as inf
+from .namespace import namespace_of as namespace_of
+from .namespace import nan as nan
+from .namespace import newaxis as newaxis
+from .namespace import pi as pi
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 
 __array_api_version__ = VERSION
-
-if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special"]
-    __all__ += FUNCTIONS
 
 
 def __getattr__(name: str) -> Any:
@@ -37,5 +40,8 @@ def __getattr__(name: str) -> Any:
     return getattr(namespace_of(default()), name)
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *OF_A_BACKEND})
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special", *FUNCTIONS]
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -26,17 +26,7 @@ from . import (
 from .common import on_device
 from .manipulation import astype, stack
 
-__all__ = [
-    "FUNCTIONS",
-    "OF_A_BACKEND",
-    "VERSION",
-    "e",
-    "inf",
-    "namespace_of",
-    "nan",
-    "newaxis",
-    "pi",
-]
+__all__ = ["e", "inf", "namespace_of", "nan", "newaxis", "pi"]
 
 VERSION = "2024.12"  # of the standard
 newaxis = None

@@ -56,7 +56,7 @@ class Pending:
             if not isinstance(x, Operators):
                 sources.append(None)
                 continue
-            source = x.source or x
+            source: Any = x.source or x
             sources.append(source)
             if g is None or not x.requires_grad or (paths is not None and source not in paths):
                 continue

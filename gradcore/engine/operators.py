@@ -38,6 +38,7 @@ class Operators:
     value: Any
     source: Any
     name: str | None
+    index: int
     requires_grad: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import

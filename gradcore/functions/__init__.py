@@ -9,17 +9,18 @@ from . import activations, attention, convolution, losses, normalization, paddin
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
-from .dropout import dropout
-from .einsum import einsum
-from .embedding import embedding, one_hot
+from .dropout import dropout as dropout
+from .einsum import einsum as einsum
+from .embedding import embedding as embedding
+from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 
-# The files dropout.py, einsum.py and embedding.py bear the names of functions; importing from such
-# a file binds the function last, so `functions.dropout` is the function.
+# The files dropout.py, einsum.py and embedding.py bear the names of functions. An import from such
+# a file binds the function after the file, so `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["dropout", "einsum", "embedding", "one_hot"]
-    for _file in (activations, attention, convolution, losses, normalization, padding, pooling):
-        __all__ += _file.__all__
+    _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
+    __all__ = [name for file in _FILES for name in file.__all__]
+    __all__ += ["dropout", "einsum", "embedding", "one_hot"]
