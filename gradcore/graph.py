@@ -21,6 +21,7 @@ from typing import Any
 
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
+    REAL_FLOATING,
     check_gradient,
     describe,
     is_discrete,
@@ -89,15 +90,17 @@ class TensorNode(Operators):
         self._fill(value, source, name, requires_grad)
 
     def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
-        self.value, self.source, self.name, self.requires_grad = value, source, name, needs
+        self.value = value
+        self.source = source
+        self.name = name
+        self.requires_grad = needs
         self.hooks: Any = None  # functions that the gradient goes through; see register_hook
         self._grad: Any = None
         self._owned = False  # whether the engine may add to _grad in place; see ownership.py
         self.index = 0  # which of the source's outputs this node is
         if source:
-            refs = source.refs
-            self.index = len(refs)
-            refs.append(weakref.ref(self))
+            self.index = len(source.refs)
+            source.refs.append(weakref.ref(self))
 
     @property
     def grad(self) -> Any:
@@ -161,7 +164,7 @@ class TensorNode(Operators):
         for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
-            opnode.release(())
+            opnode.context, opnode.arrays, opnode.inputs = None, (), ()
 
     def __repr__(self) -> str:
         name = f"{self.name}, " if self.name else ""
@@ -202,10 +205,6 @@ class OpNode:
     def outputs(self) -> tuple[TensorNode, ...]:
         """The nodes that came out, as far as somebody still holds them."""
         return tuple([node for ref in self.refs if (node := ref()) is not None])
-
-    def release(self, inputs: Sequence[Any]) -> None:
-        """Let go of the context and of all values; keep only `inputs`, as the class describes."""
-        self.context, self.arrays, self.inputs = None, (), inputs
 
     def __repr__(self) -> str:
         return f"OpNode({self.op.__name__})"
@@ -286,7 +285,7 @@ class Op:
 def _output(value: Array, source: OpNode | None) -> TensorNode:
     """Make the node of an op's output; without a source, a constant."""
     node = object.__new__(TensorNode)  # without the checks of __init__, in half the time
-    node._fill(value, source, None, source is not None and is_floating(value))
+    node._fill(value, source, None, source is not None and REAL_FLOATING[type(value), value.dtype])
     if source and not (node.requires_grad or is_discrete(value)):
         raise TypeError(
             f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
@@ -339,8 +338,8 @@ def backpropagate(
             asked = None if paths is None else paths[opnode]
             if asked is None or True in asked:
                 sources = pending.add(opnode, _input_gradients(opnode, gos, create, asked), gos)
-                if not (retain or create):
-                    opnode.release(sources)
+                if not (retain or create):  # release it; the way further down stays
+                    opnode.context, opnode.arrays, opnode.inputs = None, (), sources
         for leaf, gradient, keep, owned in pending.leaves():
             deliver(leaf, gradient, keep, owned)
 

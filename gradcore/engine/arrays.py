@@ -1,4 +1,4 @@
-"""What goes in and out of ops: arrays, nodes, numbers and NumPy's scalars."""
+"""Arrays, nodes and numbers: what a value is, and how to get from one kind to another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ __all__ = [
 
 NUMBER_TYPES = frozenset({bool, int, float, complex})
 
-_floating: dict[tuple[type, Any], bool] = {}  # by array type and dtype
+
+class _RealFloating(dict[tuple[type, Any], bool]):
+    """Whether arrays of a type and dtype, the key, are real floating; asked of the library once."""
+
+    def __missing__(self, key: tuple[type, Any]) -> bool:
+        kind, dtype = key
+        self[key] = BACKEND_OF_TYPE[kind].xp.isdtype(dtype, "real floating")
+        return self[key]
+
+
+REAL_FLOATING = _RealFloating()
 
 
 def is_node(x: Any) -> bool:
@@ -35,15 +45,14 @@ def is_node(x: Any) -> bool:
 
 
 def is_floating(x: Array) -> bool:
-    """Whether the dtype is real floating, and so whether there are gradients."""
-    key = type(x), x.dtype
-    if key not in _floating:
-        _floating[key] = backend_of(x).xp.isdtype(x.dtype, "real floating")
-    return _floating[key]
+    """Whether the dtype is real floating: only such values have gradients."""
+    if type(x) in BACKEND_OF_TYPE:
+        return REAL_FLOATING[type(x), x.dtype]
+    return backend_of(x).xp.isdtype(x.dtype, "real floating")
 
 
 def check_floating(name: str, x: Array) -> None:
-    """Raise TypeError unless x is real floating; `name` says for what."""
+    """Raise TypeError unless x is real floating; the error begins with `name`."""
     if not is_floating(x):
         raise TypeError(
             f"{name}: x is {describe(x)}, expected real floating numbers; convert it, as in "
@@ -52,39 +61,41 @@ def check_floating(name: str, x: Array) -> None:
 
 
 def is_discrete(x: Array) -> bool:
-    """Whether the dtype is of integers or booleans."""
+    """Whether the dtype is integer or boolean."""
     return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))
 
 
 def describe(x: Any) -> str:
-    """Dtype and shape, as in `float32 (3, 4)`; of a number, the number."""
+    """Say dtype and shape, as in `float32 (3, 4)`; of a number, the number."""
     if type(x) in NUMBER_TYPES:
         return repr(x)
     return f"{str(x.dtype).rpartition('.')[2]} {tuple(x.shape)}"
 
 
-def namespace(*arrays: Any) -> Any:
-    """The array API functions for these arrays: those of their library, or gradcore's for nodes.
+def namespace(x: Any, /, *others: Any) -> Any:
+    """Give the array API functions for these arrays: those of their library; gradcore's for nodes.
 
     Raises:
-        TypeError: there is no array among them.
+        TypeError: there is no array among the arguments.
     """
+    if not others and type(x) in BACKEND_OF_TYPE:  # most calls: for them, half the time
+        return BACKEND_OF_TYPE[type(x)].xp
     library = None
-    for x in arrays:
-        if type(x) in BACKEND_OF_TYPE:
-            library = library or BACKEND_OF_TYPE[type(x)].xp
-        elif isinstance(x, Operators):
-            return x.__array_namespace__()
-        elif type(x) not in NUMBER_TYPES:
-            library = library or backend_of(x).xp
+    for a in (x, *others):
+        if type(a) in BACKEND_OF_TYPE:
+            library = library or BACKEND_OF_TYPE[type(a)].xp
+        elif isinstance(a, Operators):
+            return a.__array_namespace__()
+        elif type(a) not in NUMBER_TYPES:
+            library = library or backend_of(a).xp
     if library is None:
         raise TypeError("namespace: expected an array or a node, not only numbers")
     return library
 
 
 def node_or_array(x: Any) -> Any:
-    """`x` if it is an array or node; NumPy's scalars as 0-d arrays; lists and numbers as an
-    array of the default backend."""
+    """Return arrays and nodes as they are, NumPy's scalars as 0-d arrays, and lists and numbers as
+    arrays of the default backend."""
     if type(x) in BACKEND_OF_TYPE or is_node(x):
         return x
     if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
@@ -94,12 +105,12 @@ def node_or_array(x: Any) -> Any:
 
 
 def value_of(x: Any) -> Any:
-    """The array in a node; what is no node, as it is."""
+    """Take the array out of a node; return anything else as it is."""
     return x.value if is_node(x) else x
 
 
 def raw_array(x: Any) -> Any:
-    """The array in a node; what is no node, as an array."""
+    """Take the array out of a node; convert anything else to an array."""
     return value_of(node_or_array(x))
 
 
@@ -127,7 +138,7 @@ def _described(x: Any) -> str:
 
 
 def flat(entries: Iterable[Any]) -> Iterator[Any]:
-    """The entries, and those of tuples and lists among them."""
+    """Give the entries one by one, and in place of a tuple, list or dictionary its own entries."""
     for entry in entries:
         if isinstance(entry, tuple | list):
             yield from flat(entry)
@@ -138,11 +149,11 @@ def flat(entries: Iterable[Any]) -> Iterator[Any]:
 
 
 def copied(x: Array, like: Array | None = None) -> Array:
-    """A copy of the array `x`, with memory of its own.
+    """Copy the array `x` to memory of its own.
 
     Args:
         x: an array of any backend.
-        like: where the copy goes, and in which dtype: those of this array; `None`: those of `x`.
+        like: an array whose device and dtype the copy gets; `None`: those of `x`.
     """
     if like is None:
         return backend_of(x).xp.asarray(x, device=x.device, copy=True)

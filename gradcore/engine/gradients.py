@@ -3,19 +3,17 @@ each gradient must have."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 from operator import getitem
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..backends import Array, backend_of
 from .arrays import backend_or_none, is_node, namespace, node_or_array, value_of
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
-
-if TYPE_CHECKING:
-    from ..graph import Op, OpNode, TensorNode
+from .protocols import Node, OpApplication
 
 __all__ = ["Pending", "accumulate", "with_zeros"]
 
@@ -38,9 +36,9 @@ class Pending:
         self.paths = paths
         self.sums: dict[Any, list[Any]] = {}
         self.owned: set[tuple[Any, int]] = set()
-        self.queue: list[tuple[int, OpNode]] = []
+        self.queue: list[tuple[int, OpApplication]] = []
 
-    def add(self, opnode: OpNode, given: Sequence[Any], gos: Sequence[Any]) -> list[Any]:
+    def add(self, opnode: OpApplication, given: Sequence[Any], gos: Sequence[Any]) -> list[Any]:
         """Add the gradients that the op gave, one for each of its inputs, to what has come so far.
 
         Args:
@@ -70,7 +68,7 @@ class Pending:
                     so_far = sums[source] = [None]
                 else:
                     so_far = sums[source] = [None] * len(source.refs)
-                    heapq.heappush(self.queue, (-source.order, source))
+                    heappush(self.queue, (-source.order, source))
             if so_far[i] is None:
                 so_far[i] = g
             elif (source, i) in owned:
@@ -82,18 +80,18 @@ class Pending:
                 owned.add((source, i))
         return sources
 
-    def complete(self) -> Iterator[tuple[OpNode, list[Any]]]:
+    def complete(self) -> Iterator[tuple[Any, list[Any]]]:
         """Take out, one after the other, the newest OpNode and the gradients of its outputs.
 
         All OpNodes that could still add to these gradients are newer, and were taken before. The
         gradients have gone through the outputs' hooks.
         """
         while self.queue:
-            opnode = heapq.heappop(self.queue)[1]
+            opnode = heappop(self.queue)[1]
             gos = self.sums.pop(opnode)
             yield opnode, hooked(opnode, gos) if opnode.hooks else gos
 
-    def leaves(self) -> Iterator[tuple[TensorNode, Any, bool, bool]]:
+    def leaves(self) -> Iterator[tuple[Any, Any, bool, bool]]:
         """Take out the gradients of the leaves, once no OpNode is left.
 
         Yields:
@@ -111,7 +109,7 @@ class Pending:
             yield leaf, total[0], owned or is_node(total[0]) or is_alone(total, 0, getitem), owned
 
 
-def _fitted(op: type[Op], g: Any, value: Array, gos: Sequence[Any]) -> Any:
+def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     """Bring the gradient `g` to the shape and dtype of the input's value: undo broadcasting and
     promotion.
 
@@ -151,14 +149,14 @@ def _fitted(op: type[Op], g: Any, value: Array, gos: Sequence[Any]) -> Any:
     return g
 
 
-def with_zeros(opnode: OpNode, gos: Sequence[Any]) -> list[Any]:
+def with_zeros(opnode: OpApplication, gos: Sequence[Any]) -> list[Any]:
     """Replace `None` among the gradients of several outputs by zeros: the loss does not depend on
     that output."""
     xp, pairs = namespace(*opnode.arrays), zip(gos, opnode.specs, strict=True)
     return [xp.zeros(s[1], dtype=s[2], device=s[3]) if g is None else g for g, s in pairs]
 
 
-def accumulate(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
+def accumulate(node: Node, gradient: Any, keep: bool, owned: bool) -> None:
     """Add the gradient to `node.grad`.
 
     Args:

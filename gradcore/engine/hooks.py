@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .arrays import check_gradient, value_of
-
-if TYPE_CHECKING:
-    from ..graph import Op, OpNode, TensorNode
+from .protocols import Node, OpApplication
 
 __all__ = ["Handle", "Hook", "Watcher", "hook_gradient", "hooked", "watchers", "watching"]
 
@@ -37,7 +35,7 @@ class Handle:
         self.remove()
 
 
-def hook_gradient(node: TensorNode, hook: Hook) -> Handle:
+def hook_gradient(node: Node, hook: Hook) -> Handle:
     """Have the node's complete gradient go through the hook in each pass."""
     if not node.requires_grad:
         raise ValueError("register_hook: this node requires no gradient, so no pass has one")
@@ -46,7 +44,7 @@ def hook_gradient(node: TensorNode, hook: Hook) -> Handle:
     return Handle(holder.hooks, (node.index, hook))
 
 
-def hooked(of: OpNode | TensorNode, gradients: list[Any]) -> list[Any]:
+def hooked(of: OpApplication | Node, gradients: list[Any]) -> list[Any]:
     """Send the gradients of the outputs of an OpNode, or of a leaf, through its hooks."""
     gradients = list(gradients)
     for i, hook in list(of.hooks.values()):
@@ -63,9 +61,9 @@ def hooked(of: OpNode | TensorNode, gradients: list[Any]) -> list[Any]:
 class Watcher(Protocol):
     """An object whose methods are called for all ops, in every thread, inside `watching`."""
 
-    def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None: ...
-    def before_backward(self, opnode: OpNode) -> None: ...
-    def after_backward(self, opnode: OpNode, gos: Any, gradients: Any) -> None: ...
+    def after_forward(self, op: type, inputs: Any, outputs: Any) -> None: ...
+    def before_backward(self, opnode: OpApplication) -> None: ...
+    def after_backward(self, opnode: OpApplication, gos: Any, gradients: Any) -> None: ...
 
 
 watchers: list[Watcher] = []

@@ -1,4 +1,5 @@
-"""TODO"""
+"""The way into an op and out of it: nodes, arrays and numbers become arrays of one backend, and
+errors name the op with its inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from .operators import Operators
 
 __all__ = [
     "EXPLAINED",
-    "LESS_MEMORY",
     "as_output",
     "explained",
     "memory",
@@ -27,13 +27,21 @@ LESS_MEMORY = (
 )
 
 
-def op_inputs_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
-    """An op's inputs as arrays and numbers, the arrays all of one backend and device; and which
-    of them require a gradient. `op` is an `Op`, or what errors are to name.
+def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any], list[bool]]:
+    """Take the arrays out of an op's inputs, and note which inputs require a gradient.
+
+    This is the fast path, for inputs that are nodes, arrays of one type, and numbers; `op_inputs`
+    handles all others.
+
+    Args:
+        op: the `Op`, or its name, for errors.
+
+    Returns:
+        The inputs as arrays and numbers; and for each, whether it requires a gradient.
 
     Raises:
-        TypeError: an input is none of node, array or number.
-        ValueError: they are not all in one place.
+        TypeError: an input is neither node nor array nor number.
+        ValueError: the arrays are of different backends or on different devices.
     """
     arrays, mask = [], []
     kind = None  # the type of the arrays
@@ -60,12 +68,13 @@ def op_inputs_and_mask(op: Any, inputs: Sequence[Any]) -> tuple[list[Any], list[
     return arrays, mask
 
 
-def op_inputs(op: Any, inputs: Sequence[Any]) -> list[Any]:
-    """An op's inputs as arrays and numbers, as above, also where some are to be converted."""
+def op_inputs(op: type | str, inputs: Sequence[Any]) -> list[Any]:
+    """Take the arrays out of an op's inputs, and convert NumPy's scalars and other libraries'
+    arrays. Arguments and errors are those of `op_inputs_and_mask`."""
     arrays = []
     for x in inputs:
         if isinstance(x, Operators):
-            if type(x.value) not in BACKEND_OF_TYPE:  # assigned: a number, or a NumPy scalar
+            if type(x.value) not in BACKEND_OF_TYPE:  # somebody assigned a number to .value
                 x.value = node_or_array(x.value)
             x = x.value
         elif type(x) not in BACKEND_OF_TYPE and type(x) not in NUMBER_TYPES:
@@ -77,8 +86,11 @@ def op_inputs(op: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
-    """Different inputs with one array get views of it: gradients of gradients tell what an op
-    saved by its identity."""
+    """Where different inputs have the same array, replace all but the first by views of it.
+
+    An op saves arrays in its context under names of its own. For gradients of gradients the engine
+    finds the node of a saved array by the array's identity, so two nodes must have two arrays.
+    """
     if len({*map(id, arrays)}) == len(arrays):
         return
     for i, a in enumerate(arrays):
@@ -87,9 +99,9 @@ def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
             arrays[i] = a[...]
 
 
-def _constant(op: Any, x: Any) -> Any:
-    """An op's input of another type: an array; a NumPy scalar, which acts as a number; or a
-    NumPy boolean, which comparing 0-d arrays gives, as the array that it stands for."""
+def _constant(op: type | str, x: Any) -> Any:
+    """Convert an input of another type. An array stays; a NumPy scalar becomes a number. A NumPy
+    boolean, as comparing 0-d arrays gives, becomes an array: ops compute with masks."""
     try:
         backend = backend_of(x)
     except TypeError:
@@ -101,8 +113,8 @@ def _constant(op: Any, x: Any) -> Any:
     return backend.asarray(x) if isinstance(number, bool) else number
 
 
-def as_output(op: Any, x: Any, context: dict[str, Any]) -> Array:
-    """What an op's forward gave, as an array, here and in its context."""
+def as_output(op: type, x: Any, context: dict[str, Any]) -> Array:
+    """Convert the result of an op's forward to an array, and replace it in the context too."""
     if type(x) in BACKEND_OF_TYPE:
         return x
     if type(x) in NUMBER_TYPES or is_node(x) or isinstance(x, list):
@@ -114,7 +126,7 @@ def as_output(op: Any, x: Any, context: dict[str, Any]) -> Array:
     return array
 
 
-def _check_devices(op: Any, arrays: list[Any]) -> None:
+def _check_devices(op: type | str, arrays: list[Any]) -> None:
     arrays = [x for x in arrays if type(x) not in NUMBER_TYPES]
     if any(type(x) is not type(arrays[0]) or x.device != arrays[0].device for x in arrays):
         places = {(backend_of(x).name, str(x.device)) for x in arrays}
@@ -125,12 +137,12 @@ def _check_devices(op: Any, arrays: list[Any]) -> None:
         )
 
 
-def _name(op: Any) -> str:
+def _name(op: type | str) -> str:
     return op if isinstance(op, str) else op.__name__
 
 
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
-    """The error, with the op and its inputs named."""
+    """Make an error of the same kind, with the op and its inputs named."""
     kinds = (ValueError, IndexError, OverflowError, MemoryError)
     kind = next((k for k in kinds if isinstance(error, k)), TypeError)
     inputs = ", ".join(map(describe, arrays))
@@ -138,7 +150,8 @@ def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
 
 
 def memory(error: Exception, arrays: Iterable[Any]) -> str:
-    """For an error that says that memory is out: how much is in use, and what to try."""
+    """Say, of an error that tells of no memory left, how much is in use and what to try; of other
+    errors, nothing."""
     if not isinstance(error, MemoryError):
         return ""
     found = (backend_of(x) for x in arrays if type(x) in BACKEND_OF_TYPE)

@@ -1,5 +1,5 @@
-"""Whether graphs are built, whether a transform runs a function to differentiate it, and whether a
-backward pass runs one again."""
+"""Modes of the running thread or task: is a graph built? Does a transform, such as `grad`, run a
+function to differentiate it? Does a backward pass run a checkpointed function again?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ is_recomputing: ContextVar[bool] = ContextVar("is_recomputing", default=False)
 
 @contextmanager
 def building(whether: bool) -> Iterator[None]:
-    """Inside, graphs are built, or they are not."""
+    """Inside, build graphs, or do not."""
     token = is_building.set(whether)
     try:
         yield
@@ -33,13 +33,13 @@ def building(whether: bool) -> Iterator[None]:
 
 
 def no_grad() -> AbstractContextManager[None]:
-    """Inside `with no_grad():` no graph is built, and results require no gradient."""
+    """Inside `with no_grad():` build no graph; results require no gradient."""
     return building(False)
 
 
 @contextmanager
 def differentiating() -> Iterator[None]:
-    """Inside, graphs are built, also under `no_grad()`, and transforms give nodes."""
+    """Inside, build graphs, also under `no_grad()`, and have transforms give nodes."""
     token = is_differentiating.set(True)
     try:
         with building(True):
@@ -50,7 +50,8 @@ def differentiating() -> Iterator[None]:
 
 @contextmanager
 def recomputing() -> Iterator[None]:
-    """Inside, what was computed before is computed again: nothing takes note of it twice."""
+    """Inside, compute again what was computed before: running statistics, for example, must not be
+    updated a second time."""
     token = is_recomputing.set(True)
     try:
         yield

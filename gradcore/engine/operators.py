@@ -49,7 +49,7 @@ class Operators:
     __array_ufunc__ = None
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The functions of the array API standard, on nodes of this one's backend.
+        """Give the functions of the array API standard, for nodes of this node's backend.
 
         Raises:
             ValueError: `api_version` is not one of these.
@@ -129,7 +129,7 @@ class Operators:
         return self.ops.MatrixMultiply.do_forward(other, self)
 
     def matmul(self, other: Any) -> Self:
-        """`self @ other`, as the course spells it."""
+        """Compute `self @ other`; the course spells it so."""
         return self @ other
 
     def __mod__(self, other: Any) -> Self:
@@ -187,11 +187,11 @@ class Operators:
         return self.ops.Absolute.do_forward(self)
 
     def __getitem__(self, key: Any) -> Self:
-        """A part: `key` is of integers, slices, `None`, `...`, integer arrays and masks."""
+        """Take a part: `key` has integers, slices, `None`, `...`, integer arrays and masks."""
         return self.array_api.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
-        """Make this a node of another value. What was computed from it keeps what it was."""
+        """Give this node another value. Nodes computed from it before keep their own values."""
         self.array_api.setitem(self, key, value)
 
     def __lt__(self, other: Any) -> Self:
@@ -244,7 +244,7 @@ class Operators:
         return self._host()
 
     def _host(self) -> Any:
-        """The value on the host."""
+        """Copy the value to the host."""
         x = self.value
         return BACKEND_OF_TYPE[type(x)].to_numpy(x) if type(x) in BACKEND_OF_TYPE else x
 
@@ -255,7 +255,7 @@ class Operators:
         return operator.index(self._host())
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
-        """A constant on that device; a node that is there already, as it is.
+        """Copy the value to the device, as a constant; a node already there is returned as it is.
 
         Raises:
             ValueError: a node that has a gradient is elsewhere; or there is a `stream`, which is
@@ -292,13 +292,13 @@ class Operators:
         return self.value.__dlpack_device__()
 
     def _constant(self, what: str) -> Any:
-        """The value, for what would not know of a gradient."""
+        """Give the value to code that would ignore the gradient; refuse if there is one."""
         if self.requires_grad:
             raise TypeError(f"a node that has a gradient is not {what}; take its .value")
         return self.value
 
     def __reduce__(self) -> Any:
-        """For copy, deepcopy and pickle: the value, without its gradient."""
+        """Let copy, deepcopy and pickle take the value, without the gradient."""
         if self.source is not None:
             raise TypeError("a node that was computed can't be copied or pickled; take its .value")
         return type(self), (self.value, None, self.name, self.requires_grad)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ..backends import BACKEND_OF_TYPE
 from .arrays import flat, is_discrete, is_node
-
-if TYPE_CHECKING:
-    from ..graph import OpNode, TensorNode
+from .protocols import OpApplication
 
 __all__ = ["as_nodes", "with_nodes"]
 
 
-def as_nodes(gradients: Iterable[Any], node: type[TensorNode]) -> list[Any]:
+def as_nodes(gradients: Iterable[Any], node: Callable[..., Any]) -> list[Any]:
     """The gradients as nodes of the class `node`: arrays become constants; `None` stays."""
     return [g if g is None or is_node(g) else node(g, requires_grad=False) for g in gradients]
 
 
 def with_nodes(
-    opnode: OpNode, context: Mapping[str, Any], node: type[TensorNode]
+    opnode: OpApplication, context: Mapping[str, Any], node: Callable[..., Any]
 ) -> dict[str, Any]:
     """Copy the context, with nodes in place of the arrays of the op's inputs and outputs.
 
@@ -50,7 +48,7 @@ def with_nodes(
     return {key: _translated(op, key, entry, nodes) for key, entry in context.items()}
 
 
-def _translated(op: str, key: str, entry: Any, nodes: dict[int, TensorNode]) -> Any:
+def _translated(op: str, key: str, entry: Any, nodes: dict[int, Any]) -> Any:
     """Replace the arrays in an entry of a context by their nodes, found by the arrays' ids.
 
     Raises:

@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .arrays import is_node
-
-if TYPE_CHECKING:
-    from ..graph import OpNode, TensorNode
+from .protocols import OpApplication
 
 __all__ = ["ancestors", "apply_assignments", "assigned", "paths_between"]
 
 # The nodes that were assigned to (`x[key] = y`), by id, while they live. An OpNode that was applied
 # to such a node before the assignment still names the node among its inputs, and must find the
 # node's earlier value there; see array_api/assignment.py.
-assigned: dict[int, weakref.ref[TensorNode]] = {}
+assigned: dict[int, weakref.ref[Any]] = {}
 
 
-def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
+def ancestors(nodes: Iterable[Any], first: int = 0) -> list[OpApplication]:
     """Find all OpNodes that the nodes depend on, also where a graph was released.
 
     Where an input of an OpNode was assigned to later, the walk replaces the input by the node of
@@ -29,7 +27,7 @@ def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
     Args:
         first: leave out OpNodes of a lower order.
     """
-    seen: dict[OpNode, None] = {}
+    seen: dict[OpApplication, None] = {}
     stack = list(map(_source, nodes))
     while stack:
         opnode = stack.pop()
@@ -41,14 +39,14 @@ def ancestors(nodes: Iterable[TensorNode], first: int = 0) -> list[OpNode]:
     return list(seen)
 
 
-def apply_assignments(nodes: Iterable[TensorNode]) -> None:
+def apply_assignments(nodes: Iterable[Any]) -> None:
     """Have each OpNode that the nodes depend on name its inputs as they were when it was applied,
     before later assignments."""
     if assigned:
         ancestors(nodes)
 
 
-def _source(x: Any) -> OpNode | None:
+def _source(x: Any) -> Any:
     """The OpNode that computed an input; in a released graph, the input is that OpNode itself."""
     return x.source if is_node(x) else x if hasattr(x, "inputs") else None
 
@@ -65,7 +63,7 @@ def _before(x: Any, order: int) -> Any:
 
 
 def paths_between(
-    roots: Iterable[TensorNode], wanted: Collection[TensorNode], since: int = 0
+    roots: Iterable[Any], wanted: Collection[Any], since: int = 0
 ) -> dict[Any, list[bool]]:
     """Find the paths from the roots down to the wanted nodes.
 

@@ -1,4 +1,4 @@
-"""Trees: dictionaries, lists and tuples, in one another, with anything else as their leaves."""
+"""Trees: nested dictionaries, lists and tuples. Everything else in them is a leaf."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["leaves", "tree_map"]
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each leaf with its path, as in `['w'][0]`; there is none in `None`."""
+    """Give each leaf with its path, as in `['w'][0]`. `None` is an empty tree."""
     if isinstance(tree, dict):
         for key, entry in tree.items():
             yield from leaves(entry, f"{path}[{key!r}]")
@@ -21,11 +21,11 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """A tree like `tree`, with `function(leaf, ...)` in place of each leaf; the further arguments
-    are what the other trees have there.
+    """Make a tree like `tree`, with `function(leaf, ...)` in place of each leaf. The function's
+    further arguments are the leaves of the other trees at the same path.
 
     Raises:
-        ValueError: another tree is not of the same structure.
+        ValueError: another tree has another structure.
     """
     if not isinstance(tree, dict | list | tuple):
         return None if tree is None else function(tree, *others)

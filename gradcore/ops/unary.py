@@ -48,19 +48,18 @@ class _Unary(Op):
         """
         if cls.function is _Unary.function:
             return  # OfInput and OfOutput themselves
-        function, gradient = cls.function, cls.gradient
-        saves, saves_input = cls.saves, cls.saves == "x"
+        function, gradient, saves = cls.function, cls.gradient, cls.saves
+        saves_input, backends = saves == "x", BACKEND_OF_TYPE
 
         def forward(context: Context, x: Array) -> Array:
-            backend = BACKEND_OF_TYPE.get(type(x))
-            y = function(backend.xp if backend else namespace(x), x)
+            y = function(backends[type(x)].xp if type(x) in backends else namespace(x), x)
             context[saves] = x if saves_input else y
             return y
 
         def backward(context: Context, go: Array) -> Array:
             saved = context[saves]
-            backend = BACKEND_OF_TYPE.get(type(go))
-            return gradient(backend.xp if backend else namespace(go, saved), go, saved)
+            xp = backends[type(go)].xp if type(go) in backends else namespace(go, saved)
+            return gradient(xp, go, saved)
 
         for method in (forward, backward):
             if method.__name__ not in vars(cls):
