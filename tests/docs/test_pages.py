@@ -1,4 +1,4 @@
-"""Every block of code in README.md, CONTRIBUTING.md and docs/ runs, and prints and draws what the page shows.
+"""All code in README.md, CONTRIBUTING.md and docs/ runs, and prints and draws what the page shows.
 
 The blocks of a page run one after the other, in one namespace; `print(x)  # 1` must print 1. Those
 that begin with `# name.py` are files of a package, which is installed in the end and tested by its
