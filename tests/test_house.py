@@ -1,8 +1,8 @@
 """The house: which floor may import which, and what `import gradcore` brings along.
 
-The first half reads the source with `ast` and runs nothing: imports inside functions count, those
-under `TYPE_CHECKING` don't. Each check takes the folder of a repository and gives its complaints,
-each with file and line. Small trees with a planted fault show that each check sees what it should.
+The first half reads the source, through benchmarks/imports.py, and runs nothing. Each check takes
+the folder of a repository and gives its complaints, each with file and line. Small trees with a
+planted fault show that each check sees what it should.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import gradcore
+from benchmarks.imports import arrows, imports, sources
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,85 +46,10 @@ MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import 
 }
 
 
-# -- Reading the source ---------------------------------------------------------------------------
-
-
-def sources(root: Path, *folders: str) -> list[str]:
-    """The Python files in these folders, as paths from the root."""
-    found = (path for folder in folders for path in (root / folder).rglob("*.py"))
-    return sorted(path.relative_to(root).as_posix() for path in found)
-
-
 def innermost(file: str, entries: list[str]) -> str | None:
     """The longest of these paths that the file lies in, or that is the file."""
     around = [entry for entry in entries if f"{file}/".startswith(f"{entry}/")]
     return max(around, key=len, default=None)
-
-
-def imports(root: Path, file: str) -> Iterator[tuple[int, str]]:
-    """Line and absolute name of each import that runs; of `from a import b`, `a.b`."""
-    package = list(Path(file).parent.parts)
-    if package[:1] == ["backends"]:
-        package.insert(0, "gradcore")
-    tree = ast.parse((root / file).read_text("utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        and ast.unparse(node.test).removeprefix("typing.") == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = absolute("." * node.level + (node.module or ""), package)
-            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args:
-            function, name = ast.unparse(node.func).rpartition(".")[2], node.args[0]
-            is_text = isinstance(name, ast.Constant) and isinstance(name.value, str)
-            if function in ("import_module", "__import__") and is_text:
-                yield node.lineno, absolute(name.value, package)
-
-
-def absolute(name: str, package: list[str]) -> str:
-    """The whole name of a module: in the package a.b, `..c` is a.c."""
-    rest = name.lstrip(".")
-    level = len(name) - len(rest)
-    start = package[: len(package) - level + 1] if level else []
-    return ".".join([*start, *([rest] if rest else [])])
-
-
-def target(root: Path, name: str) -> str | None:
-    """The file that `import name` reads, where it is one of gradcore or of the benchmarks."""
-    parts = name.split(".")
-    if parts[:2] == ["gradcore", "backends"]:
-        parts = parts[1:]
-    elif parts[0] not in ("gradcore", "benchmarks"):
-        return None
-    where = root / parts[0]
-    for part in parts[1:]:
-        if (where / f"{part}.py").is_file():
-            return (where / f"{part}.py").relative_to(root).as_posix()
-        if not (where / part).is_dir():
-            break
-        where /= part
-    return (where / "__init__.py").relative_to(root).as_posix()
-
-
-def arrows(root: Path, *folders: str) -> dict[str, dict[str, int]]:
-    """For each file, the files that it imports, and the first line that does."""
-    found: dict[str, dict[str, int]] = {}
-    for file in sources(root, *folders):
-        found[file] = {}
-        for line, name in sorted(imports(root, file)):
-            there = target(root, name)
-            if there not in (None, file):
-                found[file].setdefault(there, line)
-    return found
 
 
 # -- The checks -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Every block of code in the README and in docs/ runs, and prints and draws what the page shows.
+"""All code in README.md, CONTRIBUTING.md and docs/ runs, and prints and draws what the page shows.
 
 The blocks of a page run one after the other, in one namespace; `print(x)  # 1` must print 1. Those
 that begin with `# name.py` are files of a package, which is installed in the end and tested by its
@@ -28,7 +28,7 @@ import gradcore
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 BLOCK = re.compile(
     r"(?:^<!-- not run: (.+?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -187,8 +187,10 @@ def test_op_has_gradients_of_gradients() -> None:
     assert x.grad == 2
 
 
-def test_paths_exist() -> None:
-    for path in re.findall(r"`((?:gradcore|backends|examples|tests|docs)/[\w./]*)`", README):
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_paths_exist(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for path in re.findall(r"`((?:gradcore|backends|examples|tests|docs)/[\w./]*)`", text):
         assert (ROOT / path).exists(), path
-    for path in re.findall(r"\]\((?!http)([^)]*)\)", README):
+    for path in re.findall(r"\]\((?!http)([^)#]*)[^)]*\)", text):
         assert (ROOT / path).exists(), path
