@@ -29,7 +29,7 @@ from .engine.arrays import (
     namespace,
     node_or_array,
 )
-from .engine.gradients import Pending, accumulate, with_zeros
+from .engine.gradients import Pending, with_zeros
 from .engine.hooks import Handle, Hook, hook_gradient, watchers
 from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
 from .engine.modes import building, is_building
@@ -323,25 +323,14 @@ def backpropagate(
     roots = [node for node, _ in seeds]
     apply_assignments(roots)
     paths = None if into is None else paths_between(roots, into, since)
-    pending = Pending(paths)
+    pending = Pending(into, paths)
     pending.add(OpNode(Op, {}, roots, ()), [gradient for _, gradient in seeds], ())
-
-    def deliver(node: TensorNode, gradient: Any, keep: bool, owned: bool) -> None:
-        if gradient is not None and (into is None or node in into):
-            accumulate(into[node] if into else node, gradient, keep, owned)
-
     with building(create):
-        for opnode, gos in pending.complete():
-            for ref in opnode.refs:
-                if (output := ref()) is not None:
-                    deliver(output, gos[output.index], False, False)
-            asked = None if paths is None else paths[opnode]
-            if asked is None or True in asked:
-                sources = pending.add(opnode, _input_gradients(opnode, gos, create, asked), gos)
-                if not (retain or create):  # release it; the way further down stays
-                    opnode.context, opnode.arrays, opnode.inputs = None, (), sources
-        for leaf, gradient, keep, owned in pending.leaves():
-            deliver(leaf, gradient, keep, owned)
+        for opnode, gos, asked in pending.complete():
+            sources = pending.add(opnode, _input_gradients(opnode, gos, create, asked), gos)
+            if not (retain or create):  # release it; the way further down stays
+                opnode.context, opnode.arrays, opnode.inputs = None, (), sources
+        pending.settle()
 
 
 def _input_gradients(

@@ -9,31 +9,36 @@ from operator import getitem
 from typing import Any
 
 from ..backends import Array, backend_of
-from .arrays import backend_or_none, is_node, namespace, node_or_array, value_of
+from .arrays import backend_or_none, namespace, node_or_array
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
-from .protocols import Node, OpApplication
+from .protocols import OpApplication
 
-__all__ = ["Pending", "accumulate", "with_zeros"]
+__all__ = ["Pending", "with_zeros"]
 
 
 class Pending:
     """The ledger of a backward pass: of each gradient that is not complete, what has come so far.
 
     Args:
-        paths: the OpNodes and leaves to go through; `None`: all.
+        into: for each wanted node, the node whose `.grad` receives the gradient; `None`: each node
+            that somebody holds receives its own.
+        paths: the OpNodes and leaves on the way to wanted nodes, and which inputs of each lead
+            there; `None`: all.
 
     Attributes:
         sums: by OpNode, one sum for each of its outputs; by leaf (a node that no op computed), a
             list of one.
         owned: the sums, as pairs of a key of `sums` and an index, whose array the engine
-            allocated; only to these the next gradient is added in place. See ownership.py.
+            allocated. Only to such an array the next gradient is added in place; see ownership.py.
         queue: a heap of the OpNodes in `sums`, the newest first.
     """
 
-    def __init__(self, paths: Mapping[Any, Sequence[bool]] | None) -> None:
-        self.paths = paths
+    def __init__(
+        self, into: Mapping[Any, Any] | None, paths: Mapping[Any, Sequence[bool]] | None
+    ) -> None:
+        self.into, self.paths = into, paths
         self.sums: dict[Any, list[Any]] = {}
         self.owned: set[tuple[Any, int]] = set()
         self.queue: list[tuple[int, OpApplication]] = []
@@ -80,33 +85,68 @@ class Pending:
                 owned.add((source, i))
         return sources
 
-    def complete(self) -> Iterator[tuple[Any, list[Any]]]:
-        """Take out, one after the other, the newest OpNode and the gradients of its outputs.
+    def complete(self) -> Iterator[tuple[Any, list[Any], Sequence[bool] | None]]:
+        """Take out, one after the other, the newest OpNode: its outputs' gradients are complete,
+        because all OpNodes that could still add to them are newer, and were taken before.
 
-        All OpNodes that could still add to these gradients are newer, and were taken before. The
-        gradients have gone through the outputs' hooks.
-        """
-        while self.queue:
-            opnode = heappop(self.queue)[1]
-            gos = self.sums.pop(opnode)
-            yield opnode, hooked(opnode, gos) if opnode.hooks else gos
-
-    def leaves(self) -> Iterator[tuple[Any, Any, bool, bool]]:
-        """Take out the gradients of the leaves, once no OpNode is left.
+        Gradients go through the outputs' hooks, and to the outputs that somebody holds.
 
         Yields:
-            The leaf, its gradient, whether the gradient may be kept without a copy, and whether
-            the engine allocated it.
+            The OpNode; the gradients of its outputs; and of which inputs the gradients are asked
+            for, or `None` for all. OpNodes without such an input are left out.
         """
+        sums, queue, paths = self.sums, self.queue, self.paths
+        while queue:
+            opnode = heappop(queue)[1]
+            gos = sums.pop(opnode)
+            if opnode.hooks:
+                gos = hooked(opnode, gos)
+            for ref in opnode.refs:
+                if (output := ref()) is not None:
+                    self._deliver(output, gos[output.index], False, False)
+            if paths is None:
+                yield opnode, gos, None
+            elif True in (asked := paths[opnode]):
+                yield opnode, gos, asked
+
+    def settle(self) -> None:
+        """Take out the gradients of the leaves, once no OpNode is left, and deliver them."""
         for leaf in list(self.sums):
-            total = self.sums.pop(leaf)
-            owned = (leaf, 0) in self.owned
+            total, owned = self.sums.pop(leaf), (leaf, 0) in self.owned
             if leaf.hooks:
                 before = total
                 total = hooked(leaf, before)
                 owned = owned and total[0] is before[0]
-                del before
-            yield leaf, total[0], owned or is_node(total[0]) or is_alone(total, 0, getitem), owned
+                del before  # a holder, which `is_alone` would count
+            is_array = not isinstance(total[0], Operators)
+            keep = owned or (is_array and is_alone(total, 0, getitem))
+            self._deliver(leaf, total[0], keep, owned)
+
+    def _deliver(self, node: Any, gradient: Any, keep: bool, owned: bool) -> None:
+        """Add the gradient to `node.grad`, or to that of the node that `into` names.
+
+        Args:
+            keep: whether a first gradient may become `.grad` without a copy.
+            owned: whether the engine allocated the gradient, so that the next one may be added to
+                it in place.
+        """
+        if gradient is None:
+            return
+        if self.into is not None:
+            if node not in self.into:
+                return
+            node = self.into[node]
+        is_array = not isinstance(gradient, Operators)
+        if node._grad is None and (keep or not is_array):
+            node._grad, node._owned = gradient, owned
+        elif node._grad is None:
+            xp = namespace(gradient)
+            node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
+            node._owned = True
+        elif node._owned and is_array:
+            node._grad += gradient
+        else:
+            node._grad, node._owned = node_or_array(node._grad + gradient), True
 
 
 def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
@@ -118,15 +158,16 @@ def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     """
     if type(g) is type(value) and g.shape == value.shape and g.dtype == value.dtype:
         return g
-    raw = value_of(g)
+    is_node = isinstance(g, Operators)
+    raw = g.value if is_node else g
     if type(raw) is not type(value):
         if backend_or_none(raw) is not backend_of(value):
             raise TypeError(
                 f"{op.__name__}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
                 f"expected an array of {backend_of(value).name}"
             )
-        g = g if is_node(g) else node_or_array(g)
-        raw = value_of(g)
+        if not is_node:
+            g = raw = node_or_array(g)
     shape, dtype = tuple(value.shape), value.dtype
     if tuple(raw.shape) != shape:
         added = len(raw.shape) - len(shape)
@@ -154,23 +195,3 @@ def with_zeros(opnode: OpApplication, gos: Sequence[Any]) -> list[Any]:
     that output."""
     xp, pairs = namespace(*opnode.arrays), zip(gos, opnode.specs, strict=True)
     return [xp.zeros(s[1], dtype=s[2], device=s[3]) if g is None else g for g, s in pairs]
-
-
-def accumulate(node: Node, gradient: Any, keep: bool, owned: bool) -> None:
-    """Add the gradient to `node.grad`.
-
-    Args:
-        keep: whether a first gradient may become `node.grad` without a copy.
-        owned: whether the engine allocated the gradient, so that the next one may be added to it
-            in place.
-    """
-    if node._grad is None and (keep or is_node(gradient)):
-        node._grad, node._owned = gradient, owned
-    elif node._grad is None:
-        xp = namespace(gradient)
-        node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
-        node._owned = True
-    elif node._owned and not is_node(gradient):
-        node._grad += gradient
-    else:
-        node._grad, node._owned = node_or_array(node._grad + gradient), True

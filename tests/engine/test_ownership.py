@@ -84,6 +84,25 @@ def test_gradient_that_an_op_saved_in_its_context_is_not_shared() -> None:
     np.testing.assert_array_equal(x.grad, np.full(3, 6.0))
 
 
+def test_gradient_of_a_held_node_is_not_shared_with_an_op() -> None:
+    class Saves(Op):
+        @staticmethod
+        def forward(context: Context, x: Any) -> Any:
+            context["ones"] = np.ones_like(x)
+            return x + 0
+
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            return context["ones"]
+
+    held = node(3) + 0.0
+    loss = total(Saves.do_forward(held))
+    loss.backward(retain_graph=True)
+    held.grad *= 5
+    loss.backward()
+    np.testing.assert_array_equal(held.grad, np.full(3, 6.0))
+
+
 def test_read_only_inputs_and_gradients_work() -> None:
     w = node(3)
     w.value.flags.writeable = False
