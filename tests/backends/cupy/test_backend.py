@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import cupy_on_cpu
 import numpy as np
 import pytest
 from fake_cupy import FAKE_CUPY
@@ -127,11 +128,9 @@ def test_cupy_itself() -> None:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """CuPy's backend, with 8 GB of which 6 are free, 1 in its pool and another 0.5 free there."""
-    pytest.importorskip("cupy")
     from types import SimpleNamespace
 
-    from gradcore.backends.cupy import CupyBackend, backend
-
+    backend = cupy_on_cpu.module("backend")
     limits = [0]
     pool = SimpleNamespace(
         used_bytes=lambda: 10**9,
@@ -145,8 +144,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     memory = SimpleNamespace(memGetInfo=lambda: (6 * 10**9, 8 * 10**9))
     monkeypatch.setattr(backend, "cupy", fake)
     monkeypatch.setattr(backend, "runtime", memory)
-    monkeypatch.setattr(CupyBackend, "asarray", lambda _, x, dtype=None: ("there", x, dtype))
-    return CupyBackend()
+    gpu = backend.CupyBackend()
+    monkeypatch.setattr(gpu, "asarray", lambda x, dtype=None: ("there", x, dtype))
+    return gpu
 
 
 def test_memory_of_a_gpu(gpu: Any) -> None:
