@@ -214,7 +214,7 @@ def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
 
 def _move_out(graph: Folding, things: dict[Key, Any], places: dict[Key, tuple[Group, ...]]) -> None:
     """Take data out of the frames of modules, and what repetitions share out of theirs."""
-    pairs = [pair for pair in graph.repetitions() if pair[0][0] == pair[1][0] == -1]
+    pairs = [pair for pair in graph.repeated_inputs() if pair[0][0] == pair[1][0] == -1]
     shared = {drawn for drawn, other in pairs if drawn == other}
     own = {drawn for drawn, other in pairs if drawn != other}
     for key, thing in things.items():
