@@ -17,7 +17,7 @@ from ..engine.traversal import ancestors
 from ..graph import OpNode, TensorNode
 from .repetitions import Item, repetitions
 
-__all__ = ["Folding", "Group", "Key", "Unit"]
+__all__ = ["Folding", "Group", "Key", "Place", "Unit"]
 
 # The name of a value: for an output of an op, the number of the op and the place among its outputs;
 # for data and parameters, -1 and something that no other value has.
@@ -42,6 +42,7 @@ class Group:
 
 
 Unit = int | Group  # what is drawn as one: an op, by its number, or a closed group
+Place = tuple[Group, ...]  # the frames around something, from the outermost
 
 
 class Folding:
@@ -106,7 +107,7 @@ class Folding:
                 units.setdefault(unit, []).append(i)
         return units
 
-    def frames(self, i: int) -> tuple[Group, ...]:
+    def frames(self, i: int) -> Place:
         """List the open groups around the unit that op `i` is in."""
         path = self.paths[i]
         return path[: next((n for n, group in enumerate(path) if not group.open), len(path))]
