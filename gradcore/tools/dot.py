@@ -44,9 +44,9 @@ class Text:
     def dot(self, direction: str, titles: dict[Group, str]) -> str:
         """Put the lines together, those of each frame inside the lines of the frame around it."""
         inner: dict[Place, list[Place]] = {}
-        for place in self.lines:
-            if place:
-                inner.setdefault(place[:-1], []).append(place)
+        for frame in self.lines:
+            if frame:
+                inner.setdefault(frame[:-1], []).append(frame)
         done = ["digraph {", f"rankdir={direction}", _GENERAL]
         stack: list[Place | None] = [()]
         while stack:
