@@ -25,7 +25,7 @@ __all__ = ["GradientError", "check_gradients"]
 _DIRECTIONS = 4  # how many random ones are tried; each involves every element
 _ENTRIES = 1000  # how many entries of each array are searched for the worst
 
-# Of trees of arrays, the list of the arrays in the result.
+# A function of trees of arrays that lists the arrays of its result.
 _ListFunction = Callable[..., list[TensorNode | Array]]
 
 
@@ -70,7 +70,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
             raise TypeError("check_gradients: nothing that the function gives is real floating")
         go = [_random(y, rng) for y in values]
         _check(_Scalar(g, xs, go), names, n, rng)
-        # The gradient is itself a function: of the same, and of the gradient that comes in.
+        # The gradient is itself a function: of the incoming gradient, and of the same arguments.
         g, xs = _backward_of(g), [[_random(y, rng) for y in values], *xs]
         names = [f"the gradient that comes in (order {n})", *names]
 
@@ -97,12 +97,12 @@ def _backward_of(g: _ListFunction) -> _ListFunction:
 
 
 class _Slope(NamedTuple):
-    """How fast a scalar changes along a direction, as measured in several ways.
+    """The derivative of a scalar along a direction, measured in several ways.
 
     Attributes:
         name: of the direction, for messages.
-        backward: what the gradient gives.
-        differences: what central differences give.
+        backward: the product of gradient and direction.
+        differences: the central difference.
         left, right: the differences to one side only.
     """
 
@@ -125,7 +125,7 @@ class _Scalar:
     Attributes:
         here: the scalar at `xs`.
         h: the step of the differences.
-        tolerance: how large an error of a slope may be, relative to what is compared.
+        tolerance: how large the error of a slope may be, relative to the slope.
     """
 
     def __init__(self, g: _ListFunction, xs: list[Any], go: list[Array]) -> None:
@@ -187,7 +187,7 @@ def _worst(scalar: _Scalar, slopes: Iterable[_Slope]) -> _Slope | None:
 
 
 def _entries(xs: list[Any], names: list[str]) -> Iterator[tuple[str, list[Any]]]:
-    """Give for each entry of each array its name, and the direction along which it alone grows."""
+    """Give for each entry of each array its name, and the direction that changes it alone."""
     arrays = [x for _, x in leaves(xs)]
     zeros = [namespace(x).zeros_like(x) for x in arrays]
     places = [f"{name}{path}" for name, x in zip(names, xs, strict=True) for path, _ in leaves(x)]

@@ -22,7 +22,7 @@ from ..ops import MatrixMultiply
 
 __all__ = ["VARIABLES", "doctor"]
 
-VARIABLES = {  # those that gradcore reads, each with what it says
+VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_BACKEND": "the default backend",
     "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",
     "GRADCORE_DATA": "a folder with datasets",
@@ -225,9 +225,8 @@ def _training(works: set[str]) -> Iterator[str]:
         except Exception as error:
             yield f"{name:8} failed: {_short(error)}"
             continue
-        right = (
-            abs(before - 2.01135) < 1e-3 and abs(after - 1.50603) < 1e-3
-        )  # as computed in float64
+        # The numbers were computed in float64.
+        right = abs(before - 2.01135) < 1e-3 and abs(after - 1.50603) < 1e-3
         yield f"{name:8} loss {before:.4f}, then {after:.4f}: {'ok' if right else 'WRONG'}"
         if right:
             works.add(name)

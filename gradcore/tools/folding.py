@@ -1,8 +1,8 @@
 """Decide what a drawing of a graph shows: all ops, or modules as boxes and repetitions once.
 
 A large graph is folded from the outside in. At first each outermost module is a box, and what
-repeats is drawn once. Then the boxes are opened, all at a time: each becomes a frame around the ops
-and boxes inside. That goes on while the drawing stays small enough.
+repeats is drawn once. Then all boxes are opened: each becomes a frame around the ops and boxes
+inside it. The next boxes are opened in turn, as long as the drawing stays small enough.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class Group:
-    """Ops that are drawn as one box or, if the group is open, in a frame: those of a module's call
-    or of a piece that repeats.
+    """The ops of a module's call, or of a piece that repeats: drawn as one box or, if the group is
+    open, one by one in a frame.
 
     Attributes:
         kind: the class of the module; `None` where the group is no call.
@@ -46,15 +46,15 @@ Place = tuple[Group, ...]  # the frames around something, from the outermost
 
 
 class Folding:
-    """The graph that the roots were computed by, and the units that are drawn of it.
+    """The graph that computed the roots, and the units that a drawing shows of it.
 
     Attributes:
-        ops: the OpNodes, by number, each after those that it depends on.
+        ops: the OpNodes, each after those that it depends on; the number of an op is its place.
         inputs: for each op the keys of its inputs.
         things: by key, the node, array or number; an OpNode stands for nodes that were let go.
         paths: for each op the groups that it is in, from the outermost.
-        times: for units and frames that stand for several, how many.
-        names: of parameters, by id.
+        times: for each unit or frame that stands for several, how many: "x 12".
+        names: of parameters, by the id of the node.
     """
 
     def __init__(self, roots: list[TensorNode]) -> None:
@@ -92,7 +92,7 @@ class Folding:
         return i, key[1]
 
     def repeated_inputs(self) -> Iterator[tuple[Key, Key]]:
-        """Pair the inputs of each op that is drawn with those of ops that it is drawn for."""
+        """Pair each input of an op that is drawn with that of each op that it is drawn for."""
         for i, other in enumerate(self._drawn):
             if i != other:
                 drawn = self.inputs[self.drawn_as((i, 0))[0]]
@@ -134,10 +134,11 @@ class Folding:
         return [paths[around] for around in within]
 
     def _calls(self) -> tuple[list[frozenset[int]], dict[int, _Call]]:
-        """Find for each op the module calls that it is in, and the calls, by their numbers.
+        """Find the module calls that each op is in, by their numbers, and the calls themselves.
 
-        `OpNode.calls` names the calls that ended with the op. Such a call has the ops that this
-        one depends on and that were made after the call began, which is what its number tells.
+        `OpNode.calls` names the calls that ended with this op. The other ops of such a call are
+        those that this op depends on and that were made after the call began. Calls and OpNodes
+        are numbered by one counter, so a call is older than an op if its number is smaller.
         """
         calls: dict[int, _Call] = {}
         within: list[frozenset[int]] = [frozenset()] * len(self.ops)
@@ -162,7 +163,7 @@ class Folding:
             # A module may have an attribute with the name of a method.
             for name, inner in type(module).named_modules(module):
                 names[id(module), id(inner)] = name
-            with suppress(ValueError):  # two have one name
+            with suppress(ValueError):  # two parameters have one name
                 for name, node in type(module).named_parameters(module):
                     self.names.setdefault(id(node), name)
         return names
@@ -175,7 +176,7 @@ class Folding:
     def _name_parameters_of_lost_modules(
         self, within: list[frozenset[int]], outermost: dict[int, _Call]
     ) -> None:
-        """Note as nameless parameters what may have been those of modules that were let go."""
+        """Note leaves as parameters, without a name, where their module may be one that is gone."""
         for i, around in enumerate(within):
             if around and outermost[min(around)].module is None:
                 for x in self._trained_leaves(i):
@@ -229,8 +230,8 @@ class Folding:
                 self.paths[i] = (rest,)
 
     def _drop_repetitions(self) -> None:
-        """Of what stands several times, one after the other, draw the first only; and so on, as
-        what is left may repeat again."""
+        """Draw only the first of units that repeat, one after the other. Look again until nothing
+        does: of `aaabaaabaaab`, the piece `aaab` is left, and in it `a` repeats."""
         while True:
             members = self.units()
             units = list(members)
@@ -246,7 +247,7 @@ class Folding:
                 return
 
     def _mark(self, units: list[Unit], members: dict[Unit, list[int]], times: str) -> None:
-        """Say of a piece how many times it is there; several units get a frame for that."""
+        """Note how many times a piece stands there. A piece of several units gets a frame."""
         if len(units) == 1:
             self.times[units[0]] = times
             return
@@ -266,8 +267,8 @@ class Folding:
         return items
 
     def _look(self, unit: Unit, ops: list[int]) -> tuple[int, list[int]]:
-        """Hash what units must have in common to be repetitions: ops, how these are joined, and
-        shapes. List the ops, or -1, that the inputs from outside of the unit come from."""
+        """Hash what units must share to repeat each other: ops, edges among them, and the shapes of
+        inputs from outside the unit. List the sources of these inputs: ops, or -1 for data."""
         within, outside = {i: n for n, i in enumerate(ops)}, []
         parts: list[Any] = [self.frames(ops[0]), self.times.get(unit), getattr(unit, "kind", None)]
         for i in ops:
@@ -291,8 +292,8 @@ class _Call(NamedTuple):
     module: Any
 
     def title(self) -> str:
-        """Describe the module: by its class or, if the class has a short text of its own, that.
-        (The text that most modules share shows all that is in them.)"""
+        """Say what the module is: `Linear(6, 5)` if its class has a short text of its own, else the
+        name of the class, as the text of all other modules lists all that is in them."""
         if self.module is not None and "__repr__" in vars(self.kind):
             text = repr(self.module)
             if "\n" not in text and len(text) <= 40:

@@ -43,7 +43,7 @@ def test_ops_and_values() -> None:
     y = a * a + b * 3
     y.name = "y"
     found = edges(draw(y).dot)
-    assert found.count(("a", "Multiply")) == 2  # an edge for each time that it is used
+    assert found.count(("a", "Multiply")) == 2  # one edge for each use
     assert ("b", "Multiply") in found
     assert ("3", "Multiply") in found
     assert found.count(("Multiply", "")) == found.count(("", "Add")) == 2
@@ -52,7 +52,7 @@ def test_ops_and_values() -> None:
 
 
 def test_shapes_are_on_the_edges() -> None:
-    """On those of leaves to ops, and on the one from the op to what it computed."""
+    """Shapes stand on the edges from leaves to ops, and from an op to its result."""
     y = x("x", (2, 3)) @ x("w", (3, 4))
     dot = draw(Sum.do_forward(y * y)).dot
     product = ("MatrixMultiply", "(2, 4)")
@@ -195,7 +195,7 @@ def test_released_graph() -> None:
 
 
 def test_module_that_holds_its_output_is_freed() -> None:
-    """The notes that drawings use close no reference cycle."""
+    """The records of module calls, which drawings use, close no reference cycle."""
     import gc
     import weakref
 
