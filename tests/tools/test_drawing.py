@@ -158,6 +158,18 @@ def test_beside_one_another_is_not_after_one_another() -> None:
     assert "Sin × 8 in parallel" in draw(y, max_ops=3).dot
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_repetitions_share_is_outside_of_their_frame(shared: bool) -> None:
+    w, y = x("w"), x("x")
+    for _ in range(50):
+        y = ops.Sin.do_forward(y) * (w if shared else x("w"))
+    dot = draw(y).dot
+    assert frames(dot) == ["× 50"]
+    inside = labels(dot[dot.index("subgraph") :].partition("}")[0]).values()
+    assert {"Sin", "Multiply"} < {*inside}
+    assert ("w" in inside) is not shared
+
+
 def test_what_has_no_pattern_is_cut() -> None:
     y = x("x")
     for i in range(300):

@@ -31,6 +31,17 @@ def test_items_that_take_the_same_are_parallel() -> None:
 
 
 def test_items_that_look_alike_must_be_linked_alike() -> None:
-    """The last takes the result of the first, and not that of the third."""
-    items = chain("aaa")
-    assert repetitions([*items, Item(ord("a"), [0], False)]) == [Repetition(0, 1, 3, True)]
+    items = chain("aaaa")
+    items[3] = items[3]._replace(sources=[0])  # and not 2
+    assert repetitions(items) == [Repetition(0, 1, 3, True)]
+    items = chain("abababab")
+    items[7] = items[7]._replace(sources=[5])  # and not 6
+    assert repetitions(items) == [Repetition(0, 2, 3, True)]
+
+
+def test_the_second_piece_takes_nothing_new_from_before_the_first() -> None:
+    def two_boxes(*sources: int) -> list[Item]:
+        return [*chain("xy"), Item(0, [1, 1], True), Item(0, [*sources], True)]
+
+    assert repetitions(two_boxes(2, 1)) == [Repetition(2, 1, 2, True)]
+    assert repetitions(two_boxes(2, 0)) == []
