@@ -41,7 +41,7 @@ def test_items_that_look_alike_must_be_linked_alike() -> None:
 
 def test_the_second_piece_takes_nothing_new_from_before_the_first() -> None:
     def two_boxes(*sources: int) -> list[Item]:
-        return [*chain("xy"), Item(0, [1, 1], True), Item(0, [*sources], True)]
+        return [*chain("xy"), Item(0, [0, 1], True), Item(0, [*sources], True)]
 
     assert repetitions(two_boxes(2, 1)) == [Repetition(2, 1, 2, True)]
     assert repetitions(two_boxes(2, 0)) == []
