@@ -1,4 +1,4 @@
-"""Tools for people: drawings of graphs, checks of gradients, the search for NaN, and the doctor."""
+"""Draw graphs, check gradients, find what made NaN, and report what runs on a machine."""
 
 from __future__ import annotations
 

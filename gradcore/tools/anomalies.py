@@ -1,45 +1,54 @@
-"""A mode for finding what went wrong: the first NaN or infinity, and arrays changed in place."""
+"""Find the op that made the first NaN or infinity, and arrays that were changed in place."""
 
 from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..backends import backend_of
-from ..engine.arrays import describe, flat, is_discrete, is_node, node_or_array
+from ..backends import Array, backend_of
+from ..engine.arrays import describe, flat, is_discrete, is_node, raw_array, value_of
 from ..engine.hooks import watching
-from ..graph import OpNode
+from ..graph import Op, OpNode
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
 
 class AnomalyError(RuntimeError):
-    """What `detect_anomaly` found."""
+    """An op gave NaN or infinity, or an array that backward needs was changed in place."""
 
 
 def detect_anomaly() -> AbstractContextManager[None]:
-    """Inside `with detect_anomaly():` each op and each backward step is checked, in all threads.
+    """Inside `with detect_anomaly():`, check each op and each backward step, in all threads.
 
-    It takes time: a look at every array, on the host. Infinity that goes in may come out, as with
-    the -inf of a mask.
+    The checks take time, as they look at every array on the host. An op that was given infinity
+    may return infinity, as with the -inf of a mask.
 
     Raises (inside):
-        AnomalyError: an op made NaN or infinity of what had none, or its backward did; it was
-            given NaN as a leaf or constant; or an array that backward needs was changed in place
-            since forward. The message names the op, and where it was called.
+        AnomalyError: an op, or its backward, made NaN or infinity from inputs that had none; a
+            leaf or constant has NaN; or an array that backward needs was changed in place after
+            forward. The message names the op, and the line that called it.
     """
     return watching(_Anomalies())
 
 
 class _Anomalies:
+    """Watch all ops.
+
+    Attributes:
+        calls: for each op, where it was called.
+        saved: for each op, a fingerprint of each array in its context.
+    """
+
     def __init__(self) -> None:
         self.calls: WeakKeyDictionary[OpNode, str] = WeakKeyDictionary()
         self.saved: WeakKeyDictionary[OpNode, list[int]] = WeakKeyDictionary()
 
-    def after_forward(self, op: Any, inputs: Any, outputs: Any) -> None:
+    def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None:
         called, name = f"called at {_caller()}", op.__name__
         for i, x in enumerate(inputs):
             if not (is_node(x) and x.source) and "NaN" in _wrong(x):
@@ -53,7 +62,7 @@ class _Anomalies:
             self.calls[opnode] = called
             self.saved[opnode] = _fingerprints(opnode)
 
-    def before_backward(self, opnode: Any) -> None:
+    def before_backward(self, opnode: OpNode) -> None:
         now = _fingerprints(opnode)
         for i, (old, new) in enumerate(zip(self.saved.get(opnode, now), now, strict=True)):
             if old != new:
@@ -63,7 +72,7 @@ class _Anomalies:
                     "backward(), or give the node a new array: x.value = x.value - ..."
                 )
 
-    def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None:
+    def after_backward(self, opnode: OpNode, gos: Any, gradients: Any) -> None:
         if new := _news(_all_wrong(gos), _all_wrong(gradients)):
             which = next(i for i, g in enumerate(gradients) if _wrong(g))
             called = self.calls.get(opnode, "called before detect_anomaly()")
@@ -74,9 +83,8 @@ class _Anomalies:
 
 
 def _wrong(x: Any) -> str:
-    """Which of NaN and infinity is in an array, node or number; both are "NaN, infinity"."""
-    x = node_or_array(0.0 if x is None else x)
-    x = x.value if is_node(x) else x
+    """Say which of NaN and infinity an array, node or number has; both are "NaN, infinity"."""
+    x = raw_array(0.0 if x is None else x)
     if is_discrete(x):
         return ""
     xp = backend_of(x).xp
@@ -84,32 +92,35 @@ def _wrong(x: Any) -> str:
     return ", ".join([name for name, yes in found.items() if yes])
 
 
-def _all_wrong(xs: Any) -> str:
+def _all_wrong(xs: Iterable[Any]) -> str:
+    """Say which of NaN and infinity any of these have."""
     return ", ".join(filter(None, map(_wrong, xs)))
 
 
 def _news(before: str, after: str) -> str:
-    """What was not there before: NaN may come of infinity, and infinity of nothing."""
+    """Say which of NaN and infinity is in `after` and not in `before`."""
     new = [name for name in ("NaN", "infinity") if name in after and name not in before]
     return " and ".join(new)
 
 
 def _named(x: Any) -> str:
+    """Describe an input of an op, with its name if it has one."""
     name = f"{x.name!r}, " if is_node(x) and x.name else ""
-    return name + describe(x.value if is_node(x) else x)
+    return name + describe(value_of(x))
 
 
-def _arrays(opnode: OpNode) -> list[Any]:
+def _arrays(opnode: OpNode) -> list[Array]:
+    """List the arrays in the context."""
     return [x for x in flat((opnode.context or {}).values()) if hasattr(x, "dtype")]
 
 
 def _fingerprints(opnode: OpNode) -> list[int]:
-    """A number for the contents of each array in the context."""
+    """Hash the bytes of each array in the context."""
     return [hash(backend_of(x).to_numpy(x).tobytes()) for x in _arrays(opnode)]
 
 
 def _role(opnode: OpNode, i: int) -> str:
-    """What the i-th array of the context is to the op."""
+    """Say what the i-th array of the context is to the op: an input, its output, or another."""
     x = _arrays(opnode)[i]
     for k, (a, node) in enumerate(zip(opnode.arrays, opnode.inputs, strict=True)):
         if a is x:
@@ -120,8 +131,8 @@ def _role(opnode: OpNode, i: int) -> str:
 
 
 def _caller() -> str:
-    """Where outside of this package we are called from, with the line of code."""
-    frame: Any = sys._getframe(1)
+    """Find the innermost line of code outside of gradcore that is running."""
+    frame: FrameType = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gradcore":
         frame = frame.f_back
     path, line = frame.f_code.co_filename, frame.f_lineno

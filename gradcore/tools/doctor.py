@@ -1,4 +1,4 @@
-"""`python -m gradcore doctor`: what runs on this machine, what doesn't, and what to do about it."""
+"""Report what runs on this machine, what doesn't, and what to do: `python -m gradcore doctor`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..functions.losses import logceloss
 from ..graph import TensorNode
 from ..ops import MatrixMultiply
 
-__all__ = ["CUPY", "OTHER_VARIABLES", "VARIABLES", "doctor"]
+__all__ = ["VARIABLES", "doctor"]
 
-VARIABLES = {  # what gradcore reads
+VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_BACKEND": "the default backend",
     "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",
     "GRADCORE_DATA": "a folder with datasets",
@@ -32,15 +32,15 @@ VARIABLES = {  # what gradcore reads
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
 }
-OTHER_VARIABLES = re.compile(
+_OTHER_VARIABLES = re.compile(
     "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
 )
-# The packages that are called `cupy` when imported: no two of them work together.
-CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
+# The packages that `import cupy` may find; two of them break each other.
+_CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
 
 
 def doctor() -> int:
-    """Print the report. Gives 0 if the default backend works, else 1."""
+    """Print the report. Return 0 if the default backend works, else 1."""
     works: set[str] = set()
     chosen = None
     sections = {
@@ -59,18 +59,19 @@ def doctor() -> int:
             try:
                 for line in lines:
                     _print(line)
-            except Exception as error:  # what is broken must not hide the rest
+            except Exception as error:  # a check that fails must not hide the rest
                 _print(f"this check failed: {_short(error)}")
             for warning in caught:
                 _print(f"warning: {warning.message}")
             caught.clear()
-        with contextlib.suppress(Exception):  # told under "Backends"
+        with contextlib.suppress(Exception):  # the section "Backends" tells why
             chosen = default().name
     print("The default backend works." if chosen in works else "The default backend fails.")
     return 0 if chosen in works else 1
 
 
 def _versions() -> Iterator[str]:
+    """List gradcore, Python and the packages that gradcore needs, with their versions."""
     yield f"gradcore {_version('gradcore') or '(not installed)'} in {Path(__file__).parent}"
     python = f"Python {platform.python_version()} ({sys.executable})"
     yield f"{python} on {platform.platform()}, {os.cpu_count()} processors"
@@ -79,6 +80,7 @@ def _versions() -> Iterator[str]:
 
 
 def _backends() -> Iterator[str]:
+    """Say of each backend whether it runs, and on what; then which is the default, and why."""
     for name in names():
         if why := problem(name):
             yield f"{name:8} can't run: {why}"
@@ -104,7 +106,7 @@ def _backends() -> Iterator[str]:
 
 
 def _gpu() -> Iterator[str]:
-    """The GPUs and their driver, the CuPy that is installed, and the one that fits."""
+    """List the GPUs and their driver, the CuPy that is installed, and the CuPy that fits."""
     if sys.platform == "darwin":
         yield "macOS has no CUDA: NumPy is the backend here"
         return
@@ -116,7 +118,7 @@ def _gpu() -> Iterator[str]:
     cuda = _best_cuda([driver for _, driver in gpus])
     install = f"pip install 'cupy-cuda{cuda or 12}x[ctk]'"
     installed = sorted(
-        {name for d in metadata.distributions() if CUPY.fullmatch(name := d.name.lower())}
+        {name for d in metadata.distributions() if _CUPY.fullmatch(name := d.name.lower())}
     )
     if len(installed) > 1:
         yield (
@@ -138,10 +140,10 @@ def _gpu() -> Iterator[str]:
 
 
 def _best_cuda(drivers: list[str]) -> int | None:
-    """The CUDA version whose CuPy fits these drivers, and the GPUs, best."""
+    """Find the CUDA version whose CuPy fits these drivers, and the GPUs, best."""
     oldest = min((int(driver.partition(".")[0]) for driver in drivers), default=0)
     if oldest >= 580:
-        # CUDA 13 left out the GPUs before Turing.
+        # CUDA 13 does not run on GPUs before Turing.
         capabilities, _ = _nvidia_smi("compute_cap")
         old = [c for (c,) in capabilities if re.fullmatch(r"[\d.]+", c) and float(c) < 7.5]
         return 12 if old else 13
@@ -149,7 +151,7 @@ def _best_cuda(drivers: list[str]) -> int | None:
 
 
 def _nvidia_smi(query: str) -> tuple[list[list[str]], str]:
-    """What the driver's own tool says of each GPU, or why it says nothing."""
+    """Ask the driver's own tool: a row for each GPU, or why there is none."""
     command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
@@ -164,12 +166,13 @@ def _nvidia_smi(query: str) -> tuple[list[list[str]], str]:
 
 
 def _environment() -> Iterator[str]:
+    """List the environment variables that matter, and those of gradcore that are not set."""
     for name, value in sorted(os.environ.items()):
         if name in VARIABLES:
             yield f"{name}={value} ({VARIABLES[name]})"
         elif name.startswith("GRADCORE_"):
             yield f"{name}={value}, which gradcore doesn't know; is it misspelled?"
-        elif OTHER_VARIABLES.fullmatch(name):
+        elif _OTHER_VARIABLES.fullmatch(name):
             yield f"{name}={value}"
     unset = [f"{name} ({what})" for name, what in VARIABLES.items() if name not in os.environ]
     if unset:
@@ -177,7 +180,7 @@ def _environment() -> Iterator[str]:
 
 
 def _data() -> Iterator[str]:
-    """Where `gradcore.data` looks, in its order."""
+    """List the folders where `gradcore.data` looks, in its order."""
     try:
         from platformdirs import user_cache_dir
     except ModuleNotFoundError:
@@ -196,6 +199,7 @@ def _data() -> Iterator[str]:
 
 
 def _optional() -> Iterator[str]:
+    """List the optional packages, by extra, and how to install those that are missing."""
     extras: dict[str, dict[str, str | None]] = {}
     if not _version("gradcore"):
         yield "gradcore itself is not installed: pip install -e . where pyproject.toml is"
@@ -212,6 +216,7 @@ def _optional() -> Iterator[str]:
 
 
 def _training(works: set[str]) -> Iterator[str]:
+    """Take a training step on each backend; add those that compute it right to `works`."""
     for name in names():
         if problem(name):
             continue
@@ -220,14 +225,15 @@ def _training(works: set[str]) -> Iterator[str]:
         except Exception as error:
             yield f"{name:8} failed: {_short(error)}"
             continue
-        right = abs(before - 2.01135) < 1e-3 and abs(after - 1.50603) < 1e-3  # by float64
+        # The numbers were computed in float64.
+        right = abs(before - 2.01135) < 1e-3 and abs(after - 1.50603) < 1e-3
         yield f"{name:8} loss {before:.4f}, then {after:.4f}: {'ok' if right else 'WRONG'}"
         if right:
             works.add(name)
 
 
 def _train(name: str) -> tuple[float, float]:
-    """Logistic regression on three points: the loss before and after one step."""
+    """Fit three points by logistic regression; return the loss before and after one step."""
     with use_backend(name) as backend:
         x = backend.asarray([[0.5, -1.0], [1.5, 2.0], [-0.5, 0.25]])
         targets = backend.asarray([0, 1, 1])
@@ -251,7 +257,7 @@ def _short(error: Exception) -> str:
 
 
 def _print(line: str) -> None:
-    """`line` in lines of readable length, with the commands in it whole."""
+    """Print a text in lines of readable length, and don't break the commands in it."""
     line = textwrap.shorten(line, 1000, placeholder=" ...") if "\n" in line else line
     command = r"pip (un)?install( -y)?( '[^']*'| [\w-]+)*|`[^`]*`"
     line = re.sub(command, lambda match: match[0].replace(" ", "\0"), line)

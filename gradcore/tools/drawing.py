@@ -1,4 +1,4 @@
-"""Drawings of computation graphs, in DOT, the language of Graphviz (https://graphviz.org)."""
+"""Draw computation graphs."""
 
 from __future__ import annotations
 
@@ -12,42 +12,25 @@ from typing import Any
 
 from ..engine.arrays import NUMBER_TYPES, flat
 from ..graph import TensorNode
-from .folding import Folding, Group, Key
+from .dot import Text
+from .folding import Folding, Group, Key, Place, Unit
 
-__all__ = [
-    "COMPUTED",
-    "CONSTANT",
-    "DOT",
-    "GENERAL",
-    "MODULE",
-    "NUMBER",
-    "OP",
-    "PARAMETER",
-    "ROOT",
-    "STRAIGHT",
-    "Drawing",
-    "draw",
-]
+__all__ = ["Drawing", "draw"]
 
-GENERAL = """\
-  graph [fontname="Helvetica", fontsize=11, fontcolor="#555555", color="#aaaaaa", style=rounded,
-         labeljust=l, nodesep=0.25, ranksep=0.3]
-  node [fontname="Helvetica", fontsize=11, color="#444444", height=0.3, margin="0.1,0.04"]
-  edge [fontname="Helvetica", fontsize=9, fontcolor="#555555", color="#444444", arrowsize=0.6]
-"""
-OP = 'shape=box, style=filled, fillcolor="#fff3c9"'
-MODULE = 'shape=box, style="filled,rounded", fillcolor="#e4f3df", height=0.45'
-NUMBER = "shape=plain"
-PARAMETER = 'style=filled, fillcolor="#cfe2f7"'
-CONSTANT = 'style=filled, fillcolor="#e6e6e6"'
-COMPUTED = 'style=filled, fillcolor="#ffffff"'
-ROOT = 'style=filled, fillcolor="#f9cfc0", penwidth=2'
-DOT = "shape=circle, height=0.12, width=0.12"
-STRAIGHT = 3  # the weight of edges that dot is to keep straight
+# Styles, in the words of DOT.
+_OP = 'shape=box, style=filled, fillcolor="#fff3c9"'
+_MODULE = 'shape=box, style="filled,rounded", fillcolor="#e4f3df", height=0.45'
+_NUMBER = "shape=plain"
+_PARAMETER = 'style=filled, fillcolor="#cfe2f7"'
+_CONSTANT = 'style=filled, fillcolor="#e6e6e6"'
+_COMPUTED = 'style=filled, fillcolor="#ffffff"'
+_ROOT = 'style=filled, fillcolor="#f9cfc0", penwidth=2'
+_DOT = "shape=circle, height=0.12, width=0.12"  # of a value without a name
+_STRAIGHT = 3  # the weight of edges that Graphviz should keep straight
 
 
 class Drawing:
-    """A drawing, as text in DOT; in notebooks, where Graphviz is installed, as a picture.
+    """A drawing: a text in DOT, which notebooks show as a picture where Graphviz is installed.
 
     Attributes:
         dot: the text.
@@ -57,11 +40,11 @@ class Drawing:
         self.dot = dot
 
     def save(self, path: str | Path) -> None:
-        """Write a file, of the kind that its name says: .dot, .gv, .svg or .png.
+        """Write a file; its name ends in .dot, .gv, .svg or .png, and says what is written.
 
         Raises:
-            ValueError: it is of another kind.
-            RuntimeError: .svg and .png need Graphviz, and that was not found.
+            ValueError: the name ends otherwise.
+            RuntimeError: .svg and .png need Graphviz, which was not found.
         """
         path = Path(path)
         kind = path.suffix.lower()[1:]
@@ -99,25 +82,25 @@ def draw(
     max_ops: int | None = 60,
     direction: str = "TB",
 ) -> Drawing:
-    """Draw what the nodes were computed from: values round, ops square, modules as frames.
+    """Draw the graph that computed the nodes: values round, ops square, modules as frames.
 
-    `nodes` are red, parameters blue, and other nodes and arrays that no op computed grey. The
-    edges have the shapes, once for each value that is computed, and dtypes where most have
-    another. A value has the name of its node, or else, for parameters, its name in the module. A
-    graph that a backward pass released has no shapes and no constants any more: draw before, or
-    with `retain_graph=True`.
+    The nodes given are red, parameters blue, and other data and constants grey. Edges show
+    shapes, once for each value, and a dtype where it is not that of most values. A value has the
+    name of its node; a parameter without one has its name in the module. Draw before
+    `backward()`, or call that with `retain_graph=True`: a released graph has no shapes and no
+    constants.
 
     Args:
         nodes: a node, or several in lists and tuples.
-        path: a file to write too; it ends in .dot, .gv, .svg or .png.
-        max_ops: a graph of more ops is folded: modules become boxes, the innermost first, and
-            what is repeated is drawn once, until at most so many boxes are left. `None`: never.
-        direction: of the data: "TB" for top to bottom, "BT", "LR" or "RL".
+        path: a file to write as well; its name ends in .dot, .gv, .svg or .png.
+        max_ops: fold a graph of more ops until at most so many boxes and ops are drawn: modules
+            become boxes, the innermost first, and what repeats is drawn once. `None`: never fold.
+        direction: where the data flows: "TB" from top to bottom, "BT", "LR" or "RL".
 
     Raises:
-        TypeError: `nodes` has something else than nodes.
+        TypeError: `nodes` has something that is not a node.
         ValueError: there is no such direction or kind of file.
-        RuntimeError: .svg and .png need Graphviz, and that was not found.
+        RuntimeError: .svg and .png need Graphviz, which was not found.
     """
     roots = list(flat([nodes]))
     for node in roots or [None]:
@@ -132,155 +115,151 @@ def draw(
             pass
     else:
         graph.fold(max_ops)
-    drawing = Drawing(_dot(graph, [graph.key(node) for node in roots], direction))
+    drawing = Drawing(_Scene(graph, roots).dot(direction))
     if path is not None:
         drawing.save(path)
     return drawing
 
 
-def _dot(graph: Folding, roots: list[Key], direction: str) -> str:
-    units = graph.units()
-    unit_of = {i: unit for unit, ops in units.items() for i in ops}
-    frames = {unit: graph.frames(ops[0]) for unit, ops in units.items()}
-    ends = {graph.drawn_as(key): graph.things[key] for key in roots}
-    things = dict(ends)  # the values that are drawn
-    places: dict[Key, tuple[Group, ...]] = dict.fromkeys(ends, ())  # the frames around them
-    inside: dict[Any, dict[Key, int]] = {}  # the parameters that are in boxes, and their sizes
-    edges: list[tuple[Key, Any]] = []
+class _Scene:
+    """What a drawing shows: units (ops and boxes), values, and edges from values to units.
 
-    for unit, ops in units.items():
+    Attributes:
+        values: the nodes, arrays and numbers that are drawn, by key.
+        places: for each of these, the frames that it is drawn in.
+        edges: the pairs of a value and a unit that takes the value as an input.
+        used: the values that have edges.
+    """
+
+    def __init__(self, graph: Folding, roots: list[TensorNode]) -> None:
+        self.graph = graph
+        self.units = graph.units()
+        self.unit_of = {i: unit for unit, ops in self.units.items() for i in ops}
+        self.frames = {unit: graph.frames(ops[0]) for unit, ops in self.units.items()}
+        self.values: dict[Key, Any] = {graph.drawn_as(graph.key(node)): node for node in roots}
+        self.roots = frozenset(self.values)
+        self.places: dict[Key, Place] = dict.fromkeys(self.values, ())
+        self.edges: list[tuple[Key, Unit]] = []
+        self.used: set[Key] = set()
+        for unit, ops in self.units.items():
+            self._add_inputs(unit, ops)
+        self._move_leaves_out()
+
+    def _add_inputs(self, unit: Unit, ops: list[int]) -> None:
+        """Add the edges to a unit, and the values at their other ends."""
         is_box, seen = isinstance(unit, Group), set()
-        for original in [key for i in ops for key in graph.inputs[i]]:
-            key, thing = graph.drawn_as(original), graph.things[original]
-            is_parameter = id(thing) in graph.names
-            if is_box and is_parameter:
-                inside.setdefault(unit, {})[key] = thing.size
-            hidden = is_parameter or type(thing) in NUMBER_TYPES or unit_of.get(key[0]) is unit
-            if (is_box and hidden) or ((is_box or unit in graph.times) and key in seen):
+        for original in [key for i in ops for key in self.graph.inputs[i]]:
+            key, value = self.graph.drawn_as(original), self.graph.things[original]
+            if is_box and self._is_inside(unit, key, value):
+                continue
+            # Only an op that stands for itself has an edge for each time that it takes a value.
+            if key in seen and (is_box or unit in self.graph.times):
                 continue
             seen.add(key)
-            edges.append((key, unit))
-            things.setdefault(key, thing)
-            made = frames[unit_of[key[0]]] if key[0] >= 0 else frames[unit]
-            places[key] = _common(places.get(key, made), frames[unit])
-    _move_out(graph, things, places)
+            self.edges.append((key, unit))
+            self.used.add(key)
+            self.values.setdefault(key, value)
+            made = self.frames[self.unit_of[key[0]]] if key[0] >= 0 else self.frames[unit]
+            self.places[key] = _common(self.places.get(key, made), self.frames[unit])
 
-    text = _Text()
-    for unit, place in frames.items():
-        if isinstance(unit, Group):
-            label, style = _title(graph, unit, place), MODULE
-            if unit in inside:
-                each = " each" if unit in graph.times else ""
-                label += f"\n{sum(inside[unit].values()):,} parameters{each}"
-        else:
-            label, style = graph.ops[unit].op.__name__, OP
-            label += f" {graph.times[unit]}" if unit in graph.times else ""
-        text.add(unit, place, label, style)
+    def _is_inside(self, box: Unit, key: Key, value: Any) -> bool:
+        """Whether a box hides an input of its ops: parameters, numbers, and what it computes."""
+        is_leaf = self._is_parameter(value) or type(value) in NUMBER_TYPES
+        return is_leaf or self.unit_of.get(key[0]) is box
 
-    dtypes = Counter(map(_dtype, things.values()))
-    usual = max(dtypes, key=lambda dtype: (dtype != "", dtypes[dtype]))
-    used = {key for key, _ in edges}
-    for key, thing in things.items():
-        label = getattr(thing, "name", None) or _below(graph.names.get(id(thing), ""), places[key])
-        style = (
-            COMPUTED
-            if key[0] >= 0
-            else PARAMETER
-            if getattr(thing, "requires_grad", False)
-            else CONSTANT
-        )
-        if type(thing) in NUMBER_TYPES:
-            label, style = repr(thing), NUMBER
-        elif key[0] < 0 and key not in used:  # there is no edge for the shape
-            label = "\n".join(filter(None, [label, _shape(thing, usual)]))
-        elif not label:
-            style = f"{style}, {DOT}"
-        style = f"{style}, {ROOT}" if key in ends else style
-        text.add(key, places[key], label, style)
-        if key[0] >= 0:
-            text.arrow(unit_of[key[0]], key, _shape(thing, usual), STRAIGHT)
-    for key, unit in edges:
-        if key[0] >= 0:
-            text.arrow(key, unit, "", STRAIGHT)
-        else:
-            text.arrow(key, unit, _shape(things[key], usual))
-    titles = {
-        group: _title(graph, group, place[:n])
-        for place in text.lines
-        for n, group in enumerate(place)
-    }
-    return text.dot(direction, titles)
+    def _is_parameter(self, value: Any) -> bool:
+        return id(value) in self.graph.names
 
-
-def _move_out(graph: Folding, things: dict[Key, Any], places: dict[Key, tuple[Group, ...]]) -> None:
-    """Take data out of the frames of modules, and what repetitions share out of theirs."""
-    pairs = [pair for pair in graph.repetitions() if pair[0][0] == pair[1][0] == -1]
-    shared = {drawn for drawn, other in pairs if drawn == other}
-    own = {drawn for drawn, other in pairs if drawn != other}
-    for key, thing in things.items():
-        repeated = [frame in graph.times for frame in places[key]]
-        if key[0] < 0 and key in shared and True in repeated:
-            places[key] = places[key][: repeated.index(True)]
-        elif key[0] < 0 and type(thing) not in NUMBER_TYPES and id(thing) not in graph.names:
-            last = len(repeated) - repeated[::-1].index(True) if True in repeated else 0
-            places[key] = places[key][: last if key in own else 0]
-
-
-class _Text:
-    """The lines of a drawing, each within its frames."""
-
-    def __init__(self) -> None:
-        self.names: dict[Any, str] = {}
-        self.lines: dict[tuple[Group, ...], list[str]] = {(): []}
-        self.edges: list[str] = []
-
-    def add(self, thing: Any, place: tuple[Group, ...], label: str, style: str) -> None:
-        """Something round or square."""
-        self.names[thing] = name = f"n{len(self.names)}"
-        for n in range(len(place) + 1):
-            self.lines.setdefault(place[:n], [])
-        self.lines[place].append(f"{name} [label={_quoted(label)}, {style}]")
-
-    def arrow(self, start: Any, end: Any, label: str, weight: int = 1) -> None:
-        edge = f"{self.names[start]} -> {self.names[end]}"
-        label = f" {label}" if label else ""  # or it touches the line
-        self.edges.append(f"{edge} [label={_quoted(label)}, weight={weight}]")
-
-    def dot(self, direction: str, titles: dict[Group, str]) -> str:
-        inner: dict[tuple[Group, ...], list[tuple[Group, ...]]] = {}
-        for place in self.lines:
-            if place:
-                inner.setdefault(place[:-1], []).append(place)
-        done = ["digraph {", f"rankdir={direction}", GENERAL]
-        stack: list[Any] = [()]
-        while stack:
-            place = stack.pop()
-            if place is None:
-                done.append("}")
+    def _move_leaves_out(self) -> None:
+        """Take data out of the frames of modules, and what repetitions share out of theirs."""
+        pairs = self.graph.repeated_inputs()
+        leaves = [(drawn, other) for drawn, other in pairs if drawn[0] == other[0] == -1]
+        shared = {drawn for drawn, other in leaves if drawn == other}
+        own = {drawn for drawn, other in leaves if drawn != other}  # each repetition has another
+        for key, value in self.values.items():
+            if key[0] >= 0:
                 continue
-            if place:
-                label = _quoted(titles[place[-1]])
-                done.append(f"subgraph cluster{len(done)} {{ label={label}")
-                stack.append(None)
-            done += self.lines[place]
-            stack += reversed(inner.get(place, []))
-        return "\n".join([*done, *self.edges, "}", ""])
+            place = self.places[key]
+            repeated = [n for n, frame in enumerate(place) if frame in self.graph.times]
+            if key in shared and repeated:
+                self.places[key] = place[: repeated[0]]
+            elif not (self._is_parameter(value) or type(value) in NUMBER_TYPES):
+                self.places[key] = place[: repeated[-1] + 1] if key in own and repeated else ()
+
+    # -- The text -----------------------------------------------------------------------------
+
+    def dot(self, direction: str) -> str:
+        """Write the scene in DOT."""
+        text = Text()
+        for unit, place in self.frames.items():
+            text.add(unit, place, *self._unit(unit, place))
+        dtype = self._usual_dtype()
+        for key, value in self.values.items():
+            text.add(key, self.places[key], *self._value(key, value, dtype))
+            if key[0] >= 0:
+                text.arrow(self.unit_of[key[0]], key, _shape(value, dtype), _STRAIGHT)
+        for key, unit in self.edges:
+            if key[0] >= 0:
+                text.arrow(key, unit, weight=_STRAIGHT)
+            else:
+                text.arrow(key, unit, _shape(self.values[key], dtype))
+        titles = {group: self._title(group, place) for group, place in text.groups().items()}
+        return text.dot(direction, titles)
+
+    def _unit(self, unit: Unit, place: Place) -> tuple[str, str]:
+        """Choose the label and the style of a unit."""
+        if isinstance(unit, Group):
+            return self._title(unit, place) + self._parameters(unit), _MODULE
+        return f"{self.graph.ops[unit].op.__name__} {self.graph.times.get(unit, '')}".strip(), _OP
+
+    def _title(self, group: Group, place: Place) -> str:
+        """Say what a box or frame is: `layer1: Linear(6, 5)`, or `Block` and how many."""
+        times = self.graph.times.get(group, "")
+        path = "" if times else _below(group.path, place)
+        return ": ".join(filter(None, [path, f"{group.name} {times}".strip()]))
+
+    def _parameters(self, box: Group) -> str:
+        """Say, in a line of its own, how many parameters a box has, if it has any."""
+        graph = self.graph
+        keys = [key for i in self.units[box] for key in graph.inputs[i]]
+        inside = {
+            graph.drawn_as(key): graph.things[key].size
+            for key in keys
+            if self._is_parameter(graph.things[key])
+        }
+        each = " each" if box in graph.times else ""
+        return f"\n{sum(inside.values()):,} parameters{each}" if inside else ""
+
+    def _value(self, key: Key, value: Any, usual: str) -> tuple[str, str]:
+        """Choose the label and the style of a value; `usual` is the dtype that is not shown."""
+        path = _below(self.graph.names.get(id(value), ""), self.places[key])
+        label, style = getattr(value, "name", None) or path, _CONSTANT
+        if key[0] >= 0:
+            style = _COMPUTED
+        elif getattr(value, "requires_grad", False):
+            style = _PARAMETER
+        if type(value) in NUMBER_TYPES:
+            label, style = repr(value), _NUMBER
+        elif key[0] < 0 and key not in self.used:  # there is no edge for the shape
+            label = "\n".join(filter(None, [label, _shape(value, usual)]))
+        elif not label:
+            style = f"{style}, {_DOT}"
+        return label, f"{style}, {_ROOT}" if key in self.roots else style
+
+    def _usual_dtype(self) -> str:
+        """Find the dtype that most of the values have."""
+        dtypes = Counter(map(_dtype, self.values.values()))
+        return max(dtypes, key=lambda dtype: (dtype != "", dtypes[dtype]))
 
 
-def _common(first: tuple[Group, ...], second: tuple[Group, ...]) -> tuple[Group, ...]:
-    """The frames around both."""
+def _common(first: Place, second: Place) -> Place:
+    """List the frames that are around both places."""
     pairs = zip(first, second, strict=False)
     return tuple([a for a, _ in takewhile(lambda pair: pair[0] is pair[1], pairs)])
 
 
-def _title(graph: Folding, group: Group, place: tuple[Group, ...]) -> str:
-    times = graph.times.get(group, "")
-    path = "" if times else _below(group.path, place)
-    return ": ".join(filter(None, [path, f"{group.name} {times}".strip()]))
-
-
-def _below(name: str, place: tuple[Group, ...]) -> str:
-    """The name of something in a module, in the frame of that module."""
+def _below(name: str, place: Place) -> str:
+    """Shorten a name such as `layer1.w` to `w` in the frame of the module `layer1`."""
     for group in reversed(place):
         if group.path and name.startswith(f"{group.path}."):
             return name.removeprefix(f"{group.path}.")
@@ -288,21 +267,12 @@ def _below(name: str, place: tuple[Group, ...]) -> str:
 
 
 def _dtype(thing: Any) -> str:
+    """Name the dtype of a node or array; of a number there is none."""
     return str(thing.dtype).rpartition(".")[2] if hasattr(thing, "dtype") else ""
 
 
 def _shape(thing: Any, usual: str) -> str:
-    """The shape, and the dtype if it is not the usual one."""
+    """Write the shape, and the dtype if it is not the usual one."""
     shape, dtype = getattr(thing, "shape", ()), _dtype(thing)
     text = str(tuple(shape)) if shape else ""
     return text if dtype == usual else f"{text} {dtype}".strip()
-
-
-def _quoted(text: str) -> str:
-    """A string in DOT, which knows backslashes and HTML's entities."""
-    text = "".join(
-        [c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text]
-    )
-    for c, escaped in (("\\", "\\\\"), ("&", "&amp;"), ('"', '\\"'), ("\n", "\\n")):
-        text = text.replace(c, escaped)
-    return f'"{text}"'

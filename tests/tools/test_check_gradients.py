@@ -16,7 +16,7 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 class Cube(Op):
-    """With a gradient that is wrong in one entry, or in the gradient of the gradient alone."""
+    """x cubed, with a gradient that is wrong in one entry, or only at the second order."""
 
     @staticmethod
     def forward(context: Any, x: Any, *, wrong: str) -> Any:
@@ -80,7 +80,7 @@ def test_kink_is_named() -> None:
 
 
 def test_kink_is_named_where_it_is_in_the_gradient() -> None:
-    """|x - 1| passes order 1 at 1, as its differences are those of both sides."""
+    """|x - 1| passes order 1 at 1, where both its gradient and central differences are 0."""
     f = lambda x: abs(x - 1.0)  # noqa: E731
     check_gradients(f, np.array([1.0, 2.0]), order=1)
     with pytest.raises(GradientError, match=r"(?s)gradient of the.*entry \[0\].*kink is likely"):

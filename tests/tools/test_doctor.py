@@ -155,7 +155,7 @@ def test_backends_that_fail_or_compute_nonsense(doctor: Any) -> None:
 def gpu_section(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """The section for a given answer of `nvidia-smi`, and given packages."""
+    """Give the section for an answer of `nvidia-smi` and for installed packages."""
     if sys.platform in ("darwin", "win32"):
         pytest.skip("needs a shell script called nvidia-smi, and a system that has CUDA")
 

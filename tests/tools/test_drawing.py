@@ -43,7 +43,7 @@ def test_ops_and_values() -> None:
     y = a * a + b * 3
     y.name = "y"
     found = edges(draw(y).dot)
-    assert found.count(("a", "Multiply")) == 2  # an edge for each time that it is used
+    assert found.count(("a", "Multiply")) == 2  # one edge for each use
     assert ("b", "Multiply") in found
     assert ("3", "Multiply") in found
     assert found.count(("Multiply", "")) == found.count(("", "Add")) == 2
@@ -52,7 +52,7 @@ def test_ops_and_values() -> None:
 
 
 def test_shapes_are_on_the_edges() -> None:
-    """On those of leaves to ops, and on the one from the op to what it computed."""
+    """Shapes stand on the edges from leaves to ops, and from an op to its result."""
     y = x("x", (2, 3)) @ x("w", (3, 4))
     dot = draw(Sum.do_forward(y * y)).dot
     product = ("MatrixMultiply", "(2, 4)")
@@ -158,6 +158,18 @@ def test_beside_one_another_is_not_after_one_another() -> None:
     assert "Sin × 8 in parallel" in draw(y, max_ops=3).dot
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_repetitions_share_is_outside_of_their_frame(shared: bool) -> None:
+    w, y = x("w"), x("x")
+    for _ in range(50):
+        y = ops.Sin.do_forward(y) * (w if shared else x("w"))
+    dot = draw(y).dot
+    assert frames(dot) == ["× 50"]
+    inside = labels(dot[dot.index("subgraph") :].partition("}")[0]).values()
+    assert {"Sin", "Multiply"} < {*inside}
+    assert ("w" in inside) is not shared
+
+
 def test_what_has_no_pattern_is_cut() -> None:
     y = x("x")
     for i in range(300):
@@ -195,7 +207,7 @@ def test_released_graph() -> None:
 
 
 def test_module_that_holds_its_output_is_freed() -> None:
-    """The notes that drawings use close no reference cycle."""
+    """The records of module calls, which drawings use, close no reference cycle."""
     import gc
     import weakref
 
