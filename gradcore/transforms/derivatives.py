@@ -255,8 +255,8 @@ def _vjp(
     The pullback takes a list: for each leaf of the value its gradient, or `None` for zero. With
     `retain=False` it can be called once.
     """
-    several = isinstance(argnums, tuple)
-    chosen = [_position(name, i, args) for i in (argnums if several else [argnums])]
+    positions = argnums if isinstance(argnums, tuple) else (argnums,)
+    chosen = [_position(name, i, args) for i in positions]
     kind = _Kind.of(any(is_node(x) for _, x in leaves((args, constants))))
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
     with differentiating():
@@ -282,7 +282,7 @@ def _vjp(
             return out.made_of(namespace(x.value).zeros_like(x.value) if g is None else g)
 
         trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
-        return trees if several else trees[0]
+        return trees if isinstance(argnums, tuple) else trees[0]
 
     return tree_map(kind.made_of, result), pull
 
