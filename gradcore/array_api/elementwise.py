@@ -124,7 +124,7 @@ def clip(
     min: NodeOrArray | None = None,  # noqa: A002
     max: NodeOrArray | None = None,  # noqa: A002
 ) -> NodeOrArray:
-    """Raise elements below `min` to it, and lower those above `max` to it; `None` is no bound.
+    """Replace elements below `min` by `min`, and those above `max` by `max`; `None` is no bound.
 
     An element equal to a bound keeps its gradient.
     """

@@ -296,7 +296,7 @@ def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNod
 
 
 def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
-    """Give the target as an array, with 0 in place of `ignore_index`; and the mask of its places."""
+    """Give the target as an array, with 0 for `ignore_index`; and the mask of `ignore_index`."""
     target = raw_array(target)
     xp = namespace(target)
     if ignore_index < 0 and xp.isdtype(target.dtype, "unsigned integer"):

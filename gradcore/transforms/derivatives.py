@@ -234,7 +234,7 @@ class _Kind(IntEnum):
             return cls.ARRAYS
         return cls.NODES if is_building.get() else cls.CONSTANTS
 
-    def made_of(self, x: TensorNode | Array) -> TensorNode | Array:
+    def convert(self, x: TensorNode | Array) -> TensorNode | Array:
         """Convert x to this kind."""
         if self is _Kind.ARRAYS:
             return value_of(x)
@@ -279,12 +279,12 @@ def _vjp(
 
         def gradient(x: TensorNode) -> TensorNode | Array:
             g = found[x]
-            return out.made_of(namespace(x.value).zeros_like(x.value) if g is None else g)
+            return out.convert(namespace(x.value).zeros_like(x.value) if g is None else g)
 
         trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
         return trees if isinstance(argnums, tuple) else trees[0]
 
-    return tree_map(kind.made_of, result), pull
+    return tree_map(kind.convert, result), pull
 
 
 def _position(name: str, i: Any, args: Sequence[Any]) -> int:
