@@ -1,12 +1,12 @@
 """The functions of the array API standard on nodes (https://data-apis.org/array-api/2024.12/).
 
-`namespace(node)` gives them, so code written against the standard can be differentiated. The
-backward methods of gradcore's ops are such code, which is how gradients of gradients come about.
-Given arrays only, the functions return arrays.
+`namespace(node)` gives these functions, so that code written against the standard can be
+differentiated. The backward methods of gradcore's ops are such code: they run on nodes too, and so
+there are gradients of gradients. Given arrays only, the functions give arrays.
 
-Dtypes, and the functions that make new arrays (`zeros`, `arange`, ...), belong to a library. Here
-they are those of the default backend. A node's own namespace, `namespace_of(backend)`, has the same
-functions with the dtypes of the node's backend.
+Dtypes, and functions that make new arrays (`zeros`, `arange`, ...), belong to a library. In this
+module they are those of the default backend. The namespace of a node, `namespace_of(backend)`, has
+the same functions, and the dtypes of the node's backend.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Assignment to nodes: `x[key] = y`.
+"""Assign to a part of a node: `x[key] = y`.
 
-Values don't change: x becomes a node of another value. What was computed from x earlier still has x
-among its inputs; that it means the earlier value is told by the orders of the OpNodes.
+No array changes. x becomes the output of an op, SetItem or Where, whose inputs are y and a new node
+that stands for x as it was. Ops applied to x earlier still have x among their inputs, though they
+used the old value. Their OpNodes have a lower order than x's new source, and by this a walk through
+the graph knows to go on at the new node (see engine/traversal.py).
 """
 
 from __future__ import annotations
@@ -10,25 +12,28 @@ import weakref
 from typing import Any
 
 from .. import ops
+from ..backends import Array
 from ..engine import traversal
 from ..engine.arrays import is_node, namespace
 from ..graph import Op, TensorNode
+from .common import NodeOrArray
 from .indexing import getitem, is_array
 
 __all__ = ["setitem"]
 
 
-def setitem(x: Any, key: Any, y: Any, /) -> None:
-    """`x[key] = y`, the function behind the operator.
+def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
+    """Assign x[key] = y. The operator calls this function.
 
     Args:
-        x: a node; from now on the one that has y, broadcast, in the place of the key.
-        key: as in `x[key]`. Where it names an element several times, the last one counts.
+        x: a node or an array.
+        key: as in `x[key]`. If it names an element several times, the last assignment counts.
+        y: a node, an array or a number, which is broadcast to the shape of x[key].
 
     Raises:
-        TypeError: x is what gradients are computed with respect to, a node that was not computed
-            or an argument of a transform.
-        IndexError, ValueError: the key, or y, does not fit.
+        TypeError: gradients are computed with respect to x: x was not computed, or it is an
+            argument of a transform.
+        IndexError, ValueError: the key or y does not fit.
     """
     if not is_node(x):
         x[key] = y
@@ -42,29 +47,46 @@ def setitem(x: Any, key: Any, y: Any, /) -> None:
     xp, first, is_scalar = namespace(x.value), entries[0], not getattr(y, "ndim", 0)
     is_mask = len(entries) == 1 and getattr(first, "dtype", None) == xp.bool
     if is_mask and is_scalar and first.shape == x.shape:
-        _become(x, ops.Where, first, y)  # no need to know how often it holds
+        _become(x, ops.Where, first, y)  # no need to find the elements that are named
         return
-    # The standard has no assignment by arrays: which of y's elements does each of x's become?
-    places = xp.arange(x.size, device=x.device)
-    taken = getitem(xp.reshape(places, x.shape), key)
-    if not taken.size:
+    positions = xp.reshape(xp.arange(x.size, device=x.device), x.shape)
+    named = getitem(positions, key)
+    if not named.size:
         return
-    shape, taken = tuple(taken.shape), xp.reshape(taken, (-1,))
-    order = xp.argsort(taken, stable=True)
-    taken = xp.take(taken, order)
-    last = xp.searchsorted(taken, places, side="right") - 1
-    last = xp.where(last < 0, 0, last)
-    found = xp.reshape(xp.take(taken, last) == places, x.shape)
+    is_named, last = _last_named(positions, named)
     if not is_scalar:
         yp = namespace(y)
-        y = yp.reshape(yp.broadcast_to(y, shape), (-1,))
-        y = yp.reshape(yp.take(y, xp.take(order, last), axis=0), x.shape)
-    _become(x, ops.Where, found, y)
+        y = yp.reshape(yp.broadcast_to(y, tuple(named.shape)), (-1,))
+        y = yp.reshape(yp.take(y, last, axis=0), x.shape)
+    _become(x, ops.Where, is_named, y)
+
+
+def _last_named(positions: Array, named: Array) -> tuple[Array, Array]:
+    """Find which positions a key names, and for each of them the last element of y that goes there.
+    (The standard has no assignment by arrays.)
+
+    Args:
+        positions: 0, 1, 2, ... in the shape of x.
+        named: positions[key].
+
+    Returns:
+        Whether each position is named, in the shape of x; and for each, in a vector, the last index
+        in `named` flat at which it is, or any index if it is nowhere.
+    """
+    xp = namespace(positions)
+    flat, named = xp.reshape(positions, (-1,)), xp.reshape(named, (-1,))
+    order = xp.argsort(named, stable=True)
+    named = xp.take(named, order)
+    last = xp.searchsorted(named, flat, side="right") - 1
+    last = xp.where(last < 0, 0, last)
+    is_named = xp.reshape(xp.take(named, last) == flat, positions.shape)
+    return is_named, xp.take(order, last)
 
 
 def _become(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None:
     """Make x the output of `op`, applied to the inputs and, as the last one, to x as it was."""
-    if x.requires_grad and (x.source is None or x.source.op is ops.Id):  # Id: see transforms
+    # An argument of a transform that is itself a node is the output of an Id.
+    if x.requires_grad and (x.source is None or x.source.op is ops.Id):
         raise TypeError(
             "x[key] = y: x is what gradients are computed with respect to, and keeps its value; "
             "assign to a copy: namespace(x).asarray(x, copy=True)"
@@ -76,7 +98,8 @@ def _become(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None
     traversal.assigned[at] = weakref.ref(x, lambda _: traversal.assigned.pop(at, None))
     if x.source:
         x.source.refs[x.index] = weakref.ref(before)
-        # If y was computed from x: now from what x was, or there were a reference cycle.
+        # If y was computed from x, it is now computed from the new node. Otherwise x would be
+        # computed from y and y from x, in a reference cycle.
         for opnode in traversal.ancestors(filter(is_node, inputs), x.source.order + 1):
             opnode.inputs = [before if a is x else a for a in opnode.inputs]
     x.value, x.source, x.requires_grad, x.index = after.value, after.source, after.requires_grad, 0

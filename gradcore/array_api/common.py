@@ -1,87 +1,109 @@
-"""TODO"""
+"""What the other files of this room share: types, checks, and functions made from ops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..engine.arrays import namespace, value_of
 from ..engine.inputs import explained
 from ..engine.operators import Operators
-from ..graph import Op
+from ..graph import Op, TensorNode
 
 __all__ = [
     "Axis",
+    "Device",
+    "NodeOrArray",
+    "Shape",
     "axis_from_front",
     "axis_tuple",
+    "binary",
+    "call_library",
+    "check_device",
     "check_matrices",
     "documented",
     "is_complex",
-    "of_library",
-    "of_one",
-    "of_two",
-    "on_device",
+    "unary",
 ]
 
-Axis = int | tuple[int, ...] | None
+NodeOrArray = TensorNode | Array  # given nodes, functions give nodes; given arrays, arrays
+Axis = int | tuple[int, ...] | None  # of a reduction; `None` is all axes
+Shape = tuple[int, ...]
+Device = Any  # a device of the array's library
 
 
-def documented(function: Any, name: str, of: str) -> Any:
+# -- Functions made from ops ----------------------------------------------------------------------
+
+
+def unary(op: type[Op], name: str) -> Callable[[NodeOrArray], NodeOrArray]:
+    """Make the standard's function `name(x)` from an op: a node gives a node, an array an array."""
+
+    def function(x: NodeOrArray, /) -> NodeOrArray:
+        return op.do_forward(x) if isinstance(x, Operators) else op.forward({}, x)
+
+    return documented(function, name, f"by the op {op.__name__}")
+
+
+def binary(op: type[Op], name: str) -> Callable[[NodeOrArray, NodeOrArray], NodeOrArray]:
+    """Make the standard's function `name(x1, x2)` from an op. If x1 or x2 is a node, the result
+    is a node; otherwise it is an array."""
+
+    def function(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
+        if isinstance(x1, Operators) or isinstance(x2, Operators):
+            return op.do_forward(x1, x2)
+        return op.forward({}, x1, x2)
+
+    return documented(function, name, f"by the op {op.__name__}")
+
+
+def documented(function: Any, name: str, how: str) -> Any:
+    """Give a function its name, and a docstring that points to the standard's page on it."""
     function.__name__ = function.__qualname__ = name
     page = f"https://data-apis.org/array-api/2024.12/API_specification/generated/array_api.{name}"
-    function.__doc__ = f"The standard's {name}, {of}.\n\n{page}.html"
+    function.__doc__ = f"The standard's {name}, {how}.\n\n{page}.html"
     return function
 
 
-def on_device(name: str, x: Any, device: Any) -> Any:
-    if device is not None and device != x.device:
-        raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
-    return x
+def call_library(name: str, raw: Sequence[Array], **constants: Any) -> Any:
+    """Call the function `name` of the arrays' own library. Errors name the function and describe
+    the arrays."""
+    try:
+        return getattr(namespace(*raw), name)(*raw, **constants)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise explained(error, name, [*raw]) from error
+
+
+# -- Axes, shapes, devices and dtypes -------------------------------------------------------------
 
 
 def axis_from_front(name: str, axis: int, ndim: int) -> int:
-    """The axis, counted from the front."""
+    """Count an axis from the front: of 3 dimensions, -1 is 2.
+
+    Raises:
+        IndexError: there is no such axis; the message begins with `name`.
+    """
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
     return axis % ndim
 
 
 def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Make a tuple of one axis or of several."""
     return (axis,) if isinstance(axis, int) else tuple(axis)
 
 
-def check_matrices(name: str, x: Any) -> None:
+def check_matrices(name: str, x: NodeOrArray) -> None:
+    """Raise ValueError unless x has at least two dimensions."""
     if x.ndim < 2:
         raise ValueError(f"{name}: x has shape {tuple(x.shape)}, expected matrices (..., M, N)")
 
 
-def of_library(name: str, raw: list[Any], **constants: Any) -> Any:
-    """The function of that name of the arrays' own library; errors name it and the arrays."""
-    try:
-        return getattr(namespace(*raw), name)(*raw, **constants)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise explained(error, name, raw) from error
+def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
+    """Raise ValueError unless x is on the device, or the device is `None`."""
+    if device is not None and device != x.device:
+        raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
 
 
-def is_complex(x: Any) -> bool:
+def is_complex(x: NodeOrArray) -> bool:
     return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")
-
-
-def of_one(op: type[Op], name: str) -> Callable[..., Any]:
-    """The op as a function with the standard's signature: nodes in, nodes out; else arrays."""
-
-    def function(x: Any, /) -> Any:
-        return op.do_forward(x) if isinstance(x, Operators) else op.forward({}, x)
-
-    return documented(function, name, f"by the op {op.__name__}")
-
-
-def of_two(op: type[Op], name: str) -> Callable[..., Any]:
-
-    def function(x1: Any, x2: Any, /) -> Any:
-        if isinstance(x1, Operators) or isinstance(x2, Operators):
-            return op.do_forward(x1, x2)
-        return op.forward({}, x1, x2)
-
-    return documented(function, name, f"by the op {op.__name__}")

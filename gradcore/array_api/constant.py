@@ -1,16 +1,21 @@
-"""TODO"""
+"""Functions through which no gradient flows: comparisons, integers, sorting, counting, filling.
+
+Their values are those of the arrays' own library; given nodes, they give constants. So functions
+here have signatures and no bodies: `_constant` finds the library's function by the name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec
 
+from ..backends.types import DType
 from ..engine.arrays import is_node, value_of
 from ..engine.inputs import op_inputs
 from ..engine.trees import tree_map
 from ..graph import TensorNode
-from .common import Axis, documented, of_library
+from .common import Axis, Device, NodeOrArray, call_library, documented
 
 __all__ = [
     "all",
@@ -58,15 +63,18 @@ __all__ = [
 ]
 
 
-def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of that name of the arrays' own library, through which no gradient flows."""
+P = ParamSpec("P")
+
+
+def _constant(function: Callable[P, Any]) -> Callable[P, Any]:
+    """Replace a function by the one of its name in the arrays' own library. If an input is a node,
+    the results are nodes that require no gradient."""
     name = function.__name__
 
     @wraps(function)
-    def constant(*inputs: Any, **constants: Any) -> Any:
-        raw = op_inputs(name, inputs)
-        constants = {key: value_of(x) for key, x in constants.items()}
-        result = of_library(name, raw, **constants)
+    def constant(*inputs: P.args, **options: P.kwargs) -> Any:
+        raw_options = {key: value_of(x) for key, x in options.items()}
+        result = call_library(name, op_inputs(name, inputs), **raw_options)
         if not [x for x in inputs if is_node(x)]:
             return result
         return tree_map(lambda y: TensorNode(y, requires_grad=False), result)
@@ -74,104 +82,119 @@ def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
     return constant
 
 
-def _constant_of_one(name: str) -> Callable[..., Any]:
-    def function(x: Any, /) -> Any: ...
+def _unary(name: str) -> Callable[[NodeOrArray], Any]:
+    def function(x: NodeOrArray, /) -> Any: ...
 
     return _constant(documented(function, name, "through which no gradient flows"))
 
 
-def _constant_of_two(name: str) -> Callable[..., Any]:
-    def function(x1: Any, x2: Any, /) -> Any: ...
+def _binary(name: str) -> Callable[[NodeOrArray, NodeOrArray], Any]:
+    def function(x1: NodeOrArray, x2: NodeOrArray, /) -> Any: ...
 
     return _constant(documented(function, name, "through which no gradient flows"))
 
 
-bitwise_and = _constant_of_two("bitwise_and")
-bitwise_invert = _constant_of_one("bitwise_invert")
-bitwise_left_shift = _constant_of_two("bitwise_left_shift")
-bitwise_or = _constant_of_two("bitwise_or")
-bitwise_right_shift = _constant_of_two("bitwise_right_shift")
-bitwise_xor = _constant_of_two("bitwise_xor")
-ceil = _constant_of_one("ceil")
-equal = _constant_of_two("equal")
-floor = _constant_of_one("floor")
-floor_divide = _constant_of_two("floor_divide")
-greater = _constant_of_two("greater")
-greater_equal = _constant_of_two("greater_equal")
-isfinite = _constant_of_one("isfinite")
-isinf = _constant_of_one("isinf")
-isnan = _constant_of_one("isnan")
-less = _constant_of_two("less")
-less_equal = _constant_of_two("less_equal")
-logical_and = _constant_of_two("logical_and")
-logical_not = _constant_of_one("logical_not")
-logical_or = _constant_of_two("logical_or")
-logical_xor = _constant_of_two("logical_xor")
-nextafter = _constant_of_two("nextafter")
-nonzero = _constant_of_one("nonzero")
-not_equal = _constant_of_two("not_equal")
-round = _constant_of_one("round")  # noqa: A001
-sign = _constant_of_one("sign")
-signbit = _constant_of_one("signbit")
-trunc = _constant_of_one("trunc")
-unique_all = _constant_of_one("unique_all")
-unique_counts = _constant_of_one("unique_counts")
-unique_inverse = _constant_of_one("unique_inverse")
-unique_values = _constant_of_one("unique_values")
-conj = _constant_of_one("conj")
-imag = _constant_of_one("imag")
-real = _constant_of_one("real")
+bitwise_and = _binary("bitwise_and")
+bitwise_invert = _unary("bitwise_invert")
+bitwise_left_shift = _binary("bitwise_left_shift")
+bitwise_or = _binary("bitwise_or")
+bitwise_right_shift = _binary("bitwise_right_shift")
+bitwise_xor = _binary("bitwise_xor")
+ceil = _unary("ceil")
+equal = _binary("equal")
+floor = _unary("floor")
+floor_divide = _binary("floor_divide")
+greater = _binary("greater")
+greater_equal = _binary("greater_equal")
+isfinite = _unary("isfinite")
+isinf = _unary("isinf")
+isnan = _unary("isnan")
+less = _binary("less")
+less_equal = _binary("less_equal")
+logical_and = _binary("logical_and")
+logical_not = _unary("logical_not")
+logical_or = _binary("logical_or")
+logical_xor = _binary("logical_xor")
+nextafter = _binary("nextafter")
+nonzero = _unary("nonzero")
+not_equal = _binary("not_equal")
+round = _unary("round")  # noqa: A001
+sign = _unary("sign")
+signbit = _unary("signbit")
+trunc = _unary("trunc")
+unique_all = _unary("unique_all")
+unique_counts = _unary("unique_counts")
+unique_inverse = _unary("unique_inverse")
+unique_values = _unary("unique_values")
 
 
 @_constant
-def all(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
-    """Whether all elements, or all along `axis`, are true."""
+def all(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """Test whether all elements, or all along `axis`, are true."""
 
 
 @_constant
-def any(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
-    """Whether any element, or any along `axis`, is true."""
+def any(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+    """Test whether any element, or any along `axis`, is true."""
 
 
 @_constant
-def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Where the maximum is: its index along `axis`, or in x flat."""
+def argmax(x: NodeOrArray, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Find the index of the maximum along `axis`, or in x flat."""
 
 
 @_constant
-def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Where the minimum is: its index along `axis`, or in x flat."""
+def argmin(x: NodeOrArray, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Find the index of the minimum along `axis`, or in x flat."""
 
 
 @_constant
-def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The indices that would sort x along `axis`."""
+def argsort(
+    x: NodeOrArray, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Any:
+    """Find the indices that sort x along `axis`: the first is that of the smallest element."""
 
 
 @_constant
-def count_nonzero(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    """How many elements, of all or along `axis`, are not zero."""
+def count_nonzero(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Count the elements, of all or along `axis`, that are not zero."""
 
 
 @_constant
-def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
-    """Where in the sorted x1 (N,) the elements of x2 belong."""
+def searchsorted(
+    x1: NodeOrArray, x2: NodeOrArray, /, *, side: str = "left", sorter: NodeOrArray | None = None
+) -> Any:
+    """Find for each element of x2 the index in the sorted x1 (N,) where it belongs."""
 
 
 @_constant
-def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
-    """An array like x, of any values."""
+def empty_like(
+    x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
+) -> Any:
+    """Make an array like x whose values are not set."""
 
 
 @_constant
-def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
-    """An array like x, of ones."""
+def ones_like(
+    x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
+) -> Any:
+    """Make an array like x, of ones."""
 
 
 @_constant
-def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
-    """An array like x, of zeros."""
+def zeros_like(
+    x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
+) -> Any:
+    """Make an array like x, of zeros."""
+
+
+# Other files of this room import these four, and add the cases where a gradient flows.
+conj = _unary("conj")
+imag = _unary("imag")
+real = _unary("real")
 
 
 @_constant
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any: ...
+def full_like(
+    x: NodeOrArray, /, fill_value: Any, *, dtype: DType | None = None, device: Device | None = None
+) -> Any: ...

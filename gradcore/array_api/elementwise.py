@@ -1,11 +1,11 @@
-"""TODO"""
+"""Functions of each element by itself: arithmetic, powers, logarithms, trigonometry, where, clip.
+
+Operands are broadcast together. The ops have the gradients."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import ops
-from .common import is_complex, of_one, of_two
+from .common import NodeOrArray, binary, is_complex, unary
 from .constant import conj as constant_conj
 from .constant import imag as constant_imag
 from .constant import real as constant_real
@@ -56,70 +56,78 @@ __all__ = [
 ]
 
 
-abs = of_one(ops.Absolute, "abs")  # noqa: A001
-acos = of_one(ops.Acos, "acos")
-acosh = of_one(ops.Acosh, "acosh")
-add = of_two(ops.Add, "add")
-asin = of_one(ops.Asin, "asin")
-asinh = of_one(ops.Asinh, "asinh")
-atan = of_one(ops.Atan, "atan")
-atan2 = of_two(ops.Atan2, "atan2")
-atanh = of_one(ops.Atanh, "atanh")
-copysign = of_two(ops.CopySign, "copysign")
-cos = of_one(ops.Cos, "cos")
-cosh = of_one(ops.Cosh, "cosh")
-divide = of_two(ops.Divide, "divide")
-exp = of_one(ops.Exp, "exp")
-expm1 = of_one(ops.Expm1, "expm1")
-hypot = of_two(ops.Hypot, "hypot")
-log = of_one(ops.Log, "log")
-log10 = of_one(ops.Log10, "log10")
-log1p = of_one(ops.Log1p, "log1p")
-log2 = of_one(ops.Log2, "log2")
-logaddexp = of_two(ops.LogAddExp, "logaddexp")
-maximum = of_two(ops.Maximum, "maximum")
-minimum = of_two(ops.Minimum, "minimum")
-multiply = of_two(ops.Multiply, "multiply")
-negative = of_one(ops.Negative, "negative")
-positive = of_one(ops.Id, "positive")
-pow = of_two(ops.Power, "pow")  # noqa: A001
-remainder = of_two(ops.Remainder, "remainder")
-sin = of_one(ops.Sin, "sin")
-sinh = of_one(ops.Sinh, "sinh")
-sqrt = of_one(ops.Sqrt, "sqrt")
-square = of_one(ops.Square, "square")
-subtract = of_two(ops.Sub, "subtract")
-tan = of_one(ops.Tan, "tan")
-tanh = of_one(ops.Tanh, "tanh")
+abs = unary(ops.Absolute, "abs")  # noqa: A001
+acos = unary(ops.Acos, "acos")
+acosh = unary(ops.Acosh, "acosh")
+add = binary(ops.Add, "add")
+asin = unary(ops.Asin, "asin")
+asinh = unary(ops.Asinh, "asinh")
+atan = unary(ops.Atan, "atan")
+atan2 = binary(ops.Atan2, "atan2")
+atanh = unary(ops.Atanh, "atanh")
+copysign = binary(ops.CopySign, "copysign")
+cos = unary(ops.Cos, "cos")
+cosh = unary(ops.Cosh, "cosh")
+divide = binary(ops.Divide, "divide")
+exp = unary(ops.Exp, "exp")
+expm1 = unary(ops.Expm1, "expm1")
+hypot = binary(ops.Hypot, "hypot")
+log = unary(ops.Log, "log")
+log10 = unary(ops.Log10, "log10")
+log1p = unary(ops.Log1p, "log1p")
+log2 = unary(ops.Log2, "log2")
+logaddexp = binary(ops.LogAddExp, "logaddexp")
+maximum = binary(ops.Maximum, "maximum")
+minimum = binary(ops.Minimum, "minimum")
+multiply = binary(ops.Multiply, "multiply")
+negative = unary(ops.Negative, "negative")
+positive = unary(ops.Id, "positive")
+pow = binary(ops.Power, "pow")  # noqa: A001
+remainder = binary(ops.Remainder, "remainder")
+sin = unary(ops.Sin, "sin")
+sinh = unary(ops.Sinh, "sinh")
+sqrt = unary(ops.Sqrt, "sqrt")
+square = unary(ops.Square, "square")
+subtract = binary(ops.Sub, "subtract")
+tan = unary(ops.Tan, "tan")
+tanh = unary(ops.Tanh, "tanh")
 
 
-def where(condition: Any, x1: Any, x2: Any, /) -> Any:
-    """x1 where the condition is true, and x2 elsewhere."""
+def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
+    """Take x1 where the condition is true, and x2 elsewhere; all three are broadcast together."""
     return ops.Where.apply(condition, x1, x2)
 
 
-def real(x: Any, /) -> Any:
-    """The real parts of complex numbers, as constants; real numbers as they are."""
+def real(x: NodeOrArray, /) -> NodeOrArray:
+    """Take the real parts of complex numbers, as constants. Real numbers stay, with gradients."""
     return constant_real(x) if is_complex(x) else positive(x)
 
 
-def imag(x: Any, /) -> Any:
-    """The imaginary parts of complex numbers, as constants; zeros for real numbers."""
+def imag(x: NodeOrArray, /) -> NodeOrArray:
+    """Take the imaginary parts, as constants; of real numbers, zeros."""
     return constant_imag(x) if is_complex(x) else zeros_like(x)
 
 
-def conj(x: Any, /) -> Any:
-    """The complex conjugates, as constants; real numbers as they are."""
+def conj(x: NodeOrArray, /) -> NodeOrArray:
+    """Conjugate complex numbers, as constants. Real numbers stay, with gradients."""
     return constant_conj(x) if is_complex(x) else positive(x)
 
 
-def reciprocal(x: Any, /) -> Any:
-    """1 / x."""
+def reciprocal(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute 1 / x."""
     return ops.Divide.apply(1, x)
 
 
-def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:  # noqa: A002
-    """x, but at least `min` and at most `max`. What is at a bound keeps its gradient."""
+def clip(
+    x: NodeOrArray,
+    /,
+    min: NodeOrArray | None = None,  # noqa: A002
+    max: NodeOrArray | None = None,  # noqa: A002
+) -> NodeOrArray:
+    """Replace elements below `min` by `min`, and those above `max` by `max`; `None` is no bound.
+
+    An element equal to a bound keeps its gradient.
+    """
     if min is not None:
         x = where(x < min, min, x)
     return x if max is None else where(x > max, max, x)

@@ -1,7 +1,7 @@
-"""Taking parts of nodes and arrays by integers, slices, arrays of indices and masks.
+"""Take parts of nodes and arrays by integers, slices, arrays of indices and masks; and sort.
 
-All is put together of ops and written against the standard, for nodes and arrays alike. What is
-taken several times has the sum of all gradients.
+The functions are composed of ops, so that they take nodes and arrays alike. An element that is
+taken several times gets the sum of all gradients.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from types import EllipsisType, NoneType
 from typing import Any
 
 from .. import ops
-from ..backends import BACKEND_OF_TYPE
-from ..engine.arrays import describe, is_node, namespace
+from ..backends import BACKEND_OF_TYPE, Array
+from ..engine.arrays import describe, is_node, namespace, value_of
 from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
+from .common import NodeOrArray, Shape
 
 __all__ = ["getitem", "sort", "take", "take_along_axis"]
 
@@ -22,31 +23,32 @@ _BASIC = frozenset({int, slice, NoneType, EllipsisType})
 _ALL = slice(None)
 
 
-def getitem(x: Any, key: Any, /) -> Any:
-    """`x[key]`, the function behind the operator, as in NumPy
-    (https://numpy.org/doc/stable/user/basics.indexing.html).
+def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
+    """Compute x[key] as NumPy does (https://numpy.org/doc/stable/user/basics.indexing.html). The
+    operator calls this function.
 
     Args:
-        key: integers, slices, `None`, `...`, and, with these or alone, integer arrays that are
-            broadcast together, and boolean masks of the axes in their place. Arrays may be nodes
-            or lists.
+        key: an entry, or a tuple of entries: integers, slices, `None`, `...`, integer arrays, which
+            are broadcast together, and boolean masks, each of the shape of the axes in its place.
+            Arrays and masks may be nodes or lists.
 
     Raises:
-        IndexError: an index is out of range, there are more entries than axes, or a mask has not
-            the shape of its axes.
-        TypeError: an entry is something else.
+        IndexError: an index is out of range, there are more entries than axes, or a mask does not
+            have the shape of its axes.
+        TypeError: an entry is of another type.
     """
     entries = key if isinstance(key, tuple) else (key,)
     if _BASIC.issuperset(map(type, entries)) or not any(map(is_array, entries)):
         return ops.GetItem.apply(x, key=key)
     entries = tuple([_as_array(x, entry) for entry in entries])
-    if len(entries) == 1 and entries[0].ndim == 0 and _is_mask(entries[0]):  # all or nothing
+    if len(entries) == 1 and entries[0].ndim == 0 and _is_mask(entries[0]):  # all of x or nothing
         xp = namespace(entries[0])
         return getitem(namespace(x).expand_dims(x, axis=0), xp.reshape(entries[0], (1,)))
     return _by_arrays(x, _for_each_axis(x, entries))
 
 
 def is_array(entry: Any) -> bool:
+    """Whether an entry of a key is an array of indices or a mask: an array, a node or a list."""
     return type(entry) in BACKEND_OF_TYPE or is_node(entry) or isinstance(entry, list)
 
 
@@ -54,20 +56,28 @@ def _is_mask(entry: Any) -> bool:
     return hasattr(entry, "dtype") and namespace(entry).isdtype(entry.dtype, "bool")
 
 
-def _as_array(x: Any, entry: Any) -> Any:
-    """Nodes, and lists, as arrays."""
+def _as_array(x: NodeOrArray, entry: Any) -> Any:
+    """Convert an entry that is a node or a list to an array in the library of x. Other entries
+    stay."""
     if not is_array(entry):
         return entry
-    raw = x.value if is_node(x) else x
+    raw = value_of(x)
     if isinstance(entry, list):
         xp = namespace(raw)
         entry = xp.asarray(entry, dtype=None if entry else xp.int64, device=raw.device)
     return op_inputs("x[...]", [raw, entry])[1]
 
 
-def _for_each_axis(x: Any, entries: tuple[Any, ...]) -> list[Any]:
-    """The entries, one for each axis of x, and `None`: masks as their nonzero indices, and for
-    `...`, wherever it stands, a list of slices."""
+def _for_each_axis(x: NodeOrArray, entries: tuple[Any, ...]) -> list[Any]:
+    """Rewrite a key so that it has an entry for each axis of x.
+
+    A mask becomes its nonzero indices, one array for each of its axes. `...` becomes a list of as
+    many slices `:` as axes are missing, also of none; without `...`, the list comes last. Other
+    entries stay, `None` among them, which has no axis of x.
+
+    Raises:
+        IndexError: there are more entries than axes, or several `...`, or a mask that does not fit.
+    """
     masks = [_is_mask(k) for k in entries]
     counts = [
         k.ndim if is_mask else int(k is not None and k is not ...)
@@ -84,7 +94,7 @@ def _for_each_axis(x: Any, entries: tuple[Any, ...]) -> list[Any]:
         if is_mask:
             shape, expected = tuple(entry.shape), tuple(x.shape[axis : axis + n])
             fits = [m in (0, size) for m, size in zip(shape, expected, strict=True)]
-            if n == 0 or False in fits:  # of size 0, it may be of nothing
+            if n == 0 or False in fits:  # NumPy lets a mask of size 0 along an axis pass
                 raise IndexError(f"x[...]: a mask of shape {shape} for axes of shape {expected}")
             found += namespace(entry).nonzero(entry)
         else:
@@ -93,39 +103,70 @@ def _for_each_axis(x: Any, entries: tuple[Any, ...]) -> list[Any]:
     return found if [k for k in entries if k is ...] else [*found, [_ALL] * missing]
 
 
-def _by_arrays(x: Any, entries: list[Any]) -> Any:
-    """`x[entries]`, where some are integer arrays.
+def _by_arrays(x: NodeOrArray, entries: list[Any]) -> NodeOrArray:
+    """Compute x[entries], where some entries are integer arrays.
 
-    First all but the arrays, then their axes as one, in front, along which Take takes.
+    For x of shape (4, 5, 6), and i and j of shape (3,), x[:2, i, j] takes these steps:
+
+        x = x[:2, :, :]               # (2, 5, 6): all entries but the arrays
+        x = permute(x, (1, 2, 0))     # (5, 6, 2): the axes of the arrays in front
+        x = reshape(x, (30, 2))       # these axes as one
+        y = take(x, i * 6 + j)        # (3, 2): element (i, j) is element i * 6 + j of that one
+        y = permute(y, (1, 0))        # (2, 3): the axes of i and j where i and j stood
     """
-    basic: list[Any] = []
-    arrays: dict[int, Any] = {}  # by the axis of x[basic]
-    place = kept = 0  # where the axes of the arrays go; axes of x[basic] so far
-    run, runs = False, 0  # of arrays and integers next to each other
-    for entry in entries:
-        is_array = hasattr(entry, "ndim")
-        if is_array or not isinstance(entry, list | slice | NoneType):
-            if not run:
-                run, place, runs = True, kept - len(arrays), runs + 1
-        else:
-            run = False
-        if is_array:
-            arrays[kept] = entry
-        basic += entry if isinstance(entry, list) else [_ALL if is_array else entry]
-        kept += len(entry) if isinstance(entry, list) else int(is_array or not run)
-    if runs > 1:
-        place = 0
-
+    basic, arrays, place = _without_arrays(entries)
     if [k for k in basic if k != _ALL]:
         x = ops.GetItem.apply(x, key=tuple(basic))
     axes = [*arrays, *[a for a in range(x.ndim) if a not in arrays]]
     if axes != sorted(axes):
         x = ops.Transpose.apply(x, axes=tuple(axes))
     sizes, rest = tuple(x.shape[: len(arrays)]), tuple(x.shape[len(arrays) :])
-    raw = x.value if is_node(x) else x
+    indices = _as_one(value_of(x), [*arrays.values()], sizes)
+    if len(sizes) > 1:
+        x = ops.Reshape.apply(x, shape=(prod(sizes), *rest))
+    y = ops.Take.apply(x, indices=indices, check=False)
+    if not place:
+        return y
+    n = indices.ndim
+    order = (*range(n, n + place), *range(n), *range(n + place, y.ndim))
+    return ops.Transpose.apply(y, axes=order)
+
+
+def _without_arrays(entries: list[Any]) -> tuple[list[Any], dict[int, Array], int]:
+    """Separate the arrays from the other entries of a key.
+
+    Returns:
+        The entries with `:` in place of each array, as one flat list; each array by its axis in
+        x[this list]; and the axis of the result at which the axes of the arrays begin. As in NumPy,
+        they begin where the arrays stand, if arrays and integers are next to each other, else at 0.
+    """
+    basic: list[Any] = []
+    arrays: dict[int, Array] = {}
+    place = axes = 0  # the axes of x[basic] so far
+    inside, runs = False, 0  # a run is of arrays and integers next to each other
+    for entry in entries:
+        is_array = hasattr(entry, "ndim")
+        if not is_array and isinstance(entry, list | slice | NoneType):
+            inside = False
+        elif not inside:
+            inside, place, runs = True, axes - len(arrays), runs + 1
+        if is_array:
+            arrays[axes] = entry
+        basic += entry if isinstance(entry, list) else [_ALL if is_array else entry]
+        axes += len(entry) if isinstance(entry, list) else int(is_array or not inside)
+    return basic, arrays, place if runs == 1 else 0
+
+
+def _as_one(x: Array, arrays: list[Array], sizes: Shape) -> Array:
+    """Join the indices of several axes, of these sizes, into indices of one axis: of sizes 5 and 6,
+    i and j become i * 6 + j.
+
+    Raises:
+        IndexError: an index is out of range, or the arrays can't be broadcast together.
+    """
     indices = [
-        positions(f"x[...]: indices {i}", raw, index, size)
-        for i, (index, size) in enumerate(zip(arrays.values(), sizes, strict=True))
+        positions(f"x[...]: indices {i}", x, index, size)
+        for i, (index, size) in enumerate(zip(arrays, sizes, strict=True))
     ]
     joined = indices[0]
     for index, size in zip(indices[1:], sizes[1:], strict=True):
@@ -136,52 +177,49 @@ def _by_arrays(x: Any, entries: list[Any]) -> Any:
             raise IndexError(
                 f"x[...]: the indices have shapes {shapes}, which can't be broadcast together"
             ) from None
-    if len(sizes) > 1:
-        x = ops.Reshape.apply(x, shape=(prod(sizes), *rest))
-    y = ops.Take.apply(x, indices=joined, check=False)
-    if not place:
-        return y
-    n = joined.ndim
-    order = (*range(n, n + place), *range(n), *range(n + place, y.ndim))
-    return ops.Transpose.apply(y, axes=order)
+    return joined
 
 
-def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
-    """The parts of x along `axis` at the indices, of which negative ones count from the end."""
+def take(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int | None = None) -> NodeOrArray:
+    """Take the parts of x at the indices (N,) along `axis`, which only a vector may leave out.
+    Negative indices count from the end."""
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: an array of shape {tuple(x.shape)} needs an axis")
     return ops.Take.apply(x, indices=indices, axis=0 if axis is None else axis)
 
 
-def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    """Along `axis`, the elements of x at the indices, each in its own row.
+def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
+    """Take elements along `axis`, with other indices in each row: of x (N, M) along the last axis,
+    y[n, k] = x[n, indices[n, k]].
 
     Args:
-        indices: as many dimensions as x; but for `axis`, the shapes are broadcast together.
-            Negative ones count from the end.
+        indices: an integer array of as many dimensions as x. The sizes of the other axes are
+            broadcast together. Negative indices count from the end.
 
     Raises:
         IndexError: an index is out of range.
         TypeError: the indices are not integers.
         ValueError: the shapes do not fit.
     """
-    raw = x.value if is_node(x) else x
+    raw = value_of(x)
     if len(indices.shape) != raw.ndim or not -raw.ndim <= axis < raw.ndim:
         found = f"x {tuple(x.shape)}, indices {tuple(indices.shape)} and axis {axis} do not fit"
         raise ValueError(f"take_along_axis: {found}; expected as many dimensions, and the axis")
     xp, size = namespace(raw), raw.shape[axis]
     indices = positions("take_along_axis: indices", raw, indices, size)
     x, indices = namespace(x).moveaxis(x, axis, -1), xp.moveaxis(indices, axis, -1)
-    # Where each row of x begins in x, flat.
+    # The index in x flat at which each row begins.
     shape, n = tuple(x.shape[:-1]), prod(x.shape[:-1])
     rows = xp.reshape(xp.arange(n, dtype=indices.dtype, device=raw.device), (*shape, 1))
     y = ops.Take.apply(namespace(x).reshape(x, (-1,)), indices=rows * size + indices, check=False)
     return namespace(y).moveaxis(y, -1, axis)
 
 
-def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The elements along `axis` in order; each keeps its own gradient."""
-    raw = x.value if is_node(x) else x
+def sort(
+    x: NodeOrArray, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> NodeOrArray:
+    """Sort the elements along `axis`. Each element takes its gradient along."""
+    raw = value_of(x)
     if not -raw.ndim <= axis < raw.ndim:
         raise IndexError(f"sort: axis {axis} is out of range for {raw.ndim} dimensions")
     order = namespace(raw).argsort(raw, axis=axis, descending=descending, stable=stable)

@@ -1,23 +1,25 @@
-"""The array API standard's `linalg` extension on nodes, and NumPy's `norm`.
+"""Linear algebra on nodes: the array API standard's `linalg` extension, and NumPy's `norm`
+(https://data-apis.org/array-api/2024.12/extensions/linear_algebra_functions.html).
 
-https://data-apis.org/array-api/2024.12/extensions/linear_algebra_functions.html
+`namespace(node).linalg` is this module. Given arrays only, its functions give arrays. Matrices are
+the last two axes, (..., M, N).
 
-`namespace(node).linalg` is this module. Arrays alone give arrays. Matrices are the last two axes,
-(..., M, N). Errors of a library, as of singular matrices, are a matter of the library: NumPy
-raises them; on a GPU, where looking would mean to wait for the result, infinities and NaN come
-out.
+What happens to matrices that have no result, such as the inverse of a singular one, is up to the
+array library. NumPy raises an error. On a GPU a check would have to wait for the result, so the
+result is infinities or NaN.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import ops
+from ..backends.types import DType
 from ..engine.arrays import namespace, value_of
 from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
-from .common import Axis
+from .common import Axis, NodeOrArray
 from .constant import count_nonzero, zeros_like
 from .elementwise import sqrt, square, where
 from .manipulation import (
@@ -64,56 +66,67 @@ Ord = int | float | str | None
 
 
 class EighResult(NamedTuple):
-    eigenvalues: Any
-    eigenvectors: Any
+    eigenvalues: NodeOrArray
+    eigenvectors: NodeOrArray
 
 
 class QRResult(NamedTuple):
-    Q: Any
-    R: Any
+    Q: NodeOrArray
+    R: NodeOrArray
 
 
 class SlogdetResult(NamedTuple):
-    sign: Any
-    logabsdet: Any
+    sign: NodeOrArray
+    logabsdet: NodeOrArray
 
 
 class SVDResult(NamedTuple):
-    U: Any
-    S: Any
-    Vh: Any
+    U: NodeOrArray
+    S: NodeOrArray
+    Vh: NodeOrArray
 
 
 # -- Systems of equations ---------------------------------------------------------------------
 
 
-def inv(x: Any, /) -> Any:
-    """The inverse of each matrix (..., M, M)."""
+def inv(x: NodeOrArray, /) -> NodeOrArray:
+    """Invert each matrix (..., M, M)."""
     return ops.Inverse.apply(x)
 
 
-def det(x: Any, /) -> Any:
-    """The determinant of each matrix (..., M, M)."""
+def det(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute the determinant (...) of each matrix (..., M, M)."""
     return ops.Determinant.apply(x)
 
 
-def solve(x1: Any, x2: Any, /) -> Any:
-    """The x with x1 @ x = x2: x1 (..., M, M) and x2 (..., M, K), or one vector (M,)."""
+def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
+    """Find the x with x1 @ x = x2, where x1 is (..., M, M), and x2 (..., M, K) or a vector (M,)."""
     return ops.Solve.apply(x1, x2)
 
 
-def slogdet(x: Any, /) -> SlogdetResult:
-    """The sign of the determinant, without a gradient, and the logarithm of its size."""
+def slogdet(x: NodeOrArray, /) -> SlogdetResult:
+    """Compute the sign of each determinant, without a gradient, and the logarithm of its absolute
+    value."""
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
-def pinv(x: Any, /, *, rtol: Any = None) -> Any:
-    """The Moore-Penrose inverse; singular values of at most `rtol` times the largest count as 0."""
+def pinv(x: NodeOrArray, /, *, rtol: float | NodeOrArray | None = None) -> NodeOrArray:
+    """Compute the Moore-Penrose inverse (..., N, M) of each matrix (..., M, N).
+
+    Args:
+        rtol: singular values up to `rtol` times the largest one count as 0; `None` is the op's
+            choice.
+    """
     return ops.PseudoInverse.apply(x, rtol=value_of(rtol))
 
 
-def matrix_power(x: Any, n: int, /) -> Any:
-    """x @ x @ ..., n times; of the inverse, where n is negative."""
+def matrix_power(x: NodeOrArray, n: int, /) -> NodeOrArray:
+    """Multiply each matrix (..., M, M) by itself: x @ x @ ..., n times; for n < 0, its inverse.
+
+    Raises:
+        TypeError: n is not an integer.
+        ValueError: the matrices are not square.
+    """
     check_square("matrix_power", x)
     if not isinstance(n, int):
         raise TypeError(f"matrix_power: n must be an integer, not {type(n).__name__}")
@@ -121,7 +134,7 @@ def matrix_power(x: Any, n: int, /) -> Any:
         eye = zeros_like(x) + 1.0
         return tril(triu(eye))
     result = x = inv(x) if n < 0 else x
-    for bit in f"{abs(n):b}"[1:]:  # the powers by the first digits of n, one more each time
+    for bit in f"{abs(n):b}"[1:]:  # so far: x to the power of the first digits of n
         result = matmul(result, result)
         result = matmul(result, x) if bit == "1" else result
     return result
@@ -130,51 +143,67 @@ def matrix_power(x: Any, n: int, /) -> Any:
 # -- Decompositions ---------------------------------------------------------------------------
 
 
-def eigvalsh(x: Any, /) -> Any:
-    """The eigenvalues, ascending, of the symmetric part of x."""
+def eigvalsh(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute the eigenvalues (..., M), ascending, of the symmetric part of each (..., M, M)."""
     return ops.Eigvalsh.apply(x)
 
 
-def svdvals(x: Any, /) -> Any:
-    """The singular values, descending."""
+def svdvals(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute the singular values (..., min(M, N)), descending, of each matrix (..., M, N)."""
     return ops.Svdvals.apply(x)
 
 
-def cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    """The lower triangular factor of the symmetric part of x, or its transpose, the `upper`."""
+def cholesky(x: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:
+    """Factor the symmetric part of each matrix (..., M, M) into L @ L^T, with L lower triangular.
+    The result is L, or with `upper` L^T."""
     y = ops.Cholesky.apply(x)
     return matrix_transpose(y) if upper else y
 
 
-def eigh(x: Any, /) -> EighResult:
-    """Eigenvalues, ascending, and eigenvectors of the symmetric part of x. Where eigenvalues are
-    equal, eigenvectors have no derivative, and gradients are NaN; `eigvalsh` has them."""
+def eigh(x: NodeOrArray, /) -> EighResult:
+    """Compute the eigenvalues (..., M), ascending, and the eigenvectors (..., M, M), in columns, of
+    the symmetric part of each matrix.
+
+    Where eigenvalues are equal, the eigenvectors have no derivative, and gradients are NaN. Use
+    `eigvalsh` for the eigenvalues alone: their gradients exist.
+    """
     return EighResult(*ops.Eigh.apply(x))
 
 
-def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
-    """Orthonormal columns Q and upper triangular R; with mode "complete", Q is square, and has
-    no gradient if M > N."""
+def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
+    """Factor each matrix (..., M, N) into Q @ R: Q has orthonormal columns, R is upper triangular.
+
+    Args:
+        mode: "reduced": Q is (..., M, K) and R (..., K, N), where K = min(M, N); "complete": Q is
+            (..., M, M) and R (..., M, N), and there is no gradient if M > N.
+    """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode is {mode!r}, expected 'reduced' or 'complete'")
     check_matrices("qr", x)
     m, n = x.shape[-2:]
     if m >= n:
         return QRResult(*ops.QR.apply(x, complete=mode == "complete"))
-    # The first columns determine Q.
+    # The first M columns of x determine Q.
     q, r = ops.QR.apply(x[..., :, :m])
     return QRResult(q, concat([r, matmul(matrix_transpose(q), x[..., :, m:])], axis=-1))
 
 
-def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
-    """The singular value decomposition. `full_matrices` have no gradient, unless M is N. Where
-    singular values are equal, U and Vh have none, and it is NaN; `svdvals` has one."""
+def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
+    """Factor each matrix (..., M, N) into U @ diag(S) @ Vh, where S is descending.
+
+    Where singular values are equal, U and Vh have no derivative, and gradients are NaN. Use
+    `svdvals` for the singular values alone: their gradients exist.
+
+    Args:
+        full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N;
+            otherwise (..., M, K) and (..., K, N), where K = min(M, N).
+    """
     return SVDResult(*ops.SVD.apply(x, full_matrices=full_matrices))
 
 
-def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
-    """How many singular values are larger than `rtol` times the largest; `None` is max(M, N)
-    times the dtype's epsilon. Integers, without a gradient."""
+def matrix_rank(x: NodeOrArray, /, *, rtol: float | NodeOrArray | None = None) -> NodeOrArray:
+    """Count the singular values of each matrix (..., M, N) that are larger than `rtol` times the
+    largest one. `None` is max(M, N) times the dtype's epsilon. No gradient flows through."""
     check_matrices("matrix_rank", x)
     s = svdvals(x)
     if rtol is None:
@@ -187,8 +216,8 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
 # -- Products and parts -----------------------------------------------------------------------
 
 
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The cross product of vectors of 3 elements along `axis`, which is counted from the end."""
+def cross(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
+    """Compute the cross product of vectors of 3 elements, along `axis`, a negative number."""
     if not -min(x1.ndim, x2.ndim) <= axis < 0 or (x1.shape[axis], x2.shape[axis]) != (3, 3):
         raise ValueError(
             f"cross: {tuple(x1.shape)} and {tuple(x2.shape)} along axis {axis}; "
@@ -199,8 +228,9 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return next1 * last2 - last1 * next2
 
 
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """The diagonal of each matrix; with a positive offset one above it, with a negative below."""
+def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
+    """Take the diagonal of each matrix (..., M, N). With a positive offset it is a diagonal above
+    the main one, with a negative offset one below."""
     check_matrices("diagonal", x)
     m, n = x.shape[-2:]
     start = offset if offset >= 0 else -offset * n
@@ -210,13 +240,13 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
     return flat[..., start : stop : n + 1] if size else flat[..., :0]
 
 
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """The sum of the diagonal."""
+def trace(x: NodeOrArray, /, *, offset: int = 0, dtype: DType | None = None) -> NodeOrArray:
+    """Sum the diagonal of each matrix; for `offset` see `diagonal`."""
     return reductions.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
-def outer(x1: Any, x2: Any, /) -> Any:
-    """The product of each element of x1 (N,) and each of x2 (M,): (N, M)."""
+def outer(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
+    """Multiply each element of x1 (N,) by each of x2 (M,): (N, M)."""
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(
             f"outer: {tuple(x1.shape)} and {tuple(x2.shape)}; expected two vectors (N,) and (M,)"
@@ -227,14 +257,21 @@ def outer(x1: Any, x2: Any, /) -> Any:
 # -- Norms ------------------------------------------------------------------------------------
 
 
-def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Ord = 2) -> Any:  # noqa: A002
-    """The norm of all elements, or along `axis`, as if these were one vector.
+def vector_norm(
+    x: NodeOrArray,
+    /,
+    *,
+    axis: Axis = None,
+    keepdims: bool = False,
+    ord: Ord = 2,  # noqa: A002
+) -> NodeOrArray:
+    """Compute the norm of all elements, or along `axis`. Several axes count as one vector.
+
+    The gradient of an element that is 0 is 0, also in a vector of zeros.
 
     Args:
-        ord: p, for the p-th root of the sum of |x|^p; `inf` and `-inf` are the largest and the
-            smallest |x|; 0 is how many are not 0, which has no gradient.
-
-    Where an element is 0, its gradient is 0, and so it is of a vector of zeros.
+        ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|; `-inf`, the smallest
+            |x|; 0, the number of elements that are not 0, which has no gradient.
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
@@ -250,21 +287,21 @@ def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Or
         return reductions.sum(size, axis=axis, keepdims=keepdims)
     if ord in (math.inf, -math.inf):
         return (reductions.max if ord > 0 else reductions.min)(size, axis=axis, keepdims=keepdims)
-    # No power of a 0: its derivative may be infinite.
+    # Take no power of 0, whose derivative may be infinite.
     powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
     total = reductions.sum(powers, axis=axis, keepdims=keepdims)
     return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1 / ord))
 
 
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> Any:  # noqa: A002
-    """The norm of each matrix.
+def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") -> NodeOrArray:  # noqa: A002
+    """Compute the norm (...) of each matrix (..., M, N).
+
+    The gradient of a matrix of zeros is 0, and so is the gradient of a singular value that is 0.
 
     Args:
-        ord: 'fro' or `None`, the root of the sum of squares; 'nuc', the sum of the singular
-            values; 2 and -2, the largest and the smallest of these; 1 and -1, the largest and the
-            smallest sum of absolute values of a column; inf and -inf, of a row.
-
-    The gradient of a matrix of zeros is 0, and so it is of a singular value that is 0.
+        ord: 'fro' or `None`, the root of the sum of squares; 'nuc', the sum of the singular values;
+            2 and -2, the largest and the smallest singular value; 1 and -1, the largest and the
+            smallest sum of absolute values in a column; inf and -inf, the same in a row.
     """
     check_matrices("matrix_norm", x)
     if ord in ("fro", None):
@@ -282,14 +319,20 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> Any: 
     return expand_dims(y, axis=(-2, -1)) if keepdims else y
 
 
-def norm(x: Any, /, ord: Ord = None, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A002
-    """A vector's or a matrix's norm, as numpy.linalg.norm:
-    https://numpy.org/doc/stable/reference/generated/numpy.linalg.norm.html
+def norm(
+    x: NodeOrArray,
+    /,
+    ord: Ord = None,  # noqa: A002
+    axis: Axis = None,
+    keepdims: bool = False,
+) -> NodeOrArray:
+    """Compute the norm of vectors or matrices, as numpy.linalg.norm does
+    (https://numpy.org/doc/stable/reference/generated/numpy.linalg.norm.html).
 
     Args:
-        ord: as in `vector_norm` or `matrix_norm`; `None` is the root of the sum of squares.
-        axis: an integer for vectors, two for matrices; `None` for the whole x: a vector or
-            matrix, or of any shape if `ord` is `None` too.
+        ord: as for `vector_norm` or `matrix_norm`; `None` is the root of the sum of squares.
+        axis: the axis of vectors, or the two axes of matrices. `None`: x is one vector or matrix,
+            or, if `ord` is `None` too, an array of any shape.
     """
     if axis is None and (ord is None or x.ndim == 1):
         return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)

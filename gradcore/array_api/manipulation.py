@@ -1,4 +1,4 @@
-"""TODO"""
+"""Functions that move, repeat and join elements, and convert them to another dtype."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..backends.types import DType
 from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
 from ..engine.inputs import op_inputs
 from ..graph import Op
-from .common import Axis, axis_from_front, axis_tuple, check_matrices, of_library, on_device
+from .common import (
+    Axis,
+    Device,
+    NodeOrArray,
+    Shape,
+    axis_from_front,
+    axis_tuple,
+    call_library,
+    check_device,
+    check_matrices,
+)
 from .constant import full_like as constant_full_like
 from .elementwise import where
 
@@ -37,30 +48,32 @@ __all__ = [
 ]
 
 
-def reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-    """The elements in another shape; one of its entries may be -1, for what remains.
+def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> NodeOrArray:
+    """Arrange the elements in another shape. One entry of the shape may be -1: it is computed.
 
     Raises:
-        ValueError: they don't fit it; or it takes a copy, and `copy=False`.
+        ValueError: the elements don't fit the shape; or with `copy=False`, a copy is needed.
     """
     if copy is False:
-        of_library("reshape", [value_of(x)], shape=shape, copy=False)
+        call_library("reshape", [value_of(x)], shape=shape, copy=False)
     return ops.Reshape.apply(astype(x, x.dtype) if copy else x, shape=shape)
 
 
-def permute_dims(x: Any, /, axes: tuple[int, ...]) -> Any:
-    """The axes in another order: axis i of the result is axis `axes[i]` of x."""
+def permute_dims(x: NodeOrArray, /, axes: tuple[int, ...]) -> NodeOrArray:
+    """Put the axes in another order: axis i of the result is axis `axes[i]` of x."""
     return ops.Transpose.apply(x, axes=axes)
 
 
-def matrix_transpose(x: Any, /) -> Any:
-    """Each matrix, of the last two axes, transposed."""
+def matrix_transpose(x: NodeOrArray, /) -> NodeOrArray:
+    """Transpose each matrix: (..., M, N) becomes (..., N, M)."""
     check_matrices("matrix_transpose", x)
     return ops.Transpose.apply(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def moveaxis(x: Any, source: int | tuple[int, ...], destination: Any, /) -> Any:
-    """The axes of x with those of `source` at `destination`, the others in their order."""
+def moveaxis(
+    x: NodeOrArray, source: int | tuple[int, ...], destination: int | tuple[int, ...], /
+) -> NodeOrArray:
+    """Move the axes of `source` to the positions of `destination`; the others keep their order."""
     sources, destinations = (
         [axis_from_front("moveaxis", a, x.ndim) for a in axis_tuple(axes)]
         for axes in (source, destination)
@@ -74,20 +87,20 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: Any, /) -> Any:
     return ops.Transpose.apply(x, axes=tuple(axes))
 
 
-def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:
-    """x repeated, without a copy, to fill the shape."""
+def broadcast_to(x: NodeOrArray, /, shape: Shape) -> NodeOrArray:
+    """Repeat x, without a copy, to fill the shape: (3, 1) may become (2, 3, 4)."""
     return ops.Broadcast.apply(x, shape=shape)
 
 
-def broadcast_arrays(*arrays: Any) -> list[Any]:
-    """The arrays, broadcast to the shape that they have together."""
+def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
+    """Broadcast the arrays to one shape: of (3, 1) and (4,) both become (3, 4)."""
     raw = op_inputs("broadcast_arrays", arrays)
-    shape = tuple(of_library("broadcast_arrays", raw)[0].shape) if raw else ()
+    shape = tuple(call_library("broadcast_arrays", raw)[0].shape) if raw else ()
     return [broadcast_to(x, shape) for x in arrays]
 
 
-def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
-    """x with new axes of size 1, where `axis` says in the result."""
+def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
+    """Insert axes of size 1, which in the result are `axis`."""
     if isinstance(axis, int):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
@@ -98,8 +111,8 @@ def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     return reshape(x, tuple([1 if i in new else next(sizes) for i in range(x.ndim + len(new))]))
 
 
-def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
-    """x without the axes named, which must be of size 1."""
+def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
+    """Remove the axes named, which must be of size 1."""
     if isinstance(axis, int):
         return ops.Squeeze.apply(x, dim=axis)
     gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
@@ -108,25 +121,25 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     return reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in gone]))
 
 
-def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
-    """The arrays one after the other, along `axis`; flat, where that is `None`."""
+def concat(arrays: Sequence[NodeOrArray], /, *, axis: int | None = 0) -> NodeOrArray:
+    """Join arrays along an axis that they have; with `axis=None`, flatten them first."""
     if axis is None:
         arrays, axis = [reshape(x, (-1,)) for x in arrays], 0
     return ops.Concat.apply(*arrays, axis=axis)
 
 
-def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
-    """The arrays one after the other, along a new axis."""
+def stack(arrays: Sequence[NodeOrArray], /, *, axis: int = 0) -> NodeOrArray:
+    """Join arrays of one shape along a new axis."""
     return ops.Concat.apply(*[expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
-def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """The parts of x along `axis`, without it."""
+def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
+    """Split x into its parts along `axis`, which they don't have: `stack` undoes it."""
     return ops.Unstack.apply(x, axis=axis)
 
 
-def flip(x: Any, /, *, axis: Axis = None) -> Any:
-    """The elements in reverse order along `axis`, or along all."""
+def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
+    """Reverse the order of elements along `axis`, or along all axes."""
     axes = (
         range(x.ndim)
         if axis is None
@@ -135,26 +148,37 @@ def flip(x: Any, /, *, axis: Axis = None) -> Any:
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
 
-def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> Any:
-    """The elements moved on by `shift`, round and round; of x flat, where `axis` is `None`."""
+def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> NodeOrArray:
+    """Shift elements along `axis`; those pushed off the end come in at the start. With `axis=None`,
+    shift the elements of x flat."""
     if axis is None:
         return reshape(ops.Roll.apply(reshape(x, (-1,)), shift=shift, axis=0), tuple(x.shape))
     return ops.Roll.apply(x, shift=shift, axis=axis)
 
 
-def tile(x: Any, repetitions: tuple[int, ...], /) -> Any:
-    """x, `repetitions` times along each axis."""
+def tile(x: NodeOrArray, repetitions: tuple[int, ...], /) -> NodeOrArray:
+    """Repeat x as a whole, `repetitions[i]` times along axis i: [1, 2] becomes [1, 2, 1, 2]."""
     missing = len(repetitions) - x.ndim
     times, sizes = (1,) * -missing + tuple(repetitions), (1,) * missing + tuple(x.shape)
-    pairs = [*zip(times, sizes, strict=True)]  # each axis as one that repeats it and itself
+    pairs = [*zip(times, sizes, strict=True)]  # an axis of size 1 before each, to broadcast
     x = reshape(x, tuple([m for n in sizes for m in (1, n)]))
     x = broadcast_to(x, tuple([m for pair in pairs for m in pair]))
     return reshape(x, tuple([r * n for r, n in pairs]))
 
 
-def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
-    """Each element along `axis` (of all, where it is `None`) `repeats` times; or if that is an
-    array (N,), each as many times as it says."""
+def repeat(
+    x: NodeOrArray, repeats: int | NodeOrArray, /, *, axis: int | None = None
+) -> NodeOrArray:
+    """Repeat each element along `axis`: [1, 2] becomes [1, 1, 2, 2]. With `axis=None`, repeat each
+    element of x flat.
+
+    Args:
+        repeats: how often, one number for all elements; or an array (N,) with one for each.
+
+    Raises:
+        TypeError: `repeats` is neither.
+        ValueError: a number in `repeats` is negative.
+    """
     x, axis = (
         (reshape(x, (-1,)), 0) if axis is None else (x, axis_from_front("repeat", axis, x.ndim))
     )
@@ -169,7 +193,8 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         if xp.any(counts < 0):
             raise ValueError(f"repeat: repeats has {int(xp.min(counts))}; none may be negative")
         counts = xp.broadcast_to(counts, (n,))
-        # Of each element of the result the first that ends after it: CuPy's repeat takes no array.
+        # CuPy's repeat takes no array. The copies of element i end at ends[i], so place p of the
+        # result has the first element whose copies end after p.
         ends = xp.cumulative_sum(counts)
         places = xp.arange(int(ends[-1]) if n else 0, dtype=ends.dtype, device=raw.device)
         indices = xp.searchsorted(ends, places, side="right")
@@ -179,21 +204,38 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     return reshape(wide, (*x.shape[:axis], n * repeats, *after))
 
 
-def tril(x: Any, /, *, k: int = 0) -> Any:
-    """The lower triangle of each matrix, up to diagonal `k`; zeros elsewhere."""
+def tril(x: NodeOrArray, /, *, k: int = 0) -> NodeOrArray:
+    """Keep the lower triangle of each matrix, up to diagonal `k`; put zeros elsewhere."""
     return _triangle("tril", x, k)
 
 
-def triu(x: Any, /, *, k: int = 0) -> Any:
-    """The upper triangle of each matrix, from diagonal `k` on; zeros elsewhere."""
+def triu(x: NodeOrArray, /, *, k: int = 0) -> NodeOrArray:
+    """Keep the upper triangle of each matrix, from diagonal `k` on; put zeros elsewhere."""
     return _triangle("triu", x, k)
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
-    """For each vector its elements along an axis of its own, broadcast together.
+def _triangle(name: str, x: NodeOrArray, k: int) -> NodeOrArray:
+    """Put zeros outside of a triangle of each matrix, which the library's function `name` keeps."""
+    check_matrices(name, x)
+    raw = value_of(x)
+    xp = namespace(raw)
+    ones = xp.ones(tuple(x.shape[-2:]), dtype=xp.bool, device=raw.device)
+    zero = xp.zeros((), dtype=raw.dtype, device=raw.device)
+    return where(getattr(xp, name)(ones, k=k), x, zero)
+
+
+def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
+    """Make the coordinates of a grid from the vectors of its axes.
+
+    Args:
+        indexing: "ij": axis i of the grid is that of vector i; "xy": the first two are swapped.
+
+    Returns:
+        For each vector an array in the shape of the grid: of (M,) and (N,), two of (N, M), or with
+        "ij" of (M, N).
 
     Raises:
-        ValueError: an array is no vector, or `indexing` is neither "xy" nor "ij".
+        ValueError: an array is not a vector, or `indexing` is neither "xy" nor "ij".
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing = {indexing!r}, expected 'xy' or 'ij'")
@@ -208,34 +250,30 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     return [broadcast_to(reshape(x, tuple(s)), shape) for x, s in zip(arrays, ones, strict=True)]
 
 
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
-    """An array like x, of the fill value, whose gradient flows if it is a node."""
+def full_like(
+    x: NodeOrArray, /, fill_value: Any, *, dtype: DType | None = None, device: Device | None = None
+) -> NodeOrArray:
+    """Make an array like x, filled with one value. If the value is a node, it gets a gradient."""
     if is_node(fill_value):
         fill = _as(x.dtype if dtype is None else dtype, fill_value)
-        return broadcast_to(on_device("full_like", fill, device), tuple(x.shape))
+        check_device("full_like", fill, device)
+        return broadcast_to(fill, tuple(x.shape))
     return constant_full_like(x, fill_value, dtype=dtype, device=device)
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    """x in another dtype."""
-    x = on_device("astype", x, device)
+def astype(
+    x: NodeOrArray, dtype: DType, /, *, copy: bool = True, device: Device | None = None
+) -> NodeOrArray:
+    """Convert x to another dtype. With `copy=False`, x itself is given if it has the dtype."""
+    check_device("astype", x, device)
     return x if not copy and x.dtype == dtype else ops.Cast.apply(x, dtype=dtype)
 
 
-def _as(dtype: Any, x: Any) -> Any:
+def _as(dtype: DType | None, x: NodeOrArray) -> NodeOrArray:
     return x if dtype is None else astype(x, dtype, copy=False)
 
 
-def in_dtype(dtype: Any, op: type[Op], x: Any, **constants: Any) -> Any:
-    """The op in that dtype; small integers, that a library computes in larger ones, go back."""
+def in_dtype(dtype: DType | None, op: type[Op], x: NodeOrArray, **constants: Any) -> NodeOrArray:
+    """Apply the op to x in this dtype, and give its result in it: a library may have computed small
+    integers in a larger one. `None` leaves dtypes to the op."""
     return _as(dtype, op.apply(_as(dtype, x), **constants))
-
-
-def _triangle(name: str, x: Any, k: int) -> Any:
-    """x, with zeros outside of the triangle of each matrix."""
-    check_matrices(name, x)
-    raw = value_of(x)
-    xp = namespace(raw)
-    ones = xp.ones(tuple(x.shape[-2:]), dtype=xp.bool, device=raw.device)
-    zero = xp.zeros((), dtype=raw.dtype, device=raw.device)
-    return where(getattr(xp, name)(ones, k=k), x, zero)

@@ -1,5 +1,5 @@
-"""Namespaces: the functions of this floor, with the dtypes of one backend and the functions that
-make new arrays of that backend."""
+"""The array API of nodes: gradcore's differentiable functions, with the dtypes of one backend and
+functions that make nodes of this backend's arrays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ..backends import BACKEND_OF_TYPE, Backend, default
+from ..backends.types import DType
 from ..engine.arrays import flat, is_node, value_of
 from ..graph import TensorNode
 from . import (
@@ -23,10 +24,20 @@ from . import (
     reductions,
     special,
 )
-from .common import on_device
+from .common import Device, check_device
 from .manipulation import astype, stack
 
-__all__ = ["e", "inf", "namespace_of", "nan", "newaxis", "pi"]
+__all__ = [
+    "FUNCTIONS",
+    "OF_A_BACKEND",
+    "VERSION",
+    "e",
+    "inf",
+    "namespace_of",
+    "nan",
+    "newaxis",
+    "pi",
+]
 
 VERSION = "2024.12"  # of the standard
 newaxis = None
@@ -39,14 +50,15 @@ _ABOUT_DTYPES = ("can_cast", "finfo", "iinfo", "isdtype", "result_type")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = ("bool", *_INTEGERS, "float32", "float64", "complex64", "complex128")
 _OTHERS = ("asarray", "from_dlpack", "__array_namespace_info__")
+# The names that mean something else in the namespace of each backend.
 OF_A_BACKEND = frozenset({*_CREATION, *_ABOUT_DTYPES, *_DTYPES, *_OTHERS})
 
 _namespaces: dict[Backend, ModuleType] = {}
 
 
 def namespace_of(backend: Backend) -> ModuleType:
-    """The functions of gradcore.array_api, with the dtypes of this backend and the functions that
-    make its arrays."""
+    """Make the namespace of a backend's nodes, once: a module with the functions of
+    gradcore.array_api, the backend's dtypes, and functions such as `zeros` that make its nodes."""
     if backend not in _namespaces:
         xp, made = backend.xp, ModuleType("gradcore.array_api", __doc__)
         entries = FUNCTIONS | {"e": e, "inf": inf, "nan": nan, "newaxis": newaxis, "pi": pi}
@@ -62,7 +74,7 @@ def namespace_of(backend: Backend) -> ModuleType:
 
 
 def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, also of nodes, by their values."""
+    """Make a library's function take nodes too, of which it gets the arrays."""
 
     @wraps(function)
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
@@ -72,10 +84,10 @@ def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., TensorNode]:
-    """The function, that makes constants in place of arrays."""
+    """Make a library's function, such as `zeros`, give constants in place of arrays."""
 
     @wraps(function)
-    def create(*inputs: Any, device: Any = None, **constants: Any) -> TensorNode:
+    def create(*inputs: Any, device: Device | None = None, **constants: Any) -> TensorNode:
         for x in (*inputs, *constants.values()):
             if is_node(x) and x.requires_grad:
                 raise TypeError(
@@ -90,22 +102,28 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
     return create
 
 
-def _device(backend: Backend, device: Any) -> Any:
-    """Where new arrays are made: there, else where the default backend makes them."""
+def _device(backend: Backend, device: Device | None) -> Device | None:
+    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
+    same library; else the library's own choice, `None`."""
     chosen = default()
     return chosen.device if device is None and chosen.name == backend.name else device
 
 
 def _asarray(backend: Backend) -> Callable[..., Any]:
     def asarray(
-        obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+        obj: Any,
+        /,
+        *,
+        dtype: DType | None = None,
+        device: Device | None = None,
+        copy: bool | None = None,
     ) -> Any:
-        """A node stays one, with its gradient; numbers and arrays become constants."""
+        """Convert numbers and arrays to constants. Nodes keep their gradients, also in lists."""
         x = obj
         if isinstance(x, list | tuple) and [entry for entry in flat(x) if is_node(entry)]:
             x = stack([asarray(entry) for entry in x])
         if is_node(x):
-            x = on_device("asarray", x, device)
+            check_device("asarray", x, device)
             same = dtype is None or dtype == x.dtype
             if copy is False and not same:
                 raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
@@ -119,8 +137,10 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
 
 
 def _from_dlpack(backend: Backend) -> Callable[..., TensorNode]:
-    def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> TensorNode:
-        """What another library has there, as a constant."""
+    def from_dlpack(
+        x: Any, /, *, device: Device | None = None, copy: bool | None = None
+    ) -> TensorNode:
+        """Make a constant of another library's array, in its memory where possible."""
         asked = {"device": device, "copy": copy}
         asked = {key: wish for key, wish in asked.items() if wish is not None}
         made = backend.xp.from_dlpack(value_of(x), **asked)

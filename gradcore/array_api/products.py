@@ -1,25 +1,35 @@
-"""TODO"""
+"""Products of matrices and vectors, and sums of products over any axes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from .. import ops
 from . import reductions
-from .common import axis_from_front, is_complex, of_two
+from .common import NodeOrArray, axis_from_front, binary, is_complex
 from .elementwise import conj
 from .manipulation import permute_dims, reshape
 
 __all__ = ["matmul", "tensordot", "vecdot"]
 
-matmul = of_two(ops.MatrixMultiply, "matmul")
+matmul = binary(ops.MatrixMultiply, "matmul")
 
 
-def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
-    """The sum of products over pairs of axes: the last `axes` of x1 with the first of x2, or
-    those that the two sequences name."""
+def tensordot(
+    x1: NodeOrArray, x2: NodeOrArray, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2
+) -> NodeOrArray:
+    """Multiply x1 by x2, and sum over pairs of axes, one of x1 and one of x2. The result has the
+    other axes of x1, then those of x2.
+
+    Args:
+        axes: the axes of x1 and those of x2, in two sequences; or a number n, which pairs the last
+            n axes of x1 with the first n of x2.
+
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: the axes of a pair differ in size, or there are fewer than n axes.
+    """
     if isinstance(axes, int):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             shapes = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
@@ -44,9 +54,9 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
     return reshape(matmul(a, b), (*left, *right))
 
 
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The sum of products along `axis`, which is counted from the end; of complex numbers, of the
-    conjugates of x1 with x2."""
+def vecdot(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
+    """Multiply x1 by x2, and sum along `axis`, a negative number. If x1 is complex, its conjugate
+    is multiplied."""
     if not -min(x1.ndim, x2.ndim) <= axis < 0:
         raise IndexError(
             f"vecdot: axis {axis} of {tuple(x1.shape)} and {tuple(x2.shape)}; "

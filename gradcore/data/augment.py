@@ -23,7 +23,7 @@ from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
 from ..engine.arrays import describe, is_floating
 from ..functions import pad
-from ..functions.convolution import sizes
+from ..functions.sizes import sizes
 
 __all__ = ["cutout", "normalize", "random_crop", "random_flip"]
 

@@ -1,5 +1,5 @@
 """Functions of nodes, by topic, with the names and arguments of torch.nn.functional where it has
-them. Each takes nodes, or arrays as constants, and gives a node."""
+them. Each takes nodes, and arrays as constants, and gives a node."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 
-# The files dropout.py, einsum.py and embedding.py bear the names of functions. An import from such
-# a file binds the function after the file, so `functions.dropout` is the function.
+# The files dropout.py, einsum.py and embedding.py have the names of functions. An import from such
+# a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
     __all__ = [name for file in _FILES for name in file.__all__]

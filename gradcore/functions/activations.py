@@ -1,13 +1,16 @@
-"""Activation functions, of each element by itself, as in torch.nn.functional."""
+"""Activation functions, with the names and arguments of torch.nn.functional.
+
+Each takes x of any shape, a node or an array as a constant, and gives a node of this shape. They
+are functions of each element by itself, apart from the softmax and its relatives.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from .. import ops
+from ..array_api.common import NodeOrArray
 from ..graph import TensorNode
-from ..ops import LogSoftmax, Softmax
 
 __all__ = [
     "celu",
@@ -33,64 +36,44 @@ __all__ = [
 ]
 
 
-def softmax(x: Any, axis: int = -1) -> TensorNode:
-    """exp(x), divided by its sum along the axis: each row of a matrix (N, M) as probabilities."""
-    return Softmax.do_forward(x, axis=axis)
-
-
-def log_softmax(x: Any, axis: int = -1) -> TensorNode:
-    """The logarithm of `softmax(x, axis)`, stable where that is not."""
-    return LogSoftmax.do_forward(x, axis=axis)
-
-
-logsoftmax = log_softmax  # the course's name
-
-
-def logsumexp(
-    x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
-) -> TensorNode:
-    """log(sum(exp(x))) of all elements, or along the axis, computed without overflow."""
-    return ops.LogSumExp.do_forward(x, axis=axis, keepdims=keepdims)
-
-
-def sigmoid(x: Any) -> TensorNode:
-    """1 / (1 + exp(-x))."""
+def sigmoid(x: NodeOrArray) -> TensorNode:
+    """Compute 1 / (1 + exp(-x))."""
     return ops.Sigmoid.do_forward(x)
 
 
-def tanh(x: Any) -> TensorNode:
-    """The hyperbolic tangent."""
+def tanh(x: NodeOrArray) -> TensorNode:
+    """Compute the hyperbolic tangent."""
     return ops.Tanh.do_forward(x)
 
 
-def relu(x: Any) -> TensorNode:
-    """max(x, 0); the gradient at 0 is 0."""
+def relu(x: NodeOrArray) -> TensorNode:
+    """Compute max(x, 0). The gradient at 0 is 0."""
     return ops.Relu.do_forward(x)
 
 
-def relu6(x: Any) -> TensorNode:
-    """min(max(x, 0), 6); the gradient at 0 and 6 is 0."""
+def relu6(x: NodeOrArray) -> TensorNode:
+    """Compute min(max(x, 0), 6). The gradient at 0 and 6 is 0."""
     return ops.HardTanh.do_forward(x, min_val=0.0, max_val=6.0)
 
 
-def leaky_relu(x: Any, negative_slope: float = 0.01) -> TensorNode:
-    """x, times `negative_slope` where x <= 0."""
+def leaky_relu(x: NodeOrArray, negative_slope: float = 0.01) -> TensorNode:
+    """Compute x, times `negative_slope` where x <= 0."""
     return ops.LeakyRelu.do_forward(x, negative_slope=negative_slope)
 
 
-def elu(x: Any, alpha: float = 1.0) -> TensorNode:
-    """x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289)."""
+def elu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
+    """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289)."""
     return ops.Elu.do_forward(x, alpha=alpha)
 
 
-def selu(x: Any) -> TensorNode:
-    """The elu with the alpha and scale that keep mean 0 and variance 1 from layer to layer
+def selu(x: NodeOrArray) -> TensorNode:
+    """Compute the elu with the alpha and the scale that keep mean 0 and variance 1 through layers
     (https://arxiv.org/abs/1706.02515)."""
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
-def celu(x: Any, alpha: float = 1.0) -> TensorNode:
-    """x, but alpha (exp(x / alpha) - 1) where x <= 0 (https://arxiv.org/abs/1704.07483).
+def celu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
+    """Compute x, but alpha (exp(x / alpha) - 1) where x <= 0 (https://arxiv.org/abs/1704.07483).
 
     Raises:
         ValueError: alpha is 0.
@@ -100,15 +83,15 @@ def celu(x: Any, alpha: float = 1.0) -> TensorNode:
     return alpha * elu(ops.Divide.do_forward(x, alpha))
 
 
-def gelu(x: Any, approximate: str = "none") -> TensorNode:
-    """x Phi(x), where Phi is the distribution function of the standard normal distribution
+def gelu(x: NodeOrArray, approximate: str = "none") -> TensorNode:
+    """Compute x Phi(x), where Phi is the distribution function of the standard normal distribution
     (https://arxiv.org/abs/1606.08415).
 
     Args:
-        approximate: "none", or "tanh" for the approximation in that paper.
+        approximate: "none", or "tanh" for the approximation of the paper.
 
     Raises:
-        ValueError: `approximate` is neither.
+        ValueError: `approximate` is neither "none" nor "tanh".
     """
     chosen = {"none": ops.Gelu, "tanh": ops.GeluTanh}
     if approximate not in chosen:
@@ -116,18 +99,18 @@ def gelu(x: Any, approximate: str = "none") -> TensorNode:
     return chosen[approximate].do_forward(x)
 
 
-def silu(x: Any) -> TensorNode:
-    """x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118)."""
+def silu(x: NodeOrArray) -> TensorNode:
+    """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118)."""
     return ops.Silu.do_forward(x)
 
 
-def mish(x: Any) -> TensorNode:
-    """x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
+def mish(x: NodeOrArray) -> TensorNode:
+    """Compute x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
     return ops.Mish.do_forward(x)
 
 
-def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> TensorNode:
-    """log(1 + exp(beta x)) / beta, computed without overflow; x where beta x > threshold.
+def softplus(x: NodeOrArray, beta: float = 1.0, threshold: float = 20.0) -> TensorNode:
+    """Compute log(1 + exp(beta x)) / beta without overflow; where beta x > threshold, x.
 
     Raises:
         ValueError: beta is 0.
@@ -135,13 +118,13 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> TensorNode:
     return ops.Softplus.do_forward(x, beta=beta, threshold=threshold)
 
 
-def log_sigmoid(x: Any) -> TensorNode:
-    """log(sigmoid(x)), exact also where the sigmoid is close to 0 or 1."""
+def log_sigmoid(x: NodeOrArray) -> TensorNode:
+    """Compute log(sigmoid(x)), exactly even where the sigmoid is close to 0 or 1."""
     return -softplus(ops.Negative.do_forward(x), threshold=math.inf)
 
 
-def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> TensorNode:
-    """min(max(x, min_val), max_val); the gradient at these is 0.
+def hardtanh(x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0) -> TensorNode:
+    """Compute min(max(x, min_val), max_val). The gradient at both bounds is 0.
 
     Raises:
         ValueError: `min_val` is larger than `max_val`.
@@ -149,11 +132,35 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> TensorNode:
     return ops.HardTanh.do_forward(x, min_val=min_val, max_val=max_val)
 
 
-def hardsigmoid(x: Any) -> TensorNode:
-    """min(max(x + 3, 0), 6) / 6; the gradient at -3 and 3 is 0."""
+def hardsigmoid(x: NodeOrArray) -> TensorNode:
+    """Compute min(max(x + 3, 0), 6) / 6. The gradient at -3 and 3 is 0."""
     return relu6(ops.Add.do_forward(x, 3.0)) / 6.0
 
 
-def hardswish(x: Any) -> TensorNode:
-    """x hardsigmoid(x) (https://arxiv.org/abs/1905.02244)."""
+def hardswish(x: NodeOrArray) -> TensorNode:
+    """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244)."""
     return ops.HardSwish.do_forward(x)
+
+
+# -- Along an axis ---------------------------------------------------------------------------------
+
+
+def softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
+    """Compute exp(x), divided by its sum along the axis: each row of a matrix (N, M) becomes
+    probabilities."""
+    return ops.Softmax.do_forward(x, axis=axis)
+
+
+def log_softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
+    """Compute log(softmax(x, axis)), also where a probability is too small for its dtype."""
+    return ops.LogSoftmax.do_forward(x, axis=axis)
+
+
+logsoftmax = log_softmax  # the course's name
+
+
+def logsumexp(
+    x: NodeOrArray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> TensorNode:
+    """Compute log(sum(exp(x))) over all elements, or along the axis, without overflow."""
+    return ops.LogSumExp.do_forward(x, axis=axis, keepdims=keepdims)

@@ -1,53 +1,51 @@
-"""Convolutions and pooling.
+"""Convolutions of images and sequences.
 
-Arguments are those of torch.nn.functional
-(https://docs.pytorch.org/docs/stable/nn.functional.html), where x, w and b are input, weight and
-bias. Each function takes nodes, or arrays as constants. A size along both axes of images is a
-number, or a pair, for rows and columns.
+The arguments are those of torch.nn.functional
+(https://docs.pytorch.org/docs/stable/nn.functional.html), which calls x, w and b input, weight and
+bias. Each function takes nodes, and arrays as constants. A size along both axes of images is one
+number, or a pair: for rows, and for columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
 from .. import array_api, ops
+from ..array_api.common import NodeOrArray, Shape
 from ..engine.arrays import check_floating, describe, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import check_convolution, check_size
 from .padding import pad
+from .sizes import Size, cached, is_named, sizes
 
 __all__ = ["conv1d", "conv2d", "conv_transpose2d"]
 
 
-Size = int | tuple[int, ...]
-
-
 def conv2d(
-    x: Any,
-    w: Any,
-    b: Any = None,
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
     stride: Size = 1,
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
 ) -> TensorNode:
-    """The convolution (cross-correlation, to be exact) of images with a kernel: the sum of products
-    of each window of x with w, plus b.
+    """Convolve images with a kernel: sum the products of each window of x and w, and add b. (To be
+    exact, this is a cross-correlation: the kernel is not flipped.)
 
     Args:
-        x: (N, C, H, W).
-        w: (O, C / groups, KH, KW).
-        b: (O,), or `None`.
-        stride: from one window to the next.
-        padding: how many zeros are put around x; "same": as many as keep its size, which needs
-            stride 1; "valid": none.
-        dilation: from one element of the kernel to the next.
-        groups: into how many parts the channels of x, and those of the result, are divided; each
-            part of the result sees one part of x.
+        x: images (N, C, H, W).
+        w: the kernel (O, C / groups, KH, KW).
+        b: the bias (O,), or `None`.
+        stride: the distance from one window to the next.
+        padding: how many zeros to put around x on each side; "same" puts as many as keep the size
+            of x, and needs stride 1; "valid" puts none.
+        dilation: the distance in x from one element of the kernel to the next.
+        groups: the number of parts that the channels of x, and those of the result, are divided
+            into. Each part of the result depends on one part of x.
 
     Returns:
         (N, O, OH, OW).
@@ -55,27 +53,27 @@ def conv2d(
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, the kernel is larger than the padded
             x, or an option is out of range.
-        TypeError: x, w and b are not of one dtype, or that is not real floating.
+        TypeError: x, w and b differ in dtype, or are not real floating.
     """
     inputs, options = _prepared("conv2d", 2, x, w, b, stride, padding, dilation, groups)
     return ops.Conv2d.do_forward(*inputs, **options)
 
 
 def conv1d(
-    x: Any,
-    w: Any,
-    b: Any = None,
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
     stride: Size = 1,
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
 ) -> TensorNode:
-    """The convolution of sequences x (N, C, L) with w (O, C / groups, K), plus b (O,): (N, O, OL).
+    """Convolve sequences x (N, C, L) with w (O, C / groups, K), and add b (O,): (N, O, OL).
 
-    Arguments and errors are as those of `conv2d`, but for the number of axes.
+    The arguments and errors are those of `conv2d`, for one axis in place of two.
     """
     inputs, options = _prepared("conv1d", 1, x, w, b, stride, padding, dilation, groups)
-    # Images of one row.
+    # Convolve images of one row.
     inputs[:2] = [ops.Unsqueeze.do_forward(part, dim=2) for part in inputs[:2]]
     rows = {"stride": 1, "padding": (0, 0), "dilation": 1}
     both = {name: (row, *options[name]) for name, row in rows.items()}
@@ -84,26 +82,28 @@ def conv1d(
 
 
 def conv_transpose2d(
-    x: Any,
-    w: Any,
-    b: Any = None,
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
     stride: Size = 1,
     padding: Size = 0,
     output_padding: Size = 0,
     groups: int = 1,
     dilation: Size = 1,
 ) -> TensorNode:
-    """The transposed convolution of images: what `conv2d` makes of the gradient of its result to
-    get that of its input, plus b.
+    """Convolve images transposed: add up copies of the kernel w, one for each element of x, times
+    the element; and add b. `conv2d` computes the gradient of its input from the gradient of its
+    result in this way.
 
     Args:
-        x: (N, C, H, W).
-        w: (C, O / groups, KH, KW).
-        b: (O,), or `None`.
-        stride: from one window of the result to the next.
-        padding: how much is cut off around the result.
-        output_padding: how much less of it at the bottom and on the right, as several sizes become
-            one under a `conv2d` with a stride; less than the stride or the dilation.
+        x: images (N, C, H, W).
+        w: the kernel (C, O / groups, KH, KW).
+        b: the bias (O,), or `None`.
+        stride: the distance in the result from one copy of the kernel to the next.
+        padding: how many elements to cut off the result on each side.
+        output_padding: how many elements fewer to cut off at the bottom and on the right. With a
+            stride, `conv2d` gives one size for inputs of several sizes; this number chooses among
+            them. It must be less than the stride or less than the dilation.
         groups: as for `conv2d`.
         dilation: as for `conv2d`.
 
@@ -114,7 +114,7 @@ def conv_transpose2d(
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, nothing is left of the result, or an
             option is out of range.
-        TypeError: x, w and b are not of one dtype, or that is not real floating.
+        TypeError: x, w and b differ in dtype, or are not real floating.
     """
     name, axes = "conv_transpose2d", 2
     inputs, shapes = _of_one_dtype(name, x, w, b)
@@ -138,8 +138,9 @@ def conv_transpose2d(
     if any(q >= max(s, d) for q, s, d in zip(more, strides, dilations, strict=True)):
         expected = f"less than the stride, {stride}, or the dilation, {dilation}"
         raise ValueError(f"{name}: output_padding = {output_padding}, expected {expected}")
-    # Below a stride, conv2d would take no more windows, and so the result may be larger. Else less
-    # is cut off at its end; and where that is not enough, zeros are added.
+    # If output_padding is less than the stride, a conv2d of a result that much larger has no more
+    # windows, so its input gradient may be of this size. Otherwise cut less off the end of the
+    # result; where output_padding is more than what would be cut off, append zeros.
     ends = [
         (p, 0) if q < s else (max(p - q, 0), max(q - p, 0))
         for p, q, s in zip(cuts, more, strides, strict=True)
@@ -158,27 +159,25 @@ def conv_transpose2d(
 
 
 def _prepared(
-    name: str, axes: int, x: Any, w: Any, b: Any, *options: Any
-) -> tuple[list[Any], Mapping[str, Any]]:
-    """The inputs and options of a convolution along so many axes, once they are seen to fit."""
+    name: str, axes: int, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None, *options: Any
+) -> tuple[list[NodeOrArray], Mapping[str, Any]]:
+    """Check the inputs and options of a convolution along so many axes, and give them as the op
+    wants them."""
     inputs, _ = _of_one_dtype(name, x, w, b)
-    return inputs, _cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
-
-
-def _cached(function: Any, *arguments: Any) -> Any:
-    """What a function with a cache gives; lists among the arguments become tuples."""
-    arguments = tuple([tuple(x) if isinstance(x, list) else x for x in arguments])
-    try:
-        return function(*arguments)
-    except TypeError:  # one can be no key of the cache; the function itself says what is expected
-        return function.__wrapped__(*arguments)
+    return inputs, cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
 
 
 @lru_cache(1024, typed=True)
 def _options(
-    name: str, axes: int, shapes: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+    name: str,
+    axes: int,
+    shapes: tuple[Shape, ...],
+    stride: Size,
+    padding: Size | str,
+    dilation: Size,
+    groups: int,
 ) -> Mapping[str, Any]:
-    """The options for inputs of these shapes, as the op wants them."""
+    """Check the options against the shapes of x, w and b, and give them as the op wants them."""
     options: dict[str, Any] = {
         "stride": sizes(name, axes, stride=stride),
         "dilation": sizes(name, axes, dilation=dilation),
@@ -196,11 +195,14 @@ def _options(
     return MappingProxyType(options)
 
 
-def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
-    """The inputs that there are, as nodes or arrays; and the shapes of two, for messages.
+def _of_one_dtype(
+    name: str, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None
+) -> tuple[list[NodeOrArray], str]:
+    """Give x, w and b (unless it is `None`) as nodes or arrays; and a text with the shapes of x
+    and w, for messages.
 
     Raises:
-        TypeError: they differ in dtype, or are not real floating.
+        TypeError: the inputs differ in dtype, or are not real floating.
     """
     inputs = [node_or_array(part) for part in ((x, w) if b is None else (x, w, b))]
     kinds = [value_of(part) for part in inputs]
@@ -209,22 +211,3 @@ def _of_one_dtype(name: str, x: Any, w: Any, b: Any) -> tuple[list[Any], str]:
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
     check_floating(name, kinds[0])
     return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"
-
-
-def is_named(padding: Any) -> bool:
-    return isinstance(padding, str) and padding in ("same", "valid")
-
-
-def sizes(name: str, axes: int, least: int = 1, **arguments: Any) -> tuple[int, ...]:
-    """The argument, a number for all axes or one for each, as a tuple.
-
-    Raises:
-        ValueError: it is something else, or less than `least`.
-    """
-    ((argument, size),) = arguments.items()
-    sizes = tuple(size) if isinstance(size, list | tuple) else (size,) * axes
-    if len(sizes) != axes or [n for n in sizes if not isinstance(n, Integral) or n < least]:
-        what = "a positive integer" if least else "0 or a positive integer"
-        several = "" if axes == 1 else ", or a pair"
-        raise ValueError(f"{name}: {argument} = {size!r}, expected {what}{several}")
-    return tuple(map(int, sizes))

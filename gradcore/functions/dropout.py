@@ -1,10 +1,9 @@
-"""TODO"""
+"""Dropout: elements that become 0 at random in training."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import ops
+from ..array_api.common import NodeOrArray
 from ..backends import random
 from ..engine.arrays import raw_array
 from ..graph import TensorNode
@@ -13,11 +12,11 @@ from ..replay.recording import number
 __all__ = ["dropout"]
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True) -> TensorNode:
-    """In training, each element of x becomes 0 with probability p, and the others are divided by
-    1 - p (https://jmlr.org/papers/v15/srivastava14a.html); else x as it is.
+def dropout(x: NodeOrArray, p: float = 0.5, training: bool = True) -> TensorNode:
+    """Set each element of x to 0 with probability p, and divide the others by 1 - p
+    (https://jmlr.org/papers/v15/srivastava14a.html). Unless `training`, x stays as it is.
 
-    The generator that `manual_seed` seeds decides which: the same on every backend.
+    `manual_seed` seeds the random numbers. The same seed gives the same zeros on every backend.
 
     Raises:
         ValueError: p is not in [0, 1].

@@ -1,4 +1,4 @@
-"""Einstein's sums."""
+"""Sums of products in Einstein's notation, computed by matrix products."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, combinations
-from typing import Any
 
 from .. import array_api as xp
+from ..array_api.common import NodeOrArray, Shape
 from ..array_api.linalg import diagonal
 
 __all__ = ["einsum"]
 
-Label = Any  # a letter, or -1, -2, ...: an axis of the ellipsis, counted from its end
+Label = str | int  # a letter; or, for an axis of the ellipsis, -1, -2, ..., counted from its end
 Labels = list[Label]
-Plan = tuple[list[Labels], Labels, dict[Label, int]]
-Term = tuple[Any, Labels]  # an array, and the label of each of its axes
+Plan = tuple[list[Labels], Labels, dict[Label, int]]  # see _parse
+Term = tuple[NodeOrArray, Labels]  # an operand or a product, with a label for each axis
 
 
-def einsum(subscripts: str, *operands: Any) -> Any:
-    """The sum of products that the subscripts name, as in einsum("ij,jk->ik", a, b).
+def einsum(subscripts: str, *operands: NodeOrArray) -> NodeOrArray:
+    """Compute the sum of products that the subscripts describe:
 
-    Each axis of each operand has a letter. Axes of the same letter go together; what the output
-    does not have is summed over. Without `->`, the output has the letters that occur once, in
-    alphabetical order. `...` stands for any further axes, which are broadcast, in the output
-    first if there is no `->`. A size of 1 is broadcast too.
+        einsum("ij,jk->ik", a, b)    # the product of two matrices
+        einsum("ii->", a)            # the trace of a matrix
+        einsum("...ij->...ji", a)    # each matrix transposed
 
-    Two operands at a time are multiplied, as matrices wherever something is summed over, and
-    those first whose product is the smallest in comparison with the two.
+    Each axis of each operand has a letter. Axes of one letter are walked along together, and the
+    sum goes over the letters that the output does not have. Without `->`, the output has the
+    letters that occur once, in alphabetical order. `...` stands for any further axes, which are
+    broadcast; without `->` they come first in the output. Axes of size 1 are broadcast too.
+
+    Two operands at a time are multiplied, as matrices if the two share a letter to sum over. First
+    come the two whose product is smallest in comparison with the two themselves.
 
     Raises:
         ValueError: the subscripts are wrong, or do not fit the operands.
@@ -44,14 +48,19 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         terms = [*[term for k, term in enumerate(terms) if k not in (i, j)], product]
 
     x, labels = terms[0]
-    missing = [k for k in output if k not in labels]  # of size 1 in all operands
+    missing = [k for k in output if k not in labels]  # dropped, since all have size 1 there
     x = xp.reshape(x, (*x.shape, *[1] * len(missing))) if missing else x
     return _ordered((x, [*labels, *missing]), output)
 
 
 @lru_cache(maxsize=256)
-def _parse(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> Plan:
-    """The labels of each operand, those of the output, and the size of each."""
+def _parse(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
+    """Parse the subscripts: give the labels of each operand, the labels of the output, and the size
+    of each label.
+
+    Raises:
+        ValueError: the subscripts are wrong, or do not fit the shapes of the operands.
+    """
 
     def wrong(problem: str) -> ValueError:
         return ValueError(f"einsum: {problem}, in {subscripts!r}")
@@ -97,23 +106,23 @@ def _parse(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> Plan:
 
 
 def _elsewhere(terms: list[Term], places: Sequence[int], output: Labels) -> set[Label]:
-    """The labels in the output and in terms at other places."""
+    """Collect the labels of the output and of all terms but those at these places."""
     return {*output}.union(*[labels for i, (_, labels) in enumerate(terms) if i not in places])
 
 
 def _cost(
     terms: list[Term], pair: tuple[int, int], output: Labels, sizes: dict[Label, int]
 ) -> tuple[int, int]:
-    """By how many elements the product of a pair is larger than the two, and the products of
-    numbers that it takes."""
+    """Rate the product of a pair of terms: by how many elements it is larger than the two, and then
+    how many multiplications it takes."""
     a, b = ({*terms[i][1]} for i in pair)
     kept = (a | b) & _elsewhere(terms, pair, output)
     new, *old, work = (math.prod([sizes[k] for k in labels]) for labels in (kept, a, b, a | b))
     return new - sum(old), work
 
 
-def _reduced(x: Any, labels: Labels) -> Term:
-    """The term with each label once, and without axes that are only broadcast."""
+def _reduced(x: NodeOrArray, labels: Labels) -> Term:
+    """Make a term of an operand: drop axes of size 1, take the diagonal of axes of one label."""
     gone = [a for a, k in enumerate(labels) if x.shape[a] == 1]
     if gone:
         x, labels = xp.squeeze(x, tuple(gone)), [k for a, k in enumerate(labels) if a not in gone]
@@ -127,14 +136,14 @@ def _reduced(x: Any, labels: Labels) -> Term:
 
 
 def _summed(term: Term, kept: set[Label]) -> Term:
-    """The term without the labels that nothing else has."""
+    """Drop labels used in no other term and not in the output: sum over them."""
     x, labels = term
     gone = tuple([a for a, k in enumerate(labels) if k not in kept])
     return (xp.sum(x, axis=gone), [k for k in labels if k in kept]) if gone else term
 
 
 def _contracted(one: Term, two: Term, kept: set[Label]) -> Term:
-    """The product of two terms, summed over the labels that are not kept; both have these."""
+    """Multiply two terms, and sum over the labels not kept, all of which both terms have."""
     (a, ours), (b, theirs) = one, two
     both = [k for k in ours if k in theirs and k in kept]
     inner = [k for k in ours if k in theirs and k not in kept]
@@ -153,10 +162,12 @@ def _contracted(one: Term, two: Term, kept: set[Label]) -> Term:
     return _shaped(y, (*stack, *left, *right)), [*both, *rows, *columns]
 
 
-def _ordered(term: Term, labels: Labels) -> Any:
+def _ordered(term: Term, labels: Labels) -> NodeOrArray:
+    """Put the axes of a term in the order of these labels."""
     x, found = term
     return x if found == labels else xp.permute_dims(x, tuple([found.index(k) for k in labels]))
 
 
-def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+def _shaped(x: NodeOrArray, shape: Shape) -> NodeOrArray:
+    """Reshape x, unless it is of this shape."""
     return x if tuple(x.shape) == shape else xp.reshape(x, shape)

@@ -1,29 +1,28 @@
-"""TODO"""
+"""Rows chosen by integers: of zeros with a one, and of a weight."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from .. import ops
+from ..array_api.common import NodeOrArray
 from ..backends import backend_of
-from ..engine.arrays import describe, is_node, namespace, node_or_array
+from ..backends.types import DType
+from ..engine.arrays import describe, namespace, node_or_array, raw_array
 from ..engine.inputs import op_inputs
 from ..graph import TensorNode
-from ..ops import Take
 from ..transforms.custom import stop_gradient
 
 __all__ = ["embedding", "one_hot"]
 
 
-def one_hot(indices: Any, num_classes: int, dtype: Any = "float32") -> TensorNode:
-    """For each of the integer indices (...) a row (..., num_classes), of zeros but for a one at
-    the index. A constant.
+def one_hot(indices: NodeOrArray, num_classes: int, dtype: DType | str = "float32") -> TensorNode:
+    """Make a row for each of the integer indices (...): zeros, with a one at the index
+    (..., num_classes). No gradient flows through.
 
     Raises:
         IndexError: an index is not in [0, num_classes).
         TypeError: the indices are not integers.
     """
-    indices = node_or_array(indices)
-    indices = indices.value if is_node(indices) else indices
+    indices = raw_array(indices)
     backend, xp = backend_of(indices), namespace(indices)
     backend.check_indices("one_hot: indices", indices, num_classes)
     classes = xp.arange(num_classes, dtype=indices.dtype, device=indices.device)
@@ -31,16 +30,18 @@ def one_hot(indices: Any, num_classes: int, dtype: Any = "float32") -> TensorNod
     return TensorNode(ones, requires_grad=False)
 
 
-def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> TensorNode:
-    """For each of the integer indices (...) that row of the weight (N, M): (..., M).
+def embedding(
+    indices: NodeOrArray, weight: NodeOrArray, padding_idx: int | None = None
+) -> TensorNode:
+    """Take the row of the weight (N, M) at each of the integer indices (...): (..., M).
 
     Args:
-        padding_idx: the row that gets no gradient; a negative number counts from the end.
+        padding_idx: a row that gets no gradient. A negative number counts from the end.
 
     Raises:
         IndexError: an index is not in [0, N).
         TypeError: the indices are not integers.
-        ValueError: the weight has not two dimensions; no such `padding_idx`.
+        ValueError: the weight does not have two dimensions, or no row at `padding_idx`.
     """
     weight, indices = node_or_array(weight), node_or_array(indices)
     if weight.ndim != 2:
@@ -48,7 +49,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tens
     n = weight.shape[0]
     w, indices = op_inputs("embedding", [weight, indices])
     backend_of(w).check_indices("embedding: indices", indices, n)
-    y = Take.do_forward(weight, indices=indices, check=False)
+    y = ops.Take.do_forward(weight, indices=indices, check=False)
     if padding_idx is None:
         return y
     if not -n <= padding_idx < n:

@@ -1,8 +1,9 @@
 """Losses: how far predictions are from the truth, as one number to minimize.
 
 Names and arguments are those of torch.nn.functional
-(https://docs.pytorch.org/docs/stable/nn.functional.html#loss-functions). Each takes nodes, or
-arrays as constants. `reduction` is "mean", "sum" or "none", which keeps all losses apart.
+(https://docs.pytorch.org/docs/stable/nn.functional.html#loss-functions), but for the course's
+`celoss` and `logceloss`. Each takes nodes, and arrays as constants. `reduction` is "mean", "sum",
+or "none", which gives the loss of each instance or element by itself.
 """
 
 # ruff: noqa: A002 (torch says `input`)
@@ -12,9 +13,10 @@ from math import inf
 from typing import Any
 
 from .. import array_api, ops
+from ..array_api.common import NodeOrArray
+from ..backends import Array
 from ..engine.arrays import describe, is_floating, namespace, raw_array
 from ..graph import TensorNode
-from ..ops import Log, Select, Sum
 from .activations import softplus
 
 __all__ = [
@@ -31,54 +33,58 @@ __all__ = [
 ]
 
 
-def celoss(probabilities: Any, targets: Any) -> TensorNode:
-    """The cross-entropy of probabilities (N, M) and targets (N,), summed over the batch.
+def celoss(probabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
+    """Compute the cross-entropy of probabilities (N, M) and targets (N,), summed over the batch.
 
     `logceloss(logsoftmax(x), targets)` computes it more exactly.
 
     Raises:
         IndexError: a target is not in [0, M).
     """
-    return logceloss(Log.do_forward(probabilities), targets)
+    return logceloss(ops.Log.do_forward(probabilities), targets)
 
 
-def logceloss(logprobabilities: Any, targets: Any) -> TensorNode:
-    """The cross-entropy of log-probabilities (N, M) and targets (N,), summed over the batch.
+def logceloss(logprobabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
+    """Compute the cross-entropy of log-probabilities (N, M) and targets (N,), summed over the
+    batch.
 
     Args:
-        logprobabilities: for each instance, the logarithm of the probability of each class.
+        logprobabilities: the logarithm of the probability of each class, for each instance.
         targets: the true classes, an integer array.
 
     Raises:
         IndexError: a target is not in [0, M).
     """
-    return -Sum.do_forward(Select.do_forward(logprobabilities, indices=targets))
+    return -ops.Sum.do_forward(ops.Select.do_forward(logprobabilities, indices=targets))
 
 
 def cross_entropy(
-    input: Any,
-    target: Any,
+    input: NodeOrArray,
+    target: NodeOrArray,
     weight: Any = None,
     *,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> TensorNode:
-    """The cross-entropy of softmax(input), over the classes of axis 1, and the target.
+    """Compute the cross-entropy of softmax(input), over the classes of axis 1, and the target.
 
     Args:
         input: logits (N, C, ...).
         target: the true classes, integers (N, ...); or the probability of each class (N, C, ...).
-        weight: of each class, an array (C,) of input's dtype, or a list. The mean over instances
-            with true classes is the weighted one.
-        ignore_index: instances with this as the target do not count.
-        label_smoothing: how much of each instance's probability is spread evenly over all classes
-            (https://arxiv.org/abs/1512.00567, section 7).
+        weight: how much each class counts: an array (C,) of input's dtype, or a list. For true
+            classes, "mean" then is the weighted mean.
+        ignore_index: a target that marks instances that do not count.
+        label_smoothing: the part of each instance's probability that is spread evenly over all
+            classes (https://arxiv.org/abs/1512.00567, section 7).
+
+    Returns:
+        One number; with reduction "none", (N, ...).
 
     Raises:
         IndexError: a target is neither in [0, C) nor `ignore_index`.
-        ValueError: shapes do not fit, or there is no such reduction.
-        TypeError: the weight is of another dtype.
+        ValueError: the shapes do not fit, or there is no such reduction.
+        TypeError: the weight is of another dtype than the input.
     """
     name = "cross_entropy"
     if not 0.0 <= label_smoothing <= 1.0:
@@ -98,8 +104,14 @@ def cross_entropy(
 
 
 def _of_probabilities(
-    name: str, input: Any, target: Any, weight: Any, label_smoothing: float, reduction: str
+    name: str,
+    input: NodeOrArray,
+    target: NodeOrArray,
+    weight: Any,
+    label_smoothing: float,
+    reduction: str,
 ) -> TensorNode:
+    """Compute `cross_entropy` for a target of probabilities (N, C, ...)."""
     _check_shapes(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:
@@ -110,15 +122,18 @@ def _of_probabilities(
 
 
 def nll_loss(
-    input: Any,
-    target: Any,
+    input: NodeOrArray,
+    target: NodeOrArray,
     weight: Any = None,
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> TensorNode:
-    """The negative log-likelihood of the true classes, `target`, integers (N, ...), where `input`
-    (N, C, ...) has the log-probabilities; else as `cross_entropy`."""
+    """Compute the negative log-likelihood of the true classes, the integers `target` (N, ...).
+
+    `input` (N, C, ...) has the logarithm of the probability of each class. The other arguments, the
+    result and the errors are those of `cross_entropy`.
+    """
     classes, ignored = _classes(target, ignore_index)
     chosen = ops.Select.do_forward(input, indices=classes)
     weight = _weight("nll_loss", weight, input)
@@ -128,8 +143,8 @@ def nll_loss(
     return _reduced("nll_loss", losses, reduction, shares)
 
 
-def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> TensorNode:
-    """The squares of the differences.
+def mse_loss(input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean") -> TensorNode:
+    """Square the differences of input and target, of one shape, and take the mean.
 
     Raises:
         ValueError: the shapes differ, or there is no such reduction.
@@ -138,16 +153,20 @@ def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> TensorNode:
     return _reduced("mse_loss", ops.Square.do_forward(difference), reduction)
 
 
-def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> TensorNode:
-    """The absolute differences; raises as `mse_loss`."""
+def l1_loss(input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean") -> TensorNode:
+    """Take the absolute differences of input and target, of one shape, and their mean.
+
+    Raises:
+        ValueError: as `mse_loss`.
+    """
     return _reduced("l1_loss", abs(_difference("l1_loss", input, target)), reduction)
 
 
 def huber_loss(
-    input: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean"
+    input: NodeOrArray, target: NodeOrArray, *, delta: float = 1.0, reduction: str = "mean"
 ) -> TensorNode:
-    """Half the squares of the differences d where |d| < delta, and delta * (|d| - delta / 2)
-    beyond (https://doi.org/10.1214/aoms/1177703732).
+    """Compute d² / 2 for differences |d| < delta, and delta * (|d| - delta / 2) for larger ones
+    (https://doi.org/10.1214/aoms/1177703732), and take the mean. Input and target are of one shape.
 
     Raises:
         ValueError: as `mse_loss`, or delta is not positive.
@@ -159,9 +178,9 @@ def huber_loss(
 
 
 def smooth_l1_loss(
-    input: Any, target: Any, *, beta: float = 1.0, reduction: str = "mean"
+    input: NodeOrArray, target: NodeOrArray, *, beta: float = 1.0, reduction: str = "mean"
 ) -> TensorNode:
-    """The Huber loss for delta = beta, divided by beta; for beta = 0, `l1_loss`.
+    """Compute the Huber loss for delta = beta, divided by beta; for beta = 0, `l1_loss`.
 
     Raises:
         ValueError: as `mse_loss`, or beta is negative.
@@ -174,29 +193,33 @@ def smooth_l1_loss(
 
 
 def _huber(difference: TensorNode, delta: float) -> TensorNode:
-    # One formula for all parts: beyond delta, `near` is a constant.
+    """Compute the Huber loss of each element."""
+    # near * (d - near / 2) is d² / 2 where near is d, and delta * (|d| - delta / 2) where it is
+    # delta or -delta, a constant.
     near = ops.HardTanh.do_forward(difference, min_val=-delta, max_val=delta)
     return near * (difference - 0.5 * near)
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, *, pos_weight: Any = None, reduction: str = "mean"
+    input: NodeOrArray, target: NodeOrArray, *, pos_weight: Any = None, reduction: str = "mean"
 ) -> TensorNode:
-    """The cross-entropy of sigmoid(input), the probability of the one of two classes, and the
-    target, of the same shape and dtype: what that probability should be.
+    """Compute the cross-entropy of sigmoid(input) and the target, and take the mean.
+
+    sigmoid(input) is the probability of the first of two classes. The target, of the same shape and
+    dtype, is the true probability.
 
     Args:
-        pos_weight: how much the class counts in comparison to the other: an array or a list that
-            can be broadcast.
+        pos_weight: how many times the first class counts: an array or a list that can be broadcast
+            to the shape of the input.
 
     Raises:
         ValueError: as `mse_loss`.
-        TypeError: `pos_weight` is of another dtype.
+        TypeError: `pos_weight` is of another dtype than the input.
     """
     name = "binary_cross_entropy_with_logits"
     _check_shapes(name, input, target)
     x, t = _as_node(input), _as_node(target)
-    # -log(sigmoid(x)) is log(1 + exp(-x)), and -log(1 - sigmoid(x)) that + x.
+    # -log(sigmoid(x)) is log(1 + exp(-x)), and -log(1 - sigmoid(x)) is log(1 + exp(-x)) + x.
     minus_log = softplus(-x, threshold=inf)
     if pos_weight is not None:
         pos_weight = _constant(name, "pos_weight", pos_weight, x)
@@ -205,14 +228,16 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False
+    input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean", log_target: bool = False
 ) -> TensorNode:
-    """target * log(target / exp(input)), the terms of the Kullback-Leibler divergence: input has
-    log-probabilities, target probabilities, or log-probabilities if `log_target`.
+    """Compute target * log(target / exp(input)), the terms of the Kullback-Leibler divergence, and
+    take the mean. Input and target are of one shape.
 
     Args:
+        input: log-probabilities.
+        target: probabilities; with `log_target`, log-probabilities.
         reduction: "mean" (over all elements), "sum", "none", or "batchmean": the sum divided by
-            the size of the first axis, which is the mean of the divergences.
+            the size of the first axis, which is the mean of the instances' divergences.
 
     Raises:
         ValueError: as `mse_loss`.
@@ -232,8 +257,15 @@ def kl_div(
     return _reduced("kl_div", losses, reduction)
 
 
-def _reduced(name: str, losses: TensorNode, reduction: str, shares: Any = None) -> TensorNode:
-    """The losses as they are, their sum, or their mean: the sum divided by that of the shares."""
+def _reduced(
+    name: str, losses: TensorNode, reduction: str, shares: Array | None = None
+) -> TensorNode:
+    """Reduce the losses to their sum or mean. With shares, the mean is the sum of the losses
+    divided by the sum of the shares.
+
+    Raises:
+        ValueError: there is no such reduction.
+    """
     if reduction == "none":
         return losses
     if reduction == "sum":
@@ -245,11 +277,12 @@ def _reduced(name: str, losses: TensorNode, reduction: str, shares: Any = None) 
     raise ValueError(f"{name}: reduction = {reduction!r}, expected 'mean', 'sum' or 'none'")
 
 
-def _as_node(x: Any) -> TensorNode:
+def _as_node(x: NodeOrArray) -> TensorNode:
     return x if isinstance(x, TensorNode) else TensorNode(x, requires_grad=False)
 
 
-def _check_shapes(name: str, input: Any, target: Any) -> None:
+def _check_shapes(name: str, input: NodeOrArray, target: NodeOrArray) -> None:
+    """Raise ValueError unless input and target have one shape."""
     a, b = raw_array(input), raw_array(target)
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
@@ -257,26 +290,26 @@ def _check_shapes(name: str, input: Any, target: Any) -> None:
         )
 
 
-def _difference(name: str, input: Any, target: Any) -> TensorNode:
+def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNode:
     _check_shapes(name, input, target)
     return ops.Sub.do_forward(input, target)
 
 
-def _classes(target: Any, ignore_index: int) -> tuple[Any, Any]:
-    """The target as an array, with 0 for what is ignored, and where that is."""
+def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
+    """Give the target as an array, with 0 for `ignore_index`; and the mask of `ignore_index`."""
     target = raw_array(target)
     xp = namespace(target)
     if ignore_index < 0 and xp.isdtype(target.dtype, "unsigned integer"):
-        target = xp.astype(target, xp.int64)  # which knows negative numbers
+        target = xp.astype(target, xp.int64)  # can hold the negative ignore_index
     ignored = target == ignore_index
     return xp.where(ignored, 0, target), ignored
 
 
-def _constant(name: str, what: str, x: Any, like: Any) -> Any:
-    """x as an array, if a list, like the other one.
+def _constant(name: str, what: str, x: Any, like: NodeOrArray) -> Array:
+    """Convert x to an array. A list becomes one of the dtype and on the device of `like`.
 
     Raises:
-        TypeError: x is an array of another dtype.
+        TypeError: x is an array of another dtype than `like`; the message calls x `what`.
     """
     like = raw_array(like)
     if isinstance(x, list | tuple):
@@ -287,7 +320,13 @@ def _constant(name: str, what: str, x: Any, like: Any) -> Any:
     return x
 
 
-def _weight(name: str, weight: Any, input: Any) -> Any:
+def _weight(name: str, weight: Any, input: NodeOrArray) -> Array | None:
+    """Convert the weight of each class to an array (C,), for an input (N, C, ...).
+
+    Raises:
+        TypeError: the weight is of another dtype than the input.
+        ValueError: the weight is of another shape.
+    """
     if weight is None:
         return None
     weight, (_, classes, *_) = _constant(name, "weight", weight, input), raw_array(input).shape
@@ -297,14 +336,15 @@ def _weight(name: str, weight: Any, input: Any) -> Any:
     return weight
 
 
-def _weighted(logs: TensorNode, weight: Any) -> TensorNode:
+def _weighted(logs: TensorNode, weight: Array | None) -> TensorNode:
+    """Multiply logs (N, C, ...) by the weight of each class."""
     if weight is None:
         return logs
     return logs * namespace(weight).reshape(weight, (-1, *[1] * (logs.ndim - 2)))
 
 
-def _shares(weight: Any, classes: Any, ignored: Any, losses: TensorNode) -> Any:
-    """How much each instance counts."""
+def _shares(weight: Array | None, classes: Array, ignored: Array, losses: TensorNode) -> Array:
+    """Compute how much each instance counts: 0 if it is ignored, else 1 or its class's weight."""
     xp = namespace(ignored)
     if weight is None:
         return xp.astype(~ignored, losses.dtype)

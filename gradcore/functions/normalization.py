@@ -1,4 +1,8 @@
-"""Bringing numbers to a common scale, as in torch.nn.functional."""
+"""Normalization: numbers brought to mean 0 and variance 1, over instances or over features.
+
+The names and arguments are those of torch.nn.functional. Each function takes nodes, and arrays as
+constants.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from numbers import Real
 from typing import Any
 
 from .. import array_api, ops
+from ..array_api.common import NodeOrArray, Shape
+from ..backends import Array
 from ..engine.arrays import check_floating, describe, is_node, namespace, raw_array
 from ..engine.inputs import op_inputs_and_mask
 from ..engine.modes import is_recomputing
@@ -16,21 +22,22 @@ __all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
 
 
 def layer_norm(
-    x: Any,
-    normalized_shape: int | tuple[int, ...],
-    weight: Any = None,
-    bias: Any = None,
+    x: NodeOrArray,
+    normalized_shape: int | Shape,
+    weight: NodeOrArray | None = None,
+    bias: NodeOrArray | None = None,
     eps: float = 1e-5,
 ) -> TensorNode:
-    """x with mean 0 and variance 1 over its last axes (https://arxiv.org/abs/1607.06450), times
-    the weight, plus the bias; in x's dtype.
+    """Bring x (..., *normalized_shape) to mean 0 and variance 1 over its last axes, multiply by the
+    weight and add the bias, in the dtype of x (https://arxiv.org/abs/1607.06450).
 
     Args:
-        normalized_shape: the shape of these axes, and of the weight and the bias; of a single
-            axis, its size.
+        normalized_shape: the shape of the last axes, the weight and the bias; or the size of the
+            last axis.
+        eps: a number added to the variance.
 
     Raises:
-        ValueError: the shapes do not fit, or eps is negative or no number.
+        ValueError: the shapes do not fit, or eps is negative or not a number.
         TypeError: x, the weight or the bias is not real floating.
     """
     check_numbers("layer_norm", eps)
@@ -41,14 +48,17 @@ def layer_norm(
 
 
 def rms_norm(
-    x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, eps: float | None = None
+    x: NodeOrArray,
+    normalized_shape: int | Shape,
+    weight: NodeOrArray | None = None,
+    eps: float | None = None,
 ) -> TensorNode:
-    """x divided by the root of its mean square over its last axes
-    (https://arxiv.org/abs/1910.07467), times the weight; in x's dtype.
+    """Divide x (..., *normalized_shape) by the root of its mean square over its last axes, and
+    multiply by the weight, in the dtype of x (https://arxiv.org/abs/1910.07467).
 
     Args:
         normalized_shape: as for `layer_norm`.
-        eps: what is added to the mean square; `None`: the `finfo` eps of x's dtype.
+        eps: a number added to the mean square; `None` is the `finfo` eps of x's dtype.
 
     Raises:
         ValueError, TypeError: as `layer_norm`.
@@ -63,17 +73,22 @@ def rms_norm(
 
 
 def group_norm(
-    x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+    x: NodeOrArray,
+    num_groups: int,
+    weight: NodeOrArray | None = None,
+    bias: NodeOrArray | None = None,
+    eps: float = 1e-5,
 ) -> TensorNode:
-    """x (N, C, ...) with mean 0 and variance 1 in each instance over each group of neighbouring
-    channels (https://arxiv.org/abs/1803.08494), times the weight (C,), plus the bias (C,); in x's
-    dtype.
+    """Bring x (N, C, ...) to mean 0 and variance 1, in each instance over each group of channels;
+    multiply by the weight (C,) and add the bias (C,), in the dtype of x
+    (https://arxiv.org/abs/1803.08494).
 
-    With `num_groups=C`, this is instance normalization (https://arxiv.org/abs/1607.08022).
+    Groups are of neighbouring channels. With `num_groups=C`, this is instance normalization
+    (https://arxiv.org/abs/1607.08022).
 
     Raises:
-        ValueError: the channels are no multiple of the groups, the shapes do not fit, or eps is
-            negative or no number.
+        ValueError: C is not a multiple of `num_groups`, the shapes do not fit, or eps is negative
+            or not a number.
         TypeError: x, the weight or the bias is not real floating.
     """
     check_floating("group_norm", raw_array(x))
@@ -91,30 +106,32 @@ def group_norm(
 
 
 def batch_norm(
-    x: Any,
+    x: NodeOrArray,
     running_mean: TensorNode | None = None,
     running_var: TensorNode | None = None,
-    weight: Any = None,
-    bias: Any = None,
+    weight: NodeOrArray | None = None,
+    bias: NodeOrArray | None = None,
     training: bool = False,
-    momentum: Any = 0.1,
+    momentum: float | Array = 0.1,
     eps: float = 1e-5,
 ) -> TensorNode:
-    """x (N, C, ...) with mean 0 and variance 1 in each channel
-    (https://arxiv.org/abs/1502.03167), times the weight (C,), plus the bias (C,).
+    """Bring each channel of x (N, C, ...) to mean 0 and variance 1, multiply by the weight (C,) and
+    add the bias (C,) (https://arxiv.org/abs/1502.03167).
 
     Args:
         running_mean: (C,), a node that requires no gradient. In training, its value is replaced by
-            (1 - momentum) * value + momentum * mean; else it takes the place of the mean.
-        running_var: the same for the variance, which for this is the unbiased one.
-        training: whether mean and variance are those of x.
-        momentum: a number, or an array of one.
-        eps: what is added to the variance; not negative.
+            (1 - momentum) * value + momentum * mean. Otherwise it is used as the mean.
+        running_var: the same for the variance. It is updated with the unbiased variance.
+        training: use the mean and the variance of x.
+        momentum: a number, or an array of one number.
+        eps: a number added to the variance, not negative.
 
     Raises:
-        ValueError: the shapes do not fit; in training there is only one value for each channel,
-            else there is no running mean or variance; momentum or eps is no such number.
-        TypeError: x is not real floating; in training, running mean or variance is not a node.
+        ValueError: the shapes do not fit; in training, there is only one value for each channel;
+            outside of training, the running mean or variance is `None`; or momentum or eps is not
+            such a number.
+        TypeError: x is not real floating; or in training, the running mean or variance is not a
+            node.
     """
     raw = raw_array(x)
     check_floating("batch_norm", raw)
@@ -154,7 +171,7 @@ def batch_norm(
 
 
 def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:
-    """Raise ValueError unless these can be the arguments of `batch_norm` of these names."""
+    """Raise ValueError unless eps and momentum are right for `batch_norm`."""
     if not (isinstance(eps, Real) and 0 <= float(eps) < inf):
         raise ValueError(f"{name}: eps = {eps!r}, expected 0 or a positive number")
     is_number = isinstance(momentum, Real) and isfinite(momentum)
@@ -162,12 +179,19 @@ def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:
         raise ValueError(f"{name}: momentum = {momentum!r}, expected a number")
 
 
-def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
-    """The same by statistics that are given; of 16 bits in float32, as the kernels do it."""
+def _normalized(
+    x: NodeOrArray,
+    mean: TensorNode | None,
+    variance: TensorNode | None,
+    weight: NodeOrArray | None,
+    bias: NodeOrArray | None,
+    eps: float,
+) -> TensorNode:
+    """Normalize by a given mean and variance: in float32 if x has 16 bits, as the kernels do."""
     raw, xp = raw_array(x), namespace(raw_array(x))
     dtype = xp.float32 if xp.finfo(raw.dtype).bits < 32 else raw.dtype
 
-    def wide(c: Any) -> Any:
+    def wide(c: NodeOrArray) -> NodeOrArray:
         return array_api.astype(c, dtype, copy=False)
 
     deviation = array_api.sqrt(ops.Add.do_forward(wide(variance), eps))
@@ -178,8 +202,16 @@ def _normalized(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: f
     return array_api.astype(y, raw.dtype, copy=False)
 
 
-def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, ...]:
-    """The axes, from behind, that are of this shape."""
+def _last_axes(
+    name: str, x: NodeOrArray, shape: int | Shape, **parameters: NodeOrArray | None
+) -> tuple[int, ...]:
+    """Check that the last axes of x, and the parameters, have this shape. Give the axes: -2 and -1,
+    if there are two.
+
+    Raises:
+        ValueError: x or a parameter does not have the shape.
+        TypeError: x or a parameter is not real floating.
+    """
     shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), raw_array(x)
     check_floating(name, raw)
     if not shape or tuple(raw.shape[-len(shape) :]) != shape:
@@ -190,7 +222,9 @@ def _last_axes(name: str, x: Any, shape: Any, **parameters: Any) -> tuple[int, .
     return tuple(range(-len(shape), 0))
 
 
-def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
+def _check_shapes(name: str, shape: Shape, **parameters: NodeOrArray | None) -> None:
+    """Raise ValueError or TypeError unless all parameters but `None` are real floating and have the
+    shape."""
     for parameter, p in parameters.items():
         if p is not None and tuple(raw_array(p).shape) != shape:
             found = tuple(raw_array(p).shape)
@@ -199,8 +233,10 @@ def _check_shapes(name: str, shape: tuple[int, ...], **parameters: Any) -> None:
             check_floating(f"{name}: {parameter}", raw_array(p))
 
 
-def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
-    """The weight and the bias, or what is as good as none."""
+def _given(
+    like: Array, size: int, weight: NodeOrArray | None, bias: NodeOrArray | None
+) -> tuple[NodeOrArray, NodeOrArray]:
+    """Give the weight and the bias, with ones and zeros (size,) in place of `None`."""
     xp, of = namespace(like), {"dtype": like.dtype, "device": like.device}
     return (
         xp.ones((size,), **of) if weight is None else weight,
@@ -208,8 +244,10 @@ def _given(like: Any, size: int, weight: Any, bias: Any) -> tuple[Any, Any]:
     )
 
 
-def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
-    """x as rows of this size, standardized, and in its shape again."""
+def _of_rows(
+    x: NodeOrArray, size: int, weight: NodeOrArray | None, bias: NodeOrArray | None, eps: float
+) -> TensorNode:
+    """Normalize each `size` neighbouring elements of x, as the rows of a matrix."""
     raw = raw_array(x)
     if not size:
         return _scaled(ops.Id.do_forward(x), weight, bias)
@@ -220,8 +258,8 @@ def _of_rows(x: Any, size: int, weight: Any, bias: Any, eps: float) -> Any:
     return array_api.reshape(y, tuple(raw.shape))
 
 
-def _scaled(y: Any, weight: Any, bias: Any) -> Any:
-    """y times the weight, plus the bias, in y's dtype."""
+def _scaled(y: TensorNode, weight: NodeOrArray | None, bias: NodeOrArray | None) -> TensorNode:
+    """Multiply y by the weight and add the bias, in y's dtype."""
     scaled = y if weight is None else y * weight
     scaled = scaled if bias is None else scaled + bias
     return array_api.astype(scaled, y.dtype, copy=False)

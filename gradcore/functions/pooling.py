@@ -1,4 +1,8 @@
-"""TODO"""
+"""Pooling of images: the maximum or the mean of each window.
+
+The arguments are those of torch.nn.functional. Each function takes nodes, and arrays as constants.
+A size along both axes of images is one number, or a pair: for rows, and for columns.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +13,37 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import ops
+from ..array_api.common import NodeOrArray, Shape
+from ..backends import Array
 from ..engine.arrays import check_floating, describe, namespace, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import check_windows
-from .convolution import Size, _cached, sizes
+from .sizes import Size, cached, sizes
 
 __all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d"]
 
-# -- Pooling ----------------------------------------------------------------------------------
+OutputSize = int | tuple[int | None, ...] | None
 
 
 def max_pool2d(
-    x: Any,
+    x: NodeOrArray,
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
     dilation: Size = 1,
     ceil_mode: bool = False,
 ) -> TensorNode:
-    """The maximum of each window of images x (N, C, H, W): (N, C, OH, OW).
+    """Find the maximum of each window of images x (N, C, H, W): (N, C, OH, OW).
 
-    Of equal elements the first gets the gradient; NaN counts as the largest.
+    The first of equal elements gets the gradient. NaN counts as the largest.
 
     Args:
-        stride: from one window to the next; `None`: the kernel's size.
-        padding: how much of -inf is around x; at most half the kernel.
-        dilation: from one element of a window to the next.
-        ceil_mode: whether windows may go beyond the padded x at the bottom and on the right, if
-            they begin before.
+        kernel_size: the size of a window.
+        stride: the distance from one window to the next; `None` is `kernel_size`.
+        padding: how many elements -inf to put around x on each side, at most half the kernel.
+        dilation: the distance from one element of a window to the next.
+        ceil_mode: let windows reach beyond the padded x at the bottom and on the right, if they
+            begin in x or in the padding before it.
 
     Raises:
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
@@ -45,12 +52,12 @@ def max_pool2d(
     """
     x = _images("max_pool2d", x)
     given = kernel_size, stride, padding, dilation, ceil_mode
-    options = _cached(_windows, "max_pool2d", x.shape, *given)
+    options = cached(_windows, "max_pool2d", x.shape, *given)
     return ops.MaxPool2d.do_forward(x, **options)
 
 
 def avg_pool2d(
-    x: Any,
+    x: NodeOrArray,
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
@@ -58,25 +65,27 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> TensorNode:
-    """The mean of each window of images x (N, C, H, W): (N, C, OH, OW).
+    """Compute the mean of each window of images x (N, C, H, W): (N, C, OH, OW).
 
     Args:
-        stride, padding, ceil_mode: as for `max_pool2d`, but zeros are around x.
-        count_include_pad: whether these zeros count in the mean.
-        divisor_override: what to divide the sums by, in place of the number of elements.
+        kernel_size, stride, ceil_mode: as for `max_pool2d`.
+        padding: how many zeros to put around x on each side, at most half the kernel.
+        count_include_pad: whether the zeros around x count as elements in the mean.
+        divisor_override: a number to divide the sums by, in place of the number of elements.
 
     Raises:
         ValueError, TypeError: as `max_pool2d`.
     """
     name, x = "avg_pool2d", _images("avg_pool2d", x)
     given = kernel_size, stride, padding, 1, ceil_mode, divisor_override
-    found = _cached(_windows, name, x.shape, *given)
+    found = cached(_windows, name, x.shape, *given)
     options = {key: size for key, size in found.items() if key != "dilation"}
     y = ops.AvgPool2d.do_forward(x, **options)
     if divisor_override is not None:
         (divisor,) = sizes(name, 1, divisor_override=divisor_override)
         return y * (prod(options["kernel"]) / divisor)
-    # Where windows go beyond what counts, y is too small: what it is for ones says by how much.
+    # y is the sum of a window divided by the size of the kernel. Where a window reaches beyond the
+    # elements that count, divide by their share of the kernel: the mean of a window of ones.
     beyond = options["padding"]
     counted = [0, 0]
     if count_include_pad:
@@ -90,17 +99,17 @@ def avg_pool2d(
     return y / ops.AvgPool2d.apply(ones, **{**options, "padding": beyond})
 
 
-def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
-    """The means of windows of images x (N, C, H, W), so many as to give (N, C, *output_size);
-    of size 1, the mean of each channel ("global" pooling).
+def adaptive_avg_pool2d(x: NodeOrArray, output_size: OutputSize) -> TensorNode:
+    """Compute means of windows of images x (N, C, H, W), with windows chosen so that the result is
+    (N, C, *output_size). Size 1 gives the mean of each channel ("global" pooling).
 
-    Windows overlap where the size of x is no multiple of that of the result.
+    Windows overlap where the size of x is not a multiple of the size of the result.
 
     Args:
-        output_size: a number, or a pair; in it, `None` keeps the size of x.
+        output_size: one number, or a pair. `None` keeps the size of x, also in a pair.
 
     Raises:
-        ValueError: x is not of that shape, or empty; the size is not positive.
+        ValueError: x is not of that shape, or is empty; or the size is not positive.
         TypeError: x is not real floating.
     """
     name, x = "adaptive_avg_pool2d", _images("adaptive_avg_pool2d", x)
@@ -119,11 +128,11 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> TensorNode:
     return ops.MatrixMultiply.do_forward(rows, y)
 
 
-def output_sizes(name: str, output_size: Any, size: tuple[int, ...] = (1, 1)) -> tuple[int, ...]:
-    """The output size as a pair, where `None` is what it is in `size`.
+def output_sizes(name: str, output_size: OutputSize, size: Shape = (1, 1)) -> Shape:
+    """Make a pair of the output size, with the entries of `size` in place of `None`.
 
     Raises:
-        ValueError: it is not positive.
+        ValueError: the output size is not positive, or not a number or a pair.
     """
     if output_size is None:
         output_size = size
@@ -133,15 +142,16 @@ def output_sizes(name: str, output_size: Any, size: tuple[int, ...] = (1, 1)) ->
     return sizes(name, 2, output_size=output_size)
 
 
-def _images(name: str, x: Any) -> Any:
-    """x as a node or array, once it is seen to be real floating."""
+def _images(name: str, x: NodeOrArray) -> NodeOrArray:
+    """Convert x to a node or an array, and check that it is real floating."""
     x = node_or_array(x)
     check_floating(name, value_of(x))
     return x
 
 
-def _averages(like: Any, n: int, parts: int) -> Any:
-    """The matrix (parts, n) that takes n elements to the means of that many parts of them."""
+def _averages(like: Array, n: int, parts: int) -> Array:
+    """Make the matrix (parts, n) that takes n elements to the means of so many parts of them, in
+    the dtype and on the device of `like`."""
     xp = namespace(like)
     i = xp.expand_dims(xp.arange(parts, device=like.device), axis=1)
     starts, ends = i * n // parts, ((i + 1) * n + parts - 1) // parts
@@ -152,18 +162,19 @@ def _averages(like: Any, n: int, parts: int) -> Any:
 
 def window_sizes(
     name: str,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    divisor_override: Any = None,
-    ceil_mode: bool = False,  # noqa: ARG001 (any will do, and so with the next)
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    divisor_override: int | None = None,
+    ceil_mode: bool = False,  # noqa: ARG001 (layers give all arguments; there is nothing to check)
     count_include_pad: bool = True,  # noqa: ARG001
-) -> tuple[Any, Any, Any, Any]:
-    """Kernel, stride, padding and dilation of a pooling function, as pairs.
+) -> tuple[Shape, Shape, Shape, Shape]:
+    """Check the arguments of a pooling function, and give kernel, stride, padding and dilation as
+    pairs.
 
     Raises:
-        ValueError: one of them, or the divisor, is out of range.
+        ValueError: one of the sizes, or the divisor, is out of range.
     """
     kernels = sizes(name, 2, kernel_size=kernel_size)
     strides = kernels if stride is None else sizes(name, 2, stride=stride)
@@ -178,15 +189,15 @@ def window_sizes(
 @lru_cache(1024, typed=True)
 def _windows(
     name: str,
-    shape: Any,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
+    shape: Shape,
+    kernel: Size,
+    stride: Size | None,
+    padding: Size,
+    dilation: Size,
     ceil_mode: bool,
-    divisor: Any = None,
+    divisor: int | None = None,
 ) -> Mapping[str, Any]:
-    """The options of a pooling op for x of this shape, once they are seen to fit."""
+    """Check the options of a pooling function for x of this shape, and give those of the op."""
     if len(shape) != 4:
         raise ValueError(f"{name}: x has shape {tuple(shape)}, expected (N, C, H, W)")
     kernels, strides, around, dilations = window_sizes(
@@ -200,6 +211,11 @@ def _windows(
             last -= s if last >= n + p else 0
             end = max(p, last + span - n - p)
         pads.append((p, end))
-    options = {"kernel": kernels, "stride": strides, "padding": tuple(pads), "dilation": dilations}
+    options: dict[str, Any] = {
+        "kernel": kernels,
+        "stride": strides,
+        "padding": tuple(pads),
+        "dilation": dilations,
+    }
     check_windows(name, f"(x {tuple(shape)})", shape[2:], **options)
     return MappingProxyType(options)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..backends import Array
 from ..functions import convolution, pooling
-from ..functions.convolution import Size, is_named, sizes
+from ..functions.sizes import Size, is_named, sizes
 from ..graph import TensorNode
 from .activations import Function
 from .init import initial

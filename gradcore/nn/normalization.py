@@ -8,7 +8,7 @@ from ..backends import Array, default
 from ..engine.arrays import namespace, raw_array
 from ..engine.modes import is_recomputing
 from ..functions import normalization
-from ..functions.convolution import sizes
+from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .module import Module
 

@@ -1,5 +1,5 @@
-"""Functions that make functions: derivatives of every order, gradients of one's own, and
-checkpointing."""
+"""Transforms take a function and make another: its derivatives of every order, the function with
+a gradient of one's own, or the function with less memory for its backward pass."""
 
 from __future__ import annotations
 

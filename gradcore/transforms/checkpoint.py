@@ -1,4 +1,4 @@
-"""Gradient checkpointing: memory for time."""
+"""Checkpoint functions: compute their values a second time instead of keeping them in memory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ __all__ = ["Call", "Checkpoint", "checkpoint"]
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The function `f`, but without what it computes on the way being kept for the backward pass:
-    that calls `f` again (https://arxiv.org/abs/1604.06174).
+    """Wrap `f` so that its intermediate values are not kept: the backward pass calls `f` again to
+    get them (https://arxiv.org/abs/1604.06174).
 
         for block in blocks:
             x = checkpoint(block)(x)
 
     Args:
-        f: a function, or module, that takes trees of nodes and anything else, and gives a tree.
-            It must give the same again: what it draws from the host's generator, as dropout does,
-            it is given again, and batch norm's running statistics change once. Nodes that it uses
-            without being given them, such as its parameters, get gradients too.
+        f: a function or module that takes trees of nodes, and anything else, and gives a tree. The
+            second call must compute the same. gradcore takes care of the random numbers of the
+            host's generator, as dropout draws them: the second call draws the same. Running
+            statistics of batch norm change in the first call only. Nodes that `f` closes over,
+            such as a module's parameters, get gradients too.
 
     Raises (in the backward pass):
-        RuntimeError: a node that `f` uses was given another value since.
+        RuntimeError: a node that `f` closes over was given another value after the first call.
     """
 
     @functools.wraps(f, updated=())
@@ -55,12 +56,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Call:
-    """A call of a function, which can be made again with other nodes in place of those given.
+    """One call of a function, which can be repeated with other nodes as arguments.
 
     Attributes:
-        given: the nodes in the arguments for which there are gradients.
-        used: those that the function uses besides, each with its value then.
-        first: all that the latest call made has an order above this.
+        given: the nodes in the arguments that require a gradient.
+        used: the other nodes that the function used, with the value that each had at that time.
+        random: the state of the host's generator before the call.
+        first: an order. All OpNodes that the latest call made have a higher one.
     """
 
     def __init__(self, f: Callable[..., Any], *arguments: Any) -> None:
@@ -71,7 +73,8 @@ class Call:
         each_replay(functools.partial(_note_random_numbers, self.random))
         self.first = 0
 
-    def __call__(self, xs: Sequence[Any]) -> Any:
+    def __call__(self, xs: Sequence[TensorNode]) -> Any:
+        """Call the function, with the xs in place of the nodes given."""
         self.first = next(op_counter)
         new = iter(xs)
         args, constants = tree_map(lambda x: next(new) if _has_gradient(x) else x, self.arguments)
@@ -80,10 +83,10 @@ class Call:
 
 
 class Checkpoint(Op):
-    """What a call gives, where nothing that it computes on the way is kept."""
+    """The results of a call. Of the call itself only its inputs are kept."""
 
     @staticmethod
-    def forward(context: Context, *xs: Any, call: Any, values: Any = None) -> Any:
+    def forward(context: Context, *xs: Any, call: Call, values: Any = None) -> Any:
         context["xs"], context["call"] = xs, call
         if values is None:
             values = [y.value for _, y in leaves(call(list(map(TensorNode, xs))))]
@@ -95,7 +98,8 @@ class Checkpoint(Op):
         xs = context["xs"][:n]
         if any(node.value is not value for node, value in call.used.items()):
             raise RuntimeError("checkpoint: a node that the function uses was given another value")
-        # Apart from the nodes given, this derivative ends; made of them, further ones go on.
+        # This backward pass ends at new nodes. Where the inputs are nodes (in a gradient of a
+        # gradient), the new ones are computed from them, so that the next pass goes on.
         starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in xs]
         with _random_numbers_again(call.random), recomputing():
             ys = [y for _, y in leaves(call(starts)) if _has_gradient(y)]
@@ -106,7 +110,8 @@ class Checkpoint(Op):
 
 
 @contextmanager
-def _random_numbers_again(state: Any) -> Iterator[None]:
+def _random_numbers_again(state: dict[str, Any]) -> Iterator[None]:
+    """Inside the block, draw the random numbers that follow `state`. Afterwards go on as before."""
     now: dict[str, Any] = {}
     each_replay(lambda: _note_random_numbers(now))
     each_replay(lambda: random.set_state(state))
@@ -117,11 +122,13 @@ def _random_numbers_again(state: Any) -> Iterator[None]:
 
 
 def _note_random_numbers(state: dict[str, Any]) -> None:
+    """Copy the generator's state into the dictionary, which a captured step may do many times."""
     state.update(random.get_state())
 
 
 def _from_outside(ys: Sequence[TensorNode], first: int) -> list[TensorNode]:
-    """The nodes that the ys were made of, as far as ops of an order above `first` made them."""
+    """Find the nodes that the call used but did not compute: inputs of its OpNodes, which are those
+    of an order above `first`, that come from elsewhere."""
     nodes = [x for opnode in ancestors(ys, first) for x in opnode.inputs]
     found = dict.fromkeys(filter(_has_gradient, (*nodes, *ys)))
     return [x for x in found if x.source is None or x.source.order < first]

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Say what flows back: no gradient, or one of the user's own."""
 
 from __future__ import annotations
 
@@ -6,43 +6,39 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.arrays import (
-    is_node,
-    node_or_array,
-    value_of,
-)
+from ..engine.arrays import is_node, node_or_array, value_of
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .derivatives import Function, Pullback
 
 __all__ = ["custom_gradient", "stop_gradient"]
 
-# -- What steers them -------------------------------------------------------------------------
-
 
 def stop_gradient(x: Any) -> Any:
-    """The same values, as constants: no gradient flows through. x is a tree."""
+    """Turn the nodes in the tree x into constants, through which no gradient flows."""
     return tree_map(lambda a: TensorNode(a.value, requires_grad=False) if is_node(a) else a, x)
 
 
 def custom_gradient(f: Function) -> Function:
-    """A decorator for a function that says itself what its gradient is.
+    """Decorate a function that computes its own gradient.
 
         @custom_gradient
         def clipped(x):
             return x, lambda go: namespace(go).where(abs(go) < 1.0, go, 0.0)
 
     Args:
-        f: a function of trees of arrays, written against their namespace. It gives its value, and
-            a function of the gradient with respect to the value, one argument for each array in
-            it, that gives the gradient with respect to each positional argument: a tree like it,
-            or `None` for zero. For gradients of gradients, both are called with nodes. Keyword
-            arguments are constants. No gradient flows to nodes that it closes over.
+        f: a function of trees of arrays, written against the arrays' namespace. It gives a pair,
+            its value and a pullback. The pullback takes the gradient of each array in the value,
+            and gives the gradient of each positional argument: a tree like the argument, or `None`
+            for zero. For gradients of gradients, `f` and the pullback are called with nodes.
+            Keyword arguments are constants. No gradient flows to nodes that `f` closes over.
 
     Returns:
-        The function, of arrays and nodes.
+        The function, which takes arrays and nodes, and gives the value alone.
 
-    Raises (when called): what an op raises.
+    Raises (when called):
+        ValueError: the pullback gave too few or too many gradients, or one that does not fit.
+        Also what any op raises.
     """
 
     class Custom(Op):
@@ -75,25 +71,32 @@ def custom_gradient(f: Function) -> Function:
 
 
 class _Call:
-    """A call of a function that says itself what its gradient is.
+    """One call of a function that computes its own gradient.
 
     Attributes:
-        args, value: trees like its arguments and, once called, its value.
+        args: a tree like the positional arguments, with 0 in place of the arrays.
+        value: a tree like the value, with 0 in place of the arrays; `None` before the call.
     """
 
-    def __init__(self, name: str, f: Function, args: Any, constants: dict[str, Any]) -> None:
+    def __init__(
+        self, name: str, f: Function, args: tuple[Any, ...], constants: dict[str, Any]
+    ) -> None:
         self.name, self.f, self.constants = name, f, constants
         self.args: Any = tree_map(lambda _: 0, args)
         self.value: Any = None
 
     def __call__(self, xs: Sequence[Any]) -> tuple[Any, Pullback]:
-        """What the function gives, where the leaves of its arguments are the xs."""
+        """Call the function, with the xs as the leaves of its arguments."""
         rest = iter(xs)
         value, pullback = self.f(*tree_map(lambda _: next(rest), self.args), **self.constants)
         return value, pullback
 
     def gradients(self, given: Any) -> tuple[Any, ...]:
-        """What a pullback gave, for each leaf of the arguments."""
+        """List the gradient of each leaf of the arguments, from what the pullback gave.
+
+        Raises:
+            ValueError: the gradients are too few or too many, or not trees like the arguments.
+        """
         found: list[Any] = []
         n = len(self.args)
         several = isinstance(given, tuple) and not (n == 1 and isinstance(self.args[0], tuple))

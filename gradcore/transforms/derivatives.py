@@ -1,11 +1,11 @@
-"""Functions that make functions: derivatives of every order, and what steers them.
+"""Derivatives of functions: gradients, Jacobians, Hessians, and products with them.
 
-Their arguments and results are trees: dictionaries, lists and tuples, in one another, of arrays,
-nodes and numbers. Where any argument is a node, results are nodes, which can be differentiated
-further; where all are arrays, arrays. So it is for what the outermost transform is given: inside
-of the function that it differentiates, results are nodes.
+Each transform takes a function and gives its derivative. Arguments and results are trees: arrays,
+nodes and numbers, in dictionaries, lists and tuples, however deep. If any argument is a node, the
+results are nodes, which can be differentiated further; if all are arrays, so are the results.
+Inside a function that a transform differentiates, results always are nodes.
 
-No transform changes the `.grad` of a node, and none computes a gradient that was not asked for.
+No transform changes the `.grad` of a node or computes a gradient that nobody asked for.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 
+from ..backends import Array
 from ..engine.arrays import (
     NUMBER_TYPES,
     describe,
@@ -41,27 +43,28 @@ __all__ = [
     "vjp",
 ]
 
-Function = Callable[..., Any]
-Pullback = Callable[[Any], Any]
-
-
-# -- Derivatives ------------------------------------------------------------------------------
+Function = Callable[..., Any]  # of trees, positional or by keyword, to a tree
+Pullback = Callable[[Any], Any]  # of a gradient of the value, to that of the arguments
 
 
 def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
-    """The gradient of `f`, a function that gives a scalar.
+    """Make a function that computes the gradient of the scalar function `f`.
+
+        grad(lambda x: x**2)(3.0)  # 6.0
 
     Args:
-        f: a function of trees.
-        argnums: which of the positional arguments to differentiate with respect to.
+        f: a function of trees that gives one number, an array or node of one element.
+        argnums: the positions of the arguments to differentiate with respect to.
 
     Returns:
-        A function of the same arguments, that gives a tree like argument `argnums`, or a tuple
-        with one for each of them. What `f` does not depend on has zeros.
+        A function of the same arguments. It gives a tree like the argument at `argnums`, or, for
+        several positions, a tuple of such trees. Where `f` does not depend on an array, the
+        array's gradient is zeros. Keyword arguments are constants.
 
     Raises (when called):
-        TypeError: an array to differentiate with respect to, or the result, is not real floating.
-        ValueError: the result has more than one element; there is no such argument.
+        TypeError: an array to differentiate with respect to is not real floating, or the result
+            is not.
+        ValueError: the result has more than one element, or there is no argument at `argnums`.
     """
 
     @functools.wraps(f)
@@ -72,7 +75,7 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
 
 def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
-    """Like `grad`, but the function gives a pair: the value of `f`, and the gradient."""
+    """Make a function that gives a pair: the value of `f`, and what `grad` gives."""
 
     @functools.wraps(f)
     def both(*args: Any, **constants: Any) -> Any:
@@ -81,7 +84,13 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     return both
 
 
-def _value_and_grad(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> Any:
+def _value_and_grad(
+    name: str,
+    f: Function,
+    argnums: int | tuple[int, ...],
+    args: tuple[Any, ...],
+    constants: dict[str, Any],
+) -> tuple[Any, Any]:
     value, pull = _vjp(name, f, argnums, args, constants)
     if not hasattr(value, "shape") or math.prod(value.shape) != 1:
         found = describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
@@ -93,16 +102,18 @@ def _value_and_grad(name: str, f: Function, argnums: Any, args: Any, constants: 
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
-    """The value of `f(*xs)`, and its pullback: the product of a vector and the Jacobian.
+    """Compute `f(*xs)`, and make its pullback, which multiplies a vector by the Jacobian: u to
+    u^T J.
 
     Returns:
-        The value, and a function that can be called repeatedly. It takes the gradient of some
-        scalar with respect to the value, a tree like the value, and gives that with respect to
-        x, or for several arguments a tuple of these.
+        The value, and the pullback, which can be called any number of times. The pullback takes
+        the gradient of some scalar with respect to the value, a tree like the value. It gives the
+        gradient of the scalar with respect to x, a tree like x; for several arguments, a tuple of
+        such trees.
 
     Raises:
         TypeError: an array in `xs` is not real floating.
-        ValueError (from the pullback): a gradient does not fit the value.
+        ValueError (from the pullback): the gradient does not fit the value.
     """
     value, pull = _vjp("vjp", f, 0 if len(xs) == 1 else tuple(range(len(xs))), xs, {})
 
@@ -112,104 +123,23 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
     return value, pullback
 
 
-def _vjp(name: str, f: Function, argnums: Any, args: Any, constants: Any) -> tuple[Any, Any]:
-    """The value, and a function of a list: the gradient, or `None`, of each leaf in the value."""
-    several = isinstance(argnums, tuple)
-    chosen = [_position(name, i, args) for i in (argnums if several else [argnums])]
-    nodes_in = is_differentiating.get() or any(is_node(x) for _, x in leaves((args, constants)))
-    further = nodes_in and is_building.get()  # can there be more derivatives?
-    starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
-    with differentiating():
-        result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
-    try:
-        result = tree_map(node_or_array, result)
-    except TypeError as error:
-        raise TypeError(f"{name}: in what the function gave: {error}") from None
-
-    def handed_over(x: Any) -> Any:
-        if not nodes_in:
-            return value_of(x)
-        return x if is_node(x) and further else TensorNode(value_of(x), requires_grad=False)
-
-    def pull(gos: list[Any], retain: bool = True) -> Any:
-        nodes_out = nodes_in or is_differentiating.get() or any(map(is_node, gos))
-        create = further or (nodes_out and is_building.get())
-        pairs = zip([y for _, y in leaves(result)], gos, strict=True)
-        seeds = [
-            (y, go if create else value_of(go)) for y, go in pairs if go is not None and is_node(y)
-        ]
-        wanted = [x for _, x in leaves(list(starts.values()))]
-        found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
-
-        def gradient(x: TensorNode) -> Any:
-            g = namespace(x.value).zeros_like(x.value) if found[x] is None else found[x]
-            return TensorNode(g, requires_grad=False) if nodes_out and not is_node(g) else g
-
-        trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
-        return trees if several else trees[0]
-
-    return tree_map(handed_over, result), pull
-
-
-def _position(name: str, i: Any, args: Sequence[Any]) -> int:
-    if type(i) is not int or not -len(args) <= i < len(args):
-        raise ValueError(f"{name}: argnums has {i!r}, but there are {len(args)} arguments")
-    return i % len(args)
-
-
-def _start(name: str, x: Any) -> TensorNode:
-    """A new node for x. As it is apart from x, this derivative ends here; and as it is made of
-    x, further derivatives go on."""
-    try:
-        x = node_or_array(x)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
-    if not is_floating(value_of(x)):
-        raise TypeError(
-            f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
-            "or leave it out by argnums"
-        )
-    linked = is_node(x) and x.requires_grad and is_building.get()
-    return Id.do_forward(x) if linked else TensorNode(value_of(x))
-
-
-def _like(what: str, tree: Any, other: Any) -> list[Any]:
-    """The leaves of `other`, a tree like `tree`, as arrays or nodes; numbers in the dtypes there.
-
-    Raises:
-        ValueError: it differs in structure, or in the shape or dtype of a leaf.
-    """
-    found: list[Any] = []
-
-    def check(x: Any, y: Any) -> None:
-        x = node_or_array(x)
-        if type(y) in NUMBER_TYPES:
-            y = namespace(value_of(x)).asarray(y, dtype=x.dtype, device=x.device)
-        y = node_or_array(y)
-        if describe(x) != describe(y):
-            raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
-        found.append(y)
-
-    tree_map(check, tree, other)
-    return found
-
-
 def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
-    """The value of `f`, and its derivative along `vs`: the product of the Jacobian and a vector.
+    """Compute the value of `f` at `xs`, and its derivative along `vs`: the Jacobian times a vector.
 
-    The pullback, u to u^T J, is linear, so its own pullback takes v to J v, wherever it is taken
-    (https://j-towns.github.io/2017/06/12/A-new-trick.html); here, at zero. All ops in `f` need a
-    gradient of their gradient.
+    The pullback of `f` takes u to u^T J. The pullback is linear, so the pullback of the pullback
+    takes v to J v at every u; here u is zero
+    (https://j-towns.github.io/2017/06/12/A-new-trick.html). All ops in `f` must have a gradient of
+    their gradient.
 
     Args:
-        xs: a tuple of the arguments of `f`; or its one argument, if that is no tuple.
-        vs: a direction; a tree like `xs`.
+        xs: a tuple of the arguments of `f`; or its only argument, if that is not a tuple.
+        vs: the direction, a tree like `xs`.
 
     Returns:
-        The value, and a tree like it.
+        The value, and the derivative, a tree like the value.
 
     Raises:
-        TypeError: as `vjp`; or the function gave something else than real floating arrays.
+        TypeError: an array in `xs` or in the value is not real floating.
         ValueError: `vs` is not like `xs`.
     """
     several = isinstance(xs, tuple)
@@ -226,10 +156,10 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
 
 
 def hessian_vector_product(f: Function, x: Any, v: Any) -> Any:
-    """The Hessian of the scalar function `f` at x, times v, without computing the Hessian.
+    """Multiply the Hessian of the scalar function `f` at x by v, without computing the Hessian.
 
-    As that is symmetric, it is the vjp of the gradient: two backward passes. See also
-    https://doi.org/10.1162/neco.1994.6.1.147 (Pearlmutter, 1994).
+    The Hessian is symmetric, so the product is the vjp of the gradient, which takes two backward
+    passes. See also https://doi.org/10.1162/neco.1994.6.1.147 (Pearlmutter, 1994).
 
     Args:
         x: the argument of `f`, a tree.
@@ -239,24 +169,26 @@ def hessian_vector_product(f: Function, x: Any, v: Any) -> Any:
         A tree like x.
 
     Raises:
-        TypeError, ValueError: as `grad`; v is not like x.
+        TypeError: as `grad`.
+        ValueError: as `grad`; or v is not like x.
     """
     _like("hessian_vector_product: v", x, v)
     return vjp(grad(f), x)[1](v)
 
 
 def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
-    """The Jacobian of `f`: one backward pass for each element of its value.
+    """Make a function that computes the Jacobian of `f`, in a backward pass for each element of
+    the value.
 
     Returns:
-        A function of the same arguments, that gives a tree like the value of `f`; in it, in place
-        of an array of shape S, a tree like argument `argnums`; and in that, in place of an array
-        of shape T, the derivatives, of shape (*S, *T). For several argnums, a tuple of such trees
-        stands in place of each array of the value.
+        A function of the same arguments. For an x of shape T and a value of shape S it gives an
+        array of shape (*S, *T). For trees it gives a tree like the value, with a tree like x in
+        place of each array of the value. For several `argnums` a tuple of trees like the arguments
+        stands there.
 
     Raises (when called):
         TypeError: as `grad`.
-        ValueError: there is no such argument.
+        ValueError: there is no argument at `argnums`.
     """
 
     @functools.wraps(f)
@@ -269,13 +201,153 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     return derivatives
 
 
-def _rows(ys: list[Any], i: int, pull: Pullback) -> Any:
-    """The derivatives of the elements of ys[i]."""
+def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Make a function that computes the Hessian of the scalar function `f`: the Jacobian of its
+    gradient.
+
+    Returns:
+        A function of the same arguments. For an x of shape T it gives shape (*T, *T); for trees
+        and several `argnums`, the result of `jacobian(grad(f, argnums), argnums)`.
+
+    Raises (when called):
+        TypeError, ValueError: as `grad`.
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+# -- What all of them are made of ----------------------------------------------------------------
+
+Pull = Callable[..., Any]  # (gradients of the leaves of a value, retain=True) to those of the xs
+
+
+class _Kind(IntEnum):
+    """What a transform gives for the arrays in its results."""
+
+    ARRAYS = 0
+    CONSTANTS = 1  # nodes without a graph: nodes were given, under `no_grad()`
+    NODES = 2  # nodes of a graph that further derivatives go through
+
+    @classmethod
+    def of(cls, has_nodes: bool) -> _Kind:
+        """The kind for inputs that have nodes among them, or have none, here and now."""
+        if not (has_nodes or is_differentiating.get()):
+            return cls.ARRAYS
+        return cls.NODES if is_building.get() else cls.CONSTANTS
+
+    def convert(self, x: TensorNode | Array) -> TensorNode | Array:
+        """Convert x to this kind."""
+        if self is _Kind.ARRAYS:
+            return value_of(x)
+        if self is _Kind.NODES and is_node(x):
+            return x
+        return TensorNode(value_of(x), requires_grad=False)
+
+
+def _vjp(
+    name: str,
+    f: Function,
+    argnums: int | tuple[int, ...],
+    args: tuple[Any, ...],
+    constants: dict[str, Any],
+) -> tuple[Any, Pull]:
+    """Compute the value of `f`, and make its pullback.
+
+    The pullback takes a list: for each leaf of the value its gradient, or `None` for zero. With
+    `retain=False` it can be called once.
+    """
+    positions = argnums if isinstance(argnums, tuple) else (argnums,)
+    chosen = [_position(name, i, args) for i in positions]
+    kind = _Kind.of(any(is_node(x) for _, x in leaves((args, constants))))
+    starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
+    with differentiating():
+        result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
+    try:
+        result = tree_map(node_or_array, result)
+    except TypeError as error:
+        raise TypeError(f"{name}: in what the function gave: {error}") from None
+
+    def pull(gos: list[Any], retain: bool = True) -> Any:
+        # Gradients are nodes also where the value was not, if they are computed from nodes.
+        out = max(kind, _Kind.of(kind > _Kind.ARRAYS or any(map(is_node, gos))))
+        create = out is _Kind.NODES
+        pairs = zip([y for _, y in leaves(result)], gos, strict=True)
+        seeds = [
+            (y, go if create else value_of(go)) for y, go in pairs if go is not None and is_node(y)
+        ]
+        wanted = [x for _, x in leaves(list(starts.values()))]
+        found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
+
+        def gradient(x: TensorNode) -> TensorNode | Array:
+            g = found[x]
+            return out.convert(namespace(x.value).zeros_like(x.value) if g is None else g)
+
+        trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
+        return trees if isinstance(argnums, tuple) else trees[0]
+
+    return tree_map(kind.convert, result), pull
+
+
+def _position(name: str, i: Any, args: Sequence[Any]) -> int:
+    """Count the position of an argument from the front.
+
+    Raises:
+        ValueError: there is no argument at this position.
+    """
+    if type(i) is not int or not -len(args) <= i < len(args):
+        raise ValueError(f"{name}: argnums has {i!r}, but there are {len(args)} arguments")
+    return i % len(args)
+
+
+def _start(name: str, x: Any) -> TensorNode:
+    """Make a new node with the value of x, where the derivative ends. If x is a node, the new node
+    is computed from x, so that further derivatives go on to x.
+
+    Raises:
+        TypeError: x is not a real floating array.
+    """
+    try:
+        x = node_or_array(x)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    if not is_floating(value_of(x)):
+        raise TypeError(
+            f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
+            "or leave it out by argnums"
+        )
+    linked = is_node(x) and x.requires_grad and is_building.get()
+    return Id.do_forward(x) if linked else TensorNode(value_of(x))
+
+
+def _like(what: str, tree: Any, other: Any) -> list[TensorNode | Array]:
+    """List the leaves of `other`, a tree like `tree`, as arrays or nodes. Numbers become arrays of
+    the dtype that `tree` has in their place.
+
+    Raises:
+        ValueError: the trees differ in structure, or in the shape or dtype of a leaf.
+    """
+    found: list[TensorNode | Array] = []
+
+    def check(x: Any, y: Any) -> None:
+        x = node_or_array(x)
+        if type(y) in NUMBER_TYPES:
+            y = namespace(value_of(x)).asarray(y, dtype=x.dtype, device=x.device)
+        y = node_or_array(y)
+        if describe(x) != describe(y):
+            raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
+        found.append(y)
+
+    tree_map(check, tree, other)
+    return found
+
+
+def _rows(ys: list[Array], i: int, pull: Pull) -> Any:
+    """Compute the derivatives of all elements of ys[i], each in a backward pass of its own."""
     y = ys[i]
     if not is_floating(y):
         raise TypeError(f"jacobian: the function gave {describe(y)}, expected real floating")
     xp, shape, n = namespace(y), tuple(y.shape), math.prod(y.shape)
-    # An empty array has no rows; a row of zeros says what they would be like.
+    # An empty array has no elements. Take one row, of zeros, for the shape of the rows, and let
+    # `_stacked` drop it.
     places = [xp.arange(n, device=y.device) == k for k in range(n)] or [xp.zeros_like(y)]
     passes = []
     for at in places:
@@ -284,20 +356,9 @@ def _rows(ys: list[Any], i: int, pull: Pullback) -> Any:
     return tree_map(lambda *rows: _stacked(rows, n, shape), *passes)
 
 
-def _stacked(rows: Sequence[Any], n: int, shape: tuple[int, ...]) -> Any:
-    """The first n rows, arrays or nodes of one shape T, as one of shape (*shape, *T)."""
+def _stacked(
+    rows: Sequence[TensorNode | Array], n: int, shape: tuple[int, ...]
+) -> TensorNode | Array:
+    """Stack the first n rows, all of one shape T, in shape (*shape, *T)."""
     xp, inner = namespace(*rows), tuple(rows[0].shape)
     return xp.reshape(xp.stack(rows, axis=0)[:n, ...], (*shape, *inner))
-
-
-def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
-    """The Hessian of the scalar function `f`: the Jacobian of its gradient.
-
-    Returns:
-        A function of the same arguments. For an x of shape T it gives shape (*T, *T); for trees,
-        and several argnums, what `jacobian` makes of what `grad` gives.
-
-    Raises (when called):
-        TypeError, ValueError: as `grad`.
-    """
-    return jacobian(grad(f, argnums), argnums)
