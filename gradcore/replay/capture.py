@@ -16,7 +16,8 @@ import array_api_compat
 from ..backends import backend_of, default
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
-from .record import Record, is_array
+from .nodes import is_array
+from .record import Record
 from .recording import HostWork
 
 __all__ = ["Captured", "capture"]

@@ -60,7 +60,7 @@ class HostWork:
         finally:
             _current.reset(token)
 
-    def check(self) -> None:
+    def check_fixed(self) -> None:
         """Raise CaptureError if what a record has as fixed has changed."""
         for what, function, before in self._fixed:
             if (now := function()) != before:
@@ -69,13 +69,13 @@ class HostWork:
                     "and replays can't follow that; capture the step anew"
                 )
 
-    def repeat(self) -> None:
+    def do_again(self) -> None:
         """Do what the step does on the host, once more, and bring the numbers to the device."""
         for action in self._actions:
             action()
-        self.upload()
+        self.upload_numbers()
 
-    def upload(self) -> None:
+    def upload_numbers(self) -> None:
         for of_dtype in self._numbers.values():
             for numbers in of_dtype:
                 numbers.upload()
