@@ -61,7 +61,7 @@ def reached(*roots: object) -> set[TensorNode]:
         else:
             left += gc.get_referents(x)
             if issubclass(kind, ref):
-                left.append(x())  # type: ignore[operator]
+                left.append(ref.__call__(x))  # type: ignore[arg-type]
     return found
 
 

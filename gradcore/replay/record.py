@@ -117,7 +117,12 @@ class Record:
             )
 
     def _settle(self, grads: Gradients, seen: SeenInputs) -> None:
-        """Copy what the next step starts from to where this step has found it."""
+        """Copy what the next step starts from to where this step has found it, and note for
+        `prepare` which nodes, gradients and memories that concerns.
+
+        For example, a step sets p.value to the new array `new`; before, it was `old`. The record
+        then ends with `old[...] = new`, and p.value is `old` again. The next replay reads `old`.
+        """
         if seen.elsewhere is not None:
             raise CaptureError(
                 f"capture: {self.name} computes on {seen.elsewhere} too, and a record is of the "
@@ -130,6 +135,7 @@ class Record:
         copies: list[tuple[Array, Array]] = []  # from, and to
 
         def back(what: str, now: Any, before: Array) -> Array:
+            """Have `now` copied into `before`, which takes its place."""
             if now is not before:
                 _check_alike(f"capture: {what} would change in the step from", before, now)
                 copies.append((self._apart(now), before))
@@ -160,20 +166,23 @@ class Record:
             before[...] = now
 
     def _apart(self, x: Array) -> Array:
-        """x as it is now, also once the arrays that stay have their new values."""
+        """Return x if its memory is its own, else a copy. So x keeps its numbers when the copies at
+        the end of the record write to the arrays that stay."""
         is_new = id(x) not in self.buffers and backend_of(x).owns_memory(x)
         return x if is_new else copied(x)
 
     def _output(self, x: Any) -> Any:
+        """Make what the record keeps of a leaf of the step's results: no graph."""
         if is_node(x):
             return TensorNode(self._apart(x.value), requires_grad=False)
         return self._apart(x) if is_array(x) else x
 
     def take(self, given: dict[Any, Any]) -> None:
-        """Copy the arguments into the arrays that stay.
+        """Copy the arguments into the arrays that the record reads.
 
         Raises:
-            CaptureError: they are not like those of the call that was recorded.
+            CaptureError: the arguments differ from those of the recorded call in more than the
+                contents of arrays.
         """
         now = list(leaves(given))
         if [path for path, _ in now] != self.paths or not all(
@@ -185,7 +194,10 @@ class Record:
                 buffer[...] = x
 
     def prepare(self) -> None:
-        """Bring to the device what changed since the last call.
+        """Take over what has changed since the last call, and do the host's work.
+
+        Where a node, a gradient or a memory now has another array, its contents are copied into
+        the array that the record reads, which takes its place.
 
         Raises:
             CaptureError: something changed that the record can't follow.
@@ -217,16 +229,19 @@ class Record:
                 _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
                 buffer[...] = memory[name]
                 memory[name] = buffer
-        self.host_work.do_again()
+        self.host_work.before_replay()
 
     def replay(self) -> Any:
+        """Replay the record; return copies of its results, since the next replay changes them."""
         self.recorder.replay()
         return tree_map(_given_out, self.outputs)
 
     # -- Errors -----------------------------------------------------------------------------
 
+    # Each returns the text of a message.
+
     def _argument(self, path: str) -> str:
-        """The argument at the path, by its name."""
+        """Name the argument at a path of `leaves`: `['x'][0]` is "its argument x[0]"."""
         first, end, rest = path.partition("]")
         key = first.removeprefix("[").strip("'")
         names = list(signature(self.step).parameters)
@@ -235,6 +250,7 @@ class Record:
         return f"capture: {self.name}: its argument {key}{rest if end else ''}"
 
     def _different(self, now: list[tuple[str, Any]]) -> str:
+        """Say how the first argument that does not fit differs from the recorded one."""
         there, then = dict(now), dict(self.flat)
         path = next(
             path
@@ -248,6 +264,7 @@ class Record:
         )
 
     def _explained(self, error: Exception) -> str:
+        """Say where the step failed, and what a step must not do."""
         where = _outside(error.__traceback__)
         return (
             f"capture: {self.name} can't be captured: {error} ({where}). A step being "
@@ -273,7 +290,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _fits(x: Any, buffer: Any) -> bool:
-    """Whether `x` can take the place of what a record was made with."""
+    """Whether a record can take `x`, an array or a constant, where it was made with `buffer`."""
     if type(x) is not type(buffer):
         return False
     if not is_array(x):
@@ -285,7 +302,8 @@ def _said(x: Any) -> str:
     return f"{describe(x)} of {backend_of(x).name} on {x.device}" if is_array(x) else repr(x)
 
 
-def _check_alike(what: str, before: Any, now: Any) -> None:
+def _check_alike(what: str, before: Array, now: Any) -> None:
+    """Raise CaptureError unless `now` has the shape, dtype and device of `before`."""
     now = node_or_array(now)
     if not _fits(now, before):
         raise CaptureError(
@@ -295,19 +313,19 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
 
 
 def _given_out(x: Any) -> Any:
-    """What a call gives in the place of an output of the record: the next call changes that."""
+    """Copy a leaf of the record's results, for the caller to keep."""
     if is_node(x):
         return TensorNode(copied(x.value), requires_grad=False)
     return copied(x) if is_array(x) else x
 
 
 def _outside(tb: TracebackType | None) -> str:
-    """Where the user's own code raised: the last line that is in no library."""
+    """Say where the user's own code failed: the last line that is in no library."""
     names_of_libraries = libraries()
     frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(tb)
         if frame.f_globals.get("__name__", "").partition(".")[0] not in names_of_libraries
-        and not frame.f_code.co_filename.endswith(".pyx")  # of their parts in Cython
+        and not frame.f_code.co_filename.endswith(".pyx")  # libraries' parts in Cython
     ]
     return "{}, line {}".format(*frames[-1]) if frames else "in no line of yours"
