@@ -261,17 +261,28 @@ def test_nodes_that_the_step_makes_are_its_own(device, step):
 
 
 def test_other_threads_go_on(device):
-    """What their ops meet is no concern of the step's."""
-    others, p = TensorNode(np.ones(2)), TensorNode(device.asarray([1.0]))
+    """The nodes that their ops are given are no concern of the step's."""
+    p = TensorNode(device.asarray([1.0]))
+    asked, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work() -> None:
+        node = TensorNode(np.ones(2))
+        for _ in range(2):
+            asked.acquire(timeout=60)
+            Sum.do_forward(node)
+            done.release()
+        asked.acquire(timeout=60)  # and holds the node until the test ends
 
     def step(x: Any) -> Any:
-        thread = threading.Thread(target=lambda: others_work.append(1) or Sum.do_forward(others))
-        thread.start()
-        thread.join()
+        asked.release()
+        assert done.acquire(timeout=60)
         return Sum.do_forward(p * x)
 
-    others_work: list[int] = []
+    thread = threading.Thread(target=work)
+    thread.start()
     captured = capture(step, warmup=1)
     for _ in range(3):
         captured(device.asarray([2.0]))
-    assert len(others_work) == 2
+    asked.release()
+    thread.join()
+    assert captured.is_recorded
