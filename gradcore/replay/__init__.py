@@ -1,4 +1,4 @@
-"""Captured steps: the work of one training step, done again without its Python code."""
+"""Captured steps: do the work of a training step again without its Python code."""
 
 from __future__ import annotations
 

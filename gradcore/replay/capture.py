@@ -1,8 +1,8 @@
-"""Training steps that a device does again without Python: CUDA graphs.
+"""Capture training steps: a GPU then does them again without their Python code.
 
-A record has every kernel with its arrays and numbers as they were. So what a step is given is
-copied into arrays that stay, what it leaves behind for the next step is copied back to where it
-came from, and what changes on the host goes through `gradcore.recording`.
+A record of a step has fixed arrays and numbers. So each call copies its arguments into the arrays
+that the record reads; the record copies what the next step starts from back to where it was; and
+what changes on the host goes through `recording.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import Any
 import array_api_compat
 
 from ..backends import backend_of, default
+from ..backends.types import Recorder
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
-from .record import Record, is_array
+from .nodes import is_array
+from .record import Record
 from .recording import HostWork
 
-__all__ = ["Captured", "capture"]
+__all__ = ["capture"]
 
 
 def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
-    """A function that does what `step` does, but on a GPU, after some calls, without its Python
-    code: the work of one call is captured as a CUDA graph, which each further call replays.
+    """Make a function that does what `step` does, faster. On a GPU it captures the work of one
+    call as a CUDA graph; each further call replays the graph and runs no Python code of the step.
 
     >>> @gradcore.capture
     ... def step(images, labels):
@@ -34,33 +36,34 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
     ...     optimizer.zero_grad()
     ...     return loss
 
-    Where the backend has nothing of the kind, as NumPy, each call is one of `step`.
+    On a backend that can't record, such as NumPy, each call runs `step`.
 
-    Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout;
-    what changed in between of parameters and of optimizers is taken over. They don't see what else
-    the step's code would do. docs/gpu/capture.md says what can be captured.
+    Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
+    They take over changes that you make to parameters and optimizers between calls. They do nothing
+    else that the step's code would do on the host. docs/gpu/capture.md says what can be captured.
 
     Args:
-        step: given arrays, in trees, and constants, which each call repeats with the same shapes
-            and dtypes. What it gives are trees of arrays, nodes and constants; replays give new
-            arrays, and nodes without a graph.
-        warmup: how many calls run as they are before one is captured: kernels are compiled, and
-            optimizers begin their averages. At least 1.
+        step: a function of arrays and constants, also in lists, tuples and dictionaries. All calls
+            must have equal constants, and arrays of the same shapes and dtypes. It returns arrays,
+            nodes and constants, in such trees too; replays return new arrays, and nodes that have
+            no graph.
+        warmup: how many calls run `step` as it is before one is captured, at least 1. Meanwhile
+            kernels are compiled, and optimizers begin their averages.
 
     Raises (in calls):
         CaptureError: the step reads an array on the host, or does something else that can't be
-            captured; an argument has another shape, dtype or place than it had; something else
-            changed that replays can't follow. The message says what, and where.
+            captured; or an argument has another shape, dtype or device than before; or something
+            else has changed that replays can't follow. The message says what, and where.
     """
     return Captured(step, warmup)
 
 
 class Captured:
-    """What `capture` gives: a function.
+    """A function that `capture` has made of a step.
 
     Attributes:
-        step: the function captured.
-        is_recorded: whether calls replay it.
+        step: the step itself, not captured.
+        is_recorded: whether calls replay a record.
     """
 
     def __init__(self, step: Callable[..., Any], warmup: int) -> None:
@@ -68,7 +71,8 @@ class Captured:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)
         self.step, self._left = step, warmup
-        self._recorder: Any = None
+        self._recorder: Recorder | None = None
+        self._device: Any = None
         self._record: Record | None = None
 
     @property
@@ -84,7 +88,8 @@ class Captured:
         with self._recorder.on_device():
             if self._record is None and self._left:
                 self._left -= 1
-                # With numbers in arrays as in the record: these may have kernels of their own.
+                # Kernels may differ for numbers in arrays, which the record will have: compile
+                # those.
                 warmup_work = HostWork(self._recorder, {}, is_warmup=True)
                 with self._recorder.warm_up(), warmup_work.active():
                     return self.step(*args, **kwargs)
@@ -96,12 +101,13 @@ class Captured:
             return self._record.replay()
 
 
-def _recorder(given: dict[Any, Any]) -> tuple[Any, Any]:
-    """The recorder of where the arguments are, or new arrays go, and that device."""
+def _recorder(given: dict[Any, Any]) -> tuple[Recorder | None, Any]:
+    """Find the recorder for the device of the arguments, and that device; without arrays among
+    the arguments, for the device that new arrays go to."""
     arguments = [x for _, x in leaves(given)]
     for x in arguments:
         if array_api_compat.is_array_api_obj(x) and not is_node(x):
-            backend_of(x)  # so that its type is known
+            backend_of(x)  # which makes its type one that is_array knows
     arrays = list(filter(is_array, arguments))
     for x in arrays:
         if recorder := backend_of(x).recorder(x.device):

@@ -1,32 +1,49 @@
-"""TODO"""
+"""A step as it was recorded: what a replay starts from, where it leaves its results.
+
+A record reads and writes fixed arrays. So each call copies its arguments into the arrays that the
+record reads, and the record ends by copying what the next step starts from (values, gradients, the
+memory of optimizers) back to where the recorded step found it.
+"""
 
 from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import signature
 from types import TracebackType
 from typing import Any
 
-from ..backends import BACKEND_OF_TYPE, Array, backend_of
-from ..engine import arrays
-from ..engine.arrays import copied, describe, is_node, namespace
+from ..backends import Array, backend_of
+from ..backends.types import Recorder
+from ..engine.arrays import copied, describe, is_node, namespace, node_or_array
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode
+from .nodes import SeenInputs, is_array, libraries, reached
 from .recording import CaptureError, HostWork
 
-__all__ = ["PACKAGE", "Record", "Seen", "is_array"]
+__all__ = ["Record"]
 
-PACKAGE = __name__.partition(".")[0]
+Gradients = Mapping[TensorNode, Any]  # an array, a node after `create_graph`, or None
 
 
 class Record:
-    """A step as it was recorded, and the arrays that the record goes by."""
+    """A step as it was recorded, and the arrays that each replay reads and writes.
+
+    Args:
+        step: the function.
+        recorder: the backend's, for this device.
+        device: the device of the arguments.
+        given: the arguments of this call, by position or name.
+
+    Raises:
+        CaptureError: the step can't be captured; all is as it was before.
+    """
 
     def __init__(
-        self, step: Callable[..., Any], recorder: Any, device: Any, given: dict[Any, Any]
+        self, step: Callable[..., Any], recorder: Recorder, device: Any, given: dict[Any, Any]
     ) -> None:
         self.step, self.recorder, self.device = step, recorder, device
         self.name = getattr(step, "__name__", "the step")
@@ -36,64 +53,95 @@ class Record:
         self.inputs = tree_map(lambda x: copied(x) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
-        self.take(given)  # loads the kernel that copies, which is best done before
-        nodes = [x for x in gc.get_objects() if issubclass(type(x), TensorNode) and not x.source]
-        # On another device another thread may be at work.
-        held = {x: x.value for x in nodes if is_array(x.value) and x.value.device == device}
-        grads = {x: x._grad for x in held}
-        self.recording = recording = HostWork(recorder, held)
-        seen = Seen()
-        was_enabled = gc.isenabled()
-        gc.disable()  # or it frees, during the recording, what other work is still to use
+        self.take(given)  # so that the kernel that copies is loaded before the recording
+        known = {x for x in reached(step, given) if not x.source}
+        here = [x for x in known if is_array(x.value) and x.value.device == device]
+        self.host_work = HostWork(recorder, {x: x.value for x in here})
+        grads = {x: x._grad for x in here}
         try:
-            with recorder.record(), recording.active(), watching(seen):
-                outputs = step(
-                    *[x for k, x in self.inputs.items() if isinstance(k, int)],
-                    **{k: x for k, x in self.inputs.items() if isinstance(k, str)},
-                )
-                memories = [x for _, of in recording.memories.values() for x in of.values()]
-                stay = (*[x for _, x in self.flat], *held.values(), *grads.values(), *memories)
-                self.buffers = set(map(id, stay))
-                self.outputs = tree_map(self._output, outputs)
-                self._settle(held, grads, seen)
+            with _collector_paused():
+                seen = self._record(known, grads)
+            self._check_known(seen)
         except BaseException as error:
-            for node, value in held.items():
-                node.value = value
-            for node, grad in grads.items():
-                node._grad, node._owned = grad, False
-            for memory, before in recording.memories.values():
-                memory.clear()
-                memory.update(before)
+            self._roll_back(grads)
             if isinstance(error, Exception) and not isinstance(error, CaptureError):
                 raise CaptureError(self._explained(error)) from error
             raise
-        finally:
-            if was_enabled:
-                gc.enable()
-        recording.held = {}
-        recording.upload()
+        self.host_work.held = {}
+        self.host_work.upload_numbers()
 
-    def _settle(self, held: dict[Any, Any], grads: dict[Any, Any], seen: Seen) -> None:
-        """Have what the next step starts from be where this step has found it."""
-        self.others = seen.arrays  # which the record reads: they are not to be freed
-        for x in (*seen.arrays.values(), *(node.value for node in seen.nodes)):
-            if type(x.device) is type(self.device) and x.device != self.device:
-                raise CaptureError(
-                    f"capture: {self.name} computes on {x.device} too, and a record is of the work "
-                    f"of one device, here {self.device}; capture a step for each"
-                )
+    def _record(self, known: set[TensorNode], grads: Gradients) -> SeenInputs:
+        """Record the step, and after it what the next replay needs.
+
+        Args:
+            known: the nodes found before the step.
+            grads: the gradients of those on the device, as they were before the step.
+        """
+        seen = SeenInputs(self.device, known)
+        with self.recorder.record(), self.host_work.active(), watching(seen):
+            outputs = self.step(
+                *[x for k, x in self.inputs.items() if isinstance(k, int)],
+                **{k: x for k, x in self.inputs.items() if isinstance(k, str)},
+            )
+            memories = [x for _, of in self.host_work.memories.values() for x in of.values()]
+            values = self.host_work.held.values()
+            stay = (*[x for _, x in self.flat], *values, *grads.values(), *memories)
+            self.buffers = set(map(id, stay))
+            self.outputs = tree_map(self._output, outputs)
+            self._settle(grads, seen)
+        return seen
+
+    def _roll_back(self, grads: Gradients) -> None:
+        """Give nodes and optimizers what they had before the step."""
+        for node, value in self.host_work.held.items():
+            node.value = value
+        for node, grad in grads.items():
+            node._grad, node._owned = grad, False
+        for memory, before in self.host_work.memories.values():
+            memory.clear()
+            memory.update(before)
+
+    def _check_known(self, seen: SeenInputs) -> None:
+        """Refuse nodes that may be older than the step, but were not found before it.
+
+        Nothing tells whether the step has changed such a node before its first op was given it.
+        """
+        if seen.unknown():
+            gc.collect()  # Nodes that the step has made may lie in reference cycles.
+        # What can be reached only now, the step has made and kept.
+        for node in seen.unknown() - reached(self.step, self.inputs, self.outputs):
+            raise CaptureError(
+                f"capture: {self.name} uses {node!r}, and reaches it in a way that can't be "
+                "followed, such as a ContextVar; let the step, or an object that it uses, hold it "
+                "in a variable or an attribute"
+            )
+
+    def _settle(self, grads: Gradients, seen: SeenInputs) -> None:
+        """Copy what the next step starts from to where this step has found it, and note for
+        `prepare` which nodes, gradients and memories that concerns.
+
+        For example, a step sets p.value to the new array `new`; before, it was `old`. The record
+        then ends with `old[...] = new`, and p.value is `old` again. The next replay reads `old`.
+        """
+        if seen.elsewhere is not None:
+            raise CaptureError(
+                f"capture: {self.name} computes on {seen.elsewhere} too, and a record is of the "
+                f"work of one device, here {self.device}; capture a step for each"
+            )
+        self.others = seen.arrays  # held, because replays read them
         self.nodes: list[tuple[TensorNode, Array]] = []
-        self.grads: list[tuple[TensorNode, Array, Array]] = []
+        self.grads: list[tuple[TensorNode, Array | None, Array | None]] = []
         self.memories: list[tuple[dict[str, Any], str, Array]] = []
         copies: list[tuple[Array, Array]] = []  # from, and to
 
         def back(what: str, now: Any, before: Array) -> Array:
+            """Have `now` copied into `before`, which takes its place."""
             if now is not before:
                 _check_alike(f"capture: {what} would change in the step from", before, now)
                 copies.append((self._apart(now), before))
             return before
 
-        for node, value in held.items():
+        for node, value in self.host_work.held.items():
             if node.value is not value:
                 node.value = back(f"a node, {node!r},", node.value, value)
             elif node not in seen.nodes:
@@ -104,7 +152,7 @@ class Record:
                 node._grad = back(f"a gradient of {node!r}", node._grad, before)
             if before is not None or node._grad is not None or node in seen.nodes:
                 self.grads.append((node, before, node._grad))
-        for memory, then in self.recording.memories.values():
+        for memory, then in self.host_work.memories.values():
             for name, x in memory.items():
                 if is_array(x):
                     if name not in then:
@@ -118,20 +166,23 @@ class Record:
             before[...] = now
 
     def _apart(self, x: Array) -> Array:
-        """x as it is now, also once the arrays that stay have their new values."""
+        """Return x if its memory is its own, else a copy. So x keeps its numbers when the copies at
+        the end of the record write to the arrays that stay."""
         is_new = id(x) not in self.buffers and backend_of(x).owns_memory(x)
         return x if is_new else copied(x)
 
     def _output(self, x: Any) -> Any:
+        """Make what the record keeps of a leaf of the step's results: no graph."""
         if is_node(x):
             return TensorNode(self._apart(x.value), requires_grad=False)
         return self._apart(x) if is_array(x) else x
 
     def take(self, given: dict[Any, Any]) -> None:
-        """Copy the arguments into the arrays that stay.
+        """Copy the arguments into the arrays that the record reads.
 
         Raises:
-            CaptureError: they are not like those of the call that was recorded.
+            CaptureError: the arguments differ from those of the recorded call in more than the
+                contents of arrays.
         """
         now = list(leaves(given))
         if [path for path, _ in now] != self.paths or not all(
@@ -143,12 +194,15 @@ class Record:
                 buffer[...] = x
 
     def prepare(self) -> None:
-        """Bring to the device what changed since the last call.
+        """Take over what has changed since the last call, and do the host's work.
+
+        Where a node, a gradient or a memory now has another array, its contents are copied into
+        the array that the record reads, which takes its place.
 
         Raises:
             CaptureError: something changed that the record can't follow.
         """
-        self.recording.check()
+        self.host_work.check_fixed()
         for node, buffer in self.nodes:
             if node.value is not buffer:
                 _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
@@ -175,16 +229,19 @@ class Record:
                 _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
                 buffer[...] = memory[name]
                 memory[name] = buffer
-        self.recording.repeat()
+        self.host_work.before_replay()
 
     def replay(self) -> Any:
+        """Replay the record; return copies of its results, since the next replay changes them."""
         self.recorder.replay()
-        return tree_map(given_out, self.outputs)
+        return tree_map(_given_out, self.outputs)
 
     # -- Errors -----------------------------------------------------------------------------
 
+    # Each returns the text of a message.
+
     def _argument(self, path: str) -> str:
-        """The argument at the path, by its name."""
+        """Name the argument at a path of `leaves`: `['x'][0]` is "its argument x[0]"."""
         first, end, rest = path.partition("]")
         key = first.removeprefix("[").strip("'")
         names = list(signature(self.step).parameters)
@@ -193,6 +250,7 @@ class Record:
         return f"capture: {self.name}: its argument {key}{rest if end else ''}"
 
     def _different(self, now: list[tuple[str, Any]]) -> str:
+        """Say how the first argument that does not fit differs from the recorded one."""
         there, then = dict(now), dict(self.flat)
         path = next(
             path
@@ -206,7 +264,8 @@ class Record:
         )
 
     def _explained(self, error: Exception) -> str:
-        where = outside(error.__traceback__)
+        """Say where the step failed, and what a step must not do."""
+        where = _outside(error.__traceback__)
         return (
             f"capture: {self.name} can't be captured: {error} ({where}). A step being "
             "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
@@ -215,30 +274,23 @@ class Record:
         )
 
 
-class Seen:
-    """What the ops of a step are given from outside: a watcher of `gradcore.hooks`."""
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Inside, keep Python's garbage collector from running.
 
-    def __init__(self) -> None:
-        self.nodes: set[TensorNode] = set()
-        self.arrays: dict[int, Array] = {}
-
-    def after_forward(self, op: Any, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
-        for x in inputs:
-            if is_array(x):
-                self.arrays[id(x)] = x
-            elif is_node(x) and not x.source:
-                self.nodes.add(x)
-
-    def before_backward(self, opnode: Any) -> None: ...
-    def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None: ...
-
-
-def is_array(x: Any) -> bool:
-    return type(x) in BACKEND_OF_TYPE
+    Otherwise it may free, during the recording, arrays that earlier work of the device still uses.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _fits(x: Any, buffer: Any) -> bool:
-    """Whether `x` can take the place of what a record was made with."""
+    """Whether a record can take `x`, an array or a constant, where it was made with `buffer`."""
     if type(x) is not type(buffer):
         return False
     if not is_array(x):
@@ -250,8 +302,9 @@ def _said(x: Any) -> str:
     return f"{describe(x)} of {backend_of(x).name} on {x.device}" if is_array(x) else repr(x)
 
 
-def _check_alike(what: str, before: Any, now: Any) -> None:
-    now = arrays.node_or_array(now)
+def _check_alike(what: str, before: Array, now: Any) -> None:
+    """Raise CaptureError unless `now` has the shape, dtype and device of `before`."""
+    now = node_or_array(now)
     if not _fits(now, before):
         raise CaptureError(
             f"{what} {_said(before)}, and is {_said(now)} now, which replays can't follow; capture "
@@ -259,21 +312,20 @@ def _check_alike(what: str, before: Any, now: Any) -> None:
         )
 
 
-def given_out(x: Any) -> Any:
-    """What a call gives in the place of an output of the record: the next call changes that."""
+def _given_out(x: Any) -> Any:
+    """Copy a leaf of the record's results, for the caller to keep."""
     if is_node(x):
         return TensorNode(copied(x.value), requires_grad=False)
     return copied(x) if is_array(x) else x
 
 
-def outside(tb: TracebackType | None) -> str:
-    """Where the user's own code raised: the last line that is in no library."""
-    arrays = {kind.__module__.partition(".")[0] for kind in BACKEND_OF_TYPE}
-    libraries = {PACKAGE, "array_api_compat", "cupyx", *arrays}
+def _outside(tb: TracebackType | None) -> str:
+    """Say where the user's own code failed: the last line that is in no library."""
+    names_of_libraries = libraries()
     frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(tb)
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in libraries
-        and not frame.f_code.co_filename.endswith(".pyx")  # of their parts in Cython
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in names_of_libraries
+        and not frame.f_code.co_filename.endswith(".pyx")  # libraries' parts in Cython
     ]
     return "{}, line {}".format(*frames[-1]) if frames else "in no line of yours"

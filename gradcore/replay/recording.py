@@ -1,8 +1,8 @@
-"""What a step being recorded, to be done again without its Python code, must do on the host.
+"""Do again, before each replay of a step, what the step does on the host.
 
-Python's numbers are fixed in a record. What changes from step to step goes through the functions
-here: learning rates, counts and keys of random numbers. Outside of a recording they do next to
-nothing. `gradcore.capture` makes recordings.
+A record fixes Python's numbers. So the numbers that change from step to step (learning rates,
+counts, keys of random numbers) go through the functions of this module. While `gradcore.capture`
+records a step, the functions note what replays must do; otherwise they do next to nothing.
 """
 
 from __future__ import annotations
@@ -13,21 +13,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..backends import Array, Backend, backend_of
+from ..backends.types import DType, Number, Recorder
+from ..graph import TensorNode
 
-__all__ = [
-    "NUMBERS",
-    "CaptureError",
-    "HostWork",
-    "each_replay",
-    "fixed",
-    "is_held",
-    "number",
-    "remember",
-]
+__all__ = ["CaptureError", "HostWork", "each_replay", "fixed", "is_held", "number", "remember"]
 
-NUMBERS = 256  # in an array of them: all that changed go to the device in one copy
+COUNT = 256  # numbers in one array: all that have changed go to the device in one copy
 
-_current: ContextVar[HostWork | None] = ContextVar("recording", default=None)
+_current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
 
 
 class CaptureError(RuntimeError):
@@ -35,33 +28,39 @@ class CaptureError(RuntimeError):
 
 
 class HostWork:
-    """What is to be done on the host before each replay.
+    """Collect what the host must do before each replay of a step.
+
+    Args:
+        recorder: the recorder of the step.
+        held: the nodes that the step may change, each with its value before the step.
+        is_warmup: whether the step runs as it is. Numbers then go to the device at once.
 
     Attributes:
-        recorder: the backend's.
-        held: the values of nodes, by node, which are held here besides.
-        is_warmup: numbers go to the device at once, as the work is done and not recorded.
-        memories: by id, dictionaries with arrays that go from step to step, and what was in them.
+        memories: dictionaries whose arrays the step changes, by id; each with a copy of what was
+            in the dictionary before the step.
     """
 
-    def __init__(self, recorder: Any, held: dict[Any, Array], is_warmup: bool = False) -> None:
+    def __init__(
+        self, recorder: Recorder, held: dict[TensorNode, Array], is_warmup: bool = False
+    ) -> None:
         self.recorder, self.held, self.is_warmup = recorder, held, is_warmup
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
-        self._fixed: list[tuple[str, Callable[[], Any], Any]] = []
+        self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
-        self._numbers: dict[tuple[Any, str], list[_Numbers]] = {}
-        self._shared: dict[Any, Array] = {}
+        self._numbers: dict[tuple[str, str], list[_Numbers]] = {}  # by dtype and device
+        self._shared: dict[tuple[object, str, str], Array] = {}  # by key, dtype and device
 
     @contextmanager
     def active(self) -> Iterator[None]:
+        """Inside, have the functions of this module note their work here."""
         token = _current.set(self)
         try:
             yield
         finally:
             _current.reset(token)
 
-    def check(self) -> None:
-        """Raise CaptureError if what a record has as fixed has changed."""
+    def check_fixed(self) -> None:
+        """Raise CaptureError if something has changed that the record needs unchanged."""
         for what, function, before in self._fixed:
             if (now := function()) != before:
                 raise CaptureError(
@@ -69,33 +68,37 @@ class HostWork:
                     "and replays can't follow that; capture the step anew"
                 )
 
-    def repeat(self) -> None:
-        """Do what the step does on the host, once more, and bring the numbers to the device."""
+    def before_replay(self) -> None:
+        """Do once more what the step does on the host, and upload the numbers."""
         for action in self._actions:
             action()
-        self.upload()
+        self.upload_numbers()
 
-    def upload(self) -> None:
-        for of_dtype in self._numbers.values():
-            for numbers in of_dtype:
-                numbers.upload()
+    def upload_numbers(self) -> None:
+        """Copy the numbers that have changed to the device."""
+        for numbers in self._numbers.values():
+            for some in numbers:
+                some.upload()
 
-    def _follow(
+    def _number(
         self, function: Callable[[], float], like: Array, dtype: str | None, shared: Any
     ) -> Array:
+        """Find or make the array of `number`, below."""
         backend = backend_of(like)
-        of = like.dtype if dtype is None else backend.dtype(dtype)
-        key = (object() if shared is None else shared, str(of), str(like.device))
+        kind = like.dtype if dtype is None else backend.dtype(dtype)
+        key = (object() if shared is None else shared, str(kind), str(like.device))
         if key not in self._shared:
-            self._shared[key] = self._new(function, backend, of, like.device)
+            self._shared[key] = self._new_number(function, backend, kind, like.device)
         return self._shared[key]
 
-    def _new(self, function: Callable[[], float], backend: Backend, of: Any, device: Any) -> Array:
-        of_dtype = self._numbers.setdefault((str(of), str(device)), [])
-        if not of_dtype or len(of_dtype[-1].host) == NUMBERS:
+    def _new_number(
+        self, function: Callable[[], float], backend: Backend, dtype: DType, device: Any
+    ) -> Array:
+        alike = self._numbers.setdefault((str(dtype), str(device)), [])
+        if not alike or len(alike[-1].host) == COUNT:
             with self.recorder.apart():
-                of_dtype.append(_Numbers(backend, of, device))
-        numbers = of_dtype[-1]
+                alike.append(_Numbers(backend, dtype, device))
+        numbers = alike[-1]
         i = len(numbers.host)
         numbers.host.append(function())
         self._actions.append(lambda: numbers.host.__setitem__(i, function()))
@@ -105,56 +108,76 @@ class HostWork:
 
 
 class _Numbers:
-    """Numbers on the host, and on the device as they were when last brought there."""
+    """Numbers of one dtype, on the host and on one device.
 
-    def __init__(self, backend: Backend, dtype: Any, device: Any) -> None:
-        self.backend, self.host, self.there = backend, list[float](), list[float]()
-        # Not zeros: filling it would be recorded, and done again after each upload.
-        self.device = backend.xp.empty((NUMBERS,), dtype=dtype, device=device)
+    Attributes:
+        host: the numbers as they are now.
+        uploaded: the numbers as they were at the last upload.
+        device: the array that the step reads, with room for `COUNT` numbers.
+    """
+
+    def __init__(self, backend: Backend, dtype: DType, device: Any) -> None:
+        self.backend, self.host, self.uploaded = backend, list[float](), list[float]()
+        # Not zeros: the filling would be recorded, and a replay would fill after the upload.
+        self.device = backend.xp.empty((COUNT,), dtype=dtype, device=device)
 
     def upload(self) -> None:
-        if self.host != self.there:
-            self.there = self.host.copy()
-            numbers = self.there + [0] * (NUMBERS - len(self.there))
+        """Copy the numbers to the device, unless they are there."""
+        if self.host != self.uploaded:
+            self.uploaded = self.host.copy()
+            numbers = self.uploaded + [0] * (COUNT - len(self.uploaded))
             like = {"dtype": self.device.dtype, "device": self.device.device}
             self.device[...] = self.backend.xp.asarray(numbers, **like)
 
 
-def is_held(node: Any) -> bool:
-    """Whether a recording holds the node's value besides the node."""
-    recording = _current.get()
-    return recording is not None and node in recording.held
+def is_held(node: TensorNode) -> bool:
+    """Whether a step is being recorded that holds the node's value, besides the node itself."""
+    host_work = _current.get()
+    return host_work is not None and node in host_work.held
 
 
 def number(
-    function: Callable[[], Any], like: Array, dtype: str | None = None, shared: Any = None
-) -> Any:
-    """What the function gives, a number. In a step being recorded, an array of no dimensions that
-    each replay finds with what the function gives then.
+    function: Callable[[], float], like: Array, dtype: str | None = None, shared: Any = None
+) -> Number:
+    """Call the function, which returns a number. In a step being recorded, make an array of no
+    dimensions instead; before each replay, the array is set to what the function then returns.
+
+    >>> lr = number(lambda: optimizer.lr, parameter)
 
     Args:
-        like: an array, on whose device that one is, in its dtype or else `dtype`.
-        shared: unless `None`, a key: calls with an equal one get the same array, whose number is
-            what the first one's function gives.
+        function: returns the number.
+        like: an array, whose device and dtype the new array gets.
+        dtype: another dtype for the new array.
+        shared: a key, unless `None`: calls with an equal key get the same array, which is set to
+            what the function of the first call returns.
     """
-    recording = _current.get()
-    return function() if recording is None else recording._follow(function, like, dtype, shared)
+    host_work = _current.get()
+    return function() if host_work is None else host_work._number(function, like, dtype, shared)
 
 
 def each_replay(function: Callable[[], object]) -> None:
-    """Call the function, now and in each replay: for what a step changes on the host."""
+    """Call the function now and before each replay: for what a step changes on the host.
+
+    >>> each_replay(schedule.count)
+    """
     function()
-    if (recording := _current.get()) is not None:
-        recording._actions.append(function)
+    if (host_work := _current.get()) is not None:
+        host_work._actions.append(function)
 
 
 def remember(memory: dict[str, Any]) -> None:
-    """Have the arrays in the dictionary stay where they are, in a step being recorded."""
-    if (recording := _current.get()) is not None:
-        recording.memories.setdefault(id(memory), (memory, dict(memory)))
+    """Have a step being recorded carry on the arrays in the dictionary: each replay finds what
+    the replay before it has left, in the arrays that are there now."""
+    if (host_work := _current.get()) is not None:
+        host_work.memories.setdefault(id(memory), (memory, dict(memory)))
 
 
 def fixed(what: str, function: Callable[[], Any]) -> None:
-    """Have replays raise CaptureError once the function gives something else than now."""
-    if (recording := _current.get()) is not None:
-        recording._fixed.append((what, function, function()))
+    """Have replays raise CaptureError when the function returns something else than now.
+
+    Args:
+        what: names, in the message, what the function returns.
+        function: returns something that `==` compares.
+    """
+    if (host_work := _current.get()) is not None:
+        host_work._fixed.append((what, function, function()))

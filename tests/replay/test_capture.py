@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -276,6 +277,37 @@ def test_a_host_read_says_where_and_leaves_all_as_it_was(device, read):
     assert [state["step"] for state in optimizer.state] == counts
     step_again = [step(x, targets) for x, targets in batches(device, 1)]
     assert step_again == [None]
+
+
+def test_a_step_that_fails_leaves_gradients_as_they_were(device):
+    p = TensorNode(device.asarray([1.0, 2.0]))
+
+    @capture
+    def step(x: Any) -> float:
+        p.zero_grad()
+        Sum.do_forward(p * x).backward()
+        return float(p.grad[0])
+
+    for k in range(3):
+        step(device.asarray([k, 1.0]))
+    with pytest.raises(CaptureError, match="can't be read"):
+        step(device.asarray([7.0, 1.0]))
+    assert device.to_numpy(p.grad).tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_pauses_while_a_step_is_recorded(device, enabled):
+    found = []
+    step = capture(lambda _: found.append(gc.isenabled()), warmup=1)
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        for _ in range(3):
+            step(device.asarray([1.0]))
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
+    assert found == [enabled, False]
 
 
 def test_arrays_can_not_be_brought_to_the_device(device):

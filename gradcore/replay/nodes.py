@@ -1,0 +1,138 @@
+"""Find the nodes that a step may change: before it is recorded, and while its ops run.
+
+A record starts each replay from the values and gradients that these nodes had before the step. So
+it must know the nodes before the step's first line runs: once a line such as `p.value = ...` has
+run, nothing tells what the value was, nor whether the node is older than the step.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from threading import get_ident
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+from weakref import ref
+
+from ..backends import BACKEND_OF_TYPE, Array
+from ..graph import Op, OpNode, TensorNode
+
+__all__ = ["SeenInputs", "is_array", "libraries", "reached"]
+
+STANDARD_LIBRARY = os.path.dirname(os.__file__)
+
+
+def is_array(x: object) -> bool:
+    return type(x) in BACKEND_OF_TYPE
+
+
+def libraries() -> set[str]:
+    """Name the packages whose code is not the user's: gradcore, and the libraries of arrays."""
+    arrays = {kind.__module__.partition(".")[0] for kind in BACKEND_OF_TYPE}
+    return {__name__.partition(".")[0], "array_api_compat", "cupyx", *arrays}
+
+
+def reached(*roots: object) -> set[TensorNode]:
+    """Find all nodes that can be reached from the roots.
+
+    The search follows every reference from object to object: attributes, entries of containers,
+    closures, default arguments, `self` of bound methods. From a function it goes on to the globals
+    that its code names, from a module to all that is in the module. It stops at the globals of
+    Python's own modules and of `libraries()`: no nodes are there, but ways to everything else.
+    """
+    found = set[TensorNode]()
+    visited = dict[int, object]()  # by id; holding the objects keeps their ids from being reused
+    names_of_libraries = libraries()
+    left: list[object] = list(roots)
+    while left:
+        x = left.pop()
+        if id(x) in visited:
+            continue
+        visited[id(x)] = x
+        kind = type(x)  # not isinstance, which asks a weakref.proxy for the class of its object
+        if issubclass(kind, TensorNode):
+            found.add(x)  # type: ignore[arg-type]
+        if issubclass(kind, FunctionType):
+            left += _held_by(x, names_of_libraries)  # type: ignore[arg-type]
+        elif issubclass(kind, ModuleType):
+            if not _is_library(vars(x), names_of_libraries):
+                left += vars(x).values()
+        else:
+            left += gc.get_referents(x)
+            if issubclass(kind, ref):
+                left.append(ref.__call__(x))  # type: ignore[arg-type]
+    return found
+
+
+def _held_by(function: FunctionType, names_of_libraries: set[str]) -> list[object]:
+    """List what a function holds, with those globals that its code names."""
+    held: list[object] = [
+        function.__closure__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__dict__,
+    ]
+    if not _is_library(function.__globals__, names_of_libraries):
+        codes = [function.__code__]
+        for code in codes:  # with the code of functions that are defined inside the function
+            codes += [x for x in code.co_consts if isinstance(x, CodeType)]
+            for name in code.co_names:
+                # The name of a global, or of a module that is imported inside the function.
+                held += [function.__globals__.get(name), sys.modules.get(name)]
+    return held
+
+
+def _is_library(module: dict[str, Any], names_of_libraries: set[str]) -> bool:
+    """Tell by a module's dictionary whether the search stops there."""
+    name = str(module.get("__name__")).partition(".")[0]
+    if name in sys.stdlib_module_names:  # or a file of the user's with such a name, as code.py
+        return str(module.get("__file__") or STANDARD_LIBRARY).startswith(STANDARD_LIBRARY)
+    return name in names_of_libraries
+
+
+class SeenInputs:
+    """Note the inputs of the step's ops: a watcher of `engine.hooks`, in its own thread.
+
+    Args:
+        device: the device that is recorded.
+        known: the nodes found before the step.
+
+    Attributes:
+        nodes: the known nodes that ops were given.
+        arrays: the arrays that ops were given as constants, by id.
+        elsewhere: another device of the same kind on which an input lies, or `None`.
+    """
+
+    def __init__(self, device: Any, known: set[TensorNode]) -> None:
+        self.device, self.known, self.thread = device, known, get_ident()
+        self.nodes = set[TensorNode]()
+        self.arrays = dict[int, Array]()
+        self.elsewhere: Any = None
+        # Most other nodes are made in the step, and free their memory as soon as it drops them.
+        self._others = dict[int, ref[TensorNode]]()
+
+    def unknown(self) -> set[TensorNode]:
+        """List the nodes without source that are not known and that somebody still holds."""
+        nodes = [node() for node in self._others.values()]
+        return {node for node in nodes if node is not None}
+
+    def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None:  # noqa: ARG002
+        if get_ident() != self.thread:
+            return
+        for x in inputs:
+            if is_array(x):
+                self.arrays[id(x)] = value = x
+            elif isinstance(x, TensorNode) and not x.source:
+                value = x.value
+                if x in self.known:
+                    self.nodes.add(x)
+                else:
+                    self._others[id(x)] = ref(x)
+            else:
+                continue
+            if type(value.device) is type(self.device) and value.device != self.device:
+                self.elsewhere = value.device
+
+    def before_backward(self, opnode: OpNode) -> None: ...
+    def after_backward(self, opnode: OpNode, gos: Any, gradients: Any) -> None: ...
