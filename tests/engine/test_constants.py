@@ -10,6 +10,7 @@ from graphs import Context, node, total
 
 import gradcore
 from gradcore import Exp, MatrixMultiply, TensorNode
+from gradcore.graph import gradients
 
 
 def test_no_gradient_is_computed_for_constants() -> None:
@@ -35,3 +36,18 @@ def test_what_depends_on_no_parameter_builds_no_graph() -> None:
     assert not y.requires_grad
     with pytest.raises(ValueError, match="requires a gradient"):
         total(y).backward()
+
+
+def test_the_op_that_made_a_wanted_node_is_not_differentiated() -> None:
+    called: list[str] = []
+
+    class Noted(Exp):
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            called.append("backward")
+            return Exp.backward(context, go)
+
+    y = Noted.do_forward(node(3))
+    (gradient,) = gradients([(total(y * y), np.array(1.0))], [y])
+    np.testing.assert_allclose(gradient, 2 * y.value)
+    assert called == []
