@@ -203,7 +203,7 @@ class OpNode:
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
-        """The nodes that came out, as far as somebody still holds them."""
+        """The nodes that came out of the op, as far as somebody still holds them."""
         return tuple([node for ref in self.refs if (node := ref()) is not None])
 
     def __repr__(self) -> str:

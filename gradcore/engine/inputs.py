@@ -86,7 +86,7 @@ def op_inputs(op: type | str, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
-    """Where different inputs have the same array, replace all but the first by views of it.
+    """Replace the array of all but the first of several inputs that share it by a view of it.
 
     An op saves arrays in its context under names of its own. For gradients of gradients the engine
     finds the node of a saved array by the array's identity, so two nodes must have two arrays.

@@ -14,7 +14,7 @@ __all__ = ["as_nodes", "with_nodes"]
 
 
 def as_nodes(gradients: Iterable[Any], node: Callable[..., Any]) -> list[Any]:
-    """The gradients as nodes of the class `node`: arrays become constants; `None` stays."""
+    """Make constants, of the class `node`, of gradients that are arrays; nodes and `None` stay."""
     return [g if g is None or is_node(g) else node(g, requires_grad=False) for g in gradients]
 
 

@@ -47,12 +47,12 @@ def apply_assignments(nodes: Iterable[Any]) -> None:
 
 
 def _source(x: Any) -> Any:
-    """The OpNode that computed an input; in a released graph, the input is that OpNode itself."""
+    """Find the OpNode that computed an input; once released, the input is an OpNode itself."""
     return x.source if is_node(x) else x if hasattr(x, "inputs") else None
 
 
 def _before(x: Any, order: int) -> Any:
-    """The node that an OpNode of this order was applied to, where x was assigned to later: each
+    """Find the node that an OpNode of this order was applied to, where x was assigned to later. Each
     assignment gives x a younger source, whose last input is x as it was before."""
     while is_node(x) and x.source and x.source.order > order:
         before = x.source.inputs[-1]
