@@ -47,7 +47,7 @@ def apply_assignments(nodes: Iterable[Any]) -> None:
 
 
 def _source(x: Any) -> Any:
-    """Find the OpNode that computed an input; once released, the input is an OpNode itself."""
+    """Find the OpNode that computed an input; in a released graph, the input itself is one."""
     return x.source if is_node(x) else x if hasattr(x, "inputs") else None
 
 
