@@ -52,7 +52,7 @@ def _source(x: Any) -> Any:
 
 
 def _before(x: Any, order: int) -> Any:
-    """Find the node that an OpNode of this order was applied to, where x was assigned to later. Each
+    """Find the node that an OpNode of this order was applied to, if x was assigned to later. Each
     assignment gives x a younger source, whose last input is x as it was before."""
     while is_node(x) and x.source and x.source.order > order:
         before = x.source.inputs[-1]
