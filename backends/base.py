@@ -197,6 +197,6 @@ class Backend(
         return None
 
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002
-        """Say whether no other array uses the memory of `x`; `False`, the safe answer, costs a
-        copy."""
+        """Say whether `x` may be written to and no other array uses its memory; `False`, the safe
+        answer, costs a copy."""
         return False

@@ -126,7 +126,8 @@ def rooms(root: Path) -> str:
 def main(arguments: list[str]) -> None:
     root = Path(arguments[0] if arguments else Path(__file__).parents[1]).resolve()
     os.environ["GRADCORE_BACKEND"], os.environ["GRADCORE_FAST"] = "numpy", "0"
-    sys.path.insert(0, str(root))  # before gradcore is imported
+    sys.path.insert(0, str(root))  # before gradcore is imported, and not as pip has installed it
+    sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
     linear, forward, backward = walks(root)
     at_root = sorted(path.name for path in (root / "gradcore").glob("*.py"))
     print(f"gradcore in {root}, on Python {platform.python_version()}")

@@ -49,8 +49,8 @@ __all__ = [
 ]
 
 Context = dict[str, Any]  # what an op's forward saves for its backward, under names of its own
-# The engine's one entry of a context, where not all gradients are asked for: for each input,
-# whether its gradient is. No name that an op gives looks like this key. See `needs`.
+# The key under which the engine notes in a context, for each input, whether its gradient is wanted;
+# absent if all are. It is no name that an op would give to an entry. See `needs`.
 NEEDS = "<needs>"
 
 op_counter = itertools.count()  # numbers the OpNodes in the order in which they are made
@@ -324,6 +324,7 @@ def backpropagate(
     apply_assignments(roots)
     paths = None if into is None else paths_between(roots, into, since)
     pending = Pending(into, paths)
+    # Add the seeds as if an op with the roots as inputs had given them: they are checked the same.
     pending.add(OpNode(Op, {}, roots, ()), [gradient for _, gradient in seeds], ())
     with building(create):
         for opnode, gos, asked in pending.complete():
@@ -336,7 +337,11 @@ def backpropagate(
 def _input_gradients(
     opnode: OpNode, gos: Sequence[Any], create: bool, asked: Sequence[bool] | None
 ) -> Sequence[Any]:
-    """Call the op's backward: from the gradients of the outputs to those of the inputs."""
+    """Call the op's backward: from the gradients of the outputs to those of the inputs.
+
+    Args:
+        asked: for each input, whether its gradient is wanted; `None`: as `forward` noted it.
+    """
     op, context = opnode.op, opnode.context
     if context is None:
         raise RuntimeError(

@@ -60,6 +60,8 @@ class NumpyBackend(NumpyConvolutions, Backend):
         return np.asarray(x)
 
     def owns_memory(self, x: np.ndarray) -> bool:
+        if not x.flags.writeable:
+            return False
         if type(x.base) is np.ndarray and x.base.size == x.size:  # a view of a whole array
             return x.base.base is None and holders(x, "base") == 1
         return x.base is None

@@ -188,7 +188,7 @@ def zeros_like(
     """Make an array like x, of zeros."""
 
 
-# Other files of this room import these four, and add the cases where a gradient flows.
+# Other files of this folder import these four, and add the cases where a gradient flows.
 conj = _unary("conj")
 imag = _unary("imag")
 real = _unary("real")

@@ -19,7 +19,7 @@ __all__ = ["Pending", "with_zeros"]
 
 
 class Pending:
-    """The ledger of a backward pass: of each gradient that is not complete, what has come so far.
+    """The ledger of a backward pass: it keeps, for each gradient not yet complete, the sum so far.
 
     Args:
         into: for each wanted node, the node whose `.grad` receives the gradient; `None`: each node
@@ -31,7 +31,7 @@ class Pending:
         sums: by OpNode, one sum for each of its outputs; by leaf (a node that no op computed), a
             list of one.
         owned: the sums, as pairs of a key of `sums` and an index, whose array the engine
-            allocated. Only to such an array the next gradient is added in place; see ownership.py.
+            allocated. The engine adds in place only to these arrays; see ownership.py.
         queue: a heap of the OpNodes in `sums`, the newest first.
     """
 
@@ -61,12 +61,14 @@ class Pending:
                 continue
             source: Any = x.source or x
             sources.append(source)
-            if g is None or not x.requires_grad or (paths is not None and source not in paths):
+            if g is None or not x.requires_grad:
                 continue
             i, value, is_new = x.index, x.value, False
             if type(g) is not type(value) or g.dtype is not value.dtype or g.shape != value.shape:
                 fitted = _fitted(opnode.op, g, value, gos)
                 is_new, g = fitted is not g, fitted
+            if paths is not None and source not in paths:
+                continue
             so_far = sums.get(source)
             if so_far is None:
                 if source is x:
@@ -92,8 +94,8 @@ class Pending:
         Gradients go through the outputs' hooks, and to the outputs that somebody holds.
 
         Yields:
-            The OpNode; the gradients of its outputs; and of which inputs the gradients are asked
-            for, or `None` for all. OpNodes without such an input are left out.
+            The OpNode, the gradients of its outputs, and for each input whether its gradient is
+            wanted (`None`: all are). OpNodes without such an input are skipped.
         """
         sums, queue, paths = self.sums, self.queue, self.paths
         while queue:
@@ -103,7 +105,7 @@ class Pending:
                 gos = hooked(opnode, gos)
             for ref in opnode.refs:
                 if (output := ref()) is not None:
-                    self._deliver(output, gos[output.index], False, False)
+                    self._deliver(output, gos[output.index], keep=False, owned=False)
             if paths is None:
                 yield opnode, gos, None
             elif True in (asked := paths[opnode]):
@@ -113,16 +115,14 @@ class Pending:
         """Take out the gradients of the leaves, once no OpNode is left, and deliver them."""
         for leaf in list(self.sums):
             total, owned = self.sums.pop(leaf), (leaf, 0) in self.owned
-            if leaf.hooks:
-                before = total
-                total = hooked(leaf, before)
-                owned = owned and total[0] is before[0]
-                del before  # a holder, which `is_alone` would count
+            if leaf.hooks:  # which may keep what they are given, and give what they keep
+                self._deliver(leaf, hooked(leaf, total)[0], keep=False, owned=False)
+                continue
             is_array = not isinstance(total[0], Operators)
             keep = owned or (is_array and is_alone(total, 0, getitem))
-            self._deliver(leaf, total[0], keep, owned)
+            self._deliver(leaf, total[0], keep=keep, owned=owned)
 
-    def _deliver(self, node: Any, gradient: Any, keep: bool, owned: bool) -> None:
+    def _deliver(self, node: Any, gradient: Any, *, keep: bool, owned: bool) -> None:
         """Add the gradient to `node.grad`, or to that of the node that `into` names.
 
         Args:

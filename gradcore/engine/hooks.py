@@ -1,5 +1,5 @@
-"""Functions that users have called while graphs are built and gradients computed: hooks on nodes,
-and watchers of all ops."""
+"""Call users' functions while graphs are built and gradients computed: hooks on nodes, and watchers
+of all ops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The way into an op and out of it: nodes, arrays and numbers become arrays of one backend, and
-errors name the op with its inputs."""
+"""Convert an op's inputs and outputs to arrays of one backend; name the op and its inputs in
+errors."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
 
 
 def _constant(op: type | str, x: Any) -> Any:
-    """Convert an input of another type. An array stays; a NumPy scalar becomes a number. A NumPy
-    boolean, as comparing 0-d arrays gives, becomes an array: ops compute with masks."""
+    """Convert an input that is neither a node nor an array of a known type. A NumPy scalar becomes
+    a number; a NumPy boolean, as comparing 0-d arrays gives, an array: ops compute with masks."""
     try:
         backend = backend_of(x)
     except TypeError:
@@ -150,8 +150,7 @@ def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
 
 
 def memory(error: Exception, arrays: Iterable[Any]) -> str:
-    """Say, of an error that tells of no memory left, how much is in use and what to try; of other
-    errors, nothing."""
+    """Describe the memory in use and what to try, if the error is a MemoryError; else return ""."""
     if not isinstance(error, MemoryError):
         return ""
     found = (backend_of(x) for x in arrays if type(x) in BACKEND_OF_TYPE)

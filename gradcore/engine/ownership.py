@@ -7,8 +7,8 @@ where it updates a parameter in place. All three are right only if nobody else c
 Two facts tell:
 
 - The engine allocated the array itself: the sum of two gradients, or a gradient summed over
-  broadcast axes. `Pending.owned` and `TensorNode._owned` note such arrays. The engine adds in place
-  to these only, even where nobody else holds another array.
+  broadcast axes. `Pending.owned` and `TensorNode._owned` note such arrays. The engine never
+  adds in place to another array, even if nobody else holds it.
 - Nobody else holds the array. CPython counts the references to each object: an op that keeps the
   gradient it gave, a caller with a variable, or a second node each add one to the count.
   backends/ownership.py reads the counts, and says what holds where an interpreter has none.
@@ -37,5 +37,6 @@ def is_alone(
         key: the attribute's name, or the index.
         others: the number of further holders that the caller knows of.
     """
+    # Not by way of a variable, which would be one more holder.
     alone = holders(owner, key, read) == 1 + others
     return alone and backend_of(read(owner, key)).owns_memory(read(owner, key))

@@ -1,4 +1,5 @@
-"""What a backward pass needs besides where it computes with nodes, for gradients of gradients."""
+"""Replace arrays by nodes, so that a backward pass builds a graph of its own: for gradients of
+gradients."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def ancestors(nodes: Iterable[Any], first: int = 0) -> list[OpApplication]:
 
 
 def apply_assignments(nodes: Iterable[Any]) -> None:
-    """Have each OpNode that the nodes depend on name its inputs as they were when it was applied,
-    before later assignments."""
+    """Restore, in each OpNode that the nodes depend on, the inputs from before later assignments
+    (`x[key] = y`)."""
     if assigned:
         ancestors(nodes)
 
@@ -70,7 +70,7 @@ def paths_between(
     Args:
         wanted: a collection that finds nodes by identity, such as the keys of a dictionary.
         since: follow only OpNodes of this order and above. A wanted node's own source is in the
-            result even if it is older, but with no way further down.
+            result even if it is older; the search stops there.
 
     Returns:
         A dictionary of the OpNodes on the paths, and of the wanted nodes' own sources (of a leaf:

@@ -19,6 +19,7 @@ from ..engine.arrays import check_floating, describe, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import check_convolution, check_size
 from .padding import pad
+from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d  # noqa: F401 (were here)
 from .sizes import Size, cached, is_named, sizes
 
 __all__ = ["conv1d", "conv2d", "conv_transpose2d"]

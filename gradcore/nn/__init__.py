@@ -22,14 +22,7 @@ from .activations import (
     Softplus,
     Tanh,
 )
-from .convolution import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    Conv1d,
-    Conv2d,
-    ConvTranspose2d,
-    MaxPool2d,
-)
+from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .dropout import Dropout
 from .interop import load_torch_state_dict, torch_state_dict
 from .layers import Embedding, Flatten, Linear, Sequential
@@ -45,6 +38,7 @@ from .losses import (
 )
 from .module import Module
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
+from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
 __all__ = [
     "Activation",

@@ -1,4 +1,4 @@
-"""Layers of convolutions and pooling: the functions of `gradcore`, with weights and settings."""
+"""Convolution layers: the functions of `gradcore`, with weights and settings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from math import prod
 from typing import Any, ClassVar
 
 from ..backends import Array
-from ..functions import convolution, pooling
+from ..functions import convolution
 from ..functions.sizes import Size, is_named, sizes
 from ..graph import TensorNode
-from .activations import Function
 from .init import initial
 from .module import Module
 
-__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "Conv1d", "Conv2d", "ConvTranspose2d", "MaxPool2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose2d"]
 
 
 class Conv2d(Module):
@@ -159,18 +158,3 @@ class ConvTranspose2d(Conv2d):
             self.groups,
             self.dilation,
         )
-
-
-class MaxPool2d(Function):
-    function = staticmethod(pooling.max_pool2d)
-    check = staticmethod(pooling.window_sizes)
-
-
-class AvgPool2d(Function):
-    function = staticmethod(pooling.avg_pool2d)
-    check = staticmethod(pooling.window_sizes)
-
-
-class AdaptiveAvgPool2d(Function):
-    function = staticmethod(pooling.adaptive_avg_pool2d)
-    check = staticmethod(pooling.output_sizes)

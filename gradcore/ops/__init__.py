@@ -17,7 +17,7 @@ from . import (
     losses,
     normalization,
     pooling,
-    reduction,
+    reductions,
     shape,
     special,
 )
@@ -31,7 +31,7 @@ from .linalg import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
-from .reduction import *  # noqa: F403
+from .reductions import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .special import *  # noqa: F403
 
@@ -40,7 +40,7 @@ if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and k
         name
         for file in (
             *(activations, convolution, decompositions, dropout, elementwise, indexing, linalg),
-            *(losses, normalization, pooling, reduction, shape, special),
+            *(losses, normalization, pooling, reductions, shape, special),
         )
         for name in file.__all__
     ]

@@ -8,7 +8,7 @@ from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 from .decompositions import check_matrices, check_square
-from .reduction import product_of_others
+from .reductions import product_of_others
 
 __all__ = [
     "BatchMM",

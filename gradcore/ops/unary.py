@@ -48,6 +48,7 @@ class _Unary(Op):
         """
         if cls.function is _Unary.function:
             return  # OfInput and OfOutput themselves
+        new = vars(cls).keys()
         function, gradient, saves = cls.function, cls.gradient, cls.saves
         saves_input, backends = saves == "x", BACKEND_OF_TYPE
 
@@ -61,8 +62,11 @@ class _Unary(Op):
             xp = backends[type(go)].xp if type(go) in backends else namespace(go, saved)
             return gradient(xp, go, saved)
 
-        for method in (forward, backward):
-            if method.__name__ not in vars(cls):
+        for method, made_of in ((forward, "function"), (backward, "gradient")):
+            # A class that changes neither keeps what it inherits, which may be its own methods.
+            if method.__name__ not in new and new & {made_of, "saves"}:
+                method.__module__ = cls.__module__
+                method.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
                 setattr(cls, method.__name__, staticmethod(method))
 
 

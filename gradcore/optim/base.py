@@ -234,7 +234,7 @@ class KernelOptimizer(Optimizer):
     """An optimizer whose formula is a kernel of the backends.
 
     Attributes:
-        kernel: the name of the kernel in `backends/updates.py`.
+        kernel: the name of the kernel in `backends/definitions/updates.py`.
         memory: the names of the arrays of the state that the kernel takes after the parameter and
             the gradient, and gives after the new parameter; in its order.
     """

@@ -17,8 +17,8 @@ from ..backends import backend_of, default
 from ..backends.types import Recorder
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
+from .captured_step import Record
 from .nodes import is_array
-from .record import Record
 from .recording import HostWork
 
 __all__ = ["capture"]

@@ -72,7 +72,7 @@ def doctor() -> int:
 
 def _versions() -> Iterator[str]:
     """List gradcore, Python and the packages that gradcore needs, with their versions."""
-    yield f"gradcore {_version('gradcore') or '(not installed)'} in {Path(__file__).parent}"
+    yield f"gradcore {_version('gradcore') or '(not installed)'} in {Path(__file__).parents[1]}"
     python = f"Python {platform.python_version()} ({sys.executable})"
     yield f"{python} on {platform.platform()}, {os.cpu_count()} processors"
     needs = ("numpy", "array-api-compat", "platformdirs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 import gradcore
 from gradcore import Sum, TensorNode, array_api, namespace
-from gradcore.array_api.namespace import OF_A_BACKEND
+from gradcore.array_api.namespace import FUNCTIONS, OF_A_BACKEND
 from gradcore.backends import Backend, get
 
 VALUE = {"float32": 1e-6, "float64": 1e-12}
@@ -370,3 +371,9 @@ def test_a_dtype_that_is_asked_for(backend: Backend, name: str) -> None:
         x = TensorNode(backend.asarray(np.array([3, 2]), given))
         y = getattr(array_api, name)(x, dtype=backend.dtype(asked))
         assert y.dtype == backend.dtype(asked)
+
+
+def test_its_functions_can_be_pickled() -> None:
+    for name in FUNCTIONS:
+        function = getattr(array_api, name)
+        assert pickle.loads(pickle.dumps(function)) is function

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from graphs import Context, node, total
 
+import gradcore
 from gradcore import Op, TensorNode
 
 
@@ -94,3 +95,18 @@ def test_promotion_of_dtypes_is_undone() -> None:
     assert x.grad.dtype == np.float32
     assert y.grad.dtype == np.float64
     np.testing.assert_array_equal(x.grad, np.full(3, 2, np.float32))
+
+
+def test_a_wrong_gradient_is_an_error_also_where_nobody_wants_it() -> None:
+    class Wrong(Op):
+        @staticmethod
+        def forward(context: Context, a: Any, b: Any) -> Any:
+            return a + b
+
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            return go, np.zeros(7)
+
+    w = node(3)
+    with pytest.raises(ValueError, match=r"Wrong\.backward gave a gradient of shape \(7,\)"):
+        gradcore.grad(lambda x: total(Wrong.do_forward(x, w)))(np.ones(3))

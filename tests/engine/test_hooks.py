@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,3 +127,31 @@ def test_hooks_leave_nothing_to_the_garbage_collector() -> None:
         with x.register_hook(lambda g: g):
             Sum.do_forward(y).backward()
         del x, y
+
+
+def test_what_a_hook_gives_becomes_an_array_that_may_be_changed() -> None:
+    class Kind(np.ndarray):
+        pass
+
+    def locked(g: Any) -> Any:
+        y = np.asarray(g * 2)
+        y.flags.writeable = False
+        return y
+
+    for hook in (lambda g: g * 2, locked, lambda g: np.asarray(g * 2).view(Kind)):
+        for start in (np.array(3.0), np.ones(2)):
+            x = TensorNode(start)
+            x.register_hook(hook)
+            Sum.do_forward(x * x).backward()
+            assert type(x.grad) is np.ndarray
+            x.grad[...] = 0
+
+
+def test_what_a_hook_keeps_stays_as_it_was() -> None:
+    kept: list[Any] = []
+    x = TensorNode(np.ones(2))
+    x.register_hook(kept.append)
+    Sum.do_forward(x * x).backward()
+    x.grad *= 0
+    Sum.do_forward(x * x).backward()
+    np.testing.assert_array_equal(kept, [[2, 2], [2, 2]])

@@ -11,7 +11,7 @@ import numpy as np
 from graphs import Context, node, total
 
 import gradcore
-from gradcore import Op, TensorNode
+from gradcore import Id, Op, TensorNode
 
 
 def test_a_gradient_that_an_op_keeps_is_not_given_away() -> None:
@@ -127,3 +127,20 @@ def test_gradient_is_not_an_input_that_an_op_saved() -> None:
     total(Swapped.do_forward(a, b)).backward()
     a.grad *= 0
     np.testing.assert_array_equal(b.value, before)
+
+
+def test_a_read_only_gradient_is_copied() -> None:
+    class ReadOnly(Op):
+        @staticmethod
+        def forward(context: Context, x: Any) -> Any:
+            return x * 2
+
+        @staticmethod
+        def backward(context: Context, go: Any) -> Any:
+            g = go * 2
+            g.flags.writeable = False
+            return g
+
+    x, z = node(3), node(3)
+    (total(ReadOnly.do_forward(Id.do_forward(x))) + total(z * z)).backward()
+    x.grad *= 0

@@ -1,5 +1,5 @@
 """Write tests/golden/special.json: values of special functions, computed in 60 digits; and print
-the coefficients in backends/special.py.
+the coefficients in backends/definitions/special.py.
 
 Run `python tests/golden/special.py` after a change here, with mpmath installed.
 """

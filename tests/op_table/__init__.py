@@ -15,7 +15,7 @@ from . import (
     losses,
     normalization,
     pooling,
-    reduction,
+    reductions,
     shape,
     special,
 )
@@ -25,7 +25,7 @@ ROWS = [
     *elementwise.ROWS,
     *activations.ROWS,
     *special.ROWS,
-    *reduction.ROWS,
+    *reductions.ROWS,
     *shape.ROWS,
     *indexing.ROWS,
     *linalg.ROWS,

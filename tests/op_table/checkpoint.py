@@ -1,4 +1,4 @@
-"""The row of gradcore/recompute.py."""
+"""The row of gradcore/transforms/checkpoint.py."""
 
 from __future__ import annotations
 

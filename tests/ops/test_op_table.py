@@ -17,7 +17,7 @@ import pytest
 from op_table import ROWS, Case, Draw, Raw, Row, all_ops
 
 import gradcore
-from gradcore import Op, TensorNode, namespace
+from gradcore import Op, Sum, TensorNode, namespace, ops
 from gradcore.backends import Array, Backend, get
 from gradcore.ops.unary import OfInput
 
@@ -482,3 +482,26 @@ def test_against_torch(row: Row, precision: str) -> None:
             assert_close(y.value, expected.detach().numpy(), TORCH[precision], trial.where)
         for k, gradient in zip(trial.case.nodes, trial.gradients(), strict=True):
             assert_close(gradient, tensors[k].grad.numpy(), TORCH[precision], trial.where)
+
+
+def test_an_op_made_of_a_unary_op_keeps_what_it_inherits() -> None:
+    class Steep(ops.Exp):
+        @staticmethod
+        def backward(context: Any, go: Any) -> Any:
+            return go * 100.0
+
+    class Same(Steep):
+        pass
+
+    class Twice(ops.Exp):
+        gradient = lambda xp, go, y: go * y * 2.0
+
+    for op, expected in ((Steep, 100.0), (Same, 100.0), (Twice, 2 * np.e)):
+        x = TensorNode(np.ones(1))
+        Sum.do_forward(op.do_forward(x)).backward()
+        np.testing.assert_allclose(x.grad, expected)
+
+
+def test_errors_name_the_forward_of_a_unary_op() -> None:
+    with pytest.raises(TypeError, match=r"^Sin\.forward\(\) takes 2 positional arguments but 3"):
+        ops.Sin.do_forward(1.0, 2.0)

@@ -1,4 +1,4 @@
-"""The rows of gradcore/ops/reduction.py."""
+"""The rows of gradcore/ops/reductions.py."""
 
 from __future__ import annotations
 
