@@ -53,7 +53,7 @@ class Pending:
             For each input, what its gradients are filed under: the OpNode that computed it, or
             the leaf itself; of a constant, `None`.
         """
-        sums, paths, owned = self.sums, self.paths, self.owned
+        sums, paths = self.sums, self.paths
         sources: list[Any] = []
         for x, g in zip(opnode.inputs, given):  # noqa: B905 (strict takes longer)
             if not isinstance(x, Operators):
@@ -69,22 +69,22 @@ class Pending:
                 is_new, g = fitted is not g, fitted
             if paths is not None and source not in paths:
                 continue
-            so_far = sums.get(source)
-            if so_far is None:
-                if source is x:
-                    so_far = sums[source] = [None]
-                else:
-                    so_far = sums[source] = [None] * len(source.refs)
-                    heappush(self.queue, (-source.order, source))
+            if source in sums:
+                so_far = sums[source]
+            elif source is x:
+                so_far = sums[source] = [None]
+            else:
+                so_far = sums[source] = [None] * len(source.refs)
+                heappush(self.queue, (-source.order, source))
             if so_far[i] is None:
                 so_far[i] = g
-            elif (source, i) in owned:
+            elif (source, i) in self.owned:
                 so_far[i] += g
                 continue
             else:
                 so_far[i], is_new = node_or_array(so_far[i] + g), True
             if is_new:
-                owned.add((source, i))
+                self.owned.add((source, i))
         return sources
 
     def complete(self) -> Iterator[tuple[Any, list[Any], Sequence[bool] | None]]:
