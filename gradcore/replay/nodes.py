@@ -29,7 +29,9 @@ def is_array(x: object) -> bool:
 
 def libraries() -> set[str]:
     """Name the packages whose code is not the user's: gradcore, and the libraries of arrays."""
-    arrays = {kind.__module__.partition(".")[0] for kind in BACKEND_OF_TYPE}
+    # A type that the user derived from a library's is in BACKEND_OF_TYPE too, but not among these.
+    kinds = {kind for backend in BACKEND_OF_TYPE.values() for kind in backend.array_types}
+    arrays = {kind.__module__.partition(".")[0] for kind in kinds}
     return {__name__.partition(".")[0], "array_api_compat", "cupyx", *arrays}
 
 

@@ -17,7 +17,7 @@ import pytest
 from taped import TapedBackend, register
 
 from gradcore import CaptureError, Sum, TensorNode, capture, use_backend
-from gradcore.replay.nodes import reached
+from gradcore.replay.nodes import libraries, reached
 
 Step = Callable[[Any], Any]
 
@@ -286,3 +286,12 @@ def test_other_threads_go_on(device):
     asked.release()
     thread.join()
     assert captured.is_recorded
+
+
+def test_a_users_array_type_makes_no_library_of_the_users_code() -> None:
+    class Mine(np.ndarray):
+        pass
+
+    assert type(TensorNode(np.ones(2).view(Mine)).value) is Mine  # gradcore knows the type now
+    assert Mine.__module__.partition(".")[0] not in libraries()
+    assert {"gradcore", "numpy"} <= libraries()
