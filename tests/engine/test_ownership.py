@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from graphs import Context, node, total
 
 import gradcore
@@ -65,42 +66,27 @@ def test_accumulation_leaves_what_an_op_gave_alone() -> None:
     np.testing.assert_array_equal(x.grad, np.full(3, 12.0))
 
 
-def test_gradient_that_an_op_saved_in_its_context_is_not_shared() -> None:
-    class Saves(Op):
-        @staticmethod
-        def forward(context: Context, x: Any) -> Any:
-            context["ones"] = np.ones_like(x)
-            return x + 0
+class Saves(Op):
+    """Add nothing; the gradient is an array that the context keeps."""
 
-        @staticmethod
-        def backward(context: Context, go: Any) -> Any:
-            return context["ones"]
+    @staticmethod
+    def forward(context: Context, x: Any) -> Any:
+        context["ones"] = np.ones_like(x)
+        return x + 0
 
-    x = node(3)
+    @staticmethod
+    def backward(context: Context, go: Any) -> Any:
+        return context["ones"]
+
+
+@pytest.mark.parametrize("of", ["a leaf", "a held node"])
+def test_gradient_that_an_op_saved_in_its_context_is_not_shared(of: str) -> None:
+    x = node(3) if of == "a leaf" else node(3) + 0.0
     loss = total(Saves.do_forward(x))
     loss.backward(retain_graph=True)
     x.grad *= 5
     loss.backward()
     np.testing.assert_array_equal(x.grad, np.full(3, 6.0))
-
-
-def test_gradient_of_a_held_node_is_not_shared_with_an_op() -> None:
-    class Saves(Op):
-        @staticmethod
-        def forward(context: Context, x: Any) -> Any:
-            context["ones"] = np.ones_like(x)
-            return x + 0
-
-        @staticmethod
-        def backward(context: Context, go: Any) -> Any:
-            return context["ones"]
-
-    held = node(3) + 0.0
-    loss = total(Saves.do_forward(held))
-    loss.backward(retain_graph=True)
-    held.grad *= 5
-    loss.backward()
-    np.testing.assert_array_equal(held.grad, np.full(3, 6.0))
 
 
 def test_read_only_inputs_and_gradients_work() -> None:
