@@ -46,7 +46,7 @@ def test_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["doctor"]) == 0
     told = capsys.readouterr().out
     version = importlib.metadata.version
-    assert f"gradcore {version('gradcore')} in " in told
+    assert f"gradcore {version('gradcore')} in {Path(gradcore.__file__).parent}\n" in told
     assert f"numpy {version('numpy')}, array-api-compat {version('array-api-compat')}" in told
     assert re.search(r"^  numpy +runs on CPU, by numpy .* with BLAS \w", told, re.MULTILINE)
     assert re.search(r"^  numpy +loss 2\.0113, then 1\.5060: ok$", told, re.MULTILINE)
