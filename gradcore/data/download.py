@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
+import stat
 import sys
 import tempfile
 import threading
@@ -16,12 +18,15 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from .errors import DataError
+from .errors import DataError, one_line
+from .files import sync_folder
 
-__all__ = ["Remote", "download", "store"]
+__all__ = ["Remote", "download", "store", "writing"]
 
 CONNECT_TIMEOUT = 5.0  # seconds until a mirror begins its answer, name resolution included
 READ_TIMEOUT = 20.0  # seconds that may pass without a byte
+GRACE = 60.0  # seconds that an answer may take, and then so many more as SLOWEST gives it
+SLOWEST = 20_000.0  # bytes per second; the slowest mirror sends 60,000
 
 
 class Remote(NamedTuple):
@@ -31,6 +36,8 @@ class Remote(NamedTuple):
         name: the file's name.
         algorithm: the name of a hash in hashlib.
         digest: the hash of the file, or of its content.
+        size: how many bytes the file or its content has. Not much more is received, for not much
+            longer than so many bytes take.
         of_content: whether the digest is of the decompressed content, as mirrors may compress
             differently. If it is of the file as it is, a download that broke off can be continued
             later, from any mirror.
@@ -39,7 +46,13 @@ class Remote(NamedTuple):
     name: str
     algorithm: str
     digest: str
+    size: int
     of_content: bool
+
+    @property
+    def most(self) -> int:
+        """How many bytes may be received: all, even if gzip made the content longer."""
+        return self.size + self.size // 100 + (1 << 16)
 
 
 def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> None:
@@ -81,39 +94,41 @@ def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> N
 
 def store(data: bytes, target: Path) -> None:
     """Write a file whole or not at all: even after a crash, no half file is under its name."""
-    with _part(target) as part, _writing(target), part.open("wb") as file:
+    with _part(target) as part, writing(target), part.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _fetch(url: str, file: Remote, target: Path) -> None:
+def _fetch(url: str, remote: Remote, target: Path) -> None:
     """Download `url` to `target` and check it; continue where an earlier download stopped.
 
     Only the digest tells whether the earlier part is of the same file: if it is wrong in the end,
     the whole file is downloaded anew.
     """
-    with _part(target, keep=not file.of_content) as part:
+    with _part(target, 0 if remote.of_content else remote.most) as part:
         start = part.stat().st_size
-        if start and _digest(part, file) == file.digest:
+        if start and _digest(part, remote) == remote.digest:
             return
         try:
-            _receive(url, part, start, target)
-            _check(part, file)
+            _receive(url, part, start, target, remote)
+            _check(part, remote)
         except ValueError:
             if not start:
                 raise
-            _receive(url, part, 0, target)
-            _check(part, file)
+            _receive(url, part, 0, target, remote)
+            _check(part, remote)
 
 
-def _receive(url: str, part: Path, start: int, target: Path) -> None:
+def _receive(url: str, part: Path, start: int, target: Path, remote: Remote) -> None:
     """Write the file at `url` to `part`, from byte `start` on, or whole if the server can't.
 
     Raises:
-        ValueError: the server's file has no byte `start`, or it sent another range.
+        ValueError: the server's file has no byte `start`, it sent another range, or too much.
+        TimeoutError: the server is slower than SLOWEST.
     """
-    with _open(url, start) as response, part.open("r+b") as file:
+    seconds = GRACE + remote.size / SLOWEST
+    with _open(url, start) as response, _hung_up(response, seconds), part.open("r+b") as file:
         length = response.headers["Content-Length"]
         size = int(length) if length else None
         if response.status == 206:
@@ -123,13 +138,17 @@ def _receive(url: str, part: Path, start: int, target: Path) -> None:
             size = None if size is None else start + size
         else:
             start = 0
+        if size is not None and size > remote.most:
+            raise ValueError(f"the server has {size} bytes, expected at most {remote.most}")
         file.seek(start)
         file.truncate()
         for piece in _with_bar(_pieces(response), start, size, target.name):
-            with _writing(target):
+            if file.tell() + len(piece) > remote.most:
+                raise ValueError(f"the server sent more than {remote.most} bytes")
+            with writing(target):
                 file.write(piece)
                 file.flush()
-        with _writing(target):
+        with writing(target):
             os.fsync(file.fileno())
         end = file.tell()
     if size is not None and end != size:
@@ -143,14 +162,22 @@ def _open(url: str, start: int) -> Any:
     take half a minute without a network.
     """
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class Redirects(HTTPRedirectHandler):
+        def redirect_request(self, request: Request, *answer: Any) -> Request | None:
+            *_, there = answer
+            if not there.startswith(("https://", f"{request.type}://")):
+                raise OSError(f"the server leads to {there}, expected https")
+            return super().redirect_request(request, *answer)
 
     headers = {"User-Agent": "gradcore"} | ({"Range": f"bytes={start}-"} if start else {})
     answers: SimpleQueue[Any] = SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(urlopen(Request(url, headers=headers), timeout=READ_TIMEOUT))
+            request = Request(url, headers=headers)
+            answers.put(build_opener(Redirects).open(request, timeout=READ_TIMEOUT))
         except Exception as error:  # raised below, in the thread of the caller
             answers.put(error)
 
@@ -166,6 +193,37 @@ def _open(url: str, start: int) -> Any:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+@contextmanager
+def _hung_up(response: Any, seconds: float) -> Iterator[None]:
+    """Hang up if the block takes longer: a socket's timeout begins anew with each byte, so a server
+    that sends a byte now and then would never end.
+
+    Raises:
+        TimeoutError: the block took longer.
+    """
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with suppress(AttributeError, OSError, ValueError):  # closed meanwhile
+            own = socket.fromfd(response.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            with own:
+                own.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError(f"not done after {seconds:g} seconds")
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
@@ -190,36 +248,40 @@ def _with_bar(pieces: Iterator[bytes], start: int, size: int | None, title: str)
             yield piece
 
 
-def _check(part: Path, file: Remote) -> None:
+def _check(part: Path, remote: Remote) -> None:
     """Raise a ValueError unless the digest of `part` is that of the file."""
-    found = _digest(part, file)
-    if found != file.digest:
-        what = "content" if file.of_content else "file"
-        raise ValueError(f"the {what} has {file.algorithm} {found}, expected {file.digest}")
+    found, what = _digest(part, remote), "content" if remote.of_content else "file"
+    if not found:
+        raise ValueError(f"the {what} has more than {remote.most} bytes")
+    if found != remote.digest:
+        raise ValueError(f"the {what} has {remote.algorithm} {found}, expected {remote.digest}")
 
 
-def _digest(part: Path, file: Remote) -> str:
-    """Compute the digest of `part`, as it is or decompressed."""
+def _digest(part: Path, remote: Remote) -> str:
+    """Compute the digest of `part`, as it is or decompressed; "" if that has too many bytes."""
     import gzip
 
-    def new() -> Any:
-        return hashlib.new(file.algorithm, usedforsecurity=False)
-
-    with gzip.open(part) if file.of_content else part.open("rb") as data:
-        return hashlib.file_digest(data, new).hexdigest()
+    digest, left = hashlib.new(remote.algorithm, usedforsecurity=False), remote.most
+    with gzip.open(part) if remote.of_content else part.open("rb") as data:
+        while piece := data.read(1 << 16):
+            left -= len(piece)
+            if left < 0:
+                return ""
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 @contextmanager
-def _part(target: Path, keep: bool = False) -> Iterator[Path]:
+def _part(target: Path, keep: int = 0) -> Iterator[Path]:
     """Give a file of one's own to write to, which is renamed to `target` when the block is done.
 
     Args:
-        keep: whether to go on with the file of an earlier block that broke off. The file begins
-            with the longest one to which nothing was written for a while, as a process that was
-            killed leaves its file; renaming it claims it. Where this block breaks off, unless by
-            a ValueError, its file stays for the next one.
+        keep: if not 0, go on with the file of an earlier block that broke off, if that has no more
+            bytes than this. The file begins with the longest one to which nothing was written for
+            a while, as a process that was killed leaves its file; renaming it claims it. Where
+            this block breaks off, unless by a ValueError, its file stays for the next one.
     """
-    with _writing(target):
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         others = list(target.parent.glob(f"{target.name}*.part")) if keep else []
         handle, name = tempfile.mkstemp(".part", target.name, target.parent)
@@ -227,17 +289,20 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
     part = Path(name)
     for other in others:
         with suppress(FileNotFoundError):  # whole by now, or claimed by another process
-            found = other.stat()
+            found = other.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                continue  # a link, through which another file would be written
             if time.time() - found.st_mtime > 2 * READ_TIMEOUT:
-                if found.st_size > part.stat().st_size:
+                if part.stat().st_size < found.st_size <= keep:
                     os.utime(other)
                     os.replace(other, part)
                 else:
                     other.unlink()
     try:
         yield part
-        with _writing(target):
+        with writing(target):
             os.replace(part, target)
+            sync_folder(target.parent)
     except BaseException as error:
         done = isinstance(error, DataError) and target.exists()  # by a faster process
         with suppress(FileNotFoundError):
@@ -250,7 +315,7 @@ def _part(target: Path, keep: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def writing(target: Path) -> Iterator[None]:
     """Turn errors of files into a DataError, so that they do not count as the mirror's."""
     try:
         yield
@@ -264,4 +329,4 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, OSError):
         error = cause
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())
+    return one_line(" ".join(text.split())[:300])

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["DataError", "NotFoundError", "wrong"]
+__all__ = ["DataError", "NotFoundError", "one_line", "wrong"]
+
+LONGEST = 4000  # characters of a message; one that names all files and all mirrors has 1,500
 
 
 class DataError(Exception):
@@ -11,6 +13,9 @@ class DataError(Exception):
     The message is one line: which file or folder, what was expected there, what was found, and
     what to do about it.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class NotFoundError(DataError):
@@ -23,3 +28,12 @@ def wrong(path: Path, expected: str, found: str) -> DataError:
         f"{path}: expected {expected}, found {found}; replace the file with a good copy "
         "(in gradcore's cache, delete it to have it downloaded again)"
     )
+
+
+def one_line(text: str) -> str:
+    """Make a text safe to print on one line, whatever a file or a server has put into it: control
+    characters, which could move a terminal's cursor or break the line, are escaped as in Python,
+    and of more than LONGEST characters the middle is left out."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -46,7 +46,7 @@ def find(
             with only a part of the dataset.
     """
     if data_dir is not None:
-        folder = Path(data_dir).expanduser()
+        folder = _expanded(data_dir, "data_dir")
         if found := search(folder, "data_dir"):
             return found
         raise DataError(
@@ -55,7 +55,7 @@ def find(
         )
     looked = []
     if variable := os.environ.get("GRADCORE_DATA"):
-        folder = Path(variable).expanduser()
+        folder = _expanded(variable, "GRADCORE_DATA")
         if found := search(folder, "GRADCORE_DATA"):
             return found
         looked.append(f"GRADCORE_DATA ({folder})")
@@ -70,6 +70,17 @@ def find(
         raise NotFoundError(
             f"{title} is not in {' or '.join(looked)}, and {error}; let it download once, or put "
             f"{files} in a folder and set GRADCORE_DATA to it"
+        ) from error
+
+
+def _expanded(folder: str | os.PathLike[str], origin: str) -> Path:
+    """Replace a `~` at the start of the folder that the setting `origin` names."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:  # there is no such user, or no HOME
+        raise DataError(
+            f"{origin} = {os.fspath(folder)}: expected a folder, found no home folder for its ~; "
+            "write the path in full"
         ) from error
 
 

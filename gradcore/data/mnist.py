@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from ..backends import default
 from .download import Remote, download
 from .errors import DataError, NotFoundError, wrong
 from .find import Folder, find, must_be_folder
-from .idx import read_bytes, read_idx
+from .idx import read_idx, sha256
 from .splits import Splits
 
 __all__ = ["find_mnist", "load_fashion_mnist", "load_mnist"]
@@ -27,6 +26,12 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+SIZES = {  # of the published files, decompressed: a header, then a byte for each pixel or label
+    FILES[0]: 16 + 60_000 * 28 * 28,
+    FILES[1]: 8 + 60_000,
+    FILES[2]: 16 + 10_000 * 28 * 28,
+    FILES[3]: 8 + 10_000,
+}
 FOUR = f"{', '.join(FILES[:-1])} and {FILES[-1]} (each as it is, or as .gz)"
 
 
@@ -57,7 +62,6 @@ SOURCES = {
         (
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
         {
             FILES[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -150,7 +154,10 @@ def find_mnist(name: str = "mnist", data_dir: Folder = None) -> Path:
 
     def fetch(cache: Path) -> Path:
         if _missing(cache):
-            files = [Remote(f"{file}.gz", "sha256", hashes[file], True) for file in FILES]
+            files = [
+                Remote(f"{file}.gz", "sha256", hashes[file], SIZES[file], of_content=True)
+                for file in FILES
+            ]
             download(cache, files, mirrors)
         return cache
 
@@ -212,7 +219,7 @@ def _path(folder: Path, file: str) -> Path:
 def _identified(folder: Path) -> str | None:
     """Name the dataset that a folder holds, by a hash, as both have the same file names; `None` if
     it is no published one."""
-    found = hashlib.sha256(read_bytes(_path(folder, FILES[-1]))).hexdigest()
+    found = sha256(_path(folder, FILES[-1]), SIZES[FILES[-1]])
     return next((name for name, s in SOURCES.items() if s.sha256[FILES[-1]] == found), None)
 
 
