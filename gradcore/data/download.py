@@ -165,11 +165,13 @@ def _open(url: str, start: int) -> Any:
     from urllib.request import HTTPRedirectHandler, Request, build_opener
 
     class Redirects(HTTPRedirectHandler):
-        def redirect_request(self, request: Request, *answer: Any) -> Request | None:
-            *_, there = answer
-            if not there.startswith(("https://", f"{request.type}://")):
-                raise OSError(f"the server leads to {there}, expected https")
-            return super().redirect_request(request, *answer)
+        def redirect_request(
+            self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+        ) -> Request | None:
+            if not newurl.startswith(("https://", f"{req.type}://")):
+                why = f"the server leads to {newurl}, expected https"
+                raise HTTPError(req.full_url, code, why, headers, fp)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     headers = {"User-Agent": "gradcore"} | ({"Range": f"bytes={start}-"} if start else {})
     answers: SimpleQueue[Any] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Open files that hold data, and nothing that only looks like one: no pipe, no device, no folder."""
+"""Open files of data, and nothing that is none: no pipe, no device, no folder."""
 
 from __future__ import annotations
 
