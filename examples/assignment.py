@@ -10,6 +10,10 @@ is DIR/report.md with pictures beside it, and the same on one page, DIR/report.h
 
 from __future__ import annotations
 
+from harness.launch import launch  # before all else, for a Ctrl-C during the imports
+
+# isort: split
+
 import argparse
 import os
 import signal
@@ -21,7 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.command_line import OneLineParser, UserError, path, positive, require
+from harness.command_line import OneLineParser, complain, path, positive, require
+from harness.errors import UserError
+from harness.files import locked
 from harness.report import (
     LAST,
     Item,
@@ -340,13 +346,12 @@ def run(args: argparse.Namespace) -> int:
         require("safetensors.numpy", "the report")
         require("markdown_it", "the report")
         find_data(trainings, args.data_dir)
-        out.mkdir(parents=True, exist_ok=True)
-        failed = train(trainings, out, args.jobs, args.data_dir)
-        command = f"Made by `python examples/assignment.py{' --quick' if args.quick else ''}`."
-        report(items, out, " ".join(filter(None, [command, args.note])))
-    except (UserError, DataError, OSError) as error:
-        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
-        return 2
+        with locked(out):
+            failed = train(trainings, out, args.jobs, args.data_dir)
+            command = f"Made by `python examples/assignment.py{' --quick' if args.quick else ''}`."
+            report(items, out, " ".join(filter(None, [command, args.note])))
+    except (UserError, DataError, OSError, MemoryError) as error:
+        return complain(error)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -360,4 +365,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -11,13 +11,17 @@ images. `cifar10_torch.py` does the same in PyTorch.
 
 from __future__ import annotations
 
+from harness.launch import launch  # before all else, for a Ctrl-C during the imports
+
+# isort: split
+
 import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from harness.command_line import Parser, add_device_flags, positive, positive_float, run
+from harness.command_line import Parser, add_device_flags, positive_float, run, size
 from harness.session import Session
 from harness.training import captured, evaluate, make_optimizer
 
@@ -134,7 +138,7 @@ def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespa
         help=f"{default}; resnet9 is a residual network with batch norm, a learning rate that "
         f"goes up to --lr and down again, and these defaults: {own}",
     )
-    flag("--width", type=positive, default=32, metavar="N", help=f"of resnet9 {default}")
+    flag("--width", type=size, default=32, metavar="N", help=f"of resnet9 {default}")
     weight_decay = partial(positive_float, or_zero=True)
     flag("--weight-decay", type=weight_decay, metavar="X", help="(default: the optimizer's)")
     flag(
@@ -225,4 +229,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -8,13 +8,18 @@ The data, the order of the batches and what augmentation does to which image are
 
 from __future__ import annotations
 
+from harness.launch import launch  # before all else, for a Ctrl-C during the imports
+
+# isort: split
+
 import argparse
 import sys
 from functools import partial
 from typing import Any
 
 from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
-from harness.command_line import UserError, run
+from harness.command_line import run
+from harness.errors import UserError
 from harness.record import Validation
 from harness.session import Session
 
@@ -198,4 +203,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

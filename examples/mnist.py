@@ -9,13 +9,16 @@ gradient descent on the loss summed over a batch, pixels from 0 to 255.
 
 from __future__ import annotations
 
+from harness.launch import launch  # before all else, for a Ctrl-C during the imports
+
+# isort: split
+
 import argparse
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from harness.command_line import Parser, add_device_flags, positive, run
+from harness.command_line import Parser, add_device_flags, run, size
 from harness.session import Session
 from harness.training import captured, evaluate, make_optimizer
 
@@ -139,11 +142,11 @@ def main() -> int:
     parser.add_argument("--data", choices=["mnist", "fashion-mnist", "synth"], default="mnist")
     parser.add_argument("--model", choices=MODELS, default="sigmoid")
     times = "hidden units, times the size of the input (default: %(default)s)"
-    parser.add_argument("--hidden", type=positive, default=4, metavar="N", help=times)
+    parser.add_argument("--hidden", type=size, default=4, metavar="N", help=times)
     parser.add_argument("--init", choices=["glorot", "he", "normal", "zeros"], default="glorot")
     add_device_flags(parser)
     return run(parser.parse_args(), load, train, Session)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -5,5 +5,27 @@ session       a run: its seed, backend, checkpoints, and what it prints and writ
 record        the measurements: losses, times, accuracies
 training      optimizer, captured steps and validation, by the flags
 files         checkpoints, metrics and curves on disk
+schema        what these files must hold
 report        tables, pictures and pages for assignment.py
+launch        the first and the last moment of a program
+
+An example imports this package before all else: from then on Ctrl-C ends the example with a line
+and the exit status 130, also while the imports go on.
 """
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    """Say of an exception that nobody caught what Python says, but of an interrupt one line."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)  # type: ignore[arg-type]
+        return
+    print(f"\n{os.path.basename(sys.argv[0])}: interrupted", file=sys.stderr, flush=True)
+    os._exit(130)  # Python itself would end as killed by the signal
+
+
+sys.excepthook = _hook

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
-import os
 import signal
 import sys
 import warnings
@@ -16,6 +16,9 @@ from typing import Any, NoReturn
 import gradcore
 from gradcore import TensorNode, optim
 from gradcore.data import DataError
+from gradcore.data.errors import one_line
+
+from .errors import UserError
 
 __all__ = [
     "OPTIMIZERS",
@@ -23,11 +26,13 @@ __all__ = [
     "Parser",
     "UserError",
     "add_device_flags",
+    "complain",
     "path",
     "positive",
     "positive_float",
     "require",
     "run",
+    "size",
 ]
 
 OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
@@ -40,15 +45,14 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 }
 
 
-class UserError(Exception):
-    """An error that ends the run; its message is for the user."""
+LARGEST = 1_000_000  # size of a layer
 
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists the flags)\n")
+        self.exit(2, one_line(f"{self.prog}: {message} (--help lists the flags)") + "\n")
 
 
 class Parser(OneLineParser):
@@ -97,14 +101,20 @@ def path(text: str) -> str:
     return text
 
 
-def natural(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+def natural(text: str, least: int = 0, most: int = 10**18 - 1) -> int:
+    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        expected = f"of at least {least}" if most > LARGEST else f"from {least} to {most:,}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {expected}")
     return int(text)
 
 
 def positive(text: str) -> int:
     return natural(text, least=1)
+
+
+def size(text: str) -> int:
+    """Of a layer: arrays of such sizes may not fit in memory, but their sizes fit in 64 bits."""
+    return natural(text, least=1, most=LARGEST)
 
 
 def positive_float(text: str, or_zero: bool = False) -> float:
@@ -128,6 +138,15 @@ def require(module: str, flag: str) -> None:
         raise UserError(f"{flag} needs {package}: {install} ({error})") from None
 
 
+def complain(error: Exception) -> int:
+    """Print an error for the user, on one line whatever it holds; give the exit status."""
+    text = str(error).replace("data_dir", "--data-dir")
+    if isinstance(error, MemoryError):
+        text = f"not enough memory{f' ({text})' if text else ''}; try fewer or smaller layers"
+    print(one_line(f"{Path(sys.argv[0]).name}: {text}"), file=sys.stderr)
+    return 2
+
+
 def run(
     args: argparse.Namespace,
     load: Callable[..., Any],
@@ -145,30 +164,32 @@ def run(
         The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
     """
     name = Path(sys.argv[0]).name
-    warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"{one_line(f'{name}: {message}')}\n"
     # An overflow ends as a loss that is not finite, about which `Epoch` raises one line.
     numbers = "(overflow|invalid value|divide by zero) encountered"
     warnings.filterwarnings("ignore", numbers, RuntimeWarning)
-    session = None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for folders whose name is no UTF-8
     try:
-        session = new_session(args)
-        gradcore.manual_seed(args.seed)
-        data = load(args)
-        for number in range(session.run, args.runs):
-            session.start(number)
-            train(args, data, session)
-        session.finish()
+        with new_session(args) as session:
+            try:
+                gradcore.manual_seed(args.seed)
+                data = load(args)
+                for number in range(session.run, args.runs):
+                    session.start(number)
+                    train(args, data, session)
+                session.finish()
+            except KeyboardInterrupt:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that the files below get written
+                print(file=sys.stderr)  # after the terminal's ^C
+                advice = ""
+                if session.out and session.facts:
+                    session.finish()
+                    advice = "; --resume continues from the last epoch"
+                print(f"{name}: interrupted{advice}", file=sys.stderr)
+                return 130
     except BrokenPipeError:  # as in `python examples/mnist.py | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
-    except (UserError, DataError, OSError) as error:
-        print(f"{name}: {str(error).replace('data_dir', '--data-dir')}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that the files below get written
-        if session and session.out and session.facts:
-            print(file=sys.stderr)  # after the terminal's ^C
-            session.finish()
-            print(f"{name}: interrupted; --resume continues from the last epoch", file=sys.stderr)
-        return 130
+    except (UserError, DataError, OSError, MemoryError) as error:
+        return complain(error)
     return 0

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import gradcore
 from gradcore.backends import Array, backend_of
+from gradcore.data.files import must_be_regular, open_regular, sync_folder
 
-from .command_line import UserError
+from .errors import UserError
 from .record import mean_and_deviation
+from .schema import CHECKPOINT, anything, check, natural, text
 
 __all__ = [
     "as_line",
     "checkpoint_to_resume",
     "draw_curves",
+    "locked",
     "plot_runs",
     "read_checkpoint",
+    "read_json",
     "read_safetensors",
     "replaced",
     "versions",
     "write_safetensors",
 ]
+
+DIGEST = "sha256"  # of a safetensors file, in its header, with these zeros in place of the digest
+NO_DIGEST = "0" * 64
+MOST = 100_000_000  # bytes of a header; safetensors reads no larger ones
+BUSY = (errno.EAGAIN, errno.EACCES, errno.EEXIST)  # what `_lock` fails with if others have the lock
 
 # The only flags in which a resumed run may differ from the run that it continues.
 FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
@@ -36,27 +48,89 @@ FREE |= {"resume", "runs", "save_init"}
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """In the block, write to a temporary path; it replaces `path` after the block, or is deleted
-    if the block raises.
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """In the block, write to a temporary file; after the block, the file is on the disk and
+    replaces `path`, whole even if the power fails. If the block raises, the file is deleted.
 
     Raises:
         UserError: the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        if path.exists():
+            must_be_regular(path, path.stat())
+        temporary.unlink(missing_ok=True)
+        try:
+            with temporary.open("xb") as file:  # x: never through a link that stands there
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a folder, and keep other runs out of it during the block. The lock ends with the
+    process, however that ends.
+
+    Raises:
+        UserError: another run has the folder, or it can't be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"--out {folder}: can't write there ({error.strerror})") from None
+    try:
+        lock = _lock(folder)
+    except OSError as error:
+        if error.errno not in BUSY:
+            lock = os.open(os.devnull, os.O_RDONLY)  # a file system without locks
+        else:
+            raise UserError(
+                f"--out {folder}: another run is writing there; wait for it, or choose another "
+                "folder"
+            ) from None
+    try:
+        for left in folder.glob(".*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Open and lock a folder; on Windows, which can't do that, a file in the folder that vanishes
+    when the process ends.
+
+    Raises:
+        OSError: with an `errno` of BUSY, another process has the lock.
+    """
+    if sys.platform == "win32":
+        return os.open(folder / ".lock", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        flock(handle, LOCK_EX | LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def write_safetensors(
     path: Path, arrays: dict[str, Array], facts: dict[str, Any] | None = None
 ) -> None:
-    """Write arrays of any library by name, and facts that JSON can hold.
+    """Write arrays of any library by name, and facts that JSON can hold. The file has a digest of
+    itself, by which `read_safetensors` sees each damage.
 
     Raises:
         UserError: the file can't be written.
@@ -65,12 +139,19 @@ def write_safetensors(
 
     # safetensors writes the memory as it lies, so each array must be contiguous.
     host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
-    with replaced(path) as temporary:
-        temporary.write_bytes(save(host, {"gradcore": json.dumps(facts)} if facts else None))
+    metadata = {DIGEST: NO_DIGEST}
+    if facts:
+        metadata["gradcore"] = json.dumps(facts)
+    data = memoryview(save(host, metadata))
+    i = bytes(data[: _header_end(data)]).index(_entry(NO_DIGEST)) + len(_entry("")) - 1
+    with replaced(path) as file:
+        file.write(data[:i])
+        file.write(sha256(data).hexdigest().encode())
+        file.write(data[i + len(NO_DIGEST) :])
 
 
 def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read a file of `write_safetensors`, or of another program, which has no facts.
+    """Read a file of `write_safetensors`, or of another program, which has no facts and no digest.
 
     Args:
         flag: which names the file, for errors.
@@ -79,20 +160,75 @@ def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, A
         The facts, and NumPy's arrays by name.
 
     Raises:
-        UserError: the file can't be read, or is no safetensors file.
+        UserError: the file can't be read, or is no safetensors file, or not as it was written.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        path.open("rb").close()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(8)
+            end = _header_end(start)
+            if end <= min(size, MOST):  # else this is no header
+                start += file.read(end - len(start))
+            metadata, expected = _described(start)
+            if size != expected:
+                raise ValueError(f"{size} bytes, expected {expected}")
+            data = start + file.read(size - end)
+        if (digest := metadata.get(DIGEST)) is not None:
+            entry = _entry(digest)
+            if start.count(entry) != 1 or len(digest) != len(NO_DIGEST):
+                raise ValueError("its digest is damaged")
+            if sha256(data.replace(entry, _entry(NO_DIGEST), 1)).hexdigest() != digest:
+                raise ValueError("its bytes are not those of its digest")
+        elif "gradcore" in metadata:
+            raise ValueError("it has no digest; a version before 0.1 wrote it, or it is damaged")
+        return parsed(metadata.get("gradcore", "{}")), load(data)
     except OSError as error:
         raise UserError(f"{flag}: {path} can't be read ({error.strerror})") from None
-    try:
-        with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {}).get("gradcore", "{}"))
-            return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, ValueError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{flag}: {path} is damaged, or no safetensors file ({error})") from None
+
+
+def _entry(digest: str) -> bytes:
+    """The entry of a file's header with its digest. A text in the header can't look like this, as
+    its quotation marks have a backslash before them."""
+    return f'"{DIGEST}":"{digest}"'.encode()
+
+
+def _header_end(data: bytes | memoryview) -> int:
+    """Where the header of a safetensors file ends, whose length is in the first 8 bytes."""
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def _described(start: bytes) -> tuple[dict[str, str], int]:
+    """Give the metadata in a safetensors file's header, and the size that the file should have."""
+    header = parsed(start[8:].decode())
+    check(header, {...: {...: anything}}, "its header")
+    metadata = header.pop("__metadata__", {})
+    check(metadata, {...: text}, "its metadata")
+    check(header, {...: {"data_offsets": [natural], ...: anything}}, "its header")
+    return metadata, len(start) + max((x["data_offsets"][-1] for x in header.values()), default=0)
+
+
+def parsed(data: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: it is none, or is nested too deep.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def read_json(path: Path) -> list[Any]:
+    """Read the values in the lines of metrics.jsonl, or the one in summary.json."""
+    with open_regular(path) as file:
+        data = file.read().decode()
+    return list(map(parsed, data.splitlines() if path.suffix == ".jsonl" else [data]))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -102,9 +238,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file can't be read, or is no checkpoint.
     """
     facts, arrays = read_safetensors(path, "--resume")
-    if facts.keys() >= {"program", "settings", "run", "epoch", "optimizer", "facts", "curves"}:
-        return {**facts, "arrays": arrays}
-    raise UserError(f"--resume: {path} is no checkpoint of this program")
+    try:
+        check(facts, CHECKPOINT, "checkpoint")
+        run, epoch, whole = facts["run"], facts["epoch"], facts["settings"]["epochs"]
+        n = run * whole + epoch
+        for name, length in (("history", n), ("curves", n), ("per_class", run + bool(epoch))):
+            if len(facts[name]) != length:
+                found = f"has {len(facts[name])} items, expected {length}"
+                raise ValueError(f"checkpoint.{name} {found}")
+        for i, line in enumerate(facts["history"]):
+            if (line["run"], line["epoch"]) != divmod(i, whole):
+                raise ValueError(f"checkpoint.history[{i}] is of another run or epoch")
+    except ValueError as error:
+        raise UserError(f"--resume: {path} is no checkpoint of this program: {error}") from None
+    return {**facts, "arrays": arrays}
 
 
 def checkpoint_to_resume(out: Path, program: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -148,12 +295,12 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> None:
+def draw_curves(runs: list[list[dict[str, Any]]], title: str, file: BinaryIO) -> None:
     """Plot loss and accuracy over the epochs; of several runs, the mean and the deviation.
 
     Args:
         runs: of each run, the lines of its epochs, with their curves.
-        path: of the picture (PNG).
+        file: for the picture (PNG).
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -179,7 +326,7 @@ def draw_curves(runs: list[list[dict[str, Any]]], title: str, path: Path) -> Non
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, format="png", dpi=150)
+    figure.savefig(file, format="png", dpi=150)
 
 
 def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:

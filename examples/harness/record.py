@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gradcore.backends import Array, backend_of
 
-from .command_line import UserError
+from .errors import UserError
 
 __all__ = ["Epoch", "Record", "Validation", "mean_and_deviation"]
 
@@ -141,16 +141,19 @@ class Record:
     per_class: list[list[float | None]] = field(default_factory=list)
 
     def add(self, run: int, epoch: Epoch, validation: Validation) -> dict[str, Any]:
-        """Add an epoch; return its line of metrics.jsonl.
+        """Add an epoch, or, where Ctrl-C comes, nothing of it; return its line of metrics.jsonl.
 
         Raises:
             UserError: the validation loss is not finite.
         """
         line = epoch.line(run, validation)
-        self.history.append(line)
-        self.curves.append(epoch.curve())
         pairs = zip(validation.correct, validation.counts, strict=True)
-        self.per_class[run:] = [[c / n if n else None for c, n in pairs]]
+        classes = [c / n if n else None for c, n in pairs]
+        vars(self).update(  # all at once
+            history=[*self.history, line],
+            curves=[*self.curves, epoch.curve()],
+            per_class=[*self.per_class[:run], classes],
+        )
         return line
 
     def runs(self, started: int, epochs: int) -> list[list[dict[str, Any]]]:

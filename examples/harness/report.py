@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import doctest
 import html
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +13,10 @@ from typing import Any, NamedTuple
 
 from gradcore import use_backend
 
-from .command_line import UserError
-from .files import plot_runs, read_checkpoint, replaced
+from .errors import UserError
+from .files import plot_runs, read_checkpoint, read_json, replaced
 from .record import mean_and_deviation
+from .schema import LINE, SUMMARY, check
 
 __all__ = [
     "LAST",
@@ -166,14 +166,15 @@ def read(runs: Path, training: Training) -> Result | None:
     """
     folder = runs / training.name
     try:
-        summary = json.loads((folder / "summary.json").read_text())
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        [summary], lines = (read_json(folder / name) for name in ("summary.json", "metrics.jsonl"))
+        check(summary, SUMMARY, "summary.json")
+        check(lines, [LINE], "metrics.jsonl")
         if sum(run["epochs"] for run in summary["runs"]) < dict(training.flags)["epochs"]:
             return None  # it was interrupted
         return Result(summary, lines, folder)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError) as error:
+    except (ValueError, OSError) as error:
         raise UserError(f"{folder} is damaged ({error}); delete it to train that again") from None
 
 
@@ -432,9 +433,9 @@ def save(figure: Any, path: Path) -> None:
 
     with (
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gradcore"}),
-        replaced(path) as temporary,
+        replaced(path) as file,
     ):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", metadata={"Date": None})
 
 
 # -- The whole ----------------------------------------------------------------------------------
@@ -479,10 +480,10 @@ def report(items: list[Item], out: Path, *remarks: str) -> None:
         )
     blocks.append(table(["", "trainings", "largest difference"], overview))
     text = "\n\n".join([*blocks, *(b for section in sections for b in section.blocks)]) + "\n"
-    with replaced(out / "report.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    with replaced(out / "report.html") as temporary:
-        temporary.write_text(page(text, out), encoding="utf-8")
+    with replaced(out / "report.md") as file:
+        file.write(text.encode())
+    with replaced(out / "report.html") as file:
+        file.write(page(text, out).encode())
     print(out / "report.html")
 
 

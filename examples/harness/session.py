@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +14,13 @@ import gradcore
 from gradcore import backends, nn
 from gradcore.backends import Array, random
 
-from .command_line import UserError, require
+from .command_line import require
+from .errors import UserError
 from .files import (
     as_line,
     checkpoint_to_resume,
     draw_curves,
+    locked,
     read_safetensors,
     replaced,
     versions,
@@ -29,18 +31,22 @@ from .record import Epoch, Record, Validation
 __all__ = ["Session"]
 
 ORDER = 2**63  # more than any seed
+# What loading a state raises that is not of this model and optimizer
+UNFIT = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Session:
-    """Leads through one or several runs, and reports on the terminal and in the folder `--out`.
+    """Leads through one or several runs, and reports on the terminal and in the folder `--out`,
+    which no other session has meanwhile.
 
-        session.begin(model, optimizer, ...)
-        for epoch in session.epochs():
-            for images, labels in session.progress(batches):
-                ...  # a training step
-                epoch.add(loss, instances)
-            epoch.stop()
-            session.end_epoch(epoch, evaluate(...))
+        with Session(args) as session:
+            session.begin(model, optimizer, ...)
+            for epoch in session.epochs():
+                for images, labels in session.progress(batches):
+                    ...  # a training step
+                    epoch.add(loss, instances)
+                epoch.stop()
+                session.end_epoch(epoch, evaluate(...))
 
     Args:
         args: the command line.
@@ -76,24 +82,28 @@ class Session:
         self.record = Record()
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
+        self._held = ExitStack()
         if args.resume and not self.out:
             raise UserError("--resume needs --out, the folder of the run to continue")
-        if self.out:
-            self._check_out(self.out)
 
-    def _check_out(self, out: Path) -> None:
+    def __enter__(self) -> Session:
         """Find out before the training what would go wrong after it; read the checkpoint."""
+        if not self.out:
+            return self
         require("matplotlib.figure", "--out")
         require("safetensors.numpy", "--out")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            probe = out / f".probe.{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise UserError(f"--out {out}: can't write there ({error.strerror})") from None
-        if not self.args.resume:
-            return
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.out))
+            if self.args.resume:
+                self._find_checkpoint(self.out)
+            self._held = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def _find_checkpoint(self, out: Path) -> None:
+        """Read the checkpoint to resume, if there is one."""
         if not (out / "checkpoint.safetensors").exists():
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
@@ -156,7 +166,7 @@ class Session:
                     )
             try:
                 self.restore(self.checkpoint)
-            except (KeyError, IndexError, ValueError) as error:
+            except UNFIT as error:
                 raise UserError(f"--resume: {self.out} does not fit: {error}") from None
             self.checkpoint = None
             self.say(f"resumed after {self.epochs_done} epochs")
@@ -166,8 +176,8 @@ class Session:
             if not self.record.history:
                 for name in ("summary.json", "curves.png"):  # of an earlier run
                     (self.out / name).unlink(missing_ok=True)
-            with replaced(self.out / "metrics.jsonl") as temporary:
-                temporary.write_text("".join(map(as_line, self.record.history)))
+            with replaced(self.out / "metrics.jsonl") as file:
+                file.write("".join(map(as_line, self.record.history)).encode())
             self.save()
 
     def _exchange_weights(self) -> None:
@@ -242,6 +252,19 @@ class Session:
 
     def save(self) -> None:
         """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
+        arrays, facts = self._state()
+        facts |= {
+            "program": self.program,
+            "settings": vars(self.args),
+            "run": self.run,
+            "facts": self.facts,
+            **vars(self.record),
+        }
+        assert self.out
+        write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
+
+    def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Give what the next epochs depend on: arrays by name, and facts."""
         state = self.optimizer_state()
         arrays = {f"model.{name}": x for name, x in self.model_state().items()}
         numbers: list[dict[str, Any]] = []
@@ -249,24 +272,18 @@ class Session:
             named = {key: x for key, x in memory.items() if hasattr(x, "shape")}
             arrays |= {f"optimizer.{i}.{key}": x for key, x in named.items()}
             numbers.append({key: x for key, x in memory.items() if key not in named})
-        facts = {
-            "program": self.program,
-            "settings": vars(self.args),
-            "run": self.run,
+        optimizer = {"settings": state["settings"], "state": numbers}
+        return arrays, {
             "epoch": self.epochs_done,
-            "optimizer": {"settings": state["settings"], "state": numbers},
+            "optimizer": optimizer,
             "random": random.get_state(),
-            "facts": self.facts,
-            **vars(self.record),
         }
-        assert self.out
-        write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint.
 
         Raises:
-            KeyError, IndexError, ValueError: it is of another model or optimizer.
+            One of UNFIT: it is of another model or optimizer, or what it holds can't be theirs.
         """
         self.epochs_done = checkpoint["epoch"]
         model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
@@ -281,6 +298,15 @@ class Session:
         settings = checkpoint["optimizer"]["settings"]
         self.set_optimizer_state({"settings": settings, "state": state})
         random.set_state(checkpoint["random"])
+        # What was loaded must be what would be saved now, or something was ignored or converted.
+        arrays, facts = self._state()
+        for name in sorted(arrays.keys() | checkpoint["arrays"].keys()):
+            expected, found = (_kind(of.get(name)) for of in (arrays, checkpoint["arrays"]))
+            if expected != found:
+                raise ValueError(f"expected {name} {expected}, found {found}")
+        for name, x in json.loads(json.dumps(facts)).items():
+            if checkpoint[name] != x:
+                raise ValueError(f"its {name} can't be continued")
 
     def finish(self) -> None:
         """Print the result of all runs, also if they were interrupted; write summary and curves."""
@@ -311,11 +337,11 @@ class Session:
             **self.facts,
             **results,
         }
-        with replaced(self.out / "summary.json") as temporary:
-            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+        with replaced(self.out / "summary.json") as file:
+            file.write((json.dumps(summary, indent=2) + "\n").encode())
         if runs:
-            with replaced(self.out / "curves.png") as temporary:
-                draw_curves(runs, self.facts["data"], temporary)
+            with replaced(self.out / "curves.png") as file:
+                draw_curves(runs, self.facts["data"], file)
 
     # -- The parts that depend on the library, here gradcore -----------------------------------
 
@@ -339,7 +365,7 @@ class Session:
                 raise ValueError(
                     f"--mixed-precision and --dtype {self.args.dtype} don't go together"
                 )
-        except (RuntimeError, RuntimeWarning, ValueError) as error:
+        except (OverflowError, RuntimeError, RuntimeWarning, ValueError) as error:
             raise UserError(str(error)) from None
 
     def describe_backend(self) -> tuple[str, str]:
@@ -376,3 +402,8 @@ class Session:
             ValueError: it is of another kind of optimizer.
         """
         self.optimizer.load_state_dict(state)
+
+
+def _kind(x: Array | None) -> str:
+    """Name an array's dtype and shape."""
+    return "nothing" if x is None else f"{str(x.dtype).rpartition('.')[2]} {tuple(x.shape)}"

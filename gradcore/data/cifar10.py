@@ -208,7 +208,7 @@ def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         if is_larger(file, content.most):
             raise content.too_large()
         try:
-            with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=content, mode="r:") as archive:
                 for member in archive:
                     name = PurePosixPath(member.name).name
                     if name in left and member.isfile() and not member.issparse():

@@ -1,0 +1,31 @@
+"""The first and the last moment of a program: see the package for the first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+__all__ = ["launch"]
+
+
+def launch(main: Callable[[], int]) -> NoReturn:
+    """Run a program and end it with its status, or with 2 if what it printed can't be written."""
+    try:
+        status = main()
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        # So that Python doesn't try again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not status and not isinstance(error, BrokenPipeError):
+            name = os.path.basename(sys.argv[0])
+            print(f"{name}: can't print the result ({error.strerror})", file=sys.stderr)
+        status = status or 2
+    sys.exit(status)

@@ -1,0 +1,112 @@
+"""What the files of a run must hold: tables that say it, and one function that checks it."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["CHECKPOINT", "LINE", "SUMMARY", "anything", "check", "natural", "text"]
+
+
+class Kind(NamedTuple):
+    """A kind of values: its name, and whether a value is one."""
+
+    name: str
+    has: Callable[[Any], bool]
+
+
+anything = Kind("anything", lambda x: True)  # noqa: ARG005
+text = Kind("a text", lambda x: isinstance(x, str))
+natural = Kind("a whole number of at least 0", lambda x: type(x) is int and x >= 0)
+positive = Kind("a whole number of at least 1", lambda x: type(x) is int and x >= 1)
+number = Kind(
+    "a finite number",
+    lambda x: (type(x) is int and abs(x) < 2**63) or (type(x) is float and math.isfinite(x)),
+)
+fraction = Kind("a number from 0 to 1", lambda x: number.has(x) and 0 <= x <= 1)
+fraction_or_null = Kind("a number from 0 to 1, or null", lambda x: x is None or fraction.has(x))
+count_or_null = Kind("a whole number, or null", lambda x: x is None or natural.has(x))
+
+# A table is a kind, or a list of one table for all items, or a dictionary of tables by key, in
+# which `...` stands for all other keys.
+
+LINE = {  # of metrics.jsonl
+    "run": natural,
+    "epoch": natural,
+    "train_loss": number,
+    "val_loss": number,
+    "val_accuracy": fraction,
+    "seconds": number,
+    "instances_per_second": number,
+}
+
+CHECKPOINT = {  # the facts beside the arrays
+    "program": text,
+    "settings": {
+        "epochs": positive,
+        ...: anything,
+    },  # the flags; those of a resumed run are compared
+    "run": natural,
+    "epoch": natural,
+    "optimizer": {"settings": anything, "state": [{...: count_or_null}]},
+    "random": {
+        "bit_generator": text,
+        "state": {"state": natural, "inc": natural},
+        "has_uint32": natural,
+        "uinteger": natural,
+    },
+    "facts": {
+        "source": text,
+        "training_instances": positive,
+        "validation_instances": positive,
+        "parameters": natural,
+        ...: anything,
+    },
+    "history": [LINE],
+    "curves": [[number]],
+    "per_class": [[fraction_or_null]],
+}
+
+SUMMARY = {  # what the report reads of summary.json
+    "program": text,
+    "data": text,
+    "backend": text,
+    "device": text,
+    "versions": {...: text},
+    "settings": {"batch_size": positive, "epochs": positive, ...: anything},
+    "training_instances": positive,
+    "per_class_accuracy": [fraction_or_null],
+    "runs": [{"epochs": natural, ...: anything}],
+    ...: anything,
+}
+
+
+def check(x: Any, table: Any, where: str) -> None:
+    """Check a value that was read from JSON.
+
+    Args:
+        where: names the value, for errors.
+
+    Raises:
+        ValueError: the value is not what the table says.
+    """
+    if isinstance(table, Kind):
+        if not table.has(x):
+            raise ValueError(f"{where} is {reprlib.repr(x)}, expected {table.name}")
+    elif isinstance(table, list):
+        if not isinstance(x, list):
+            raise ValueError(f"{where} is {reprlib.repr(x)}, expected a list")
+        for i, item in enumerate(x):
+            check(item, table[0], f"{where}[{i}]")
+    else:
+        if not isinstance(x, dict):
+            raise ValueError(f"{where} is {reprlib.repr(x)}, expected an object")
+        for key in table.keys() - {...}:
+            if key not in x:
+                raise ValueError(f"{where} has no {key!r}")
+        for key, item in x.items():
+            if key not in table and ... not in table:
+                raise ValueError(f"{where} has {reprlib.repr(key)}, which has no meaning there")
+            check(item, table.get(key, table.get(...)), f"{where}.{key}")
