@@ -103,8 +103,8 @@ def check(x: Any, table: Any, where: str) -> None:
     else:
         if not isinstance(x, dict):
             raise ValueError(f"{where} is {reprlib.repr(x)}, expected an object")
-        for key in table.keys() - {...}:
-            if key not in x:
+        for key in table:
+            if key not in x and key != ...:
                 raise ValueError(f"{where} has no {key!r}")
         for key, item in x.items():
             if key not in table and ... not in table:

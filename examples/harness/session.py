@@ -203,16 +203,20 @@ class Session:
         """Load the weights of `state`.
 
         Raises:
-            ValueError: in few words, that names or shapes are not this model's.
+            ValueError: in few words, that names, shapes or dtypes are not this model's; another
+                floating dtype is converted.
         """
-        expected, found = (
-            {name: tuple(x.shape) for name, x in of.items()} for of in (self.model_state(), state)
-        )
+        own = self.model_state()
+        expected, found = ({name: tuple(x.shape) for name, x in of.items()} for of in (own, state))
         wrong = [n for n in expected | found if expected.get(n) != found.get(n)]
         if wrong:
             shapes = (str(of.get(wrong[0], "nothing")) for of in (expected, found))
             more = f" (and {len(wrong) - 1} more arrays differ)" if len(wrong) > 1 else ""
             raise ValueError("expected {} {}, found {}".format(wrong[0], *shapes) + more)
+        for name, x in state.items():
+            if (dtype := _dtype(x)).startswith("float") != _dtype(own[name]).startswith("float"):
+                what = "another" if dtype.startswith("float") else "floating"
+                raise ValueError(f"expected {name} of {what} dtype, found {dtype}")
         self.set_model_state(state)
 
     def epochs(self) -> Iterator[Epoch]:
@@ -406,4 +410,9 @@ class Session:
 
 def _kind(x: Array | None) -> str:
     """Name an array's dtype and shape."""
-    return "nothing" if x is None else f"{str(x.dtype).rpartition('.')[2]} {tuple(x.shape)}"
+    return "nothing" if x is None else f"{_dtype(x)} {tuple(x.shape)}"
+
+
+def _dtype(x: Array) -> str:
+    """Name an array's dtype, without the name of its library."""
+    return str(x.dtype).rpartition(".")[2]

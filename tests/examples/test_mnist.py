@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -304,12 +305,12 @@ def test_nan_stops_with_epoch_step_and_hint(
 def test_full_disk_names_the_file(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> int:
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     message = refused(capsys, run(*SYNTH, "--out", tmp_path))
-    assert f"{tmp_path / 'checkpoint.safetensors'}: can't be written (No space" in message
+    assert f"{tmp_path / 'metrics.jsonl'}: can't be written (No space" in message
     assert not list(tmp_path.glob(".*"))
 
 

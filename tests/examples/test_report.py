@@ -21,6 +21,7 @@ from harness.report import Item, Row, Training, training
 from runs import call, metrics, refused
 
 import gradcore
+from gradcore.backends import random
 
 ITEMS = {item.key: item for item in assignment.ITEMS}
 CLASSES = ["cat", "dog"]
@@ -53,14 +54,14 @@ def write(
     """Write the files of a run: `accuracies` are those of its last epochs, 0 before."""
     flags = dict(t.flags)
     accuracies = [0.0] * (flags["epochs"] - len(accuracies)) + accuracies
+    same = {"run": 0, "train_loss": loss, "val_loss": loss, "instances_per_second": 1.0}
     lines = [
-        {"run": 0, "epoch": i, "train_loss": loss, "val_accuracy": a, "seconds": 36.0}
-        for i, a in enumerate(accuracies)
+        {**same, "epoch": i, "val_accuracy": a, "seconds": 36.0} for i, a in enumerate(accuracies)
     ]
     name, n = report.DATA[t.example]
     summary = {
         "program": f"{t.example}.py",
-        "settings": {"epochs": flags["epochs"], "batch_size": flags.get("batch_size")},
+        "settings": {"epochs": flags["epochs"], "batch_size": flags.get("batch_size", 128)},
         "backend": "numpy",
         "device": "CPU",
         "versions": {"python": "3"},
@@ -74,9 +75,24 @@ def write(
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps({**summary, **facts}))
     (folder / "metrics.jsonl").write_text("".join(map(files.as_line, lines)))
-    curves = [list(curve) or [loss, loss]] * len(lines)
-    facts = {"program": "", "settings": {}, "run": 0, "epoch": 0, "optimizer": {}, "facts": {}}
-    files.write_safetensors(folder / "checkpoint.safetensors", {}, {**facts, "curves": curves})
+    checkpoint = {
+        "program": "",
+        "settings": {"epochs": len(lines)},
+        "run": 0,
+        "epoch": len(lines),
+        "optimizer": {"settings": {}, "state": []},
+        "random": random.get_state(),
+        "facts": {
+            "source": "",
+            "training_instances": n,
+            "validation_instances": n,
+            "parameters": 0,
+        },
+        "history": lines,
+        "curves": [list(curve) or [loss, loss]] * len(lines),
+        "per_class": [[]],
+    }
+    files.write_safetensors(folder / "checkpoint.safetensors", {}, checkpoint)
 
 
 def section(out: Path, key: str) -> list[str]:
