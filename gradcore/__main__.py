@@ -39,9 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command == "doctor":
         try:
             return doctor()
-        except BrokenPipeError:  # as in `python -m gradcore doctor | head`
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(
+                error, BrokenPipeError
+            ):  # not as in `python -m gradcore doctor | head`
+                print(f"doctor: can't print ({error.strerror})", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("\ndoctor: interrupted", file=sys.stderr)
+            return 130
     parser.print_help()
     return 0
 

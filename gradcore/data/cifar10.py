@@ -123,7 +123,7 @@ def find_cifar10(data_dir: Folder = None) -> Path:
 
 def _search(folder: Path, origin: str) -> Path | None:
     """Find the files or the archive in a folder that the setting `origin` names."""
-    if os.path.isfile(folder):
+    if _is_no_folder(folder):
         return folder
     must_be_folder(folder, origin)
     outer = (folder / "cifar10", folder)
@@ -133,7 +133,7 @@ def _search(folder: Path, origin: str) -> Path | None:
         if not _missing(place):
             return place
     for place in archives:
-        if os.path.exists(place) and not os.path.isdir(place):
+        if _is_no_folder(place):
             return place
     for place in folders:
         missing = _missing(place)
@@ -143,6 +143,11 @@ def _search(folder: Path, origin: str) -> Path | None:
                 f"{' and no '.join(missing)}; add what is missing"
             )
     return None
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether something is there that `_contents` takes for an archive."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 def _instead(folder: Path) -> str:

@@ -190,11 +190,12 @@ def _data() -> Iterator[str]:
         cache = user_cache_dir("gradcore")
     for place, folder in (("GRADCORE_DATA", os.environ.get("GRADCORE_DATA")), ("cache", cache)):
         if folder:
-            path = Path(folder).expanduser()
+            path = Path(folder)
             try:
+                path = path.expanduser()
                 found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "empty"
-            except OSError as error:
-                found = error.strerror or str(error)
+            except (OSError, RuntimeError) as error:  # RuntimeError: there is no such home folder
+                found = getattr(error, "strerror", None) or str(error)
             yield f"{place}: {path} ({found})"
 
 
@@ -257,8 +258,10 @@ def _short(error: Exception) -> str:
 
 
 def _print(line: str) -> None:
-    """Print a text in lines of readable length, and don't break the commands in it."""
+    """Print a text in lines of readable length, and don't break the commands in it. Characters that
+    a terminal would follow, as in a folder's name, are escaped."""
     line = textwrap.shorten(line, 1000, placeholder=" ...") if "\n" in line else line
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     command = r"pip (un)?install( -y)?( '[^']*'| [\w-]+)*|`[^`]*`"
     line = re.sub(command, lambda match: match[0].replace(" ", "\0"), line)
     wrapper = textwrap.TextWrapper(

@@ -147,11 +147,11 @@ NO_FILES = [
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
 @pytest.mark.parametrize(("make", "found"), NO_FILES)
-@pytest.mark.parametrize("what", ["mnist", "labels that name the dataset", "cifar10", "archive"])
+@pytest.mark.parametrize("what", ["mnist", "labels that tell", "cifar10", "archive", "data_dir"])
 def test_what_is_no_file_is_refused_and_not_waited_on(
     what: str, make: Callable[[Path], None], found: str, tmp_path: Path
 ) -> None:
-    if "archive" in what:
+    if what in ("archive", "data_dir"):
         path = tmp_path / cifar10_files.ARCHIVE
         if make is make_folder:
             pytest.skip("is searched for the files")
@@ -162,8 +162,8 @@ def test_what_is_no_file_is_refused_and_not_waited_on(
         path = tmp_path / (IMAGES if what == "mnist" else mnist_files.FILES[3])
     path.unlink(missing_ok=True)
     make(path)
-    load: Any = load_cifar10 if what in ("archive", "cifar10") else load_mnist
-    error = is_cheap(lambda: load(data_dir=tmp_path))
+    load: Any = load_mnist if what in ("mnist", "labels that tell") else load_cifar10
+    error = is_cheap(lambda: load(data_dir=path if what == "data_dir" else tmp_path))
     assert error.startswith(f"{path}: expected a readable file, found this: ")
     assert any(words in error for words in found.split("|"))
 

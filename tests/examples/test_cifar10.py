@@ -336,7 +336,7 @@ def test_resnet9_has_defaults_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
         (["--model", "vgg"], "invalid choice: 'vgg'"),
         (["--augment", "blur"], "invalid choice: 'blur'"),
         (["--weight-decay", "-1"], "--weight-decay: -1 is not 0 or positive and finite"),
-        (["--width", 0], "--width: '0' is not a whole number of at least 1"),
+        (["--width", 0], "--width: '0' is not a whole number from 1 to 1,000,000"),
         (["--backend", "nympy"], "nympy"),
         (["--data-dir", "/nowhere"], "--data-dir = /nowhere"),
         (["--init-from", "/nowhere"], "--init-from: /nowhere can't be read"),

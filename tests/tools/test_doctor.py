@@ -262,3 +262,37 @@ def test_variables_that_are_set(
     assert "GRADCORE_BAKCEND=cupy, which gradcore doesn't know; is it misspelled?" in told
     assert "OMP_NUM_THREADS=1" in told
     assert "not set: GRADCORE_BACKEND (" in told or "GRADCORE_BACKEND=" in told
+
+
+def test_control_characters_and_a_home_that_nobody_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a\x1b[2J").mkdir()
+    monkeypatch.setenv("GRADCORE_DATA", str(tmp_path))
+    monkeypatch.setenv("GRADCORE_BACKEND", "numpy")
+    main(["doctor"])
+    told = capsys.readouterr().out
+    assert r"a\x1b[2J" in told
+    assert "\x1b" not in told
+    monkeypatch.setenv("GRADCORE_DATA", "~nobody-of-this-name/x")
+    main(["doctor"])
+    assert "GRADCORE_DATA: ~nobody-of-this-name/x (Could not" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_disk_that_is_full() -> None:
+    command = [sys.executable, "-m", "gradcore", "doctor"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "doctor: can't print (No space left on device)\n")
+
+
+def test_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradcore.__main__.doctor", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "\ndoctor: interrupted\n"
