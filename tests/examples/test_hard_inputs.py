@@ -255,6 +255,10 @@ HOSTILE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "an optimizer's settings of text": (set_to("optimizer", "settings", to="lr"), "does not fit: "),
     "a learning rate of text": (set_to("optimizer", "settings", "lr", to="x"), "does not fit: "),
     "a learning rate of nothing": (set_to("optimizer", "settings", "lr", to=None), "does not f"),
+    "a learning rate that is a number in words": (
+        set_to("optimizer", "settings", "lr", to="0.0001"),
+        "does not fit: ",
+    ),
     "betas of lists": (set_to("optimizer", "settings", "betas", to=[[]]), "does not fit: "),
     "an optimizer of no parameters": (set_to("optimizer", "state", to=[]), "does not fit: "),
     "a step of -1": (set_to("optimizer", "state", 0, "step", to=-1), "checkpoint.optimizer.state"),
