@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 from ..backends import Array, backend_of
@@ -17,7 +18,6 @@ __all__ = [
     "NodeOrArray",
     "Shape",
     "axis_from_front",
-    "axis_tuple",
     "binary",
     "call_library",
     "check_device",
@@ -86,12 +86,7 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     """
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
-    return axis % ndim
-
-
-def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Make a tuple of one axis or of several."""
-    return (axis,) if isinstance(axis, int) else tuple(axis)
+    return index(axis) % ndim
 
 
 def check_matrices(name: str, x: NodeOrArray) -> None:

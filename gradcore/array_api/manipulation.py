@@ -7,7 +7,15 @@ from typing import Any
 
 from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
+from ..engine.arrays import (
+    describe,
+    integers,
+    is_integer,
+    is_node,
+    namespace,
+    node_or_array,
+    value_of,
+)
 from ..engine.inputs import op_inputs
 from ..graph import Op
 from .common import (
@@ -16,7 +24,6 @@ from .common import (
     NodeOrArray,
     Shape,
     axis_from_front,
-    axis_tuple,
     call_library,
     check_device,
     check_matrices,
@@ -75,7 +82,7 @@ def moveaxis(
 ) -> NodeOrArray:
     """Move the axes of `source` to the positions of `destination`; the others keep their order."""
     sources, destinations = (
-        [axis_from_front("moveaxis", a, x.ndim) for a in axis_tuple(axes)]
+        [axis_from_front("moveaxis", a, x.ndim) for a in integers(axes)]
         for axes in (source, destination)
     )
     if not len(sources) == len({*sources}) == len({*destinations}) == len(destinations):
@@ -101,7 +108,7 @@ def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
 
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Insert axes of size 1, which in the result are `axis`."""
-    if isinstance(axis, int):
+    if is_integer(axis):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
     new = {axis_from_front("expand_dims", a, x.ndim + len(axis)) for a in axis}
@@ -113,7 +120,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
-    if isinstance(axis, int):
+    if is_integer(axis):
         return ops.Squeeze.apply(x, dim=axis)
     gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
     if [a for a in gone if x.shape[a] != 1]:
@@ -143,7 +150,7 @@ def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
     axes = (
         range(x.ndim)
         if axis is None
-        else [axis_from_front("flip", a, x.ndim) for a in axis_tuple(axis)]
+        else [axis_from_front("flip", a, x.ndim) for a in integers(axis)]
     )
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 

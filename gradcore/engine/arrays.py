@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from numbers import Integral
+from operator import index
 from typing import Any
 
 from ..backends import BACKEND_OF_TYPE, Array, Backend, backend_of, default
@@ -16,8 +18,10 @@ __all__ = [
     "copied",
     "describe",
     "flat",
+    "integers",
     "is_discrete",
     "is_floating",
+    "is_integer",
     "is_node",
     "namespace",
     "node_or_array",
@@ -42,6 +46,19 @@ REAL_FLOATING = _RealFloating()
 
 def is_node(x: Any) -> bool:
     return isinstance(x, Operators)
+
+
+def is_integer(x: Any) -> bool:
+    """Whether x is one integer, of Python's or NumPy's types, and not a boolean."""
+    return type(x) is int or (isinstance(x, Integral) and not isinstance(x, bool))
+
+
+def integers(x: Any) -> tuple[int, ...]:
+    """Make a tuple of Python's integers of one integer or of several, as axes are given.
+
+    (NumPy's have fewer bits: `-np.uint8(1)` is 255.)
+    """
+    return (index(x),) if isinstance(x, Integral) else tuple(map(index, x))
 
 
 def is_floating(x: Array) -> bool:
