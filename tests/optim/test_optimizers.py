@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from comparing import no_garbage
@@ -305,7 +303,7 @@ def test_a_subclass_needs_an_update_alone():
     with pytest.raises(NotImplementedError, match="Optimizer has no method update"):
         optim.Optimizer([p], lr=1).step()
     with pytest.raises(NotImplementedError, match="LRScheduler has no method settings"):
-        optim.LRScheduler(SimpleNamespace(settings={}))
+        optim.LRScheduler(optim.SGD([p]))
 
 
 @pytest.mark.parametrize(

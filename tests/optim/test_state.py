@@ -100,12 +100,12 @@ def test_a_state_that_does_not_fit():
         (bad(state=good["state"][:1]), "found 1 parameters, expected 2"),
         (
             bad(state=good["state"][::-1]),
-            r"found of parameter 0 mean of shape \(1,\), expected \(2,\)",
+            r"parameter 0: mean has shape \(1,\), expected \(2,\)",
         ),
-        (bad(state=[{"step": 1}, {}]), r"of parameter 0 \['step'\], expected \['mean', 'squ"),
+        (bad(state=[{"step": 1}, {}]), r"parameter 0 has \['step'\], expected \['mean', 'squ"),
         (
             bad(state=[{**good["state"][0], "extra": p.value}, {}]),
-            r"of parameter 0 \['extra', .*\], expected",
+            r"parameter 0 has \['extra', .*\], expected",
         ),
     ]
     fresh = optim.Adam([p, q], lr=0.5)
