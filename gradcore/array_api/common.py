@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import namespace, value_of
+from ..engine.arrays import integers, namespace, value_of
 from ..engine.inputs import explained
 from ..engine.operators import Operators
 from ..graph import Op, TensorNode
@@ -18,6 +18,7 @@ __all__ = [
     "NodeOrArray",
     "Shape",
     "axis_from_front",
+    "axis_tuple",
     "binary",
     "call_library",
     "check_device",
@@ -87,6 +88,11 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
     return index(axis) % ndim
+
+
+def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Make a tuple of one axis or of several."""
+    return integers(axis)
 
 
 def check_matrices(name: str, x: NodeOrArray) -> None:

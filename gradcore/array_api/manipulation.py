@@ -9,7 +9,6 @@ from .. import ops
 from ..backends.types import DType
 from ..engine.arrays import (
     describe,
-    integers,
     is_integer,
     is_node,
     namespace,
@@ -24,6 +23,7 @@ from .common import (
     NodeOrArray,
     Shape,
     axis_from_front,
+    axis_tuple,
     call_library,
     check_device,
     check_matrices,
@@ -82,7 +82,7 @@ def moveaxis(
 ) -> NodeOrArray:
     """Move the axes of `source` to the positions of `destination`; the others keep their order."""
     sources, destinations = (
-        [axis_from_front("moveaxis", a, x.ndim) for a in integers(axes)]
+        [axis_from_front("moveaxis", a, x.ndim) for a in axis_tuple(axes)]
         for axes in (source, destination)
     )
     if not len(sources) == len({*sources}) == len({*destinations}) == len(destinations):
@@ -150,7 +150,7 @@ def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
     axes = (
         range(x.ndim)
         if axis is None
-        else [axis_from_front("flip", a, x.ndim) for a in integers(axis)]
+        else [axis_from_front("flip", a, x.ndim) for a in axis_tuple(axis)]
     )
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 

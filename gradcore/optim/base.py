@@ -240,14 +240,15 @@ class Optimizer:
 
     def _read_memory(self, what: str, p: TensorNode, memory: Mapping[str, Any]) -> dict[str, Any]:
         """Check and copy the state of a parameter; an error begins with `what`."""
-        names = self.initial_state(p.value).keys()
+        fresh = self.initial_state(p.value)
+        names = fresh.keys()
         later = {"velocity"} & {*getattr(self, "memory", ("velocity",))}  # from its first update on
         if not names <= memory.keys() <= names | later:
             raise ValueError(f"{what} has {sorted(memory)}, expected {sorted(names)}")
         read: dict[str, Any] = {}
         for name, x in memory.items():
             if name != "step":
-                read[name] = loaded(f"{what}: {name}", x, p.value)
+                read[name] = loaded(f"{what}: {name}", x, fresh.get(name, p.value))
             elif is_integer(x) and x >= 0:
                 read[name] = int(x)
             else:

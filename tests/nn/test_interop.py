@@ -435,6 +435,39 @@ def test_what_has_gradients_is_no_array_of_another_library() -> None:
         torch.from_dlpack(TensorNode(np.ones(2)))
 
 
+def test_a_tensor_with_a_graph_of_its_own_is_no_value_of_a_node() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    for tensor in (parameter, parameter * 2.0, torch.ones(2, requires_grad=True)):
+        with pytest.raises(TypeError, match=r"has a graph of its own; give x\.detach\(\)$"):
+            TensorNode(tensor)
+        assert TensorNode(tensor.detach()).value.data_ptr() == tensor.data_ptr()
+
+
+LABELLED: dict[str, Any] = {
+    "cross_entropy": lambda x, t: gradcore.cross_entropy(x, t),
+    "nll_loss": lambda x, t: gradcore.nll_loss(x, t),
+    "logceloss": lambda x, t: gradcore.logceloss(x, t),
+    "celoss": lambda x, t: gradcore.celoss(x, t),
+    "Select": lambda x, t: gradcore.Select.do_forward(x, indices=t),
+    "embedding": lambda x, t: gradcore.embedding(t, x),
+    "Embedding": lambda _, t: nn.Embedding(3, 2)(t),
+    "take": lambda x, t: array_api.take(x, t, axis=0),
+    "x[t]": lambda x, t: x[t],
+    "mse_loss": lambda x, t: gradcore.mse_loss(x[:, 0], t),
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_of_another_library_are_named_with_the_call_that_moves_them(name: str) -> None:
+    with gradcore.use_backend("numpy"):
+        x = TensorNode(np.full((2, 3), 0.25))
+        with pytest.raises((TypeError, ValueError), match=r"torch.*move (it|one): .*asarray") as e:
+            LABELLED[name](x, torch.tensor([0, 1]))
+        assert "\n" not in str(e.value)
+        moved = gradcore.backends.get("numpy").asarray(torch.tensor([0, 1]))
+        LABELLED[name](x, moved)
+
+
 # -- The documentation --------------------------------------------------------------------------
 
 

@@ -351,14 +351,15 @@ def test_state():
                 p = TensorNode([5.0, 5.0])
                 optimizer = MixedPrecision([p], OPTIMIZERS["adam"], growth_interval=2)
                 optimizer.load_state_dict(state)
-            p.grad = np.asarray([k, 1.0], np.float16)
+            p.grad = np.asarray([k, np.inf if k == 1 else 1.0], np.float16)
             optimizer.step()
         return optimizer.state_dict(), p.value.tolist(), optimizer.masters[0].value.tolist()
 
     (one, *values), (other, *again) = run(False), run(True)
     assert values == again
     assert one["settings"] == other["settings"]
-    assert one["settings"]["scale"] == 64.0
+    assert one["settings"]["scale"] == 16.0
+    assert one["state"][0]["step"] == other["state"][0]["step"] == 5
 
 
 def test_what_does_not_fit():

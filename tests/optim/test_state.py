@@ -108,9 +108,28 @@ def test_a_state_that_does_not_fit():
             r"parameter 0 has \['extra', .*\], expected",
         ),
     ]
+    one = good["state"][0]
+    mean = one["mean"]
+    cases += [
+        (bad(state=[{**one, "velocity": mean}, {}]), r"parameter 0 has \[.*'velocity'\], expected"),
+        (bad(settings={"lr": "fast"}), r"lr = 'fast', expected a number"),
+        (bad(settings={"betas": [0.9]}), r"betas = \[0.9\], expected two numbers"),
+        (bad(settings={"initial_lr": None}), r"lr = None, expected a number"),
+        (bad(state=[{**one, "mean": "mean"}, {}]), r"parameter 0: mean is no dense array"),
+        (bad(state=[{**one, "mean": mean * 1j}, {}]), r"mean is complex\d+ \(2,\), expected real"),
+        (bad(state=[one, 3]), r"found \{.*, expected 'settings', a dictionary, and 'state'"),
+        (bad(state=None), r"found \{.*, expected 'settings', a dictionary, and 'state'"),
+        ({"state": []}, r"found \{'state': \[\]\}, expected 'settings'"),
+        (None, r"found None, expected 'settings'"),
+        *[
+            (bad(state=[{**one, "step": x}, {}]), "parameter 0: step = .*, expected an integer of")
+            for x in (-1, 2.5, "2", None, True)
+        ],
+    ]
     fresh = optim.Adam([p, q], lr=0.5)
     for state, message in cases:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             fresh.load_state_dict(state)
+        assert "\n" not in str(error.value)
         assert fresh.state == [{}, {}]
         assert fresh.lr == fresh.initial_lr == 0.5
