@@ -33,7 +33,8 @@ class IndexingKernels(Definitions):
 
     def check_integers(self, what: str, indices: Array) -> None:
         """Raise a TypeError, which names `what`, unless these are integers of this library."""
-        if not isinstance(indices, (*self.array_types, *self.scalar_types)):
+        ours = *self.array_types, *self.scalar_types
+        if not issubclass(type(indices), ours):
             library = type(indices).__module__.partition(".")[0]
             raise TypeError(
                 f"{what} are an array of {library}, expected one of {self.name}; move it: "

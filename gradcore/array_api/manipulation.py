@@ -7,14 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import (
-    describe,
-    is_integer,
-    is_node,
-    namespace,
-    node_or_array,
-    value_of,
-)
+from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
 from ..engine.inputs import op_inputs
 from ..graph import Op
 from .common import (
@@ -108,7 +101,7 @@ def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
 
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Insert axes of size 1, which in the result are `axis`."""
-    if is_integer(axis):
+    if not isinstance(axis, tuple | list):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
     new = {axis_from_front("expand_dims", a, x.ndim + len(axis)) for a in axis}
@@ -120,7 +113,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
-    if is_integer(axis):
+    if not isinstance(axis, tuple | list):
         return ops.Squeeze.apply(x, dim=axis)
     gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
     if [a for a in gone if x.shape[a] != 1]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from .. import ops
-from ..engine.arrays import is_integer
 from . import reductions
 from .common import NodeOrArray, axis_from_front, binary, is_complex
 from .elementwise import conj
@@ -31,7 +30,7 @@ def tensordot(
         IndexError: there is no such axis.
         ValueError: the axes of a pair differ in size, or there are fewer than n axes.
     """
-    if is_integer(axes):
+    if not isinstance(axes, tuple | list):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             shapes = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
             raise ValueError(f"tensordot: {shapes} have not {axes} axes each to sum over")

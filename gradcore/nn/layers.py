@@ -43,14 +43,14 @@ class Linear(Module):
         init: str = "glorot",
         dtype: Any = "float32",
     ) -> None:
-        fans = sizes("Linear", 1, input_size=input_size) + sizes(
-            "Linear", 1, output_size=output_size
-        )
-        self.w = TensorNode(initial(init, fans[::-1], *fans, dtype))
+        (input_size,) = sizes("Linear", 1, input_size=input_size)
+        (output_size,) = sizes("Linear", 1, output_size=output_size)
+        fans = input_size, output_size
+        self.w = TensorNode(initial(init, (output_size, input_size), *fans, dtype))
         self.b = None
         if bias:
             init = init if init == "kaiming_uniform" else "zeros"
-            self.b = TensorNode(initial(init, (1, fans[1]), *fans, dtype))
+            self.b = TensorNode(initial(init, (1, output_size), *fans, dtype))
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
         """Apply the layer to a node, or to an array, which is a constant.
@@ -105,7 +105,8 @@ class Embedding(Module):
         dtype: Any = "float32",
     ) -> None:
         (num_embeddings,) = sizes("Embedding", 1, num_embeddings=num_embeddings)
-        shape = num_embeddings, *sizes("Embedding", 1, embedding_dim=embedding_dim)
+        (embedding_dim,) = sizes("Embedding", 1, embedding_dim=embedding_dim)
+        shape = num_embeddings, embedding_dim
         w = initial("normal", shape, *shape, dtype)
         if padding_idx is not None:
             if not (is_integer(padding_idx) and -num_embeddings <= padding_idx < num_embeddings):

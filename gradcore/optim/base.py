@@ -183,11 +183,9 @@ class Optimizer:
         Args:
             key: what tells this function from others of the optimizer.
         """
-        skipped = state.get("skipped")
+        shared, skipped = (self._call, key, state["step"]), state.get("skipped")
         if skipped is None:
-            shared = (self._call, key, state["step"])
             return number(lambda: function(state["step"]), parameter, shared=shared)
-        shared = (self._call, state["step"])
         return function(number(lambda: state["step"], parameter, shared=shared) - skipped.value)
 
     # -- The state --------------------------------------------------------------------------

@@ -90,7 +90,9 @@ class LRScheduler:
         Raises:
             ValueError: `state` is no `state_dict` of a schedule; nothing is changed.
         """
-        steps = state["steps"] if isinstance(state, Mapping) and [*state] == ["steps"] else None
+        steps: Any = (
+            state["steps"] if isinstance(state, Mapping) and [*state] == ["steps"] else None
+        )
         if not is_integer(steps) or steps < 0:
             raise ValueError(
                 f"{type(self).__name__}.load_state_dict: found {reprlib.repr(state)}, "
