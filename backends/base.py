@@ -45,9 +45,6 @@ class Backend(
             strict library); `None` is the library's default.
     """
 
-    name: ClassVar[str]
-    array_types: ClassVar[tuple[type, ...]] = ()
-    scalar_types: ClassVar[tuple[type, ...]] = ()  # what the library gives in place of 0-d arrays
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
 
     # Finds the backend of any array. The registry, which knows all backends, puts it here.

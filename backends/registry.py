@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import re
 import sys
 import textwrap
 import warnings
@@ -287,5 +288,8 @@ class Generic(Backend):
         return super().from_numpy(x, dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        x = x.detach() if hasattr(x, "detach") else x  # torch refuses what requires a gradient
+        if re.search("bfloat|float8", str(x.dtype)):  # which NumPy has not; float32 holds them all
+            x = self.xp.astype(x, self.xp.float32)
         on_cpu = x.__dlpack_device__()[0] == 1
         return super().to_numpy(x if on_cpu else array_api_compat.to_device(x, "cpu"))

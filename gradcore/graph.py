@@ -66,7 +66,8 @@ class TensorNode(Operators):
             is floating.
 
     Raises:
-        TypeError: `requires_grad=True` for a value that is not real floating.
+        TypeError: `requires_grad=True` for a value that is not real floating; or the value is a
+            tensor of PyTorch that requires a gradient there.
     """
 
     __slots__ = ("_grad", "_owned", "hooks", "index", "name", "requires_grad", "source")
@@ -78,6 +79,9 @@ class TensorNode(Operators):
         name: str | None = None,
         requires_grad: bool | None = None,
     ) -> None:
+        if getattr(value, "requires_grad", False) and not isinstance(value, TensorNode):
+            kind = type(value).__name__
+            raise TypeError(f"TensorNode: this {kind} has a graph of its own; give x.detach()")
         if type(value) not in BACKEND_OF_TYPE:
             value = value.value if isinstance(value, TensorNode) else node_or_array(value)
         if requires_grad is None:

@@ -1,4 +1,4 @@
-"""Hold what all definitions share: the namespace that they are written against."""
+"""Hold what all definitions share: the library that they are written against."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["Definitions"]
 class Definitions:
     """Define kernels by the functions of the array API namespace `xp`."""
 
+    name: ClassVar[str]
     xp: ClassVar[Any]  # the library's array API namespace
+    array_types: ClassVar[tuple[type, ...]] = ()
+    scalar_types: ClassVar[tuple[type, ...]] = ()  # what the library gives in place of 0-d arrays
 
     def _wide(self, x: Array) -> Array:
         """Give x in a dtype for sums: float32 if it has 16 bits, else its own."""

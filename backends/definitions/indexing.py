@@ -32,7 +32,14 @@ class IndexingKernels(Definitions):
             raise index_error(what, low if low < start else high, size, start)
 
     def check_integers(self, what: str, indices: Array) -> None:
-        """Raise a TypeError, which names `what`, unless the indices are integers."""
+        """Raise a TypeError, which names `what`, unless these are integers of this library."""
+        ours = *self.array_types, *self.scalar_types
+        if not issubclass(type(indices), ours):
+            library = type(indices).__module__.partition(".")[0]
+            raise TypeError(
+                f"{what} are an array of {library}, expected one of {self.name}; move it: "
+                f"gradcore.backends.get({self.name!r}).asarray(array)"
+            )
         if not self.xp.isdtype(indices.dtype, "integral"):
             raise TypeError(f"{what} must be integers, not {indices.dtype}")
 

@@ -292,7 +292,7 @@ class FastNumpyBackend(FastProducts):
         lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
         beta1, beta2 = map(float, settings["betas"])
         keep, decay = (1.0 - lr * decay, 0.0) if settings["decoupled"] else (1.0, float(decay))
-        rate, root = lr / corrections[0], corrections[1] ** 0.5
+        rate, root = float(lr / corrections[0]), float(corrections[1] ** 0.5)
         numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
         kernels().adam(views[0], *numbers, *views[1])
         return parameter, mean, square

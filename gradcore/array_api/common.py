@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import namespace, value_of
+from ..engine.arrays import integers, namespace, value_of
 from ..engine.inputs import explained
 from ..engine.operators import Operators
 from ..graph import Op, TensorNode
@@ -86,12 +87,12 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     """
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
-    return axis % ndim
+    return index(axis) % ndim
 
 
 def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
     """Make a tuple of one axis or of several."""
-    return (axis,) if isinstance(axis, int) else tuple(axis)
+    return integers(axis)
 
 
 def check_matrices(name: str, x: NodeOrArray) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import namespace, value_of
+from ..engine.arrays import integers, is_integer, namespace, value_of
 from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray
@@ -128,7 +128,7 @@ def matrix_power(x: NodeOrArray, n: int, /) -> NodeOrArray:
         ValueError: the matrices are not square.
     """
     check_square("matrix_power", x)
-    if not isinstance(n, int):
+    if not is_integer(n):
         raise TypeError(f"matrix_power: n must be an integer, not {type(n).__name__}")
     if n == 0:
         eye = zeros_like(x) + 1.0
@@ -336,7 +336,7 @@ def norm(
     """
     if axis is None and (ord is None or x.ndim == 1):
         return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)
-    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = tuple(range(x.ndim)) if axis is None else integers(axis)
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:

@@ -101,7 +101,7 @@ def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
 
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Insert axes of size 1, which in the result are `axis`."""
-    if isinstance(axis, int):
+    if not isinstance(axis, tuple | list):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
     new = {axis_from_front("expand_dims", a, x.ndim + len(axis)) for a in axis}
@@ -113,7 +113,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
-    if isinstance(axis, int):
+    if not isinstance(axis, tuple | list):
         return ops.Squeeze.apply(x, dim=axis)
     gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
     if [a for a in gone if x.shape[a] != 1]:

@@ -30,7 +30,7 @@ def tensordot(
         IndexError: there is no such axis.
         ValueError: the axes of a pair differ in size, or there are fewer than n axes.
     """
-    if isinstance(axes, int):
+    if not isinstance(axes, tuple | list):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             shapes = f"{tuple(x1.shape)} and {tuple(x2.shape)}"
             raise ValueError(f"tensordot: {shapes} have not {axes} axes each to sum over")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from numbers import Integral
+from operator import index
 from typing import Any
 
 from ..backends import BACKEND_OF_TYPE, Array, Backend, backend_of, default
@@ -16,9 +18,12 @@ __all__ = [
     "copied",
     "describe",
     "flat",
+    "integers",
     "is_discrete",
     "is_floating",
+    "is_integer",
     "is_node",
+    "loaded",
     "namespace",
     "node_or_array",
     "raw_array",
@@ -42,6 +47,19 @@ REAL_FLOATING = _RealFloating()
 
 def is_node(x: Any) -> bool:
     return isinstance(x, Operators)
+
+
+def is_integer(x: Any) -> bool:
+    """Whether x is one integer, of Python's or NumPy's types, and not a boolean."""
+    return type(x) is int or (isinstance(x, Integral) and not isinstance(x, bool))
+
+
+def integers(x: Any) -> tuple[int, ...]:
+    """Make a tuple of Python's integers of one integer or of several, as axes are given.
+
+    (NumPy's have fewer bits: `-np.uint8(1)` is 255.)
+    """
+    return (index(x),) if isinstance(x, Integral) else tuple(map(index, x))
 
 
 def is_floating(x: Array) -> bool:
@@ -149,13 +167,46 @@ def flat(entries: Iterable[Any]) -> Iterator[Any]:
 
 
 def copied(x: Array, like: Array | None = None) -> Array:
-    """Copy the array `x` to memory of its own.
+    """Copy the array `x` to memory of its own, row by row, as formats of files take it.
 
     Args:
         x: an array of any backend.
         like: an array whose device and dtype the copy gets; `None`: those of `x`.
     """
     if like is None:
-        return backend_of(x).xp.asarray(x, device=x.device, copy=True)
-    host = backend_of(x).to_numpy(x)
-    return backend_of(like).xp.asarray(host, dtype=like.dtype, device=like.device, copy=True)
+        like = x
+    else:
+        x = backend_of(x).to_numpy(x)
+    xp = namespace(x)
+    rows = xp.reshape(xp.reshape(x, (-1,)), tuple(x.shape))  # a view, where x is in rows already
+    return namespace(like).asarray(rows, dtype=like.dtype, device=like.device, copy=True)
+
+
+def loaded(what: str, x: Any, like: Array) -> Array:
+    """Copy x, an entry of a state that was saved, to memory like that of the array `like`.
+
+    Args:
+        what: names the entry at the beginning of errors.
+        x: an array of any library, of real numbers in any precision, or (nested) lists. A tensor of
+            PyTorch may require a gradient: its values count, not its graph.
+
+    Raises:
+        ValueError: x is something else, or has another shape than `like`; or it has fractions, and
+            `like` is of integers.
+    """
+    try:
+        x = raw_array(x)
+        host = backend_of(x).to_numpy(x)
+        is_plain = host.dtype.kind in "biuf" or str(host.dtype).startswith(("bfloat", "float"))
+    except (TypeError, ValueError, RuntimeError, BufferError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{what} is no dense array of numbers: {reason}") from None
+    if not is_plain:
+        raise ValueError(f"{what} is {describe(host)}, expected real numbers")
+    if tuple(host.shape) != tuple(like.shape):
+        found, expected = tuple(host.shape), tuple(like.shape)
+        raise ValueError(f"{what} has shape {found}, expected {expected}")
+    xp = namespace(host)
+    if is_discrete(like) and not is_discrete(host) and not xp.all(xp.round(host) == host):
+        raise ValueError(f"{what} is {describe(host)}, expected integers")
+    return copied(host, like)

@@ -10,6 +10,7 @@ from ..engine.arrays import describe, namespace, node_or_array, raw_array
 from ..engine.inputs import op_inputs
 from ..graph import TensorNode
 from ..transforms.custom import stop_gradient
+from .sizes import sizes
 
 __all__ = ["embedding", "one_hot"]
 
@@ -21,7 +22,9 @@ def one_hot(indices: NodeOrArray, num_classes: int, dtype: DType | str = "float3
     Raises:
         IndexError: an index is not in [0, num_classes).
         TypeError: the indices are not integers.
+        ValueError: `num_classes` is not an integer of at least 0.
     """
+    (num_classes,) = sizes("one_hot", 1, num_classes=num_classes, least=0)
     indices = raw_array(indices)
     backend, xp = backend_of(indices), namespace(indices)
     backend.check_indices("one_hot: indices", indices, num_classes)

@@ -17,6 +17,7 @@ from ..engine.arrays import check_floating, describe, is_node, namespace, raw_ar
 from ..engine.inputs import op_inputs_and_mask
 from ..engine.modes import is_recomputing
 from ..graph import TensorNode
+from .sizes import sizes
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
 
@@ -91,10 +92,11 @@ def group_norm(
             or not a number.
         TypeError: x, the weight or the bias is not real floating.
     """
+    (num_groups,) = sizes("group_norm", 1, num_groups=num_groups)
     check_floating("group_norm", raw_array(x))
     check_numbers("group_norm", eps)
     shape = tuple(raw_array(x).shape)
-    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
+    if len(shape) < 2 or shape[1] % num_groups:
         raise ValueError(
             f"group_norm: x has shape {shape}, expected (N, C, ...), where C is a multiple of "
             f"num_groups = {num_groups}"
@@ -212,9 +214,9 @@ def _last_axes(
         ValueError: x or a parameter does not have the shape.
         TypeError: x or a parameter is not real floating.
     """
-    shape, raw = (shape,) if isinstance(shape, int) else tuple(shape), raw_array(x)
+    shape, raw = sizes(name, None, normalized_shape=shape, least=0), raw_array(x)
     check_floating(name, raw)
-    if not shape or tuple(raw.shape[-len(shape) :]) != shape:
+    if tuple(raw.shape[-len(shape) :]) != shape:
         raise ValueError(
             f"{name}: x is {describe(raw)}, expected its last axes to be normalized_shape = {shape}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops
 from ..array_api.common import NodeOrArray
 from ..backends import Array, backend_of
-from ..engine.arrays import is_node, namespace, node_or_array
+from ..engine.arrays import is_integer, is_node, namespace, node_or_array
 from ..graph import TensorNode
 
 __all__ = ["pad"]
@@ -24,8 +24,8 @@ def pad(x: NodeOrArray, pad_width: Any, mode: str = "constant", value: float = 0
             the elements mirrored at the outermost one; "wrap", those from the other end.
 
     Raises:
-        ValueError: there is no such mode, a width is negative, there are too few or too many pairs,
-            or an axis of size 0 has nothing to repeat.
+        ValueError: there is no such mode, a width is negative or no integer, there are too few or
+            too many pairs, or an axis of size 0 has nothing to repeat.
     """
     x = node_or_array(x)
     x = x if is_node(x) else TensorNode(x, requires_grad=False)
@@ -52,18 +52,20 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """Make a pair (before, after) for each axis.
 
     Raises:
-        ValueError: there are too few or too many pairs, or negative numbers.
+        ValueError: there are too few or too many pairs, or other numbers than integers from 0 on.
     """
-    pad_width = pad_width.tolist() if hasattr(pad_width, "tolist") else pad_width
-    pairs = pad_width if isinstance(pad_width, list | tuple) else [pad_width]
-    if len(pairs) == 2 and all(isinstance(n, int) for n in pairs):
+    given = pad_width.tolist() if hasattr(pad_width, "tolist") else pad_width
+    pairs = given if isinstance(given, list | tuple) else [given]
+    if len(pairs) == 2 and all(map(is_integer, pairs)):
         pairs = [pairs]
-    pairs = [(n, n) if isinstance(n, int) else tuple(n) for n in pairs]
+    pairs = [tuple(p) if isinstance(p, list | tuple) else (p, p) for p in pairs]
     pairs = pairs * ndim if len(pairs) == 1 else pairs
-    if len(pairs) != ndim or [p for p in pairs if len(p) != 2 or min(p) < 0]:
+    if len(pairs) != ndim or [
+        p for p in pairs if len(p) != 2 or not all(is_integer(n) and n >= 0 for n in p)
+    ]:
         expected = f"(before, after), not negative, for all axes or for each of {ndim}"
         raise ValueError(f"pad: pad_width = {pad_width!r}, expected pairs {expected}")
-    return pairs
+    return [(int(before), int(after)) for before, after in pairs]
 
 
 def _pad_indices(x: TensorNode, axis: int, before: int, after: int, mode: str) -> Array:

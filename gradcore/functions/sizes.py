@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
+
+from ..engine.arrays import is_integer
 
 __all__ = ["Size", "cached", "is_named", "sizes"]
 
 Size = int | tuple[int, ...]  # one for all axes, or one for each: rows, then columns
 
 
-def sizes(name: str, axes: int, least: int = 1, **arguments: Any) -> tuple[int, ...]:
+def sizes(name: str, axes: int | None, least: int = 1, **arguments: Any) -> tuple[int, ...]:
     """Make a tuple of one argument: sizes("conv2d", 2, stride=3) gives (3, 3).
+
+    Sizes may be integers of NumPy's; the results are Python's. A boolean is no size.
 
     Args:
         name: the function that errors name.
-        axes: how many sizes there are.
+        axes: how many sizes there are; `None`: one or more.
         least: the least size that is right.
 
     Raises:
@@ -23,10 +26,12 @@ def sizes(name: str, axes: int, least: int = 1, **arguments: Any) -> tuple[int, 
             them is less than `least`.
     """
     ((argument, size),) = arguments.items()
-    sizes = tuple(size) if isinstance(size, list | tuple) else (size,) * axes
-    if len(sizes) != axes or [n for n in sizes if not isinstance(n, Integral) or n < least]:
+    sizes = tuple(size) if isinstance(size, list | tuple) else (size,) * (axes or 1)
+    if len(sizes) != (axes or max(len(sizes), 1)) or any(
+        not is_integer(n) or n < least for n in sizes
+    ):
         what = "a positive integer" if least else "0 or a positive integer"
-        several = "" if axes == 1 else ", or a pair"
+        several = ", or several" if axes is None else "" if axes == 1 else ", or a pair"
         raise ValueError(f"{name}: {argument} = {size!r}, expected {what}{several}")
     return tuple(map(int, sizes))
 

@@ -25,8 +25,10 @@ class Conv2d(Module):
         padding: a number, a pair, "same" or "valid".
         bias: whether there is a bias.
         init: how to draw the weights, see `gradcore.nn.init`; by default as PyTorch draws them.
-            The bias starts as zeros; with "kaiming_uniform" it is drawn from the same
-            distribution as the weights.
+            The fans of "glorot" and "he" are those of a group, to which an output is confined
+            (PyTorch counts the outputs of all groups, and takes one fan for the other where the
+            convolution is transposed); a stride changes no fan. The bias starts as zeros; with
+            "kaiming_uniform" it is drawn from the same distribution as the weights.
         dtype: of the weights and the bias; x must have the same.
 
     Attributes:
@@ -56,11 +58,11 @@ class Conv2d(Module):
         init: str = "kaiming_uniform",
         dtype: Any = "float32",
     ) -> None:
-        name, channels = type(self).__name__, (in_channels, out_channels)
+        name = type(self).__name__
         kernel = sizes(name, self.axes, kernel_size=kernel_size)
-        sizes(name, 1, in_channels=in_channels)
-        sizes(name, 1, out_channels=out_channels)
-        sizes(name, 1, groups=groups)
+        (in_channels,) = sizes(name, 1, in_channels=in_channels)
+        (out_channels,) = sizes(name, 1, out_channels=out_channels)
+        (groups,) = sizes(name, 1, groups=groups)
         sizes(name, self.axes, stride=stride)
         sizes(name, self.axes, dilation=dilation)
         if self.is_transposed or not is_named(padding):
@@ -71,10 +73,12 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
         self.padding: Any = padding  # a name only where a subclass allows one
         self.groups = groups
-        first, second = channels if self.is_transposed else channels[::-1]
-        shape = (first, second // groups, *kernel)
-        fans = prod(shape[1:]), first * prod(kernel)
-        self.w = TensorNode(initial(init, shape, *fans, dtype))
+        inputs, outputs = in_channels // groups, out_channels // groups  # of one group
+        fans = inputs * prod(kernel), outputs * prod(kernel)
+        channels = (in_channels, outputs) if self.is_transposed else (out_channels, inputs)
+        if init == "kaiming_uniform" and self.is_transposed:
+            fans = fans[::-1]  # as in PyTorch, which reads the fans off the shape of the weights
+        self.w = TensorNode(initial(init, (*channels, *kernel), *fans, dtype))
         self.b = None
         if bias:
             init = init if init == "kaiming_uniform" else "zeros"

@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import functions, ops
 from ..backends import Array
-from ..engine.arrays import describe, namespace, node_or_array
+from ..engine.arrays import describe, is_integer, namespace, node_or_array
+from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .init import initial
 from .module import Module
@@ -42,9 +43,8 @@ class Linear(Module):
         init: str = "glorot",
         dtype: Any = "float32",
     ) -> None:
-        for name, size in (("input_size", input_size), ("output_size", output_size)):
-            if size < 1:
-                raise ValueError(f"Linear: {name} = {size}, expected a positive integer")
+        (input_size,) = sizes("Linear", 1, input_size=input_size)
+        (output_size,) = sizes("Linear", 1, output_size=output_size)
         fans = input_size, output_size
         self.w = TensorNode(initial(init, (output_size, input_size), *fans, dtype))
         self.b = None
@@ -104,12 +104,12 @@ class Embedding(Module):
         padding_idx: int | None = None,
         dtype: Any = "float32",
     ) -> None:
+        (num_embeddings,) = sizes("Embedding", 1, num_embeddings=num_embeddings)
+        (embedding_dim,) = sizes("Embedding", 1, embedding_dim=embedding_dim)
         shape = num_embeddings, embedding_dim
-        if min(shape) < 1:
-            raise ValueError(f"Embedding: the weight would be {shape}, expected positive sizes")
         w = initial("normal", shape, *shape, dtype)
         if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
+            if not (is_integer(padding_idx) and -num_embeddings <= padding_idx < num_embeddings):
                 rows = f"there are {num_embeddings} vectors"
                 raise ValueError(f"Embedding: padding_idx = {padding_idx}, and {rows}")
             padding_idx %= num_embeddings

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from reprlib import recursive_repr
 from typing import Any, Self
 from weakref import ref
 
 from ..backends import Array, backend_of, get
-from ..engine.arrays import copied, describe, flat, is_floating, node_or_array
+from ..engine.arrays import copied, describe, flat, is_floating, loaded, namespace
 from ..engine.hooks import Handle
 from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
@@ -150,13 +150,14 @@ class Module:
         """Set all nodes to copies of the values in `state`, an earlier `state_dict`.
 
         Args:
-            state: arrays of any backend and dtype; each node stays on its own device and keeps
-                its own dtype.
+            state: arrays of any backend and of any real dtype; each node stays on its own device
+                and keeps its own dtype. One node in several places may have any of its names.
 
         Raises:
-            ValueError: names or shapes differ from those of this module; nothing is changed.
+            ValueError: names or shapes differ from those of this module, or an entry is no array of
+                real numbers; nothing is changed.
         """
-        load_values(f"{type(self).__name__}.load_state_dict", dict(_named_nodes(self)), state)
+        load_values(f"{type(self).__name__}.load_state_dict", _names(self), state)
 
     def to(self, backend: str, device: Any = None) -> Self:
         """Move all values to a backend and device; gradients become zero.
@@ -246,28 +247,56 @@ def _named_modules(
 
 def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
     """List the nodes of a module and all modules in it, with their names, each once."""
-    names: dict[TensorNode, str] = {}
+    first = {names[0]: node for node, names in _names(root).items()}
+    return list(first.items())
+
+
+def _names(root: Module) -> dict[TensorNode, list[str]]:
+    """Find the nodes of a module and all modules in it, each with the names of all its places."""
+    names: dict[TensorNode, list[str]] = {}
+    taken: dict[str, TensorNode] = {}
     for prefix, module in _named_modules(root):
         for name, x in members(module):
-            if isinstance(x, TensorNode) and x not in names:
-                names[x] = f"{prefix}.{name}" if prefix else name
-    if len(set(names.values())) < len(names):
-        twice = next(n for n in names.values() if list(names.values()).count(n) > 1)
-        raise ValueError(f"{type(root).__name__}: two parameters are named {twice}; rename one")
-    return [(name, node) for node, name in names.items()]
+            if isinstance(x, TensorNode):
+                full = f"{prefix}.{name}" if prefix else name
+                if taken.setdefault(full, x) is not x:
+                    problem = f"two parameters are named {full}; rename one"
+                    raise ValueError(f"{type(root).__name__}: {problem}")
+                names.setdefault(x, []).append(full)
+    return names
 
 
-def load_values(what: str, nodes: Mapping[str, TensorNode], state: Mapping[str, Array]) -> None:
-    """Set the nodes to copies of the arrays of the same names; an error begins with `what`."""
-    arrays = {name: node_or_array(x) for name, x in state.items()}
-    wrong = [f"{name} is missing" for name in nodes if name not in arrays]
-    wrong += [f"{name} is unexpected" for name in arrays if name not in nodes]
-    for name in nodes.keys() & arrays.keys():
-        found, expected = tuple(arrays[name].shape), nodes[name].shape
-        if found != expected:
-            wrong.append(f"{name} has shape {found}, expected {expected}")
+def load_values(
+    what: str, nodes: Mapping[TensorNode, Sequence[str]], state: Mapping[str, Array]
+) -> None:
+    """Set each node to a copy of the array that the state has under one of its names.
+
+    A node of several names is one weight in several places ("tied"). Files often have it once; if
+    it is there several times, the arrays must be equal.
+
+    Raises:
+        ValueError: the state is no dictionary, an array is missing, unexpected, misshapen or no
+            array of numbers, or those of one node differ; nothing is changed. The error begins with
+            `what`, and names each entry that is wrong.
+    """
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{what}: found a {type(state).__name__}, expected arrays by name")
+    expected = {name for names in nodes.values() for name in names}
+    wrong = [f"{name} is unexpected" for name in state if name not in expected]
+    values: dict[TensorNode, Array] = {}
+    for node, names in nodes.items():
+        there = [name for name in names if name in state]
+        try:
+            for name in there:
+                x = loaded(name, state[name], node.value)
+                xp = namespace(x)
+                if not xp.all((x == values.setdefault(node, x)) | (x != x)):
+                    raise ValueError(f"{name} differs from {there[0]}, with which it is tied")
+        except ValueError as error:
+            wrong.append(str(error))
+        if not there:
+            wrong.append(f"{names[0]} is missing")
     if wrong:
         raise ValueError(f"{what}: {'; '.join(sorted(wrong))}")
-    values = [copied(arrays[name], like=node.value) for name, node in nodes.items()]
-    for node, value in zip(nodes.values(), values, strict=True):
+    for node, value in values.items():
         node.value = value

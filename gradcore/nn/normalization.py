@@ -37,7 +37,8 @@ class LayerNorm(Module):
         bias: bool = True,
         dtype: Any = "float32",
     ) -> None:
-        self.normalized_shape, self.eps = _shape(normalized_shape), eps
+        self.normalized_shape = sizes("LayerNorm", None, normalized_shape=normalized_shape, least=0)
+        self.eps = eps
         self.w = _full(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
         self.b = _full(self.normalized_shape, 0.0, dtype) if elementwise_affine and bias else None
 
@@ -69,7 +70,8 @@ class RMSNorm(Module):
         elementwise_affine: bool = True,
         dtype: Any = "float32",
     ) -> None:
-        self.normalized_shape, self.eps = _shape(normalized_shape), eps
+        self.normalized_shape = sizes("RMSNorm", None, normalized_shape=normalized_shape, least=0)
+        self.eps = eps
         self.w = _full(self.normalized_shape, 1.0, dtype) if elementwise_affine else None
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
@@ -92,7 +94,7 @@ class GroupNorm(Module):
         b: the bias, (num_channels,), zeros at first; or `None`.
 
     Raises:
-        ValueError: `num_channels` is no multiple of `num_groups`.
+        ValueError: `num_channels` is no multiple of `num_groups`, or one of them is not positive.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class GroupNorm(Module):
         affine: bool = True,
         dtype: Any = "float32",
     ) -> None:
-        if num_groups < 1 or num_channels % num_groups:
+        (num_groups,) = sizes("GroupNorm", 1, num_groups=num_groups)
+        (num_channels,) = sizes("GroupNorm", 1, num_channels=num_channels)
+        if num_channels % num_groups:
             raise ValueError(
                 f"GroupNorm: num_channels = {num_channels}, expected a multiple of num_groups = "
                 f"{num_groups}"
@@ -213,11 +217,6 @@ class BatchNorm2d(BatchNorm1d):
     """
 
     dimensions = (4,)
-
-
-def _shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Make a number a shape of one axis."""
-    return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
 def _full(

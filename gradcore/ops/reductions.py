@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..backends import Array
-from ..engine.arrays import namespace
+from ..engine.arrays import integers, namespace
 from ..graph import Context, Op
 
 __all__ = [
@@ -28,7 +28,7 @@ Axis = int | tuple[int, ...] | None
 
 def _save_shapes(context: Context, x: Array, axis: Axis) -> None:
     """Save x.shape, and that shape with reduced axes set to 1."""
-    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else integers(axis)
     if not all(-x.ndim <= a < x.ndim for a in axes):  # some libraries accept any axis
         raise IndexError(f"axis {axis} is out of range for {x.ndim} dimensions")
     reduced = {a % x.ndim for a in axes}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from operator import index
 
 from ..backends import Array
-from ..engine.arrays import namespace
+from ..engine.arrays import integers, namespace
 from ..graph import Context, Op, needs
 
 __all__ = [
@@ -162,7 +163,7 @@ class Roll(Op):
     def forward(
         context: Context, x: Array, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...]
     ) -> Array:
-        back = tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
+        back = tuple([-s for s in integers(shift)]) if isinstance(shift, tuple) else -index(shift)
         context["shift"], context["axis"] = back, axis
         return namespace(x).roll(x, shift, axis=axis)
 

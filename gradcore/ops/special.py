@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_floating
+from ..engine.arrays import is_floating, is_integer
 from ..graph import Context, Op
 from .unary import OfInput
 
@@ -52,10 +52,10 @@ class Polygamma(Op):
 
     @staticmethod
     def forward(context: Context, x: Array, *, n: int) -> Array:
-        if type(n) is not int or n < 1:
+        if not is_integer(n) or n < 1:
             raise ValueError(f"n = {n!r}, expected a positive integer")
-        context["x"], context["n"] = x, n
-        return backend_of(x).polygamma(n, _floating(x))
+        context["x"], context["n"] = x, int(n)
+        return backend_of(x).polygamma(int(n), _floating(x))
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
-from math import inf
+from math import inf, nextafter, prod
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
-from ..engine.arrays import copied, describe, node_or_array
+from ..backends.types import Number
+from ..engine.arrays import copied, describe, is_integer, loaded, namespace, node_or_array
 from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import each_replay, fixed, is_held, number, remember
 
-__all__ = ["KernelOptimizer", "Optimizer"]
+__all__ = ["KernelOptimizer", "Optimizer", "parts", "trainable"]
 
 
 class Optimizer:
@@ -33,7 +35,6 @@ class Optimizer:
     Attributes:
         parameters: the parameters, in a list.
         settings: the numbers by name. Schedules change them between steps, and so may you.
-        initial_lr: the learning rate that you set last, which schedules start from.
         state: for each parameter a dictionary, empty before its first update, then with arrays
             and the count of its updates: `{"step": 3, "mean": ..., "square": ...}` with Adam.
 
@@ -45,8 +46,10 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[TensorNode], **settings: Any) -> None:
         self.settings = self.checked(settings)
-        self.initial_lr: float = self.settings["lr"]
-        self.parameters = self._nodes(parameters)
+        self._start: float = self.settings["lr"]  # the learning rate that you set last
+        self._scheduled = self._start  # the learning rate that schedules have made of it
+        self._factors: dict[object, float] = {}  # what each schedule multiplies it by
+        self.parameters = trainable(type(self).__name__, parameters)
         self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
         self._call = object()  # renewed in each step: the key of the numbers that it shares
 
@@ -58,7 +61,37 @@ class Optimizer:
     @lr.setter
     def lr(self, lr: float) -> None:
         self.settings = self.checked({**self.settings, "lr": lr})
-        self.initial_lr = self.settings["lr"]
+        self._start = self._scheduled = self.settings["lr"]
+
+    @property
+    def initial_lr(self) -> float:
+        """The learning rate that you set last, by `lr` or in the settings: schedules start from
+        it."""
+        if self.settings["lr"] != self._scheduled:
+            self.lr = self.settings["lr"]
+        return self._start
+
+    def follow(self, schedule: object, settings: Mapping[str, Any], anew: bool = False) -> None:
+        """Take settings from a schedule, which has computed them from `initial_lr`.
+
+        Several schedules multiply the learning rate: it becomes that of `settings`, times what the
+        other schedules have made of `initial_lr`. Where it is `initial_lr` itself as the schedule
+        comes to its first call, or with `anew`, the schedules before have no say any more.
+
+        Args:
+            schedule: the key of the schedule, the same in each call.
+
+        Raises:
+            TypeError, ValueError: a setting is out of range; nothing is changed.
+        """
+        start, new = self.initial_lr, self.checked({**self.settings, **settings})
+        if "lr" in settings:
+            if anew or (schedule not in self._factors and self.lr == start):
+                self._factors.clear()
+            others = prod(f for key, f in self._factors.items() if key is not schedule)
+            self._factors[schedule] = new["lr"] / start if start else 1.0
+            new["lr"] = self._scheduled = new["lr"] * others
+        self.settings.update(new)
 
     def step(self) -> None:
         """Update the parameters that have a gradient.
@@ -135,6 +168,26 @@ class Optimizer:
         that each replay sets to it. A subclass may give each parameter its own."""
         return number(lambda: self.lr, parameter, shared=self._call)
 
+    def of_step(
+        self,
+        function: Callable[[Number], Number],
+        parameter: Array,
+        state: dict[str, Any],
+        key: float,
+    ) -> Number:
+        """Compute a function of the number of a parameter's updates, in a step being captured too.
+
+        `MixedPrecision` counts on the device which updates it has skipped, in the node
+        `state["skipped"]`; the function then gets an array.
+
+        Args:
+            key: what tells this function from others of the optimizer.
+        """
+        shared, skipped = (self._call, key, state["step"]), state.get("skipped")
+        if skipped is None:
+            return number(lambda: function(state["step"]), parameter, shared=shared)
+        return function(number(lambda: state["step"], parameter, shared=shared) - skipped.value)
+
     # -- The state --------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -144,46 +197,72 @@ class Optimizer:
             "settings": the settings and `initial_lr`, plain numbers by name.
             "state": for each parameter a dictionary of arrays (copies) and the number "step".
         """
-        state = [
-            {name: x if name == "step" else copied(x) for name, x in of_one.items()}
-            for of_one in self.state
-        ]
+        state = []
+        for memory in self.state:
+            arrays = {n: copied(x) for n, x in memory.items() if n not in ("step", "skipped")}
+            if "step" in memory:
+                arrays["step"] = memory["step"] - int(memory.get("skipped", 0))
+            state.append({name: arrays[name] for name in memory if name in arrays})
         return {"settings": {**self.settings, "initial_lr": self.initial_lr}, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue as the optimizer that gave this `state_dict`, with steps equal to the bit.
 
         Raises:
-            ValueError: the state is of another kind of optimizer or of other parameters, or has a
-                setting out of range; nothing is changed.
+            ValueError: the state is no such state, or of another kind of optimizer or of other
+                parameters, or has a setting out of range; nothing is changed.
         """
-        found = f"{type(self).__name__}.load_state_dict: found"
-        settings, given = dict(state["settings"]), state["state"]
+        self.take(self.read(state))
+
+    def read(self, state: Mapping[str, Any]) -> Optimizer:
+        """Make an optimizer like this one, with the state; the errors are those of
+        `load_state_dict`."""
+        name = f"{type(self).__name__}.load_state_dict"
+        settings, given = parts(name, state, len(self.parameters))
         expected = sorted([*self.settings, "initial_lr"])
         if sorted(settings) != expected:
-            raise ValueError(f"{found} settings {sorted(settings)}, expected {expected}")
-        if len(given) != len(self.parameters):
-            raise ValueError(f"{found} {len(given)} parameters, expected {len(self.parameters)}")
-        loaded = copy(self)
-        loaded.lr = settings.pop("initial_lr")
-        loaded.settings = self.checked(settings)
-        loaded.state = []
-        for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True)):
-            names = loaded.initial_state(p.value).keys()
-            if of_one and not names <= of_one.keys() <= names | {"velocity"}:
-                wrong = f"{sorted(of_one)}, expected {sorted(names)}"
-                raise ValueError(f"{found} of parameter {i} {wrong}")
-            for name, x in of_one.items():
-                if name != "step" and tuple(x.shape) != p.shape:
-                    wrong = f"{name} of shape {tuple(x.shape)}, expected {p.shape}"
-                    raise ValueError(f"{found} of parameter {i} {wrong}")
-            loaded.state.append(
-                {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
-            )
-        for mine, its in zip(self.state, loaded.state, strict=True):
-            mine.clear()  # and keep the dictionaries: a captured step holds them
+            found = sorted(settings)
+            raise ValueError(f"{name}: found settings {found}, expected {expected}")
+        read = copy(self)
+        try:
+            read.lr = settings.pop("initial_lr")
+            read.settings = read.checked(settings)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {error}") from None
+        read._scheduled = read.lr
+        read.state = [
+            read._read_memory(f"{name}: parameter {i}", p, of_one) if of_one else {}
+            for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True))
+        ]
+        return read
+
+    def _read_memory(self, what: str, p: TensorNode, memory: Mapping[str, Any]) -> dict[str, Any]:
+        """Check and copy the state of a parameter; an error begins with `what`."""
+        fresh = self.initial_state(p.value)
+        names = fresh.keys()
+        later = {"velocity"} & {*getattr(self, "memory", ("velocity",))}  # from its first update on
+        if not names <= memory.keys() <= names | later:
+            raise ValueError(f"{what} has {sorted(memory)}, expected {sorted(names)}")
+        read: dict[str, Any] = {}
+        for name, x in memory.items():
+            if name != "step":
+                read[name] = loaded(f"{what}: {name}", x, fresh.get(name, p.value))
+            elif is_integer(x) and x >= 0:
+                read[name] = int(x)
+            else:
+                raise ValueError(f"{what}: step = {x!r}, expected an integer of at least 0")
+        return read
+
+    def take(self, read: Optimizer) -> None:
+        """Take over the settings and the state of another optimizer of these parameters."""
+        for mine, its in zip(self.state, read.state, strict=True):
+            skipped = mine.get("skipped")
+            mine.clear()  # and keep the dictionaries, and the node: a captured step holds them
             mine.update(its)
-        vars(self).update({**vars(loaded), "state": self.state})
+            if skipped is not None:
+                skipped.value = namespace(skipped.value).zeros_like(skipped.value)
+                mine["skipped"] = skipped
+        vars(self).update({**vars(read), "state": self.state})
 
     # -- Checks of the arguments ------------------------------------------------------------
 
@@ -196,38 +275,24 @@ class Optimizer:
         """
         result: dict[str, Any] = {}
         for name, x in settings.items():
-            several, limit = ("two numbers", 1) if name == "betas" else ("a number", inf)
+            several = "two numbers" if name == "betas" else "a number"
             what = f"{type(self).__name__}: {name} = {x!r}, expected {several}"
             try:
                 numbers = tuple([float(n) for n in (x if name == "betas" else [x])])
             except (TypeError, ValueError):
                 raise TypeError(what) from None
-            if name == "betas" and len(numbers) != 2:
+            if isinstance(x, str) or (name == "betas" and len(numbers) != 2):
                 raise TypeError(what)
+            least, limit = "of at least 0", inf
+            if name == "betas":
+                least, limit = "of at least 0 and less than 1", 1.0
+            elif name == "alpha":
+                least, limit = "from 0 to 1", nextafter(1.0, inf)
             if not all(0 <= n < limit for n in numbers):
-                raise ValueError(f"{what} of at least 0{' and less than 1' if limit == 1 else ''}")
-            result[name] = x if isinstance(x, bool) else numbers if name == "betas" else numbers[0]
+                raise ValueError(f"{what} {least}")
+            is_flag = isinstance(x, bool) and name != "lr"
+            result[name] = x if is_flag else numbers if name == "betas" else numbers[0]
         return result
-
-    def _nodes(self, parameters: Iterable[TensorNode]) -> list[TensorNode]:
-        """Check parameters, and list each once."""
-        name = type(self).__name__
-        if isinstance(parameters, TensorNode):
-            raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
-        nodes = list(parameters)
-        for i, p in enumerate(nodes):
-            if not isinstance(p, TensorNode):
-                raise TypeError(
-                    f"{name}: parameter {i} is a {type(p).__name__}, expected a TensorNode, "
-                    "as model.parameters() gives"
-                )
-            if p.source is not None:
-                raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
-            if not p.requires_grad:
-                raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
-        if not nodes:
-            raise ValueError(f"{name}: there are no parameters; does the model have any?")
-        return list(dict.fromkeys(nodes))
 
 
 class KernelOptimizer(Optimizer):
@@ -254,7 +319,8 @@ class KernelOptimizer(Optimizer):
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
             if "step" in state:
                 each_replay(partial(_count, state))
-            kind = type(p), p.dtype, str(p.device), state.get("step"), has_rates and i
+            counts = state.get("step"), id(state.get("skipped"))
+            kind = type(p), p.dtype, str(p.device), counts, has_rates and i
             alike.setdefault(kind, []).append(i)
         new = parameters.copy()
         for some in alike.values():
@@ -269,6 +335,45 @@ class KernelOptimizer(Optimizer):
                 results = zip(self.memory, memory, strict=True)
                 states[i].update({name: x for name, x in results if x is not None})
         return new
+
+
+def trainable(name: str, parameters: Iterable[TensorNode]) -> list[TensorNode]:
+    """Check the parameters of an optimizer, and list each once; an error begins with `name`."""
+    if isinstance(parameters, TensorNode):
+        raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
+    nodes = list(parameters)
+    for i, p in enumerate(nodes):
+        if not isinstance(p, TensorNode):
+            raise TypeError(
+                f"{name}: parameter {i} is a {type(p).__name__}, expected a TensorNode, "
+                "as model.parameters() gives"
+            )
+        if p.source is not None:
+            raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
+        if not p.requires_grad:
+            raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
+    if not nodes:
+        raise ValueError(f"{name}: there are no parameters; does the model have any?")
+    return list(dict.fromkeys(nodes))
+
+
+def parts(name: str, state: Any, count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Give copies of the two parts of an optimizer's `state_dict`, for so many parameters.
+
+    Raises:
+        ValueError: the state does not have these parts; the error begins with `name`.
+    """
+    try:
+        settings = dict(state["settings"])
+        memories = [dict(of_one) for of_one in state["state"]]
+    except (TypeError, ValueError, KeyError, IndexError):
+        raise ValueError(
+            f"{name}: found {reprlib.repr(state)}, expected 'settings', a dictionary, and 'state', "
+            "with a dictionary for each parameter"
+        ) from None
+    if len(memories) != count:
+        raise ValueError(f"{name}: found {len(memories)} parameters, expected {count}")
+    return settings, memories
 
 
 def _count(state: dict[str, Any]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import copied, describe, namespace, raw_array
+from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
 from ..graph import TensorNode
-from .base import Optimizer
+from ..replay.recording import CaptureError, is_held, remember
+from .base import Optimizer, parts, trainable
 
 __all__ = ["MixedPrecision"]
 
 LARGEST = 2.0**24  # the largest scale: it lifts 2**-24, the least number of float16, to 1
+LEAST = 2.0**-24  # the least: NaN at every step would halve it to 0, and no step was good again
 
 
 class MixedPrecision:
@@ -32,22 +36,42 @@ class MixedPrecision:
             optimizer.step()
             optimizer.zero_grad()
 
+    A skipped step does not count: Adam corrects its averages by the number of good steps. A
+    schedule counts its own steps; `optimizer.scale` is less after a step that was skipped.
+
     Args:
         parameters: float32 TensorNodes that require a gradient, which become float16.
-        make: makes the optimizer that updates the masters, given these in a list of nodes.
-        scale: the first scale of the loss.
+        make: makes the optimizer that updates the masters, given these in a list of nodes. A
+            parameter whose master it leaves out becomes float16 too, and is not trained.
+        scale: the first scale of the loss, from 2**-24 to 2**24; it stays within these.
         growth_interval: how many good steps, one after the other, double the scale.
 
     Attributes:
-        optimizer: the optimizer that `make` made. Its counts include skipped steps.
+        optimizer: the optimizer that `make` made. The counts in its state include skipped steps,
+            those in its `state_dict` don't.
         parameters: the parameters, in a list.
         masters: the float32 nodes, one for each parameter.
         scale: a node with the scale, a float32 array of no dimensions.
         good: a node like `scale`, with the number of good steps since the scale changed.
+        growth_interval: as above.
 
     Raises:
-        TypeError: a parameter is not float32.
+        TypeError: a parameter is not float32, or `make` gives no optimizer.
+        ValueError: there are no parameters, one can't be trained, `make` gives an optimizer of
+            other nodes than the masters, or a number is out of range. No parameter has changed.
     """
+
+    # So that a setting of the optimizer, such as `momentum`, can't be set here without effect.
+    __slots__ = (
+        "__weakref__",
+        "_limits",
+        "good",
+        "growth_interval",
+        "masters",
+        "optimizer",
+        "parameters",
+        "scale",
+    )
 
     def __init__(
         self,
@@ -56,22 +80,33 @@ class MixedPrecision:
         scale: float = 2.0**15,
         growth_interval: int = 2000,
     ) -> None:
-        self.parameters = list(dict.fromkeys(parameters))
+        self.parameters = trainable("MixedPrecision", parameters)
         for i, p in enumerate(self.parameters):
             if p.dtype != namespace(p.value).float32:
                 raise TypeError(
                     f"MixedPrecision: parameter {i} is {describe(p.value)}, expected float32; it "
                     "becomes float16 here"
                 )
+        _check_number("MixedPrecision: scale", scale, LEAST, LARGEST)
+        if not is_integer(growth_interval) or growth_interval < 1:
+            expected = "expected a positive integer"
+            raise ValueError(f"MixedPrecision: growth_interval = {growth_interval!r}, {expected}")
         self.masters = [TensorNode(copied(p.value), name=p.name) for p in self.parameters]
-        self.optimizer = make(self.masters)
+        self.optimizer = make(self.masters.copy())
+        if not isinstance(self.optimizer, Optimizer):
+            given = type(self.optimizer).__name__
+            raise TypeError(f"MixedPrecision: make gave a {given}, expected an optimizer")
+        if not {*self.optimizer.parameters} <= {*self.masters}:
+            raise ValueError(
+                "MixedPrecision: make gave an optimizer of other nodes than the masters, which it "
+                "is given: write lambda masters: SGD(masters, lr=0.1)"
+            )
         self._round_masters()
         first = self.masters[0].value
+        new = {"dtype": first.dtype, "device": first.device}
+        self._limits = [namespace(first).full((), x, **new) for x in (LEAST, LARGEST)]
         self.scale, self.good = (
-            TensorNode(
-                namespace(first).full((), x, dtype=first.dtype, device=first.device),
-                requires_grad=False,
-            )
+            TensorNode(namespace(first).full((), float(x), **new), requires_grad=False)
             for x in (scale, 0.0)
         )
         self.growth_interval = growth_interval
@@ -84,9 +119,22 @@ class MixedPrecision:
         return self.optimizer.settings
 
     @property
+    def lr(self) -> float:
+        """The optimizer's learning rate, which may be set here."""
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self.optimizer.lr = lr
+
+    @property
     def initial_lr(self) -> float:
         """The optimizer's learning rate as set last, which schedules start from."""
         return self.optimizer.initial_lr
+
+    def follow(self, schedule: object, settings: Mapping[str, Any], anew: bool = False) -> None:
+        """Take settings from a schedule, as `Optimizer.follow` does."""
+        self.optimizer.follow(schedule, settings, anew)
 
     def scaled(self, loss: TensorNode) -> TensorNode:
         """Multiply the float32 loss with the scale: the backward pass is to start from this.
@@ -103,16 +151,22 @@ class MixedPrecision:
 
     def step(self) -> None:
         """Update masters and parameters, unless a gradient has overflowed."""
-        chosen = [i for i, p in enumerate(self.parameters) if p.has_grad]
+        memory_of = dict(zip(self.optimizer.parameters, self.optimizer.state, strict=True))
+        pairs = zip(self.parameters, self.masters, strict=True)
+        chosen = [(p, m) for p, m in pairs if p.has_grad and m in memory_of]
         if not chosen:
             return
-        masters = [self.masters[i] for i in chosen]
-        memories = [self.optimizer.state[i] for i in chosen]
+        masters = [master for _, master in chosen]
+        memories = [memory_of[master] for master in masters]
         backend = backend_of(self.scale.value)
-        gradients = [raw_array(self.parameters[i].grad) for i in chosen]
+        gradients = [raw_array(p.grad) for p, _ in chosen]
         gradients, good = backend.unscale_all(gradients, self.scale.value)
-        for master, gradient in zip(masters, gradients, strict=True):
+        for master, memory, gradient in zip(masters, memories, gradients, strict=True):
             master.grad = gradient
+            remember(memory)
+            if not memory:
+                memory.update(self.optimizer.initial_state(master.value))
+        counts = self._counts(memories)
         before = _arrays(memories)
         # Copy what a skipped step must restore: the optimizer may write into all these arrays.
         olds = backend.copy_all([*[m.value for m in masters], *before.values()])
@@ -120,7 +174,7 @@ class MixedPrecision:
         self.optimizer.step()
         new = _arrays(memories)
         for key, x in new.items():
-            if key not in old:  # made in this first step: zeros if the step is skipped
+            if key not in old:  # a velocity, made in this first step: zeros if the step is skipped
                 old[key] = namespace(x).zeros_like(x)
         kept = backend.choose_all(
             good,
@@ -132,16 +186,46 @@ class MixedPrecision:
             master.zero_grad()
         for (i, name), x in zip(new, kept[len(masters) :], strict=True):
             memories[i][name] = x
+        for count in counts:
+            count.value = namespace(good).where(good, count.value, count.value + 1.0)
         self._round_masters()
         self._adapt(good)
+
+    def _counts(self, memories: list[dict[str, Any]]) -> list[TensorNode]:
+        """Give the nodes that count the skipped updates of parameters with these memories.
+
+        Parameters share a node, under "skipped", as long as they are all updated together.
+        """
+        sharing: dict[int, list[dict[str, Any]]] = {}
+        for memory in memories:
+            if "step" in memory:
+                sharing.setdefault(id(memory.get("skipped")), []).append(memory)
+        counts = list[TensorNode]()
+        for some in sharing.values():
+            count = some[0].get("skipped")
+            if count is None or len(some) < sum(
+                memory.get("skipped") is count for memory in self.optimizer.state
+            ):
+                if count is not None and is_held(count):
+                    raise CaptureError(
+                        "capture: the step updates only some of the parameters that the calls "
+                        "before it, the warm-up, have updated together"
+                    )
+                zeros = namespace(self.good.value).zeros_like(self.good.value)
+                count = TensorNode(zeros if count is None else count.value, requires_grad=False)
+                for memory in some:
+                    memory["skipped"] = count
+            counts.append(count)
+        return counts
 
     def _adapt(self, good: Array) -> None:
         """Halve the scale after a step that was not good, double it after many that were."""
         xp, scale = namespace(good), self.scale.value
         count = xp.where(good, self.good.value + 1.0, 0.0)
         grows = count >= self.growth_interval
-        larger = xp.minimum(scale * 2.0, xp.full_like(scale, LARGEST))
-        self.scale.value = xp.where(good, xp.where(grows, larger, scale), scale * 0.5)
+        scale = xp.where(good, xp.where(grows, scale * 2.0, scale), scale * 0.5)
+        least, largest = self._limits
+        self.scale.value = xp.minimum(xp.maximum(scale, least), largest)
         self.good.value = xp.where(grows, 0.0, count)
 
     def take_parameters(self) -> None:
@@ -170,7 +254,7 @@ class MixedPrecision:
             numbers "scale" and "good" in the settings.
         """
         state = self.optimizer.state_dict()
-        for memory, master in zip(state["state"], self.masters, strict=True):
+        for memory, master in zip(state["state"], self.optimizer.parameters, strict=True):
             memory["master"] = copied(master.value)
         numbers = {"scale": float(self.scale), "good": float(self.good)}
         return {"settings": {**state["settings"], **numbers}, "state": state["state"]}
@@ -179,22 +263,36 @@ class MixedPrecision:
         """Continue as the one that gave this `state_dict`, with steps equal to the bit.
 
         Raises:
-            ValueError: the state is of another kind of optimizer or of other parameters.
+            ValueError: the state is of another kind of optimizer or of other parameters, or has
+                other fields, types or shapes; nothing is changed.
         """
-        settings, memories = dict(state["settings"]), [dict(m) for m in state["state"]]
+        name, masters = "MixedPrecision.load_state_dict", self.optimizer.parameters
+        settings, memories = parts(name, state, len(masters))
         if not {"scale", "good"} <= settings.keys() or any("master" not in m for m in memories):
             raise ValueError(
-                "MixedPrecision.load_state_dict: found no scale or masters; the state is of "
-                "training without MixedPrecision"
+                f"{name}: found no scale or masters; the state is of training without "
+                "MixedPrecision"
             )
         numbers = settings.pop("scale"), settings.pop("good")
-        values = [memory.pop("master") for memory in memories]
-        self.optimizer.load_state_dict({"settings": settings, "state": memories})
-        for master, value in zip(self.masters, values, strict=True):
-            master.value = copied(value, like=master.value)
+        _check_number(f"{name}: scale", numbers[0], LEAST, LARGEST)
+        _check_number(f"{name}: good", numbers[1], 0.0, LARGEST)
+        values = [
+            loaded(f"{name}: parameter {i}: master", memory.pop("master"), master.value)
+            for i, (memory, master) in enumerate(zip(memories, masters, strict=True))
+        ]
+        self.optimizer.take(self.optimizer.read({"settings": settings, "state": memories}))
+        for master, value in zip(masters, values, strict=True):
+            master.value = value
         for node, number in zip((self.scale, self.good), numbers, strict=True):
-            node.value = namespace(node.value).full_like(node.value, number)
+            node.value = namespace(node.value).full_like(node.value, float(number))
         self._round_masters()
+
+
+def _check_number(what: str, x: Any, least: float, most: float) -> None:
+    """Raise ValueError, which begins with `what`, unless x is a number from `least` to `most`."""
+    is_number = isinstance(x, Real) and not isinstance(x, bool) and isfinite(x)
+    if not is_number or not least <= x <= most:
+        raise ValueError(f"{what} = {x!r}, expected a number from {least:g} to {most:g}")
 
 
 def _arrays(memories: list[dict[str, Any]]) -> dict[tuple[int, str], Array]:
@@ -203,5 +301,5 @@ def _arrays(memories: list[dict[str, Any]]) -> dict[tuple[int, str], Array]:
         (i, name): x
         for i, memory in enumerate(memories)
         for name, x in memory.items()
-        if name != "step"
+        if name not in ("step", "skipped")
     }

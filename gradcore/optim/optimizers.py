@@ -12,14 +12,15 @@ Names, defaults and formulas are torch.optim's. `backends/definitions/updates.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 from ..backends import Array
+from ..backends.types import Number
 from ..engine.arrays import namespace
 from ..graph import TensorNode
-from ..replay.recording import number
 from .base import KernelOptimizer
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
@@ -90,17 +91,13 @@ class Adam(KernelOptimizer):
         return {"step": 0, "mean": zeros_like(parameter), "square": zeros_like(parameter)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        first, second = (
-            number(
-                partial(_correction, beta, state),
-                parameter,
-                shared=(self._call, beta, state["step"]),
-            )
+        corrections = [
+            self.of_step(partial(_correction, beta), parameter, state, beta)
             for beta in self.settings["betas"]
-        )
+        ]
         return {
             **super().settings_for(parameter, state),
-            "corrections": (first, second),
+            "corrections": tuple(corrections),
             "decoupled": self.decoupled,
         }
 
@@ -151,13 +148,10 @@ class Adagrad(KernelOptimizer):
         return {"step": 0, "square": namespace(parameter).full_like(parameter, start)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        decay = self.settings["lr_decay"]
-        decayed = number(
-            lambda: self.lr / (1 + (state["step"] - 1) * decay),
-            parameter,
-            shared=(self._call, state["step"]),
-        )
-        return {"lr": decayed, **{name: self.settings[name] for name in ("eps", "weight_decay")}}
+        lr, decay = self.lr_for(parameter), self.settings["lr_decay"]
+        if decay:
+            lr = lr / self.of_step(lambda step: 1 + (step - 1) * decay, parameter, state, decay)
+        return {"lr": lr, **{name: self.settings[name] for name in ("eps", "weight_decay")}}
 
 
 class RMSprop(KernelOptimizer):
@@ -200,6 +194,8 @@ def _arguments(names: dict[str, Any]) -> dict[str, Any]:
     return {name: x for name, x in names.items() if name not in ("self", "__class__")}
 
 
-def _correction(beta: float, state: dict[str, Any]) -> float:
-    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step."""
-    return 1 - beta ** state["step"]
+def _correction(beta: float, step: Number) -> Number:
+    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step, as
+    exactly of an array of float32."""
+    exponent = step * (math.log(beta) if beta else -math.inf)
+    return -(math if isinstance(exponent, float) else namespace(exponent)).expm1(exponent)

@@ -11,15 +11,22 @@ warm-up:
 
     warmup, decay = LinearLR(optimizer, total_iters=5), CosineAnnealingLR(optimizer, T_max=95)
     schedule = SequentialLR(optimizer, [warmup, decay], milestones=[5])
+
+Several schedules of one optimizer, each with its own steps, multiply the learning rate. (PyTorch's
+`CosineAnnealingLR` multiplies only what is above `eta_min`; with others beside it, the two differ
+where `eta_min` is not 0.) `OneCycleLR` and `SequentialLR` take the place of those made before them.
 """
 
 from __future__ import annotations
 
+import reprlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from math import cos, pi
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import cos, isfinite, pi
+from numbers import Real
+from typing import Any, ClassVar
 
+from ..engine.arrays import is_integer
 from ..replay.recording import each_replay
 from .base import Optimizer
 from .mixed import MixedPrecision
@@ -48,12 +55,20 @@ class LRScheduler:
     Attributes:
         optimizer: the optimizer.
         steps: how many steps were made.
+        begins_anew: whether this schedule takes the place of those made before it, in place of
+            multiplying what they give.
+
+    Raises:
+        TypeError: `optimizer` is none.
     """
 
+    begins_anew: ClassVar[bool] = False
+
     def __init__(self, optimizer: Scheduled) -> None:
+        self._require_optimizer(optimizer)
         self.optimizer = optimizer
-        self.steps = 0
-        self._apply(0)
+        self._key = object()  # which the optimizer may hold without a reference cycle
+        self._apply(0, self.begins_anew)
 
     def settings(self, steps: int) -> dict[str, Any]:
         """Compute settings of the optimizer after `steps` steps, from its `initial_lr`."""
@@ -73,33 +88,56 @@ class LRScheduler:
         Load the optimizer's own state before this.
 
         Raises:
-            ValueError: `state` is no `state_dict` of a schedule.
+            ValueError: `state` is no `state_dict` of a schedule; nothing is changed.
         """
-        if state.keys() != {"steps"} or state["steps"] < 0:
+        steps: Any = (
+            state["steps"] if isinstance(state, Mapping) and [*state] == ["steps"] else None
+        )
+        if not is_integer(steps) or steps < 0:
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict: found {dict(state)}, "
-                "expected 'steps' and a number of at least 0"
+                f"{type(self).__name__}.load_state_dict: found {reprlib.repr(state)}, "
+                "expected 'steps' and an integer of at least 0"
             )
-        self._apply(int(state["steps"]))
+        self._apply(int(steps))
 
-    def _apply(self, steps: int) -> None:
-        self.optimizer.settings.update(self.settings(steps))
+    def _apply(self, steps: int, anew: bool = False) -> None:
+        self.optimizer.follow(self._key, self.settings(steps), anew)
         self.steps = steps
+
+    # Each of these checks an argument, and raises ValueError if it is not what is expected.
+
+    def _require_optimizer(self, optimizer: Any) -> None:
+        if not isinstance(optimizer, Scheduled):
+            name, given = type(self).__name__, type(optimizer).__name__
+            raise TypeError(f"{name}: optimizer is a {given}, expected an optimizer")
 
     def _require(self, holds: bool, name: str, x: Any, expected: str) -> None:
         if not holds:
             raise ValueError(f"{type(self).__name__}: {name} = {x!r}, expected {expected}")
+
+    def _require_number(
+        self, name: str, x: Any, holds: Callable[[float], bool], expected: str
+    ) -> None:
+        is_number = isinstance(x, Real) and not isinstance(x, bool) and isfinite(x)
+        self._require(is_number and holds(x), name, x, expected)
+
+    def _require_positive(self, name: str, x: Any) -> None:
+        self._require_number(name, x, lambda n: n > 0, "a positive number")
+
+    def _require_count(self, name: str, x: Any) -> None:
+        self._require(is_integer(x) and x > 0, name, x, "a positive integer")
 
 
 class StepLR(LRScheduler):
     """Multiply the learning rate by `gamma` every `step_size` steps.
 
     Raises:
-        ValueError: `step_size` is not positive.
+        ValueError: `step_size` is no positive integer, or `gamma` negative.
     """
 
     def __init__(self, optimizer: Scheduled, step_size: int, gamma: float = 0.1) -> None:
-        self._require(step_size > 0, "step_size", step_size, "a positive number")
+        self._require_count("step_size", step_size)
+        self._require_number("gamma", gamma, lambda n: n >= 0, "a number of at least 0")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
@@ -122,9 +160,10 @@ class LinearLR(LRScheduler):
         end_factor: float = 1.0,
         total_iters: int = 5,
     ) -> None:
-        self._require(0 < start_factor <= 1, "start_factor", start_factor, "more than 0, up to 1")
-        self._require(0 <= end_factor <= 1, "end_factor", end_factor, "0 to 1")
-        self._require(total_iters > 0, "total_iters", total_iters, "a positive number")
+        expected = "more than 0, up to 1"
+        self._require_number("start_factor", start_factor, lambda n: 0 < n <= 1, expected)
+        self._require_number("end_factor", end_factor, lambda n: 0 <= n <= 1, "0 to 1")
+        self._require_positive("total_iters", total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = total_iters
         super().__init__(optimizer)
@@ -144,8 +183,8 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Scheduled, T_max: int, eta_min: float = 0.0) -> None:
-        self._require(T_max > 0, "T_max", T_max, "a positive number")
-        self._require(eta_min >= 0, "eta_min", eta_min, "a number of at least 0")
+        self._require_positive("T_max", T_max)
+        self._require_number("eta_min", eta_min, lambda n: n >= 0, "a number of at least 0")
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
@@ -169,6 +208,8 @@ class OneCycleLR(LRScheduler):
             raised by `step`, after more than `total_steps` steps.
     """
 
+    begins_anew = True
+
     def __init__(
         self,
         optimizer: Scheduled,
@@ -182,13 +223,19 @@ class OneCycleLR(LRScheduler):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ) -> None:
-        self._require(max_lr >= 0, "max_lr", max_lr, "a number of at least 0")
-        self._require(total_steps > 0, "total_steps", total_steps, "a positive number")
-        self._require(0 <= pct_start <= 1, "pct_start", pct_start, "0 to 1")
+        self._require_number("max_lr", max_lr, lambda n: n >= 0, "a number of at least 0")
+        self._require_count("total_steps", total_steps)
+        self._require_number("pct_start", pct_start, lambda n: 0 <= n <= 1, "0 to 1")
+        self._require_positive("div_factor", div_factor)
+        self._require_positive("final_div_factor", final_div_factor)
+        expected = "at least 0 and less than 1"
+        self._require_number("base_momentum", base_momentum, lambda n: 0 <= n < 1, expected)
+        self._require_number("max_momentum", max_momentum, lambda n: 0 <= n < 1, expected)
         known = "'cos' or 'linear'"
         self._require(
             anneal_strategy in ("cos", "linear"), "anneal_strategy", anneal_strategy, known
         )
+        self._require_optimizer(optimizer)
         has_momentum = not optimizer.settings.keys().isdisjoint({"momentum", "betas"})
         self._require(
             has_momentum or not cycle_momentum,
@@ -232,25 +279,30 @@ class SequentialLR(LRScheduler):
     0), and counts its steps from there.
 
     Raises:
-        ValueError: the milestones are not one less than the schedules, or not ascending; or a
-            schedule is of another optimizer.
+        ValueError: the milestones are not one less than the schedules, or no ascending integers; or
+            a schedule is of another optimizer.
     """
+
+    begins_anew = True
 
     def __init__(
         self, optimizer: Scheduled, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
     ) -> None:
+        schedulers, milestones = list(schedulers), list(milestones)
         self._require(
             len(milestones) == len(schedulers) - 1,
             "milestones",
             milestones,
             f"one less than the {len(schedulers)} schedulers",
         )
-        ascending = all(a < b for a, b in zip([0, *milestones], milestones, strict=False))
-        self._require(ascending, "milestones", milestones, "ascending numbers, more than 0")
+        ascending = all(map(is_integer, milestones)) and all(
+            a < b for a, b in zip([0, *milestones], milestones, strict=False)
+        )
+        self._require(ascending, "milestones", milestones, "ascending integers, more than 0")
         for i, scheduler in enumerate(schedulers):
-            ours = scheduler.optimizer is optimizer
+            ours = isinstance(scheduler, LRScheduler) and scheduler.optimizer is optimizer
             self._require(ours, f"schedulers[{i}]", scheduler, "one of the same optimizer")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        self.schedulers, self.milestones = schedulers, milestones
         super().__init__(optimizer)
 
     def settings(self, steps: int) -> dict[str, Any]:

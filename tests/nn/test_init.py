@@ -66,6 +66,38 @@ def test_torchs_default_initialization_is_kaiming_uniform():
         assert abs(p.value.std() - q.std()) < 0.12 * q.std()
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("groups", [1, 4, 64])
+def test_the_fans_of_a_convolution_are_those_of_a_group(groups, transposed):
+    make = nn.ConvTranspose2d if transposed else nn.Conv2d
+    channels = 64, 128
+    fan_in, fan_out = (n // groups * 9 for n in channels)
+    deviations = {
+        "he": (2 / fan_in) ** 0.5,
+        "glorot": (2 / (fan_in + fan_out)) ** 0.5,
+        "glorot_uniform": (2 / (fan_in + fan_out)) ** 0.5,
+        "kaiming_uniform": (1 / 3 / (fan_out if transposed else fan_in)) ** 0.5,  # as PyTorch
+        "normal": 1.0,
+    }
+    manual_seed(0)
+    for init, deviation in deviations.items():
+        w = make(*channels, 3, groups=groups, bias=False, init=init).w.value
+        assert abs(w.std() - deviation) <= 0.06 * deviation, init
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_default_convolutions_are_drawn_as_torch_draws_them(groups, transposed):
+    torch = pytest.importorskip("torch")
+    name = "ConvTranspose2d" if transposed else "Conv2d"
+    theirs = getattr(torch.nn, name)(32, 64, 3, groups=groups)
+    ours = getattr(nn, name)(32, 64, 3, groups=groups)
+    for p, q in ((ours.w, theirs.weight), (ours.b, theirs.bias)):
+        q = q.detach().numpy()
+        assert p.shape == q.shape
+        assert abs(abs(p.value).max() - abs(q).max()) < 0.1 * abs(q).max()
+
+
 def test_an_unknown_init():
     with pytest.raises(ValueError, match=rf"^init = 'xavier', expected one of {', '.join(INITS)}"):
         nn.Linear(3, 2, init="xavier")

@@ -288,6 +288,95 @@ def test_what_does_not_fit() -> None:
         np.testing.assert_array_equal(array(x), array(before[name]))
 
 
+class Own(nn.Module):
+    """A module whose attributes have the names that layers have for weight and bias."""
+
+    def __init__(self) -> None:
+        self.w, self.b = TensorNode([1.0, 2.0]), TensorNode([3.0])
+        self.inner = nn.Linear(2, 3)
+
+
+class TwinOwn(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.tensor([4.0, 5.0]))
+        self.b = torch.nn.Parameter(torch.tensor([6.0]))
+        self.inner = torch.nn.Linear(2, 3)
+
+
+def test_a_module_of_ones_own_may_name_its_parameters_w_and_b() -> None:
+    with gradcore.use_backend("numpy"):
+        own, twin = Own(), TwinOwn()
+        load_torch_state_dict(own, twin.state_dict())
+        assert own.w.value.tolist() == [4.0, 5.0]
+        assert own.b.value.tolist() == [6.0]
+        assert list(torch_state_dict(own)) == ["w", "b", "inner.weight", "inner.bias"]
+        TwinOwn().load_state_dict(tensors(torch_state_dict(own)), strict=True)
+        state = dict(twin.state_dict())
+        state["weight"], state["bias"] = state.pop("w") + 1, state.pop("b") + 1
+        load_torch_state_dict(own, state)
+        assert own.w.value.tolist() == [5.0, 6.0]
+        own.weight = TensorNode([[7.0]])  # type: ignore[attr-defined]
+        assert torch_state_dict(own)["weight"].tolist() == [[7.0]]
+        load_torch_state_dict(own, torch_state_dict(own))
+
+
+@pytest.mark.parametrize(
+    "precision", ["bfloat16", "float16", "float64", "float8_e4m3fn", "float8_e5m2", "int8"]
+)
+def test_a_state_of_any_precision_is_read_exactly(precision: str) -> None:
+    with gradcore.use_backend("numpy"):
+        net, twin = nn.Linear(3, 2), torch.nn.Linear(3, 2)
+        state = {name: x.to(getattr(torch, precision)) for name, x in twin.state_dict().items()}
+        load_torch_state_dict(net, state)
+        np.testing.assert_array_equal(net.w.value, state["weight"].float().numpy())
+        net.load_state_dict({"w": state["weight"], "b": state["bias"][None]})
+        np.testing.assert_array_equal(net.b.value[0], state["bias"].float().numpy())
+
+
+def test_parameters_of_torch_are_read_without_their_graph() -> None:
+    with gradcore.use_backend("numpy"):
+        net, twin = nn.Linear(3, 2), torch.nn.Linear(3, 2)
+        for state in (
+            dict(twin.named_parameters()),
+            twin.state_dict(keep_vars=True),
+            {name: x * 2.0 for name, x in twin.named_parameters()},
+        ):
+            load_torch_state_dict(net, state)
+            np.testing.assert_array_equal(net.w.value, state["weight"].detach().numpy())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_that_is_no_dense_array_is_named() -> None:
+    with gradcore.use_backend("numpy"):
+        net, state = nn.Linear(3, 2), torch.nn.Linear(3, 2).state_dict()
+        before = net.w.value.copy()
+        w = state["weight"]
+        for wrong in (
+            w.to_sparse(),
+            w.to_sparse_csr(),
+            w.to("meta"),
+            torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+            w.to(torch.complex64),
+            "weight",
+        ):
+            with pytest.raises(ValueError, match=r"^load_torch.*: Linear: weight is .*$") as error:
+                load_torch_state_dict(net, {**state, "weight": wrong})
+            assert "\n" not in str(error.value)
+            assert (net.w.value == before).all()
+
+
+def test_tied_weights_from_a_file_that_has_one_of_them() -> None:
+    with gradcore.use_backend("numpy"):
+        full = dict(randomize(TwinTied()).state_dict())
+        for left in range(len(full)):
+            tied, name = Tied(), list(full)[left]
+            load_torch_state_dict(tied, {name: full[name]})
+            np.testing.assert_array_equal(tied.embedding.w.value, full[name].numpy())
+        with pytest.raises(ValueError, match=r"differs from .*, with which it is tied"):
+            load_torch_state_dict(Tied(), {**full, name: full[name] + 1})
+
+
 def test_two_of_one_name() -> None:
     net = nn.Linear(4, 3)
     net.weight = TensorNode([1.0])  # type: ignore[attr-defined]
@@ -344,6 +433,39 @@ def test_an_array_and_a_tensor_in_the_same_memory(kind: str) -> None:
 def test_what_has_gradients_is_no_array_of_another_library() -> None:
     with pytest.raises(TypeError, match=r"take its \.value"):
         torch.from_dlpack(TensorNode(np.ones(2)))
+
+
+def test_a_tensor_with_a_graph_of_its_own_is_no_value_of_a_node() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    for tensor in (parameter, parameter * 2.0, torch.ones(2, requires_grad=True)):
+        with pytest.raises(TypeError, match=r"has a graph of its own; give x\.detach\(\)$"):
+            TensorNode(tensor)
+        assert TensorNode(tensor.detach()).value.data_ptr() == tensor.data_ptr()
+
+
+LABELLED: dict[str, Any] = {
+    "cross_entropy": lambda x, t: gradcore.cross_entropy(x, t),
+    "nll_loss": lambda x, t: gradcore.nll_loss(x, t),
+    "logceloss": lambda x, t: gradcore.logceloss(x, t),
+    "celoss": lambda x, t: gradcore.celoss(x, t),
+    "Select": lambda x, t: gradcore.Select.do_forward(x, indices=t),
+    "embedding": lambda x, t: gradcore.embedding(t, x),
+    "Embedding": lambda _, t: nn.Embedding(3, 2)(t),
+    "take": lambda x, t: array_api.take(x, t, axis=0),
+    "x[t]": lambda x, t: x[t],
+    "mse_loss": lambda x, t: gradcore.mse_loss(x[:, 0], t),
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_of_another_library_are_named_with_the_call_that_moves_them(name: str) -> None:
+    with gradcore.use_backend("numpy"):
+        x = TensorNode(np.full((2, 3), 0.25))
+        with pytest.raises((TypeError, ValueError), match=r"torch.*move (it|one): .*asarray") as e:
+            LABELLED[name](x, torch.tensor([0, 1]))
+        assert "\n" not in str(e.value)
+        moved = gradcore.backends.get("numpy").asarray(torch.tensor([0, 1]))
+        LABELLED[name](x, moved)
 
 
 # -- The documentation --------------------------------------------------------------------------

@@ -229,9 +229,73 @@ def test_a_state_that_does_not_fit():
     with pytest.raises(ValueError, match=expected):
         net.load_state_dict(state)
     assert same(net.state_dict(), before)
-    with pytest.raises(TypeError):
-        net.load_state_dict({**before, "layers.0.b": "ones", "layers.1.b": np.ones((1, 1))})
-    assert same(net.state_dict(), before)
+    for wrong, words in (
+        ("ones", "is no dense array of numbers: expected an array, not str"),
+        (None, "is no dense array of numbers: expected an array, not NoneType"),
+        ([["1", "2", "3"]], r"(is <U1|is no dense array)"),
+        (np.asarray([["1", "2", "3"]]), r"is <U1 \(1, 3\), expected real numbers"),
+        (np.ones((1, 3)) * 1j, r"is complex128 \(1, 3\), expected real numbers"),
+    ):
+        changed = {**before, "layers.0.b": wrong, "layers.1.b": np.ones((1, 1))}
+        with pytest.raises(ValueError, match=rf"^Sequential\.load_.*: layers\.0\.b {words}.*$"):
+            net.load_state_dict(changed)
+        assert same(net.state_dict(), before)
+    for state in (None, [before], "state"):
+        with pytest.raises(
+            ValueError, match=r"load_state_dict: found a \w+, expected arrays by na"
+        ):
+            net.load_state_dict(state)
+
+
+def test_a_count_is_loaded_from_whole_numbers_only():
+    net = nn.BatchNorm1d(2)
+    state = net.state_dict()
+    net.load_state_dict({**state, "num_batches_tracked": np.asarray(3.0)})
+    assert net.num_batches_tracked.value == 3
+    with pytest.raises(ValueError, match=r"num_batches_tracked is float64 \(\), expected integers"):
+        net.load_state_dict({**state, "num_batches_tracked": np.asarray(3.5)})
+    assert net.num_batches_tracked.value == 3
+
+
+def test_states_lie_in_rows_as_files_take_them():
+    net = nn.Linear(3, 2)
+    net.w.value = np.asfortranarray(net.w.value)
+    net.b.value = np.broadcast_to(np.float32(2.0), (1, 2))
+    state = net.state_dict()
+    assert all(x.flags.c_contiguous and x.flags.owndata for x in state.values())
+    assert same(state, {"w": net.w.value, "b": net.b.value})
+    for x in nn.torch_state_dict(net).values():
+        assert x.flags.c_contiguous
+    other = nn.Linear(3, 2)
+    other.load_state_dict({"w": np.asfortranarray(net.w.value), "b": net.b.value})
+    assert other.w.value.flags.c_contiguous
+    optimizer = optim.SGD(net.parameters(), momentum=0.9)
+    net.w.grad = np.asfortranarray(net.w.value)
+    optimizer.step()
+    assert optimizer.state_dict()["state"][0]["velocity"].flags.c_contiguous
+
+
+def test_tied_weights_are_loaded_from_a_state_that_has_one_of_them():
+    class Tied(nn.Module):
+        def __init__(self):
+            self.first = TensorNode([1.0, 2.0])
+            self.second = self.first
+
+    net = Tied()
+    assert list(net.state_dict()) == ["first"]
+    for state in (
+        {"first": [3.0, 4.0]},
+        {"second": [3.0, 4.0]},
+        {"first": [3, 4], "second": [3, 4]},
+    ):
+        net.first.value = np.asarray([1.0, 2.0], "float32")
+        net.load_state_dict(state)
+        assert net.second.value.tolist() == [3.0, 4.0]
+    with pytest.raises(ValueError, match=r"second differs from first, with which it is tied$"):
+        net.load_state_dict({"first": [3.0, 4.0], "second": [3.0, 5.0]})
+    with pytest.raises(ValueError, match=r"first is missing$"):
+        net.load_state_dict({})
+    assert net.second.value.tolist() == [3.0, 4.0]
 
 
 def test_to_another_backend_and_dtype():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from comparing import no_garbage
@@ -238,7 +236,9 @@ def test_a_change_of_dtype_is_an_error(backend):
     [
         (optim.SGD, {"lr": -0.1}, "SGD: lr = -0.1, expected a number of at least 0"),
         (optim.SGD, {"lr": float("nan")}, "SGD: lr = nan, expected"),
+        (optim.SGD, {"lr": float("inf")}, "SGD: lr = inf, expected"),
         (optim.SGD, {"momentum": -1}, "SGD: momentum = -1, expected"),
+        (optim.SGD, {"dampening": float("nan")}, "SGD: dampening = nan, expected"),
         (optim.SGD, {"weight_decay": -1}, "SGD: weight_decay = -1, expected"),
         (optim.SGD, {"nesterov": True}, "SGD: nesterov=True with momentum = 0.0 and"),
         (
@@ -254,6 +254,8 @@ def test_a_change_of_dtype_is_an_error(backend):
         (optim.Adagrad, {"lr_decay": -1}, "Adagrad: lr_decay = -1"),
         (optim.Adagrad, {"initial_accumulator_value": -1}, "Adagrad: initial_acc.* = -1"),
         (optim.RMSprop, {"alpha": -1}, "RMSprop: alpha = -1"),
+        (optim.RMSprop, {"alpha": 1.5}, "RMSprop: alpha = 1.5, expected a number from 0 to 1"),
+        (optim.RMSprop, {"eps": float("nan")}, "RMSprop: eps = nan, expected"),
         (optim.RMSprop, {"momentum": -1}, "RMSprop: momentum = -1"),
     ],
 )
@@ -263,7 +265,8 @@ def test_settings_out_of_range(make, settings, message):
 
 
 def test_settings_that_are_no_numbers():
-    for settings in ({"lr": None}, {"lr": (0.1,)}, {"lr": "fast"}, {"betas": 0.9}, {"betas": [1]}):
+    for settings in ({"lr": None}, {"lr": (0.1,)}, {"lr": "fast"}, {"lr": "0.1"}, {"lr": 1j},
+                     {"betas": 0.9}, {"betas": [1]}, {"betas": "01"}):  # fmt: skip
         with pytest.raises(TypeError, match=r"^Adam: \w+ = .*, expected (a|two) number"):
             optim.Adam([node(1.0)], **settings)
     optimizer = optim.Adam([node(1.0)])
@@ -305,7 +308,7 @@ def test_a_subclass_needs_an_update_alone():
     with pytest.raises(NotImplementedError, match="Optimizer has no method update"):
         optim.Optimizer([p], lr=1).step()
     with pytest.raises(NotImplementedError, match="LRScheduler has no method settings"):
-        optim.LRScheduler(SimpleNamespace(settings={}))
+        optim.LRScheduler(optim.SGD([p]))
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,84 @@ def test_a_learning_rate_set_by_hand_is_what_schedules_scale():
     assert optimizer.lr == 0.25
 
 
+def test_a_schedule_starts_from_the_rate_that_is_set_wherever_it_is_set():
+    for late in (False, True):
+        optimizer = optim.SGD([node(1.0)], lr=0.1)
+        schedule = optim.StepLR(optimizer, 1, gamma=0.5) if late else None
+        optimizer.settings["lr"] = 0.5
+        if schedule:
+            schedule.step()
+            assert optimizer.lr == 0.25
+        else:
+            optim.StepLR(optimizer, 10)
+            assert optimizer.lr == optimizer.initial_lr == 0.5
+    optimizer.settings["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"^SGD: lr = -1.0, expected"):
+        schedule.step()
+    assert schedule.steps == 1
+
+
+def test_a_new_schedule_goes_on_from_where_one_before_has_stopped():
+    optimizer = optim.SGD([node(1.0)], lr=0.1)
+    schedule = optim.StepLR(optimizer, 1)
+    schedule.step()
+    del schedule
+    optim.LinearLR(optimizer, 0.5, 1.0, 2)
+    assert optimizer.lr == pytest.approx(0.005)  # as in PyTorch
+    optimizer.lr = 0.1  # from here on, nothing before counts
+    optim.LinearLR(optimizer, 0.5, 1.0, 2)
+    assert optimizer.lr == pytest.approx(0.05)
+
+
+CHAINS: list[Any] = [
+    [("StepLR", {"step_size": 3, "gamma": 0.5}), ("StepLR", {"step_size": 4, "gamma": 0.7})],
+    [("LinearLR", {"start_factor": 0.25, "total_iters": 7}), ("StepLR", {"step_size": 5})],
+    [("CosineAnnealingLR", {"T_max": 20}), ("LinearLR", {"start_factor": 0.1, "total_iters": 6})],
+    [
+        ("LinearLR", {"start_factor": 0.5, "end_factor": 0.2, "total_iters": 9}),
+        ("CosineAnnealingLR", {"T_max": 300}),
+        ("StepLR", {"step_size": 60, "gamma": 0.9}),
+    ],
+]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_schedules_of_one_optimizer_multiply_as_torchs_do(chain, backwards):
+    torch = pytest.importorskip("torch")
+    schedulers = torch.optim.lr_scheduler
+    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    ours = optim.SGD([node(1.0)], lr=0.3)
+    order = -1 if backwards else 1
+    their_schedules = [getattr(schedulers, name)(theirs, **kwargs) for name, kwargs in chain]
+    our_schedules = [getattr(optim, name)(ours, **kwargs) for name, kwargs in chain]
+    for _ in range(19 if any("T_max" in kw and kw["T_max"] == 20 for _, kw in chain) else 250):
+        assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-11)
+        theirs.step()
+        for one, other in zip(our_schedules[::order], their_schedules[::order], strict=True):
+            one.step()
+            other.step()
+    again = optim.SGD([node(1.0)], lr=7.0)
+    resumed = [getattr(optim, name)(again, **kwargs) for name, kwargs in chain]
+    again.load_state_dict(ours.state_dict())
+    for one, other in zip(our_schedules, resumed, strict=True):
+        other.load_state_dict(one.state_dict())
+    for _ in range(5):
+        assert again.lr == pytest.approx(ours.lr, rel=1e-12)
+        for one in (*our_schedules, *resumed):
+            one.step()
+
+
+def test_schedules_that_take_the_place_of_others():
+    optimizer = optim.SGD([node(1.0)], lr=0.1, momentum=0.9)
+    optim.StepLR(optimizer, 1, gamma=0.5).step()
+    optim.OneCycleLR(optimizer, 1.0, 10, div_factor=10.0)
+    assert optimizer.lr == pytest.approx(0.1)
+    parts = [optim.LinearLR(optimizer, 0.5, total_iters=2), optim.StepLR(optimizer, 1)]
+    optim.SequentialLR(optimizer, parts, [2])
+    assert optimizer.lr == pytest.approx(0.05)
+
+
 def test_one_cycle_at_its_ends():
     optimizer = optim.SGD([node(1.0)], lr=0.1)
     for pct_start in (0.0, 0.1, 0.3, 1.0):  # 0.1 * 10 - 1 = 0: at the top from the start
@@ -85,6 +163,40 @@ def test_one_cycle_at_its_ends():
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
+        (optim.StepLR, {"step_size": 2.5}, "StepLR: step_size = 2.5, expected a positive integer"),
+        (optim.StepLR, {"step_size": True}, "StepLR: step_size = True, expected"),
+        (optim.StepLR, {"step_size": None}, "StepLR: step_size = None, expected"),
+        (optim.StepLR, {"step_size": 1, "gamma": -1.0}, "StepLR: gamma = -1.0, expected a number"),
+        (optim.StepLR, {"step_size": 1, "gamma": np.nan}, "StepLR: gamma = nan, expected"),
+        (optim.StepLR, {"step_size": 1, "gamma": "0.1"}, "StepLR: gamma = '0.1', expected"),
+        (optim.LinearLR, {"start_factor": np.nan}, "LinearLR: start_factor = nan, expected"),
+        (optim.LinearLR, {"total_iters": np.inf}, "LinearLR: total_iters = inf, expected"),
+        (optim.CosineAnnealingLR, {"T_max": np.nan}, "CosineAnnealingLR: T_max = nan, expected"),
+        (optim.CosineAnnealingLR, {"T_max": "9"}, "CosineAnnealingLR: T_max = '9', expected"),
+        (
+            optim.CosineAnnealingLR,
+            {"T_max": 1, "eta_min": np.inf},
+            "CosineAnnealingLR: eta_min = inf",
+        ),
+        (
+            optim.OneCycleLR,
+            {"max_lr": np.nan, "total_steps": 9},
+            "OneCycleLR: max_lr = nan, expected",
+        ),
+        (optim.OneCycleLR, {"max_lr": 1, "total_steps": 9.5}, "OneCycleLR: total_steps = 9.5"),
+        *[
+            (
+                optim.OneCycleLR,
+                {"max_lr": 1, "total_steps": 9, "cycle_momentum": False, name: x},
+                f"OneCycleLR: {name} = {x}, expected",
+            )
+            for name, x in {
+                "div_factor": 0.0,
+                "final_div_factor": -1.0,
+                "base_momentum": 1.0,
+                "max_momentum": -0.5,
+            }.items()
+        ],
         (optim.StepLR, {"step_size": 0}, "StepLR: step_size = 0, expected"),
         (optim.LinearLR, {"start_factor": 0}, "LinearLR: start_factor = 0, expected"),
         (optim.LinearLR, {"start_factor": 1.1}, "LinearLR: start_factor = 1.1, expected"),
@@ -124,6 +236,14 @@ def test_schedules_that_do_not_fit_together():
     adagrad = optim.Adagrad([node(1.0)])
     with pytest.raises(ValueError, match="expected False, as Adagrad has no momentum"):
         optim.OneCycleLR(adagrad, 1.0, 10)
-    for state in ({}, {"steps": -1}, {"step": 3}):
+    with pytest.raises(ValueError, match=r"milestones = \[5.5\], expected ascending integers"):
+        optim.SequentialLR(optimizer, parts[:2], [5.5])
+    with pytest.raises(ValueError, match=r"schedulers\[1\] = 3, expected one of the same"):
+        optim.SequentialLR(optimizer, [parts[0], 3], [5])
+    for make in (optim.StepLR, optim.OneCycleLR):
+        with pytest.raises(TypeError, match=r"LR: optimizer is a list, expected an optimizer"):
+            make([node(1.0)], 3, 3)
+    for state in ({}, {"steps": -1}, {"step": 3}, {"steps": "3"}, {"steps": 2.5}, {"steps": True},
+                  {"steps": None}, None, 3, [("steps", 3)]):  # fmt: skip
         with pytest.raises(ValueError, match=r"^StepLR.load_state_dict: found"):
             parts[1].load_state_dict(state)

@@ -100,17 +100,36 @@ def test_a_state_that_does_not_fit():
         (bad(state=good["state"][:1]), "found 1 parameters, expected 2"),
         (
             bad(state=good["state"][::-1]),
-            r"found of parameter 0 mean of shape \(1,\), expected \(2,\)",
+            r"parameter 0: mean has shape \(1,\), expected \(2,\)",
         ),
-        (bad(state=[{"step": 1}, {}]), r"of parameter 0 \['step'\], expected \['mean', 'squ"),
+        (bad(state=[{"step": 1}, {}]), r"parameter 0 has \['step'\], expected \['mean', 'squ"),
         (
             bad(state=[{**good["state"][0], "extra": p.value}, {}]),
-            r"of parameter 0 \['extra', .*\], expected",
+            r"parameter 0 has \['extra', .*\], expected",
         ),
+    ]
+    one = good["state"][0]
+    mean = one["mean"]
+    cases += [
+        (bad(state=[{**one, "velocity": mean}, {}]), r"parameter 0 has \[.*'velocity'\], expected"),
+        (bad(settings={"lr": "fast"}), r"lr = 'fast', expected a number"),
+        (bad(settings={"betas": [0.9]}), r"betas = \[0.9\], expected two numbers"),
+        (bad(settings={"initial_lr": None}), r"lr = None, expected a number"),
+        (bad(state=[{**one, "mean": "mean"}, {}]), r"parameter 0: mean is no dense array"),
+        (bad(state=[{**one, "mean": mean * 1j}, {}]), r"mean is complex\d+ \(2,\), expected real"),
+        (bad(state=[one, 3]), r"found \{.*, expected 'settings', a dictionary, and 'state'"),
+        (bad(state=None), r"found \{.*, expected 'settings', a dictionary, and 'state'"),
+        ({"state": []}, r"found \{'state': \[\]\}, expected 'settings'"),
+        (None, r"found None, expected 'settings'"),
+        *[
+            (bad(state=[{**one, "step": x}, {}]), "parameter 0: step = .*, expected an integer of")
+            for x in (-1, 2.5, "2", None, True)
+        ],
     ]
     fresh = optim.Adam([p, q], lr=0.5)
     for state, message in cases:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as error:
             fresh.load_state_dict(state)
+        assert "\n" not in str(error.value)
         assert fresh.state == [{}, {}]
         assert fresh.lr == fresh.initial_lr == 0.5
