@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import array_api_compat.numpy as xp  # has what NumPy 2.0 lacks
 import numpy as np
 
 from gradcore import ops
@@ -135,7 +136,7 @@ ROWS = [
     ),
     Row(
         ops.CumulativeSum,
-        np.cumulative_sum,
+        xp.cumulative_sum,
         [
             case((3,), axis=0),
             case((2, 3), axis=0, include_initial=True),
@@ -149,7 +150,7 @@ ROWS = [
     ),
     Row(
         ops.CumulativeProd,
-        np.cumulative_prod,
+        xp.cumulative_prod,
         [
             case((5,), axis=0),
             case((2, 3), axis=0, include_initial=True),
