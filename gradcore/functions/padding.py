@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from .. import ops
@@ -56,9 +57,9 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """
     pad_width = pad_width.tolist() if hasattr(pad_width, "tolist") else pad_width
     pairs = pad_width if isinstance(pad_width, list | tuple) else [pad_width]
-    if len(pairs) == 2 and all(isinstance(n, int) for n in pairs):
+    if len(pairs) == 2 and all(isinstance(n, Integral) for n in pairs):
         pairs = [pairs]
-    pairs = [(n, n) if isinstance(n, int) else tuple(n) for n in pairs]
+    pairs = [(n, n) if isinstance(n, Integral) else tuple(n) for n in pairs]
     pairs = pairs * ndim if len(pairs) == 1 else pairs
     if len(pairs) != ndim or [p for p in pairs if len(p) != 2 or min(p) < 0]:
         expected = f"(before, after), not negative, for all axes or for each of {ndim}"
