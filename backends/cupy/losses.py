@@ -56,7 +56,7 @@ gradient = elementwise(
     """
 W p = exp((W)x - highest) / total;
 if (i / inner % C == target) p -= 1;
-gx = p * (ignored ? (W)0 : (W)go);
+gx = ignored ? (W)0 : p * (W)go;
 """,
 )
 

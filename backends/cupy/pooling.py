@@ -26,11 +26,13 @@ max_pool = elementwise(
     f"""
 {OUTPUT}
 T best = outside;
-int found = 0;
+int above = PT - oh * SH, before = PL - ow * SW;  // the first tap that is not in the padding
+int kh0 = above > 0 ? (above + DH - 1) / DH : 0, kw0 = before > 0 ? (before + DW - 1) / DW : 0;
+int found = (kh0 < KH ? kh0 : KH - 1) * KW + (kw0 < KW ? kw0 : KW - 1);
 {TAPS} {{
     {SEEN}
     T value = inside ? x[(image * H + row) * W + column] : outside;
-    if (value > best || value != value || (kh == 0 && kw == 0)) {{
+    if (value > best || value != value) {{
         best = value;
         found = kh * KW + kw;
     }}

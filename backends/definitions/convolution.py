@@ -22,6 +22,7 @@ __all__ = [
     "ConvolutionKernels",
     "Padding",
     "Pair",
+    "first_taps",
     "inner",
     "output_size",
     "padded_shape",
@@ -63,6 +64,21 @@ def inner(size: Pair, padding: Padding) -> tuple[slice, ...]:
     """Give the index of the images inside padded images."""
     rows, columns = (slice(p, p + n) for n, (p, _) in zip(size, padding, strict=True))
     return slice(None), slice(None), rows, columns
+
+
+@lru_cache(1024)
+def first_taps(
+    windows: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[list[int], list[int]]:
+    """Find the first tap of each window that is not in the padding before the image. That of window
+    (i, j) is the sum of entry i of the first list and entry j of the second."""
+
+    def along(axis: int) -> list[int]:
+        before, k, d = padding[axis][0], kernel[axis], dilation[axis]
+        starts = [i * stride[axis] - before for i in range(windows[axis])]
+        return [min(max(-(start // d), 0), k - 1) for start in starts]
+
+    return [row * kernel[1] for row in along(0)], along(1)
 
 
 def padded_shape(shape: Sequence[int], padding: Padding) -> tuple[int, int, int, int]:
@@ -168,21 +184,23 @@ class ConvolutionKernels(Definitions):
 
         Returns:
             The maxima (N, C, OH, OW), and for each the tap where it is, as an integer: the first
-            one with that maximum, or the last with a NaN, as in PyTorch.
+            one of x with that maximum, which may be -inf, or the last with a NaN, as in PyTorch.
         """
         xp = self.xp
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        dtype = xp.uint8 if kernel[0] * kernel[1] <= 256 else xp.int32
+        rows, columns = (
+            xp.asarray(part, dtype=dtype, device=x.device)
+            for part in first_taps(windows, kernel, stride, padding, dilation)
+        )
+        places = xp.broadcast_to(xp.expand_dims(rows, axis=1) + columns, (*x.shape[:2], *windows))
         x = self._padded(x, padding, -inf)
-        y = places = None
-        for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
-            part = x[tap]
-            if y is None:
-                dtype = xp.uint8 if kernel[0] * kernel[1] <= 256 else xp.int32
-                y, places = part, xp.zeros(part.shape, dtype=dtype, device=x.device)
-            else:
-                better = (part > y) | (part != part)
-                y = xp.where(better, part, y)
-                places = xp.where(better, xp.asarray(i, dtype=dtype, device=x.device), places)
+        first, *others = taps(windows, kernel, stride, dilation)
+        y = x[first]
+        for i, tap in enumerate(others, 1):
+            better = (x[tap] > y) | (x[tap] != x[tap])
+            y = xp.where(better, x[tap], y)
+            places = xp.where(better, xp.asarray(i, dtype=dtype, device=x.device), places)
         return y, places
 
     def max_pool2d_gradient(

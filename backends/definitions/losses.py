@@ -12,7 +12,8 @@ class LossKernels(IndexingKernels):
     """Compute softmax cross-entropy and its gradient.
 
     The classes are axis 1 of x (N, C, ...); the integer targets (N, ...) are in range. Loss and
-    gradient are 0 where the boolean `ignored` (N, ...) is true; if it is `None`, nowhere.
+    gradient are 0 where the boolean `ignored` (N, ...) is true, whatever numbers x has there, NaN
+    too; if it is `None`, nowhere.
     """
 
     def cross_entropy(self, x: Array, targets: Array, ignored: Array | None) -> Array:
@@ -32,7 +33,6 @@ class LossKernels(IndexingKernels):
         p = z / xp.sum(z, axis=1, keepdims=True)
         classes = xp.arange(x.shape[1], device=targets.device)
         classes = xp.reshape(classes, (-1, *[1] * (x.ndim - 2)))
-        if ignored is not None:
-            go = xp.where(ignored, 0.0, go)
         is_target = xp.expand_dims(targets, axis=1) == classes
-        return xp.where(is_target, p - 1.0, p) * xp.expand_dims(go, axis=1)
+        gx = xp.where(is_target, p - 1.0, p) * xp.expand_dims(go, axis=1)
+        return gx if ignored is None else xp.where(xp.expand_dims(ignored, axis=1), 0.0, gx)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..definitions.convolution import Padding, Pair, output_size
+from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
 from .loading import DTYPES, kernels, problem
@@ -125,7 +125,8 @@ class FastNumpyBackend(FastProducts):
         y = np.empty(shape, x.dtype)
         places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
         start = -padding[0][0], -padding[1][0]
-        kernels().max_pool(images, kernel, stride, start, dilation, y, places)
+        first = map(np.array, first_taps(windows, kernel, stride, padding, dilation))
+        kernels().max_pool(images, kernel, stride, start, dilation, *first, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(
@@ -195,8 +196,10 @@ class FastNumpyBackend(FastProducts):
         if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
             return super().cross_entropy_gradient(x, go, targets, ignored)
         gx = np.empty_like(x)
-        given = np.ascontiguousarray(go if ignored is None else np.where(ignored, 0.0, go), x.dtype)
+        given = np.ascontiguousarray(go, x.dtype)
         kernels().cross_entropy_gradient(x, x.max(axis=1), given, targets, gx)
+        if ignored is not None:
+            gx[ignored] = 0.0
         return gx
 
     # For (64, 64, 32, 32), 5.0 ms in place of 28 ms, and its gradient 6.7 ms in place of 39 ms.

@@ -73,12 +73,21 @@ def relu_gradient(y: Array, go: Array, gx: Array) -> None:
 
 @compiled
 def max_pool(
-    x: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, y: Array, places: Array
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    start: Pair,
+    dilation: Pair,
+    rows: Array,
+    columns: Array,
+    y: Array,
+    places: Array,
 ) -> None:
     """Write the maxima of windows of x into y, and their taps into `places`.
 
     Args:
         start: the place of the first window; negative in the padding.
+        rows, columns: as of `first_taps`.
     """
     planes, height, width, lanes = x.shape
     least = x.dtype.type(-np.inf)
@@ -87,9 +96,10 @@ def max_pool(
             for j in range(y.shape[2]):
                 row, column = start[0] + i * stride[0], start[1] + j * stride[1]
                 best, at = y[p, i, j], places[p, i, j]
+                first = places.dtype.type(rows[i] + columns[j])
                 for m in range(lanes):
                     best[m] = least
-                    at[m] = 0
+                    at[m] = first
                 for a in range(kernel[0]):
                     h = row + a * dilation[0]
                     if h < 0 or h >= height:

@@ -144,13 +144,14 @@ class NumpyBackend(NumpyConvolutions, Backend):
         self, x: np.ndarray, go: np.ndarray, targets: np.ndarray, ignored: np.ndarray | None
     ) -> np.ndarray:
         gx = np.empty_like(x)
-        go = go if ignored is None else np.where(ignored, 0.0, go)
         for block in blocks(x):
             z, g = gx[block], go[block]
             np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
             np.exp(z, out=z)
             z *= np.expand_dims(g / z.sum(axis=1), 1)
             z[_at(targets[block])] -= g
+        if ignored is not None:
+            np.moveaxis(gx, 1, -1)[ignored] = 0.0
         return gx
 
     batch_norm = by_channels(Backend.batch_norm)

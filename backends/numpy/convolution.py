@@ -27,6 +27,7 @@ from ..definitions.convolution import (
     ConvolutionKernels,
     Padding,
     Pair,
+    first_taps,
     inner,
     output_size,
     padded_shape,
@@ -241,6 +242,10 @@ class NumpyConvolutions(ConvolutionKernels):
         wide = self._padded(x, padding, -inf)
         first, second, *others = [wide[tap] for tap in taps(windows, kernel, stride, dilation)]
         y, places = np.maximum(first, second), (second > first).view(np.uint8)
+        if padding != UNPADDED:
+            rows, columns = first_taps(windows, kernel, stride, padding, dilation)
+            start = np.add.outer(np.array(rows, np.uint8), np.array(columns, np.uint8))
+            places += start * (1 - places)
         for i, part in enumerate(others, 2):
             better = (part > y).view(np.uint8)
             np.maximum(y, part, out=y)

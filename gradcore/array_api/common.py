@@ -17,6 +17,7 @@ __all__ = [
     "Device",
     "NodeOrArray",
     "Shape",
+    "axes_from_front",
     "axis_from_front",
     "axis_tuple",
     "binary",
@@ -88,6 +89,19 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
     return index(axis) % ndim
+
+
+def axes_from_front(name: str, axis: int | tuple[int, ...], ndim: int) -> list[int]:
+    """Count one axis or several from the front: of 3 dimensions, (0, -1) are [0, 2].
+
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: two of them are one axis.
+    """
+    axes = [axis_from_front(name, a, ndim) for a in axis_tuple(axis)]
+    if len({*axes}) < len(axes):
+        raise ValueError(f"{name}: axis {axis} names one axis twice (of {ndim} dimensions)")
+    return axes
 
 
 def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -46,7 +46,6 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
-    "nextafter",
     "nonzero",
     "not_equal",
     "ones_like",
@@ -55,10 +54,6 @@ __all__ = [
     "sign",
     "signbit",
     "trunc",
-    "unique_all",
-    "unique_counts",
-    "unique_inverse",
-    "unique_values",
     "zeros_like",
 ]
 
@@ -115,17 +110,12 @@ logical_and = _binary("logical_and")
 logical_not = _unary("logical_not")
 logical_or = _binary("logical_or")
 logical_xor = _binary("logical_xor")
-nextafter = _binary("nextafter")
 nonzero = _unary("nonzero")
 not_equal = _binary("not_equal")
 round = _unary("round")  # noqa: A001
 sign = _unary("sign")
 signbit = _unary("signbit")
 trunc = _unary("trunc")
-unique_all = _unary("unique_all")
-unique_counts = _unary("unique_counts")
-unique_inverse = _unary("unique_inverse")
-unique_values = _unary("unique_values")
 
 
 @_constant
@@ -188,10 +178,11 @@ def zeros_like(
     """Make an array like x, of zeros."""
 
 
-# Other files of this folder import these four, and add the cases where a gradient flows.
+# Other files of this folder import these, and add the cases where a gradient flows.
 conj = _unary("conj")
 imag = _unary("imag")
 real = _unary("real")
+unique_all = _unary("unique_all")
 
 
 @_constant

@@ -40,6 +40,7 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "nextafter",
     "positive",
     "pow",
     "real",
@@ -81,6 +82,7 @@ maximum = binary(ops.Maximum, "maximum")
 minimum = binary(ops.Minimum, "minimum")
 multiply = binary(ops.Multiply, "multiply")
 negative = unary(ops.Negative, "negative")
+nextafter = binary(ops.NextAfter, "nextafter")
 positive = unary(ops.Id, "positive")
 pow = binary(ops.Power, "pow")  # noqa: A001
 remainder = binary(ops.Remainder, "remainder")

@@ -1,4 +1,5 @@
-"""Take parts of nodes and arrays by integers, slices, arrays of indices and masks; and sort.
+"""Take parts of nodes and arrays by integers, slices, arrays of indices and masks; sort, and find
+what is unique.
 
 The functions are composed of ops, so that they take nodes and arrays alike. An element that is
 taken several times gets the sum of all gradients.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from math import prod
 from types import EllipsisType, NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ops
 from ..backends import BACKEND_OF_TYPE, Array
@@ -16,8 +17,18 @@ from ..engine.arrays import describe, is_node, namespace, value_of
 from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
 from .common import NodeOrArray, Shape
+from .constant import unique_all as constant_unique_all
 
-__all__ = ["getitem", "sort", "take", "take_along_axis"]
+__all__ = [
+    "getitem",
+    "sort",
+    "take",
+    "take_along_axis",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
 
 _BASIC = frozenset({int, slice, NoneType, EllipsisType})
 _ALL = slice(None)
@@ -224,3 +235,51 @@ def sort(
         raise IndexError(f"sort: axis {axis} is out of range for {raw.ndim} dimensions")
     order = namespace(raw).argsort(raw, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
+
+
+class Unique(NamedTuple):
+    """The different elements of x: values and counts (K,), the index in x flat of the first element
+    of each value (K,), and for each element of x the place of its value, in the shape of x."""
+
+    values: NodeOrArray
+    indices: NodeOrArray
+    inverse_indices: NodeOrArray
+    counts: NodeOrArray
+
+
+class UniqueCounts(NamedTuple):
+    values: NodeOrArray
+    counts: NodeOrArray
+
+
+class UniqueInverse(NamedTuple):
+    values: NodeOrArray
+    inverse_indices: NodeOrArray
+
+
+def unique_all(x: NodeOrArray, /) -> Unique:
+    """Find the different elements of x, sorted; each NaN is one of its own. The first of equal
+    elements gets the gradient of their value."""
+    values, indices, inverse_indices, counts = constant_unique_all(x)
+    if is_node(x):
+        flat = ops.Reshape.apply(x, shape=(-1,))
+        values = ops.Take.apply(flat, indices=value_of(indices), check=False)
+    return Unique(values, indices, inverse_indices, counts)
+
+
+def unique_counts(x: NodeOrArray, /) -> UniqueCounts:
+    """Find the different elements of x, and how often each is there; see `unique_all`."""
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+def unique_inverse(x: NodeOrArray, /) -> UniqueInverse:
+    """Find the different elements of x, and for each element the place of its value in them; see
+    `unique_all`."""
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: NodeOrArray, /) -> NodeOrArray:
+    """Find the different elements of x; see `unique_all`."""
+    return unique_all(x).values

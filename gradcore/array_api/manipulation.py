@@ -15,8 +15,8 @@ from .common import (
     Device,
     NodeOrArray,
     Shape,
+    axes_from_front,
     axis_from_front,
-    axis_tuple,
     call_library,
     check_device,
     check_matrices,
@@ -75,12 +75,11 @@ def moveaxis(
 ) -> NodeOrArray:
     """Move the axes of `source` to the positions of `destination`; the others keep their order."""
     sources, destinations = (
-        [axis_from_front("moveaxis", a, x.ndim) for a in axis_tuple(axes)]
-        for axes in (source, destination)
+        axes_from_front("moveaxis", axes, x.ndim) for axes in (source, destination)
     )
-    if not len(sources) == len({*sources}) == len({*destinations}) == len(destinations):
+    if len(sources) != len(destinations):
         found = f"source is {source} and destination {destination}"
-        raise ValueError(f"moveaxis: {found}; expected as many axes in both, each of them once")
+        raise ValueError(f"moveaxis: {found}; expected as many axes in both")
     axes = [a for a in range(x.ndim) if a not in sources]
     for to, a in sorted(zip(destinations, sources, strict=True)):
         axes.insert(to, a)
@@ -104,9 +103,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     if not isinstance(axis, tuple | list):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
-    new = {axis_from_front("expand_dims", a, x.ndim + len(axis)) for a in axis}
-    if len(new) < len(axis):
-        raise ValueError(f"expand_dims: axis {axis} names one axis twice")
+    new = axes_from_front("expand_dims", axis, x.ndim + len(axis))
     sizes = iter(x.shape)
     return reshape(x, tuple([1 if i in new else next(sizes) for i in range(x.ndim + len(new))]))
 
@@ -115,7 +112,7 @@ def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
     if not isinstance(axis, tuple | list):
         return ops.Squeeze.apply(x, dim=axis)
-    gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
+    gone = axes_from_front("squeeze", axis, x.ndim)
     if [a for a in gone if x.shape[a] != 1]:
         raise ValueError(f"squeeze: the axes {axis} of shape {tuple(x.shape)} must be of size 1")
     return reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in gone]))
@@ -140,17 +137,14 @@ def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
 
 def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
     """Reverse the order of elements along `axis`, or along all axes."""
-    axes = (
-        range(x.ndim)
-        if axis is None
-        else [axis_from_front("flip", a, x.ndim) for a in axis_tuple(axis)]
-    )
+    axes = range(x.ndim) if axis is None else axes_from_front("flip", axis, x.ndim)
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
 
 def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> NodeOrArray:
     """Shift elements along `axis`; those pushed off the end come in at the start. With `axis=None`,
-    shift the elements of x flat."""
+    shift the elements of x flat. For several axes there are as many shifts; those of an axis that
+    is named twice add up."""
     if axis is None:
         return reshape(ops.Roll.apply(reshape(x, (-1,)), shift=shift, axis=0), tuple(x.shape))
     return ops.Roll.apply(x, shift=shift, axis=axis)

@@ -114,16 +114,19 @@ def diff(
     prepend: NodeOrArray | None = None,
     append: NodeOrArray | None = None,
 ) -> NodeOrArray:
-    """Subtract each element along `axis` from the next one; repeat this `n` times in all.
+    """Subtract each element along `axis` from the next one; repeat this `n` times in all. For
+    `n` = 0, the result is x, without what is to be put before and after.
 
     Args:
         prepend, append: arrays to put before and after x first.
     """
     if n < 0:
         raise ValueError(f"diff: n = {n}, expected 0 or more")
+    axis = axis_from_front("diff", axis, x.ndim)
+    if n == 0:
+        return x
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=axis) if len(parts) > 1 else x
-    axis = axis_from_front("diff", axis, x.ndim)
     before = (slice(None),) * axis
     for _ in range(builtins.min(n, x.shape[axis])):  # after as many, nothing is left
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]

@@ -6,7 +6,7 @@ from math import inf
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..engine.arrays import describe, namespace, raw_array
+from ..engine.arrays import describe, is_floating, namespace, node_or_array, raw_array, value_of
 from ..graph import TensorNode
 from .dropout import dropout
 
@@ -30,12 +30,12 @@ def scaled_dot_product_attention(
         key: (..., S, E).
         value: (..., S, V).
         attn_mask: an array that can be broadcast to (..., L, S). It has booleans, true where a
-            query looks at a key, or numbers to add before the softmax. A query that looks at no key
-            gets zeros.
+            query looks at a key, or floating numbers to add before the softmax. A query that looks
+            at no key gets zeros.
         dropout_p: the probability that a weight of a value becomes 0, see `dropout`. Leave it 0
             outside of training.
         is_causal: let query i look at the keys 0 to i only. Then `attn_mask` must be `None`.
-        scale: a factor; `None` is 1 / sqrt(E).
+        scale: a factor; `None` is 1 / sqrt(E). With E = 0, all keys have the same weight.
 
     Returns:
         (..., L, V).
@@ -43,6 +43,7 @@ def scaled_dot_product_attention(
     Raises:
         ValueError: the shapes do not fit, `dropout_p` is not in [0, 1], or `is_causal` comes with
             an `attn_mask`.
+        TypeError: the mask has integers.
     """
     raw = raw_array(query)
     if is_causal and attn_mask is not None:
@@ -53,7 +54,7 @@ def scaled_dot_product_attention(
             f"{describe(raw_array(key))}, expected (..., L, E) and (..., S, E)"
         )
     # Scale the query and not the product, which mostly is larger.
-    scale = raw.shape[-1] ** -0.5 if scale is None else scale
+    scale = max(raw.shape[-1], 1) ** -0.5 if scale is None else scale
     keys = array_api.matrix_transpose(key)
     scores = ops.MatrixMultiply.do_forward(ops.Multiply.do_forward(query, scale), keys)
     empty = None
@@ -62,9 +63,15 @@ def scaled_dot_product_attention(
         rows, columns = (xp.arange(n, device=raw.device) for n in scores.shape[-2:])
         scores = array_api.where(xp.expand_dims(rows, axis=1) >= columns, scores, -inf)
     elif attn_mask is not None:
-        mask = raw_array(attn_mask)
+        attn_mask = node_or_array(attn_mask)
+        mask = value_of(attn_mask)
         xp = namespace(mask)
         is_boolean = xp.isdtype(mask.dtype, "bool")
+        if not is_boolean and not is_floating(mask):
+            raise TypeError(
+                f"scaled_dot_product_attention: attn_mask is {describe(mask)}, expected booleans, "
+                "true where a query looks at a key, or floating numbers to add; try mask != 0"
+            )
         empty = ~xp.any(mask if is_boolean else mask != -inf, axis=-1, keepdims=True)
         # A row of -inf has no softmax. Let a query without keys look at all keys here; its weights
         # are set to 0 below.

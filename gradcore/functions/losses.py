@@ -2,19 +2,24 @@
 
 Names and arguments are those of torch.nn.functional
 (https://docs.pytorch.org/docs/stable/nn.functional.html#loss-functions), but for the course's
-`celoss` and `logceloss`. Each takes nodes, and arrays as constants. `reduction` is "mean", "sum",
-or "none", which gives the loss of each instance or element by itself.
+`celoss` and `logceloss`. Each takes nodes, and as constants arrays, numbers and lists, which get
+the dtype of the other argument. `reduction` is "mean", which of nothing is NaN, "sum", or "none",
+which gives the loss of each instance or element by itself.
+
+What does not count is 0, also where it is infinite: an instance that is ignored, and a class whose
+probability or weight is 0.
 """
 
-# ruff: noqa: A002 (torch says `input`)
+# ruff: noqa: A001, A002 (torch says `input`)
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
+from numbers import Number
 from typing import Any
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..backends import Array
+from ..backends import Array, default
 from ..engine.arrays import describe, is_floating, namespace, raw_array
 from ..graph import TensorNode
 from .activations import softplus
@@ -41,7 +46,8 @@ def celoss(probabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
     Raises:
         IndexError: a target is not in [0, M).
     """
-    return logceloss(ops.Log.do_forward(probabilities), targets)
+    chosen = ops.Select.do_forward(_numbers(probabilities), indices=targets)
+    return -ops.Sum.do_forward(ops.Log.do_forward(chosen))
 
 
 def logceloss(logprobabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
@@ -55,7 +61,7 @@ def logceloss(logprobabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode
     Raises:
         IndexError: a target is not in [0, M).
     """
-    return -ops.Sum.do_forward(ops.Select.do_forward(logprobabilities, indices=targets))
+    return -ops.Sum.do_forward(ops.Select.do_forward(_numbers(logprobabilities), indices=targets))
 
 
 def cross_entropy(
@@ -86,7 +92,7 @@ def cross_entropy(
         ValueError: the shapes do not fit, or there is no such reduction.
         TypeError: the weight is of another dtype than the input.
     """
-    name = "cross_entropy"
+    name, input = "cross_entropy", _numbers(input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
     if is_floating(raw_array(target)):
@@ -95,8 +101,10 @@ def cross_entropy(
     losses = ops.CrossEntropy.do_forward(input, targets=classes, ignored=ignored)
     weight = _weight(name, weight, input)
     shares = _shares(weight, classes, ignored, losses)
-    losses = losses if weight is None else losses * shares
+    losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
     if label_smoothing:
+        # An ignored row may be NaN, and LogSoftmax would multiply its gradient, 0, by that.
+        input = ops.Where.do_forward(namespace(ignored).expand_dims(ignored, axis=1), 0.0, input)
         logs = _weighted(ops.LogSoftmax.do_forward(input, axis=1), weight)
         even = ops.Where.do_forward(ignored, 0.0, -array_api.mean(logs, axis=1))
         losses = (1.0 - label_smoothing) * losses + label_smoothing * even
@@ -112,13 +120,14 @@ def _of_probabilities(
     reduction: str,
 ) -> TensorNode:
     """Compute `cross_entropy` for a target of probabilities (N, C, ...)."""
-    _check_shapes(name, input, target)
+    input, target = _pair(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:
         target = ops.Multiply.do_forward(target, 1.0 - label_smoothing)
         target = target + label_smoothing / logs.shape[1]
     logs = _weighted(logs, _weight(name, weight, input))
-    return _reduced(name, -array_api.sum(logs * target, axis=1), reduction)
+    losses = -array_api.sum(ops.Weighted.do_forward(target, logs), axis=1)
+    return _reduced(name, losses, reduction)
 
 
 def nll_loss(
@@ -135,11 +144,12 @@ def nll_loss(
     result and the errors are those of `cross_entropy`.
     """
     classes, ignored = _classes(target, ignore_index)
+    input = _numbers(input)
     chosen = ops.Select.do_forward(input, indices=classes)
     weight = _weight("nll_loss", weight, input)
     shares = _shares(weight, classes, ignored, chosen)
     losses = ops.Where.do_forward(ignored, 0.0, -chosen)
-    losses = losses if weight is None else losses * shares
+    losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
     return _reduced("nll_loss", losses, reduction, shares)
 
 
@@ -209,16 +219,15 @@ def binary_cross_entropy_with_logits(
     dtype, is the true probability.
 
     Args:
-        pos_weight: how many times the first class counts: an array or a list that can be broadcast
-            to the shape of the input.
+        pos_weight: how many times the first class counts: a number, or an array or a list that can
+            be broadcast to the shape of the input.
 
     Raises:
         ValueError: as `mse_loss`.
         TypeError: `pos_weight` is of another dtype than the input.
     """
     name = "binary_cross_entropy_with_logits"
-    _check_shapes(name, input, target)
-    x, t = _as_node(input), _as_node(target)
+    x, t = map(_as_node, _pair(name, input, target))
     # -log(sigmoid(x)) is log(1 + exp(-x)), and -log(1 - sigmoid(x)) is log(1 + exp(-x)) + x.
     minus_log = softplus(-x, threshold=inf)
     if pos_weight is not None:
@@ -231,29 +240,32 @@ def kl_div(
     input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean", log_target: bool = False
 ) -> TensorNode:
     """Compute target * log(target / exp(input)), the terms of the Kullback-Leibler divergence, and
-    take the mean. Input and target are of one shape.
+    take the mean. Input and target are of one shape. Where the target is 0, the term is 0, and the
+    gradient of the target NaN.
 
     Args:
         input: log-probabilities.
         target: probabilities; with `log_target`, log-probabilities.
         reduction: "mean" (over all elements), "sum", "none", or "batchmean": the sum divided by
-            the size of the first axis, which is the mean of the instances' divergences.
+            the size of the first axis, which is the mean of the instances' divergences; or by 1,
+            if there is no axis.
 
     Raises:
         ValueError: as `mse_loss`.
     """
-    _check_shapes("kl_div", input, target)
+    x, t = map(_as_node, _pair("kl_div", input, target))
     if reduction not in ("mean", "sum", "none", "batchmean"):
         expected = "expected 'mean', 'sum', 'none' or 'batchmean'"
         raise ValueError(f"kl_div: reduction = {reduction!r}, {expected}")
-    t = _as_node(target)
     if log_target:
-        losses = array_api.exp(t) * (t - input)
+        p = array_api.exp(t)
+        losses = ops.Weighted.do_forward(p, t) - ops.Weighted.do_forward(p, x)
     else:
-        positive = array_api.where(t > 0.0, t, 1.0)  # 0 log(0) is 0
-        losses = t * (array_api.log(positive) - input)
+        nothing = t == 0.0  # there t log(t) is 0; its slope is infinite, and becomes NaN
+        logs = array_api.log(array_api.where(nothing, nan, t))
+        losses = array_api.where(nothing, 0.0, t * logs) - ops.Weighted.do_forward(t, x)
     if reduction == "batchmean":
-        return array_api.sum(losses) * (1.0 / losses.shape[0])
+        return array_api.sum(losses) / (losses.shape[0] if losses.ndim else 1)
     return _reduced("kl_div", losses, reduction)
 
 
@@ -281,18 +293,39 @@ def _as_node(x: NodeOrArray) -> TensorNode:
     return x if isinstance(x, TensorNode) else TensorNode(x, requires_grad=False)
 
 
-def _check_shapes(name: str, input: NodeOrArray, target: NodeOrArray) -> None:
-    """Raise ValueError unless input and target have one shape."""
+def _is_plain(x: Any) -> bool:
+    """Whether x is a number or a list of numbers, which has no dtype that counts."""
+    return isinstance(x, list | tuple | Number)
+
+
+def _numbers(x: Any, like: Array | None = None) -> NodeOrArray:
+    """Make an array of a number or of a list, in the dtype and on the device of the floating array
+    `like`; `None` is float32 of the default backend. Nodes and arrays stay."""
+    if not _is_plain(x):
+        return x
+    if like is None or not is_floating(like):
+        return default().asarray(x, "float32")
+    return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
+
+
+def _pair(name: str, input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray]:
+    """Make arrays of numbers and lists, and check that input and target have one shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    like = next((raw_array(x) for x in (input, target) if not _is_plain(x)), None)
+    input, target = _numbers(input, like), _numbers(target, like)
     a, b = raw_array(input), raw_array(target)
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
             f"{name}: input is {describe(a)} and target {describe(b)}; expected one shape"
         )
+    return input, target
 
 
 def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNode:
-    _check_shapes(name, input, target)
-    return ops.Sub.do_forward(input, target)
+    return ops.Sub.do_forward(*_pair(name, input, target))
 
 
 def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
@@ -306,15 +339,14 @@ def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
 
 
 def _constant(name: str, what: str, x: Any, like: NodeOrArray) -> Array:
-    """Convert x to an array. A list becomes one of the dtype and on the device of `like`.
+    """Convert x to an array. A number or a list becomes one in the dtype and on the device of
+    `like`.
 
     Raises:
         TypeError: x is an array of another dtype than `like`; the message calls x `what`.
     """
     like = raw_array(like)
-    if isinstance(x, list | tuple):
-        return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
-    x = raw_array(x)
+    x = raw_array(_numbers(x, like))
     if x.dtype != like.dtype:
         raise TypeError(f"{name}: {what} is {describe(x)}, expected {like.dtype}, as input is")
     return x
@@ -340,7 +372,8 @@ def _weighted(logs: TensorNode, weight: Array | None) -> TensorNode:
     """Multiply logs (N, C, ...) by the weight of each class."""
     if weight is None:
         return logs
-    return logs * namespace(weight).reshape(weight, (-1, *[1] * (logs.ndim - 2)))
+    weight = namespace(weight).reshape(weight, (-1, *[1] * (logs.ndim - 2)))
+    return ops.Weighted.do_forward(weight, logs)
 
 
 def _shares(weight: Array | None, classes: Array, ignored: Array, losses: TensorNode) -> Array:

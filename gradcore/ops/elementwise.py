@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import NUMBER_TYPES, namespace
+from ..engine.arrays import NUMBER_TYPES, namespace, value_of
 from ..graph import Context, Op, needs
 from .unary import OfInput, OfOutput
 
@@ -42,7 +42,9 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Negative",
+    "NextAfter",
     "Power",
+    "PowerLog",
     "Remainder",
     "Sin",
     "Sinh",
@@ -113,7 +115,7 @@ class Divide(Op):
 
 
 class Power(Op):
-    """a to the power b. Where a is 0, the gradient of b is 0."""
+    """a to the power b. Where a and b are 0, their gradients are 0, as in PyTorch."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -124,17 +126,54 @@ class Power(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b, y = context["a"], context["b"], context["y"]
-        xp, ga, gb = namespace(go), None, None
+        a, b, y, ga, gb = context["a"], context["b"], value_of(context["y"]), None, None
+        if type(b) in NUMBER_TYPES:
+            return go * b * a ** (b - 1 if b else b), None
         if needs(context, 0):
-            # b a^(b-1). Where a and b are 0, make it 0 rather than 0 times infinity.
-            lower = (b - 1 if b else b) if type(b) in NUMBER_TYPES else xp.where(b == 0, b, b - 1)
-            ga = go * b * a**lower
-        if needs(context, 1) and type(b) not in NUMBER_TYPES:
-            if type(a) in NUMBER_TYPES:
-                a = xp.full_like(b, a)
-            gb = go * y * xp.log(xp.where(a == 0, 1.0, a))
+            ga = go * b * PowerLog.apply(a, _lower(a, b), n=0)
+        if needs(context, 1):
+            xp = namespace(go)
+            a = xp.full_like(b, a) if type(a) in NUMBER_TYPES else a
+            nothing = (a == 0) & (b == 0)
+            logs = PowerLog.apply(_but_nan(xp, nothing, a), b, n=1, power=y)
+            gb = go * xp.where(nothing, 0.0, logs)
         return ga, gb
+
+
+class PowerLog(Op):
+    """a^b log(a)^n, the n-th derivative of a^b by b: closed under differentiation. Where a is 0,
+    the limit as a falls to 0: it is 0 if b > 0, and infinite if b <= 0 < n.
+
+    Args:
+        power: a^b, if it is known.
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array, *, n: int, power: Any = None) -> Array:
+        context["a"], context["b"], context["n"] = a, b, n
+        xp, power = namespace(a, b), a**b if power is None else power
+        return power * xp.log(xp.where((a == 0) & (b > 0), 1.0, a)) ** n if n else power
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        a, b, n, ga, gb = context["a"], context["b"], context["n"], None, None
+        if needs(context, 0):
+            ga = b * PowerLog.apply(a, _lower(a, b), n=n)
+            ga = go * (ga + n * PowerLog.apply(a, b - 1, n=n - 1)) if n else go * ga
+        if needs(context, 1):
+            gb = go * PowerLog.apply(a, b, n=n + 1)
+        return ga, gb
+
+
+def _lower(a: Array, b: Array) -> Array:
+    """Compute b - 1; but where a and b are 0, b, for b a^(b-1) to be 0 and not 0 times infinity."""
+    return namespace(a, b).where((a == 0) & (b == 0), b, b - 1)
+
+
+def _but_nan(xp: Any, where: Array, x: Array) -> Array:
+    """Replace x by NaN, where a gradient is chosen and not computed from x: then the gradient of
+    that gradient is NaN, and not that of a number."""
+    return x + xp.where(where, math.nan, xp.zeros_like(x))
 
 
 class Negative(Op):
@@ -272,7 +311,8 @@ class Atanh(OfInput):
 
 
 class Atan2(Op):
-    """The angle of the point (b, a), from -pi to pi. At (0, 0) the gradients are 0."""
+    """The angle of the point (b, a), from -pi to pi. At (0, 0) the gradients are 0, and those of
+    the gradients NaN."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -282,13 +322,20 @@ class Atan2(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         a, b = context["a"], context["b"]
-        square = a * a + b * b
-        g = go / namespace(go).where(square == 0, 1.0, square)
-        return g * b if needs(context, 0) else None, -g * a if needs(context, 1) else None
+        xp = namespace(go)
+        # b / (a² + b²) and -a / (a² + b²). Divide by the larger first: a square may be 0 or inf.
+        large = xp.maximum(abs(a), abs(b))
+        at_zero = large == 0
+        large = _but_nan(xp, at_zero, large)
+        a, b = a / large, b / large
+        r = (a * a + b * b) * large
+        ga = go * xp.where(at_zero, 0.0, b / r) if needs(context, 0) else None
+        return ga, -go * xp.where(at_zero, 0.0, a / r) if needs(context, 1) else None
 
 
 class Hypot(Op):
-    """The square root of a² + b², computed without overflow."""
+    """The square root of a² + b², computed without overflow. At (0, 0) the gradients are 0, and
+    those of the gradients NaN."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -297,13 +344,16 @@ class Hypot(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b, y = context["a"], context["b"], context["y"]
-        ga = go * (a / y) if needs(context, 0) else None
-        return ga, go * (b / y) if needs(context, 1) else None
+        a, b, y, xp = context["a"], context["b"], context["y"], namespace(go)
+        at_zero = y == 0
+        y = _but_nan(xp, at_zero, y)
+        ga = go * xp.where(at_zero, 0.0, a / y) if needs(context, 0) else None
+        return ga, go * xp.where(at_zero, 0.0, b / y) if needs(context, 1) else None
 
 
 class LogAddExp(Op):
-    """log(exp(a) + exp(b)), computed without overflow."""
+    """log(exp(a) + exp(b)), computed without overflow. Where a and b are equal, also to -inf or
+    inf, each gets half of the gradient."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -312,9 +362,14 @@ class LogAddExp(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        xp, y = namespace(go), context["y"]
-        ga = go * xp.exp(context["a"] - y) if needs(context, 0) else None
-        return ga, go * xp.exp(context["b"] - y) if needs(context, 1) else None
+        a, b, y, xp = context["a"], context["b"], context["y"], namespace(go)
+        # The shares are sigmoid(d) and sigmoid(-d). They are exp(a - y) and exp(b - y) too, but
+        # large y are rounded.
+        same, zero = (a == b) & (abs(y) == math.inf), xp.zeros_like(y)
+        d = xp.where(same, zero, a) - xp.where(same, zero, b)
+        ea, eb = xp.exp(xp.minimum(d, 0.0)), xp.exp(xp.minimum(-d, 0.0))
+        g = go / (ea + eb)
+        return g * ea if needs(context, 0) else None, g * eb if needs(context, 1) else None
 
 
 class Maximum(Op):
@@ -350,17 +405,34 @@ class Minimum(Op):
 
 
 class Remainder(Op):
-    """The remainder of a divided by b, with the sign of b."""
+    """The remainder of a divided by b, with the sign of b: a - q b, for a whole number q. The
+    gradient of b is -q."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        context["a"], context["b"] = a, b
-        return namespace(a, b).remainder(a, b)
+        context["a"], context["b"], context["y"] = a, b, namespace(a, b).remainder(a, b)
+        return context["y"]
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b = context["a"], context["b"]
-        return go, -go * namespace(go).floor(a / b) if needs(context, 1) else None
+        if not needs(context, 1):
+            return go, None
+        # Not floor(a / b): 1 / 0.1 is rounded to 10, though the remainder is that of q = 9.
+        q = namespace(go).round((context["a"] - context["y"]) / context["b"])
+        return go, -go * q
+
+
+class NextAfter(Op):
+    """The floating-point number next to a in the direction of b. The gradient of a is that of the
+    result, and the gradient of b is 0."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array) -> Array:
+        return namespace(a, b).nextafter(a, b)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        return go, namespace(go).zeros_like(go) if needs(context, 1) else None
 
 
 class CopySign(Op):

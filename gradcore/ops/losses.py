@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 from .activations import Softmax
+from .elementwise import Multiply
 from .indexing import Select
 
-__all__ = ["CrossEntropy", "CrossEntropyGradient"]
+__all__ = ["CrossEntropy", "CrossEntropyGradient", "Weighted"]
+
+
+class Weighted(Multiply):
+    """w * x, but 0 where w is 0 and x infinite: what has no weight does not count."""
+
+    @staticmethod
+    def forward(context: Context, w: Array, x: Array) -> Array:
+        context["a"], context["b"], xp = w, x, namespace(w, x)
+        return w * xp.where((w == 0) & (abs(x) == math.inf), 0.0, x)
 
 
 class CrossEntropy(Op):
@@ -59,9 +71,8 @@ class CrossEntropyGradient(Op):
         product = p * ggo
         total = xp.sum(product, axis=1, keepdims=True)
         if needs(context, 0):
-            go = context["go"]
-            go = go if ignored is None else xp.where(ignored, 0.0, go)
-            gx = xp.expand_dims(go, axis=1) * (product - p * total)
+            gx = xp.expand_dims(context["go"], axis=1) * (product - p * total)
+            gx = gx if ignored is None else xp.where(xp.expand_dims(ignored, axis=1), 0.0, gx)
         if needs(context, 1):
             chosen = Select.apply(ggo, indices=context["targets"])
             g = xp.squeeze(total, axis=1) - chosen

@@ -29,4 +29,17 @@ def test_several_constants_at_once(backend: Backend) -> None:
     np.testing.assert_array_equal(backend.to_numpy(found.inverse_indices.value), [[0, 2], [2, 1]])
     inverse = array_api.unique_inverse(x).inverse_indices
     np.testing.assert_array_equal(backend.to_numpy(values[inverse].value), [[0, 2], [2, 1]])
-    assert not any(y.requires_grad for y in (rows, values, counts, *found))
+    assert not any(y.requires_grad for y in (rows, columns, counts, *found[1:]))
+
+
+def test_the_first_of_equal_elements_gets_the_gradient_of_a_unique_value(backend: Backend) -> None:
+    x = TensorNode(backend.asarray([[3.0, 1.0], [1.0, 3.0]]))
+    for values in (
+        array_api.unique_values(x),
+        array_api.unique_counts(x).values,
+        array_api.unique_inverse(x).values,
+        array_api.unique_all(x).values,
+    ):
+        x.zero_grad()
+        Sum.do_forward(values * values).backward()
+        np.testing.assert_array_equal(backend.to_numpy(x.grad), [[6.0, 2.0], [0.0, 0.0]])

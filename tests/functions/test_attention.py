@@ -94,3 +94,41 @@ def test_gradients_by_differences() -> None:
 def test_refusals(call: Callable[[], Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_head_of_size_zero_looks_at_all_keys_alike(backend: Backend, dtype: str) -> None:
+    q, v = backend.asarray(np.zeros((1, 2, 0)), dtype), backend.asarray([[[1.0, 2.0], [3.0, 4.0]]])
+    v = TensorNode(backend.asarray(v, dtype))
+    y = gradcore.scaled_dot_product_attention(q, q, v)
+    close(backend, y, np.array([[[2.0, 3.0], [2.0, 3.0]]]), dtype)
+    Sum.do_forward(y).backward()
+    close(backend, v.grad, np.ones((1, 2, 2)), dtype)
+
+
+@pytest.mark.parametrize("mask", [[[1, 0], [1, 1]], np.array([[1, 0], [1, 1]], "uint8")], ids=repr)
+def test_a_mask_of_integers_is_refused(mask: Any) -> None:
+    """They could be meant as booleans, or as numbers to add."""
+    q = np.ones((1, 2, 4))
+    with pytest.raises(TypeError, match=r"^scaled_dot_product_attention: attn_mask is u?int") as e:
+        gradcore.scaled_dot_product_attention(q, q, q, mask)
+    assert "\n" not in str(e.value)
+
+
+def test_masks_may_be_lists() -> None:
+    q = np.random.default_rng(0).normal(size=(1, 2, 4))
+    y = gradcore.scaled_dot_product_attention(q, q, q, [[True, False], [False, False]])
+    np.testing.assert_allclose(y.value, [[q[0, 0], np.zeros(4)]])
+    added = gradcore.scaled_dot_product_attention(q, q, q, [[0.0, -np.inf], [-np.inf, -np.inf]])
+    np.testing.assert_allclose(added.value, y.value)
+
+
+def test_dropout_of_all_weights_and_of_none() -> None:
+    q = TensorNode(np.random.default_rng(0).normal(size=(1, 2, 4)))
+    for p, expected in ((1.0, np.zeros((1, 2, 4))), (0.0, None)):
+        y = gradcore.scaled_dot_product_attention(q, q, q, dropout_p=p)
+        if expected is None:
+            expected = gradcore.scaled_dot_product_attention(q, q, q).value
+        np.testing.assert_array_equal(y.value, expected)
+        q.zero_grad()
+        Sum.do_forward(y).backward()
+        assert np.isfinite(q.grad).all()

@@ -190,6 +190,163 @@ def test_kl_div_of_an_impossible_class() -> None:
     np.testing.assert_allclose([y.value, *x.grad[0]], [math.log(2), 0.0, -1.0])
 
 
+# -- What does not count, and nothing ------------------------------------------------------------
+
+STRANGE = [math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of infinities that are ignored
+@pytest.mark.parametrize("strange", STRANGE)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"weight": WEIGHT.tolist()}, {"label_smoothing": 0.2}, {"ignore_index": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll_loss])
+def test_ignored_rows_of_nan_and_infinity_do_not_count(
+    backend: Backend, dtype: str, loss: Any, settings: Any, reduction: str, strange: float
+) -> None:
+    if loss is losses.nll_loss and "label_smoothing" in settings:
+        pytest.skip("nll_loss smooths no labels")
+    ignored = settings.get("ignore_index", -100)
+    t = np.array([0, ignored, 1, ignored, 0])
+    t = backend.asarray(t)
+    settings = {**settings, "reduction": reduction}
+    for shape in ((5, 3), (5, 3, 1, 1)):
+        results = []
+        for filling in (0.0, strange):
+            numbers = np.log(softmax(X))
+            numbers[[1, 3]] = filling
+            x = TensorNode(backend.asarray(numbers.reshape(shape), dtype))
+            target = backend.xp.reshape(t, (5, *shape[2:]))
+            total = gradcore.Sum.do_forward(loss(x, target, **settings))
+            total.backward(create_graph=True)
+            g = x.grad
+            total.zero_grad()
+            if g.requires_grad:
+                gradcore.Sum.do_forward(g * g).backward()
+            results.append([backend.to_numpy(y) for y in (total.value, g.value, x.grad)])
+        for expected, found in zip(*results, strict=True):
+            np.testing.assert_array_equal(found, expected)
+        assert not results[1][1][[1, 3]].any()
+
+
+@pytest.mark.parametrize("settings", [{}, {"weight": [1.0, 2.0, 0.0]}], ids=str)
+def test_a_class_of_probability_zero_does_not_count(backend: Backend, settings: Any) -> None:
+    """Its logit, or its own logarithm, may be -inf."""
+    x = TensorNode(backend.asarray([[-math.inf, 0.0, 1.0], [2.0, 1.0, -math.inf]]))
+    t = backend.asarray([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
+    y = losses.cross_entropy(x, t, reduction="none", **settings)
+    y[0].backward()
+    p = softmax(np.array([[0.0, 1.0]]))[0]
+    counts = np.array(settings.get("weight", [1.0] * 3))
+    shares = counts[1:] * 0.5
+    np.testing.assert_allclose(float(y.value[0]), -(shares * np.log(p)).sum(), 1e-5)
+    expected = [0.0, *(shares.sum() * p - shares)]
+    np.testing.assert_allclose(backend.to_numpy(x.grad)[0], expected, 1e-5, 1e-6)
+
+    for log_target in (False, True):
+        logs = TensorNode(backend.asarray([-math.inf, math.log(0.5), 0.0, -math.inf]))
+        q = np.array([0.0, 0.25, 1.0, 0.0])
+        with np.errstate(divide="ignore"):
+            target = backend.asarray(np.log(q) if log_target else q, "float32")
+        y = losses.kl_div(logs, target, reduction="none", log_target=log_target)
+        expected = [0.0, -0.25 * math.log(2), 0.0, 0.0]
+        np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-5)
+        gradcore.Sum.do_forward(y).backward()
+        np.testing.assert_allclose(backend.to_numpy(logs.grad), -q, 1e-5)
+
+
+def test_the_divergence_has_no_slope_by_a_probability_of_zero(backend: Backend) -> None:
+    """log(t / q) + 1 is infinite there: NaN, and not the number -log(q)."""
+    t = TensorNode(backend.asarray([0.0, 0.5]))
+    losses.kl_div(backend.asarray([-1.0, -2.0]), t, reduction="sum").backward()
+    np.testing.assert_allclose(backend.to_numpy(t.grad), [math.nan, math.log(0.5) + 3.0], 1e-5)
+
+
+def test_the_courses_loss_of_probabilities_that_are_zero(backend: Backend) -> None:
+    p = TensorNode(backend.asarray([[0.0, 1.0], [0.5, 0.5]]))
+    y = gradcore.celoss(p, backend.asarray([1, 0]))
+    y.backward()
+    np.testing.assert_allclose(float(y.value), math.log(2), 1e-6)
+    np.testing.assert_allclose(backend.to_numpy(p.grad), [[0.0, -1.0], [-2.0, 0.0]])
+
+
+LOSSES_OF_PAIRS = [
+    (losses.mse_loss, 4.0),
+    (losses.l1_loss, 2.0),
+    (losses.huber_loss, 1.5),
+    (losses.smooth_l1_loss, 1.5),
+    (losses.binary_cross_entropy_with_logits, math.log1p(math.exp(-2.0)) - 2.0),
+    (losses.kl_div, 2.0),
+]
+
+
+@pytest.mark.parametrize(("loss", "expected"), LOSSES_OF_PAIRS)
+def test_losses_of_numbers_and_lists(
+    backend: Backend, dtype: str, loss: Any, expected: Any
+) -> None:
+    target = 1.0 if loss in (losses.kl_div, losses.binary_cross_entropy_with_logits) else 0.0
+    expected = math.log1p(math.exp(2.0)) if loss is LOSSES_OF_PAIRS[4][0] else expected
+    for x, t in ((-2.0, target), (-2, int(target)), ([-2.0], [target]), ([[-2]], [[int(target)]])):
+        y = loss(x, t)
+        assert y.dtype == backend.dtype("float32")
+        np.testing.assert_allclose(float(y.value), expected, 1e-6)
+    x = TensorNode(backend.asarray([-2.0, -2.0], dtype))
+    for y in (loss(x, [target, target]), loss(x[0], target)):  # in the dtype of x
+        close(backend, y, expected, dtype)
+
+
+def test_losses_of_classes_take_lists() -> None:
+    for y in (
+        losses.cross_entropy([[1.0, 2.0]], [1]),
+        losses.cross_entropy([[1, 2]], [[0.0, 1.0]]),
+        losses.nll_loss([[-3.0, math.log(softmax(np.array([[1.0, 2.0]]))[0, 1])]], [1]),
+        gradcore.logceloss([[0.0, math.log(softmax(np.array([[1.0, 2.0]]))[0, 1])]], [1]),
+        gradcore.celoss(softmax(np.array([[1.0, 2.0]])).tolist(), [1]),
+    ):
+        np.testing.assert_allclose(float(y.value), math.log1p(math.exp(-1.0)), 1e-6)
+
+
+@pytest.mark.parametrize("weight", [3.0, 3, np.float64(3.0), [3.0, 3.0]], ids=repr)
+def test_a_number_as_positive_weight_has_the_dtype_of_the_input(
+    backend: Backend, dtype: str, weight: Any
+) -> None:
+    x, t = backend.asarray([1.0, 2.0], dtype), backend.asarray([1.0, 0.0], dtype)
+    y = losses.binary_cross_entropy_with_logits(x, t, pos_weight=weight)
+    close(backend, y, (3 * math.log1p(math.exp(-1)) + 2 + math.log1p(math.exp(-2))) / 2, dtype)
+
+
+def test_kl_div_of_a_number_is_divided_by_one(backend: Backend) -> None:
+    y = losses.kl_div(backend.asarray(-1.0), backend.asarray(0.3), reduction="batchmean")
+    np.testing.assert_allclose(float(y.value), 0.3 * (math.log(0.3) + 1.0), 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the mean of nothing
+@pytest.mark.parametrize("loss", [pair[0] for pair in LOSSES_OF_PAIRS])
+def test_the_mean_of_nothing_is_nan_and_the_sum_is_zero(backend: Backend, loss: Any) -> None:
+    x = TensorNode(backend.asarray(np.zeros((0, 3)), "float32"))
+    assert np.isnan(float(loss(x, x.value).value))
+    total = loss(x, x.value, reduction="sum")
+    assert float(total.value) == 0.0
+    total.backward()
+    assert x.grad.shape == loss(x, x.value, reduction="none").shape == (0, 3)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_batches_of_nothing_and_of_ignored_instances_give_nan(backend: Backend) -> None:
+    x, t = np.zeros((0, 3), "float32"), np.zeros(0, "int64")
+    x, t = backend.asarray(x), backend.asarray(t)
+    assert np.isnan(float(losses.cross_entropy(x, t).value))
+    assert np.isnan(float(losses.nll_loss(x, t).value))
+    assert float(losses.cross_entropy(x, t, reduction="sum").value) == 0.0
+    assert np.isnan(float(losses.kl_div(x, x, reduction="batchmean").value))
+    x, t = backend.asarray([[1.0, 2.0]]), backend.asarray([-100])
+    assert np.isnan(float(losses.cross_entropy(x, t).value))
+    assert float(losses.cross_entropy(x, t, reduction="sum").value) == 0.0
+
+
 # -- Refusals -------------------------------------------------------------------------------------
 
 
@@ -253,6 +410,8 @@ def test_no_array_of_one_hot_rows_is_made() -> None:
 
     x = TensorNode(RNG.normal(size=(4096, 500)).astype("float32"))
     t = RNG.integers(0, 500, 4096)
+    losses.cross_entropy(x, t).backward()  # which imports numba, if it is there
+    x.zero_grad()
     tracemalloc.start()
     losses.cross_entropy(x, t).backward()
     peak = tracemalloc.get_traced_memory()[1]

@@ -74,3 +74,9 @@ def test_pad_takes_widths_from_numpy() -> None:
 def test_pad_refusals(shape: tuple[int, ...], width: Any, mode: str, words: str) -> None:
     with pytest.raises(ValueError, match=rf"^pad: {words}"):
         gradcore.pad(np.ones(shape), width, mode)
+
+
+def test_widths_may_be_integers_of_numpy() -> None:
+    two = np.int64(2)
+    for width in (two, (two, two), ((two, two),), tuple(np.array([2, 2])), np.array([2, 2])):
+        np.testing.assert_array_equal(gradcore.pad(np.ones(1), width).value, [0, 0, 1, 0, 0])

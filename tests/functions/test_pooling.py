@@ -246,3 +246,36 @@ def test_maxima_of_longer_floats() -> None:
 )
 def test_refusals(call: Callable[[], Any], error: Any, words: str) -> None:
     raises_in_one_line(call, error, words)
+
+
+# -- Special numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the sum of infinities
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kernel_size": 2, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "stride": 1, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2},
+        {"kernel_size": (2, 3), "stride": 2, "padding": (1, 0), "ceil_mode": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["-inf", "ties", "nan", "inf"])
+def test_the_gradient_of_a_maximum_goes_to_an_element_and_not_to_the_padding(
+    backend: Backend, dtype: str, given: dict[str, Any], kind: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).integers(0, 3, (2, 2, 5, 6)).astype(float)
+    x[0] = {"-inf": -np.inf, "ties": 1.0, "nan": np.nan, "inf": np.inf}[kind]
+    x[1, :, ::2] = -np.inf
+    node = TensorNode(backend.asarray(x, dtype))
+    y = gradcore.max_pool2d(node, **given)
+    w = 1.0 + np.arange(np.prod(y.shape)).reshape(y.shape)
+    t = torch.tensor(x, requires_grad=True)
+    expected = torch.nn.functional.max_pool2d(t, **given)
+    np.testing.assert_array_equal(backend.to_numpy(y.value), expected.detach().numpy())
+    Sum.do_forward(y * backend.asarray(w, dtype)).backward()
+    (expected * torch.tensor(w)).sum().backward()
+    np.testing.assert_array_equal(backend.to_numpy(node.grad), t.grad.numpy())

@@ -39,6 +39,9 @@ def _with_torch(name: str) -> Callable[..., Any]:
     return function
 
 
+LOG4 = float(np.log(4))
+
+
 def _power(a: Any, b: Any) -> Any:
     return np.asarray(a, dtype=float) ** b
 
@@ -77,10 +80,30 @@ ROWS = [
             Point(([0.0, -2.0], 3), [0.0, -8.0], ([0.0, 12.0],), ([0.0, -12.0],)),
             Point(([0.0, 2.0], 1), [0.0, 2.0], ([1.0, 1.0],), ([0.0, 0.0],)),
             Point(([0.0, 2.0], 0), [1.0, 1.0], ([0.0, 0.0],), ([0.0, 0.0],)),
-            Point(([0.0], [2.0]), [0.0], ([0.0], [0.0])),
+            Point(([0.0], [2.0]), [0.0], ([0.0], [0.0]), ([2.0], [0.0])),
+            Point(([0.0], [3.0]), [0.0], ([0.0], [0.0]), ([0.0], [0.0])),
             Point(([0.0], [0.0]), [1.0], ([0.0], [0.0])),
+            Point(([4.0], [0.0]), [1.0], ([0.0], [LOG4]), ([0.25], [0.25 + LOG4**2])),
         ],
         refuses=[MISMATCH],
+    ),
+    Row(
+        ops.PowerLog,
+        lambda a, b, n: a**b * np.log(a) ** n,
+        [
+            case((2, 3), (3,), n=0),
+            case((2, 3), (2, 1), n=1),
+            case((1,), (), n=2),
+            case((3,), constant((3,)), n=1),
+            case((0, 3), (3,), n=1),
+        ],
+        lambda a, b, n: a**b * a.log() ** n,
+        low=0.5,
+        points=[
+            Point(([0.0], [2.0]), [0.0], ([0.0], [0.0]), None, {"n": 1}),
+            Point(([0.0], [3.0]), [0.0], ([0.0], [0.0]), ([0.0], [0.0]), {"n": 2}),
+        ],
+        refuses=[refuses(case((2, 3), (4,), n=1), ValueError, "(2, 3)", "(4,)")],
     ),
     Row(ops.Negative, operator.neg, UNARY, operator.neg),
     Row(
@@ -129,7 +152,12 @@ ROWS = [
         [*FEW_PAIRS, case((3,), node((3,), -2, -0.5)), case(node((3,), -2, -0.5), (3,))],
         _with_torch("atan2"),
         low=0.5,
-        points=[Point(([0.0, 2.0], [0.0, 0.0]), [0.0, np.pi / 2], ([0.0, 0.0], [0.0, -0.5]))],
+        points=[
+            Point(([0.0, 2.0], [0.0, 0.0]), [0.0, np.pi / 2], ([0.0, 0.0], [0.0, -0.5])),
+            Point(([0.0], [0.0]), [0.0], ([0.0], [0.0]), ([np.nan], [np.nan])),
+            Point(([1e-22], [1e-22]), [np.pi / 4], ([5e21], [-5e21])),  # squares are 0 in float32
+            Point(([2e30], [1e-30]), [np.pi / 2], ([0.0], [-5e-31])),  # and infinite
+        ],
         refuses=[MISMATCH],
     ),
     Row(
@@ -138,6 +166,11 @@ ROWS = [
         [*FEW_PAIRS, case((3,), node((3,), -2, -0.5))],
         _with_torch("hypot"),
         low=0.5,
+        points=[
+            Point(([0.0], [0.0]), [0.0], ([0.0], [0.0]), ([np.nan], [np.nan])),
+            Point(([3e-30], [4e-30]), [5e-30], ([0.6], [0.8])),
+            Point(([3e30], [4e30]), [5e30], ([0.6], [0.8])),
+        ],
         refuses=[MISMATCH],
     ),
     Row(
@@ -145,7 +178,13 @@ ROWS = [
         np.logaddexp,
         FEW_PAIRS,
         _with_torch("logaddexp"),
-        points=[Point(([1000.0, 0.0], [0.0, 0.0]), [1000.0, np.log(2)], ([1, 0.5], [0, 0.5]))],
+        points=[
+            Point(([1000.0, 0.0], [0.0, 0.0]), [1000.0, np.log(2)], ([1, 0.5], [0, 0.5])),
+            Point(([1e16], [1e16]), [1e16], ([0.5], [0.5])),
+            Point(([-np.inf], [-np.inf]), [-np.inf], ([0.5], [0.5])),
+            Point(([np.inf], [np.inf]), [np.inf], ([0.5], [0.5])),
+            Point(([-np.inf], [2.0]), [2.0], ([0.0], [1.0]), ([0.0], [0.0])),
+        ],
         refuses=[MISMATCH],
     ),
     Row(
@@ -179,8 +218,13 @@ ROWS = [
             case(constant((0, 3), 1, 2), node((3,), 3, 4)),
         ],
         _with_torch("remainder"),
+        points=[
+            Point(([1.0], [0.1]), [1.0 % 0.1], ([1.0], [-9.0])),  # though 1 / 0.1 is 10
+            Point(([2.0, -1.0], [1.0, 1.0]), [0.0, 0.0], ([1.0, 1.0], [-2.0, 1.0])),
+        ],
         refuses=[MISMATCH],
     ),
+    Row(ops.NextAfter, np.nextafter, FEW_PAIRS, refuses=[MISMATCH]),
     Row(
         ops.CopySign,
         np.copysign,

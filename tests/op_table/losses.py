@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gradcore import ops
 
 from .activations import log_softmax
-from .rows import Row, booleans, case, integers, raw, refuses
+from .rows import MISMATCH, Point, Row, booleans, case, constant, integers, raw, refuses
 
 
 def _cross_entropy(x: Any, targets: Any, ignored: Any = False) -> Any:
@@ -40,6 +41,25 @@ def _torch_gradient(x: Any, go: Any, targets: Any, ignored: Any = None) -> Any:
 
 
 ROWS = [
+    Row(
+        ops.Weighted,
+        operator.mul,
+        [
+            case((2, 3), (3,)),
+            case((), (2, 1)),
+            case((1,), (1,)),
+            case((0, 3), (3,)),
+            case(2, (2, 3)),
+            case(constant((2, 1)), (3,)),
+        ],
+        operator.mul,
+        points=[
+            Point(([0.0], [-np.inf]), [0.0], ([-np.inf], [0.0])),
+            Point(([0.0], [np.nan]), [np.nan], ([np.nan], [0.0])),
+            Point(([0.0, 2.0], [3.0, 0.0]), [0.0, 0.0], ([3.0, 0.0], [0.0, 2.0])),
+        ],
+        refuses=[MISMATCH],
+    ),
     Row(
         ops.CrossEntropy,
         _cross_entropy,
