@@ -21,7 +21,7 @@ from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray
 from .constant import count_nonzero, zeros_like
-from .elementwise import sqrt, square, where
+from .elementwise import where
 from .manipulation import (
     astype,
     concat,
@@ -280,17 +280,19 @@ def vector_norm(
     if ord == 0:
         return reductions.sum(astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
     if ord == 2:
-        total = reductions.sum(square(x), axis=axis, keepdims=keepdims)
-        return where(total == 0, 0.0, sqrt(where(total == 0, 1.0, total)))
+        return ops.Norm.apply(x, axis=axis, keepdims=keepdims)
     size = elementwise.abs(x)
     if ord == 1:
         return reductions.sum(size, axis=axis, keepdims=keepdims)
     if ord in (math.inf, -math.inf):
         return (reductions.max if ord > 0 else reductions.min)(size, axis=axis, keepdims=keepdims)
-    # Take no power of 0, whose derivative may be infinite.
-    powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
+    if ord > 1:
+        powers = size**ord
+    else:  # take no power of 0, whose derivative is infinite
+        powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
     total = reductions.sum(powers, axis=axis, keepdims=keepdims)
-    return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1 / ord))
+    of_zeros = ops.Norm.apply(x, axis=axis, keepdims=keepdims)  # has the derivatives at a kink
+    return where(total == 0, of_zeros, where(total == 0, 1.0, total) ** (1 / ord))
 
 
 def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") -> NodeOrArray:  # noqa: A002

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from ..backends import Array
 from ..engine.arrays import namespace, value_of
-from ..graph import Context, Op, given, needs
+from ..graph import Context, Op, given
+from .elementwise import Quotient
 
 __all__ = [
     "QR",
@@ -22,7 +23,6 @@ __all__ = [
     "Eigh",
     "EighGradient",
     "Eigvalsh",
-    "Quotient",
     "SVDGradient",
     "Svdvals",
 ]
@@ -71,24 +71,6 @@ def _vanishes(x: Array, like: Array, size: int) -> Array:
     xp = namespace(x)
     largest = xp.maximum(xp.abs(like[..., :1]), xp.abs(like[..., -1:]))
     return xp.abs(x) <= _row(largest) * (size * float(xp.finfo(x.dtype).eps))
-
-
-class Quotient(Op):
-    """x / d. Where d is 0 but for rounding, as `vanishes` says, that is NaN, and 0 where x is 0:
-    what does not depend on a derivative takes no harm from its not existing."""
-
-    @staticmethod
-    def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
-        xp = namespace(x)
-        y = xp.where(vanishes, xp.where(x == 0.0, x, math.nan), x / xp.where(vanishes, 1.0, d))
-        context["d"], context["y"], context["vanishes"] = d, y, vanishes
-        return y
-
-    @staticmethod
-    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        d, y, vanishes = context["d"], context["y"], context["vanishes"]
-        gx = Quotient.apply(go, d, vanishes=vanishes)
-        return gx, -gx * y if needs(context, 1) else None
 
 
 def _divided(x: Array, s: Array, size: int) -> Array:
@@ -386,9 +368,11 @@ class QR(Op):
 
     The gradient is that of Seeger et al. 2017, https://arxiv.org/abs/1710.08717
 
+    Where a column of a depends on those before it, a column of Q turns freely: the gradient is NaN.
+
     Raises (backward):
-        ValueError: `complete` is true and M is not N: the columns added to Q are not determined
-            by a, and so have no derivative.
+        ValueError: `complete` is true, M is not N, and the loss depends on Q: the columns added to
+            Q are not determined by a, and so have no derivative.
     """
 
     @staticmethod
@@ -399,17 +383,28 @@ class QR(Op):
             raise ValueError(f"QR: a has shape {tuple(a.shape)}; expected (..., M, N) with M >= N")
         q, r = namespace(a).linalg.qr(a, mode="complete" if complete else "reduced")
         context["q"], context["r"] = q, r
-        context["undetermined"] = complete and m > n
         return q, r
 
     @staticmethod
     def backward(context: Context, gq: Array, gr: Array) -> Array:
         xp, q, r = namespace(gq), context["q"], context["r"]
-        if context["undetermined"]:
-            raise ValueError(
-                f"QR: the complete Q of matrices {tuple(r.shape[-2:])} has no gradient, as they "
-                "do not determine all of it; take mode='reduced'"
-            )
+        size, n = r.shape[-2:]
+        if size > n and q.shape[-1] > n:
+            if given(context, 0):
+                raise ValueError(
+                    f"QR: the complete Q of matrices {(size, n)} has no gradient, as they do not "
+                    "determine all of it; take mode='reduced'"
+                )
+            q, r, gq, gr = q[..., :n], r[..., :n, :], gq[..., :n], gr[..., :n, :]
+        pivots = namespace(value_of(r)).sort(abs(_diagonal(value_of(r))), axis=-1)
+        singular = _vanishes(pivots[..., None, :1], pivots, q.shape[-2])
         m = xp.matmul(r, gr.mT) - xp.matmul(gq.mT, q)
         m = xp.tril(m) + xp.tril(m, k=-1).mT  # the lower triangle of m, mirrored
-        return xp.linalg.solve(r, (gq + xp.matmul(q, m)).mT).mT
+        right = xp.where(singular, _eye(r), r)
+        g = xp.linalg.solve(right, (gq + xp.matmul(q, m)).mT).mT
+        regular = namespace(singular).astype(~singular, r.dtype)
+        return Quotient.apply(g, regular, vanishes=singular)
+
+
+def _diagonal(x: Array) -> Array:
+    return namespace(x).sum(x * _eye(x), axis=-1)

@@ -8,8 +8,8 @@ from ..backends import Array, backend_of
 from ..engine.arrays import is_node, namespace, value_of
 from ..engine.modes import building
 from ..graph import Context, Op, TensorNode, gradients, needs, op_counter
-from .decompositions import Quotient, check_matrices, check_square
-from .elementwise import Id
+from .decompositions import check_matrices, check_square
+from .elementwise import Id, Quotient
 from .reductions import product_of_others
 
 __all__ = [
