@@ -68,8 +68,9 @@ def _vanishes(x: Array, like: Array, size: int) -> Array:
             value of these, times epsilon, times the matrices' `size`, is how wrong each may be.
     """
     x, like = value_of(x), value_of(like)
-    xp = namespace(x)
-    largest = xp.maximum(xp.abs(like[..., :1]), xp.abs(like[..., -1:]))
+    xp, n = namespace(x), like.shape[-1]
+    one = min(n, 1)  # slices must not leave an empty axis
+    largest = xp.maximum(xp.abs(like[..., :one]), xp.abs(like[..., n - one :]))
     return xp.abs(x) <= _row(largest) * (size * float(xp.finfo(x.dtype).eps))
 
 
@@ -397,7 +398,7 @@ class QR(Op):
                 )
             q, r, gq, gr = q[..., :n], r[..., :n, :], gq[..., :n], gr[..., :n, :]
         pivots = namespace(value_of(r)).sort(abs(_diagonal(value_of(r))), axis=-1)
-        singular = _vanishes(pivots[..., None, :1], pivots, q.shape[-2])
+        singular = _vanishes(pivots[..., None, : min(n, 1)], pivots, q.shape[-2])
         m = xp.matmul(r, gr.mT) - xp.matmul(gq.mT, q)
         m = xp.tril(m) + xp.tril(m, k=-1).mT  # the lower triangle of m, mirrored
         right = xp.where(singular, _eye(r), r)

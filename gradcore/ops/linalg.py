@@ -306,7 +306,7 @@ def _determinant(a: TensorNode) -> TensorNode:
     for _ in range(n - 1):
         later = xp.matmul(above, xp.sum(x * eye, axis=-1, keepdims=True))
         x = xp.matmul(later * eye - x * above, a)
-    return sign[..., 0, 0] * x[..., 0, 0]
+    return x[..., 0, 0] * sign[..., 0, 0]
 
 
 class LogDeterminant(Op):
