@@ -6,7 +6,7 @@ the last two axes, (..., M, N).
 
 What happens to matrices that have no result, such as the inverse of a singular one, is up to the
 array library. NumPy raises an error. On a GPU a check would have to wait for the result, so the
-result is infinities or NaN.
+result is infinities or NaN. docs/array_api.md says which gradients degenerate matrices have.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
 
 def slogdet(x: NodeOrArray, /) -> SlogdetResult:
     """Compute the sign of each determinant, without a gradient, and the logarithm of its absolute
-    value."""
+    value. For a singular matrix, 0 and -inf, with NaN as the gradient if the loss depends on it."""
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
@@ -164,8 +164,8 @@ def eigh(x: NodeOrArray, /) -> EighResult:
     """Compute the eigenvalues (..., M), ascending, and the eigenvectors (..., M, M), in columns, of
     the symmetric part of each matrix.
 
-    Where eigenvalues are equal, the eigenvectors have no derivative, and gradients are NaN. Use
-    `eigvalsh` for the eigenvalues alone: their gradients exist.
+    Eigenvectors of equal eigenvalues have no derivative: gradients are NaN if they are used. Other
+    eigenvectors, and eigenvalues alone, have gradients all the same.
     """
     return EighResult(*ops.Eigh.apply(x))
 
@@ -175,7 +175,7 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
 
     Args:
         mode: "reduced": Q is (..., M, K) and R (..., K, N), where K = min(M, N); "complete": Q is
-            (..., M, M) and R (..., M, N), and there is no gradient if M > N.
+            (..., M, M) and R (..., M, N), and Q has no gradient if M > N.
     """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode is {mode!r}, expected 'reduced' or 'complete'")
@@ -191,12 +191,12 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
 def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
     """Factor each matrix (..., M, N) into U @ diag(S) @ Vh, where S is descending.
 
-    Where singular values are equal, U and Vh have no derivative, and gradients are NaN. Use
-    `svdvals` for the singular values alone: their gradients exist.
+    Vectors of equal singular values, or of 0, have no derivative: gradients are NaN if they are
+    used. Other vectors, and singular values alone, have gradients all the same.
 
     Args:
-        full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N;
-            otherwise (..., M, K) and (..., K, N), where K = min(M, N).
+        full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N,
+            while S has; otherwise (..., M, K) and (..., K, N), where K = min(M, N).
     """
     return SVDResult(*ops.SVD.apply(x, full_matrices=full_matrices))
 
@@ -267,7 +267,8 @@ def vector_norm(
 ) -> NodeOrArray:
     """Compute the norm of all elements, or along `axis`. Several axes count as one vector.
 
-    The gradient of an element that is 0 is 0, also in a vector of zeros.
+    The gradient of an element that is 0 is 0, also in a vector of zeros. There the second
+    derivative is NaN, also that of the norm's square: use `vecdot(x, x)`.
 
     Args:
         ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|; `-inf`, the smallest

@@ -1,9 +1,8 @@
 """Matrix decompositions, of stacks of matrices (..., M, N).
 
-Their gradients divide by differences of eigenvalues or singular values. Where two of these are
-equal, the vectors are not differentiable, and the gradients are infinite or NaN, as PyTorch's
-are (https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html). `Eigvalsh` and
-`Svdvals`, which compute no vectors, have gradients there.
+Gradients of eigenvectors and singular vectors divide by the differences of their own value and
+others. Where such a difference is 0 but for rounding, the vector turns freely, and has no
+derivative: what depends on it is NaN. All else has its gradient, of the second order too.
 """
 
 from __future__ import annotations
@@ -152,12 +151,14 @@ class EighGradient(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, w: Array, v: Array, gw: Array, *gv: Array) -> Array:
-        xp, size = namespace(w), w.shape[-1]
+        xp = namespace(w)
         context["a"], context["w"], context["v"], context["gw"], context["gv"] = a, w, v, gw, gv
         inner = _row(gw) * _eye(w)
         if gv:
-            turn = _divided(xp.matmul(v.mT, gv[0]), w, size)
-            inner = inner + _without_mixed(turn, gw, _coincide(w, size))
+            gaps = _gaps(w)
+            same = _vanishes(gaps, w, w.shape[-1])
+            turn = Quotient.apply(xp.matmul(v.mT, gv[0]), gaps, vanishes=same)
+            inner = inner + _without_mixed(turn, gw, xp.any(same, axis=-2))
         return _symmetric(xp.matmul(xp.matmul(v, inner), v.mT))
 
     @staticmethod
@@ -293,12 +294,12 @@ class SVDGradient(Op):
         xp = namespace(s)
         if not vectors:
             return xp.matmul(u * _row(gs), vh)
-        p, q, left, right = _resolved(u, s, vh, vectors[0], vectors[1].mT)
-        size = max(a.shape[-2:])
-        blocked = _coincide(s, size) | _vanishes(_row(s), s, size)[..., 0, :]
-        p = _without_mixed(p, gs, blocked)
+        p, q, left, right, same = _resolved(u, s, vh, vectors[0], vectors[1].mT)
+        zero = _vanishes(_row(s), s, max(a.shape[-2:]))[..., 0, :]
+        p = _without_mixed(p, gs, xp.any(same, axis=-2) | zero)
         inner = p + p.mT + q - q.mT + _row(gs) * _eye(s)
-        return xp.matmul(xp.matmul(u, inner) + left, vh) + xp.matmul(u, right.mT)
+        g = xp.matmul(xp.matmul(u, inner) + left, vh)
+        return g + xp.matmul(u, right.mT) if vh.shape[-1] > vh.shape[-2] else g
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -311,7 +312,7 @@ class SVDGradient(Op):
             )
 
         def resolve(x: Array) -> Array:
-            p, q, left, right = _resolved(u, s, vh, x[..., :m, :], x[..., m:, :])
+            p, q, left, right, _ = _resolved(u, s, vh, x[..., :m, :], x[..., m:, :])
             return xp.concat([xp.matmul(u, p + q) + left, xp.matmul(v, p - q) + right], axis=-2)
 
         z = xp.concat([u, v], axis=-2)
@@ -354,13 +355,15 @@ def _resolved(u: Array, s: Array, vh: Array, xu: Array, xv: Array) -> tuple[Arra
 
     Returns:
         The coefficients p of the vectors (u_k, v_k) in the result, q of (u_k, -v_k), and what is
-        outside of these, above and below.
+        outside of these, above and below; and which singular values coincide.
     """
     xp, size = namespace(xu), max(u.shape[-2], vh.shape[-1])
     alpha, beta = xp.matmul(u.mT, xu), xp.matmul(vh, xv)
-    p = _divided(0.5 * (alpha + beta), s, size)
+    gaps = _gaps(s)
+    same = _vanishes(gaps, s, size)
+    p = Quotient.apply(0.5 * (alpha + beta), gaps, vanishes=same)
     q = _divided_by_sums(0.5 * (alpha - beta), s, size)
-    return p, q, _outside(u, s, xu, size), _outside(vh.mT, s, xv, size)
+    return p, q, _outside(u, s, xu, size), _outside(vh.mT, s, xv, size), same
 
 
 class QR(Op):

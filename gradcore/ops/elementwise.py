@@ -431,7 +431,7 @@ class Quotient(Op):
     @staticmethod
     def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
         xp = namespace(x)
-        y = xp.where(vanishes, xp.where(x == 0.0, x, math.nan), x / xp.where(vanishes, 1.0, d))
+        y = xp.where(vanishes & (x == 0.0), x, x / xp.where(vanishes, math.nan, d))
         context["d"], context["y"], context["vanishes"] = d, y, vanishes
         return y
 

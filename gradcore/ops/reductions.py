@@ -156,7 +156,7 @@ class NormGradient(Op):
     def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
         xp = namespace(x)
         context["x"], context["y"], context["go"] = x, y, go
-        return x * xp.where(y == 0.0, 0.0, go / xp.where(y == 0.0, 1.0, y))
+        return x * (go / xp.where(y == 0.0, 1.0, y))  # where y is 0, so is x
 
     @staticmethod
     def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
