@@ -43,6 +43,7 @@ __all__ = [
     "OpNode",
     "TensorNode",
     "backpropagate",
+    "given",
     "gradients",
     "needs",
     "op_counter",
@@ -303,6 +304,12 @@ def needs(context: Context, i: int) -> bool:
     return "_needs" not in context or context["_needs"][i]
 
 
+def given(context: Context, i: int) -> bool:
+    """Whether the loss depends on output i of an op of several: else its gradient is zeros that
+    the engine has filled in."""
+    return "_given" not in context or context["_given"][i]
+
+
 def backpropagate(
     seeds: Sequence[tuple[TensorNode, Any]],
     retain: bool,
@@ -357,6 +364,7 @@ def _input_gradients(
         for watcher in watchers:
             watcher.before_backward(opnode)
     if opnode.specs:
+        context = {**context, "_given": [g is not None for g in gos]}
         gos = with_zeros(opnode, gos)
     if create:
         context, gos = with_nodes(opnode, context, TensorNode), as_nodes(gos, TensorNode)

@@ -6,7 +6,7 @@ the last two axes, (..., M, N).
 
 What happens to matrices that have no result, such as the inverse of a singular one, is up to the
 array library. NumPy raises an error. On a GPU a check would have to wait for the result, so the
-result is infinities or NaN.
+result is infinities or NaN. docs/array_api.md says which gradients degenerate matrices have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray
 from .constant import count_nonzero, zeros_like
-from .elementwise import sqrt, square, where
+from .elementwise import where
 from .manipulation import (
     astype,
     concat,
@@ -106,7 +106,7 @@ def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
 
 def slogdet(x: NodeOrArray, /) -> SlogdetResult:
     """Compute the sign of each determinant, without a gradient, and the logarithm of its absolute
-    value."""
+    value. For a singular matrix, 0 and -inf, with NaN as the gradient if the loss depends on it."""
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
@@ -164,8 +164,8 @@ def eigh(x: NodeOrArray, /) -> EighResult:
     """Compute the eigenvalues (..., M), ascending, and the eigenvectors (..., M, M), in columns, of
     the symmetric part of each matrix.
 
-    Where eigenvalues are equal, the eigenvectors have no derivative, and gradients are NaN. Use
-    `eigvalsh` for the eigenvalues alone: their gradients exist.
+    Eigenvectors of equal eigenvalues have no derivative: gradients are NaN if they are used. Other
+    eigenvectors, and eigenvalues alone, have gradients all the same.
     """
     return EighResult(*ops.Eigh.apply(x))
 
@@ -175,7 +175,7 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
 
     Args:
         mode: "reduced": Q is (..., M, K) and R (..., K, N), where K = min(M, N); "complete": Q is
-            (..., M, M) and R (..., M, N), and there is no gradient if M > N.
+            (..., M, M) and R (..., M, N), and Q has no gradient if M > N.
     """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode is {mode!r}, expected 'reduced' or 'complete'")
@@ -191,12 +191,12 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
 def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
     """Factor each matrix (..., M, N) into U @ diag(S) @ Vh, where S is descending.
 
-    Where singular values are equal, U and Vh have no derivative, and gradients are NaN. Use
-    `svdvals` for the singular values alone: their gradients exist.
+    Vectors of equal singular values, or of 0, have no derivative: gradients are NaN if they are
+    used. Other vectors, and singular values alone, have gradients all the same.
 
     Args:
-        full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N;
-            otherwise (..., M, K) and (..., K, N), where K = min(M, N).
+        full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N,
+            while S has; otherwise (..., M, K) and (..., K, N), where K = min(M, N).
     """
     return SVDResult(*ops.SVD.apply(x, full_matrices=full_matrices))
 
@@ -267,7 +267,8 @@ def vector_norm(
 ) -> NodeOrArray:
     """Compute the norm of all elements, or along `axis`. Several axes count as one vector.
 
-    The gradient of an element that is 0 is 0, also in a vector of zeros.
+    The gradient of an element that is 0 is 0, also in a vector of zeros. There the second
+    derivative is NaN, also that of the norm's square: use `vecdot(x, x)`.
 
     Args:
         ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|; `-inf`, the smallest
@@ -280,17 +281,19 @@ def vector_norm(
     if ord == 0:
         return reductions.sum(astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
     if ord == 2:
-        total = reductions.sum(square(x), axis=axis, keepdims=keepdims)
-        return where(total == 0, 0.0, sqrt(where(total == 0, 1.0, total)))
+        return ops.Norm.apply(x, axis=axis, keepdims=keepdims)
     size = elementwise.abs(x)
     if ord == 1:
         return reductions.sum(size, axis=axis, keepdims=keepdims)
     if ord in (math.inf, -math.inf):
         return (reductions.max if ord > 0 else reductions.min)(size, axis=axis, keepdims=keepdims)
-    # Take no power of 0, whose derivative may be infinite.
-    powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
+    if ord > 1:
+        powers = size**ord
+    else:  # take no power of 0, whose derivative is infinite
+        powers = where(x == 0, 0.0 if ord > 0 else math.inf, where(x == 0, 1.0, size) ** ord)
     total = reductions.sum(powers, axis=axis, keepdims=keepdims)
-    return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1 / ord))
+    of_zeros = ops.Norm.apply(x, axis=axis, keepdims=keepdims)  # has the derivatives at a kink
+    return where(total == 0, of_zeros, where(total == 0, 1.0, total) ** (1 / ord))
 
 
 def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") -> NodeOrArray:  # noqa: A002

@@ -1,18 +1,30 @@
 """Matrix decompositions, of stacks of matrices (..., M, N).
 
-Their gradients divide by differences of eigenvalues or singular values. Where two of these are
-equal, the vectors are not differentiable, and the gradients are infinite or NaN, as PyTorch's
-are (https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html). `Eigvalsh` and
-`Svdvals`, which compute no vectors, have gradients there.
+Gradients of eigenvectors and singular vectors divide by the differences of their own value and
+others. Where such a difference is 0 but for rounding, the vector turns freely, and has no
+derivative: what depends on it is NaN. All else has its gradient, of the second order too.
 """
 
 from __future__ import annotations
 
-from ..backends import Array
-from ..engine.arrays import namespace
-from ..graph import Context, Op
+import math
+from collections.abc import Callable
 
-__all__ = ["QR", "SVD", "Cholesky", "Eigh", "Eigvalsh", "Svdvals"]
+from ..backends import Array
+from ..engine.arrays import namespace, value_of
+from ..graph import Context, Op, given
+from .elementwise import Quotient
+
+__all__ = [
+    "QR",
+    "SVD",
+    "Cholesky",
+    "Eigh",
+    "EighGradient",
+    "Eigvalsh",
+    "SVDGradient",
+    "Svdvals",
+]
 
 
 def check_square(op: str, a: Array) -> None:
@@ -41,9 +53,35 @@ def _row(x: Array) -> Array:
     return namespace(x).expand_dims(x, axis=-2)
 
 
-def _inverse_gaps(x: Array) -> Array:
-    """Compute 1 / (x_j - x_i) for row i and column j, and 0 for the diagonal."""
-    return 1.0 / (_row(x) - _row(x).mT + _eye(x)) - _eye(x)
+def _gaps(x: Array) -> Array:
+    """Compute x_j - x_i for row i and column j, and infinity for the diagonal."""
+    xp = namespace(x)
+    return xp.where(value_of(_eye(x)) == 1.0, math.inf, _row(x) - _row(x).mT)
+
+
+def _vanishes(x: Array, like: Array, size: int) -> Array:
+    """Find where x (..., M, N) is 0 but for rounding.
+
+    Args:
+        like: sorted numbers (..., K) of matrices that x was computed from; the largest absolute
+            value of these, times epsilon, times the matrices' `size`, is how wrong each may be.
+    """
+    x, like = value_of(x), value_of(like)
+    xp, n = namespace(x), like.shape[-1]
+    one = min(n, 1)  # slices must not leave an empty axis
+    largest = xp.maximum(xp.abs(like[..., :one]), xp.abs(like[..., n - one :]))
+    return xp.abs(x) <= _row(largest) * (size * float(xp.finfo(x.dtype).eps))
+
+
+def _divided(x: Array, s: Array, size: int) -> Array:
+    """Divide x (..., K, K) by s_j - s_i for row i and column j, and the diagonal by infinity."""
+    gaps = _gaps(s)
+    return Quotient.apply(x, gaps, vanishes=_vanishes(gaps, s, size))
+
+
+def _coincide(s: Array, size: int) -> Array:
+    """Find which of the numbers s (..., K) are equal to another one, but for rounding."""
+    return namespace(value_of(s)).any(_vanishes(_gaps(s), s, size), axis=-2)
 
 
 class Cholesky(Op):
@@ -69,23 +107,19 @@ class Cholesky(Op):
 
 class Eigh(Op):
     """The eigenvalues (..., M), ascending, and eigenvectors, the columns of (..., M, M), of the
-    symmetric part of a. The sign of each eigenvector is the library's choice.
-
-    The gradient is that of Giles 2008, section 3.1, https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
-    """
+    symmetric part of a. The sign of each eigenvector is the library's choice."""
 
     @staticmethod
     def forward(context: Context, a: Array) -> tuple[Array, ...]:
         check_square("Eigh", a)
         w, v = namespace(a).linalg.eigh(_symmetric(a))
-        context["w"], context["v"] = w, v
+        context["a"], context["w"], context["v"] = a, w, v
         return w, v
 
     @staticmethod
     def backward(context: Context, gw: Array, gv: Array) -> Array:
-        xp, w, v = namespace(gw), context["w"], context["v"]
-        inner = _inverse_gaps(w) * xp.matmul(v.mT, gv) + _row(gw) * _eye(w)
-        return _symmetric(xp.matmul(xp.matmul(v, inner), v.mT))
+        vectors = [gv] if given(context, 1) else []
+        return EighGradient.apply(context["a"], context["w"], context["v"], gw, *vectors)
 
 
 class Eigvalsh(Op):
@@ -99,49 +133,129 @@ class Eigvalsh(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp = namespace(go)
-        v = xp.linalg.eigh(_symmetric(context["a"]))[1]
-        return xp.matmul(v * _row(go), v.mT)
+        a = context["a"]
+        return EighGradient.apply(a, *Eigh.apply(a), go)
+
+
+class EighGradient(Op):
+    """The gradient of a (..., M, M), from the gradients gw of its eigenvalues w, and gv of its
+    eigenvectors v, where the loss depends on these.
+
+    The gradient is that of Giles 2008, section 3.1, https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    The gradient of the gradient is made of the second derivatives of eigenvalues and eigenvectors,
+    in which only the gaps between a vector that is asked for and others stand below a line.
+
+    Eigenvalues closer than M times epsilon times the largest are taken to coincide. Their vectors
+    turn freely, and have no derivative: NaN, unless their part of gv is 0.
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Array, w: Array, v: Array, gw: Array, *gv: Array) -> Array:
+        xp = namespace(w)
+        context["a"], context["w"], context["v"], context["gw"], context["gv"] = a, w, v, gw, gv
+        inner = _row(gw) * _eye(w)
+        if gv:
+            gaps = _gaps(w)
+            same = _vanishes(gaps, w, w.shape[-1])
+            turn = Quotient.apply(xp.matmul(v.mT, gv[0]), gaps, vanishes=same)
+            inner = inner + _without_mixed(turn, gw, xp.any(same, axis=-2))
+        return _symmetric(xp.matmul(xp.matmul(v, inner), v.mT))
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        xp, go, w, v, gw = namespace(go), _symmetric(go), *map(context.get, ("w", "v", "gw"))
+        size = w.shape[-1]
+
+        def times(x: Array) -> Array:
+            return xp.matmul(go, x)
+
+        def resolve(x: Array) -> Array:
+            return xp.matmul(v, _divided(xp.matmul(v.mT, x), w, size))
+
+        change = times(v)
+        dv = resolve(change)
+        dw = xp.sum(v * change, axis=-2) + 0.0 * xp.sum(dv, axis=-2)
+        inner = _divided(xp.matmul(v.mT, change) * (_row(gw) - _row(gw).mT), w, size)
+        ga = xp.matmul(xp.matmul(v, inner), v.mT)
+        if not context["gv"]:
+            return _symmetric(ga), None, None, dw
+        left, right = _second(v, context["gv"][0], dv, times, resolve, _coincide(w, size))
+        return _symmetric(ga + xp.matmul(left, right.mT)), None, None, dw, dv
+
+
+def _without_mixed(y: Array, gw: Array, blocked: Array) -> Array:
+    """Put NaN into the columns of y whose eigenvalue or singular value coincides with another, is
+    asked for, and is used together with vectors, as in v diag(log(w)) v^T.
+
+    Such a function may well have a derivative there; it does not follow from those of w and v.
+    """
+    return namespace(y).where(_row(blocked & (gw != 0.0)), math.nan, y)
+
+
+def _second(
+    z: Array,
+    gz: Array,
+    dz: Array,
+    times: Callable[[Array], Array],
+    resolve: Callable[[Array], Array],
+    blocked: Array,
+) -> tuple[Array, Array]:
+    """Differentiate <gz, dz> by the matrix h, where dz is the derivative of eigenvectors z along e.
+
+    The second derivative of a vector z along e and h, with the resolvent R of its eigenvalue, is
+    R (e - <e>) R h z + R (h - <h>) R e z - <R e z, R h z> z, where <e> = z^T e z.
+
+    Args:
+        z: the eigenvectors, the columns, all of the same length.
+        times: multiplies columns by e.
+        resolve: multiplies each column by its R.
+        blocked: which columns have an eigenvalue that coincides with another (...,).
+
+    Returns:
+        Two matrices; the left one times the transposed right one is the gradient.
+    """
+    xp = namespace(gz)
+    y, squares = resolve(gz), xp.sum(z * z, axis=-2, keepdims=True)
+    asked = namespace(value_of(gz)).any(value_of(gz) != 0.0, axis=-2, keepdims=True)
+    dz = xp.where(_row(blocked) & ~asked, 0.0, dz)
+
+    def along(x: Array) -> Array:
+        return xp.sum(z * x, axis=-2, keepdims=True) / squares
+
+    inner = resolve(times(y) - y * along(times(z)) - dz * along(gz))
+    lengths = z * xp.sum(y * dz, axis=-2, keepdims=True) / squares
+    return xp.concat([inner - lengths, y], axis=-1), xp.concat([z, dz], axis=-1)
 
 
 class SVD(Op):
     """U (..., M, K), S (..., K), descending, and Vh (..., K, N) with a = U @ diag(S) @ Vh and
     K = min(M, N). With `full_matrices`, U is (..., M, M) and Vh is (..., N, N).
 
-    The gradient is that of Townsend 2016, https://j-towns.github.io/papers/svd-derivative.pdf
-
     Raises (backward):
-        ValueError: `full_matrices` is true and M is not N: the vectors added to U or Vh are not
-            determined by a, and so have no derivative.
+        ValueError: `full_matrices` is true, M is not N, and the loss depends on U or Vh: the
+            vectors added to them are not determined by a, and so have no derivative.
     """
 
     @staticmethod
     def forward(context: Context, a: Array, *, full_matrices: bool = False) -> tuple[Array, ...]:
         check_matrices("SVD", a)
         u, s, vh = namespace(a).linalg.svd(a, full_matrices=full_matrices)
-        context["u"], context["s"], context["vh"] = u, s, vh
-        context["undetermined"] = full_matrices and a.shape[-1] != a.shape[-2]
+        context["a"], context["u"], context["s"], context["vh"] = a, u, s, vh
         return u, s, vh
 
     @staticmethod
     def backward(context: Context, gu: Array, gs: Array, gvh: Array) -> Array:
-        xp, u, s, vh = namespace(gs), context["u"], context["s"], context["vh"]
-        m, n, k = u.shape[-2], vh.shape[-1], s.shape[-1]
-        if context["undetermined"]:
-            raise ValueError(
-                f"SVD: the full U or Vh of matrices ({m}, {n}) has no gradient, as they do not "
-                "determine all of it; take full_matrices=False, or svdvals"
-            )
-        # Compute s_j^2 - s_i^2 as a product, which has the smaller error.
-        f = _inverse_gaps(s) / (_row(s) + _row(s).mT + _eye(s))
-        ugu, gvv = xp.matmul(u.mT, gu), xp.matmul(gvh, vh.mT)
-        inner = f * (ugu - ugu.mT) * _row(s) + _row(s).mT * f * (gvv.mT - gvv)
-        g = xp.matmul(xp.matmul(u, inner + _row(gs) * _eye(s)), vh)
-        if m > k:  # add the part of gu outside of the column space of U
-            g = g + xp.matmul((gu - xp.matmul(u, ugu)) / _row(s), vh)
-        if n > k:
-            g = g + xp.matmul(u / _row(s), gvh - xp.matmul(gvv, vh))
-        return g
+        a, u, s, vh = context["a"], context["u"], context["s"], context["vh"]
+        k, (m, n) = s.shape[-1], a.shape[-2:]
+        vectors = [gu, gvh] if given(context, 0) or given(context, 2) else []
+        if u.shape[-1] > k or vh.shape[-2] > k:
+            if vectors:
+                raise ValueError(
+                    f"SVD: the full U or Vh of matrices ({m}, {n}) has no gradient, as they do "
+                    "not determine all of it; take full_matrices=False, or svdvals"
+                )
+            u, vh = u[..., :k], vh[..., :k, :]
+        return SVDGradient.apply(a, u, s, vh, gs, *vectors)
 
 
 class Svdvals(Op):
@@ -155,9 +269,101 @@ class Svdvals(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp = namespace(go)
-        u, _, vh = xp.linalg.svd(context["a"], full_matrices=False)
-        return xp.matmul(u * _row(go), vh)
+        a = context["a"]
+        return SVDGradient.apply(a, *SVD.apply(a), go)
+
+
+class SVDGradient(Op):
+    """The gradient of a (..., M, N), from the gradients gs of its singular values s, and gu and gvh
+    of its singular vectors u (..., M, K) and vh (..., K, N), where the loss depends on these.
+
+    The pairs (u_i, v_i) are eigenvectors of the symmetric matrix [[0, a], [a^T, 0]], for s_i, and
+    so are (u_i, -v_i), for -s_i. The gradients are those of `EighGradient` for that matrix.
+
+    Singular values closer than max(M, N) times epsilon times the largest are taken to coincide, and
+    so are those closer to 0 with 0. Their vectors have no derivative: NaN, unless their parts of gu
+    and gvh are 0.
+    """
+
+    @staticmethod
+    def forward(
+        context: Context, a: Array, u: Array, s: Array, vh: Array, gs: Array, *vectors: Array
+    ) -> Array:
+        context["a"], context["u"], context["s"], context["vh"] = a, u, s, vh
+        context["gs"], context["vectors"] = gs, vectors
+        xp = namespace(s)
+        if not vectors:
+            return xp.matmul(u * _row(gs), vh)
+        p, q, left, right, same = _resolved(u, s, vh, vectors[0], vectors[1].mT)
+        zero = _vanishes(_row(s), s, max(a.shape[-2:]))[..., 0, :]
+        p = _without_mixed(p, gs, xp.any(same, axis=-2) | zero)
+        inner = p + p.mT + q - q.mT + _row(gs) * _eye(s)
+        g = xp.matmul(xp.matmul(u, inner) + left, vh)
+        return g + xp.matmul(u, right.mT) if vh.shape[-1] > vh.shape[-2] else g
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        xp, u, s, vh, gs = namespace(go), *map(context.get, ("u", "s", "vh", "gs"))
+        v, m, size = vh.mT, u.shape[-2], max(go.shape[-2:])
+
+        def times(x: Array) -> Array:
+            return xp.concat(
+                [xp.matmul(go, x[..., m:, :]), xp.matmul(go.mT, x[..., :m, :])], axis=-2
+            )
+
+        def resolve(x: Array) -> Array:
+            p, q, left, right, _ = _resolved(u, s, vh, x[..., :m, :], x[..., m:, :])
+            return xp.concat([xp.matmul(u, p + q) + left, xp.matmul(v, p - q) + right], axis=-2)
+
+        z = xp.concat([u, v], axis=-2)
+        change = times(z)
+        dz = resolve(change)
+        ds = 0.5 * xp.sum(z * change, axis=-2) + 0.0 * xp.sum(dz, axis=-2)
+        e = xp.matmul(u.mT, change[..., :m, :])
+        inner = _divided(0.5 * (e + e.mT) * (_row(gs) - _row(gs).mT), s, size)
+        inner = inner + _divided_by_sums(0.5 * (e - e.mT) * (_row(gs) + _row(gs).mT), s, size)
+        more = change * _row(gs)
+        left = xp.matmul(u, inner) + _outside(u, s, more[..., :m, :], size)
+        ga = xp.matmul(left, vh) + xp.matmul(u, _outside(v, s, more[..., m:, :], size).mT)
+        if not context["vectors"]:
+            return ga, None, None, None, ds
+        gu, gvh = context["vectors"]
+        blocked = _coincide(s, size) | _vanishes(_row(s), s, size)[..., 0, :]
+        gz = xp.concat([gu, gvh.mT], axis=-2)
+        left, right = _second(z, gz, dz, times, resolve, blocked)
+        ga = ga + xp.matmul(left[..., :m, :], right[..., m:, :].mT)
+        ga = ga + xp.matmul(right[..., :m, :], left[..., m:, :].mT)
+        return ga, None, None, None, ds, dz[..., :m, :], dz[..., m:, :].mT
+
+
+def _divided_by_sums(x: Array, s: Array, size: int) -> Array:
+    """Divide x (..., K, K) by s_i + s_j."""
+    sums = _row(s) + _row(s).mT
+    return Quotient.apply(x, sums, vanishes=_vanishes(sums, s, size))
+
+
+def _outside(u: Array, s: Array, x: Array, size: int) -> Array:
+    """Take the part of x (..., M, K) outside of the column space of u, and divide columns by s."""
+    if u.shape[-2] == u.shape[-1]:  # there is nothing but errors of rounding
+        return namespace(x).zeros_like(x)
+    rest = x - namespace(x).matmul(u, namespace(x).matmul(u.mT, x))
+    return Quotient.apply(rest, _row(s), vanishes=_vanishes(_row(s), s, size))
+
+
+def _resolved(u: Array, s: Array, vh: Array, xu: Array, xv: Array) -> tuple[Array, ...]:
+    """Multiply columns (xu_i, xv_i) by the pseudo-inverse of s_i - [[0, a], [a^T, 0]].
+
+    Returns:
+        The coefficients p of the vectors (u_k, v_k) in the result, q of (u_k, -v_k), and what is
+        outside of these, above and below; and which singular values coincide.
+    """
+    xp, size = namespace(xu), max(u.shape[-2], vh.shape[-1])
+    alpha, beta = xp.matmul(u.mT, xu), xp.matmul(vh, xv)
+    gaps = _gaps(s)
+    same = _vanishes(gaps, s, size)
+    p = Quotient.apply(0.5 * (alpha + beta), gaps, vanishes=same)
+    q = _divided_by_sums(0.5 * (alpha - beta), s, size)
+    return p, q, _outside(u, s, xu, size), _outside(vh.mT, s, xv, size), same
 
 
 class QR(Op):
@@ -166,9 +372,11 @@ class QR(Op):
 
     The gradient is that of Seeger et al. 2017, https://arxiv.org/abs/1710.08717
 
+    Where a column of a depends on those before it, a column of Q turns freely: the gradient is NaN.
+
     Raises (backward):
-        ValueError: `complete` is true and M is not N: the columns added to Q are not determined
-            by a, and so have no derivative.
+        ValueError: `complete` is true, M is not N, and the loss depends on Q: the columns added to
+            Q are not determined by a, and so have no derivative.
     """
 
     @staticmethod
@@ -179,17 +387,28 @@ class QR(Op):
             raise ValueError(f"QR: a has shape {tuple(a.shape)}; expected (..., M, N) with M >= N")
         q, r = namespace(a).linalg.qr(a, mode="complete" if complete else "reduced")
         context["q"], context["r"] = q, r
-        context["undetermined"] = complete and m > n
         return q, r
 
     @staticmethod
     def backward(context: Context, gq: Array, gr: Array) -> Array:
         xp, q, r = namespace(gq), context["q"], context["r"]
-        if context["undetermined"]:
-            raise ValueError(
-                f"QR: the complete Q of matrices {tuple(r.shape[-2:])} has no gradient, as they "
-                "do not determine all of it; take mode='reduced'"
-            )
+        size, n = r.shape[-2:]
+        if size > n and q.shape[-1] > n:
+            if given(context, 0):
+                raise ValueError(
+                    f"QR: the complete Q of matrices {(size, n)} has no gradient, as they do not "
+                    "determine all of it; take mode='reduced'"
+                )
+            q, r, gq, gr = q[..., :n], r[..., :n, :], gq[..., :n], gr[..., :n, :]
+        pivots = namespace(value_of(r)).sort(abs(_diagonal(value_of(r))), axis=-1)
+        singular = _vanishes(pivots[..., None, : min(n, 1)], pivots, q.shape[-2])
         m = xp.matmul(r, gr.mT) - xp.matmul(gq.mT, q)
         m = xp.tril(m) + xp.tril(m, k=-1).mT  # the lower triangle of m, mirrored
-        return xp.linalg.solve(r, (gq + xp.matmul(q, m)).mT).mT
+        right = xp.where(singular, _eye(r), r)
+        g = xp.linalg.solve(right, (gq + xp.matmul(q, m)).mT).mT
+        regular = namespace(singular).astype(~singular, r.dtype)
+        return Quotient.apply(g, regular, vanishes=singular)
+
+
+def _diagonal(x: Array) -> Array:
+    return namespace(x).sum(x * _eye(x), axis=-1)

@@ -45,6 +45,7 @@ __all__ = [
     "NextAfter",
     "Power",
     "PowerLog",
+    "Quotient",
     "Remainder",
     "Sin",
     "Sinh",
@@ -488,3 +489,26 @@ class Cast(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         return namespace(go).astype(go, context["dtype"])
+
+
+class Quotient(Op):
+    """x / d, for a derivative that does not exist where d vanishes: there NaN, and 0 where x is 0.
+
+    So what asks for no such derivative takes no harm. Gradients are of the same kind.
+
+    Args:
+        vanishes: booleans of the shape of d, true where d is 0 but for rounding.
+    """
+
+    @staticmethod
+    def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
+        xp = namespace(x)
+        y = xp.where(vanishes & (x == 0.0), x, x / xp.where(vanishes, math.nan, d))
+        context["d"], context["y"], context["vanishes"] = d, y, vanishes
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        d, y, vanishes = context["d"], context["y"], context["vanishes"]
+        gx = Quotient.apply(go, d, vanishes=vanishes)
+        return gx, -gx * y if needs(context, 1) else None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 
 from ..backends import Array, backend_of
-from ..engine.arrays import namespace
-from ..graph import Context, Op, needs
+from ..engine.arrays import is_node, namespace, value_of
+from ..engine.modes import building
+from ..graph import Context, Op, TensorNode, gradients, needs, op_counter
 from .decompositions import check_matrices, check_square
+from .elementwise import Id, Quotient
 from .reductions import product_of_others
 
 __all__ = [
     "BatchMM",
     "Cofactors",
+    "CofactorsAlong",
     "Determinant",
     "Inverse",
     "LogDeterminant",
@@ -215,43 +218,119 @@ class Determinant(Op):
 class Cofactors(Op):
     """The cofactors of each matrix (..., M, M): the gradient of the determinant, det(a) inv(a).mT,
     defined for singular matrices too
-    (https://nhigham.com/2020/06/16/what-is-the-adjugate-of-a-matrix/).
-
-    The gradient of the cofactors divides by the determinant: for singular matrices it is NaN.
-    """
+    (https://nhigham.com/2020/06/16/what-is-the-adjugate-of-a-matrix/)."""
 
     @staticmethod
     def forward(context: Context, a: Array) -> Array:
         check_square("Cofactors", a)
         xp = namespace(a)
-        u, s, vh = xp.linalg.svd(a, full_matrices=False)
-        y = xp.matmul(u * xp.expand_dims(product_of_others(s), axis=-2), vh)
-        sign = xp.linalg.det(u) * xp.linalg.det(vh)
-        context["a"], context["y"] = a, y * xp.reshape(sign, (*a.shape[:-2], 1, 1))
-        return context["y"]
+        u, s, vh, sign = _signed_svd(a)
+        context["a"] = a
+        return sign * xp.matmul(u * xp.expand_dims(product_of_others(s), axis=-2), vh)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp, a, y = namespace(go), context["a"], context["y"]
-        inner = xp.sum(y * go, axis=(-2, -1), keepdims=True)
-        outer = xp.matmul(xp.matmul(y, go.mT), y)
-        return (inner * y - outer) / Determinant.apply(a)[..., None, None]
+        return CofactorsAlong.apply(context["a"], go)
+
+
+class CofactorsAlong(Op):
+    """The derivative of the cofactors of each matrix a (..., M, M) along b, of the same shape.
+
+    For the diagonal matrix of the singular values s, element (i, k) is the product of all s but
+    s_i and s_k, times -b_ki, or, on the diagonal, the sum of these products times b_kk over k.
+    Derivatives of this one are those of a polynomial, in M^4 steps.
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array) -> Array:
+        check_square("CofactorsAlong", a)
+        xp = namespace(a)
+        context["a"], context["b"] = a, b
+        eye = xp.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        # Below 3 x 3 the products have no factors, and any basis does. This one rounds nothing.
+        small = (eye, xp.ones(a.shape[:-1], dtype=a.dtype, device=a.device), eye, 1.0)
+        u, s, vh, sign = _signed_svd(a) if a.shape[-1] > 2 else small
+        rows = xp.where(eye == 1.0, 1.0, xp.expand_dims(s, axis=-2))  # in row i all but s_i
+        others = xp.where(eye == 1.0, 0.0, product_of_others(rows))
+        b = xp.matmul(xp.matmul(u.mT, b), vh.mT)
+        inner = eye * xp.matmul(others, xp.sum(eye * b, axis=-1, keepdims=True)) - others * b.mT
+        return sign * xp.matmul(xp.matmul(u, inner), vh)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        a, b = context["a"], context["b"]
+        if not needs(context, 0):
+            ga = None
+        else:  # below 3 x 3 the determinant has no third derivative
+            ga = _third(a, b, go) if a.shape[-1] > 2 else namespace(a).zeros_like(a)
+        return ga, CofactorsAlong.apply(a, go)
+
+
+def _signed_svd(a: Array) -> tuple[Array, ...]:
+    """Decompose a into u @ diag(s) @ vh, and compute the determinant of u @ vh (..., 1, 1)."""
+    xp = namespace(a)
+    u, s, vh = xp.linalg.svd(a, full_matrices=False)
+    return u, s, vh, (xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
+
+
+def _third(a: Array, b: Array, c: Array) -> Array:
+    """Compute the gradient of the second derivative of the determinant of a along b and c."""
+    create, since = any(map(is_node, (a, b, c))), next(op_counter)
+    # The passes below end at a new node. If it is made by Id, it is linked to the node a.
+    start = Id.do_forward(a) if is_node(a) else TensorNode(a)
+    with building(True):
+        y = _determinant(start)
+        for direction in (b, c):
+            (g,) = gradients([(y, _ones(y))], [start], create=True, since=since)
+            y = namespace(g).sum(g * direction, axis=(-2, -1))
+    (g,) = gradients([(y, _ones(y))], [start], create, retain=create, since=since)
+    return g
+
+
+def _ones(y: TensorNode) -> Array:
+    return namespace(y.value).ones_like(y.value)
+
+
+def _determinant(a: TensorNode) -> TensorNode:
+    """Compute the determinant without division, by Bird's algorithm
+    (https://doi.org/10.1016/j.ipl.2011.08.006), which differentiates the polynomial as it is.
+
+    In the basis of the singular vectors the algorithm adds up one product, so no digits cancel.
+    """
+    u, _, vh, sign = _signed_svd(a.value)
+    xp, n = namespace(a), a.shape[-1]
+    a = xp.matmul(xp.matmul(u.mT, a), vh.mT)
+    ones = namespace(u).ones((n, n), dtype=u.dtype, device=u.device)
+    eye, above = namespace(u).tril(namespace(u).triu(ones)), namespace(u).triu(ones, k=1)
+    x = a
+    for _ in range(n - 1):
+        later = xp.matmul(above, xp.sum(x * eye, axis=-1, keepdims=True))
+        x = xp.matmul(later * eye - x * above, a)
+    return x[..., 0, 0] * sign[..., 0, 0]
 
 
 class LogDeterminant(Op):
     """The sign of the determinant of each matrix (..., M, M), and the logarithm of its absolute
     value, even where the determinant itself is too large or too small for the dtype.
 
-    The gradient is that of Giles 2008, section 2.2.4 (no gradient where the determinant is 0),
+    The gradient is that of Giles 2008, section 2.2.4,
     https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
+    The gradient of a singular matrix is NaN, unless the loss does not depend on its logarithm,
+    -inf: then it is 0. Other matrices of a batch are not touched.
     """
 
     @staticmethod
     def forward(context: Context, a: Array) -> tuple[Array, ...]:
         check_square("LogDeterminant", a)
         context["a"] = a
-        return tuple(namespace(a).linalg.slogdet(a))
+        context["sign"], y = namespace(a).linalg.slogdet(a)
+        return context["sign"], y
 
     @staticmethod
     def backward(context: Context, _: Array, go: Array) -> Array:
-        return go[..., None, None] * namespace(go).linalg.inv(context["a"]).mT
+        xp, a, sign = namespace(go), context["a"], context["sign"]
+        singular = value_of(sign) == 0.0
+        eye = xp.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        inverse = xp.linalg.inv(xp.where(singular[..., None, None], eye, a))
+        go = Quotient.apply(go, abs(sign), vanishes=singular)
+        return go[..., None, None] * inverse.mT

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from ..backends import Array
-from ..engine.arrays import integers, namespace
+from ..engine.arrays import integers, namespace, value_of
 from ..graph import Context, Op
+from .elementwise import Quotient
 
 __all__ = [
     "CumulativeProd",
@@ -15,6 +16,8 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "Norm",
+    "NormGradient",
     "Prod",
     "RowMax",
     "RowSum",
@@ -101,7 +104,7 @@ class Var(Op):
 
 class Std(Op):
     """The standard deviation along `axis`: the root of the variance. Where the deviation is 0, the
-    gradient is 0."""
+    gradient is 0, and the gradient of the gradient NaN, as the deviation has a kink there."""
 
     @staticmethod
     def forward(
@@ -119,10 +122,53 @@ class Std(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp, x, y, divisor = namespace(go), context["x"], context["y"], context["divisor"]
-        share = go / xp.where(y == 0.0, 1.0, y) * (1.0 / divisor if divisor > 0 else math.nan)
+        xp, x, divisor = namespace(go), context["x"], context["divisor"]
+        if _count(context) == 1 and divisor > 0:  # always 0: a constant, without a kink
+            return xp.zeros_like(x)
+        y, go = (xp.reshape(a, context["kept"]) for a in (context["y"], go))
         centered = x - xp.mean(x, axis=context["axes"], keepdims=True)
-        return xp.reshape(share, context["kept"]) * centered
+        return NormGradient.apply(centered, y, go * (1.0 / divisor if divisor > 0 else math.nan))
+
+
+class Norm(Op):
+    """The root of the sum of squares along `axis`. Of zeros, the gradient is 0, and the gradient of
+    the gradient NaN, as the norm has a kink there."""
+
+    @staticmethod
+    def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+        xp = namespace(x)
+        _save_shapes(context, x, axis)
+        y = xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+        context["x"], context["y"] = x, y
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        y, go = (namespace(go).reshape(a, context["kept"]) for a in (context["y"], go))
+        return NormGradient.apply(context["x"], y, go)
+
+
+class NormGradient(Op):
+    """go x / y: the gradient of vectors x from that of their lengths y; and 0 where y is 0. The
+    lengths, and go, have the shape of x, with 1 for the axes of the vectors."""
+
+    @staticmethod
+    def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
+        xp = namespace(x)
+        context["x"], context["y"], context["go"] = x, y, go
+        return x * (go / xp.where(y == 0.0, 1.0, y))  # where y is 0, so is x
+
+    @staticmethod
+    def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
+        xp, x, y, go = namespace(g), context["x"], context["y"], context["go"]
+        axes = tuple([i for i, n in enumerate(y.shape) if n != x.shape[i]])
+
+        def by_length(a: Array) -> Array:
+            return Quotient.apply(a, y, vanishes=value_of(y) == 0.0)
+
+        along = by_length(xp.sum(g * x, axis=axes, keepdims=True))
+        kink = 0.0 * by_length(xp.sum(abs(g), axis=axes, keepdims=True))  # 0, or NaN
+        return go * (by_length(g) + kink), -by_length(along * go), along
 
 
 class Max(Op):

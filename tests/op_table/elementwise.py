@@ -270,4 +270,15 @@ ROWS = [
         [case(x.inputs[0].shape, dtype=dtype) for x in UNARY for dtype in ("float32", "float64")],
         lambda x, dtype: {"float32": x.float(), "float64": x.double()}[dtype],
     ),
+    Row(
+        ops.Quotient,
+        lambda x, d, vanishes: x / d,  # noqa: ARG005
+        [
+            case((2, 3), (2, 3), vanishes=raw([[False] * 3] * 2)),
+            case((2, 3), (3,), vanishes=raw([False] * 3)),
+            case((1,), (1,), vanishes=raw([False])),
+            case((0, 2), (0, 2), vanishes=raw(np.zeros((0, 2), bool))),
+        ],
+        avoid=0.0,
+    ),
 ]

@@ -85,6 +85,34 @@ def cofactors(a: Any) -> Any:
     return np.stack(rows, axis=-1).reshape(a.shape) if rows else a
 
 
+def eigh_gradient(a: Any, w: Any, v: Any, gw: Any, gv: Any = None) -> Any:  # noqa: ARG001
+    gaps = w - w[:, None] + np.diag(np.full(len(w), np.inf))
+    inner = np.diag(gw) + (0.0 if gv is None else v.T @ gv / gaps)
+    return symmetric(v @ inner @ v.T)
+
+
+def svd_gradient(
+    a: Any,  # noqa: ARG001
+    u: Any,
+    s: Any,
+    vh: Any,
+    gs: Any,
+    gu: Any = 0.0,
+    gvh: Any = 0.0,
+) -> Any:
+    """By the formula of Townsend 2016, https://j-towns.github.io/papers/svd-derivative.pdf"""
+    gu, gvh = gu + 0.0 * u, gvh + 0.0 * vh
+    f = 1.0 / (s**2 - s[:, None] ** 2 + np.diag(np.full(len(s), np.inf)))
+    x, y = u.T @ gu, vh @ gvh.T
+    inner = f * (x - x.T) * s + s[:, None] * f * (y - y.T) + np.diag(gs)
+    g = u @ inner @ vh
+    if u.shape[0] > len(s):
+        g = g + (gu - u @ x) / s @ vh
+    if vh.shape[1] > len(s):
+        g = g + u / s @ (gvh.T - vh.T @ y).T
+    return g
+
+
 ROWS = [
     Row(
         ops.MatrixMultiply,
@@ -184,13 +212,41 @@ ROWS = [
         "det",
         prepare=conditioned,
         points=[  # singular
-            Point(([[1.0, 2.0], [2.0, 4.0]],), 0.0, ([[4.0, -2.0], [-2.0, 1.0]],)),
+            Point(
+                ([[1.0, 2.0], [2.0, 4.0]],),
+                0.0,
+                ([[4.0, -2.0], [-2.0, 1.0]],),
+                ([[1.0, -1.0], [-1.0, 1.0]],),
+            ),
             Point((np.diag([2.0, 0.0, 3.0]).tolist(),), 0.0, (np.diag([0.0, 6.0, 0.0]),)),
-            Point((np.zeros((3, 3)).tolist(),), 0.0, (np.zeros((3, 3)),)),
+            Point((np.zeros((3, 3)).tolist(),), 0.0, (np.zeros((3, 3)),), (np.zeros((3, 3)),)),
         ],
         refuses=SQUARE_ONLY,
     ),
     Row(ops.Cofactors, cofactors, SQUARE, prepare=conditioned, refuses=SQUARE_ONLY),
+    Row(
+        ops.CofactorsAlong,
+        lambda a, b: np.imag(cofactors(a + 1e-30j * b)) / 1e-30,
+        [
+            case((0, 0), (0, 0)),
+            case((1, 1), (1, 1)),
+            case((2, 2), (2, 2)),
+            case((3, 3), (3, 3)),
+            case((2, 2, 2), (2, 2, 2)),
+            case((2, 1, 3, 3), (2, 1, 3, 3)),
+        ],
+        prepare=conditioned,
+        points=[  # singular, of rank 0
+            Point(
+                (np.zeros((3, 3)).tolist(), np.eye(3).tolist()),
+                np.zeros((3, 3)),
+                (3.0 * np.eye(3) - np.ones((3, 3)), np.zeros((3, 3))),
+            ),
+        ],
+        refuses=[
+            refuses(case((2, 3), (2, 3)), ValueError, "(2, 3)", "expected square matrices"),
+        ],
+    ),
     Row(
         ops.LogDeterminant,
         lambda a: tuple(np.linalg.slogdet(a)),
@@ -217,6 +273,15 @@ ROWS = [
         refuses=SQUARE_ONLY,
     ),
     Row(
+        ops.EighGradient,  # by a, in the rows of Eigh and Eigvalsh
+        eigh_gradient,
+        [
+            case(*map(constant, ((n, n), (n,), (n, n))), (n,), *vectors)
+            for n in (0, 1, 3)
+            for vectors in ((), ((n, n),))
+        ],
+    ),
+    Row(
         ops.Eigvalsh,
         lambda a: np.linalg.eigvalsh(symmetric(a)),
         SQUARE,
@@ -233,6 +298,21 @@ ROWS = [
         prepare=conditioned,
         determined=singular_vectors,
         refuses=NO_MATRICES,
+    ),
+    Row(
+        ops.SVDGradient,  # by a, in the rows of SVD and Svdvals
+        svd_gradient,
+        [
+            case(
+                *map(constant, ((m, n), (m, k))),
+                constant((k,), 0.5, 3.0),
+                constant((k, n)),
+                (k,),
+                *vectors,
+            )
+            for m, n, k in ((0, 0, 0), (1, 1, 1), (3, 3, 3), (3, 2, 2), (2, 3, 2))
+            for vectors in ((), ((m, k), (k, n)))
+        ],
     ),
     Row(
         ops.Svdvals,

@@ -36,6 +36,12 @@ def _torch_cumulative_sum(x: Any, axis: int, include_initial: bool = False) -> A
     return torch_cat(y.new_zeros(shape), y, axis=axis)
 
 
+def torch_norm(x: Any, axis: Any, keepdims: bool) -> Any:
+    import torch
+
+    return torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)
+
+
 def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's variance or standard deviation, with the standard's word for `ddof`."""
     return lambda x, correction=0, **constants: function(x, ddof=correction, **constants)
@@ -88,8 +94,39 @@ ROWS = [
         _spread(np.std),
         [*SPREADS, case((1,)), case((2,), axis=0)],
         _torch_spread("std"),
-        points=[Point(([2.0, 2.0],), 0.0, ([0.0, 0.0],)), Point(([3.0],), 0.0, ([0.0],))],
+        points=[
+            Point(([2.0, 2.0],), 0.0, ([0.0, 0.0],), ([np.nan, np.nan],)),
+            Point(([3.0],), 0.0, ([0.0],)),
+        ],
         refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.Norm,
+        lambda x, axis=None, keepdims=False: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
+        REDUCTIONS,
+        lambda x, axis=None, keepdims=False: torch_norm(x, axis, keepdims),
+        points=[
+            Point(([0.0, 0.0],), 0.0, ([0.0, 0.0],), ([np.nan, np.nan],)),
+            Point(([3.0, -4.0],), 5.0, ([0.6, -0.8],), ([28 / 125, 21 / 125],)),
+        ],
+        refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.NormGradient,
+        lambda x, y, go: go * x / y,
+        [
+            case((2, 3), (2, 1), (2, 1)),
+            case((2, 3), (1, 1), (1, 1)),
+            case((3,), (1,), (1,)),
+            case((), (), ()),
+            case((0, 3), (0, 1), (0, 1)),
+        ],
+        avoid=0.0,
+        points=[
+            Point(
+                ([[0.0, 0.0]], [[0.0]], [[2.0]]), [[0.0, 0.0]], ([[np.nan] * 2], [[0.0]], [[0.0]])
+            )
+        ],
     ),
     Row(
         ops.Max,
