@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
+
+
+COPIES = "take its .value, or copy the node with its gradient: namespace(x).asarray(x, copy=True)"
 
 
 class Size(int):
@@ -40,6 +44,7 @@ class Operators:
     name: str | None
     index: int
     requires_grad: bool
+    _requires_grad: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
     # them; gradcore/__init__.py sets them by `connect`.
@@ -243,6 +248,17 @@ class Operators:
             )
         return self._host()
 
+    def _leaf_value(self, requires_grad: bool | None) -> Any:
+        """Give the value to a new node, through which no gradient comes here."""
+        if requires_grad is not False and self.requires_grad and self._is_computed:
+            if is_differentiating.get():
+                raise TypeError(
+                    "TensorNode(x) has no gradient of x, a node that is being differentiated; "
+                    "compute with x, copy it (namespace(x).asarray(x, copy=True)), or say "
+                    "stop_gradient(x)"
+                )
+        return self.value
+
     def _host(self) -> Any:
         """Copy the value to the host."""
         x = self.value
@@ -297,11 +313,32 @@ class Operators:
             raise TypeError(f"a node that has a gradient is not {what}; take its .value")
         return self.value
 
+    # Copies are as PyTorch's of parameters: a leaf of its own, without gradient and hooks. What is
+    # computed in a function that a transform differentiates has copies with its gradient.
+
+    def __copy__(self) -> Self:
+        return self._copied(lambda value: value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(lambda value: deepcopy(value, memo))
+
+    def _copied(self, of_value: Callable[[Any], Any]) -> Self:
+        if not self._is_computed:
+            return type(self)(of_value(self.value), None, self.name, self.requires_grad)
+        if not is_differentiating.get():
+            raise TypeError(f"a node that was computed can't be copied; {COPIES}")
+        return self.__array_namespace__().asarray(self, copy=True)
+
     def __reduce__(self) -> Any:
-        """Let copy, deepcopy and pickle take the value, without the gradient."""
-        if self.source is not None:
-            raise TypeError("a node that was computed can't be copied or pickled; take its .value")
+        """Let pickle take the value, without the gradient."""
+        if self._is_computed:
+            raise TypeError(f"a node that was computed can't be pickled; {COPIES}")
         return type(self), (self.value, None, self.name, self.requires_grad)
+
+    @property
+    def _is_computed(self) -> bool:
+        """Whether gradients go on from this node, to what its value was computed from."""
+        return self.source is not None
 
 
 def connect(ops: Any, array_api: Any) -> None:
