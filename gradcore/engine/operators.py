@@ -250,13 +250,12 @@ class Operators:
 
     def _leaf_value(self, requires_grad: bool | None) -> Any:
         """Give the value to a new node, through which no gradient comes here."""
-        if requires_grad is not False and self.requires_grad and self._is_computed:
-            if is_differentiating.get():
-                raise TypeError(
-                    "TensorNode(x) has no gradient of x, a node that is being differentiated; "
-                    "compute with x, copy it (namespace(x).asarray(x, copy=True)), or say "
-                    "stop_gradient(x)"
-                )
+        has_gradient = self.requires_grad and self._is_computed
+        if has_gradient and requires_grad is not False and is_differentiating.get():
+            raise TypeError(
+                "TensorNode(x) has no gradient of x, a node that is being differentiated; compute "
+                "with x, copy it (namespace(x).asarray(x, copy=True)), or say stop_gradient(x)"
+            )
         return self.value
 
     def _host(self) -> Any:

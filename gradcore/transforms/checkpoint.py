@@ -79,7 +79,7 @@ class Call:
     def __call__(self, xs: Sequence[TensorNode]) -> Any:
         """Call the function, with the xs in place of the nodes given."""
         self.first = next(op_counter)
-        # By what was given, and not by what requires a gradient now: somebody may have changed that.
+        # Not by what requires a gradient now: somebody may have changed that.
         new, given = iter(xs), {*self.given}
         is_given = lambda x: isinstance(x, TensorNode) and x in given  # noqa: E731
         args, constants = tree_map(lambda x: next(new) if is_given(x) else x, self.arguments)
