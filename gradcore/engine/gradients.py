@@ -10,7 +10,7 @@ from operator import getitem
 from typing import Any
 
 from ..backends import Array, backend_of
-from .arrays import backend_or_none, namespace, node_or_array
+from .arrays import backend_or_none, is_floating, namespace, node_or_array
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
@@ -192,6 +192,10 @@ def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
         g = xp.sum(g, axis=lead) if added else g
         axes = tuple([i for i, n in enumerate(shape) if n != g.shape[i]])
         g = node_or_array(xp.sum(g, axis=axes, keepdims=True) if axes else g)
+    if not is_floating(value):
+        # Somebody gave a node that requires a gradient such a value: rounding would be wrong.
+        found = f"its input has {dtype} numbers"
+        raise TypeError(f"{op.__name__}.backward: {found}; gradients are of real floating numbers")
     if raw.dtype != dtype:
         # Right if the op promoted this input to what its output has, and wrong otherwise.
         if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..backends import random
 from ..engine.arrays import is_node
+from ..engine.hooks import watchers
 from ..engine.modes import building, is_building, recomputing
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode, gradients, op_counter
@@ -112,6 +113,8 @@ class Checkpoint(Op):
         starts = [Id.do_forward(x) if is_node(x) else Argument(x) for x in xs]
         with _random_numbers_again(call.random), recomputing():
             ys = call.differentiable(call(starts))
+        for watcher in watchers:
+            watcher.after_recomputing(call, [y.value for y in ys])
         seeds = list(zip(ys, gos, strict=True))
         create = any(map(is_node, gos))
         wanted = [*starts, *call.used]
