@@ -158,7 +158,7 @@ class Pending:
         elif node._owned and not isinstance(gradient, Operators):
             node._grad += gradient
         else:  # not `node._grad`: zeros that were read may be of another shape than the value now
-            node.grad, node._owned = node_or_array(node.grad + gradient), True
+            node._grad, node._owned = node_or_array(node.grad + gradient), True
 
 
 def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, ClassVar, Self
 
@@ -12,9 +12,6 @@ from ..backends import BACKEND_OF_TYPE, backend_of, get
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
-
-
-COPIES = "take its .value, or copy the node with its gradient: namespace(x).asarray(x, copy=True)"
 
 
 class Size(int):
@@ -312,26 +309,27 @@ class Operators:
             raise TypeError(f"a node that has a gradient is not {what}; take its .value")
         return self.value
 
-    # Copies are as PyTorch's of parameters: a leaf of its own, without gradient and hooks. What is
-    # computed in a function that a transform differentiates has copies with its gradient.
+    # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in
+    # PyTorch. The copy of what was computed is computed from it, and so has its gradient.
 
     def __copy__(self) -> Self:
-        return self._copied(lambda value: value)
+        return self._copy_of_result() if self._is_computed else self._leaf(self.value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._copied(lambda value: deepcopy(value, memo))
+        if self._is_computed:
+            return self._copy_of_result()
+        return self._leaf(deepcopy(self.value, memo))
 
-    def _copied(self, of_value: Callable[[Any], Any]) -> Self:
-        if not self._is_computed:
-            return type(self)(of_value(self.value), None, self.name, self.requires_grad)
-        if not is_differentiating.get():
-            raise TypeError(f"a node that was computed can't be copied; {COPIES}")
+    def _copy_of_result(self) -> Self:
         return self.__array_namespace__().asarray(self, copy=True)
+
+    def _leaf(self, value: Any) -> Self:
+        return type(self)(value, None, self.name, self.requires_grad)
 
     def __reduce__(self) -> Any:
         """Let pickle take the value, without the gradient."""
         if self._is_computed:
-            raise TypeError(f"a node that was computed can't be pickled; {COPIES}")
+            raise TypeError("a node that was computed can't be pickled; take its .value")
         return type(self), (self.value, None, self.name, self.requires_grad)
 
     @property
