@@ -188,7 +188,7 @@ class use_backend:  # noqa: N801 (it is called like a function)
 
 def _choices_here() -> list[use_backend]:
     """The calls of `use_backend` in the innermost block here, or outside of blocks."""
-    return value_in(_chosen.get())  # type: ignore[no-any-return]
+    return value_in(_chosen.get())
 
 
 def backend_of(x: Array) -> Backend:

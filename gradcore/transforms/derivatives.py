@@ -355,7 +355,10 @@ class Argument(TensorNode):
     """
 
     __slots__ = ()
-    _is_computed = True
+
+    @property
+    def _is_computed(self) -> bool:
+        return True
 
 
 def from_outside(ys: Sequence[Any], first: int) -> list[TensorNode]:
