@@ -10,7 +10,10 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
+from operator import getitem
+from threading import get_ident
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -18,6 +21,8 @@ import array_api_compat
 import numpy as np
 
 from .base import Backend
+from .contexts import Block, value_in
+from .ownership import holders
 from .types import Array, DType
 
 __all__ = [
@@ -56,7 +61,9 @@ _scalars: dict[type, Backend] = {}  # of the types that libraries give in place 
 
 _loaded: dict[str, type[Backend] | Exception] = {}  # the class, or the error of its import
 _instances: dict[tuple[str, str], Backend] = {}  # by name and device
-_default: Backend | None = None
+_default: Backend | None = None  # where nobody chose one
+_choices: list[use_backend] = []  # the calls of `use_backend` outside of blocks; the last counts
+_chosen: ContextVar[Any] = ContextVar("chosen", default=_choices)  # the calls in a block, or these
 _warned: set[str] = set()
 
 
@@ -113,6 +120,8 @@ def default() -> Backend:
         RuntimeError: the backend that GRADCORE_BACKEND names can't run here.
     """
     global _default
+    if choices := _choices_here():
+        return choices[-1].backend
     if _default is None:
         name = os.environ.get("GRADCORE_BACKEND") or "auto"
         try:
@@ -130,6 +139,9 @@ class use_backend:  # noqa: N801 (it is called like a function)
     >>> with use_backend("numpy"):
     ...     x = gradcore.TensorNode([1.0, 2.0])
 
+    A block is for the thread or task, and in a generator for the code of the generator, that it is
+    in; a call inside holds to the end of the block. A call outside of blocks is for all threads.
+
     Existing arrays stay where they are. "auto" is CuPy if a GPU answers, else NumPy. Where CuPy
     is asked for and can't run, one warning says why and NumPy is used, unless
     GRADCORE_FALLBACK=0.
@@ -141,16 +153,23 @@ class use_backend:  # noqa: N801 (it is called like a function)
 
     def __init__(self, name: str, device: Any = None) -> None:
         self.backend = _choose(name, device)
-        self._start()
-
-    def _start(self) -> None:
-        global _default
-        self._undo: Callable[[], object] | None = self.backend.make_current()
-        self._previous, _default = _default, self.backend
+        self._undo: Callable[[], object] = self.backend.make_current()
+        self._blocks: list[tuple[Block, int, Callable[[], object]]] = []
+        self._choices = _choices_here()
+        # What only the list holds can be entered by nobody, and counts before all that is older.
+        for i in reversed(range(len(self._choices))):
+            if holders(self._choices, i, getitem) == 1:
+                del self._choices[:i]
+                break
+        self._choices.append(self)
 
     def __enter__(self) -> Backend:
-        if self._undo is None or _default is not self.backend:  # a block was left since `__init__`
-            self._start()
+        if self in self._choices:  # what `__init__` chose counts in the block only
+            self._choices.remove(self)
+        else:
+            self._undo = self.backend.make_current()
+        block = Block(_chosen, [self], sys._getframe(1))
+        self._blocks.append((block, get_ident(), self._undo))
         return self.backend
 
     def __exit__(
@@ -159,13 +178,18 @@ class use_backend:  # noqa: N801 (it is called like a function)
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        global _default
-        if self._undo:
-            self._undo()
-        self._undo, _default = None, self._previous
+        block, thread, undo = self._blocks.pop()
+        block.leave()
+        if thread == get_ident():  # a library's current device is that of a thread
+            undo()
 
     def __repr__(self) -> str:
         return f"using {self.backend}"
+
+
+def _choices_here() -> list[use_backend]:
+    """The calls of `use_backend` in the innermost block here, or outside of blocks."""
+    return value_in(_chosen.get())
 
 
 def backend_of(x: Array) -> Backend:

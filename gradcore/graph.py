@@ -24,12 +24,13 @@ from .engine.arrays import (
     REAL_FLOATING,
     check_gradient,
     describe,
+    fits,
     is_discrete,
     is_floating,
     namespace,
     node_or_array,
 )
-from .engine.gradients import Pending, with_zeros
+from .engine.gradients import Pending, note_late, with_zeros
 from .engine.hooks import Handle, Hook, hook_gradient, watchers
 from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
 from .engine.modes import building, is_building
@@ -71,7 +72,7 @@ class TensorNode(Operators):
             tensor of PyTorch that requires a gradient there.
     """
 
-    __slots__ = ("_grad", "_owned", "hooks", "index", "name", "requires_grad", "source")
+    __slots__ = ("_grad", "_owned", "_requires_grad", "hooks", "index", "name", "source")
 
     def __init__(
         self,
@@ -84,30 +85,54 @@ class TensorNode(Operators):
             kind = type(value).__name__
             raise TypeError(f"TensorNode: this {kind} has a graph of its own; give x.detach()")
         if type(value) not in BACKEND_OF_TYPE:
-            value = value.value if isinstance(value, TensorNode) else node_or_array(value)
+            is_node = isinstance(value, TensorNode)
+            value = value._leaf_value(requires_grad) if is_node else node_or_array(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
             raise TypeError(f"only real floating values have gradients, not {value.dtype}")
-        self._fill(value, source, name, requires_grad)
+        self._fill(value, source, name, bool(requires_grad))
 
     def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
         self.value = value
         self.source = source
         self.name = name
-        self.requires_grad = needs
+        self._requires_grad = needs
         self.hooks: Any = None  # functions that the gradient goes through; see register_hook
         self._grad: Any = None
-        self._owned = False  # whether the engine may add to _grad in place; see ownership.py
+        # Whether the engine may add to _grad in place (see ownership.py); `None`: _grad is what was
+        # read before any pass, zeros unless somebody has written to them.
+        self._owned: bool | None = False
         self.index = 0  # which of the source's outputs this node is
         if source:
             self.index = len(source.refs)
             source.refs.append(weakref.ref(self))
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether passes compute the gradient. Of a node that no op computed it may be set: ops
+        applied before took the node for what it was then."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, needs: bool) -> None:
+        if needs and not is_floating(self.value):
+            raise TypeError(f"only real floating values have gradients, not {self.value.dtype}")
+        if self.source and self._requires_grad and not needs:
+            op = self.source.op.__name__
+            problem = f"requires_grad: {op} computed this node, of nodes that require a gradient"
+            raise ValueError(f"{problem}; for a constant say stop_gradient(x)")
+        if needs and not (self._requires_grad or self.source):
+            note_late(self)
+        self._requires_grad = bool(needs)
+
+    @property
     def grad(self) -> Any:
-        """An array like the value (a node, after `create_graph`); new zeros before any pass."""
-        return namespace(self.value).zeros_like(self.value) if self._grad is None else self._grad
+        """An array like the value (a node, after `create_graph`). Before any pass these are zeros;
+        what you write to them stays, and passes add to it."""
+        if self._grad is None or (self._owned is None and not fits(self._grad, self.value)):
+            self._grad, self._owned = namespace(self.value).zeros_like(self.value), None
+        return self._grad
 
     @grad.setter
     def grad(self, gradient: Any) -> None:
@@ -116,7 +141,10 @@ class TensorNode(Operators):
 
     @property
     def has_grad(self) -> bool:
-        """Whether a pass has computed the gradient, or somebody set it, since `zero_grad`."""
+        """Whether a pass has computed the gradient, or somebody set or wrote to it, since
+        `zero_grad`. Reading zeros does not count."""
+        if self._owned is None and self._grad is not None:
+            return bool(namespace(self._grad).any(self._grad != 0))
         return self._grad is not None
 
     def backward(self, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -288,7 +316,7 @@ def _output(value: Array, source: OpNode | None) -> TensorNode:
     """Make the node of an op's output; without a source, a constant."""
     node = object.__new__(TensorNode)  # without the checks of __init__, in half the time
     node._fill(value, source, None, source is not None and REAL_FLOATING[type(value), value.dtype])
-    if source and not (node.requires_grad or is_discrete(value)):
+    if source and not (node._requires_grad or is_discrete(value)):
         raise TypeError(
             f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
             "gradients do not go through these; say stop_gradient, or compute with real numbers"

@@ -17,6 +17,7 @@ __all__ = [
     "check_gradient",
     "copied",
     "describe",
+    "fits",
     "flat",
     "integers",
     "is_discrete",
@@ -139,6 +140,11 @@ def check_gradient(g: Any, value: Array) -> None:
     found, expected = (_described(x) for x in (value_of(g), value))
     if found != expected:
         raise ValueError(f"grad is {found}, expected {expected}, as the value is")
+
+
+def fits(x: Any, value: Array) -> bool:
+    """Whether x has the value's type, shape and dtype."""
+    return type(x) is type(value) and x.shape == value.shape and x.dtype == value.dtype
 
 
 def backend_or_none(x: Any) -> Backend | None:

@@ -3,19 +3,30 @@ each gradient must have."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from operator import getitem
 from typing import Any
 
 from ..backends import Array, backend_of
-from .arrays import backend_or_none, namespace, node_or_array
+from .arrays import backend_or_none, is_floating, namespace, node_or_array
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
 from .protocols import OpApplication
 
-__all__ = ["Pending", "with_zeros"]
+__all__ = ["Pending", "note_late", "with_zeros"]
+
+# The nodes whose `requires_grad` became True after they were made, by id, while they live. An op
+# applied before took such a node for a constant, as its context notes; the pass does so too.
+late: dict[int, weakref.ref[Any]] = {}
+
+
+def note_late(node: Any) -> None:
+    """Note that the node requires a gradient from now on."""
+    at = id(node)
+    late[at] = weakref.ref(node, lambda _: late.pop(at, None))
 
 
 class Pending:
@@ -55,13 +66,15 @@ class Pending:
         """
         sums, paths = self.sums, self.paths
         sources: list[Any] = []
+        if late and "_needs" in opnode.context:
+            given = [g if n else None for g, n in zip(given, opnode.context["_needs"], strict=True)]
         for x, g in zip(opnode.inputs, given):  # noqa: B905 (strict takes longer)
             if not isinstance(x, Operators):
                 sources.append(None)
                 continue
             source: Any = x.source or x
             sources.append(source)
-            if g is None or not x.requires_grad:
+            if g is None or not x._requires_grad:
                 continue
             i, value, is_new = x.index, x.value, False
             if type(g) is not type(value) or g.dtype is not value.dtype or g.shape != value.shape:
@@ -105,7 +118,8 @@ class Pending:
                 gos = hooked(opnode, gos)
             for ref in opnode.refs:
                 if (output := ref()) is not None:
-                    self._deliver(output, gos[output.index], keep=False, owned=False)
+                    g = gos[output.index]
+                    self._deliver(output, g, keep=isinstance(g, Operators), owned=False)
             if paths is None:
                 yield opnode, gos, None
             elif True in (asked := paths[opnode]):
@@ -118,8 +132,7 @@ class Pending:
             if leaf.hooks:  # which may keep what they are given, and give what they keep
                 self._deliver(leaf, hooked(leaf, total)[0], keep=False, owned=False)
                 continue
-            is_array = not isinstance(total[0], Operators)
-            keep = owned or (is_array and is_alone(total, 0, getitem))
+            keep = owned or is_alone(total, 0, getitem)
             self._deliver(leaf, total[0], keep=keep, owned=owned)
 
     def _deliver(self, node: Any, gradient: Any, *, keep: bool, owned: bool) -> None:
@@ -136,17 +149,16 @@ class Pending:
             if node not in self.into:
                 return
             node = self.into[node]
-        is_array = not isinstance(gradient, Operators)
-        if node._grad is None and (keep or not is_array):
+        if node._grad is None and keep:
             node._grad, node._owned = gradient, owned
         elif node._grad is None:
             xp = namespace(gradient)
             node._grad = xp.asarray(gradient, device=gradient.device, copy=True)
             node._owned = True
-        elif node._owned and is_array:
+        elif node._owned and not isinstance(gradient, Operators):
             node._grad += gradient
-        else:
-            node._grad, node._owned = node_or_array(node._grad + gradient), True
+        else:  # not `node._grad`: zeros that were read may be of another shape than the value now
+            node._grad, node._owned = node_or_array(node.grad + gradient), True
 
 
 def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
@@ -180,6 +192,10 @@ def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
         g = xp.sum(g, axis=lead) if added else g
         axes = tuple([i for i, n in enumerate(shape) if n != g.shape[i]])
         g = node_or_array(xp.sum(g, axis=axes, keepdims=True) if axes else g)
+    if not is_floating(value):
+        # Somebody gave a node that requires a gradient such a value: rounding would be wrong.
+        found = f"its input has {dtype} numbers"
+        raise TypeError(f"{op.__name__}.backward: {found}; gradients are of real floating numbers")
     if raw.dtype != dtype:
         # Right if the op promoted this input to what its output has, and wrong otherwise.
         if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):

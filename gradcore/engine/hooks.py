@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import getitem
 from typing import Any, Protocol
 
-from .arrays import check_gradient, value_of
+from .arrays import check_gradient, copied, is_node, value_of
+from .ownership import is_alone
 from .protocols import Node, OpApplication
 
 __all__ = ["Handle", "Hook", "Watcher", "hook_gradient", "hooked", "watchers", "watching"]
@@ -45,8 +47,14 @@ def hook_gradient(node: Node, hook: Hook) -> Handle:
 
 
 def hooked(of: OpApplication | Node, gradients: list[Any]) -> list[Any]:
-    """Send the gradients of the outputs of an OpNode, or of a leaf, through its hooks."""
-    gradients = list(gradients)
+    """Send the gradients of the outputs of an OpNode, or of a leaf, through its hooks. A hook may
+    change what it is given in place, so other nodes' gradients are not in that memory."""
+    gradients = [
+        gradients[i]
+        if gradients[i] is None or is_node(gradients[i]) or is_alone(gradients, i, getitem)
+        else copied(gradients[i])
+        for i in range(len(gradients))  # not by way of a variable, which would be another holder
+    ]
     for i, hook in list(of.hooks.values()):
         # A hook registered under the index None takes the gradients of all outputs at once.
         old = gradients if i is None else [gradients[i]]
@@ -65,6 +73,7 @@ class Watcher(Protocol):
     def after_forward(self, op: Any, inputs: Any, outputs: Any) -> None: ...
     def before_backward(self, opnode: Any) -> None: ...
     def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None: ...
+    def after_recomputing(self, call: Any, values: Any) -> None: ...  # of checkpoint's
 
 
 watchers: list[Watcher] = []

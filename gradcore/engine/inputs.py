@@ -47,7 +47,7 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
     kind = None  # the type of the arrays
     for x in inputs:
         if isinstance(x, Operators):
-            mask.append(x.requires_grad)
+            mask.append(x._requires_grad)  # not the property, which takes longer
             x = x.value
             arrays.append(x)
             if type(x) is kind:

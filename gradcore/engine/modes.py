@@ -3,9 +3,15 @@ function to differentiate it? Does a backward pass run a checkpointed function a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+from ..backends.contexts import enter
 
 __all__ = [
     "building",
@@ -17,7 +23,8 @@ __all__ = [
     "recomputing",
 ]
 
-is_building: ContextVar[bool] = ContextVar("is_building", default=True)
+# Of `bool`s, or, in blocks in generators, of something that is True or False for who asks.
+is_building: ContextVar[Any] = ContextVar("is_building", default=True)
 is_differentiating: ContextVar[bool] = ContextVar("is_differentiating", default=False)
 is_recomputing: ContextVar[bool] = ContextVar("is_recomputing", default=False)
 
@@ -32,9 +39,62 @@ def building(whether: bool) -> Iterator[None]:
         is_building.reset(token)
 
 
-def no_grad() -> AbstractContextManager[None]:
-    """Inside `with no_grad():` build no graph; results require no gradient."""
-    return building(False)
+class no_grad:  # noqa: N801 (it is called like a function)
+    """Inside `with no_grad():`, or in a function decorated with `@no_grad()`, build no graph;
+    results require no gradient.
+
+    In a generator the block holds while the generator runs, and not for the loop that takes what
+    it yields. In a function decorated with `contextlib.contextmanager` it holds for the `with`
+    block, which that function is for.
+    """
+
+    def __init__(self) -> None:
+        self._ends: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        self._ends.append(enter(is_building, False, sys._getframe(1)))
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends.pop()()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function, a generator function or a coroutine function."""
+        if inspect.isasyncgenfunction(function):
+            name = function.__name__
+            raise TypeError(f"@no_grad(): {name} yields and awaits; say `with no_grad():` inside")
+
+        @functools.wraps(function)
+        def computed(*args: Any, **kwargs: Any) -> Any:
+            with building(False):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def generated(*args: Any, **kwargs: Any) -> Any:
+            return _Steps(function(*args, **kwargs))
+
+        @functools.wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            with building(False):
+                return await function(*args, **kwargs)
+
+        if inspect.iscoroutinefunction(function):
+            return awaited
+        return generated if inspect.isgeneratorfunction(function) else computed
+
+
+class _Steps(Generator[Any, Any, Any]):
+    """A generator that builds no graph: each of its steps is in a block of its own."""
+
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
+        self.steps = steps
+
+    def send(self, value: Any, /) -> Any:
+        with building(False):
+            return self.steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with building(False):
+            return self.steps.throw(*error)
 
 
 @contextmanager

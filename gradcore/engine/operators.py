@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
@@ -40,6 +41,7 @@ class Operators:
     name: str | None
     index: int
     requires_grad: bool
+    _requires_grad: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
     # them; gradcore/__init__.py sets them by `connect`.
@@ -243,6 +245,16 @@ class Operators:
             )
         return self._host()
 
+    def _leaf_value(self, requires_grad: bool | None) -> Any:
+        """Give the value to a new node, through which no gradient comes here."""
+        has_gradient = self.requires_grad and self._is_computed
+        if has_gradient and requires_grad is not False and is_differentiating.get():
+            raise TypeError(
+                "TensorNode(x) has no gradient of x, a node that is being differentiated; compute "
+                "with x, copy it (namespace(x).asarray(x, copy=True)), or say stop_gradient(x)"
+            )
+        return self.value
+
     def _host(self) -> Any:
         """Copy the value to the host."""
         x = self.value
@@ -297,11 +309,33 @@ class Operators:
             raise TypeError(f"a node that has a gradient is not {what}; take its .value")
         return self.value
 
+    # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in
+    # PyTorch. The copy of what was computed is computed from it, and so has its gradient.
+
+    def __copy__(self) -> Self:
+        return self._copy_of_result() if self._is_computed else self._leaf(self.value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if self._is_computed:
+            return self._copy_of_result()
+        return self._leaf(deepcopy(self.value, memo))
+
+    def _copy_of_result(self) -> Self:
+        return self.__array_namespace__().asarray(self, copy=True)
+
+    def _leaf(self, value: Any) -> Self:
+        return type(self)(value, None, self.name, self.requires_grad)
+
     def __reduce__(self) -> Any:
-        """Let copy, deepcopy and pickle take the value, without the gradient."""
-        if self.source is not None:
-            raise TypeError("a node that was computed can't be copied or pickled; take its .value")
+        """Let pickle take the value, without the gradient."""
+        if self._is_computed:
+            raise TypeError("a node that was computed can't be pickled; take its .value")
         return type(self), (self.value, None, self.name, self.requires_grad)
+
+    @property
+    def _is_computed(self) -> bool:
+        """Whether gradients go on from this node, to what its value was computed from."""
+        return self.source is not None
 
 
 def connect(ops: Any, array_api: Any) -> None:

@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..backends import backend_of
+from ..backends import Array, backend_of
 from ..backends.ownership import holders
+from .arrays import value_of
 
 __all__ = ["is_alone"]
 
@@ -30,13 +31,18 @@ __all__ = ["is_alone"]
 def is_alone(
     owner: Any, key: Any, read: Callable[[Any, Any], Any] = getattr, others: int = 0
 ) -> bool:
-    """Whether only `owner` holds the array `read(owner, key)`, and no view shares its memory.
+    """Whether only `owner` holds the array or node `read(owner, key)`, and no view shares its
+    memory.
 
     Args:
-        owner: an object that holds the array as an attribute; with `read=operator.getitem` a list.
+        owner: an object that holds it as an attribute; with `read=operator.getitem` a list.
         key: the attribute's name, or the index.
         others: the number of further holders that the caller knows of.
     """
     # Not by way of a variable, which would be one more holder.
     alone = holders(owner, key, read) == 1 + others
-    return alone and backend_of(read(owner, key)).owns_memory(read(owner, key))
+    return alone and _owns_memory(value_of(read(owner, key)))
+
+
+def _owns_memory(x: Array) -> bool:
+    return backend_of(x).owns_memory(x)

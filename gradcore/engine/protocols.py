@@ -16,9 +16,10 @@ class Node(Protocol):
     source: Any
     index: int
     requires_grad: bool
+    _requires_grad: bool
     hooks: Any
     _grad: Any
-    _owned: bool
+    _owned: bool | None
 
 
 class OpApplication(Protocol):

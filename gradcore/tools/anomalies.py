@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -11,9 +12,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..backends import Array, backend_of
-from ..engine.arrays import describe, flat, is_discrete, is_node, raw_array, value_of
+from ..engine.arrays import copied, describe, flat, is_discrete, is_node, raw_array, value_of
 from ..engine.hooks import watching
 from ..graph import Op, OpNode
+from ..transforms.checkpoint import Call, Checkpoint
 
 __all__ = ["AnomalyError", "detect_anomaly"]
 
@@ -27,6 +29,11 @@ def detect_anomaly() -> AbstractContextManager[None]:
 
     The checks take time, as they look at every array on the host. An op that was given infinity
     may return infinity, as with the -inf of a mask.
+
+    Inside, and there only, changes in place are found: of the arrays that backward needs, also in
+    passes with `create_graph` and in the passes over what these made; and of all that a function
+    under `checkpoint` reads, as its second call then gives other values. What a captured step
+    replays is not checked: call the step itself.
 
     Raises (inside):
         AnomalyError: an op, or its backward, made NaN or infinity from inputs that had none; a
@@ -42,11 +49,13 @@ class _Anomalies:
     Attributes:
         calls: for each op, where it was called.
         saved: for each op, a fingerprint of each array in its context.
+        results: for each call under `checkpoint`, the place of the call, and a copy of its values.
     """
 
     def __init__(self) -> None:
         self.calls: WeakKeyDictionary[OpNode, str] = WeakKeyDictionary()
         self.saved: WeakKeyDictionary[OpNode, list[int]] = WeakKeyDictionary()
+        self.results: WeakKeyDictionary[Call, tuple[str, list[Array]]] = WeakKeyDictionary()
 
     def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None:
         called, name = f"called at {_caller()}", op.__name__
@@ -61,6 +70,9 @@ class _Anomalies:
         if opnode := outputs[0].source:
             self.calls[opnode] = called
             self.saved[opnode] = _fingerprints(opnode)
+            if op is Checkpoint:
+                values = [copied(y.value) for y in outputs]
+                self.results[opnode.context["call"]] = called, values
 
     def before_backward(self, opnode: OpNode) -> None:
         now = _fingerprints(opnode)
@@ -80,6 +92,27 @@ class _Anomalies:
                 f"{opnode.op.__name__}.backward made {new} in the gradient of its input {which}, "
                 f"{_named(opnode.inputs[which])}, of gradients that had none; {called}"
             )
+
+    def after_recomputing(self, call: Call, values: list[Array]) -> None:
+        called, before = self.results.get(call, ("", values))
+        for old, new in zip(before, values, strict=True):
+            if _differ(old, new):
+                raise AnomalyError(
+                    f"checkpoint: its function gave {describe(old)} numbers, and others when the "
+                    f"backward pass called it again: an array that it reads was changed in place "
+                    f"since, or it does not compute the same in each call; {called}"
+                )
+
+
+def _differ(a: Array, b: Array) -> bool:
+    """Whether two arrays differ by more than rounding, as sums in another order have it."""
+    xp = backend_of(a).xp
+    if not math.prod(a.shape):
+        return False
+    finite = [xp.where(xp.isfinite(x), x, 0.0) for x in (a, b)]
+    near = xp.finfo(a.dtype).eps ** 0.5 * xp.max(xp.abs(finite[0]))
+    far = xp.abs(finite[0] - finite[1]) > near
+    return bool(xp.any(far | (xp.isfinite(a) != xp.isfinite(b))))
 
 
 def _wrong(x: Any) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..backends import random
 from ..engine.arrays import is_node
+from ..engine.hooks import watchers
 from ..engine.modes import building, is_building, recomputing
-from ..engine.traversal import ancestors
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode, gradients, op_counter
 from ..ops import Id
 from ..replay.recording import each_replay
+from .derivatives import Argument, from_outside
 
 __all__ = ["Call", "Checkpoint", "checkpoint"]
 
@@ -42,12 +43,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if not is_building.get():
             return f(*args, **constants)
         call = Call(f, args, constants)
-        starts = [TensorNode(x.value) for x in call.given]
+        starts = [Argument(x.value) for x in call.given]
         result = call(starts)
-        ys = [y for _, y in leaves(result) if _has_gradient(y)]
+        call.gives = [_has_gradient(y) for _, y in leaves(result)]
+        ys = call.differentiable(result)
         if not ys:
             return result
-        call.used = {x: x.value for x in _from_outside(ys, call.first) if x not in {*starts}}
+        call.used = {x: x.value for x in from_outside(ys, call.first) if x not in {*starts}}
         values = [y.value for y in ys]
         outputs = iter(Checkpoint.do_forward(*call.given, *call.used, call=call, values=values))
         return tree_map(lambda y: next(outputs) if _has_gradient(y) else y, result)
@@ -61,6 +63,7 @@ class Call:
     Attributes:
         given: the nodes in the arguments that require a gradient.
         used: the other nodes that the function used, with the value that each had at that time.
+        gives: for each leaf of the result, whether it requires a gradient.
         random: the state of the host's generator before the call.
         first: an order. All OpNodes that the latest call made have a higher one.
     """
@@ -69,6 +72,7 @@ class Call:
         self.f, self.arguments = f, arguments
         self.given = [x for _, x in leaves(arguments) if _has_gradient(x)]
         self.used: dict[TensorNode, Any] = {}
+        self.gives: list[bool] = []
         self.random: dict[str, Any] = {}
         each_replay(functools.partial(_note_random_numbers, self.random))
         self.first = 0
@@ -76,10 +80,16 @@ class Call:
     def __call__(self, xs: Sequence[TensorNode]) -> Any:
         """Call the function, with the xs in place of the nodes given."""
         self.first = next(op_counter)
-        new = iter(xs)
-        args, constants = tree_map(lambda x: next(new) if _has_gradient(x) else x, self.arguments)
+        # Not by what requires a gradient now: somebody may have changed that.
+        new, given = iter(xs), {*self.given}
+        is_given = lambda x: isinstance(x, TensorNode) and x in given  # noqa: E731
+        args, constants = tree_map(lambda x: next(new) if is_given(x) else x, self.arguments)
         with building(True):
             return self.f(*args, **constants)
+
+    def differentiable(self, result: Any) -> list[TensorNode]:
+        """List the leaves of a result that required a gradient in the first call."""
+        return [y for (_, y), gives in zip(leaves(result), self.gives, strict=True) if gives]
 
 
 class Checkpoint(Op):
@@ -100,9 +110,11 @@ class Checkpoint(Op):
             raise RuntimeError("checkpoint: a node that the function uses was given another value")
         # This backward pass ends at new nodes. Where the inputs are nodes (in a gradient of a
         # gradient), the new ones are computed from them, so that the next pass goes on.
-        starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in xs]
+        starts = [Id.do_forward(x) if is_node(x) else Argument(x) for x in xs]
         with _random_numbers_again(call.random), recomputing():
-            ys = [y for _, y in leaves(call(starts)) if _has_gradient(y)]
+            ys = call.differentiable(call(starts))
+        for watcher in watchers:
+            watcher.after_recomputing(call, [y.value for y in ys])
         seeds = list(zip(ys, gos, strict=True))
         create = any(map(is_node, gos))
         wanted = [*starts, *call.used]
@@ -124,14 +136,6 @@ def _random_numbers_again(state: dict[str, Any]) -> Iterator[None]:
 def _note_random_numbers(state: dict[str, Any]) -> None:
     """Copy the generator's state into the dictionary, which a captured step may do many times."""
     state.update(random.get_state())
-
-
-def _from_outside(ys: Sequence[TensorNode], first: int) -> list[TensorNode]:
-    """Find the nodes that the call used but did not compute: inputs of its OpNodes, which are those
-    of an order above `first`, that come from elsewhere."""
-    nodes = [x for opnode in ancestors(ys, first) for x in opnode.inputs]
-    found = dict.fromkeys(filter(_has_gradient, (*nodes, *ys)))
-    return [x for x in found if x.source is None or x.source.order < first]
 
 
 def _has_gradient(x: Any) -> bool:

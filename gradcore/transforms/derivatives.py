@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
-from ..backends import Array
+from ..backends import Array, backend_of
 from ..engine.arrays import (
     NUMBER_TYPES,
+    copied,
     describe,
     is_floating,
     is_node,
@@ -26,14 +27,18 @@ from ..engine.arrays import (
     node_or_array,
     value_of,
 )
-from ..engine.modes import differentiating, is_building, is_differentiating
+from ..engine.modes import building, differentiating, is_building, is_differentiating
+from ..engine.ownership import is_alone
+from ..engine.traversal import ancestors
 from ..engine.trees import leaves, tree_map
-from ..graph import TensorNode, gradients
+from ..graph import TensorNode, gradients, op_counter
 from ..ops import Id
 
 __all__ = [
+    "Argument",
     "Function",
     "Pullback",
+    "from_outside",
     "grad",
     "hessian",
     "hessian_vector_product",
@@ -152,7 +157,10 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     zeros = tree_map(lambda y: namespace(value_of(y)).zeros_like(value_of(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)
-    return value, vjp(pullback, zeros)[1](vs[0] if several and len(xs) == 1 else vs)
+    derivative = vjp(pullback, zeros)[1](vs[0] if several and len(xs) == 1 else vs)
+    if not any(is_node(x) and x.requires_grad for _, x in leaves((value, vs))):
+        derivative = tree_map(lambda x: _Kind.of(is_node(x), False).convert(x), derivative)
+    return value, derivative
 
 
 def hessian_vector_product(f: Function, x: Any, v: Any) -> Any:
@@ -224,15 +232,16 @@ class _Kind(IntEnum):
     """What a transform gives for the arrays in its results."""
 
     ARRAYS = 0
-    CONSTANTS = 1  # nodes without a graph: nodes were given, under `no_grad()`
+    CONSTANTS = 1  # nodes without a graph: nodes were given, and none requires a gradient
     NODES = 2  # nodes of a graph that further derivatives go through
 
     @classmethod
-    def of(cls, has_nodes: bool) -> _Kind:
-        """The kind for inputs that have nodes among them, or have none, here and now."""
+    def of(cls, has_nodes: bool, has_graph: bool) -> _Kind:
+        """The kind, here and now, for inputs that have nodes among them, or have none, and what is
+        computed from nodes that require a gradient, or is not."""
         if not (has_nodes or is_differentiating.get()):
             return cls.ARRAYS
-        return cls.NODES if is_building.get() else cls.CONSTANTS
+        return cls.NODES if has_graph and is_building.get() else cls.CONSTANTS
 
     def convert(self, x: TensorNode | Array) -> TensorNode | Array:
         """Convert x to this kind."""
@@ -257,34 +266,54 @@ def _vjp(
     """
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     chosen = [_position(name, i, args) for i in positions]
-    kind = _Kind.of(any(is_node(x) for _, x in leaves((args, constants))))
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}
+    wanted = [x for _, x in leaves(list(starts.values()))]
+    first = next(op_counter)
     with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
     try:
         result = tree_map(node_or_array, result)
     except TypeError as error:
         raise TypeError(f"{name}: in what the function gave: {error}") from None
+    # A start that is linked to no node is where its graph ends: nobody differentiates further.
+    used = from_outside([y for _, y in leaves(result)], first)
+    has_graph = any(not isinstance(x, Argument) or x not in {*wanted} for x in used)
+    kind = _Kind.of(any(is_node(x) for _, x in leaves((args, constants))), has_graph)
 
     def pull(gos: list[Any], retain: bool = True) -> Any:
         # Gradients are nodes also where the value was not, if they are computed from nodes.
-        out = max(kind, _Kind.of(kind > _Kind.ARRAYS or any(map(is_node, gos))))
+        nodes = [go for go in gos if is_node(go)]
+        leads_on = has_graph or any(go.requires_grad for go in nodes)
+        out = max(kind, _Kind.of(kind > _Kind.ARRAYS or bool(nodes), leads_on))
         create = out is _Kind.NODES
         pairs = zip([y for _, y in leaves(result)], gos, strict=True)
         seeds = [
             (y, go if create else value_of(go)) for y, go in pairs if go is not None and is_node(y)
         ]
-        wanted = [x for _, x in leaves(list(starts.values()))]
         found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
+        taken = {id(value_of(go)) for go in gos}
 
         def gradient(x: TensorNode) -> TensorNode | Array:
             g = found[x]
-            return out.convert(namespace(x.value).zeros_like(x.value) if g is None else g)
+            g = namespace(x.value).zeros_like(x.value) if g is None else g
+            raw = value_of(g)
+            if create and (id(raw) in taken or not backend_of(raw).owns_memory(raw)):
+                with building(True):
+                    g = namespace(g).asarray(g, copy=True)
+            taken.add(id(value_of(g)))
+            return out.convert(g)
 
         trees = tuple([tree_map(gradient, starts[i]) for i in chosen])
         return trees if isinstance(argnums, tuple) else trees[0]
 
-    return tree_map(kind.convert, result), pull
+    def value(y: TensorNode | Array) -> TensorNode | Array:
+        if kind is _Kind.NODES and is_node(y):
+            return y
+        # In memory of its own: y may be an argument, or what the pullback reads later.
+        is_new = is_node(y) and y.source is not None and y.source.order > first
+        return kind.convert(y if is_new and is_alone(y, "value") else copied(value_of(y)))
+
+    return tree_map(value, result), pull
 
 
 def _position(name: str, i: Any, args: Sequence[Any]) -> int:
@@ -315,7 +344,34 @@ def _start(name: str, x: Any) -> TensorNode:
             "or leave it out by argnums"
         )
     linked = is_node(x) and x.requires_grad and is_building.get()
-    return Id.do_forward(x) if linked else TensorNode(value_of(x))
+    return Id.do_forward(x) if linked else Argument(value_of(x))
+
+
+class Argument(TensorNode):
+    """A node that stands for an argument, where the gradients of a function end.
+
+    It is a leaf, but whoever differentiates the function goes on from there: a copy of the node
+    is computed from it, as a copy of what an op computed.
+    """
+
+    __slots__ = ()
+
+    @property
+    def _is_computed(self) -> bool:
+        return True
+
+
+def from_outside(ys: Sequence[Any], first: int) -> list[TensorNode]:
+    """Find the nodes that require a gradient and are used in a call, but not computed there.
+
+    Args:
+        ys: what the call gave.
+        first: an order. All OpNodes that the call made have a higher one.
+    """
+    nodes = [y for y in ys if is_node(y)]
+    nodes += [x for opnode in ancestors(nodes, first) for x in opnode.inputs if is_node(x)]
+    found = dict.fromkeys(x for x in nodes if x.requires_grad)
+    return [x for x in found if x.source is None or x.source.order < first]
 
 
 def _like(what: str, tree: Any, other: Any) -> list[TensorNode | Array]:

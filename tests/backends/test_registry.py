@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,70 @@ def test_use_backend_now_in_a_block_nested_and_after_an_exception() -> None:
         with using:
             assert default() is get("strict")
         assert default() is get("numpy")
+
+
+def test_blocks_of_several_threads_in_turns_leave_the_default_as_it_was() -> None:
+    pytest.importorskip("array_api_strict")
+    before, found = default(), []
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with use_backend("strict"):
+            first_in.set()
+            second_in.wait(10)
+            found.append(default())
+        first_out.set()
+
+    def second() -> None:
+        first_in.wait(10)
+        using = use_backend("numpy")
+        with using:
+            second_in.set()
+            first_out.wait(10)
+            found.append(default())
+
+    threads = [threading.Thread(target=function) for function in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [get("strict"), get("numpy")]
+    assert default() is before
+
+
+def test_a_block_in_a_generator_is_for_the_generator() -> None:
+    pytest.importorskip("array_api_strict")
+    before = default()
+
+    def steps() -> Iterator[object]:
+        with use_backend("strict"):
+            yield default()
+            yield default()
+
+    for inside in steps():
+        assert inside is get("strict")
+        assert default() is before
+    closed = steps()
+    next(closed)
+    thread = threading.Thread(target=closed.close)  # type: ignore[attr-defined]
+    thread.start()
+    thread.join()
+    assert default() is before
+
+
+def test_a_call_outside_of_blocks_is_for_all_threads_and_keeps_no_earlier_ones(python: Any) -> None:
+    code = """
+    import threading
+    from gradcore.backends import default, registry, use_backend
+    use_backend("strict")
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(default().name))
+    thread.start(), thread.join()
+    for _ in range(100):
+        use_backend("numpy")
+    print(*seen, default(), len(registry._choices) < 4)
+    """
+    assert python.printed(code) == "strict numpy True"
 
 
 @pytest.mark.usefixtures("numpy_default")

@@ -81,6 +81,22 @@ def test_what_a_hook_gives_is_not_written_to() -> None:
     assert given == [5.0]
 
 
+def test_what_a_hook_changes_in_place_is_of_its_own_node() -> None:
+    x, z = TensorNode([1.0]), TensorNode([1.0])
+
+    def double(g: Any) -> None:
+        g *= 2.0
+
+    x.register_hook(double)
+    (x + z).backward()
+    assert (x.grad, z.grad) == ([2.0], [1.0])
+    y = x * 1.0
+    y.register_hook(double)
+    x.zero_grad()
+    (y + z).backward()
+    assert (y.grad, x.grad, z.grad) == ([2.0], [4.0], [2.0])
+
+
 def test_hook_in_a_pass_that_builds_a_graph() -> None:
     x = TensorNode(np.array(3.0))
     x.register_hook(lambda g: g * 2.0)

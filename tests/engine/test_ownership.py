@@ -43,6 +43,15 @@ def test_leaves_do_not_share_gradients() -> None:
     np.testing.assert_array_equal(held.grad, np.ones(3))
 
 
+def test_leaves_do_not_share_gradients_that_are_nodes() -> None:
+    a, b = node(3), node(3)
+    total(a + b).backward(create_graph=True)
+    assert a.grad is not b.grad
+    a.grad[0] = 5.0
+    a.grad.value[1] = 5.0
+    np.testing.assert_array_equal(b.grad.value, np.ones(3))
+
+
 def test_accumulation_leaves_what_an_op_gave_alone() -> None:
     given: list[Any] = []
 

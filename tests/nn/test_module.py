@@ -170,6 +170,21 @@ def test_a_deep_copy_is_independent():
     assert twin.tied is not net.tied
 
 
+def test_a_deep_copy_has_hooks_and_buffers_of_its_own_and_no_gradients():
+    net, calls = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), []
+    handle = net.register_forward_hook(lambda *_: calls.append(1))
+    x = TensorNode([[1.0, 2.0], [3.0, 5.0]])
+    namespace(x).sum(net(x) ** 2.0).backward()
+    twin = copy.deepcopy(net)
+    assert not any(p.has_grad for p in twin.parameters())
+    before = {name: value.copy() for name, value in net.state_dict().items()}
+    handle.remove()  # not that of the twin, as in PyTorch
+    twin(x)
+    assert len(calls) == 2
+    assert same(net.state_dict(), before)
+    assert not same(twin.state_dict(), before)
+
+
 # -- State ----------------------------------------------------------------------------------------
 
 

@@ -99,6 +99,38 @@ def test_output_changed_in_place_before_backward() -> None:
     assert "Exp.backward needs its output, float32 (2,)," in found(step)
 
 
+@pytest.mark.parametrize("changed", ["x", "w", "c"])
+def test_what_a_checkpointed_function_reads_is_changed_in_place(changed: str) -> None:
+    x, w, c = TensorNode([1.0, 2.0], name="x"), TensorNode([3.0, 4.0], name="w"), np.ones(2, "f")
+    values = {"x": x.value, "w": w.value, "c": c}
+
+    def step() -> None:
+        y = gradcore.checkpoint(lambda x: gradcore.tanh(x * w * 0.1) * c)(x)
+        values[changed][0] = 2.5
+        Sum.do_forward(y).backward()
+
+    message = found(step)
+    if changed == "c":  # an array that the engine does not know
+        assert message.startswith("checkpoint: its function gave float32 (2,) numbers, and others")
+    else:
+        assert f"'{changed}', float32 (2,), as it was in forward" in message
+    assert "gradcore.checkpoint(lambda x" in message
+
+
+def test_arrays_changed_in_place_between_two_derivatives() -> None:
+    x = TensorNode([1.0, 2.0], name="x")
+
+    def step() -> None:
+        x.zero_grad()
+        Sum.do_forward(x * x * x).backward(create_graph=True)
+        loss = Sum.do_forward(x.grad)
+        x.value[0] = 3.0
+        loss.backward()
+
+    assert "changed in place since" in found(step)
+    x.zero_grad()
+
+
 def test_nothing_is_found_where_all_is_well(backend: Backend) -> None:
     w, x = node(backend, 1.0, 2.0), node(backend, 3.0, 4.0)
     with detect_anomaly():
@@ -108,6 +140,9 @@ def test_nothing_is_found_where_all_is_well(backend: Backend) -> None:
             loss.backward(retain_graph=True)
             w.value -= 0.1 * w.grad  # changed, when no pass needs it any more
             loss = loss * 2.0
+        again = gradcore.checkpoint(lambda x: gradcore.softmax(gradcore.tanh(x * w)))
+        rows = TensorNode(backend.asarray(np.ones((3, 2)), "float32"))
+        Sum.do_forward(again(rows) * rows).backward()
     with np.errstate(all="ignore"):
         Log.do_forward(TensorNode([-1.0]))  # outside, nothing is checked
 

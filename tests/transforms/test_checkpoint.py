@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 from typing import Any
 
@@ -156,6 +157,25 @@ def test_a_parameter_given_another_value_is_an_error() -> None:
     w.value = np.array(5.0)
     with pytest.raises(RuntimeError, match="checkpoint: a node that the function uses was given"):
         y.backward()
+
+
+def test_what_requires_a_gradient_may_change_before_the_pass() -> None:
+    a, b, w = (TensorNode(np.arange(1.0, 4.0) * n) for n in (1, 10, 100))
+    w.requires_grad = False
+    y = xp.sum(checkpoint(lambda a, b: a * a * b * w)(a, b))
+    a.requires_grad, w.requires_grad = False, True
+    y.backward()
+    assert not a.has_grad
+    assert not w.has_grad
+    np.testing.assert_array_equal(b.grad, a.value**2 * w.value)
+
+
+def test_a_copy_of_an_argument_keeps_the_gradient() -> None:
+    x = TensorNode(np.ones(3))
+    f = checkpoint(lambda x: xp.sum(x) + 2.0 * xp.sum(copy.deepcopy(x)))
+    f(x).backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 3.0))
+    np.testing.assert_array_equal(gradcore.grad(f)(x.value), np.full(3, 3.0))
 
 
 def test_where_there_is_nothing_to_differentiate() -> None:

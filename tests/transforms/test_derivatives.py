@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +31,8 @@ from gradcore import (
     vjp,
 )
 from gradcore.backends import Backend
+from gradcore.engine.arrays import value_of
+from gradcore.engine.trees import leaves, tree_map
 
 TOLERANCE = {"float32": 2e-4, "float64": 1e-10}
 
@@ -207,6 +211,118 @@ def test_results_do_not_share_memory_with_anything() -> None:
     b += 1.0
     np.testing.assert_array_equal(c, numbers(3, seed=1))
     np.testing.assert_array_equal(b, 2 * np.ones(3))
+
+
+@pytest.mark.parametrize("kind", ["array", "constant", "node"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x,
+        lambda x: namespace(x).reshape(x, (-1,)),
+        lambda x: namespace(x).permute_dims(x, (1, 0)),
+        lambda x: namespace(x).broadcast_to(x, (2, 2, 2)),
+        lambda x: x[0, :],
+        lambda x: namespace(x).exp(x),
+        lambda x: namespace(x).sum(x, axis=0),
+        lambda x: (x, x, namespace(x).reshape(x, (-1,))),
+        custom_gradient(lambda x: (x, lambda go: go)),
+        gradcore.checkpoint(lambda x: x),
+    ],
+)
+def test_values_and_gradients_of_vjp_own_their_memory(f: Any, kind: str) -> None:
+    own = numbers(2, 2)
+    x = own if kind == "array" else TensorNode(own, requires_grad=kind == "node")
+    value, pull = vjp(f, x)
+    values = [y for _, y in leaves(value)]
+    us = tree_map(lambda y: np.ones(y.shape), value)
+    raw_us = [u for _, u in leaves(us)]
+    g, again = pull(us), pull(tree_map(lambda u: TensorNode(u, requires_grad=False), us))
+    both = vjp(lambda a, b: tree_map(lambda y, z: y + z, f(a), f(b)), x, x)[1](us)
+    arrays = [value_of(y) for y in (g, again, *both)]
+    if kind != "node":  # those of a graph may be views, as nodes are
+        arrays += map(value_of, values)
+    for i, a in enumerate(arrays):
+        for b in (own, *raw_us, *arrays[:i]):
+            assert not np.shares_memory(a, b)
+    if kind == "array":
+        before = g.copy()
+        for y in (*values, g):
+            y[...] = 7.0
+        np.testing.assert_array_equal(pull(us), before)
+
+
+def test_what_is_made_of_constants_has_no_graph() -> None:
+    x = TensorNode(numbers(3), requires_grad=False)
+    square = lambda x: x * x  # noqa: E731
+    found = [
+        grad(cube)(x),
+        *value_and_grad(cube)(x),
+        vjp(square, x)[0],
+        vjp(square, x)[1](x),
+        vjp(square, x)[1](x.value),
+        *jvp(square, x, x),
+        jvp(square, x.value, x)[1],
+        jacobian(square)(x),
+        hessian(cube)(x),
+        hessian_vector_product(cube, x, x),
+        grad(lambda y: namespace(y).sum(grad(cube)(y)))(x),
+        gradcore.checkpoint(square)(x),
+        grad(gradcore.checkpoint(cube))(x),
+    ]
+    for y in found:
+        assert isinstance(y, TensorNode)
+        assert not y.requires_grad
+        assert y.source is None
+    assert_close(found[-3], 6 * x.value)
+
+
+def test_what_depends_on_a_node_outside_has_a_graph() -> None:
+    x, w = TensorNode(numbers(3), requires_grad=False), TensorNode(numbers(3, seed=1))
+    for given in (x, TensorNode(x.value)):
+        for derivative in (
+            lambda f, x: grad(lambda x: namespace(x).sum(f(x)))(x),
+            lambda f, x: value_and_grad(lambda x: namespace(x).sum(f(x)))(x)[1],
+            lambda f, x: vjp(f, x)[1](np.ones(3)),
+            lambda f, x: jvp(f, x, np.ones(3))[1],
+            lambda f, x: jacobian(f)(x),
+        ):
+            w.zero_grad()
+            y = derivative(lambda x: x * x * w, given)
+            namespace(y).sum(y).backward()
+            assert_close(w.grad, 2 * x.value)
+    # ... and the node may be an argument of a transform outside.
+    inner = lambda w: namespace(w).sum(w * grad(lambda x: namespace(x).sum(x * x * w))(x))  # noqa: E731
+    assert_close(grad(inner)(w.value), 4 * w.value * x.value)
+    v = TensorNode(numbers(3))
+    namespace(v).sum(vjp(lambda x: x * x, x)[1](v)).backward()
+    assert_close(v.grad, 2 * x.value)
+
+
+def test_copies_of_what_is_differentiated_keep_the_gradient_and_pickles_are_refused() -> None:
+    def f(x: Any) -> Any:
+        xp = namespace(x)
+        return xp.sum(x + 2.0 * copy.deepcopy(x) + 3.0 * copy.copy(x * x))
+
+    for x in (np.ones(2), TensorNode(np.ones(2))):
+        assert_close(grad(f)(x), np.full(2, 9.0))
+    assert_close(hessian(f)(np.ones(2)), 6.0 * np.eye(2))
+
+    def written(x: Any) -> Any:
+        y = copy.deepcopy(x)
+        y[0] = 5.0 * x[1]
+        return namespace(x).sum(y * x)
+
+    assert_close(grad(written)(np.array([1.0, 2.0])), np.array([10.0, 9.0]))
+    with pytest.raises(TypeError, match="can't be pickled"):
+        grad(lambda x: namespace(x).sum(pickle.loads(pickle.dumps(x))))(np.ones(2))
+    with pytest.raises(TypeError, match=r"TensorNode\(x\) has no gradient of x.*copy=True"):
+        grad(lambda x: namespace(x).sum(TensorNode(x)))(np.ones(2))
+    layer = gradcore.Linear(2, 2)  # a leaf from elsewhere has copies of its own, as outside
+    assert_close(
+        grad(lambda x: namespace(x).sum(copy.deepcopy(layer)(x)))(np.ones((1, 2), np.float32)),
+        layer.w.value.sum(0, keepdims=True),
+        "float32",
+    )
 
 
 def test_under_no_grad() -> None:
