@@ -16,6 +16,7 @@ __all__ = [
     "Device",
     "NodeOrArray",
     "Shape",
+    "axes_from_front",
     "axis_from_front",
     "axis_tuple",
     "binary",
@@ -89,7 +90,19 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     return axis % ndim
 
 
-def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
+def axes_from_front(name: str, axis: int | Sequence[int], ndim: int) -> list[int]:
+    """Count one axis or several from the front, as `axis_from_front`.
+
+    Raises:
+        ValueError: an axis is named twice; the message begins with `name`.
+    """
+    axes = [axis_from_front(name, a, ndim) for a in axis_tuple(axis)]
+    if len({*axes}) < len(axes):
+        raise ValueError(f"{name}: axis {axis} names one axis twice")
+    return axes
+
+
+def axis_tuple(axis: int | Sequence[int]) -> tuple[int, ...]:
     """Make a tuple of one axis or of several."""
     return (axis,) if isinstance(axis, int) else tuple(axis)
 

@@ -15,6 +15,7 @@ from .common import (
     Device,
     NodeOrArray,
     Shape,
+    axes_from_front,
     axis_from_front,
     axis_tuple,
     call_library,
@@ -104,9 +105,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     if isinstance(axis, int):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return ops.Unsqueeze.apply(x, dim=axis)
-    new = {axis_from_front("expand_dims", a, x.ndim + len(axis)) for a in axis}
-    if len(new) < len(axis):
-        raise ValueError(f"expand_dims: axis {axis} names one axis twice")
+    new = axes_from_front("expand_dims", axis, x.ndim + len(axis))
     sizes = iter(x.shape)
     return reshape(x, tuple([1 if i in new else next(sizes) for i in range(x.ndim + len(new))]))
 
@@ -115,7 +114,7 @@ def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
     if isinstance(axis, int):
         return ops.Squeeze.apply(x, dim=axis)
-    gone = [axis_from_front("squeeze", a, x.ndim) for a in axis]
+    gone = axes_from_front("squeeze", axis, x.ndim)
     if [a for a in gone if x.shape[a] != 1]:
         raise ValueError(f"squeeze: the axes {axis} of shape {tuple(x.shape)} must be of size 1")
     return reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in gone]))
@@ -140,11 +139,7 @@ def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
 
 def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
     """Reverse the order of elements along `axis`, or along all axes."""
-    axes = (
-        range(x.ndim)
-        if axis is None
-        else [axis_from_front("flip", a, x.ndim) for a in axis_tuple(axis)]
-    )
+    axes = range(x.ndim) if axis is None else axes_from_front("flip", axis, x.ndim)
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
 
