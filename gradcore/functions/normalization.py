@@ -153,7 +153,7 @@ def batch_norm(
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
-    weight, bias = _arrays(raw, weight, bias)
+    running_mean, running_var, weight, bias = _arrays(raw, running_mean, running_var, weight, bias)
     running = {"running_mean": running_mean, "running_var": running_var}
     _check_shapes("batch_norm", shape[1:2], **running, weight=weight, bias=bias)
     for name, statistic in running.items():
