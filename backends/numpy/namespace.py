@@ -1,10 +1,10 @@
 """The array API namespace of the NumPy backend.
 
-It is array_api_compat's, but for sums and what is made of them. NumPy adds up numbers that are not
-neighbours in memory one by one, and rounds each sum: a million times 0.1 in the first of two
-columns gives 100,958 in float32, and 4,096 ones give 2,048 in float16. Here, sums of float16 are in
-float32, and where many numbers would be added up one by one, they are added up in parts. PyTorch
-and CuPy do the same.
+It is array_api_compat's, but for sums, products, and what is made of sums. NumPy adds up numbers
+that are not neighbours in memory one by one, and rounds each sum: a million times 0.1 in the first
+of two columns gives 100,958 in float32, and 4,096 ones give 2,048 in float16. Here, sums and
+products of float16 are in float32, and where many numbers would be added up one by one, they are
+added up in parts. PyTorch and CuPy do the same.
 """
 
 # ruff: noqa: A001, F403 (the standard has a `sum`)
@@ -27,6 +27,7 @@ __all__ = [
     "fft",
     "linalg",
     "mean",
+    "prod",
     "std",
     "sum",
     "var",
@@ -43,6 +44,12 @@ def sum(x: np.ndarray, /, *, axis: Axis = None, dtype: Any = None, keepdims: boo
     if dtype is None and x.dtype == HALF:
         return _added(x, axis, SINGLE, keepdims).astype(HALF)
     return _added(x, axis, dtype, keepdims)
+
+
+def prod(x: np.ndarray, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    if dtype is None and x.dtype == HALF:
+        return np.multiply.reduce(x, axis, SINGLE, None, keepdims).astype(HALF)
+    return np.multiply.reduce(x, axis, dtype, None, keepdims)
 
 
 def mean(x: np.ndarray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -67,10 +74,16 @@ def std(
 def cumulative_sum(
     x: np.ndarray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    """Add up many float32 in float64, as PyTorch does: a million take 5.3 ms in place of 3.7 ms."""
-    wide = dtype is None and x.dtype == SINGLE and x.size > LONG
-    options: Any = {"axis": axis, "include_initial": include_initial}
-    y = compat.cumulative_sum(x, dtype=DOUBLE if wide else dtype, **options)
+    """Add up along long axes of float32 in float64, as PyTorch does: a million numbers take 5.3 ms
+    in place of 3.7 ms."""
+    wide = (
+        dtype is None
+        and x.dtype == SINGLE
+        and x.size > LONG
+        and (x.size if axis is None else x.shape[axis]) > LONG
+    )
+    dtype = DOUBLE if wide else dtype
+    y = compat.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial)
     return y.astype(SINGLE) if wide else y
 
 
