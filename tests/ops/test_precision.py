@@ -23,6 +23,8 @@ RNG = np.random.default_rng(0)
 def half(backend: Backend) -> Backend:
     if not hasattr(backend.xp, "float16"):
         pytest.skip("no float16")
+    if backend.name == "cupy-like":
+        pytest.skip("the stand-in for CuPy sums as NumPy does; CuPy sums float16 in float32")
     return backend
 
 
