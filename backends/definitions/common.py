@@ -1,12 +1,33 @@
-"""Hold what all definitions share: the library that they are written against."""
+"""Hold what all definitions share: the library that they are written against, and the dtype of
+sums."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..types import Array
+from ..types import Array, DType
 
-__all__ = ["Definitions"]
+__all__ = ["Definitions", "is_half"]
+
+
+class _Halves(dict[tuple[type, DType], bool]):
+    """Whether a dtype, which is the key with its type, is floating and of 16 bits; found out once.
+
+    (A strict library's float32 is not to be compared with NumPy's.)
+    """
+
+    def __missing__(self, key: tuple[type, DType]) -> bool:
+        self[key] = str(key[1]).endswith("float16")  # also "torch.bfloat16"
+        return self[key]
+
+
+_halves = _Halves()
+
+
+def is_half(x: Array) -> bool:
+    """Say whether x, an array or a node, has floating numbers of 16 bits."""
+    dtype = x.dtype
+    return _halves[type(dtype), dtype]
 
 
 class Definitions:
@@ -19,5 +40,4 @@ class Definitions:
 
     def _wide(self, x: Array) -> Array:
         """Give x in a dtype for sums: float32 if it has 16 bits, else its own."""
-        half = self.xp.finfo(x.dtype).bits < 32
-        return self.xp.astype(x, self.xp.float32) if half else x
+        return self.xp.astype(x, self.xp.float32) if is_half(x) else x

@@ -88,7 +88,7 @@ def padded_shape(shape: Sequence[int], padding: Padding) -> tuple[int, int, int,
 
 
 class ConvolutionKernels(Definitions):
-    """Convolve and pool images, tap by tap."""
+    """Convolve and pool images, tap by tap; those of 16 bits in float32."""
 
     def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:
         """Put x into a larger array, with `value` in the padding."""
@@ -117,6 +117,7 @@ class ConvolutionKernels(Definitions):
         xp, kernel = self.xp, w.shape[2:]
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         n, o, k = x.shape[0], w.shape[0], kernel[0] * kernel[1]
+        dtype, x, w = xp.result_type(x.dtype, w.dtype), self._wide(x), self._wide(w)
         weights = xp.reshape(xp.permute_dims(w, (2, 3, 0, 1)), (k, groups, o // groups, w.shape[1]))
         seen = (n, groups, w.shape[1], windows[0] * windows[1])
         x = self._padded(x, padding)
@@ -124,7 +125,8 @@ class ConvolutionKernels(Definitions):
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
             y = y + xp.matmul(weights[i, ...], xp.reshape(x[tap], seen))
         y = xp.reshape(y, (n, o, *windows))
-        return y if b is None else y + xp.reshape(b, (o, 1, 1))
+        y = y if b is None else y + xp.reshape(b, (o, 1, 1))
+        return xp.astype(y, dtype, copy=False)
 
     def conv2d_input_gradient(
         self,
@@ -143,6 +145,7 @@ class ConvolutionKernels(Definitions):
         """
         xp, kernel, windows = self.xp, w.shape[2:], go.shape[2:]
         n, o, c, k = go.shape[0], w.shape[0], w.shape[1] * groups, kernel[0] * kernel[1]
+        dtype, go, w = xp.result_type(go.dtype, w.dtype), self._wide(go), self._wide(w)
         weights = xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (k, w.shape[1], groups, o // groups))
         weights = xp.permute_dims(weights, (0, 2, 1, 3))
         go = xp.reshape(go, (n, groups, o // groups, windows[0] * windows[1]))
@@ -151,7 +154,7 @@ class ConvolutionKernels(Definitions):
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
             part = xp.matmul(weights[i, ...], go)
             gx[tap] = gx[tap] + xp.reshape(part, (n, c, *windows))
-        return gx[inner(size, padding)]
+        return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def conv2d_weight_gradient(
         self,
@@ -167,13 +170,15 @@ class ConvolutionKernels(Definitions):
         """Compute the gradient of w (O, C / groups, *kernel) from that of `conv2d`, which is go."""
         xp, windows = self.xp, go.shape[2:]
         c, o, positions = x.shape[1], go.shape[1], go.shape[0] * windows[0] * windows[1]
+        dtype, x, go = xp.result_type(x.dtype, go.dtype), self._wide(x), self._wide(go)
         x, seen = self._padded(x, padding), (groups, c // groups, positions)
         go = xp.reshape(xp.permute_dims(go, (1, 0, 2, 3)), (groups, o // groups, positions))
         parts = []
         for tap in taps(windows, kernel, stride, dilation):
             part = xp.reshape(xp.permute_dims(x[tap], (1, 0, 2, 3)), seen)
             parts.append(xp.matmul(go, xp.matrix_transpose(part)))
-        return xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
+        gw = xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
+        return xp.astype(gw, dtype, copy=False)
 
     # Pooling, of each channel alone.
 
@@ -215,12 +220,12 @@ class ConvolutionKernels(Definitions):
         dilation: Pair,
     ) -> Array:
         """Compute the gradient of x (N, C, *size) from that of the maxima, which is go."""
-        xp = self.xp
+        xp, dtype, go = self.xp, go.dtype, self._wide(go)
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(go.shape[2:], kernel, stride, dilation)):
             gx[tap] = gx[tap] + xp.where(places == i, go, 0.0)
-        return gx[inner(size, padding)]
+        return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def max_pool2d_chosen(
         self,
@@ -251,9 +256,10 @@ class ConvolutionKernels(Definitions):
         self, go: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding
     ) -> Array:
         """Compute the gradient of x (N, C, *size) from that of the means, which is go."""
+        xp, dtype, go = self.xp, go.dtype, self._wide(go)
         shape = padded_shape((*go.shape[:2], *size), padding)
-        gx = self.xp.zeros(shape, dtype=go.dtype, device=go.device)
+        gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         share = go / (kernel[0] * kernel[1])
         for tap in taps(go.shape[2:], kernel, stride, (1, 1)):
             gx[tap] = gx[tap] + share
-        return gx[inner(size, padding)]
+        return xp.astype(gx[inner(size, padding)], dtype, copy=False)

@@ -57,13 +57,14 @@ class IndexingKernels(Definitions):
             indices: (M,) integers in [0, size); they are not checked here.
 
         Returns:
-            An array (size, ...).
+            An array (size, ...). Where x has 16 bits, sums are in float32.
         """
         xp = self.xp
+        x, dtype = self._wide(x), x.dtype
         y = xp.zeros((size, *x.shape[1:]), dtype=x.dtype, device=x.device)
         n, columns = x.shape[0], (...,) + (None,) * (x.ndim - 1)
         if n == 0:
-            return y
+            return xp.astype(y, dtype, copy=False)
         # Sort the rows by target. Then make each row the sum of all rows of its target up to it, in
         # steps of 1, 2, 4, ... rows. A row of another target is never added, as it may be NaN.
         order = xp.argsort(indices, stable=True)
@@ -78,4 +79,4 @@ class IndexingKernels(Definitions):
         last = xp.searchsorted(targets, places, side="right") - 1
         last = xp.where(last < 0, 0, last)
         found = (xp.take(targets, last) == places)[columns]
-        return xp.where(found, xp.take(sums, last, axis=0), y)
+        return xp.astype(xp.where(found, xp.take(sums, last, axis=0), y), dtype, copy=False)

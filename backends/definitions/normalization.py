@@ -29,10 +29,13 @@ class NormalizationKernels(Definitions):
         z, axes = self._wide(x), (0, *range(2, x.ndim))
         mean = xp.mean(z, axis=axes)
         z = z - xp.reshape(mean, each)
-        variance = xp.mean(z * z, axis=axes)
+        # Of large numbers, the mean is rounded. What is left must not look like variance.
+        rest = xp.mean(z, axis=axes)
+        variance = xp.maximum(xp.mean(z * z, axis=axes) - rest * rest, 0.0)
         scale = xp.astype(w, z.dtype, copy=False) / xp.sqrt(variance + eps)
-        y = z * xp.reshape(scale, each) + xp.reshape(xp.astype(b, z.dtype, copy=False), each)
-        return xp.astype(y, x.dtype, copy=False), mean, variance
+        z *= xp.reshape(scale, each)
+        z += xp.reshape(xp.astype(b, z.dtype, copy=False) - rest * scale, each)
+        return xp.astype(z, x.dtype, copy=False), mean + rest, variance
 
     def batch_norm_gradient(
         self,
@@ -86,6 +89,8 @@ class NormalizationKernels(Definitions):
     def _standardized(self, x: Array, eps: float) -> tuple[Array, Array]:
         """Give the rows with mean 0 and variance 1, and the factor of each row for that: (N, 1)."""
         xp, z = self.xp, self._wide(x)
-        z = z - xp.mean(z, axis=1, keepdims=True)
-        r = 1.0 / xp.sqrt(xp.mean(z * z, axis=1, keepdims=True) + eps)
+        # The mean of the distances from an element is exact also where large numbers are alike.
+        some = z[:, :1]
+        z = z - (some + xp.mean(z - some, axis=1, keepdims=True))
+        r = 1.0 / xp.sqrt(xp.expand_dims(xp.vecdot(z, z), axis=1) / x.shape[1] + eps)
         return z * r, r

@@ -337,13 +337,14 @@ BLOCK, ROWS = 4096, 64
 
 
 @compiled
-def added(x: Array) -> float:
-    """Add up the elements of x (n,)."""
+def added(x: Array, center: Any) -> float:
+    """Add up x - center, for x (n,). With one of the elements as the center, the mean of large
+    numbers that differ by little is exact."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
         part, s = x[low : low + BLOCK], x.dtype.type(0)
         for i in range(len(part)):
-            s += part[i]
+            s += part[i] - center
         total += s
     return total
 
@@ -377,10 +378,10 @@ def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array
     """Normalize the C channels of x (A, C, B)."""
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
     for c in range(x.shape[1]):
-        total = 0.0
+        first, total = x[0, c, 0], 0.0
         for a in range(x.shape[0]):
-            total += added(x[a, c])
-        center, total = t(total / count), 0.0
+            total += added(x[a, c], first)
+        center, total = t(first + total / count), 0.0
         for a in range(x.shape[0]):
             total += squared(x[a, c], center)
         mean[c], var[c] = center, total / count
@@ -409,7 +410,7 @@ def batch_norm_gradient(
     for c in range(x.shape[1]):
         total, product, center = 0.0, 0.0, mean[c]
         for a in range(x.shape[0]):
-            total += added(go[a, c])
+            total += added(go[a, c], t(0))
             product += multiplied(x[a, c], center, go[a, c])
         r = 1.0 / np.sqrt(var[c] + eps)
         gb[c], gw[c] = total, product * r
@@ -428,7 +429,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
     t, count = x.dtype.type, x.shape[1]
     for n in range(len(x)):
         row, out = x[n], y[n]
-        center = t(added(row) / count)
+        center = t(row[0] + added(row, row[0]) / count)
         scale = t(1.0 / np.sqrt(squared(row, center) / count + eps))
         for i in range(len(row)):
             out[i] = (row[i] - center) * scale * w[i] + b[i]
@@ -444,14 +445,14 @@ def layer_norm_gradient(
         some_w, some_b = np.zeros_like(w), np.zeros_like(w)
         for n in range(first, min(first + ROWS, len(x))):
             row, g, out = x[n], go[n], gx[n]
-            center = t(added(row) / count)
+            center = t(row[0] + added(row, row[0]) / count)
             r = 1.0 / np.sqrt(squared(row, center) / count + eps)
             scale = t(r)
             for i in range(len(row)):
                 out[i] = g[i] * w[i]
                 some_w[i] += g[i] * ((row[i] - center) * scale)
                 some_b[i] += g[i]
-            level = t(added(out) / count)
+            level = t(added(out, t(0)) / count)
             slope = t(multiplied(row, center, out) / count * r * r)
             for i in range(len(row)):
                 out[i] = (out[i] - level - (row[i] - center) * slope) * scale

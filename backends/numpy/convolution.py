@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ..definitions.common import is_half
 from ..definitions.convolution import (
     ConvolutionKernels,
     Padding,
@@ -48,7 +49,7 @@ def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
     def compute(self: Any, *arrays: Any, **options: Any) -> Any:
         if not all(x is None or x.size for x in arrays):
             return getattr(super(NumpyConvolutions, self), kernel.__name__)(*arrays, **options)
-        if arrays[0].dtype != np.float16:
+        if not is_half(arrays[0]):
             return kernel(self, *arrays, **options)
         wide = [None if x is None else x.astype(np.float32) for x in arrays]
         return kernel(self, *wide, **options).astype(np.float16)
@@ -267,7 +268,7 @@ class NumpyConvolutions(ConvolutionKernels):
         dilation: Pair,
     ) -> np.ndarray:
         options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
-        if go.itemsize > 8:  # no integers are so large
+        if go.itemsize > 8 or is_half(go):  # no integers are so large
             return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
         integers = np.dtype(f"i{go.itemsize}")
         g = np.empty_like(places, go.dtype)  # `places` has the order in memory that x has
@@ -283,6 +284,7 @@ class NumpyConvolutions(ConvolutionKernels):
                 np.multiply(g, places == i, out=gx.view(integers)[tap])
         return gx[inner(size, padding)]
 
+    @_in_float32
     def avg_pool2d_gradient(
         self, go: np.ndarray, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding
     ) -> np.ndarray:

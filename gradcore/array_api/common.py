@@ -19,7 +19,6 @@ __all__ = [
     "Shape",
     "axes_from_front",
     "axis_from_front",
-    "axis_tuple",
     "binary",
     "call_library",
     "check_device",
@@ -91,22 +90,17 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
     return index(axis) % ndim
 
 
-def axes_from_front(name: str, axis: int | tuple[int, ...], ndim: int) -> list[int]:
+def axes_from_front(name: str, axis: int | Sequence[int], ndim: int) -> list[int]:
     """Count one axis or several from the front: of 3 dimensions, (0, -1) are [0, 2].
 
     Raises:
         IndexError: there is no such axis.
         ValueError: two of them are one axis.
     """
-    axes = [axis_from_front(name, a, ndim) for a in axis_tuple(axis)]
+    axes = [axis_from_front(name, a, ndim) for a in integers(axis)]
     if len({*axes}) < len(axes):
         raise ValueError(f"{name}: axis {axis} names one axis twice (of {ndim} dimensions)")
     return axes
-
-
-def axis_tuple(axis: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Make a tuple of one axis or of several."""
-    return integers(axis)
 
 
 def check_matrices(name: str, x: NodeOrArray) -> None:

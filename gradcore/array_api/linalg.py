@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import integers, is_integer, namespace, value_of
+from ..engine.arrays import integers, is_integer, namespace, value_of, widened
 from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray
@@ -268,16 +268,25 @@ def vector_norm(
     """Compute the norm of all elements, or along `axis`. Several axes count as one vector.
 
     The gradient of an element that is 0 is 0, also in a vector of zeros. There the second
-    derivative is NaN, also that of the norm's square: use `vecdot(x, x)`.
+    derivative is NaN, also that of the norm's square: use `vecdot(x, x)`. As in NumPy and PyTorch,
+    powers of elements may be too large or too small for the dtype: of numbers around 1e-30 in
+    float32 the norm is 0, and of 1e30 infinite. 16-bit numbers are safe: their powers are float32.
 
     Args:
-        ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|; `-inf`, the smallest
-            |x|; 0, the number of elements that are not 0, which has no gradient.
+        ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|, which is 0 of no
+            elements; `-inf`, the smallest |x|; 0, the number of elements that are not 0, which has
+            no gradient.
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
     if namespace(x).isdtype(x.dtype, "complex floating"):
         x = elementwise.abs(x)
+    y = _norm_of_real(widened(x), axis, keepdims, ord)  # squares of 16 bits overflow
+    return astype(y, x.dtype, copy=False)
+
+
+def _norm_of_real(x: NodeOrArray, axis: Axis, keepdims: bool, ord: float) -> NodeOrArray:  # noqa: A002
+    """Compute `vector_norm` in the dtype of x, which is real."""
     if ord == 0:
         return reductions.sum(astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
     if ord == 2:
@@ -285,8 +294,10 @@ def vector_norm(
     size = elementwise.abs(x)
     if ord == 1:
         return reductions.sum(size, axis=axis, keepdims=keepdims)
-    if ord in (math.inf, -math.inf):
-        return (reductions.max if ord > 0 else reductions.min)(size, axis=axis, keepdims=keepdims)
+    if ord == math.inf:
+        return _largest(size, axis, keepdims)
+    if ord == -math.inf:
+        return reductions.min(size, axis=axis, keepdims=keepdims)
     if ord > 1:
         powers = size**ord
     else:  # take no power of 0, whose derivative is infinite
@@ -294,6 +305,13 @@ def vector_norm(
     total = reductions.sum(powers, axis=axis, keepdims=keepdims)
     of_zeros = ops.Norm.apply(x, axis=axis, keepdims=keepdims)  # has the derivatives at a kink
     return where(total == 0, of_zeros, where(total == 0, 1.0, total) ** (1 / ord))
+
+
+def _largest(sizes: NodeOrArray, axis: Axis, keepdims: bool = False) -> NodeOrArray:
+    """Find the largest of numbers that are not negative, which is 0 where there are none."""
+    axes = range(sizes.ndim) if axis is None else integers(axis)
+    is_empty = 0 in [sizes.shape[a] for a in axes]
+    return (reductions.sum if is_empty else reductions.max)(sizes, axis=axis, keepdims=keepdims)
 
 
 def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") -> NodeOrArray:  # noqa: A002
@@ -314,7 +332,7 @@ def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") 
         y = vector_norm(svdvals(x), axis=-1, ord=p)
     elif ord in (1, -1, math.inf, -math.inf):
         y = vector_norm(x, axis=-2 if ord in (1, -1) else -1, ord=1)
-        y = (reductions.max if ord > 0 else reductions.min)(y, axis=-1)
+        y = _largest(y, -1) if ord > 0 else reductions.min(y, axis=-1)
     else:
         raise ValueError(
             f"matrix_norm: ord is {ord!r}, expected 'fro', 'nuc', 1, -1, 2, -2, inf or -inf"

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 
 from .. import ops
+from ..backends.definitions.common import is_half
+from ..engine.arrays import widened
 from . import reductions
-from .common import NodeOrArray, axis_from_front, binary, is_complex
+from .common import NodeOrArray, axes_from_front, binary, is_complex
 from .elementwise import conj
-from .manipulation import permute_dims, reshape
+from .manipulation import astype, permute_dims, reshape
 
 __all__ = ["matmul", "tensordot", "vecdot"]
 
@@ -36,8 +38,7 @@ def tensordot(
             raise ValueError(f"tensordot: {shapes} have not {axes} axes each to sum over")
         axes = [*range(x1.ndim - axes, x1.ndim)], [*range(axes)]
     ours, theirs = (
-        [axis_from_front("tensordot", a, x.ndim) for a in given]
-        for x, given in zip((x1, x2), axes, strict=True)
+        axes_from_front("tensordot", given, x.ndim) for x, given in zip((x1, x2), axes, strict=True)
     )
     sizes = [x1.shape[a] for a in ours]
     if sizes != [x2.shape[a] for a in theirs]:
@@ -66,5 +67,6 @@ def vecdot(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArra
         raise ValueError(
             f"vecdot: {tuple(x1.shape)} and {tuple(x2.shape)} differ in size along axis {axis}"
         )
-    products = (conj(x1) if is_complex(x1) else x1) * x2
-    return reductions.sum(products, axis=axis, dtype=products.dtype)
+    products = widened(conj(x1) if is_complex(x1) else x1) * widened(x2)
+    y = reductions.sum(products, axis=axis, dtype=products.dtype)
+    return astype(y, x1.dtype) if is_half(x1) and is_half(x2) else y

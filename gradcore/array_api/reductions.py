@@ -123,7 +123,7 @@ def diff(
     if n < 0:
         raise ValueError(f"diff: n = {n}, expected 0 or more")
     axis = axis_from_front("diff", axis, x.ndim)
-    if n == 0:
+    if n == 0:  # as NumPy, which then puts nothing before and after x
         return x
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=axis) if len(parts) > 1 else x

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any
 
 from ..backends import BACKEND_OF_TYPE, Array, Backend, backend_of, default
+from ..backends.definitions.common import is_half
 from .operators import Operators
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "node_or_array",
     "raw_array",
     "value_of",
+    "widened",
 ]
 
 NUMBER_TYPES = frozenset({bool, int, float, complex})
@@ -110,6 +112,11 @@ def namespace(*arrays: Any) -> Any:
     if library is None:
         raise TypeError("namespace: expected an array or a node, not only numbers")
     return library
+
+
+def widened(x: Any) -> Any:
+    """Give an array or a node in a dtype for sums: float32 if it has 16 bits, else its own."""
+    return namespace(x).astype(x, namespace(x).float32) if is_half(x) else x
 
 
 def node_or_array(x: Any) -> Any:

@@ -10,7 +10,9 @@ from operator import getitem
 from typing import Any
 
 from ..backends import Array, backend_of
-from .arrays import backend_or_none, is_floating, namespace, node_or_array
+from ..backends.definitions.common import is_half
+from ..backends.types import DType
+from .arrays import backend_or_none, is_floating, namespace, node_or_array, widened
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
@@ -43,6 +45,8 @@ class Pending:
             list of one.
         owned: the sums, as pairs of a key of `sums` and an index, whose array the engine
             allocated. The engine adds in place only to these arrays; see ownership.py.
+        halves: the dtypes of sums of 16-bit gradients, which are in float32 until they are taken
+            out, by the same pairs.
         queue: a heap of the OpNodes in `sums`, the newest first.
     """
 
@@ -52,6 +56,7 @@ class Pending:
         self.into, self.paths = into, paths
         self.sums: dict[Any, list[Any]] = {}
         self.owned: set[tuple[Any, int]] = set()
+        self.halves: dict[tuple[Any, int], DType] = {}
         self.queue: list[tuple[int, OpApplication]] = []
 
     def add(self, opnode: OpApplication, given: Sequence[Any], gos: Sequence[Any]) -> list[Any]:
@@ -95,6 +100,8 @@ class Pending:
                 so_far[i] += g
                 continue
             else:
+                if is_half(g):  # add up in float32, and round once
+                    self.halves[source, i], so_far[i] = g.dtype, widened(so_far[i])
                 so_far[i], is_new = node_or_array(so_far[i] + g), True
             if is_new:
                 self.owned.add((source, i))
@@ -114,6 +121,8 @@ class Pending:
         while queue:
             opnode = heappop(queue)[1]
             gos = sums.pop(opnode)
+            if self.halves:
+                self._round(opnode, gos)
             if opnode.hooks:
                 gos = hooked(opnode, gos)
             for ref in opnode.refs:
@@ -129,11 +138,19 @@ class Pending:
         """Take out the gradients of the leaves, once no OpNode is left, and deliver them."""
         for leaf in list(self.sums):
             total, owned = self.sums.pop(leaf), (leaf, 0) in self.owned
+            if self.halves:
+                self._round(leaf, total)
             if leaf.hooks:  # which may keep what they are given, and give what they keep
                 self._deliver(leaf, hooked(leaf, total)[0], keep=False, owned=False)
                 continue
             keep = owned or is_alone(total, 0, getitem)
             self._deliver(leaf, total[0], keep=keep, owned=owned)
+
+    def _round(self, source: Any, sums: list[Any]) -> None:
+        """Round those of the sums that are in float32 in place of 16 bits."""
+        for i, g in enumerate(sums):
+            if (dtype := self.halves.pop((source, i), None)) is not None:
+                sums[i] = namespace(g).astype(g, dtype)
 
     def _deliver(self, node: Any, gradient: Any, *, keep: bool, owned: bool) -> None:
         """Add the gradient to `node.grad`, or to that of the node that `into` names.

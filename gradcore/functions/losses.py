@@ -20,7 +20,7 @@ from typing import Any
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
 from ..backends import Array, default
-from ..engine.arrays import describe, is_floating, namespace, raw_array
+from ..engine.arrays import describe, is_floating, namespace, raw_array, widened
 from ..graph import TensorNode
 from .activations import softplus
 
@@ -283,7 +283,8 @@ def _reduced(
     if reduction == "sum":
         return array_api.sum(losses)
     if reduction == "mean" and shares is not None:
-        return array_api.sum(losses) / namespace(shares).sum(shares)
+        mean = array_api.sum(widened(losses)) / namespace(shares).sum(widened(shares))
+        return array_api.astype(mean, losses.dtype, copy=False)
     if reduction == "mean":
         return array_api.mean(losses)
     raise ValueError(f"{name}: reduction = {reduction!r}, expected 'mean', 'sum' or 'none'")

@@ -13,7 +13,15 @@ from typing import Any
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray, Shape
 from ..backends import Array
-from ..engine.arrays import check_floating, describe, is_node, namespace, raw_array
+from ..engine.arrays import (
+    check_floating,
+    describe,
+    is_node,
+    namespace,
+    node_or_array,
+    raw_array,
+    widened,
+)
 from ..engine.inputs import op_inputs_and_mask
 from ..engine.modes import is_recomputing
 from ..graph import TensorNode
@@ -35,6 +43,7 @@ def layer_norm(
     Args:
         normalized_shape: the shape of the last axes, the weight and the bias; or the size of the
             last axis.
+        weight, bias: nodes, arrays or lists.
         eps: a number added to the variance.
 
     Raises:
@@ -42,6 +51,7 @@ def layer_norm(
         TypeError: x, the weight or the bias is not real floating.
     """
     check_numbers("layer_norm", eps)
+    weight, bias = _arrays(raw_array(x), weight, bias)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     size = prod(raw_array(x).shape[-len(axes) :])
     weight, bias = (None if p is None else array_api.reshape(p, (size,)) for p in (weight, bias))
@@ -65,12 +75,15 @@ def rms_norm(
         ValueError, TypeError: as `layer_norm`.
     """
     check_numbers("rms_norm", 0.0 if eps is None else eps)
+    raw = raw_array(x)
+    (weight,) = _arrays(raw, weight)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     if eps is None:
-        raw = raw_array(x)
         eps = float(namespace(raw).finfo(raw.dtype).eps)
-    square = array_api.mean(ops.Square.do_forward(x), axis=axes, keepdims=True)
-    return _scaled(ops.Divide.do_forward(x, array_api.sqrt(square + eps)), weight, None)
+    wide = widened(node_or_array(x))
+    square = array_api.mean(ops.Square.do_forward(wide), axis=axes, keepdims=True)
+    y = ops.Divide.do_forward(wide, array_api.sqrt(square + eps))
+    return array_api.astype(_scaled(y, weight, None), raw.dtype, copy=False)
 
 
 def group_norm(
@@ -101,6 +114,7 @@ def group_norm(
             f"group_norm: x has shape {shape}, expected (N, C, ...), where C is a multiple of "
             f"num_groups = {num_groups}"
         )
+    weight, bias = _arrays(raw_array(x), weight, bias)
     _check_shapes("group_norm", shape[1:2], weight=weight, bias=bias)
     each = (-1, *[1] * (len(shape) - 2))
     weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
@@ -141,6 +155,7 @@ def batch_norm(
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
+    running_mean, running_var, weight, bias = _arrays(raw, running_mean, running_var, weight, bias)
     running = {"running_mean": running_mean, "running_var": running_var}
     _check_shapes("batch_norm", shape[1:2], **running, weight=weight, bias=bias)
     for name, statistic in running.items():
@@ -233,6 +248,12 @@ def _check_shapes(name: str, shape: Shape, **parameters: NodeOrArray | None) -> 
             raise ValueError(f"{name}: {parameter} has shape {found}, expected {shape}")
         if p is not None:
             check_floating(f"{name}: {parameter}", raw_array(p))
+
+
+def _arrays(like: Array, *parameters: Any) -> list[Any]:
+    """Make arrays of lists, of the dtype and on the device of `like`; all else stays."""
+    xp, of = namespace(like), {"dtype": like.dtype, "device": like.device}
+    return [xp.asarray(p, **of) if isinstance(p, list | tuple) else p for p in parameters]
 
 
 def _given(

@@ -9,6 +9,7 @@ from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op
 from .elementwise import Tanh
+from .precision import in_float32
 from .unary import OfInput
 
 __all__ = [
@@ -229,6 +230,7 @@ def _largest(x: Array, axis: int) -> Array:
     return namespace(x).max(x, axis=axis, keepdims=True) if x.size else x
 
 
+@in_float32
 class Softmax(Op):
     """exp(x) divided by its sum along the axis, computed without overflow."""
 
@@ -245,6 +247,7 @@ class Softmax(Op):
         return y * (go - namespace(go).sum(go * y, axis=context["axis"], keepdims=True))
 
 
+@in_float32
 class LogSoftmax(Op):
     """The logarithm of the softmax along the axis, by the log-sum-exp trick
     (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/)."""

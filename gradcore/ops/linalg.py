@@ -30,8 +30,12 @@ def _product(a: Array, b: Array) -> Array:
     xp = namespace(a)
     if a.ndim < 3 or b.ndim != 2:
         return xp.matmul(a, b)
-    rows = xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-    return xp.reshape(xp.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+    return xp.reshape(xp.matmul(_rows(a), b), (*a.shape[:-1], b.shape[-1]))
+
+
+def _rows(a: Array) -> Array:
+    """Put all rows of a stack of matrices (..., M, K) into one matrix."""
+    return namespace(a).reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
 def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -72,9 +76,7 @@ class MatrixMultiply(Op):
             ga = _product(go, b.mT)
         if needs(context, 1):
             if b.ndim == 2 and a.ndim > 2:  # one product, not one for each matrix of the stack
-                xp = namespace(go)
-                a = xp.reshape(a, (-1, a.shape[-1]))
-                go = xp.reshape(go, (-1, go.shape[-1]))
+                a, go = _rows(a), _rows(go)
             gb = namespace(a).matmul(a.mT, go)
             gb = gb if columns else gb[..., 0]
         return ga, gb

@@ -6,10 +6,12 @@ from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op
 from .by_definition import differentiated
+from .precision import in_float32
 
 __all__ = ["BatchNorm", "BatchNormGradient", "LayerNorm", "LayerNormGradient", "Normalize"]
 
 
+@in_float32
 class Normalize(Op):
     """Each row of a matrix (N, M) divided by its sum."""
 

@@ -8,6 +8,7 @@ from ..backends import Array
 from ..engine.arrays import integers, namespace, value_of
 from ..graph import Context, Op
 from .elementwise import Quotient
+from .precision import in_float32
 
 __all__ = [
     "CumulativeProd",
@@ -35,6 +36,8 @@ def _save_shapes(context: Context, x: Array, axis: Axis) -> None:
     if not all(-x.ndim <= a < x.ndim for a in axes):  # some libraries accept any axis
         raise IndexError(f"axis {axis} is out of range for {x.ndim} dimensions")
     reduced = {a % x.ndim for a in axes}
+    if len(reduced) < len(axes):
+        raise ValueError(f"axis {axis} names one axis twice")
     context["axes"] = tuple(sorted(reduced))
     context["kept"] = tuple([1 if i in reduced else n for i, n in enumerate(x.shape)])
     context["shape"] = tuple(x.shape)
@@ -77,6 +80,7 @@ class Mean(Op):
         return xp.broadcast_to(share, context["shape"])
 
 
+@in_float32
 class Var(Op):
     """The variance along `axis`: the sum of squared distances from the mean, divided by their
     number minus the `correction`."""
@@ -102,6 +106,7 @@ class Var(Op):
         return share * (x - xp.mean(x, axis=context["axes"], keepdims=True))
 
 
+@in_float32
 class Std(Op):
     """The standard deviation along `axis`: the root of the variance. Where the deviation is 0, the
     gradient is 0, and the gradient of the gradient NaN, as the deviation has a kink there."""
@@ -130,6 +135,7 @@ class Std(Op):
         return NormGradient.apply(centered, y, go * (1.0 / divisor if divisor > 0 else math.nan))
 
 
+@in_float32
 class Norm(Op):
     """The root of the sum of squares along `axis`. Of zeros, the gradient is 0, and the gradient of
     the gradient NaN, as the norm has a kink there."""
@@ -148,6 +154,7 @@ class Norm(Op):
         return NormGradient.apply(context["x"], y, go)
 
 
+@in_float32
 class NormGradient(Op):
     """go x / y: the gradient of vectors x from that of their lengths y; and 0 where y is 0. The
     lengths, and go, have the shape of x, with 1 for the axes of the vectors."""
@@ -171,6 +178,7 @@ class NormGradient(Op):
         return go * (by_length(g) + kink), -by_length(along * go), along
 
 
+@in_float32
 class Max(Op):
     """The maximum along `axis`. Equal maxima share the gradient."""
 
@@ -189,6 +197,7 @@ class Max(Op):
         return share * equal
 
 
+@in_float32
 class Min(Op):
     """The minimum along `axis`. Equal minima share the gradient."""
 
@@ -204,6 +213,7 @@ class Min(Op):
         return Max.backward(context, go)
 
 
+@in_float32
 class Prod(Op):
     """The product of all elements, or along `axis`."""
 
@@ -244,17 +254,19 @@ def product_of_others(x: Array) -> Array:
     return xp.reshape(products, x.shape)[..., :n]
 
 
+@in_float32
 class LogSumExp(Op):
     """log(sum(exp(x))) of all elements, or along `axis`, computed without overflow. Where all
-    elements are -inf, the result is -inf and the gradient is 0."""
+    elements are -inf, the result is -inf and the gradient is 0; of no elements it is -inf too."""
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         xp = namespace(x)
-        m = xp.max(x, axis=axis, keepdims=True)
-        sums = xp.sum(xp.exp(x - xp.where(abs(m) == math.inf, 0.0, m)), axis=axis, keepdims=True)
-        y = xp.where(sums == 0.0, 0.0, xp.log(xp.where(sums == 0.0, 1.0, sums))) + m
         _save_shapes(context, x, axis)
+        largest = xp.max if _count(context) else xp.sum  # nothing has no maximum
+        m = largest(x, axis=axis, keepdims=True)
+        sums = xp.sum(xp.exp(x - xp.where(abs(m) == math.inf, 0.0, m)), axis=axis, keepdims=True)
+        y = xp.where(sums == 0.0, -math.inf, xp.log(xp.where(sums == 0.0, 1.0, sums)) + m)
         context["x"], context["y"] = x, y if keepdims else xp.squeeze(y, axis=context["axes"])
         return context["y"]
 
@@ -262,9 +274,13 @@ class LogSumExp(Op):
     def backward(context: Context, go: Array) -> Array:
         xp, y = namespace(go), context["y"]
         y = xp.reshape(xp.where(y == -math.inf, 0.0, y), context["kept"])
-        return xp.reshape(go, context["kept"]) * xp.exp(context["x"] - y)
+        # The softmax. Of large numbers y is rounded, so that the sum of these is not 1.
+        p = xp.exp(context["x"] - y)
+        total = xp.sum(p, axis=context["axes"], keepdims=True)
+        return xp.reshape(go, context["kept"]) / xp.where(total == 0.0, 1.0, total) * p
 
 
+@in_float32
 class CumulativeSum(Op):
     """The sums of the first 1, 2, ... elements along `axis`, after a 0 if `include_initial`."""
 
@@ -284,6 +300,7 @@ class CumulativeSum(Op):
         return xp.flip(sums, axis=axis)
 
 
+@in_float32
 class CumulativeProd(Op):
     """The products of the first 1, 2, ... elements along `axis`, after a 1 if `include_initial`."""
 

@@ -225,6 +225,24 @@ def test_the_square_of_a_norm_or_deviation_has_no_second_derivative_at_its_kink(
         assert np.isfinite(found[:, 1, :]).all()
 
 
+def test_norms_of_nothing(backend: Backend) -> None:
+    """They are 0, but for the smallest of nothing, which does not exist."""
+    for p in (0, 1, 2, 3, INF):
+        for shape, axis in (((0,), None), ((2, 0), 1), ((2, 0), None), ((0, 2), 0)):
+            x = backend.asarray(np.zeros(shape), "float32")
+            y = backend.to_numpy(linalg.vector_norm(x, axis=axis, ord=p))
+            assert y.tolist() == np.zeros(2 if axis is not None else ()).tolist()
+    for p in ("fro", "nuc", 1, 2, INF):
+        for shape in ((0, 3), (3, 0), (2, 0, 3), (0, 2, 2)):
+            x = TensorNode(backend.asarray(np.zeros(shape), "float32"))
+            y = linalg.matrix_norm(x, ord=p)
+            assert backend.to_numpy(y.value).tolist() == np.zeros(shape[:-2]).tolist()
+            Sum.do_forward(y).backward()
+            assert x.grad.shape == shape
+    with pytest.raises(ValueError, match=r"^Min: "):
+        linalg.vector_norm(TensorNode(backend.asarray(np.zeros(0), "float32")), ord=-INF)
+
+
 def test_zeroth_norm(backend: Backend) -> None:
     x = TensorNode(backend.asarray([[0.0, 2.0], [1.0, -3.0]]))
     y = linalg.vector_norm(x, ord=0, axis=1)

@@ -261,6 +261,16 @@ def test_new_arrays_of_nodes(backend: Backend) -> None:
         (lambda x: array_api.meshgrid(x), ValueError, r"^meshgrid: .*\(2, 3\), expected vectors"),
         (lambda x: array_api.meshgrid(x[0, :], indexing="i"), ValueError, "^meshgrid: .*'xy'"),
         (lambda x: array_api.diff(x, n=-1), ValueError, "^diff: n = -1"),
+        (lambda x: array_api.flip(x, axis=(1, -1)), ValueError, r"^flip: .*\(1, -1\).* twice"),
+        (lambda x: array_api.squeeze(x[None], (0, -3)), ValueError, r"^squeeze: .* twice"),
+        (lambda x: array_api.expand_dims(x, (0, 0)), ValueError, r"^expand_dims: .* twice"),
+        (lambda x: array_api.sum(x, axis=(1, -1)), ValueError, r"^Sum: .*\(2, 3\)"),
+        (lambda x: array_api.var(x, axis=(1, -1)), ValueError, r"^Var: .* twice"),
+        (
+            lambda x: array_api.tensordot(x, x, axes=((0, 0), (0, 0))),
+            ValueError,
+            r"^tensordot: .* twice",
+        ),
         (lambda x: array_api.reshape(x.mT, (6,), copy=False), ValueError, "^reshape: .*(3, 2)"),
     ],
 )
@@ -274,6 +284,12 @@ def test_diff_of_few(backend: Backend) -> None:
     for n, times in ((0, 1), (1, 1), (1, 3), (3, 2), (3, 5)):
         x = TensorNode(backend.asarray(np.arange(2.0 * n).reshape(2, n), "float32"))
         assert array_api.diff(x, n=times).shape == (2, max(n - times, 0))
+
+
+def test_differences_of_order_zero_are_x_without_what_was_to_go_around_it(backend: Backend) -> None:
+    x = TensorNode(backend.asarray([1.0, 2.0]))
+    y = array_api.diff(x, n=0, prepend=x[:1], append=x[:1])
+    assert backend.to_numpy(y.value).tolist() == [1.0, 2.0]
 
 
 def test_triangles_keep_the_dtype(backend: Backend) -> None:

@@ -102,6 +102,40 @@ def test_norms_of_nothing(backend: Backend) -> None:
         assert x.grad.shape == x.shape
 
 
+@pytest.mark.parametrize("number", [100000.1, 12345.67, 3e8])
+def test_norms_of_equal_numbers_are_zero(backend: Backend, number: float) -> None:
+    """However large these are: the mean is exact, and no rounding looks like variance."""
+    if backend.name.startswith("cupy"):
+        pytest.skip("CuPy's mean is rounded")
+    x = backend.asarray(np.full((3, 768), number), "float32")
+    for y in (
+        gradcore.layer_norm(x, 768),
+        gradcore.group_norm(x, 4),
+        gradcore.batch_norm(backend.xp.reshape(x, (256, 3, 3)), training=True),
+    ):
+        np.testing.assert_allclose(backend.to_numpy(y.value), 0.0, atol=1e-3)
+
+
+def test_weights_may_be_lists(backend: Backend, dtype: str) -> None:
+    x = backend.asarray([[1.0, 3.0], [5.0, 2.0]], dtype)
+    for name, given in (
+        ("layer_norm", (2,)),
+        ("group_norm", (1,)),
+        ("batch_norm", ([2.0, 1.0], [1.0, 2.0])),
+    ):
+        for weights in (([2.0, 3.0], [0.5, -1.0]), ([2.0, 3.0],)):
+            arrays = [backend.asarray(w, dtype) for w in weights]
+            function = getattr(gradcore, name)
+            running = [backend.asarray(g, dtype) if isinstance(g, list) else g for g in given]
+            expected = backend.to_numpy(function(x, *running, *arrays).value)
+            close(backend, function(x, *given, *weights), expected, dtype)
+    y = gradcore.rms_norm(x, 2, [2.0, 3.0])
+    expected = gradcore.rms_norm(x, 2, backend.asarray([2.0, 3.0], dtype))
+    close(backend, y, backend.to_numpy(expected.value), dtype)
+    with pytest.raises(ValueError, match=r"layer_norm: weight has shape \(3,\), expected \(2,\)"):
+        gradcore.layer_norm(x, 2, [1.0, 2.0, 3.0])
+
+
 def test_norms_are_in_the_dtype_of_x() -> None:
     x, w = normal(2, 4, 3).astype("float16"), normal(4).astype("float32")
     for y in (gradcore.group_norm(x, 2, w, w), gradcore.layer_norm(x[..., 0], 4, w, w)):
