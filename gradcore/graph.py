@@ -69,7 +69,7 @@ class TensorNode(Operators):
         TypeError: `requires_grad=True` for a value that is not real floating.
     """
 
-    __slots__ = ("_grad", "_owned", "hooks", "index", "name", "requires_grad", "source")
+    __slots__ = ("_grad", "_owned", "born", "hooks", "index", "name", "requires_grad", "source")
 
     def __init__(
         self,
@@ -98,6 +98,8 @@ class TensorNode(Operators):
         if source:
             self.index = len(source.refs)
             source.refs.append(weakref.ref(self))
+        else:  # no OpNode of a lower order uses this node; array_api/assignment.py asks
+            self.born = next(op_counter)
 
     @property
     def grad(self) -> Any:

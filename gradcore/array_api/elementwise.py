@@ -100,7 +100,7 @@ def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOr
 
 def real(x: NodeOrArray, /) -> NodeOrArray:
     """Take the real parts of complex numbers, as constants. Real numbers stay, with gradients."""
-    return constant_real(x) if is_complex(x) else positive(x)
+    return constant_real(x) if is_complex(x) else x
 
 
 def imag(x: NodeOrArray, /) -> NodeOrArray:
@@ -128,6 +128,6 @@ def clip(
 
     An element equal to a bound keeps its gradient.
     """
-    if min is not None:
-        x = where(x < min, min, x)
-    return x if max is None else where(x > max, max, x)
+    y = x if min is None else where(x < min, min, x)
+    y = y if max is None else where(y > max, max, y)
+    return positive(x) if y is x else y
