@@ -94,6 +94,7 @@ class TensorNode(Operators):
         self.hooks: Any = None  # functions that the gradient goes through; see register_hook
         self._grad: Any = None
         self._owned = False  # whether the engine may add to _grad in place; see ownership.py
+        self._view = self._views = None
         self.index = 0  # which of the source's outputs this node is
         if source:
             self.index = len(source.refs)

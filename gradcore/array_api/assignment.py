@@ -19,18 +19,22 @@ Under no_grad(), or if nothing has a gradient, nodes only get other values: the 
 
 from __future__ import annotations
 
+import operator
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
 from ..backends import Array
+from ..backends.ownership import holders
 from ..engine import traversal
 from ..engine.arrays import describe, is_node, namespace
 from ..engine.modes import is_building
+from ..engine.views import view_of
 from ..graph import Op, TensorNode
 from .common import NodeOrArray
 from .indexing import getitem, is_array
-from .views import chain, view_of, views_below
+from .views import chain, put_back, views_below
 
 __all__ = ["setitem", "update"]
 
@@ -95,30 +99,47 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
         TypeError: y has numbers that x can't have; or x can't be assigned to: see `_write`.
         ValueError: y has another shape.
     """
-    root, views = chain(x)
-    if not (x.value.shape or views) or (not views and _is_start(x) and is_building.get()):
+    value, new = x.value, y.value
+    is_view = x._view is not None and view_of(x) is not None
+    if not is_view and (not value.shape or (_is_start(x) and is_building.get())):
         return y
-    if root.requires_grad and _is_start(root) and views:
+    if is_view and _is_start(chain(x)[0]):
         raise TypeError(
             "x += y and the like: x is a view of what gradients are computed with respect to, "
             "which keeps its value; say x = x + y"
         )
-    if y.shape != x.shape:
+    if new.shape != value.shape:
         raise ValueError(
             f"x += y and the like: x has shape {x.shape} and would get {y.shape}; say x = x + y"
         )
-    if y.dtype != x.dtype:
-        xp = namespace(x.value)
-        kinds = ("bool", "integral", "real floating", "complex floating")
-        of_x, of_y = ([xp.isdtype(a.dtype, kind) for kind in kinds].index(True) for a in (x, y))
-        if of_y > of_x:
-            raise TypeError(
-                f"x += y and the like: x is {describe(x)} and can't take {describe(y)}; "
-                "say x = x + y"
-            )
-        y = namespace(y).astype(y, x.dtype)
+    if new.dtype != value.dtype:
+        y = _cast(y, x)
+    if not is_view and _holders(x) == _ALONE + len([a for a in _inputs(y) if a is x]):
+        # Nobody but the variable, and the op that computed y, holds x: nobody can see whether x
+        # changes or the variable gets y. A chain of these takes 10 and not 25 us for each.
+        return y
     _write(x, ops.Replace, y)
     return x
+
+
+def _cast(y: TensorNode, x: TensorNode) -> TensorNode:
+    """Convert y to the dtype of x, as NumPy does in place: not real numbers to integers.
+
+    Raises:
+        TypeError: the numbers of y are of a kind that x can't have.
+    """
+    isdtype = namespace(x.value).isdtype
+    kinds = ("bool", "integral", "real floating", "complex floating")
+    of_x, of_y = ([isdtype(a.dtype, kind) for kind in kinds].index(True) for a in (x, y))
+    if of_y > of_x:
+        raise TypeError(
+            f"x += y and the like: x is {describe(x)} and can't take {describe(y)}; say x = x + y"
+        )
+    return namespace(y).astype(y, x.dtype)
+
+
+def _inputs(y: TensorNode) -> Sequence[Any]:
+    return y.source.inputs if y.source else ()
 
 
 def _last_named(positions: Array, named: Array) -> tuple[Array, Array]:
@@ -149,6 +170,27 @@ def _is_start(x: TensorNode) -> bool:
     return x.requires_grad and (x.source is None or x.source.op is ops.Id)
 
 
+class _Probe:
+    """Count, as `_is_alone` does, who holds the left operand of `x += z`, which a variable holds
+    and the operator, the function `update` and `_is_alone` are given."""
+
+    def __iadd__(self, z: None) -> int:  # type: ignore[misc]
+        return _probe_update(self)
+
+
+def _probe_update(x: _Probe) -> int:
+    return _holders(x)
+
+
+def _holders(x: Any) -> int:
+    return holders((x,), 0, operator.getitem)
+
+
+_probe: Any = _Probe()
+_probe += None
+_ALONE: int = _probe
+
+
 def _write(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None:
     """Make x the output of `op`, applied to the inputs and, as the last one, to x as it was. The
     root of x, and all its views, become what they are then.
@@ -177,7 +219,7 @@ def _write(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None:
     inputs = tuple([before.get(a, a) if is_node(a) else a for a in inputs])
     after = op.do_forward(*inputs, as_it_was.pop(), **constants)
     for _, of in reversed(views):
-        after = of.put_back(after, as_it_was.pop())
+        after = put_back(of, after, as_it_was.pop())
     _become(root, after, before[root])
     for view, of in below:
         if before[of.base].requires_grad and not view.requires_grad:  # it was taken under no_grad()

@@ -81,7 +81,6 @@ maximum = binary(ops.Maximum, "maximum")
 minimum = binary(ops.Minimum, "minimum")
 multiply = binary(ops.Multiply, "multiply")
 negative = unary(ops.Negative, "negative")
-positive = unary(ops.Id, "positive")
 pow = binary(ops.Power, "pow")  # noqa: A001
 remainder = binary(ops.Remainder, "remainder")
 sin = unary(ops.Sin, "sin")
@@ -91,6 +90,11 @@ square = unary(ops.Square, "square")
 subtract = binary(ops.Sub, "subtract")
 tan = unary(ops.Tan, "tan")
 tanh = unary(ops.Tanh, "tanh")
+
+
+def positive(x: NodeOrArray, /) -> NodeOrArray:
+    """Copy x."""
+    return ops.Cast.apply(x, dtype=x.dtype)
 
 
 def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:

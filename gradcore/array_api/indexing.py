@@ -42,11 +42,12 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
     if _BASIC.issuperset(map(type, entries)) or not any(map(is_array, entries)):
         if not is_node(x):
             return ops.GetItem.forward({}, x, key=key)
-        y = ops.GetItem.do_forward(x, key=key)
+        constants = {"key": key}
+        y = ops.GetItem.do_forward(x, **constants)
         if y.value.shape or any(
             k is ... for k in entries
         ):  # else y is a number, which NumPy copies
-            note(y, x, ops.GetItem, {"key": key})
+            note(y, x, ops.GetItem, constants)
         return y
     entries = tuple([_as_array(x, entry) for entry in entries])
     if len(entries) == 1 and entries[0].ndim == 0 and _is_mask(entries[0]):  # all of x or nothing

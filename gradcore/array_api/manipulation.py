@@ -57,8 +57,10 @@ def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> Nod
     """
     if copy is False:
         call_library("reshape", [value_of(x)], shape=shape, copy=False)
-    y = ops.Reshape.apply(x, shape=shape)
-    if is_node(x) and not copy and reshapes_to_view(x, y.shape):
+    if not is_node(x):
+        return ops.Reshape.forward({}, x, shape=shape)
+    y = ops.Reshape.do_forward(x, shape=shape)
+    if not copy and reshapes_to_view(x, y):
         note(y, x, ops.Reshape, {"shape": shape})
     return y
 

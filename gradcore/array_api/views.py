@@ -15,44 +15,15 @@ import weakref
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import ops
 from ..engine.arrays import is_node
+from ..engine.views import View, view_of
 from ..graph import Op, TensorNode
 from .common import NodeOrArray, Shape
 
-__all__ = ["View", "chain", "note", "reshapes_to_view", "view", "view_of", "views_below"]
-
-
-class View(NamedTuple):
-    """How a view was taken from its base: by `op` and constants; with the values that both had.
-
-    Where one of them was given another value by the user (`x.value = ...`), the view is one no
-    longer.
-    """
-
-    base: TensorNode
-    op: type[Op]
-    constants: dict[str, Any]
-    base_value: Any
-    value: Any
-
-    def put_back(self, after: TensorNode, base: TensorNode) -> TensorNode:
-        """Compute the base anew, of the base as it was and of the view as it is now."""
-        if self.op is ops.GetItem:
-            key = self.constants["key"]
-            entries = key if isinstance(key, tuple) else (key,)
-            if None in [k if k is None else ... for k in entries]:
-                # The standard has no assignment with `None`, which only adds an axis.
-                key = tuple([k for k in entries if k is not None])
-                after = ops.Reshape.do_forward(after, shape=tuple(base.value[(*key, ...)].shape))
-            return ops.SetItem.do_forward(after, base, key=key)
-        if self.op is ops.Transpose:
-            axes = [a % base.ndim for a in self.constants["axes"]]
-            back = tuple(sorted(range(base.ndim), key=axes.__getitem__))
-            return ops.Transpose.do_forward(after, axes=back)
-        return ops.Reshape.do_forward(after, shape=base.shape)
+__all__ = ["chain", "note", "put_back", "reshapes_to_view", "view", "views_below"]
 
 
 def view(op: type[Op], x: NodeOrArray, **constants: Any) -> NodeOrArray:
@@ -66,19 +37,16 @@ def view(op: type[Op], x: NodeOrArray, **constants: Any) -> NodeOrArray:
 
 def note(y: TensorNode, x: TensorNode, op: type[Op], constants: dict[str, Any]) -> None:
     """Note that y is the view `op(x, **constants)` of x."""
-    y._view = View(x, op, constants, x.value, y.value)
-    views = x._views = getattr(x, "_views", None) or []
+    # As View(...), in half the time.
+    y._view = tuple.__new__(View, (x, op, constants, x.value, y.value))
+    views = x._views
+    if views is None:
+        x._views = [weakref.ref(y)]
+        return
     views.append(weakref.ref(y))
     n = len(views)
     if n > 8 and not n & (n - 1):  # now and then, drop those of views that are gone
         views[:] = [ref for ref in views if ref() is not None]
-
-
-def view_of(x: TensorNode) -> View | None:
-    """Find of what x is a view, if it still is one."""
-    of: View | None = getattr(x, "_view", None)
-    is_one = of is not None and x.value is of.value and of.base.value is of.base_value
-    return of if is_one else None
 
 
 def chain(x: TensorNode) -> tuple[TensorNode, list[tuple[TensorNode, View]]]:
@@ -96,7 +64,7 @@ def views_below(root: TensorNode) -> list[tuple[TensorNode, View]]:
     found: list[tuple[TensorNode, View]] = []
     bases: list[TensorNode] = [root]
     for base in bases:
-        for ref in getattr(base, "_views", None) or ():
+        for ref in base._views or ():
             y = ref()
             of = None if y is None else view_of(y)
             if of is not None:
@@ -105,18 +73,35 @@ def views_below(root: TensorNode) -> list[tuple[TensorNode, View]]:
     return found
 
 
+def put_back(of: View, after: TensorNode, base: TensorNode) -> TensorNode:
+    """Compute the base anew, of the base as it was and of the view as it is now."""
+    if of.op is ops.GetItem:
+        key = of.constants["key"]
+        if isinstance(key, tuple):  # the standard has no assignment with `None`, a new axis
+            key = tuple([k for k in key if k is not None])
+        shape = ops.GetItem.forward({}, base.value, key=key).shape
+        if shape != after.shape:
+            after = ops.Reshape.do_forward(after, shape=tuple(shape))
+        return ops.SetItem.do_forward(after, base, key=key)
+    if of.op is ops.Transpose:
+        axes = [a % base.ndim for a in of.constants["axes"]]
+        back = tuple(sorted(range(base.ndim), key=axes.__getitem__))
+        return ops.Transpose.do_forward(after, axes=back)
+    return ops.Reshape.do_forward(after, shape=base.shape)
+
+
 # -- Is a reshape a view? -------------------------------------------------------------------------
 
 
-def reshapes_to_view(x: TensorNode, shape: Shape) -> bool:
-    """Whether NumPy reshapes x without a copy, for a root whose elements lie row by row."""
-    root, views = chain(x)
-    if not views:
+def reshapes_to_view(x: TensorNode, y: TensorNode) -> bool:
+    """Whether NumPy reshapes x to y without a copy, for a root whose elements lie row by row."""
+    if x._view is None:
         return True
+    root, views = chain(x)
     strides: Sequence[int] | None = _contiguous(root.shape)
-    for y, of in views:
-        strides = None if strides is None else _strides(of, strides, y.shape)
-    return strides is not None and _reshaped(x.shape, strides, shape) is not None
+    for on_the_way, of in views:
+        strides = None if strides is None else _strides(of, strides, on_the_way.shape)
+    return strides is not None and _reshaped(x.shape, strides, y.shape) is not None
 
 
 def _contiguous(shape: Shape) -> list[int]:

@@ -33,6 +33,8 @@ class Pending:
         owned: the sums, as pairs of a key of `sums` and an index, whose array the engine
             allocated. The engine adds in place only to these arrays; see ownership.py.
         queue: a heap of the OpNodes in `sums`, the newest first.
+        held: the ids of the gradients, among those that are nodes, that the caller or a node
+            already holds. Another node gets a copy: its holder may assign to it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Pending:
         self.sums: dict[Any, list[Any]] = {}
         self.owned: set[tuple[Any, int]] = set()
         self.queue: list[tuple[int, OpApplication]] = []
+        self.held: set[int] = set()
 
     def add(self, opnode: OpApplication, given: Sequence[Any], gos: Sequence[Any]) -> list[Any]:
         """Add the gradients that the op gave, one for each of its inputs, to what has come so far.
@@ -54,6 +57,8 @@ class Pending:
             the leaf itself; of a constant, `None`.
         """
         sums, paths = self.sums, self.paths
+        if not gos:  # these are the seeds
+            self.held.update(map(id, given))
         sources: list[Any] = []
         for x, g in zip(opnode.inputs, given):  # noqa: B905 (strict takes longer)
             if not isinstance(x, Operators):
@@ -137,6 +142,9 @@ class Pending:
                 return
             node = self.into[node]
         is_array = not isinstance(gradient, Operators)
+        if not is_array and node._grad is None:
+            gradient = +gradient if id(gradient) in self.held else gradient
+            self.held.add(id(gradient))
         if node._grad is None and (keep or not is_array):
             node._grad, node._owned = gradient, owned
         elif node._grad is None:

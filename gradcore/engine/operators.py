@@ -37,10 +37,9 @@ class Operators:
     __slots__ = ("__weakref__", "_view", "_views", "value")
 
     value: Any
-    # Of what the node is a view, and its own views; unset where there are none. See
-    # array_api/views.py.
+    # Of what the node is a view, and its own views; see engine/views.py.
     _view: Any
-    _views: list[weakref.ref[Any]]
+    _views: list[weakref.ref[Any]] | None
     source: Any
     name: str | None
     index: int
@@ -186,7 +185,7 @@ class Operators:
         return self.ops.Negative.do_forward(self)
 
     def __pos__(self) -> Self:
-        return self.array_api.astype(self, self.dtype)  # a copy, as NumPy's
+        return self.array_api.positive(self)
 
     def __abs__(self) -> Self:
         return self.ops.Absolute.do_forward(self)
