@@ -77,8 +77,8 @@ def put_back(of: View, after: TensorNode, base: TensorNode) -> TensorNode:
     """Compute the base anew, of the base as it was and of the view as it is now."""
     if of.op is ops.GetItem:
         key = of.constants["key"]
-        if isinstance(key, tuple):  # the standard has no assignment with `None`, a new axis
-            key = tuple([k for k in key if k is not None])
+        # The standard has no assignment with `None`, a new axis.
+        key = tuple([k for k in (key if isinstance(key, tuple) else (key,)) if k is not None])
         shape = ops.GetItem.forward({}, base.value, key=key).shape
         if shape != after.shape:
             after = ops.Reshape.do_forward(after, shape=tuple(shape))

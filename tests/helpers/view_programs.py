@@ -203,7 +203,7 @@ def _step(random: Random, rng: Any, variables: list[Any], i: int, flips: bool) -
         return "assign", i, (indices, _operand(random, rng, x[indices].shape, []))
     if kind < 0.8:
         return "assign", i, (rng.random(x.shape) < 0.4, 1.5)
-    if isinstance(key, tuple) and [k for k in key if k is None]:
+    if key is None or (isinstance(key, tuple) and [k for k in key if k is None]):
         return None  # the standard has no assignment with `None`
     taken = x[key]
     fits = [[k] for k, v in enumerate(variables) if v is not None and v.shape == taken.shape]
