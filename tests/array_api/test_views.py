@@ -102,6 +102,7 @@ VIEWS: dict[str, Callable[[Any, Any], Any]] = {
     "row": lambda xp, x: x[1],  # noqa: ARG005
     "element, as an array": lambda xp, x: x[1, 2, ...],  # noqa: ARG005
     "new axis": lambda xp, x: x[None, :, None, ::2],  # noqa: ARG005
+    "new axis alone": lambda xp, x: x[None],  # noqa: ARG005
     "backwards": lambda xp, x: xp.flip(x, axis=1),
     "flat": lambda xp, x: xp.reshape(x, (-1,)),
     "reshaped part": lambda xp, x: xp.reshape(x[:, :2], (2, 1, 2, 1)),
