@@ -174,7 +174,7 @@ class _Probe:
     """Count, as `_is_alone` does, who holds the left operand of `x += z`, which a variable holds
     and the operator, the function `update` and `_is_alone` are given."""
 
-    def __iadd__(self, z: None) -> int:  # type: ignore[misc]
+    def __iadd__(self, z: None) -> int:
         return _probe_update(self)
 
 

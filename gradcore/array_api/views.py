@@ -66,8 +66,7 @@ def views_below(root: TensorNode) -> list[tuple[TensorNode, View]]:
     for base in bases:
         for ref in base._views or ():
             y = ref()
-            of = None if y is None else view_of(y)
-            if of is not None:
+            if y is not None and (of := view_of(y)):
                 found.append((y, of))
                 bases.append(y)
     return found
