@@ -72,7 +72,7 @@ class TensorNode(Operators):
             tensor of PyTorch that requires a gradient there.
     """
 
-    __slots__ = ("_grad", "_owned", "_requires_grad", "hooks", "index", "name", "source")
+    __slots__ = ("_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name", "source")
 
     def __init__(
         self,
@@ -103,10 +103,13 @@ class TensorNode(Operators):
         # Whether the engine may add to _grad in place (see ownership.py); `None`: _grad is what was
         # read before any pass, zeros unless somebody has written to them.
         self._owned: bool | None = False
+        self._view = self._views = None
         self.index = 0  # which of the source's outputs this node is
         if source:
             self.index = len(source.refs)
             source.refs.append(weakref.ref(self))
+        else:  # no OpNode of a lower order uses this node; array_api/assignment.py asks
+            self.born = next(op_counter)
 
     @property
     def requires_grad(self) -> bool:

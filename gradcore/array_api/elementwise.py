@@ -83,7 +83,6 @@ minimum = binary(ops.Minimum, "minimum")
 multiply = binary(ops.Multiply, "multiply")
 negative = unary(ops.Negative, "negative")
 nextafter = binary(ops.NextAfter, "nextafter")
-positive = unary(ops.Id, "positive")
 pow = binary(ops.Power, "pow")  # noqa: A001
 remainder = binary(ops.Remainder, "remainder")
 sin = unary(ops.Sin, "sin")
@@ -95,6 +94,11 @@ tan = unary(ops.Tan, "tan")
 tanh = unary(ops.Tanh, "tanh")
 
 
+def positive(x: NodeOrArray, /) -> NodeOrArray:
+    """Copy x."""
+    return ops.Cast.apply(x, dtype=x.dtype)
+
+
 def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
     """Take x1 where the condition is true, and x2 elsewhere; all three are broadcast together."""
     return ops.Where.apply(condition, x1, x2)
@@ -102,7 +106,7 @@ def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOr
 
 def real(x: NodeOrArray, /) -> NodeOrArray:
     """Take the real parts of complex numbers, as constants. Real numbers stay, with gradients."""
-    return constant_real(x) if is_complex(x) else positive(x)
+    return constant_real(x) if is_complex(x) else x
 
 
 def imag(x: NodeOrArray, /) -> NodeOrArray:
@@ -130,6 +134,6 @@ def clip(
 
     An element equal to a bound keeps its gradient.
     """
-    if min is not None:
-        x = where(x < min, min, x)
-    return x if max is None else where(x > max, max, x)
+    y = x if min is None else where(x < min, min, x)
+    y = y if max is None else where(y > max, max, y)
+    return positive(x) if y is x else y

@@ -18,6 +18,7 @@ from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
 from .common import NodeOrArray, Shape
 from .constant import unique_all as constant_unique_all
+from .views import note
 
 __all__ = [
     "getitem",
@@ -50,7 +51,15 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
     """
     entries = key if isinstance(key, tuple) else (key,)
     if _BASIC.issuperset(map(type, entries)) or not any(map(is_array, entries)):
-        return ops.GetItem.apply(x, key=key)
+        if not is_node(x):
+            return ops.GetItem.forward({}, x, key=key)
+        constants = {"key": key}
+        y = ops.GetItem.do_forward(x, **constants)
+        if y.value.shape or any(
+            k is ... for k in entries
+        ):  # else y is a number, which NumPy copies
+            note(y, x, ops.GetItem, constants)
+        return y
     entries = tuple([_as_array(x, entry) for entry in entries])
     if len(entries) == 1 and entries[0].ndim == 0 and _is_mask(entries[0]):  # all of x or nothing
         xp = namespace(entries[0])

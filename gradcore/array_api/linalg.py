@@ -34,6 +34,7 @@ from .manipulation import (
     triu,
 )
 from .products import matmul, tensordot, vecdot
+from .views import view
 
 __all__ = [
     "cholesky",
@@ -230,13 +231,14 @@ def cross(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray
 
 def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
     """Take the diagonal of each matrix (..., M, N). With a positive offset it is a diagonal above
-    the main one, with a negative offset one below."""
+    the main one, with a negative offset one below. What is assigned to the diagonal of a node is
+    assigned to the node, as in PyTorch; NumPy's can't be assigned to."""
     check_matrices("diagonal", x)
     m, n = x.shape[-2:]
     start = offset if offset >= 0 else -offset * n
     size = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
     stop = start + (size - 1) * (n + 1) + 1
-    flat = reshape(x, (*x.shape[:-2], m * n))
+    flat = view(ops.Reshape, x, shape=(*x.shape[:-2], m * n))
     return flat[..., start : stop : n + 1] if size else flat[..., :0]
 
 

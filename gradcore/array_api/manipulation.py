@@ -23,6 +23,7 @@ from .common import (
 )
 from .constant import full_like as constant_full_like
 from .elementwise import where
+from .views import note, reshapes_to_view, view
 
 __all__ = [
     "astype",
@@ -56,18 +57,23 @@ def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> Nod
     """
     if copy is False:
         call_library("reshape", [value_of(x)], shape=shape, copy=False)
-    return ops.Reshape.apply(astype(x, x.dtype) if copy else x, shape=shape)
+    if not is_node(x):
+        return ops.Reshape.forward({}, x, shape=shape)
+    y = ops.Reshape.do_forward(x, shape=shape)
+    if not copy and reshapes_to_view(x, y):
+        note(y, x, ops.Reshape, {"shape": shape})
+    return y
 
 
 def permute_dims(x: NodeOrArray, /, axes: tuple[int, ...]) -> NodeOrArray:
     """Put the axes in another order: axis i of the result is axis `axes[i]` of x."""
-    return ops.Transpose.apply(x, axes=axes)
+    return view(ops.Transpose, x, axes=axes)
 
 
 def matrix_transpose(x: NodeOrArray, /) -> NodeOrArray:
     """Transpose each matrix: (..., M, N) becomes (..., N, M)."""
     check_matrices("matrix_transpose", x)
-    return ops.Transpose.apply(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+    return view(ops.Transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def moveaxis(
@@ -83,12 +89,13 @@ def moveaxis(
     axes = [a for a in range(x.ndim) if a not in sources]
     for to, a in sorted(zip(destinations, sources, strict=True)):
         axes.insert(to, a)
-    return ops.Transpose.apply(x, axes=tuple(axes))
+    return view(ops.Transpose, x, axes=tuple(axes))
 
 
 def broadcast_to(x: NodeOrArray, /, shape: Shape) -> NodeOrArray:
-    """Repeat x, without a copy, to fill the shape: (3, 1) may become (2, 3, 4)."""
-    return ops.Broadcast.apply(x, shape=shape)
+    """Repeat x, without a copy, to fill the shape: (3, 1) may become (2, 3, 4). As NumPy's, the
+    result can't be assigned to."""
+    return view(ops.Broadcast, x, shape=shape)
 
 
 def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
@@ -102,7 +109,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Insert axes of size 1, which in the result are `axis`."""
     if not isinstance(axis, tuple | list):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
-        return ops.Unsqueeze.apply(x, dim=axis)
+        return view(ops.Unsqueeze, x, dim=axis)
     new = axes_from_front("expand_dims", axis, x.ndim + len(axis))
     sizes = iter(x.shape)
     return reshape(x, tuple([1 if i in new else next(sizes) for i in range(x.ndim + len(new))]))
@@ -111,7 +118,7 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1."""
     if not isinstance(axis, tuple | list):
-        return ops.Squeeze.apply(x, dim=axis)
+        return view(ops.Squeeze, x, dim=axis)
     gone = axes_from_front("squeeze", axis, x.ndim)
     if [a for a in gone if x.shape[a] != 1]:
         raise ValueError(f"squeeze: the axes {axis} of shape {tuple(x.shape)} must be of size 1")
@@ -132,7 +139,12 @@ def stack(arrays: Sequence[NodeOrArray], /, *, axis: int = 0) -> NodeOrArray:
 
 def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
     """Split x into its parts along `axis`, which they don't have: `stack` undoes it."""
-    return ops.Unstack.apply(x, axis=axis)
+    parts = ops.Unstack.apply(x, axis=axis)
+    if is_node(x) and x.ndim > 1:
+        before = (slice(None),) * axis_from_front("unstack", axis, x.ndim)
+        for i, part in enumerate(parts):
+            note(part, x, ops.GetItem, {"key": (*before, i)})
+    return parts
 
 
 def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
@@ -157,7 +169,7 @@ def tile(x: NodeOrArray, repetitions: tuple[int, ...], /) -> NodeOrArray:
     pairs = [*zip(times, sizes, strict=True)]  # an axis of size 1 before each, to broadcast
     x = reshape(x, tuple([m for n in sizes for m in (1, n)]))
     x = broadcast_to(x, tuple([m for pair in pairs for m in pair]))
-    return reshape(x, tuple([r * n for r, n in pairs]))
+    return ops.Reshape.apply(x, shape=tuple([r * n for r, n in pairs]))
 
 
 def repeat(
@@ -195,7 +207,7 @@ def repeat(
         return ops.Take.apply(x, indices=indices, axis=axis, check=False)
     wide = expand_dims(x, axis=axis + 1)
     wide = broadcast_to(wide, (*x.shape[: axis + 1], repeats, *after))
-    return reshape(wide, (*x.shape[:axis], n * repeats, *after))
+    return ops.Reshape.apply(wide, shape=(*x.shape[:axis], n * repeats, *after))
 
 
 def tril(x: NodeOrArray, /, *, k: int = 0) -> NodeOrArray:
@@ -241,7 +253,10 @@ def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
         order[:2] = 1, 0
     shape = tuple([arrays[i].shape[0] for i in order])
     ones = [[-1 if i == k else 1 for i in order] for k in range(len(arrays))]
-    return [broadcast_to(reshape(x, tuple(s)), shape) for x, s in zip(arrays, ones, strict=True)]
+    return [
+        ops.Broadcast.apply(reshape(x, tuple(s)), shape=shape)
+        for x, s in zip(arrays, ones, strict=True)
+    ]
 
 
 def full_like(
@@ -251,7 +266,7 @@ def full_like(
     if is_node(fill_value):
         fill = _as(x.dtype if dtype is None else dtype, fill_value)
         check_device("full_like", fill, device)
-        return broadcast_to(fill, tuple(x.shape))
+        return ops.Broadcast.apply(fill, shape=tuple(x.shape))
     return constant_full_like(x, fill_value, dtype=dtype, device=device)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import weakref
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, ClassVar, Self
@@ -34,9 +35,12 @@ class Operators:
     through which no gradient flows.
     """
 
-    __slots__ = ("__weakref__", "value")
+    __slots__ = ("__weakref__", "_view", "_views", "value")
 
     value: Any
+    # Of what the node is a view, and its own views; see engine/views.py.
+    _view: Any
+    _views: list[weakref.ref[Any]] | None
     source: Any
     name: str | None
     index: int
@@ -183,7 +187,7 @@ class Operators:
         return self.ops.Negative.do_forward(self)
 
     def __pos__(self) -> Self:
-        return self
+        return self.array_api.positive(self)
 
     def __abs__(self) -> Self:
         return self.ops.Absolute.do_forward(self)
@@ -193,8 +197,50 @@ class Operators:
         return self.array_api.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
-        """Give this node another value. Nodes computed from it before keep their own values."""
+        """Give this node another value, and what it is a view of. Nodes computed from it before
+        keep their own values."""
         self.array_api.setitem(self, key, value)
+
+    # Each of these computes a new node, and gives this node its value, as NumPy does.
+
+    def __iadd__(self, other: Any) -> Self:
+        return self.array_api.update(self, self + other)
+
+    def __isub__(self, other: Any) -> Self:
+        return self.array_api.update(self, self - other)
+
+    def __imul__(self, other: Any) -> Self:
+        return self.array_api.update(self, self * other)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self.array_api.update(self, self / other)
+
+    def __ipow__(self, other: Any) -> Self:
+        return self.array_api.update(self, self**other)
+
+    def __imatmul__(self, other: Any) -> Self:
+        return self.array_api.update(self, self @ other)
+
+    def __imod__(self, other: Any) -> Self:
+        return self.array_api.update(self, self % other)
+
+    def __ifloordiv__(self, other: Any) -> Self:
+        return self.array_api.update(self, self // other)
+
+    def __iand__(self, other: Any) -> Self:
+        return self.array_api.update(self, self & other)
+
+    def __ior__(self, other: Any) -> Self:
+        return self.array_api.update(self, self | other)
+
+    def __ixor__(self, other: Any) -> Self:
+        return self.array_api.update(self, self ^ other)
+
+    def __ilshift__(self, other: Any) -> Self:
+        return self.array_api.update(self, self << other)
+
+    def __irshift__(self, other: Any) -> Self:
+        return self.array_api.update(self, self >> other)
 
     def __lt__(self, other: Any) -> Self:
         return self.array_api.less(self, other)

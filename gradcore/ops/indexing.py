@@ -77,8 +77,9 @@ def _entries(key: Any) -> tuple[Any, ...]:
     named."""
     entries = key if isinstance(key, tuple) else (key,)
     for k in entries:
-        is_integer = isinstance(k, Integral) and not isinstance(k, bool)
-        if not (is_integer or k is None or k is ... or isinstance(k, slice)):
+        if type(k) is int or k is None or k is ... or isinstance(k, slice):
+            continue
+        if not isinstance(k, Integral) or isinstance(k, bool):
             what = type(k).__name__
             raise TypeError(f"x[...] takes integers, slices, None and ..., not {what}")
     return entries if any(k is ... for k in entries) else (*entries, ...)

@@ -13,6 +13,7 @@ __all__ = [
     "Broadcast",
     "Concat",
     "Expand",
+    "Replace",
     "Reshape",
     "Roll",
     "Squeeze",
@@ -139,6 +140,19 @@ class Unstack(Op):
     @staticmethod
     def backward(context: Context, *gos: Array) -> Array:
         return namespace(*gos).stack(gos, axis=context["axis"])
+
+
+class Replace(Op):
+    """y in place of x: the last op of a node x that was given another value, y. So a walk through
+    the graph finds x as it was before, to which older ops were applied."""
+
+    @staticmethod
+    def forward(context: Context, y: Array, x: Array) -> Array:
+        return y
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array, None]:
+        return go, None
 
 
 class Tie(Op):

@@ -20,6 +20,7 @@ from ..backends.types import Recorder
 from ..engine.arrays import copied, describe, is_node, namespace, node_or_array
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
+from ..engine.views import views_kept
 from ..graph import TensorNode
 from .nodes import SeenInputs, is_array, libraries, reached
 from .recording import CaptureError, HostWork
@@ -93,8 +94,9 @@ class Record:
 
     def _roll_back(self, grads: Gradients) -> None:
         """Give nodes and optimizers what they had before the step."""
-        for node, value in self.host_work.held.items():
-            node.value = value
+        with views_kept(self.host_work.held):
+            for node, value in self.host_work.held.items():
+                node.value = value
         for node, grad in grads.items():
             node._grad, node._owned = grad, False
         for memory, before in self.host_work.memories.values():
@@ -141,12 +143,13 @@ class Record:
                 copies.append((self._apart(now), before))
             return before
 
-        for node, value in self.host_work.held.items():
-            if node.value is not value:
-                node.value = back(f"a node, {node!r},", node.value, value)
-            elif node not in seen.nodes:
-                continue
-            self.nodes.append((node, value))
+        with views_kept(self.host_work.held):
+            for node, value in self.host_work.held.items():
+                if node.value is not value:
+                    node.value = back(f"a node, {node!r},", node.value, value)
+                elif node not in seen.nodes:
+                    continue
+                self.nodes.append((node, value))
         for node, before in grads.items():
             if before is not None and node._grad is not None and node._grad is not before:
                 node._grad = back(f"a gradient of {node!r}", node._grad, before)
@@ -203,11 +206,14 @@ class Record:
             CaptureError: something changed that the record can't follow.
         """
         self.host_work.check_fixed()
-        for node, buffer in self.nodes:
-            if node.value is not buffer:
-                _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
-                buffer[...] = node.value
-                node.value = buffer
+        with views_kept([node for node, _ in self.nodes]):
+            for node, buffer in self.nodes:
+                if node.value is not buffer:
+                    _check_alike(
+                        "capture: a node was, as the step was captured,", buffer, node.value
+                    )
+                    buffer[...] = node.value
+                    node.value = buffer
         for node, before, after in self.grads:
             now = node._grad
             if before is None:

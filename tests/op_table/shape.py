@@ -132,6 +132,12 @@ ROWS = [
         refuses=[NO_AXIS],
     ),
     Row(
+        ops.Replace,
+        lambda y, _: y,
+        [case(shape, constant(shape)) for shape in [(2, 3), (), (1,), (0, 2)]],
+        lambda y, _: y.clone(),
+    ),
+    Row(
         ops.Tie,
         lambda *xs: xs,
         [case((2, 3)), case((2,), (), (3,)), case((1,), (0, 2))],

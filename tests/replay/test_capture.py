@@ -28,6 +28,7 @@ from gradcore import (
     dropout,
     manual_seed,
     nn,
+    no_grad,
     optim,
     relu,
     use_backend,
@@ -441,6 +442,25 @@ def test_a_node_that_no_op_sees_is_kept(device):
         captured(device.asarray([1.0]))
     assert device.to_numpy(p.value).tolist() == [6.0]
     assert device.to_numpy(average.value).tolist() == [5.03125]
+
+
+def test_views_are_written_to_in_the_step_and_afterwards(device):
+    def run(captured: bool) -> list[Any]:
+        state = TensorNode(device.asarray([[1.0, 2.0], [3.0, 4.0]]), requires_grad=False)
+        row = state[0]
+
+        def step(x: Any) -> Any:
+            with no_grad():
+                row[...] = row * 0.5 + x
+                state[1][1:] = row[:1]
+                return state * 1.0
+
+        does = capture(step, warmup=1) if captured else step
+        results = [device.to_numpy(does(device.asarray([float(k)])).value) for k in range(5)]
+        row[0] = 9.0
+        return [x.tolist() for x in (*results, *map(device.to_numpy, (state.value, row.value)))]
+
+    assert run(True) == run(False)
 
 
 def test_values_that_change_places(device):
