@@ -126,8 +126,14 @@ def clip(
 ) -> NodeOrArray:
     """Replace elements below `min` by `min`, and those above `max` by `max`; `None` is no bound.
 
-    An element equal to a bound keeps its gradient.
+    An element equal to a bound keeps its gradient. By a bound of NaN, elements become NaN.
     """
     if min is not None:
-        x = where(x < min, min, x)
-    return x if max is None else where(x > max, max, x)
+        x = where(_or_nan(x < min, min), min, x)
+    return x if max is None else where(_or_nan(x > max, max), max, x)
+
+
+def _or_nan(beyond: NodeOrArray, bound: NodeOrArray) -> NodeOrArray:
+    """Give `beyond`, made true where the bound is NaN, which differs from itself."""
+    is_nan = bound != bound
+    return beyond if is_nan is False else beyond | is_nan

@@ -23,6 +23,7 @@ __all__ = [
     "node_or_array",
     "raw_array",
     "value_of",
+    "wide_dtype",
 ]
 
 NUMBER_TYPES = frozenset({bool, int, float, complex})
@@ -49,6 +50,12 @@ def is_floating(x: Array) -> bool:
     if type(x) in BACKEND_OF_TYPE:
         return REAL_FLOATING[type(x), x.dtype]
     return backend_of(x).xp.isdtype(x.dtype, "real floating")
+
+
+def wide_dtype(x: Array) -> Any:
+    """Give the dtype to keep sums of numbers like those of x in: float32 if x has 16 bits."""
+    xp = namespace(x)
+    return xp.float32 if xp.finfo(x.dtype).bits < 32 else x.dtype
 
 
 def check_floating(name: str, x: Array) -> None:

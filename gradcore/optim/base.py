@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
-from ..engine.arrays import copied, describe, node_or_array
+from ..engine.arrays import copied, describe, namespace, node_or_array, wide_dtype
 from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import each_replay, fixed, is_held, number, remember
@@ -133,7 +133,7 @@ class Optimizer:
     def lr_for(self, parameter: Array) -> float | Array:
         """Give the learning rate for a parameter: a number or, in a step being captured, an array
         that each replay sets to it. A subclass may give each parameter its own."""
-        return number(lambda: self.lr, parameter, shared=self._call)
+        return number(lambda: self.lr, parameter, wide_dtype(parameter), shared=self._call)
 
     # -- The state --------------------------------------------------------------------------
 
@@ -169,7 +169,8 @@ class Optimizer:
         loaded.settings = self.checked(settings)
         loaded.state = []
         for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True)):
-            names = loaded.initial_state(p.value).keys()
+            fresh = loaded.initial_state(p.value)
+            names = fresh.keys()
             if of_one and not names <= of_one.keys() <= names | {"velocity"}:
                 wrong = f"{sorted(of_one)}, expected {sorted(names)}"
                 raise ValueError(f"{found} of parameter {i} {wrong}")
@@ -177,8 +178,12 @@ class Optimizer:
                 if name != "step" and tuple(x.shape) != p.shape:
                     wrong = f"{name} of shape {tuple(x.shape)}, expected {p.shape}"
                     raise ValueError(f"{found} of parameter {i} {wrong}")
+            new = namespace(p.value).zeros_like(p.value, dtype=wide_dtype(p.value))  # as a velocity
             loaded.state.append(
-                {n: int(x) if n == "step" else copied(x, like=p.value) for n, x in of_one.items()}
+                {
+                    name: int(x) if name == "step" else copied(x, like=fresh.get(name, new))
+                    for name, x in of_one.items()
+                }
             )
         for mine, its in zip(self.state, loaded.state, strict=True):
             mine.clear()  # and keep the dictionaries: a captured step holds them

@@ -98,9 +98,16 @@ def test_polygamma_of_no_order(n: Any) -> None:
         gradcore.polygamma(n, TensorNode([1.0]))
 
 
-def test_integers_are_refused(backend: Backend) -> None:
-    for function in (gradcore.erf, gradcore.erfc, gradcore.lgamma, gradcore.digamma):
-        with pytest.raises(TypeError, match=r": expected real floating, not .*int64"):
-            function(backend.asarray(np.arange(3)))
-    with pytest.raises(TypeError, match=r"^Polygamma: expected real floating, not .*int64"):
-        gradcore.polygamma(1, backend.asarray(np.arange(3)))
+def test_integers_become_float32_and_the_ops_refuse_them(backend: Backend) -> None:
+    x = backend.asarray(np.arange(1, 4))
+    for name in ("erf", "erfc", "lgamma", "digamma"):
+        y = getattr(gradcore, name)(x).value
+        expected = getattr(gradcore, name)(backend.asarray(np.arange(1, 4), "float32")).value
+        assert y.dtype == backend.dtype("float32")
+        assert np.array_equal(backend.to_numpy(y), backend.to_numpy(expected))
+    assert gradcore.polygamma(1, x).dtype == backend.dtype("float32")
+    for op in (ops.Erf, ops.Erfc, ops.LogGamma, ops.Digamma):
+        with pytest.raises(TypeError, match=r": x is int64, expected real floating numbers"):
+            op.do_forward(x)
+    with pytest.raises(TypeError, match=r"^Polygamma: x is int64, expected real floating"):
+        ops.Polygamma.do_forward(x, n=1)
