@@ -131,7 +131,10 @@ class SpecialFunctions(Definitions):
     def lgamma(self, x: Array) -> Array:
         """Compute the logarithm of |gamma(x)| (https://dlmf.nist.gov/5.11). As in C, it is infinite
         at the poles 0, -1, -2, ... and at -inf."""
-        xp, table, negative = self.xp, self._table(x), x < 0
+        xp, table = self.xp, self._table(x)
+        # lgamma(x) is lgamma(-x) there, and pi x, which the reflection takes, has few digits.
+        x = xp.where(abs(x) < xp.finfo(x.dtype).smallest_normal, abs(x), x)
+        negative = x < 0
         pole, sine, _ = self._about_poles(x)
         y = self._reflected(x, pole)
         is_small = y < SHIFT
