@@ -38,7 +38,8 @@ __all__ = [
 
 
 def sigmoid(x: NodeOrArray) -> TensorNode:
-    """Compute 1 / (1 + exp(-x))."""
+    """Compute 1 / (1 + exp(-x)), or 0 where that is below the smallest normal number: CPUs are
+    slow with such numbers. `log_sigmoid` computes its logarithm everywhere."""
     return ops.Sigmoid.do_forward(floating(x))
 
 
@@ -58,12 +59,13 @@ def relu6(x: NodeOrArray) -> TensorNode:
 
 
 def leaky_relu(x: NodeOrArray, negative_slope: float = 0.01) -> TensorNode:
-    """Compute x, times `negative_slope` where x <= 0."""
+    """Compute x, times `negative_slope` where x <= 0. The gradient at 0 is `negative_slope`."""
     return ops.LeakyRelu.do_forward(floating(x), negative_slope=negative_slope)
 
 
 def elu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
-    """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289)."""
+    """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289). The
+    gradient at 0 is alpha."""
     return ops.Elu.do_forward(floating(x), alpha=alpha)
 
 
@@ -101,7 +103,8 @@ def gelu(x: NodeOrArray, approximate: str = "none") -> TensorNode:
 
 
 def silu(x: NodeOrArray) -> TensorNode:
-    """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118)."""
+    """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118). At -inf the result
+    is NaN, as 0 times infinity is."""
     return ops.Silu.do_forward(floating(x))
 
 
@@ -139,7 +142,8 @@ def hardsigmoid(x: NodeOrArray) -> TensorNode:
 
 
 def hardswish(x: NodeOrArray) -> TensorNode:
-    """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244)."""
+    """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244). The gradient at -3 is 0, and at
+    3 it is 1."""
     return ops.HardSwish.do_forward(floating(x))
 
 

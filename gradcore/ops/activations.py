@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Relu(Op):
-    """max(x, 0); the gradient at 0 is 0."""
+    """max(x, 0); the gradient at 0 is 0. Where x is NaN, the gradient is NaN."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -94,7 +94,7 @@ class Elu(Op):
 
 
 class Sigmoid(Op):
-    """1 / (1 + exp(-x)), computed without overflow."""
+    """1 / (1 + exp(-x)), computed without overflow; 0 in place of denormal numbers."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
