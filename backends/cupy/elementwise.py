@@ -21,12 +21,18 @@ sigmoid = elementwise(  # a NaN is not less than anything, so it stays NaN
     "sigmoid",
     "T x, T least",
     "T y",
-    f"{WIDE} A z = x < least ? least : x; y = A(1) / (A(1) + exp(-z));",
+    f"{WIDE} A z = x; y = x < least ? A(0) : A(1) / (A(1) + exp(-z));",
 )
+TINY = f"(sizeof(A) > 4 ? {np.finfo(np.float64).tiny!s} : {np.finfo(np.float32).tiny!s})"
 sigmoid_gradient = elementwise(
-    "sigmoid_gradient", "T y, T go", "T gx", f"{WIDE} A g = go * y; gx = g - g * y;"
+    "sigmoid_gradient",
+    "T y, T go",
+    "T gx",
+    f"{WIDE} A z = y, g = (A(1) - z) * z * A(go); gx = fabs(g) < A{TINY} ? A(0) : g;",
 )
-relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y <= T(0) ? T(0) : go;")
+relu_gradient = elementwise(
+    "relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : y <= T(0) ? T(0) : y;"
+)
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
@@ -68,7 +74,7 @@ class CupyElementwise(Backend):
     def sigmoid(self, x: Array) -> Array:
         if x.dtype.kind != "f":
             return super().sigmoid(x)
-        return sigmoid(x, least_for_sigmoid(np.finfo(x.dtype)))
+        return sigmoid(x, least_for_sigmoid(np.finfo(np.result_type(x.dtype, np.float32))))
 
     def sigmoid_gradient(self, y: Array, go: Array) -> Array:
         if y.dtype.kind != "f" or go.dtype != y.dtype:
@@ -89,13 +95,13 @@ class CupyElementwise(Backend):
         return gelu_gradient(x, go)
 
     def erf(self, x: Array) -> Array:
-        return erf(x)
+        return erf(x) if x.dtype.kind == "f" else super().erf(x)
 
     def erfc(self, x: Array) -> Array:
-        return erfc(x)
+        return erfc(x) if x.dtype.kind == "f" else super().erfc(x)
 
     def lgamma(self, x: Array) -> Array:
-        return lgamma(x)
+        return lgamma(x) if x.dtype.kind == "f" else super().lgamma(x)
 
     # digamma and polygamma are the definitions: those of cupyx give float64 for float16, and take
     # |x| steps for negative x.

@@ -119,6 +119,8 @@ class Raw(ABC):
         """The type that each letter stands for, read from the arrays that are not `None`."""
         pairs = zip(self.arrays, arrays, strict=True)
         found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
+        if "T" in found:
+            found.setdefault("W", str(np.result_type(found["T"], np.float32)))
         return {letter: found[letter] for letter in self.letters}
 
     def compiled(self, types: dict[str, str]) -> cupy.RawKernel:
@@ -143,7 +145,7 @@ class MultiArrayKernel(Raw):
         Args:
             sets: the arrays of each set, of one size, contiguous and in one order; dtypes are the
                 same in all sets. The body sees `None` as a null pointer. Neither the first array of
-                a set is `None`, nor are all arrays of one letter.
+                a set is `None`, nor are all arrays of one letter, but for W.
             numbers: Python's numbers, or arrays of one element.
         """
         sets = [arrays for arrays in sets if arrays[0].size]

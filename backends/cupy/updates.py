@@ -11,77 +11,77 @@ import numpy as np
 
 from ..base import Backend
 from ..types import Array, DType, Number
-from .kernels import WIDE, multi_array
+from .kernels import multi_array
 
 __all__ = ["CupyUpdates"]
 
-DECAYED = f"""
-{WIDE}
-A step = g[i];
-if (weight_decay != T(0)) step += weight_decay * p[i];
+# Parameters and gradients of float16 are computed with in float32, in which their memory is kept.
+DECAYED = """
+W step = g[i];
+if (weight_decay != 0) step += weight_decay * W(p[i]);
 """
 
 sgd = multi_array(
     "sgd",
     # v: velocity before; null in the first step. new_v: velocity after; null without momentum.
-    "T p, T g, T v, T new_v",
-    "T lr, T weight_decay, T momentum, T share, T nesterov",
+    "T p, T g, W v, W new_v",
+    "W lr, W weight_decay, W momentum, W share, W nesterov",
     f"""
 {DECAYED}
 if (new_v) {{
-    A velocity = step;
+    W velocity = step;
     if (v) velocity = momentum * v[i] + share * step;
     new_v[i] = velocity;
-    if (nesterov != T(0)) step += momentum * velocity;
+    if (nesterov != 0) step += momentum * velocity;
     else step = velocity;
 }}
-p[i] = p[i] - lr * step;
+p[i] = W(p[i]) - lr * step;
 """,
 )
 adam = multi_array(
     "adam",
-    "T p, T g, T m, T s",
-    "T lr, T weight_decay, T decay, T beta1, T share1, T beta2, T share2, T c1, T c2, T eps",
+    "T p, T g, W m, W s",
+    "W lr, W weight_decay, W decay, W beta1, W share1, W beta2, W share2, W c1, W c2, W eps",
     f"""
 {DECAYED}
-A mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
+W mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
 m[i] = mean;
 s[i] = square;
-A rate = lr, kept = 1 - rate * decay, root = sqrt(A(c2));
-p[i] = kept * p[i] - rate / c1 * (mean / (sqrt(square) / root + eps));
+W kept = 1 - lr * decay, root = sqrt(c2);
+p[i] = kept * W(p[i]) - lr / c1 * (mean / (sqrt(square) / root + eps));
 """,
 )
 adagrad = multi_array(
     "adagrad",
-    "T p, T g, T s",
-    "T lr, T weight_decay, T eps",
+    "T p, T g, W s",
+    "W lr, W weight_decay, W eps",
     f"""
 {DECAYED}
-A square = s[i] + step * step;
+W square = s[i] + step * step;
 s[i] = square;
-p[i] = p[i] - lr * (step / (sqrt(square) + eps));
+p[i] = W(p[i]) - lr * (step / (sqrt(square) + eps));
 """,
 )
 rmsprop = multi_array(
     "rmsprop",
-    "T p, T g, T s, T v, T m",  # m is null unless the update is centered
-    "T lr, T weight_decay, T alpha, T share, T eps, T momentum",
+    "T p, T g, W s, W v, W m",  # m is null unless the update is centered
+    "W lr, W weight_decay, W alpha, W share, W eps, W momentum",
     f"""
 {DECAYED}
-A square = alpha * s[i] + share * step * step, variance = square;
+W square = alpha * s[i] + share * step * step, variance = square;
 s[i] = square;
 if (m) {{
-    A mean = alpha * m[i] + share * step;
+    W mean = alpha * m[i] + share * step;
     m[i] = mean;
     variance -= mean * mean;
     if (variance < 0) variance = 0;
 }}
-A update = step / (sqrt(variance) + eps);
-if (momentum != T(0)) {{
+W update = step / (sqrt(variance) + eps);
+if (momentum != 0) {{
     update += momentum * v[i];
     v[i] = update;
 }}
-p[i] = p[i] - lr * update;
+p[i] = W(p[i]) - lr * update;
 """,
 )
 
@@ -118,7 +118,8 @@ def _sgd(
     before = [v for _, _, v in sets]
     if momentum:
         for of_one in sets:
-            of_one[2] = cupy.empty_like(of_one[0]) if of_one[2] is None else of_one[2]
+            p, _, velocity = of_one
+            of_one[2] = cupy.empty_like(p, _wide(p.dtype)) if velocity is None else velocity
     arrays = [
         (p, g, old, new if momentum else None)
         for (p, g, new), old in zip(sets, before, strict=True)
@@ -150,7 +151,8 @@ def _rmsprop(
 ) -> None:
     if momentum:
         for of_one in sets:
-            of_one[3] = cupy.zeros_like(of_one[0]) if of_one[3] is None else of_one[3]
+            p, _, _, velocity, _ = of_one
+            of_one[3] = cupy.zeros_like(p, _wide(p.dtype)) if velocity is None else velocity
     rmsprop(sets, lr, weight_decay, alpha, 1 - alpha, eps, momentum)
 
 
@@ -190,8 +192,7 @@ class CupyUpdates(Backend):
         if not _alike(*arrays):
             return super().unscale_all(arrays, scale)
         with arrays[0].device:
-            wide = np.result_type(arrays[0].dtype, np.float32)
-            results = [cupy.empty_like(x, wide) for x in arrays]
+            results = [cupy.empty_like(x, _wide(x.dtype)) for x in arrays]
             good = cupy.ones((), bool)
             unscale([(x, y, good) for x, y in zip(arrays, results, strict=True)], scale)
             return results, good
@@ -226,11 +227,18 @@ class CupyUpdates(Backend):
         return ready
 
 
-def _fits(parameter: Array, *others: Array | None) -> bool:
-    """Whether all arrays have one floating dtype and one shape, and are on one device."""
-    arrays = parameter, *others
-    kinds = {(x.dtype, x.shape, x.device.id) for x in arrays if x is not None}
-    return len(kinds) == 1 and parameter.dtype.kind == "f"
+def _wide(dtype: DType) -> DType:
+    """Give the dtype of the memory of parameters of this dtype: letter W of the kernels' T."""
+    return np.result_type(dtype, np.float32)
+
+
+def _fits(parameter: Array, gradient: Array, *memory: Array | None) -> bool:
+    """Whether all arrays are floating, of the kernels' dtypes and one shape, on one device."""
+    kept = {x.dtype for x in memory if x is not None}
+    kinds = {(x.shape, x.device.id) for x in (parameter, gradient, *memory) if x is not None}
+    if len(kinds) > 1 or parameter.dtype != gradient.dtype or parameter.dtype.kind != "f":
+        return False
+    return kept <= {_wide(parameter.dtype)}
 
 
 def _alike(*arrays: Array) -> bool:
@@ -247,6 +255,6 @@ def _is_like(x: Array, p: Array) -> bool:
 
 def _copy(x: Array, like: Array) -> Array:
     """Copy x into memory of the order of `like`."""
-    new = cupy.empty_like(like)
+    new = cupy.empty_like(like, x.dtype)
     new[...] = x
     return new

@@ -3,11 +3,13 @@ sums."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar
 
 from ..types import Array, DType
 
-__all__ = ["Definitions", "is_half"]
+__all__ = ["Definitions", "in_float32", "is_half"]
 
 
 class _Halves(dict[tuple[type, DType], bool]):
@@ -41,3 +43,28 @@ class Definitions:
     def _wide(self, x: Array) -> Array:
         """Give x in a dtype for sums: float32 if it has 16 bits, else its own."""
         return self.xp.astype(x, self.xp.float32) if is_half(x) else x
+
+
+def in_float32(kernel: Callable[..., Array]) -> Callable[..., Array]:
+    """Have a kernel compute arrays of 16 bits in float32, by the backend's own kernel of this name,
+    and round the result once. The last argument is an array, and its dtype that of the result.
+
+    Raises:
+        TypeError: the array has no real floating dtype.
+    """
+
+    @wraps(kernel)
+    def compute(self: Definitions, *arguments: Any) -> Array:
+        x = arguments[-1]
+        if not self.xp.isdtype(x.dtype, "real floating"):
+            name = str(x.dtype).rpartition(".")[2]
+            raise TypeError(
+                f"x is {name}, expected real floating numbers; convert it, as in "
+                "x.astype('float32')"
+            )
+        if self._wide(x) is x:
+            return kernel(self, *arguments)
+        wide = [a if type(a) is int else self._wide(a) for a in arguments]
+        return self.xp.astype(getattr(self, kernel.__name__)(*wide), x.dtype)
+
+    return compute

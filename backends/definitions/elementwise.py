@@ -6,20 +6,19 @@ import math
 from typing import Any
 
 from ..types import Array
+from .common import in_float32
 from .special import SpecialFunctions
 
 __all__ = ["ElementwiseKernels", "least_for_sigmoid"]
 
 
 def least_for_sigmoid(finfo: Any) -> float:
-    """Give the x below which the sigmoid of a dtype with this `finfo` no longer falls.
+    """Give the x below which the sigmoid of a dtype with this `finfo` is 0.
 
-    Numbers very close to 0 are denormal, and CPUs multiply matrices of denormal numbers 7 to 100
-    times as slowly. So the sigmoid in float32 is never below 1e-30, which leaves room for products
-    with gradients. float16 has no such room: there the limit is where exp(-x) is just below the
-    largest number.
+    Numbers closer to 0 than `finfo.smallest_normal` are denormal, and CPUs multiply matrices of
+    denormal numbers 7 to 100 times as slowly.
     """
-    return (20.0 if finfo.bits > 16 else 0.01) - math.log(finfo.max)
+    return math.log(finfo.smallest_normal)
 
 
 class ElementwiseKernels(SpecialFunctions):
@@ -35,23 +34,30 @@ class ElementwiseKernels(SpecialFunctions):
         return self.xp.where(mask, x, 0.0)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        """Compute the gradient of x from that of y = max(x, 0), go, also where y is NaN."""
-        return self.xp.where(y <= 0.0, 0.0, go)
-
-    def sigmoid(self, x: Array) -> Array:
-        """Compute 1 / (1 + exp(-x)), but no less than at `least_for_sigmoid`: 1e-30 in float32."""
+        """Compute the gradient of x from that of y = max(x, 0), go; NaN where y is NaN."""
         xp = self.xp
-        return 1.0 / (1.0 + xp.exp(-xp.maximum(x, least_for_sigmoid(xp.finfo(x.dtype)))))
+        return xp.where(y > 0.0, go, xp.where(y <= 0.0, 0.0, y))
 
+    @in_float32
+    def sigmoid(self, x: Array) -> Array:
+        """Compute 1 / (1 + exp(-x)), but 0 below `least_for_sigmoid`: for x < -87.3 in float32."""
+        xp = self.xp
+        is_least = x < least_for_sigmoid(xp.finfo(x.dtype))
+        return 1.0 / (1.0 + xp.exp(xp.where(is_least, math.inf, -x)))
+
+    @in_float32
     def sigmoid_gradient(self, y: Array, go: Array) -> Array:
-        """Compute the gradient of x from that of y = sigmoid(x), which is go."""
-        g = go * y
-        return g - g * y
+        """Compute the gradient of x from that of y = sigmoid(x), which is go; where the gradient
+        would be denormal, as next to saturated units, 0."""
+        gx = (1.0 - y) * y * go
+        return self.xp.where(abs(gx) < self.xp.finfo(gx.dtype).smallest_normal, 0.0, gx)
 
+    @in_float32
     def gelu(self, x: Array) -> Array:
         """Compute x Phi(x), where Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
         return 0.5 * x * (1.0 + self.erf(math.sqrt(0.5) * x))
 
+    @in_float32
     def gelu_gradient(self, x: Array, go: Array) -> Array:
         """Compute the gradient of x from that of gelu(x), which is go."""
         density = self.xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..types import Array
-from .common import Definitions
+from .common import Definitions, in_float32
 
 __all__ = ["SINGLE", "SpecialFunctions"]
 
@@ -94,6 +94,7 @@ class SpecialFunctions(Definitions):
     to the largest term of the reflection formula (https://dlmf.nist.gov/5.5).
     """
 
+    @in_float32
     def erf(self, x: Array) -> Array:
         """Compute the error function (https://dlmf.nist.gov/7.2)."""
         xp, table = self.xp, self._table(x)
@@ -105,6 +106,7 @@ class SpecialFunctions(Definitions):
         far, is_near, near = self._erfc_far(x), abs(x) < 1, self._erf_near(x)
         return xp.where(is_near, near, xp.where(x < 0, far - 1, 1 - far))
 
+    @in_float32
     def erfc(self, x: Array) -> Array:
         """Compute 1 - erf(x), precisely also where erf(x) is close to 1."""
         xp, near, far = self.xp, self._erf_near(x), self._erfc_far(x)
@@ -125,10 +127,14 @@ class SpecialFunctions(Definitions):
         power = xp.exp(-head * head) * xp.exp(-(a - head) * (a + head))
         return power * (w * _ratio(self._table(x).erfcx, w))
 
+    @in_float32
     def lgamma(self, x: Array) -> Array:
         """Compute the logarithm of |gamma(x)| (https://dlmf.nist.gov/5.11). As in C, it is infinite
         at the poles 0, -1, -2, ... and at -inf."""
-        xp, table, negative = self.xp, self._table(x), x < 0
+        xp, table = self.xp, self._table(x)
+        # lgamma(x) is lgamma(-x) there, and pi x, which the reflection takes, has few digits.
+        x = xp.where(abs(x) < xp.finfo(x.dtype).smallest_normal, abs(x), x)
+        negative = x < 0
         pole, sine, _ = self._about_poles(x)
         y = self._reflected(x, pole)
         is_small = y < SHIFT
@@ -152,6 +158,7 @@ class SpecialFunctions(Definitions):
         result = xp.where(negative, math.log(math.pi) - xp.log(abs(sine)) - result, result)
         return xp.where(pole, math.inf, result)
 
+    @in_float32
     def digamma(self, x: Array) -> Array:
         """Compute the derivative of lgamma (https://dlmf.nist.gov/5.15). As in PyTorch, it is -inf
         at 0, inf at -0, and NaN at the other poles -1, -2, ... and at -inf."""
@@ -177,6 +184,7 @@ class SpecialFunctions(Definitions):
         zero = xp.copysign(xp.full_like(x, math.inf), -x)
         return xp.where(pole, xp.where(x == 0, zero, math.nan), result)
 
+    @in_float32
     def polygamma(self, n: int, x: Array) -> Array:
         """Compute the derivative of order `n`, at least 1, of digamma.
 

@@ -4,16 +4,41 @@ An update takes a parameter, its gradient, and the arrays that the optimizer kee
 parameter (such as a velocity). It returns the new parameter and the new arrays. An override may
 write the results into the arrays it was given, but never into the gradient. A velocity is `None`
 before the first step with momentum.
+
+A parameter of 16 bits is updated in float32 and rounded once, and its arrays are float32: the
+squares of small gradients, and most eps, are 0 in float16.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from ..types import Array, DType, Number
 from .common import Definitions
 
 __all__ = ["OptimizerUpdates"]
+
+Results = tuple[Array | None, ...]
+
+
+def rounded_once(update: Callable[..., Results]) -> Callable[..., Results]:
+    """Have an update compute a parameter of 16 bits in float32, by the backend's own update, and
+    round the parameter."""
+
+    @wraps(update)
+    def compute(
+        self: Definitions, parameter: Array, *arrays: Array | None, **settings: Any
+    ) -> Results:
+        wide = self._wide(parameter)
+        if wide is parameter:
+            return update(self, parameter, *arrays, **settings)
+        others = [x if x is None else self._wide(x) for x in arrays]
+        new, *memory = getattr(self, update.__name__)(wide, *others, **settings)
+        return self.xp.astype(new, parameter.dtype), *memory
+
+    return compute
 
 
 class OptimizerUpdates(Definitions):
@@ -63,6 +88,7 @@ class OptimizerUpdates(Definitions):
         pairs = zip(arrays, others, strict=True)
         return [self.xp.where(condition, x, other) for x, other in pairs]
 
+    @rounded_once
     def sgd(
         self,
         parameter: Array,
@@ -89,6 +115,7 @@ class OptimizerUpdates(Definitions):
             gradient = gradient + momentum * velocity if nesterov else velocity
         return parameter - lr * gradient, velocity
 
+    @rounded_once
     def adam(
         self,
         parameter: Array,
@@ -116,6 +143,7 @@ class OptimizerUpdates(Definitions):
         scale = self.xp.sqrt(square) / corrections[1] ** 0.5 + eps
         return parameter - lr / corrections[0] * (mean / scale), mean, square
 
+    @rounded_once
     def adagrad(
         self,
         parameter: Array,
@@ -132,6 +160,7 @@ class OptimizerUpdates(Definitions):
         square = square + gradient * gradient
         return parameter - lr * (gradient / (self.xp.sqrt(square) + eps)), square
 
+    @rounded_once
     def rmsprop(
         self,
         parameter: Array,

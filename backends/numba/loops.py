@@ -65,7 +65,8 @@ def masked(x: Array, mask: Array, y: Array) -> None:
 @compiled
 def relu_gradient(y: Array, go: Array, gx: Array) -> None:
     for i in range(len(y)):
-        gx[i] = y.dtype.type(0) if y[i] <= y.dtype.type(0) else go[i]
+        rest = y.dtype.type(0) if y[i] <= y.dtype.type(0) else y[i]
+        gx[i] = go[i] if y[i] > y.dtype.type(0) else rest
 
 
 # -- Pooling of (C, H, W, N) ----------------------------------------------------------------------
@@ -258,17 +259,17 @@ def exp(x: Any) -> Any:
 
 @compiled
 def sigmoid(x: Array, least: float, y: Array) -> None:
-    one, low = np.float32(1.0), np.float32(least)
+    zero, one, low = np.float32(0.0), np.float32(1.0), np.float32(least)
     for i in range(len(x)):
-        z = x[i] if not x[i] < low else low
-        y[i] = one / (one + exp(-z))
+        y[i] = zero if x[i] < low else one / (one + exp(-x[i]))
 
 
 @compiled
 def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
+    zero, one, tiny = y.dtype.type(0), y.dtype.type(1), np.finfo(y.dtype).tiny
     for i in range(len(y)):
-        g = go[i] * y[i]
-        gx[i] = g - g * y[i]
+        g = (one - y[i]) * y[i] * go[i]
+        gx[i] = zero if abs(g) < tiny else g
 
 
 @compiled

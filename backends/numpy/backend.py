@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base import Backend
 from ..definitions.common import is_half
-from ..definitions.elementwise import least_for_sigmoid
+from ..definitions.updates import rounded_once
 from ..ownership import holders
 from . import namespace as xp
 from .blocks import blocks, by_channels, in_blocks, writeable
@@ -21,10 +21,11 @@ from .memory import keep_memory
 
 __all__ = ["NumpyBackend"]
 
-# The least x of `sigmoid`, and 1, as arrays, as NumPy takes longer with Python's numbers.
+# 4 and 1 as arrays, as NumPy takes longer with Python's numbers; and a number whose last digit is
+# worth the smallest normal number.
 CONSTANTS = {
-    np.dtype(t): (np.array(least_for_sigmoid(np.finfo(t)), t), np.array(1, t))
-    for t in (np.float16, np.float32, np.float64)
+    np.dtype(t): (np.array(4, t), np.array(1, t), np.array(np.ldexp(t.tiny, t.nmant), t.dtype))
+    for t in map(np.finfo, (np.float32, np.float64))
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 ZEROS = {t: np.zeros((), t) for t in INTEGERS}
@@ -67,6 +68,9 @@ class NumpyBackend(NumpyConvolutions, Backend):
             return x.base.base is None and holders(x, "base") == 1
         return x.base is None
 
+    def _wide(self, x: np.ndarray) -> np.ndarray:
+        return x.astype(np.float32) if x.itemsize < 4 else x  # 0.1 us; `finfo` takes 0.9 us
+
     # -- kernels ----------------------------------------------------------------------------
 
     def scatter_add(self, x: np.ndarray, indices: np.ndarray, size: int) -> np.ndarray:
@@ -105,24 +109,36 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         if y.dtype not in ZEROS or y.dtype != go.dtype:
             return super().relu_gradient(y, go)
-        zero, is_zero = ZEROS[y.dtype], y <= ZEROS[y.dtype]
-        return np.where(is_zero, zero, go) if y.size < 256 else self.masked(go, ~is_zero)
+        gx = self.masked(go, y > ZEROS[y.dtype])
+        if y.size and np.isnan(y.max()):
+            np.copyto(gx, y, where=np.isnan(y))
+        return gx
 
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
-        # Compute in one array. For 400,000 elements, 0.56 ms in place of 0.74 ms.
+        # Compute in one array, as 4 / (4 + 4 exp(-x)): where the result would be denormal,
+        # 4 exp(-x) is infinite. For 400,000 elements, 0.55 ms in place of 0.94 ms.
         if x.dtype not in CONSTANTS:
             return super().sigmoid(x)
-        least, one = CONSTANTS[x.dtype]
-        y = np.maximum(x, least, out=np.empty_like(x))
-        np.negative(y, out=y)
-        np.exp(y, out=y)
-        y += one
-        return np.divide(one, y, out=y)
+        four = CONSTANTS[x.dtype][0]
+        with np.errstate(over="ignore"):
+            y = np.negative(x, out=np.empty_like(x))
+            np.exp(y, out=y)
+            y *= four
+        y += four
+        return np.divide(four, y, out=y)
 
     def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
-        g = np.asarray(go * y)
-        g -= g * y
-        return g
+        # Round to multiples of the smallest normal number, in place of asking where results are
+        # denormal. For 400,000 elements, 0.5 ms in place of 1.1 ms.
+        if y.dtype not in CONSTANTS or y.dtype != go.dtype:
+            return super().sigmoid_gradient(y, go)
+        _, one, coarse = CONSTANTS[y.dtype]
+        gx = np.asarray(one - y)
+        gx *= y
+        gx *= go
+        gx += coarse
+        gx -= coarse
+        return gx
 
     # Work block by block, with no other array of x's size than the result. For 4096 instances and
     # 1000 classes, loss and gradient take 11 ms in place of 33 ms, and for 128 and 10 classes
@@ -194,6 +210,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
     adagrad = in_blocks(Backend.adagrad)
     rmsprop = in_blocks(Backend.rmsprop)
 
+    @rounded_once
     def sgd(
         self,
         parameter: np.ndarray,

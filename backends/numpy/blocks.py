@@ -31,6 +31,8 @@ def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
     def update(
         self: Backend, parameter: np.ndarray, gradient: np.ndarray, *memory: Any, **settings: Any
     ) -> tuple[Any, ...]:
+        if parameter.itemsize < 4:  # the definition computes in float32, by this again
+            return kernel(self, parameter, gradient, *memory, **settings)
         results = [writeable(x) for x in (parameter, *memory)]
         for block in blocks(parameter):
             parts = [x if x is None else x[block] for x in memory]

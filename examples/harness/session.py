@@ -222,7 +222,9 @@ class Session:
     def epochs(self) -> Iterator[Epoch]:
         """Give the epochs that are still to do, each with its clock started."""
         for number in range(self.epochs_done, self.args.epochs):
-            yield Epoch(number, f"try a smaller --lr than {self.args.lr:g}")
+            smaller = f"a smaller --lr than {self.args.lr:g}"
+            half = "--mixed-precision in place of --dtype float16, which ends at 65504, or "
+            yield Epoch(number, f"try {half if self.args.dtype == 'float16' else ''}{smaller}")
 
     def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
         """Give the batches, with a progress bar on a terminal."""

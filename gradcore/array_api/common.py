@@ -7,7 +7,14 @@ from operator import index
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import integers, namespace, value_of
+from ..engine.arrays import (
+    NUMBER_TYPES,
+    integers,
+    is_discrete,
+    is_floating,
+    namespace,
+    value_of,
+)
 from ..engine.inputs import explained
 from ..engine.operators import Operators
 from ..graph import Op, TensorNode
@@ -24,6 +31,7 @@ __all__ = [
     "check_device",
     "check_matrices",
     "documented",
+    "floating",
     "is_complex",
     "unary",
 ]
@@ -113,6 +121,18 @@ def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
     """Raise ValueError unless x is on the device, or the device is `None`."""
     if device is not None and device != x.device:
         raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
+
+
+def floating(x: NodeOrArray) -> NodeOrArray:
+    """Give x, or if x has integers or booleans, x in float32: for functions whose results are no
+    integers."""
+    if isinstance(x, Operators) and x.requires_grad:  # as most do, and is known at once
+        return x
+    value = value_of(x)
+    if type(value) in NUMBER_TYPES or is_floating(value) or not is_discrete(value):
+        return x
+    xp = namespace(x)
+    return xp.astype(x, xp.float32)
 
 
 def is_complex(x: NodeOrArray) -> bool:

@@ -132,8 +132,14 @@ def clip(
 ) -> NodeOrArray:
     """Replace elements below `min` by `min`, and those above `max` by `max`; `None` is no bound.
 
-    An element equal to a bound keeps its gradient.
+    An element equal to a bound keeps its gradient. By a bound of NaN, elements become NaN.
     """
-    y = x if min is None else where(x < min, min, x)
-    y = y if max is None else where(y > max, max, y)
+    y = x if min is None else where(_or_nan(x < min, min), min, x)
+    y = y if max is None else where(_or_nan(y > max, max), max, y)
     return positive(x) if y is x else y
+
+
+def _or_nan(beyond: NodeOrArray, bound: NodeOrArray) -> NodeOrArray:
+    """Give `beyond`, made true where the bound is NaN, which differs from itself."""
+    is_nan = bound != bound
+    return beyond if is_nan is False else beyond | is_nan

@@ -30,6 +30,7 @@ __all__ = [
     "node_or_array",
     "raw_array",
     "value_of",
+    "wide_dtype",
     "widened",
 ]
 
@@ -70,6 +71,11 @@ def is_floating(x: Array) -> bool:
     if type(x) in BACKEND_OF_TYPE:
         return REAL_FLOATING[type(x), x.dtype]
     return backend_of(x).xp.isdtype(x.dtype, "real floating")
+
+
+def wide_dtype(x: Array) -> Any:
+    """Give the dtype to keep sums of numbers like those of x in: float32 if x has 16 bits."""
+    return namespace(x).float32 if is_half(x) else x.dtype
 
 
 def check_floating(name: str, x: Array) -> None:

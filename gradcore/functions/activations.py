@@ -1,7 +1,8 @@
 """Activation functions, with the names and arguments of torch.nn.functional.
 
 Each takes x of any shape, a node or an array as a constant, and gives a node of this shape. They
-are functions of each element by itself, apart from the softmax and its relatives.
+are functions of each element by itself, apart from the softmax and its relatives. Integers become
+float32. At kinks the gradients are PyTorch's; where x is NaN, so is the gradient.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 
 from .. import ops
-from ..array_api.common import NodeOrArray
+from ..array_api.common import NodeOrArray, floating
 from ..graph import TensorNode
 
 __all__ = [
@@ -37,33 +38,35 @@ __all__ = [
 
 
 def sigmoid(x: NodeOrArray) -> TensorNode:
-    """Compute 1 / (1 + exp(-x))."""
-    return ops.Sigmoid.do_forward(x)
+    """Compute 1 / (1 + exp(-x)), or 0 where that is below the smallest normal number: CPUs are
+    slow with such numbers. `log_sigmoid` computes its logarithm everywhere."""
+    return ops.Sigmoid.do_forward(floating(x))
 
 
 def tanh(x: NodeOrArray) -> TensorNode:
     """Compute the hyperbolic tangent."""
-    return ops.Tanh.do_forward(x)
+    return ops.Tanh.do_forward(floating(x))
 
 
 def relu(x: NodeOrArray) -> TensorNode:
     """Compute max(x, 0). The gradient at 0 is 0."""
-    return ops.Relu.do_forward(x)
+    return ops.Relu.do_forward(floating(x))
 
 
 def relu6(x: NodeOrArray) -> TensorNode:
     """Compute min(max(x, 0), 6). The gradient at 0 and 6 is 0."""
-    return ops.HardTanh.do_forward(x, min_val=0.0, max_val=6.0)
+    return ops.HardTanh.do_forward(floating(x), min_val=0.0, max_val=6.0)
 
 
 def leaky_relu(x: NodeOrArray, negative_slope: float = 0.01) -> TensorNode:
-    """Compute x, times `negative_slope` where x <= 0."""
-    return ops.LeakyRelu.do_forward(x, negative_slope=negative_slope)
+    """Compute x, times `negative_slope` where x <= 0. The gradient at 0 is `negative_slope`."""
+    return ops.LeakyRelu.do_forward(floating(x), negative_slope=negative_slope)
 
 
 def elu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
-    """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289)."""
-    return ops.Elu.do_forward(x, alpha=alpha)
+    """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289). The
+    gradient at 0 is alpha."""
+    return ops.Elu.do_forward(floating(x), alpha=alpha)
 
 
 def selu(x: NodeOrArray) -> TensorNode:
@@ -80,7 +83,7 @@ def celu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
     """
     if alpha == 0:
         raise ValueError("celu: alpha is 0, expected another number; relu(x) is its limit")
-    return alpha * elu(ops.Divide.do_forward(x, alpha))
+    return alpha * elu(ops.Divide.do_forward(floating(x), alpha))
 
 
 def gelu(x: NodeOrArray, approximate: str = "none") -> TensorNode:
@@ -96,17 +99,18 @@ def gelu(x: NodeOrArray, approximate: str = "none") -> TensorNode:
     chosen = {"none": ops.Gelu, "tanh": ops.GeluTanh}
     if approximate not in chosen:
         raise ValueError(f"gelu: approximate = {approximate!r}, expected 'none' or 'tanh'")
-    return chosen[approximate].do_forward(x)
+    return chosen[approximate].do_forward(floating(x))
 
 
 def silu(x: NodeOrArray) -> TensorNode:
-    """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118)."""
-    return ops.Silu.do_forward(x)
+    """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118). At -inf the result
+    is NaN, as 0 times infinity is."""
+    return ops.Silu.do_forward(floating(x))
 
 
 def mish(x: NodeOrArray) -> TensorNode:
     """Compute x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
-    return ops.Mish.do_forward(x)
+    return ops.Mish.do_forward(floating(x))
 
 
 def softplus(x: NodeOrArray, beta: float = 1.0, threshold: float = 20.0) -> TensorNode:
@@ -115,12 +119,12 @@ def softplus(x: NodeOrArray, beta: float = 1.0, threshold: float = 20.0) -> Tens
     Raises:
         ValueError: beta is 0.
     """
-    return ops.Softplus.do_forward(x, beta=beta, threshold=threshold)
+    return ops.Softplus.do_forward(floating(x), beta=beta, threshold=threshold)
 
 
 def log_sigmoid(x: NodeOrArray) -> TensorNode:
     """Compute log(sigmoid(x)), exactly even where the sigmoid is close to 0 or 1."""
-    return -softplus(ops.Negative.do_forward(x), threshold=math.inf)
+    return -softplus(ops.Negative.do_forward(floating(x)), threshold=math.inf)
 
 
 def hardtanh(x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0) -> TensorNode:
@@ -129,17 +133,18 @@ def hardtanh(x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     Raises:
         ValueError: `min_val` is larger than `max_val`.
     """
-    return ops.HardTanh.do_forward(x, min_val=min_val, max_val=max_val)
+    return ops.HardTanh.do_forward(floating(x), min_val=min_val, max_val=max_val)
 
 
 def hardsigmoid(x: NodeOrArray) -> TensorNode:
     """Compute min(max(x + 3, 0), 6) / 6. The gradient at -3 and 3 is 0."""
-    return relu6(ops.Add.do_forward(x, 3.0)) / 6.0
+    return relu6(ops.Add.do_forward(floating(x), 3.0)) / 6.0
 
 
 def hardswish(x: NodeOrArray) -> TensorNode:
-    """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244)."""
-    return ops.HardSwish.do_forward(x)
+    """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244). The gradient at -3 is 0, and at
+    3 it is 1."""
+    return ops.HardSwish.do_forward(floating(x))
 
 
 # -- Along an axis ---------------------------------------------------------------------------------
@@ -148,12 +153,12 @@ def hardswish(x: NodeOrArray) -> TensorNode:
 def softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
     """Compute exp(x), divided by its sum along the axis: each row of a matrix (N, M) becomes
     probabilities."""
-    return ops.Softmax.do_forward(x, axis=axis)
+    return ops.Softmax.do_forward(floating(x), axis=axis)
 
 
 def log_softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
     """Compute log(softmax(x, axis)), also where a probability is too small for its dtype."""
-    return ops.LogSoftmax.do_forward(x, axis=axis)
+    return ops.LogSoftmax.do_forward(floating(x), axis=axis)
 
 
 logsoftmax = log_softmax  # the course's name
@@ -163,4 +168,4 @@ def logsumexp(
     x: NodeOrArray, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
 ) -> TensorNode:
     """Compute log(sum(exp(x))) over all elements, or along the axis, without overflow."""
-    return ops.LogSumExp.do_forward(x, axis=axis, keepdims=keepdims)
+    return ops.LogSumExp.do_forward(floating(x), axis=axis, keepdims=keepdims)

@@ -1,14 +1,16 @@
-"""Activation functions. At kinks their gradients are PyTorch's."""
+"""Activation functions. At kinks their gradients are PyTorch's; where x is NaN, they are NaN."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import namespace
+from ..engine.arrays import namespace, raw_array
 from ..graph import Context, Op
-from .elementwise import Tanh
+from .elementwise import Masked, Tanh
 from .precision import in_float32
 from .unary import OfInput
 
@@ -33,7 +35,7 @@ __all__ = [
 
 
 class Relu(Op):
-    """max(x, 0); the gradient at 0 is 0."""
+    """max(x, 0); the gradient at 0 is 0. Where x is NaN, the gradient is NaN."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -69,7 +71,9 @@ class LeakyRelu(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return namespace(go).where(context["x"] > 0, go, context["negative_slope"] * go)
+        xp, slope = namespace(go), context["negative_slope"]
+        right = xp.sign(xp.maximum(context["x"], 0.0))  # 1 where x > 0; quicker than `where`
+        return go * (right + slope * (1.0 - right))
 
 
 class Elu(Op):
@@ -87,11 +91,11 @@ class Elu(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         x, xp = context["x"], namespace(go)
-        return go * xp.where(x > 0, 1.0, context["alpha"] * xp.exp(xp.where(x < 0, x, 0.0)))
+        return go * xp.where(x > 0, 1.0, context["alpha"] * xp.exp(xp.where(x >= 0, 0.0, x)))
 
 
 class Sigmoid(Op):
-    """1 / (1 + exp(-x)), computed without overflow."""
+    """1 / (1 + exp(-x)), computed without overflow; 0 in place of denormal numbers."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -186,19 +190,37 @@ class GeluGradient(Op):
         return ggx * go * density * (2.0 - x * x), GeluGradient.apply(x, ggx)
 
 
+def _in_float32(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Have a function of OfInput compute 16 bits in float32, and round once: 1 + tanh(z) has no
+    digits left in float16 where z < -4."""
+
+    @wraps(function)
+    def compute(xp: Any, *arrays: Array) -> Array:
+        dtype = arrays[-1].dtype
+        if xp.finfo(dtype).bits > 16:
+            return function(xp, *arrays)
+        wide = [xp.astype(x, xp.float32) for x in arrays]
+        return xp.astype(function(xp, *wide), dtype)
+
+    return compute
+
+
 class GeluTanh(OfInput):
     """Gelu, approximated with tanh, as in the same paper."""
 
     @staticmethod
+    @_in_float32
     def function(xp: Any, x: Array) -> Array:
         inner = math.sqrt(2 / math.pi) * x * (1.0 + 0.044715 * x * x)
         return 0.5 * x * (1.0 + xp.tanh(inner))
 
     @staticmethod
+    @_in_float32
     def gradient(xp: Any, go: Array, x: Array) -> Array:
-        scale, square = math.sqrt(2 / math.pi), 0.044715 * x * x
+        # Beyond 30, where 1 - t² is 0, keep the square from growing to infinity.
+        scale, square = math.sqrt(2 / math.pi), xp.minimum(0.044715 * x * x, 40.0)
         t = xp.tanh(scale * x * (1.0 + square))
-        return go * 0.5 * ((1.0 + t) + x * (1.0 - t * t) * (scale * (1.0 + 3.0 * square)))
+        return go * 0.5 * ((1.0 + t) + x * (1.0 - t * t) * (scale + (3.0 * scale) * square))
 
 
 class HardTanh(Op):
@@ -215,14 +237,15 @@ class HardTanh(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         x, xp, (low, high) = context["x"], namespace(go), context["bounds"]
-        return xp.where(xp.logical_and(x > low, x < high), go, 0.0)
+        inside = raw_array((x > low) & (x < high))
+        return Masked.apply(go, mask=inside) + xp.minimum(abs(x), 0.0)  # NaN where x is NaN
 
 
 class HardSwish(OfInput):
     """x min(max(x + 3, 0), 6) / 6 (https://arxiv.org/abs/1905.02244)."""
 
-    function = lambda xp, x: x * xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0
-    gradient = lambda xp, go, x: xp.where(x >= 3, go, xp.where(x > -3, go * (x / 3.0 + 0.5), 0.0))
+    function = lambda xp, x: x * (xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0)
+    gradient = lambda xp, go, x: xp.where(x >= 3, go, xp.where(x <= -3, 0.0, go * (x / 3.0 + 0.5)))
 
 
 def _largest(x: Array, axis: int) -> Array:

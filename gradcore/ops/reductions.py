@@ -154,7 +154,6 @@ class Norm(Op):
         return NormGradient.apply(context["x"], y, go)
 
 
-@in_float32
 class NormGradient(Op):
     """go x / y: the gradient of vectors x from that of their lengths y; and 0 where y is 0. The
     lengths, and go, have the shape of x, with 1 for the axes of the vectors."""

@@ -11,7 +11,15 @@ from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..backends.types import Number
-from ..engine.arrays import copied, describe, is_integer, loaded, namespace, node_or_array
+from ..engine.arrays import (
+    copied,
+    describe,
+    is_integer,
+    loaded,
+    namespace,
+    node_or_array,
+    wide_dtype,
+)
 from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import each_replay, fixed, is_held, number, remember
@@ -166,7 +174,7 @@ class Optimizer:
     def lr_for(self, parameter: Array) -> float | Array:
         """Give the learning rate for a parameter: a number or, in a step being captured, an array
         that each replay sets to it. A subclass may give each parameter its own."""
-        return number(lambda: self.lr, parameter, shared=self._call)
+        return number(lambda: self.lr, parameter, wide_dtype(parameter), shared=self._call)
 
     def of_step(
         self,
@@ -184,9 +192,11 @@ class Optimizer:
             key: what tells this function from others of the optimizer.
         """
         shared, skipped = (self._call, key, state["step"]), state.get("skipped")
+        dtype = wide_dtype(parameter)
         if skipped is None:
-            return number(lambda: function(state["step"]), parameter, shared=shared)
-        return function(number(lambda: state["step"], parameter, shared=shared) - skipped.value)
+            return number(lambda: function(state["step"]), parameter, dtype, shared)
+        step = number(lambda: state["step"], parameter, dtype, shared)
+        return function(step - skipped.value)
 
     # -- The state --------------------------------------------------------------------------
 
@@ -239,6 +249,7 @@ class Optimizer:
     def _read_memory(self, what: str, p: TensorNode, memory: Mapping[str, Any]) -> dict[str, Any]:
         """Check and copy the state of a parameter; an error begins with `what`."""
         fresh = self.initial_state(p.value)
+        new = namespace(p.value).zeros_like(p.value, dtype=wide_dtype(p.value))  # as a velocity
         names = fresh.keys()
         later = {"velocity"} & {*getattr(self, "memory", ("velocity",))}  # from its first update on
         if not names <= memory.keys() <= names | later:
@@ -246,7 +257,7 @@ class Optimizer:
         read: dict[str, Any] = {}
         for name, x in memory.items():
             if name != "step":
-                read[name] = loaded(f"{what}: {name}", x, fresh.get(name, p.value))
+                read[name] = loaded(f"{what}: {name}", x, fresh.get(name, new))
             elif is_integer(x) and x >= 0:
                 read[name] = int(x)
             else:

@@ -8,6 +8,8 @@
         optimizer.zero_grad()
 
 Names, defaults and formulas are torch.optim's. `backends/definitions/updates.py` has the formulas.
+Parameters of float16 are updated in float32 and rounded once; their states are float32. An update
+smaller than half of a parameter's last digit is lost even so: see `MixedPrecision`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any, ClassVar
 
 from ..backends import Array
 from ..backends.types import Number
-from ..engine.arrays import namespace
+from ..engine.arrays import namespace, wide_dtype
 from ..graph import TensorNode
 from .base import KernelOptimizer
 
@@ -87,8 +89,7 @@ class Adam(KernelOptimizer):
         super().__init__(**_arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        zeros_like = namespace(parameter).zeros_like
-        return {"step": 0, "mean": zeros_like(parameter), "square": zeros_like(parameter)}
+        return {"step": 0, "mean": _filled(parameter), "square": _filled(parameter)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         corrections = [
@@ -145,7 +146,7 @@ class Adagrad(KernelOptimizer):
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         start = self.settings["initial_accumulator_value"]
-        return {"step": 0, "square": namespace(parameter).full_like(parameter, start)}
+        return {"step": 0, "square": _filled(parameter, start)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         lr, decay = self.lr_for(parameter), self.settings["lr_decay"]
@@ -181,7 +182,7 @@ class RMSprop(KernelOptimizer):
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         names = ("square", "mean") if self.settings["centered"] else ("square",)
-        return {name: namespace(parameter).zeros_like(parameter) for name in names}
+        return {name: _filled(parameter) for name in names}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         settings = super().settings_for(parameter, state)
@@ -192,6 +193,12 @@ class RMSprop(KernelOptimizer):
 def _arguments(names: dict[str, Any]) -> dict[str, Any]:
     """Pick the arguments of an `__init__` from its `locals()`, so that it lists them only once."""
     return {name: x for name, x in names.items() if name not in ("self", "__class__")}
+
+
+def _filled(parameter: Array, x: float = 0.0) -> Array:
+    """Make an array of the parameter's shape, full of x: of float32, if the parameter has 16 bits,
+    as squares of small gradients would be 0 in float16."""
+    return namespace(parameter).full_like(parameter, x, dtype=wide_dtype(parameter))
 
 
 def _correction(beta: float, step: Number) -> Number:

@@ -80,9 +80,7 @@ class HostWork:
             for some in numbers:
                 some.upload()
 
-    def _number(
-        self, function: Callable[[], float], like: Array, dtype: str | None, shared: Any
-    ) -> Array:
+    def _number(self, function: Callable[[], float], like: Array, dtype: Any, shared: Any) -> Array:
         """Find or make the array of `number`, below."""
         backend = backend_of(like)
         kind = like.dtype if dtype is None else backend.dtype(dtype)
@@ -137,7 +135,7 @@ def is_held(node: TensorNode) -> bool:
 
 
 def number(
-    function: Callable[[], float], like: Array, dtype: str | None = None, shared: Any = None
+    function: Callable[[], float], like: Array, dtype: Any = None, shared: Any = None
 ) -> Number:
     """Call the function, which returns a number. In a step being recorded, make an array of no
     dimensions instead; before each replay, the array is set to what the function then returns.
@@ -147,7 +145,7 @@ def number(
     Args:
         function: returns the number.
         like: an array, whose device and dtype the new array gets.
-        dtype: another dtype for the new array.
+        dtype: another dtype for the new array, or its name.
         shared: a key, unless `None`: calls with an equal key get the same array, which is set to
             what the function of the first call returns.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -206,6 +207,20 @@ def test_clip_at_its_bounds(backend: Backend) -> None:
     x = TensorNode(backend.asarray([-2.0, -1.0, 0.0, 1.0, 2.0]))
     Sum.do_forward(array_api.clip(x, -1.0, 1.0)).backward()
     np.testing.assert_array_equal(backend.to_numpy(x.grad), [0.0, 1.0, 1.0, 1.0, 0.0])
+
+
+def test_clip_by_nan_is_nan(backend: Backend) -> None:
+    nan, numbers = math.nan, [2.0, math.nan, -1.0]
+    some = [nan, 0.0, 1.0]
+    bounds = [(nan, None), (None, nan), (0.0, nan), (nan, 1.0), (None, some), (some, None)]
+    for low, high in [*bounds, (0.0, some), (some, 3.0), (0.0, 1.0)]:
+        x = TensorNode(backend.asarray(numbers))
+        limits = [backend.asarray(b) if isinstance(b, list) else b for b in (low, high)]
+        expected = np.clip(np.array(numbers), low, high)
+        for given in (x, x.value):
+            y = array_api.clip(given, *limits)
+            y = y.value if given is x else y
+            np.testing.assert_array_equal(backend.to_numpy(y), expected)
 
 
 def test_new_arrays_of_nodes(backend: Backend) -> None:

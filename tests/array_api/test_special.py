@@ -98,9 +98,54 @@ def test_polygamma_of_no_order(n: Any) -> None:
         gradcore.polygamma(n, TensorNode([1.0]))
 
 
-def test_integers_are_refused(backend: Backend) -> None:
-    for function in (gradcore.erf, gradcore.erfc, gradcore.lgamma, gradcore.digamma):
-        with pytest.raises(TypeError, match=r": expected real floating, not .*int64"):
-            function(backend.asarray(np.arange(3)))
-    with pytest.raises(TypeError, match=r"^Polygamma: expected real floating, not .*int64"):
-        gradcore.polygamma(1, backend.asarray(np.arange(3)))
+def test_integers_become_float32_and_the_ops_refuse_them(backend: Backend) -> None:
+    x = backend.asarray(np.arange(1, 4))
+    for name in ("erf", "erfc", "lgamma", "digamma"):
+        y = getattr(gradcore, name)(x).value
+        expected = getattr(gradcore, name)(backend.asarray(np.arange(1, 4), "float32")).value
+        assert y.dtype == backend.dtype("float32")
+        assert np.array_equal(backend.to_numpy(y), backend.to_numpy(expected))
+    assert gradcore.polygamma(1, x).dtype == backend.dtype("float32")
+    for op in (ops.Erf, ops.Erfc, ops.LogGamma, ops.Digamma):
+        with pytest.raises(TypeError, match=r": x is int64, expected real floating numbers"):
+            op.do_forward(x)
+    with pytest.raises(TypeError, match=r"^Polygamma: x is int64, expected real floating"):
+        ops.Polygamma.do_forward(x, n=1)
+
+
+# -- float16, and the ends of each dtype ---------------------------------------------------------
+
+BITS = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+
+
+def has(backend: Backend, precision: str) -> bool:
+    known = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
+    return precision in known or (precision == "float16" and hasattr(backend.xp, precision))
+
+
+@pytest.mark.parametrize("name", [*KERNELS, "polygamma 4"])
+def test_float16_is_float32_rounded_once(backend: Backend, name: str) -> None:
+    if not has(backend, "float16"):
+        pytest.skip("no float16")
+    numbers = np.concatenate([np.linspace(-9.3, 9.3, 200), [0.0, -0.0, 40.0, 300.0, 60000.0]])
+    halves = numbers.astype("float16")
+    function = kernel(backend, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = function(backend.asarray(halves))
+        expected = backend.to_numpy(function(backend.asarray(halves.astype("float32"))))
+        expected = expected.astype("float16")
+    assert found.dtype == backend.dtype("float16")
+    np.testing.assert_array_equal(backend.to_numpy(found), expected)
+
+
+@pytest.mark.parametrize("precision", BITS)
+def test_lgamma_of_the_smallest_numbers(backend: Backend, precision: str) -> None:
+    """It is -log|x|, also of negative denormal numbers, of which pi times x has few digits."""
+    if not has(backend, precision):
+        pytest.skip(f"no {precision}")
+    least, tiny = np.finfo(precision).smallest_subnormal, np.finfo(precision).tiny
+    x = np.array([least, 5 * least, tiny / 2, tiny, 2 * tiny]).astype(precision)
+    expected = [-math.log(float(z)) for z in x]
+    for signed in (x, -x):
+        y = backend.to_numpy(backend.lgamma(backend.asarray(signed)))
+        np.testing.assert_allclose(y.astype("float64"), expected, rtol=8 * BITS[precision])

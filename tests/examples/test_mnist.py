@@ -294,6 +294,10 @@ def test_nan_stops_with_epoch_step_and_hint(
     message = refused(capsys, run(*flags, "--lr", 1e30))
     assert "the loss is nan at epoch 0, step 1; try a smaller --lr than 1e+30" in message
     assert (tmp_path / "checkpoint.safetensors").exists()
+    # The learning rate is not to blame alone for an overflow of float16:
+    message = refused(capsys, run(*flags, "--lr", 1e30, "--dtype", "float16"))
+    assert "try --mixed-precision in place of --dtype float16" in message
+    assert "or a smaller --lr than 1e+30" in message
     # The last step of an epoch, which shows in the validation only:
     message = refused(capsys, run(*flags, "--lr", 1e30, "--limit", 100))
     assert "the validation loss is nan after epoch 0, step 0; try a smaller --lr" in message

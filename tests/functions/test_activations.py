@@ -172,6 +172,100 @@ def test_against_torch(entry: Any, precision: str) -> None:
         check(x.grad, torch.zeros_like(t) if ddu is None else ddu)
 
 
+def special(precision: str) -> list[float]:
+    """Numbers where activations may fail: the ends of the dtype, and what is around 0."""
+    of = np.finfo(precision)
+    ends = [float(of.max), float(of.tiny), float(of.smallest_subnormal)]
+    between = [12.0, 20.0, 87.0, 100.0, 300.0, 2000.0, 60000.0]
+    return [0.0, -0.0, *ends, *[-x for x in ends], *between, *[-x for x in between]]
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=IDS)
+@pytest.mark.parametrize("precision", ["float16", "float32", "float64"])
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+def test_tails_and_the_ends_of_a_dtype_are_torchs_in_float64(entry: Any, precision: str) -> None:
+    torch = pytest.importorskip("torch")
+    name, theirs, constants, *_ = entry
+    values = np.array(special(precision) * 3, precision)  # enough for compiled kernels
+    x, t = TensorNode(values), torch.tensor(values.astype("float64"), requires_grad=True)
+    y = getattr(gradcore, name)(x, **constants)
+    ops.Sum.do_forward(y).backward()
+    u = getattr(torch.nn.functional, theirs)(t, **constants)
+    u.sum().backward()
+    of = np.finfo(precision)
+    # 1 + erf(z), and 1 - y in gradients, are exact to a unit of 1; the others where small, too.
+    tail = 2 * of.smallest_subnormal if precision == "float16" else 200 * of.tiny
+    tail = of.eps if name == "gelu" else tail
+    for ours, exact, absolute in ((y.value, u, tail), (x.grad, t.grad, 16 * of.eps)):
+        right = exact.detach().numpy()
+        known = np.isfinite(right)  # not PyTorch's 0 times infinity, and 6 times the largest number
+        assert ours.dtype == precision
+        assert not np.isnan(ours).any()
+        relative = 1e-7 if name == "hardsigmoid" else 0.0  # PyTorch's 1 / 6 is a float32
+        np.testing.assert_allclose(
+            ours[known], right.astype(precision)[known], max(relative, 4 * of.eps), absolute
+        )
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=IDS)
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_values_and_gradients_at_nan_are_nan(backend: Backend, dtype: str, entry: Any) -> None:
+    """PyTorch's gradients of relu, hardtanh and leaky_relu are finite there."""
+    name, constants = entry[0], entry[2]
+    numbers = np.ones(400)
+    numbers[::3] = math.nan
+    x = TensorNode(backend.asarray(numbers, dtype))
+    y = getattr(gradcore, name)(x, **constants)
+    ops.Sum.do_forward(y * 2.0).backward()
+    for array in (y.value, x.grad):
+        assert np.array_equal(np.isnan(backend.to_numpy(array)), np.isnan(numbers))
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=IDS)
+def test_integers_become_float32(backend: Backend, entry: Any) -> None:
+    function, integers = getattr(gradcore, entry[0]), np.array([-3, 0, 2])
+    for kind in ("int64", "int32", "bool"):
+        x = backend.asarray(integers.astype(kind))
+        expected = function(backend.asarray(integers.astype(kind).astype("float32")), **entry[2])
+        for given in (x, TensorNode(x)):
+            y = function(given, **entry[2])
+            assert y.dtype == backend.dtype("float32")
+            assert np.array_equal(backend.to_numpy(y.value), backend.to_numpy(expected.value))
+
+
+def test_the_op_sigmoid_refuses_integers(backend: Backend) -> None:
+    with pytest.raises(TypeError, match=r"^Sigmoid: x is int64, expected real floating numbers;"):
+        ops.Sigmoid.do_forward(backend.asarray(np.array([1, 2])))
+
+
+def test_logarithms_of_sigmoids_are_right_or_infinite(backend: Backend, dtype: str) -> None:
+    numbers = np.array([-1e4, -1000.0, -80.0, -30.0, 0.0, 30.0, 1e4])
+    x = TensorNode(backend.asarray(numbers, dtype))
+    y = gradcore.sigmoid(x).value
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(backend.to_numpy(y))
+    finite = np.isfinite(logarithms)
+    expected = -np.logaddexp(0, -numbers)
+    np.testing.assert_allclose(logarithms[finite], expected[finite], 1e-6, 1e-7)
+    assert (logarithms[:2] == -math.inf).all()
+    exact = gradcore.log_sigmoid(x)
+    np.testing.assert_allclose(backend.to_numpy(exact.value), expected, 1e-6)
+    ops.Sum.do_forward(exact).backward()
+    np.testing.assert_allclose(backend.to_numpy(x.grad), [1, 1, 1, 1, 0.5, 0, 0], 1e-6, 1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "hardtanh", "hardsigmoid", "hardswish"])
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_infinite_gradients_do_not_pass_where_the_function_is_flat(
+    backend: Backend, dtype: str, name: str
+) -> None:
+    x = TensorNode(backend.asarray([-9.0, -50.0], dtype))
+    y = getattr(gradcore, name)(x)
+    go = backend.asarray([math.inf, 1.0], dtype)
+    ops.Sum.do_forward(y * go).backward()
+    assert backend.to_numpy(x.grad).tolist() == [0.0, 0.0]
+
+
 def test_what_is_refused() -> None:
     x = TensorNode([1.0])
     with pytest.raises(ValueError, match=r"^gelu: approximate = 'erf', expected 'none' or 'tanh'"):

@@ -71,6 +71,43 @@ def test_state_goes_to_the_parameters_backend_and_dtype():
     second.step()
 
 
+@pytest.mark.parametrize("make", ALL)
+def test_float16_parameters_have_float32_states_in_files_too(backend, make):
+    """Squares of small gradients, and most eps, are 0 in float16."""
+    if not hasattr(backend.xp, "float16"):
+        pytest.skip("no float16")
+    more = {"momentum": 0.9} if make in (optim.SGD, optim.RMSprop) else {}
+    values, slopes = np.ones(3, "float16"), np.array([0, 1e-4, 6e-8], "float16")
+
+    def made(value: Any) -> tuple[TensorNode, Any]:
+        p = TensorNode(backend.asarray(value))
+        return p, make([p], **more)
+
+    def step(p: TensorNode, optimizer: Any) -> Any:
+        p.grad = backend.asarray(slopes)
+        optimizer.step()
+        return backend.to_numpy(p.value)
+
+    p, first = made(values)
+    assert np.isfinite(step(p, first)).all()
+    assert p.dtype == backend.xp.float16
+    file = through_a_file(first.state_dict(), backend)
+    names = file["state"][0].keys() - {"step"}
+    assert names
+    assert {str(file["state"][0][name].dtype) for name in names} == {"float32"}
+    q, second = made(backend.to_numpy(p.value).copy())
+    second.load_state_dict(file)
+    assert np.array_equal(step(p, first), step(q, second))
+    for name in names:  # to the bit
+        ours, theirs = (backend.to_numpy(o.state[0][name]) for o in (first, second))
+        assert np.array_equal(ours, theirs)
+    # States of float16, as they once were, go on in float32.
+    old = {name: file["state"][0][name].astype("float16") for name in names}
+    second.load_state_dict({**file, "state": [{**file["state"][0], **old}]})
+    assert np.isfinite(step(q, second)).all()
+    assert {str(backend.to_numpy(second.state[0][n]).dtype) for n in names} == {"float32"}
+
+
 @pytest.mark.usefixtures("backend")
 def test_a_parameter_never_updated_has_no_state():
     p, q = node(1.0), node(1.0)

@@ -89,3 +89,36 @@ def test_numpy_kernels_of_any_layout(kernel, memory, settings, monkeypatch):
             assert x is None or np.allclose(x, e, rtol=1e-14, atol=1e-14)
         if layout is read_only:
             assert all(x is None or (x == b).all() for x, b in zip(arrays, before, strict=True))
+
+
+# -- float16 --------------------------------------------------------------------------------------
+
+
+def in_half(backend: Any) -> Any:
+    if not hasattr(backend.xp, "float16"):
+        pytest.skip("no float16")
+    return backend.xp.float16
+
+
+@pytest.mark.parametrize(("kernel", "memory", "settings"), KERNELS)
+def test_parameters_of_float16_are_updated_in_float32_and_rounded_once(
+    backend, kernel, memory, settings
+):
+    half = in_half(backend)
+    given = [drawn((40, 11), "float32", i, k) for i, k in enumerate(["any", "any", *memory])]
+    given[:2] = [x.astype("float16") for x in given[:2]]
+    settings = {"lr": 0.1, **settings, **({"eps": 1e-8} if "eps" in settings else {})}
+
+    def arrays() -> list[Any]:
+        return [None if x is None else backend.asarray(x.copy()) for x in given]
+
+    new, *kept = getattr(backend, kernel)(*arrays(), **settings)
+    wide = [None if x is None else backend.xp.astype(x, backend.xp.float32) for x in arrays()]
+    expected, *expected_kept = getattr(backend, kernel)(*wide, **settings)
+    assert new.dtype == half
+    rounded = backend.to_numpy(expected).astype("float16")
+    assert np.array_equal(backend.to_numpy(new), rounded)
+    for x, e in zip(kept, expected_kept, strict=True):
+        assert (x is None) == (e is None)
+        assert x is None or x.dtype == backend.xp.float32
+        assert x is None or is_close(backend, x, backend.to_numpy(e), 2e-7)

@@ -175,8 +175,8 @@ def _of_jax(point: Point) -> str:
 HEAD = """# Special points
 
 This table shows what gradcore gives where a function has a kink, a tip, a pole or a limit, beside
-PyTorch and JAX. A cell has the value, the gradient of its sum by each input, and the gradient of the
-sum of these gradients, in float64.
+PyTorch and JAX. A cell has the value, the gradient of its sum by each input, and the gradient of
+the sum of these gradients, in float64.
 
 A gradient is what mathematics gives; or a choice, which the last column names; or NaN, or infinity,
 or an error; but never a finite number that is wrong. `tests/op_table/` has more points.

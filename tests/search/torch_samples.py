@@ -116,14 +116,13 @@ def _expanded(x: Any, shape: tuple[int, ...]) -> Any:
 
 def _split(x: Any, size: Any, dim: int = 0) -> Any:
     sizes = size if isinstance(size, list | tuple) else None
-    n = x.shape[dim]
+    whole = x.shape[dim]
     if sizes is None:
-        sizes = [min(size, n - i) for i in range(0, n, size)] if size else [n]
+        sizes = [min(size, whole - i) for i in range(0, whole, size)] if size else [whole]
     ends = np.cumsum(sizes)
     dim %= x.ndim
-    return tuple([
-        x[(slice(None),) * dim + (slice(int(e - s), int(e)),)] for s, e in zip(sizes, ends, strict=True)
-    ])  # fmt: skip
+    parts = [slice(int(e - n), int(e)) for n, e in zip(sizes, ends, strict=True)]
+    return tuple([x[(*[slice(None)] * dim, part)] for part in parts])
 
 
 def _clamp(x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002

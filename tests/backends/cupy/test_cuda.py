@@ -95,6 +95,12 @@ SETTINGS: dict[str, Any] = {
     "rmsprop": {**DECAY, **RMS, "momentum": 0.9},
 }
 
+
+def with_memory(arrays: tuple[Any, ...]) -> All:
+    """A parameter, its gradient, and an optimizer's memory, of type W."""
+    return All([*arrays[:2], *[x if x is None else [x] for x in arrays[2:]]])
+
+
 V = object()  # that type
 
 # Methods of a backend, what they are given (in a tuple an array of type V, in a list of W), and
@@ -171,16 +177,16 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **NESTEROV}),
-    ("sgd", (P, G, M), {**DECAY, **MOMENTUM}),
-    ("sgd", (P, G, M), {**PLAIN, **NESTEROV}),
-    ("adam", (P, G, M, S), {**PLAIN, **ADAM, "decoupled": False}),
-    ("adam", (P, G, M, S), {**DECAY, **ADAM, "decoupled": False}),
-    ("adam", (P, G, M, S), {**DECAY, **ADAM, "decoupled": True}),
-    ("adagrad", (P, G, S), {**DECAY, "eps": 1e-3}),
-    ("rmsprop", (P, G, S, None, None), {**PLAIN, **RMS, "momentum": 0.0}),
-    ("rmsprop", (P, G, S, None, None), {**DECAY, **RMS, "momentum": 0.9}),
-    ("rmsprop", (P, G, S, M, SMALL), {**DECAY, **RMS, "momentum": 0.9}),
-    ("rmsprop", (P, G, S, None, SMALL), {**DECAY, **RMS, "momentum": 0.0}),
+    ("sgd", (P, G, [M]), {**DECAY, **MOMENTUM}),
+    ("sgd", (P, G, [M]), {**PLAIN, **NESTEROV}),
+    ("adam", (P, G, [M], [S]), {**PLAIN, **ADAM, "decoupled": False}),
+    ("adam", (P, G, [M], [S]), {**DECAY, **ADAM, "decoupled": False}),
+    ("adam", (P, G, [M], [S]), {**DECAY, **ADAM, "decoupled": True}),
+    ("adagrad", (P, G, [S]), {**DECAY, "eps": 1e-3}),
+    ("rmsprop", (P, G, [S], None, None), {**PLAIN, **RMS, "momentum": 0.0}),
+    ("rmsprop", (P, G, [S], None, None), {**DECAY, **RMS, "momentum": 0.9}),
+    ("rmsprop", (P, G, [S], [M], [SMALL]), {**DECAY, **RMS, "momentum": 0.9}),
+    ("rmsprop", (P, G, [S], None, [SMALL]), {**DECAY, **RMS, "momentum": 0.0}),
     ("unscale_all", (All([P, X, np.asarray([]), MANY]), [np.asarray(8.0)]), {}),
     (
         "unscale_all",
@@ -193,7 +199,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
         for which in (True, False)
     ],
-    *[("update_all", (name, All(map(All, SETS[name]))), SETTINGS[name]) for name in SETS],
+    *[("update_all", (name, All(map(with_memory, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
 
 
@@ -524,7 +530,10 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
 
 def sets_of(backend: Backend, name: str, dtype: str = "float32") -> list[tuple[Any, ...]]:
     return [
-        tuple(x if x is None else backend.asarray(x, dtype) for x in arrays)
+        tuple(
+            x if x is None else backend.asarray(x, dtype if k < 2 else np.result_type(dtype, "f4"))
+            for k, x in enumerate(arrays)
+        )
         for arrays in SETS[name]
     ]
 
@@ -536,8 +545,10 @@ def bits(results: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("name", SETS)
 def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None:
+    wide = np.result_type(kind, "float32")
+
     def on_device(x: Any) -> Any:
-        return tuple(map(on_device, x)) if isinstance(x, tuple) else played.asarray(x, kind)
+        return tuple(map(on_device, x)) if isinstance(x, tuple) else played.asarray(x, wide)
 
     settings = SETTINGS[name]
     there = {k: on_device(settings[k]) for k in settings.keys() & {"lr", "corrections"}}
@@ -548,7 +559,7 @@ def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None
         found = played.update_all(name, arrays, **{**settings, **there})
     assert (counts.reads, counts.uploads, counts.launches > 1) == ([], 0, begins)
     assert bits(found) == bits(expected)
-    half = {**settings, "lr": played.asarray(settings["lr"] / 2, kind)}
+    half = {**settings, "lr": played.asarray(settings["lr"] / 2, wide)}
     assert bits(found) != bits(played.update_all(name, sets_of(played, name, kind), **half))
 
 
