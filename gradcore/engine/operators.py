@@ -332,7 +332,8 @@ class Operators:
         return self.__array_namespace__().asarray(moved)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return self._constant("a NumPy array").__array__(dtype=dtype, copy=copy)
+        wishes = {"copy": copy} if dtype is None else {"dtype": dtype, "copy": copy}
+        return self._constant("a NumPy array").__array__(**wishes)  # of NumPy 2.1, None is float64
 
     def __dlpack__(
         self,
