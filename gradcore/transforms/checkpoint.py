@@ -45,7 +45,6 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         call = Call(f, args, constants)
         starts = [Argument(x.value) for x in call.given]
         result = call(starts)
-        call.gives = [_has_gradient(y) for _, y in leaves(result)]
         ys = call.differentiable(result)
         if not ys:
             return result
@@ -63,7 +62,7 @@ class Call:
     Attributes:
         given: the nodes in the arguments that require a gradient.
         used: the other nodes that the function used, with the value that each had at that time.
-        gives: for each leaf of the result, whether it requires a gradient.
+        gives: for each leaf of the first call's result, whether it requires a gradient.
         random: the state of the host's generator before the call.
         first: an order. All OpNodes that the latest call made have a higher one.
     """
@@ -85,7 +84,9 @@ class Call:
         is_given = lambda x: isinstance(x, TensorNode) and x in given  # noqa: E731
         args, constants = tree_map(lambda x: next(new) if is_given(x) else x, self.arguments)
         with building(True):
-            return self.f(*args, **constants)
+            result = self.f(*args, **constants)
+        self.gives = self.gives or [_has_gradient(y) for _, y in leaves(result)]
+        return result
 
     def differentiable(self, result: Any) -> list[TensorNode]:
         """List the leaves of a result that required a gradient in the first call."""

@@ -15,9 +15,11 @@ from search.random_programs import search
 PROGRAMS = 250
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_random_programs_agree_with_pytorch(dtype: str) -> None:
-    found = [f for f in search(get("numpy"), dtype, 60.0, 1, count=PROGRAMS) if f and not f.reason]
+@pytest.mark.parametrize("precision", ["float16", "float32", "float64"])
+def test_random_programs_agree_with_pytorch(precision: str) -> None:
+    found = [
+        f for f in search(get("numpy"), precision, 60.0, 1, count=PROGRAMS) if f and not f.reason
+    ]
     shown = [f"{f.step}, {f.kind}\n{f.program}\n{f.ours}\n{f.exact}" for f in found]
     assert not found, "\n".join(shown[:3])
 
