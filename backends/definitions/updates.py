@@ -13,24 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..types import Array, DType, Number
 from .common import Definitions
 
 __all__ = ["OptimizerUpdates"]
 
-Results = tuple[Array | None, ...]
+Update = TypeVar("Update", bound=Callable[..., Any])
 
 
-def rounded_once(update: Callable[..., Results]) -> Callable[..., Results]:
+def rounded_once(update: Update) -> Update:
     """Have an update compute a parameter of 16 bits in float32, by the backend's own update, and
     round the parameter."""
 
     @wraps(update)
     def compute(
         self: Definitions, parameter: Array, *arrays: Array | None, **settings: Any
-    ) -> Results:
+    ) -> tuple[Array | None, ...]:
         wide = self._wide(parameter)
         if wide is parameter:
             return update(self, parameter, *arrays, **settings)
@@ -38,7 +38,7 @@ def rounded_once(update: Callable[..., Results]) -> Callable[..., Results]:
         new, *memory = getattr(self, update.__name__)(wide, *others, **settings)
         return self.xp.astype(new, parameter.dtype), *memory
 
-    return compute
+    return cast(Update, compute)
 
 
 class OptimizerUpdates(Definitions):

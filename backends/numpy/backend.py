@@ -24,8 +24,8 @@ __all__ = ["NumpyBackend"]
 # 4 and 1 as arrays, as NumPy takes longer with Python's numbers; and a number whose last digit is
 # worth the smallest normal number.
 CONSTANTS = {
-    np.dtype(t): (np.array(4, t), np.array(1, t), np.array(np.ldexp(t.tiny, t.nmant), t.dtype))
-    for t in map(np.finfo, (np.float32, np.float64))
+    np.dtype(t): (np.array(4, t), np.array(1, t), np.array(np.finfo(t).tiny / np.finfo(t).eps, t))
+    for t in ("float32", "float64")
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 ZEROS = {t: np.zeros((), t) for t in INTEGERS}

@@ -48,8 +48,8 @@ def sum(x: np.ndarray, /, *, axis: Axis = None, dtype: Any = None, keepdims: boo
 
 def prod(x: np.ndarray, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     if dtype is None and x.dtype == HALF:
-        return np.multiply.reduce(x, axis, SINGLE, None, keepdims).astype(HALF)
-    return np.multiply.reduce(x, axis, dtype, None, keepdims)
+        return np.prod(x, axis=axis, dtype=SINGLE, keepdims=keepdims).astype(HALF)
+    return np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 def mean(x: np.ndarray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -83,7 +83,8 @@ def cumulative_sum(
         and (x.size if axis is None else x.shape[axis]) > LONG
     )
     dtype = DOUBLE if wide else dtype
-    y = compat.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial)
+    add_up: Any = compat.cumulative_sum  # type: ignore[attr-defined]
+    y = add_up(x, axis=axis, dtype=dtype, include_initial=include_initial)
     return y.astype(SINGLE) if wide else y
 
 
@@ -93,15 +94,15 @@ def _added(x: np.ndarray, axis: Axis, dtype: Any, keepdims: bool) -> Any:
     if x.size > LONG:
         while (long := _long(x, axis)) is not None:
             x = _folded(x, long, dtype)
-    return np.add.reduce(x, axis, dtype, None, keepdims)
+    return np.add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
 
 
 def _long(x: np.ndarray, axis: Axis) -> int | None:
     """Find the axis with the largest steps, if NumPy would add up more than LONG numbers one by one
     along this and other axes. Neighbours in memory it adds up by pairs, and pairs of pairs."""
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [a for a in axes if -x.ndim <= a < x.ndim]  # NumPy's error names another one
-    apart = [a for a in axes if x.strides[a] != x.itemsize and x.shape[a] > 1]
+    known = [a for a in axes if -x.ndim <= a < x.ndim]  # NumPy's error names another one
+    apart = [a for a in known if x.strides[a] != x.itemsize and x.shape[a] > 1]
     if math.prod([x.shape[a] for a in apart]) <= LONG:
         return None
     return builtins.max(apart, key=lambda a: x.strides[a])

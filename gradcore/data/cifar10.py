@@ -6,7 +6,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -213,7 +213,7 @@ def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         if is_larger(file, content.most):
             raise content.too_large()
         try:
-            with tarfile.open(fileobj=content, mode="r:") as archive:
+            with tarfile.open(fileobj=cast(BinaryIO, content), mode="r:") as archive:
                 for member in archive:
                     name = PurePosixPath(member.name).name
                     if name in left and member.isfile() and not member.issparse():

@@ -371,7 +371,8 @@ class Operators:
         return self.__array_namespace__().asarray(self, copy=True)
 
     def _leaf(self, value: Any) -> Self:
-        return type(self)(value, None, self.name, self.requires_grad)
+        node: Any = type(self)
+        return node(value, None, self.name, self.requires_grad)
 
     def __reduce__(self) -> Any:
         """Let pickle take the value, without the gradient."""

@@ -163,7 +163,8 @@ class EighGradient(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        xp, go, w, v, gw = namespace(go), _symmetric(go), *map(context.get, ("w", "v", "gw"))
+        xp, go = namespace(go), _symmetric(go)
+        w, v, gw = context["w"], context["v"], context["gw"]
         size = w.shape[-1]
 
         def times(x: Array) -> Array:
@@ -303,7 +304,7 @@ class SVDGradient(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        xp, u, s, vh, gs = namespace(go), *map(context.get, ("u", "s", "vh", "gs"))
+        xp, u, s, vh, gs = namespace(go), *[context[key] for key in ("u", "s", "vh", "gs")]
         v, m, size = vh.mT, u.shape[-2], max(go.shape[-2:])
 
         def times(x: Array) -> Array:

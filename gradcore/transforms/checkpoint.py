@@ -81,8 +81,11 @@ class Call:
         self.first = next(op_counter)
         # Not by what requires a gradient now: somebody may have changed that.
         new, given = iter(xs), {*self.given}
-        is_given = lambda x: isinstance(x, TensorNode) and x in given  # noqa: E731
-        args, constants = tree_map(lambda x: next(new) if is_given(x) else x, self.arguments)
+
+        def replaced(x: Any) -> Any:
+            return next(new) if isinstance(x, TensorNode) and x in given else x
+
+        args, constants = tree_map(replaced, self.arguments)
         with building(True):
             result = self.f(*args, **constants)
         self.gives = self.gives or [_has_gradient(y) for _, y in leaves(result)]
