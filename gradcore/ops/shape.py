@@ -177,7 +177,8 @@ class Roll(Op):
     def forward(
         context: Context, x: Array, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...]
     ) -> Array:
-        back = tuple([-s for s in integers(shift)]) if isinstance(shift, tuple) else -index(shift)
+        shift = integers(shift) if isinstance(shift, tuple) else index(shift)
+        back = tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
         context["shift"], context["axis"] = back, axis
         return namespace(x).roll(x, shift, axis=axis)
 
