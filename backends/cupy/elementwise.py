@@ -31,7 +31,7 @@ sigmoid_gradient = elementwise(
     f"{WIDE} A z = y, g = (A(1) - z) * z * A(go); gx = fabs(g) < A{TINY} ? A(0) : g;",
 )
 relu_gradient = elementwise(
-    "relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : y <= T(0) ? T(0) : y;"
+    "relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : y;"
 )
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")

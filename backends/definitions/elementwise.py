@@ -34,9 +34,9 @@ class ElementwiseKernels(SpecialFunctions):
         return self.xp.where(mask, x, 0.0)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        """Compute the gradient of x from that of y = max(x, 0), go; NaN where y is NaN."""
-        xp = self.xp
-        return xp.where(y > 0.0, go, xp.where(y <= 0.0, 0.0, y))
+        """Compute the gradient of x from that of y = max(x, 0), go. Elsewhere y is 0 or NaN, and so
+        is the gradient."""
+        return self.xp.where(y > 0.0, go, y)
 
     @in_float32
     def sigmoid(self, x: Array) -> Array:

@@ -65,8 +65,7 @@ def masked(x: Array, mask: Array, y: Array) -> None:
 @compiled
 def relu_gradient(y: Array, go: Array, gx: Array) -> None:
     for i in range(len(y)):
-        rest = y.dtype.type(0) if y[i] <= y.dtype.type(0) else y[i]
-        gx[i] = go[i] if y[i] > y.dtype.type(0) else rest
+        gx[i] = go[i] if y[i] > y.dtype.type(0) else y[i]
 
 
 # -- Pooling of (C, H, W, N) ----------------------------------------------------------------------

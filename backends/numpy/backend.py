@@ -109,8 +109,11 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         if y.dtype not in ZEROS or y.dtype != go.dtype:
             return super().relu_gradient(y, go)
-        gx = self.masked(go, y > ZEROS[y.dtype])
-        if y.size and np.isnan(y.max()):
+        zero = ZEROS[y.dtype]
+        if y.size < 256:
+            return np.where(y > zero, go, y)
+        gx = self.masked(go, y > zero)
+        if np.isnan(y.max()):
             np.copyto(gx, y, where=np.isnan(y))
         return gx
 

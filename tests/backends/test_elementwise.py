@@ -55,6 +55,7 @@ def test_gradients_of_activations_are_the_base_definitions(
     backend: Backend, dtype: str, kernel: str
 ) -> None:
     y, go = np.random.default_rng(1).uniform(-1.0, 1.0, size=(2, 6, 60)).astype(dtype)
+    y = np.maximum(y, 0.0)
     for change in (np.asarray, np.transpose, lambda x: x[:, ::-2], lambda x: x[:2, :3]):
         arrays = backend.asarray(change(y)), backend.asarray(change(go))
         expected = backend.to_numpy(getattr(Backend, kernel)(backend, *arrays))

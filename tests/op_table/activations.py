@@ -98,9 +98,9 @@ ROWS = [
     ),
     Row(
         ops.ReluGradient,
-        lambda y, go: np.where(y > 0, go, 0.0),
+        lambda y, go: np.where(y > 0, go, y),
         [case(constant(shape), shape) for shape in ((2, 3), (), (1,), (0, 2))],
-        lambda y, go: go.where(y > 0, 0.0),
+        lambda y, go: go.where(y > 0, y),
     ),
     Row(
         ops.SigmoidGradient,
