@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcore import ops
 
-from .rows import AXIS, FEW, NO_AXIS, UNARY, Case, Point, Row, case, constant, node, refuses
+from .rows import AXIS, FEW, NO_AXIS, UNARY, Case, Point, Row, case, constant, node, raw, refuses
 
 
 def _with_torch(name: str, **more: Any) -> Callable[..., Any]:
@@ -98,8 +98,13 @@ ROWS = [
     ),
     Row(
         ops.ReluGradient,
-        lambda y, go: np.where(y > 0, go, y),
-        [case(constant(shape), shape) for shape in ((2, 3), (), (1,), (0, 2))],
+        lambda y, go: np.where(y > 0, go, y),  # y is what relu gives: 0, or NaN, where not positive
+        [
+            case(raw([[0.0, 1.5, 0.25], [2.0, 0.0, 1.0]]), (2, 3)),
+            case(raw(1.0), ()),
+            case(raw([0.0]), (1,)),
+            case(constant((0, 2)), (0, 2)),
+        ],
         lambda y, go: go.where(y > 0, y),
     ),
     Row(
