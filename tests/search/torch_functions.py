@@ -28,7 +28,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("", "eps = -0.5, expected", "gradcore refuses a negative eps"),
     ("__rpow__", "second", "as pow"),
     ("acosh", "gradients", "outside of its domain: NaN, as the value is; PyTorch: a number"),
-    ("argsort", "shape (1,), expected ()", "the order of one number: (1,), as NumPy's"),
+    ("argwhere", "zero-dimensional arrays", "NumPy refuses it too"),
+    ("argsort", "of shape (1,), expected ()", "the order of one number: (1,), as NumPy's"),
     ("cat", "Concat: ", "PyTorch joins an empty vector (0,) with arrays of any shape"),
     ("clamp", "gradients", "where one is NaN: its gradient is 1; PyTorch: 0 for all"),
     ("copysign", "", "of infinity: PyTorch divides it by itself, NaN"),
@@ -42,7 +43,6 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("nn.functional.avg_pool2d", "ValueError", "PyTorch takes sizes (1,) and () for two axes"),
     ("nn.functional.batch_norm", "x has shape (0,), expected", "PyTorch takes (0,)"),
     ("nn.functional.hardshrink", "gradients", "at NaN PyTorch's is 0"),
-    ("nn.functional.layer_norm", "gradients: [0.]", "one element: exactly 0; PyTorch rounds"),
     ("nn.functional.mish", "second", "at infinity PyTorch multiplies it by 0, NaN"),
     ("polygamma.polygamma_n_0", "gradients", "as digamma's"),
     ("polygamma", "values", "at infinity: 0, the limit; PyTorch: NaN"),
@@ -128,9 +128,11 @@ def _cast(dtype: str) -> Function:
 
 
 def _of_batches(f: Function, ndim: int) -> Function:
+    """Give f, which takes batches only, one image as a batch of one."""
+
     def function(x: Any, *args: Any, **settings: Any) -> Any:
-        if x.ndim != ndim:
-            raise LookupError("no batch")
+        if x.ndim == ndim - 1:
+            return f(xp.expand_dims(x, axis=0), *args, **settings)[0, ...]
         return f(x, *args, **settings)
 
     return function
@@ -239,8 +241,8 @@ def _pad(x: Any, pad: Any, value: float | None = None) -> Any:
 
 
 def _max_pool2d(x: Any, *args: Any, return_indices: bool = False, **settings: Any) -> Any:
-    if return_indices or x.ndim != 4:
-        raise LookupError("indices, or no batch")
+    if return_indices:
+        raise LookupError("the places of maxima")
     return g.max_pool2d(x, *args, **settings)
 
 
@@ -276,11 +278,26 @@ def _solve(a: Any, b: Any, left: bool = True) -> Any:
     return L.solve(a, b)
 
 
-def _searched(sorted_: Any, x: Any, right: bool = False, side: str = "", **settings: Any) -> Any:
-    if sorted_.ndim != 1 or settings.pop("out_int32", False) or settings:
-        raise LookupError("settings that gradcore lacks")
+def _searched(
+    sorted_: Any, x: Any, right: bool = False, side: str = "", sorter: Any = None,
+    out_int32: bool = False,
+) -> Any:  # fmt: skip
+    if sorted_.ndim != 1 or out_int32:
+        raise LookupError("rows that are searched each in its own, or indices of int32")
     x = x if hasattr(x, "shape") else np.asarray(x, sorted_.dtype)
-    return xp.searchsorted(sorted_, x, side=side or ("right" if right else "left"))
+    return xp.searchsorted(sorted_, x, side=side or ("right" if right else "left"), sorter=sorter)
+
+
+def _unique(
+    x: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,  # noqa: A002
+    dim: int | None = None,
+) -> Any:  # fmt: skip
+    if dim is not None or not sorted:
+        raise LookupError("rows, or another order")
+    found = xp.unique_all(x)
+    wanted = [True, return_inverse, return_counts]
+    parts = [found.values, found.inverse_indices, found.counts]
+    return tuple([part for part, is_wanted in zip(parts, wanted, strict=True) if is_wanted])
 
 
 def _one_hot(x: Any, num_classes: int = -1) -> Any:
@@ -484,7 +501,7 @@ OPS: dict[str, Function] = {
     ),
     "searchsorted": _searched,
     "bucketize": lambda x, boundaries, **settings: _searched(boundaries, x, **settings),
-    "unique": lambda x, sorted: xp.unique_values(x),  # noqa: A006
+    "unique": _unique,
     "nonzero": lambda x: xp.stack(xp.nonzero(x), axis=-1),
     "argwhere": lambda x: xp.stack(xp.nonzero(x), axis=-1),
     "take": lambda x, index: xp.reshape(x, (-1,))[index],
@@ -573,7 +590,7 @@ OPS: dict[str, Function] = {
     "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*_chunk(x, 2, dim)),
     "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
     "nn.functional.logsigmoid": g.log_sigmoid,
-    "nn.functional.max_pool2d": _max_pool2d,
+    "nn.functional.max_pool2d": _of_batches(_max_pool2d, 4),
     "nn.functional.normalize": _normalized,
     "nn.functional.one_hot": _one_hot,
     "nn.functional.pairwise_distance": _distance,
