@@ -67,7 +67,7 @@ def _weights(shapes: Sequence[Any]) -> list[np.ndarray]:
 
 
 def compare(info: Any, sample: Any, dtype: str) -> str:
-    """Say what differs: nothing, a problem, or "left out: " with the reason."""
+    """Say what differs: nothing, a problem, or "left out: " or "explained: " and the reason."""
     import torch
 
     ours = OPS[_name(info)]
