@@ -12,6 +12,7 @@ from ..engine.arrays import (
     integers,
     is_discrete,
     is_floating,
+    is_integer,
     namespace,
     value_of,
 )
@@ -94,7 +95,10 @@ def axis_from_front(name: str, axis: int, ndim: int) -> int:
 
     Raises:
         IndexError: there is no such axis; the message begins with `name`.
+        TypeError: the axis is not an integer.
     """
+    if not is_integer(axis):
+        raise TypeError(f"{name}: axis is {axis!r}, expected an integer")
     if not -ndim <= axis < ndim:
         raise IndexError(f"{name}: axis {axis} is out of range for {ndim} dimensions")
     return index(axis) % ndim

@@ -16,7 +16,7 @@ from ..backends import BACKEND_OF_TYPE, Array
 from ..engine.arrays import describe, is_node, namespace, value_of
 from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
-from .common import NodeOrArray, Shape
+from .common import NodeOrArray, Shape, axis_from_front
 from .constant import unique_all as constant_unique_all
 from .views import note
 
@@ -217,14 +217,15 @@ def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int = -1) 
             broadcast together. Negative indices count from the end.
 
     Raises:
-        IndexError: an index is out of range.
-        TypeError: the indices are not integers.
+        IndexError: an index is out of range, or there is no such axis.
+        TypeError: the indices, or the axis, are not integers.
         ValueError: the shapes do not fit.
     """
     raw = value_of(x)
-    if len(indices.shape) != raw.ndim or not -raw.ndim <= axis < raw.ndim:
-        found = f"x {tuple(x.shape)}, indices {tuple(indices.shape)} and axis {axis} do not fit"
-        raise ValueError(f"take_along_axis: {found}; expected as many dimensions, and the axis")
+    if len(indices.shape) != raw.ndim:
+        found = f"x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit"
+        raise ValueError(f"take_along_axis: {found}; expected as many dimensions")
+    axis = axis_from_front("take_along_axis", axis, raw.ndim)
     xp, size = namespace(raw), raw.shape[axis]
     indices = positions("take_along_axis: indices", raw, indices, size)
     x, indices = namespace(x).moveaxis(x, axis, -1), xp.moveaxis(indices, axis, -1)
@@ -240,8 +241,7 @@ def sort(
 ) -> NodeOrArray:
     """Sort the elements along `axis`. Each element takes its gradient along."""
     raw = value_of(x)
-    if not -raw.ndim <= axis < raw.ndim:
-        raise IndexError(f"sort: axis {axis} is out of range for {raw.ndim} dimensions")
+    axis = axis_from_front("sort", axis, raw.ndim)
     order = namespace(raw).argsort(raw, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
 

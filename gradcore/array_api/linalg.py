@@ -19,7 +19,7 @@ from ..backends.types import DType
 from ..engine.arrays import integers, is_integer, namespace, value_of, widened
 from ..ops.decompositions import check_matrices, check_square
 from . import elementwise, reductions
-from .common import Axis, NodeOrArray
+from .common import Axis, NodeOrArray, axes_from_front
 from .constant import count_nonzero, zeros_like
 from .elementwise import where
 from .manipulation import (
@@ -311,7 +311,7 @@ def _norm_of_real(x: NodeOrArray, axis: Axis, keepdims: bool, ord: float) -> Nod
 
 def _largest(sizes: NodeOrArray, axis: Axis, keepdims: bool = False) -> NodeOrArray:
     """Find the largest of numbers that are not negative, which is 0 where there are none."""
-    axes = range(sizes.ndim) if axis is None else integers(axis)
+    axes = range(sizes.ndim) if axis is None else axes_from_front("vector_norm", axis, sizes.ndim)
     is_empty = 0 in [sizes.shape[a] for a in axes]
     return (reductions.sum if is_empty else reductions.max)(sizes, axis=axis, keepdims=keepdims)
 

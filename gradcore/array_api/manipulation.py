@@ -231,7 +231,7 @@ def _triangle(name: str, x: NodeOrArray, k: int) -> NodeOrArray:
 
 
 def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
-    """Make the coordinates of a grid from the vectors of its axes.
+    """Make the coordinates of a grid from the vectors of its axes; a scalar is a vector (1,).
 
     Args:
         indexing: "ij": axis i of the grid is that of vector i; "xy": the first two are swapped.
@@ -246,12 +246,12 @@ def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing = {indexing!r}, expected 'xy' or 'ij'")
     for x in arrays:
-        if x.ndim != 1:
+        if x.ndim > 1:
             raise ValueError(f"meshgrid: an array of shape {tuple(x.shape)}, expected vectors (N,)")
     order = [*range(len(arrays))]
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = 1, 0
-    shape = tuple([arrays[i].shape[0] for i in order])
+    shape = tuple([(*arrays[i].shape, 1)[0] for i in order])
     ones = [[-1 if i == k else 1 for i in order] for k in range(len(arrays))]
     return [
         ops.Broadcast.apply(reshape(x, tuple(s)), shape=shape)

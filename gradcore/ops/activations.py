@@ -261,8 +261,9 @@ class Softmax(Op):
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:
         xp = namespace(x)
         z = xp.exp(x - _largest(x, axis))
-        context["axis"], context["y"] = axis, z / xp.sum(z, axis=axis, keepdims=True)
-        return context["y"]
+        y = z / xp.sum(z, axis=axis, keepdims=True)
+        context["axis"], context["y"] = axis if x.ndim else None, y
+        return y
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
@@ -280,7 +281,7 @@ class LogSoftmax(Op):
         xp = namespace(x)
         z = x - _largest(x, axis)
         y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if x.size else z
-        context["axis"], context["y"] = axis, y
+        context["axis"], context["y"] = axis if x.ndim else None, y
         return y
 
     @staticmethod

@@ -521,6 +521,9 @@ def test_other_refusals() -> None:
         linalg.matrix_power(TensorNode(X), 0.5)
     with pytest.raises(IndexError, match=r"^vecdot: axis 0 .*negative"):
         linalg.vecdot(TensorNode(X), V, axis=0)
+    for p in (1, 2, math.inf):
+        with pytest.raises(IndexError, match="axis 0 is out of range for 0 dimensions"):
+            linalg.vector_norm(TensorNode(np.array(2.0)), axis=0, ord=p)
     with pytest.raises(ValueError, match=r"^Inverse: .*ingular.*\(2, 2\)"):
         linalg.inv(TensorNode(np.ones((2, 2))))
     with pytest.raises(ValueError, match=r"^Cholesky: .*positive definite"):

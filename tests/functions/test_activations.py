@@ -14,7 +14,7 @@ import pytest
 from comparing import call_is_torchs
 
 import gradcore
-from gradcore import TensorNode, check_gradients, nn, ops
+from gradcore import TensorNode, check_gradients, grad, nn, ops
 from gradcore.backends import Backend
 
 
@@ -317,3 +317,13 @@ def test_softmaxes_against_torch(
 
 def test_gradients_of_logsumexp_by_differences() -> None:
     check_gradients(lambda x: gradcore.logsumexp(x, axis=1), Y)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_the_softmax_of_one_number_has_derivatives_of_both_orders(
+    name: str, backend: Backend
+) -> None:
+    f = getattr(gradcore, name)
+    x = backend.asarray(2.0, "float32")
+    assert float(f(x, axis=0).value) == {"softmax": 1.0, "log_softmax": 0.0}[name]
+    assert float(grad(f)(x)) == float(grad(grad(f))(x)) == 0.0

@@ -1,0 +1,613 @@
+"""PyTorch's names of functions, with the same in gradcore, for torch_samples.py.
+
+The arguments are those of PyTorch's samples. What gradcore lacks (a setting, a shape) is a
+LookupError with the reason, or an argument that a function here has not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+import gradcore as g
+from gradcore import array_api as xp
+
+__all__ = ["ACCEPTED", "DIFFERENT", "OPS"]
+
+L = g.linalg
+Function = Callable[..., Any]
+
+# Why some samples differ: the start of the function's name, words of the problem, and the reason.
+DIFFERENT: list[tuple[str, str, str]] = [
+    ("", "out of range for 0 dimensions", "PyTorch counts an axis in an array of shape ()"),
+    ("", "axis 0 is out of bounds for array of dimension 0", "the same, said by NumPy"),
+    ("", "eps = -0.5, expected", "gradcore refuses a negative eps"),
+    ("__rpow__", "second", "as pow"),
+    ("acosh", "gradients", "outside of its domain: NaN, as the value is; PyTorch: a number"),
+    ("argwhere", "zero-dimensional arrays", "NumPy refuses it too"),
+    ("argsort", "of shape (1,), expected ()", "the order of one number: (1,), as NumPy's"),
+    ("cat", "Concat: ", "PyTorch joins an empty vector (0,) with arrays of any shape"),
+    ("clamp", "gradients", "where one is NaN: its gradient is 1; PyTorch: 0 for all"),
+    ("copysign", "gradients", "of infinity: PyTorch divides it by itself, NaN"),
+    ("copysign", "second", "as gradients"),
+    ("digamma", "gradients", "PyTorch: large numbers in place of inf at 0, -1, ..., NaN at inf"),
+    ("einsum", "the output has no '...'", "PyTorch sums over '...', NumPy and gradcore refuse"),
+    ("hypot", "gradients", "at (0, 0): 0, a subgradient; PyTorch: NaN"),
+    ("lgamma", "second", "as digamma's gradients"),
+    ("logaddexp", "second", "as gradients"),
+    (
+        "logaddexp",
+        "gradients",
+        "of two equal infinities: 1/2, as of other equal numbers; PyTorch: NaN",
+    ),
+    ("nn.functional.normalize", "gradients", "of vectors of one element: 0 up to rounding"),
+    ("nextafter", "gradients", "of equal numbers: 1, as of others; PyTorch: 0"),
+    ("nn.functional.avg_pool2d", "ValueError", "PyTorch takes sizes (1,) and () for two axes"),
+    ("nn.functional.batch_norm", "x has shape (0,), expected", "PyTorch takes (0,)"),
+    ("nn.functional.hardshrink", "gradients", "at NaN PyTorch's is 0"),
+    ("nn.functional.mish", "second", "at infinity PyTorch multiplies it by 0, NaN"),
+    ("polygamma.polygamma_n_0", "gradients", "as digamma's"),
+    ("polygamma", "values", "at infinity: 0, the limit; PyTorch: NaN"),
+    ("pow", "second", "PyTorch lacks a term where the exponent is 0; NaN where the base is 0"),
+    ("sgn", "values", "as sign"),
+    ("sign", "values", "of NaN: NaN, as the standard's; PyTorch: 0"),
+    ("special.polygamma", "gradients", "as digamma's"),
+    ("tensordot", "differ in size", "PyTorch broadcasts axes of size 1 here"),
+]
+
+# Why gradcore accepts some inputs that PyTorch refuses: the function, PyTorch's words, the reason.
+ACCEPTED: list[tuple[str, str, str]] = [
+    ("linalg.cross", "same number of dimensions", "arrays are broadcast, as in NumPy"),
+    ("masked_fill", "0-dimensional value", "arrays are broadcast, as in NumPy"),
+    ("masked_fill", "without overflow", "the result has the larger dtype, as in NumPy"),
+    ("mean", "could not infer output dtype", "the mean of integers is a number, as in NumPy"),
+    ("narrow", "", "slices end where the array ends, as in Python"),
+    ("roll", "shift", "shifts and axes are broadcast, as in NumPy"),
+    ("trace", "expected a matrix", "stacks of matrices, as the standard has it"),
+]
+
+
+# -- Arguments ------------------------------------------------------------------------------------
+
+
+def _unary(*names: str) -> dict[str, Function]:
+    return {name: _only_x(getattr(xp, name)) for name in " ".join(names).split()}
+
+
+def _layers(*names: str) -> dict[str, Function]:
+    return {f"nn.functional.{name}": getattr(g, name) for name in " ".join(names).split()}
+
+
+def _binary(**names: str) -> dict[str, Function]:
+    return {theirs: _two(getattr(xp, ours)) for theirs, ours in names.items()}
+
+
+def _only_x(f: Function) -> Function:
+    return lambda x: f(x)
+
+
+def _two(f: Function) -> Function:
+    def function(x: Any, other: Any, **settings: Any) -> Any:
+        if not hasattr(x, "shape") and not hasattr(other, "shape"):
+            raise LookupError("numbers only")
+        return f(x, other, **settings)
+
+    return function
+
+
+def _axis(dim: Any) -> Any:
+    return tuple(dim) if isinstance(dim, list) else dim
+
+
+def _reduction(f: Function) -> Function:
+    return lambda x, dim=None, keepdim=False: f(x, axis=_axis(dim), keepdims=keepdim)
+
+
+def _spread(f: Function) -> Function:
+    def function(x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Any:
+        correction = 1 if correction is None else correction
+        return f(x, axis=_axis(dim), correction=correction, keepdims=keepdim)
+
+    return function
+
+
+def _biased(f: Function) -> Function:
+    return lambda x, unbiased: f(x, correction=int(unbiased))
+
+
+def _both(f: Function, h: Function) -> Function:
+    return lambda *args, **settings: (f(*args, **settings), h(*args, **settings))
+
+
+def _extreme(f: Function, place: Function) -> Function:
+    return lambda x, dim, keepdim=False: (
+        f(x, axis=dim, keepdims=keepdim), place(x, axis=dim, keepdims=keepdim)
+    )  # fmt: skip
+
+
+def _cast(dtype: str) -> Function:
+    return lambda x, memory_format=None: xp.astype(x, np.dtype(dtype))
+
+
+def _of_batches(f: Function, ndim: int) -> Function:
+    """Give f, which takes batches only, one image as a batch of one."""
+
+    def function(x: Any, *args: Any, **settings: Any) -> Any:
+        if x.ndim == ndim - 1:
+            return f(xp.expand_dims(x, axis=0), *args, **settings)[0, ...]
+        return f(x, *args, **settings)
+
+    return function
+
+
+def _shape(shape: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
+
+
+# -- Functions that take more than a line ---------------------------------------------------------
+
+
+def _permuted(x: Any, *axes: Any) -> Any:
+    axes = _shape(axes)
+    return xp.permute_dims(x, tuple([a % x.ndim for a in axes]))
+
+
+def _transposed(x: Any, a: int, b: int) -> Any:
+    order = list(range(x.ndim))
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return xp.permute_dims(x, tuple(order))
+
+
+def _gather(x: Any, dim: int, index: Any) -> Any:
+    if (
+        not x.ndim
+        or x.ndim != index.ndim
+        or [n for a, n in enumerate(index.shape) if a != dim % x.ndim != n != x.shape[a]]
+    ):
+        raise LookupError("a part of the other axes")
+    return xp.take_along_axis(x, index, axis=dim)
+
+
+def _matrix_norm(x: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False) -> Any:  # noqa: A002
+    return L.norm(x, ord, axis=tuple(dim), keepdims=keepdim)
+
+
+def _norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Any:
+    """Compute torch.norm, where a number and no axes mean one vector."""
+    axis = _axis(dim)
+    if p in ("fro", "nuc") and (p == "nuc" or (isinstance(axis, tuple) and len(axis) == 2)):
+        return L.norm(x, p, axis=axis if axis is not None else (-2, -1), keepdims=keepdim)
+    return L.vector_norm(x, axis=axis, ord=2 if p == "fro" else p, keepdims=keepdim)
+
+
+def _expanded(x: Any, *shape: Any) -> Any:
+    shape = _shape(shape)
+    sizes = (1,) * (len(shape) - x.ndim) + x.shape
+    return xp.broadcast_to(x, [m if n == -1 else n for m, n in zip(sizes, shape, strict=True)])
+
+
+def _split(x: Any, size: Any, dim: int = 0) -> Any:
+    sizes = size if isinstance(size, list | tuple) else None
+    whole = x.shape[dim]
+    if sizes is None:
+        sizes = [min(size, whole - i) for i in range(0, whole, size)] if size else [whole]
+    ends = np.cumsum(sizes)
+    return tuple([_part(x, dim, int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True)])
+
+
+def _chunk(x: Any, chunks: int, dim: int = 0) -> Any:
+    return _split(x, max(1, -(-x.shape[dim] // chunks)), dim)
+
+
+def _part(x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
+    return x[(slice(None),) * (dim % max(x.ndim, 1)) + (slice(start, end, step),)]
+
+
+def _narrow(x: Any, dim: int, start: Any, n: int) -> Any:
+    start = int(start) + (x.shape[dim] if start < 0 else 0)
+    return _part(x, dim, start, start + n)
+
+
+def _flattened(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    if not x.ndim:
+        return xp.reshape(x, (1,))
+    start, end = start_dim % x.ndim, end_dim % x.ndim
+    return xp.reshape(
+        x, (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+    )
+
+
+def _unflattened(x: Any, dim: int, sizes: Any) -> Any:
+    dim %= x.ndim
+    known = math.prod(n for n in sizes if n != -1)
+    sizes = [x.shape[dim] // known if n == -1 else n for n in sizes]
+    return xp.reshape(x, (*x.shape[:dim], *sizes, *x.shape[dim + 1 :]))
+
+
+def _squeezed(x: Any, dim: Any = None) -> Any:
+    axes = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    return xp.squeeze(x, axis=tuple([a for a in axes if x.ndim and x.shape[a] == 1]))
+
+
+def _chosen(x: Any, mask: Any) -> Any:
+    x, mask = xp.broadcast_arrays(x, mask)
+    return x[mask]
+
+
+def _pad(x: Any, pad: Any, value: float | None = None) -> Any:
+    if min(pad, default=0) < 0:
+        raise LookupError("negative padding")
+    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    return g.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, value=value or 0.0)
+
+
+def _max_pool2d(x: Any, *args: Any, return_indices: bool = False, **settings: Any) -> Any:
+    if return_indices:
+        raise LookupError("the places of maxima")
+    return g.max_pool2d(x, *args, **settings)
+
+
+def _attention(query: Any, key: Any, value: Any, dropout_p: float = 0.0, **settings: Any) -> Any:
+    if dropout_p:
+        raise LookupError("other random numbers")
+    return g.scaled_dot_product_attention(query, key, value, **settings)
+
+
+def _embedding(weight: Any, indices: Any, padding_idx: Any = None, **settings: Any) -> Any:
+    if weight.ndim != 2 or any(settings.values()):
+        raise LookupError("settings that gradcore lacks")
+    return g.embedding(indices, weight, padding_idx=padding_idx)
+
+
+def _batch_norm(
+    x: Any, mean: Any, var: Any, w: Any = None, b: Any = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
+    mean, var = (None if a is None else g.TensorNode(a, requires_grad=False) for a in (mean, var))
+    return g.batch_norm(x, mean, var, w, b, training, momentum, eps)
+
+
+def _symmetric(x: Any, UPLO: str = "L") -> Any:
+    """Mirror the triangle that PyTorch reads, as gradcore reads both; with x's own gradient."""
+    y = g.stop_gradient(x if UPLO == "L" else x.mT)
+    return x + (xp.tril(y) + xp.tril(y, k=-1).mT - g.stop_gradient(x))
+
+
+def _solve(a: Any, b: Any, left: bool = True) -> Any:
+    if not left or (b.ndim > 1 and b.ndim < a.ndim):
+        raise LookupError("from the right, or stacks of vectors")
+    return L.solve(a, b)
+
+
+def _searched(
+    sorted_: Any, x: Any, right: bool = False, side: str = "", sorter: Any = None,
+    out_int32: bool = False,
+) -> Any:  # fmt: skip
+    if sorted_.ndim != 1 or out_int32:
+        raise LookupError("rows that are searched each in its own, or indices of int32")
+    x = x if hasattr(x, "shape") else np.asarray(x, sorted_.dtype)
+    return xp.searchsorted(sorted_, x, side=side or ("right" if right else "left"), sorter=sorter)
+
+
+def _unique(
+    x: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,  # noqa: A002
+    dim: int | None = None,
+) -> Any:  # fmt: skip
+    if dim is not None or not sorted:
+        raise LookupError("rows, or another order")
+    found = xp.unique_all(x)
+    wanted = [True, return_inverse, return_counts]
+    parts = [found.values, found.inverse_indices, found.counts]
+    return tuple([part for part, is_wanted in zip(parts, wanted, strict=True) if is_wanted])
+
+
+def _one_hot(x: Any, num_classes: int = -1) -> Any:
+    if num_classes < 0:
+        raise LookupError("no number of classes")
+    return g.one_hot(x, num_classes, dtype="int64")
+
+
+def _normalized(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+    return x / xp.clip(L.vector_norm(x, axis=dim, ord=p, keepdims=True), eps, None)
+
+
+def _distance(x: Any, y: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    return L.vector_norm(x - y + eps, axis=-1, ord=p, keepdims=keepdim)
+
+
+def _without_nan(f: Function) -> Function:
+    return lambda x, dim=None, keepdim=False: f(
+        xp.where(xp.isnan(x), 0.0, x), axis=_axis(dim), keepdims=keepdim
+    )
+
+
+def _aminmax(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    return tuple([f(x, axis=dim, keepdims=keepdim) for f in (xp.min, xp.max)])
+
+
+# -- The table ------------------------------------------------------------------------------------
+
+OPS: dict[str, Function] = {
+    **_unary(
+        "abs acos acosh asin asinh atan atanh ceil conj cos cosh exp expm1 floor imag isfinite",
+        "isinf isnan log log10 log1p log2 logical_not positive real reciprocal sign signbit sin",
+        "sinh sqrt square tan tanh trunc",
+    ),
+    **_binary(
+        __rmod__="remainder",
+        atan2="atan2",
+        bitwise_and="bitwise_and",
+        bitwise_left_shift="bitwise_left_shift",
+        bitwise_or="bitwise_or",
+        bitwise_right_shift="bitwise_right_shift",
+        bitwise_xor="bitwise_xor",
+        bmm="matmul",
+        copysign="copysign",
+        eq="equal",
+        floor_divide="floor_divide",
+        ge="greater_equal",
+        gt="greater",
+        hypot="hypot",
+        le="less_equal",
+        logaddexp="logaddexp",
+        logical_and="logical_and",
+        logical_or="logical_or",
+        logical_xor="logical_xor",
+        lt="less",
+        matmul="matmul",
+        maximum="maximum",
+        minimum="minimum",
+        mm="matmul",
+        mul="multiply",
+        mv="matmul",
+        ne="not_equal",
+        nextafter="nextafter",
+        pow="pow",
+        remainder="remainder",
+        true_divide="divide",
+        vdot="vecdot",
+        dot="vecdot",
+    ),
+    "max.binary": _two(xp.maximum),
+    "min.binary": _two(xp.minimum),
+    "bitwise_not": lambda x: xp.bitwise_invert(x),
+    "conj_physical": lambda x: xp.conj(x),
+    "resolve_conj": lambda x: xp.conj(x),
+    "sgn": lambda x: xp.sign(x),
+    "neg": lambda x: -x,
+    "add": lambda x, y, alpha=1: x + alpha * y,
+    "sub": lambda x, y, alpha=1: x - alpha * y,
+    "rsub": lambda x, y, alpha=1: y - alpha * x,
+    "__radd__": lambda x, y: y + x,
+    "__rand__": lambda x, y: y & x,
+    "__rdiv__": lambda x, y: y / x,
+    "__rmatmul__": lambda x, y: y @ x,
+    "__rmod__": lambda x, y: y % x,
+    "__rmul__": lambda x, y: y * x,
+    "__ror__": lambda x, y: y | x,
+    "__rpow__": lambda x, y: y**x,
+    "__rxor__": lambda x, y: y ^ x,
+    "div.no_rounding_mode": lambda x, y, rounding_mode=None: x / y,
+    "div.floor_rounding": lambda x, y, rounding_mode: x // y,
+    "div.trunc_rounding": _two(lambda x, y, rounding_mode="trunc": xp.trunc(x / y)),
+    "clamp": lambda x, min=None, max=None: xp.clip(x, min, max),  # noqa: A006
+    "clamp_max": lambda x, y: xp.clip(x, None, y),
+    "clamp_min": lambda x, y: xp.clip(x, y, None),
+    "where": lambda x, condition, other: xp.where(condition, x, other),
+    "masked_fill": lambda x, mask, value: xp.where(mask, value, x),
+    "masked_select": _chosen,
+    "round": lambda x: xp.round(x),
+    "frac": lambda x: x - xp.trunc(x),
+    "isposinf": lambda x: x == math.inf,
+    "isneginf": lambda x: x == -math.inf,
+    "deg2rad": lambda x: x * (math.pi / 180),
+    "rad2deg": lambda x: x * (180 / math.pi),
+    "sigmoid": lambda x: g.sigmoid(x),
+    "erf": lambda x: g.erf(x),
+    "erfc": lambda x: g.erfc(x),
+    "lgamma": lambda x: g.lgamma(x),
+    "digamma": lambda x: g.digamma(x),
+    **{f"polygamma.polygamma_n_{n}": lambda x, n: g.polygamma(n, x) for n in range(5)},
+    "special.polygamma.special_polygamma_n_0": lambda x, n: g.polygamma(n, x),
+    "rsqrt": lambda x: 1 / xp.sqrt(x),
+    "exp2": lambda x: 2**x,
+    "ldexp": lambda x, y: x * 2.0**y,
+    "addcmul": lambda x, a, b, value=1: x + value * a * b,
+    "addcdiv": lambda x, a, b, value=1: x + value * a / b,
+    "lerp": lambda x, y, w: x + w * (y - x),
+    # Reductions.
+    "sum": _reduction(xp.sum),
+    "mean": _reduction(xp.mean),
+    "nansum": _without_nan(xp.sum),
+    "amax": _reduction(xp.max),
+    "amin": _reduction(xp.min),
+    "aminmax": _aminmax,
+    "max.reduction_no_dim": lambda x: xp.max(x),
+    "min.reduction_no_dim": lambda x: xp.min(x),
+    "max.reduction_with_dim": _extreme(xp.max, xp.argmax),
+    "min.reduction_with_dim": _extreme(xp.min, xp.argmin),
+    "all": _reduction(xp.all),
+    "any": _reduction(xp.any),
+    "count_nonzero": lambda x, dim=None: xp.count_nonzero(x, axis=_axis(dim)),
+    "argmax": lambda x, dim=None, keepdim=False: xp.argmax(x, axis=dim, keepdims=keepdim),
+    "argmin": lambda x, dim=None, keepdim=False: xp.argmin(x, axis=dim, keepdims=keepdim),
+    "prod": _reduction(xp.prod),
+    "std": _spread(xp.std),
+    "var": _spread(xp.var),
+    "std.unbiased": _biased(xp.std),
+    "var.unbiased": _biased(xp.var),
+    "std_mean": lambda x, dim=None, correction=1, keepdim=False: (
+        OPS["std"](x, dim, correction, keepdim), OPS["mean"](x, dim, keepdim)
+    ),
+    "var_mean": lambda x, dim=None, correction=1, keepdim=False: (
+        OPS["var"](x, dim, correction, keepdim), OPS["mean"](x, dim, keepdim)
+    ),
+    "std_mean.unbiased": _both(_biased(xp.std), lambda x, unbiased: xp.mean(x)),
+    "var_mean.unbiased": _both(_biased(xp.var), lambda x, unbiased: xp.mean(x)),
+    "logsumexp": lambda x, dim, keepdim=False: g.logsumexp(x, axis=_axis(dim), keepdims=keepdim),
+    "cumsum": lambda x, dim: xp.cumulative_sum(x, axis=dim),
+    "cumprod": lambda x, dim: xp.cumulative_prod(x, axis=dim),
+    "diff": lambda x, n=1, dim=-1, prepend=None, append=None: xp.diff(
+        x, n=n, axis=dim, prepend=prepend, append=append
+    ),
+    "softmax": lambda x, dim: g.softmax(x, axis=dim),
+    "log_softmax": lambda x, dim: g.log_softmax(x, axis=dim),
+    "nn.functional.softmin": lambda x, dim: g.softmax(-x, axis=dim),
+    # Shapes and parts.
+    **dict.fromkeys(
+        ["alias_copy", "clone", "contiguous"], lambda x, memory_format=None: xp.astype(x, x.dtype)),
+    **dict.fromkeys(["reshape", "view", "view_copy"], lambda x, *s: xp.reshape(x, _shape(s))),
+    **dict.fromkeys(["reshape_as", "view_as"], lambda x, y: xp.reshape(x, y.shape)),
+    **dict.fromkeys(["permute", "permute_copy"], _permuted),
+    **dict.fromkeys(["transpose", "transpose_copy"], _transposed),
+    **dict.fromkeys(["t", "t_copy"], lambda x: x.T if x.ndim > 1 else x),
+    **dict.fromkeys(["squeeze", "squeeze.multiple", "squeeze_copy"], _squeezed),
+    **dict.fromkeys(["unsqueeze", "unsqueeze_copy"], lambda x, dim: xp.expand_dims(x, axis=dim)),
+    **dict.fromkeys(["expand", "expand_copy"], _expanded),
+    **dict.fromkeys(["unbind", "unbind_copy"], lambda x, dim=0: xp.unstack(x, axis=dim)),
+    **dict.fromkeys(["tile", "repeat"], lambda x, *reps: xp.tile(x, _shape(reps))),
+    **dict.fromkeys(["narrow", "narrow_copy"], _narrow),
+    **dict.fromkeys(
+        ["split", "split.list_args", "split_with_sizes", "split_with_sizes_copy", "unsafe_split"],
+        _split,
+    ),
+    **dict.fromkeys(["chunk", "unsafe_chunk"], _chunk),
+    "slice": _part,
+    "flatten": _flattened,
+    "unflatten": _unflattened,
+    "ravel": lambda x: xp.reshape(x, (-1,)),
+    "T": lambda x: xp.permute_dims(x, tuple(range(x.ndim))[::-1]),
+    "mT": lambda x: x.mT,
+    "mH": lambda x: x.mT,
+    "H": lambda x: x.T if x.ndim == 2 else x,
+    "movedim": lambda x, a, b: xp.moveaxis(x, a, b),
+    "expand_as": lambda x, y: xp.broadcast_to(x, y.shape),
+    "broadcast_to": lambda x, shape: xp.broadcast_to(x, tuple(shape)),
+    "broadcast_tensors": lambda *xs: xp.broadcast_arrays(*xs),
+    "flip": lambda x, dims: xp.flip(x, axis=tuple(dims)),
+    "fliplr": lambda x: xp.flip(x, axis=1),
+    "flipud": lambda x: xp.flip(x, axis=0),
+    "roll": lambda x, shifts, dims=None: xp.roll(x, _axis(shifts), axis=_axis(dims)),
+    "stack": lambda xs, dim=0: xp.stack(list(xs), axis=dim),
+    "cat": lambda xs, dim=0: xp.concat(list(xs), axis=dim),
+    "meshgrid.list_of_tensors": lambda xs, indexing="ij": xp.meshgrid(*xs, indexing=indexing),
+    "meshgrid.variadic_tensors": lambda *xs, indexing="ij": xp.meshgrid(*xs, indexing=indexing),
+    "sort": lambda x, dim=-1, descending=False, stable=True: (
+        xp.sort(x, axis=dim, descending=descending),
+        xp.argsort(x, axis=dim, descending=descending),
+    ),
+    "msort": lambda x: xp.sort(x, axis=0),
+    "argsort": lambda x, dim=-1, descending=False, stable=True: xp.argsort(
+        x, axis=dim, descending=descending, stable=stable
+    ),
+    "searchsorted": _searched,
+    "bucketize": lambda x, boundaries, **settings: _searched(boundaries, x, **settings),
+    "unique": _unique,
+    "nonzero": lambda x: xp.stack(xp.nonzero(x), axis=-1),
+    "argwhere": lambda x: xp.stack(xp.nonzero(x), axis=-1),
+    "take": lambda x, index: xp.reshape(x, (-1,))[index],
+    "take_along_dim": lambda x, index, dim=None: (
+        xp.take_along_axis(xp.reshape(x, (-1,)), xp.reshape(index, (-1,)), axis=0)
+        if dim is None else xp.take_along_axis(x, index, axis=dim)
+    ),
+    "gather": _gather,
+    "index_select": lambda x, dim, index: xp.take(x, index, axis=dim),
+    "select": lambda x, dim, i: x[(slice(None),) * (dim % x.ndim) + (i,)],
+    "__getitem__": lambda x, key: x[key],
+    "repeat_interleave": lambda x, repeats, dim=None: xp.repeat(x, repeats, axis=dim),
+    "tril": lambda x, k=0: xp.tril(x, k=k),
+    "triu": lambda x, k=0: xp.triu(x, k=k),
+    "zeros_like": lambda x: xp.zeros_like(x),
+    "ones_like": lambda x: xp.ones_like(x),
+    "full_like": lambda x, value: xp.full_like(x, value),
+    "fill": lambda x, value: xp.full_like(x, value),
+    **{name: _cast(dtype) for name, dtype in {
+        "bool": "bool", "byte": "uint8", "char": "int8", "double": "float64", "float": "float32",
+        "half": "float16", "int": "int32", "long": "int64", "short": "int16",
+    }.items()},
+    # Products and linear algebra.
+    "linalg.vecdot": lambda x, y, dim=-1: xp.vecdot(x, y, axis=dim - x.ndim if dim >= 0 else dim),
+    "linalg.cross": lambda x, y, dim=-1: L.cross(x, y, axis=dim - x.ndim if dim >= 0 else dim),
+    "tensordot": lambda x, y, dims=2: xp.tensordot(x, y, axes=dims),
+    "inner": lambda x, y: xp.tensordot(x, y, axes=((-1,), (-1,))) if x.ndim and y.ndim else x * y,
+    "einsum": lambda xs, equation: g.einsum(equation, *xs),
+    "outer": lambda x, y: L.outer(x, y),
+    "trace": lambda x: L.trace(x),
+    "linalg.multi_dot": lambda xs: reduce(xp.matmul, xs),
+    "linalg.diagonal": lambda x, offset=0: L.diagonal(x, offset=offset),
+    **dict.fromkeys(["diagonal", "diagonal_copy"], lambda x, offset=0: (
+        L.diagonal(x, offset=offset) if x.ndim == 2 else _lacks("other axes")
+    )),
+    "linalg.det": lambda x: L.det(x),
+    "linalg.slogdet": lambda x: tuple(L.slogdet(x)),
+    "linalg.inv": lambda x: L.inv(x),
+    "linalg.solve": _solve,
+    "linalg.matrix_power": lambda x, n: L.matrix_power(x, n),
+    "linalg.matrix_rank": lambda x, rtol=None: L.matrix_rank(x, rtol=rtol),
+    "linalg.norm": lambda x, ord=None, dim=None, keepdim=False: L.norm(  # noqa: A006
+        x, ord, axis=_axis(dim), keepdims=keepdim
+    ),
+    "linalg.vector_norm": lambda x, ord=2, dim=None, keepdim=False: L.vector_norm(  # noqa: A006
+        x, axis=_axis(dim), ord=ord, keepdims=keepdim
+    ),
+    "linalg.matrix_norm": _matrix_norm,
+    **dict.fromkeys(["norm", "norm.nuc", "norm.fro", "norm.inf"], _norm),
+    "dist": lambda x, y, p=2: L.vector_norm(x - y, ord=p),
+    "linalg.qr": lambda x, mode="reduced": tuple(L.qr(x, mode=mode)),
+    "linalg.svdvals": lambda x: L.svdvals(x),
+    "linalg.eigvalsh": lambda x, UPLO="L": L.eigvalsh(_symmetric(x, UPLO)),
+    **dict.fromkeys(["linalg.pinv", "pinverse"], lambda x, rtol=None: L.pinv(x, rtol=rtol)),
+    **dict.fromkeys(["linalg.cholesky", "cholesky"], lambda x, upper=False: L.cholesky(
+        _symmetric(x, "U" if upper else "L"), upper=upper
+    )),
+    **dict.fromkeys(
+        ["addmm", "addmm.decomposed", "addmv", "baddbmm"],
+        lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+    ),
+    "addr": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * L.outer(a, b),
+    "addbmm": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * xp.sum(a @ b, axis=0),
+    # Neural networks.
+    "nn.functional.linear": lambda x, w, b=None: x @ w.mT if b is None else x @ w.mT + b,
+    **_layers(
+        "binary_cross_entropy_with_logits celu elu gelu group_norm hardsigmoid hardswish hardtanh",
+        "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",
+        "silu smooth_l1_loss softplus",
+    ),
+    **{
+        f"nn.functional.{name}": _of_batches(getattr(g, name), ndim)
+        for name, ndim in {
+            "adaptive_avg_pool2d": 4, "avg_pool2d": 4, "conv1d": 3, "conv2d": 4,
+            "conv_transpose2d": 4,
+        }.items()
+    },
+    "nn.functional.nll_loss": lambda x, *args, **settings: (
+        g.nll_loss(x, *args, **settings) if x.ndim > 1 else _lacks("no batch")
+    ),
+    "nn.functional.cross_entropy": lambda x, *args, **settings: (
+        g.cross_entropy(x, *args, **settings) if x.ndim > 1 else _lacks("no batch")
+    ),
+    "nn.functional.batch_norm": _batch_norm,
+    "nn.functional.embedding": _embedding,
+    "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*_chunk(x, 2, dim)),
+    "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
+    "nn.functional.logsigmoid": g.log_sigmoid,
+    "nn.functional.max_pool2d": _of_batches(_max_pool2d, 4),
+    "nn.functional.normalize": _normalized,
+    "nn.functional.one_hot": _one_hot,
+    "nn.functional.pairwise_distance": _distance,
+    "constant_pad_nd": _pad,
+    "nn.functional.pad.constant": lambda x, pad, mode, value=None: _pad(x, pad, value),
+    "nn.functional.scaled_dot_product_attention": _attention,
+    "nn.functional.softsign": lambda x: x / (1 + xp.abs(x)),
+    "nn.functional.tanhshrink": lambda x: x - xp.tanh(x),
+    "nn.functional.threshold": lambda x, threshold, value: xp.where(x <= threshold, value, x),
+}  # fmt: skip
+
+
+def _lacks(what: str) -> Any:
+    raise LookupError(what)
