@@ -89,11 +89,6 @@ def test_a_dropped_generator_leaves_nothing_behind() -> None:
 
 
 def test_a_generator_that_begins_a_block_for_others_does_so() -> None:
-    @contextlib.contextmanager
-    def evaluating() -> Iterator[None]:
-        with no_grad():
-            yield
-
     def fixture() -> Iterator[None]:  # as pytest's
         with no_grad():
             yield
@@ -109,6 +104,54 @@ def test_a_generator_that_begins_a_block_for_others_does_so() -> None:
     steps = call()
     assert not builds()
     steps.close()  # type: ignore[attr-defined]
+    assert builds()
+
+
+class Evaluating:
+    def __enter__(self) -> None:
+        self.block = no_grad()
+        self.block.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.block.__exit__(*error)
+
+
+@contextlib.contextmanager
+def evaluating() -> Iterator[None]:
+    with no_grad():
+        yield
+
+
+@contextlib.contextmanager
+def evaluating_more() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(evaluating())
+        yield
+
+
+@pytest.mark.parametrize("block", [Evaluating, evaluating, evaluating_more])
+def test_a_block_that_a_generator_begins_by_another_is_for_the_generator(block: Any) -> None:
+    def steps() -> Iterator[bool]:
+        with block():
+            yield builds()
+            yield builds()
+
+    def steps_of_a_stack() -> Iterator[bool]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(block())
+            yield builds()
+            yield builds()
+
+    for function in (steps, steps_of_a_stack):
+        assert [(inside, builds()) for inside in function()] == [(False, True)] * 2
+        dropped = function()
+        next(dropped)
+        assert builds()
+        del dropped
+        assert builds()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(block())
+        assert not builds()
     assert builds()
 
 
