@@ -26,7 +26,7 @@ from typing import Any
 
 from .. import ops
 from ..backends import Array
-from ..backends.ownership import holders
+from ..backends.ownership import UNKNOWN, holders
 from ..engine import traversal
 from ..engine.arrays import describe, is_node, namespace
 from ..engine.modes import is_building
@@ -180,8 +180,8 @@ def _keeps_value(x: TensorNode) -> bool:
 
 
 class _Probe:
-    """Count, as `_is_alone` does, who holds the left operand of `x += z`, which a variable holds
-    and the operator, the function `update` and `_is_alone` are given."""
+    """Count, as `update` does, who holds the left operand of `x += z`, which a variable holds and
+    the operator and the functions are given."""
 
     def __iadd__(self, z: None) -> int:
         return _probe_update(self)
@@ -195,9 +195,15 @@ def _holders(x: Any) -> int:
     return holders((x,), 0, operator.getitem)
 
 
-_probe: Any = _Probe()
-_probe += None
-_ALONE: int = _probe
+def _holders_of_variable() -> int:
+    """Count the holders of what only a local variable holds; -1 where nobody counts."""
+    probe: Any = _Probe()
+    probe += None
+    return probe if probe < UNKNOWN else -1
+
+
+# That of a local variable, whose reference is the only one that Python 3.14 may leave out.
+_ALONE: int = _holders_of_variable()
 
 
 def _write(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None:

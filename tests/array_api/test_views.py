@@ -334,6 +334,35 @@ def test_parts_of_a_parameter_and_numbers_are_updated_under_no_grad() -> None:
     np.testing.assert_array_equal(p.grad[1], 6.0 * row.value)
 
 
+def test_in_place_operators_are_seen_by_whoever_else_holds_the_node() -> None:
+    def closed_over() -> tuple[Any, Any]:
+        x = constant(X.copy())
+
+        def write() -> None:
+            nonlocal x
+            x += 1.0
+
+        other = x
+        write()
+        return x, other
+
+    def in_an_attribute(holder: Any) -> tuple[Any, Any]:
+        holder.x = other = constant(X.copy())
+        holder.x += 1.0
+        return holder.x, other
+
+    def in_a_default(x: Any = constant(X.copy())) -> tuple[Any, Any]:  # noqa: B008
+        x += 1.0
+        return x, in_a_default.__defaults__[0]  # type: ignore[index]
+
+    some = [constant(X.copy())]
+    both = [*some]
+    both[0] += 1.0
+    for x, other in (closed_over(), in_an_attribute(lambda: 0), in_a_default(), (*some, *both)):
+        assert x is other
+        np.testing.assert_array_equal(x.value, X + 1.0)
+
+
 def test_the_dtype_stays() -> None:
     x = y = TensorNode(X.astype("float32")) * 1.0
     y += TensorNode(X)
