@@ -31,6 +31,7 @@ __all__ = ["Block", "enter", "value_in"]
 
 GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 BEGINS = {"__enter__", "__aenter__", "enter_context", "enter_async_context"}
+STEPS = {"__next__", "__anext__"}
 
 
 class Block:
@@ -110,10 +111,10 @@ def _inside(frame: FrameType) -> FrameType:
 
 
 def _caller(frame: FrameType) -> tuple[int, CodeType] | None:
-    """Find who called the generator of `frame`, or the generators around it: the height in the
-    stack, and the code. (The caller's frame would hold all its variables.)"""
+    """Find who called the generator of `frame`, or the generators and iterators around it: the
+    height in the stack, and the code. (The caller's frame would hold all its variables.)"""
     caller = frame.f_back
-    while caller and caller.f_code.co_flags & GENERATOR:
+    while caller and (caller.f_code.co_flags & GENERATOR or caller.f_code.co_name in STEPS):
         caller = caller.f_back
     stack = _stack(caller)
     return (len(stack), stack[0]) if stack else None

@@ -47,6 +47,8 @@ def test_a_block_in_a_generator_is_not_for_the_loop_that_takes_what_it_yields() 
         assert builds()
     for _ in (i for i in suspended()):  # a generator around it
         assert builds()
+    for _ in Iterating(suspended()):
+        assert builds()
     assert builds()
 
 
@@ -105,6 +107,17 @@ def test_a_generator_that_begins_a_block_for_others_does_so() -> None:
     assert not builds()
     steps.close()  # type: ignore[attr-defined]
     assert builds()
+
+
+class Iterating:
+    def __init__(self, steps: Iterator[Any]) -> None:
+        self.steps = steps
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.steps)
 
 
 class Evaluating:
