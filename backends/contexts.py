@@ -9,10 +9,11 @@ generator that it is in, and holds while that runs:
             for x in data:
                 yield model(x)  # ... and not in the loop that takes the batches
 
-There are generators whose purpose is the opposite, to start something for others: functions
-decorated with `contextlib.contextmanager`, pytest's fixtures. Their block holds for the others. Who
-called the generator as the block began tells them apart: a loop over batches still runs when
-others compute, and a `__enter__` of contextlib has returned.
+There are generators whose purpose is the opposite, to start something for others. The block of a
+function decorated with `contextlib.contextmanager` is in the code that says `with`: whatever runs
+in a `__enter__` or `enter_context` begins a block for the caller. For others, such as pytest's
+fixtures, who called the generator as the block began tells: a loop over batches still runs when
+others compute, and the function of pytest has returned.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from typing import Any
 __all__ = ["Block", "enter", "value_in"]
 
 GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+BEGINS = {"__enter__", "__aenter__", "enter_context", "enter_async_context"}
+STEPS = {"__next__", "__anext__"}
 
 
 class Block:
@@ -40,7 +43,7 @@ class Block:
     Args:
         variable: what the block sets.
         value: its value.
-        frame: the code that the block is in.
+        frame: the code that begins the block.
     """
 
     __slots__ = ("before", "caller", "generator", "is_over", "value", "variable")
@@ -48,6 +51,7 @@ class Block:
     def __init__(self, variable: ContextVar[Any], value: Any, frame: FrameType) -> None:
         self.variable, self.value, self.before = variable, value, variable.get()
         self.is_over = False
+        frame = _inside(frame)
         self.generator = frame if frame.f_code.co_flags & GENERATOR else None
         self.caller = _caller(frame) if self.generator else None
         variable.set(self)
@@ -83,9 +87,10 @@ def value_in(x: Any) -> Any:
 
 
 def enter(variable: ContextVar[Any], value: Any, frame: FrameType) -> Callable[[], None]:
-    """Begin a block in the code of `frame`; return what ends it. Outside of generators the variable
-    gets the value itself, which is read faster than that of a Block."""
-    if frame.f_code.co_flags & GENERATOR:
+    """Begin a block in the code of `frame`; return what ends it. In a function of its own, and not
+    in a generator or for others, the variable gets the value itself, which is read faster than that
+    of a Block."""
+    if frame.f_code.co_flags & GENERATOR or frame.f_code.co_name in BEGINS:
         return Block(variable, value, frame).leave
     return partial(_reset, variable, variable.set(value))
 
@@ -95,11 +100,21 @@ def _reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.reset(token)
 
 
+def _inside(frame: FrameType) -> FrameType:
+    """Find the code that the block is in: where `frame` begins the block for others, theirs."""
+    while caller := frame.f_back:
+        begins = caller if frame.f_code.co_flags & GENERATOR else frame
+        if begins.f_code.co_name not in BEGINS:
+            break
+        frame = caller
+    return frame
+
+
 def _caller(frame: FrameType) -> tuple[int, CodeType] | None:
-    """Find who called the generator of `frame`, or the generators around it: the height in the
-    stack, and the code. (The caller's frame would hold all its variables.)"""
+    """Find who called the generator of `frame`, or the generators and iterators around it: the
+    height in the stack, and the code. (The caller's frame would hold all its variables.)"""
     caller = frame.f_back
-    while caller and caller.f_code.co_flags & GENERATOR:
+    while caller and (caller.f_code.co_flags & GENERATOR or caller.f_code.co_name in STEPS):
         caller = caller.f_back
     stack = _stack(caller)
     return (len(stack), stack[0]) if stack else None

@@ -41,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return doctor()
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if not isinstance(
-                error, BrokenPipeError
-            ):  # not as in `python -m gradcore doctor | head`
+            if not isinstance(error, BrokenPipeError):  # as in `python -m gradcore doctor | head`
                 print(f"doctor: can't print ({error.strerror})", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

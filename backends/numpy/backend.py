@@ -69,7 +69,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
         return x.base is None
 
     def _wide(self, x: np.ndarray) -> np.ndarray:
-        return x.astype(np.float32) if x.itemsize < 4 else x  # 0.1 us; `finfo` takes 0.9 us
+        return x.astype(np.float32) if x.itemsize < 4 else x  # 0.1 us; `is_half` takes 0.3 us
 
     # -- kernels ----------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from .. import ops
 from ..backends import Array
-from ..backends.ownership import holders
+from ..backends.ownership import UNKNOWN, holders
 from ..engine import traversal
 from ..engine.arrays import describe, is_node, namespace
 from ..engine.modes import is_building
@@ -48,8 +48,8 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
         y: a node, an array or a number, which is broadcast to the shape of x[key].
 
     Raises:
-        TypeError: gradients are computed with respect to x, or to what x is a view of: it was not
-            computed, or it is an argument of a transform. Or it can't be assigned to: see `_write`.
+        TypeError: x, or what x is a view of, keeps its value: see `_keeps_value`. Or x can't be
+            assigned to: see `_write`.
         IndexError, ValueError: the key or y does not fit.
     """
     if not is_node(x):
@@ -59,7 +59,7 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
     if of and of.base is x and of.op is ops.GetItem and of.constants["key"] is key:
         return  # the end of x[key] += z: the view has written to x
     root, views = chain(x)
-    if root.requires_grad and _is_start(root):
+    if _keeps_value(root):
         part = "is a view of what" if views else "is what"
         raise TypeError(
             f"x[key] = y: x {part} gradients are computed with respect to, which keeps its value; "
@@ -93,7 +93,7 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
 
     Returns:
         x; or y, and x keeps its value, in two cases. x is a number, a node of shape () that is no
-        view: NumPy's numbers don't change either. Or gradients are computed with respect to x.
+        view and no leaf: NumPy's numbers don't change either. Or see `_keeps_value`.
 
     Raises:
         TypeError: y has numbers that x can't have; or x can't be assigned to: see `_write`.
@@ -101,9 +101,10 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
     """
     value, new = x.value, y.value
     is_view = x._view is not None and view_of(x) is not None
-    if not is_view and (not value.shape or (_is_start(x) and is_building.get())):
+    is_number = not value.shape and not _is_start(x)
+    if not is_view and (is_number or _keeps_value(x)):
         return y
-    if is_view and _is_start(chain(x)[0]):
+    if is_view and _keeps_value(chain(x)[0]):
         raise TypeError(
             "x += y and the like: x is a view of what gradients are computed with respect to, "
             "which keeps its value; say x = x + y"
@@ -114,9 +115,11 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
         )
     if new.dtype != value.dtype:
         y = _cast(y, x)
-    if not is_view and _holders(x) == _ALONE + len([a for a in _inputs(y) if a is x]):
+    may_be_y = not is_view and (y._requires_grad or not x._requires_grad)
+    if may_be_y and _holders(x) == _ALONE + len([a for a in _inputs(y) if a is x]):
         # Nobody but the variable, and the op that computed y, holds x: nobody can see whether x
         # changes or the variable gets y. A chain of these takes 10 and not 25 us for each.
+        y.name = x.name
         return y
     _write(x, ops.Replace, y)
     return x
@@ -170,9 +173,15 @@ def _is_start(x: TensorNode) -> bool:
     return x.requires_grad and (x.source is None or x.source.op is ops.Id)
 
 
+def _keeps_value(x: TensorNode) -> bool:
+    """Whether a write to x would take x out of the graph that gradients are computed through, with
+    respect to x. Under `no_grad()` a node only gets another value, and stays what it is."""
+    return _is_start(x) and is_building.get()
+
+
 class _Probe:
-    """Count, as `_is_alone` does, who holds the left operand of `x += z`, which a variable holds
-    and the operator, the function `update` and `_is_alone` are given."""
+    """Count, as `update` does, who holds the left operand of `x += z`, which a variable holds and
+    the operator and the functions are given."""
 
     def __iadd__(self, z: None) -> int:
         return _probe_update(self)
@@ -186,9 +195,15 @@ def _holders(x: Any) -> int:
     return holders((x,), 0, operator.getitem)
 
 
-_probe: Any = _Probe()
-_probe += None
-_ALONE: int = _probe
+def _holders_of_variable() -> int:
+    """Count the holders of what only a local variable holds; -1 where nobody counts."""
+    probe: Any = _Probe()
+    probe += None
+    return probe if probe < UNKNOWN else -1
+
+
+# That of a local variable, whose reference is the only one that Python 3.14 may leave out.
+_ALONE: int = _holders_of_variable()
 
 
 def _write(x: TensorNode, op: type[Op], *inputs: Any, **constants: Any) -> None:

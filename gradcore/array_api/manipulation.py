@@ -57,6 +57,7 @@ def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> Nod
     """
     if copy is False:
         call_library("reshape", [value_of(x)], shape=shape, copy=False)
+    x = astype(x, x.dtype) if copy else x
     if not is_node(x):
         return ops.Reshape.forward({}, x, shape=shape)
     y = ops.Reshape.do_forward(x, shape=shape)

@@ -96,6 +96,7 @@ class Pending:
                 heappush(self.queue, (-source.order, source))
             if so_far[i] is None:
                 so_far[i] = g
+                is_new = is_new and not is_half(g)  # which is not to be added to as it is
             elif (source, i) in self.owned:
                 so_far[i] += g
                 continue

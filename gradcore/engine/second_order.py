@@ -37,7 +37,10 @@ def with_nodes(
     for a, x in zip(opnode.arrays, opnode.inputs, strict=True):
         replaced = is_node(x) and id(x.value) not in seen
         if replaced and x.requires_grad:
-            raise RuntimeError(f"an input of {op} was given another value since")
+            raise RuntimeError(
+                f"backward: an input of {op} was given another value since, and create_graph "
+                "differentiates by the one before; assign after this pass"
+            )
         if type(a) in BACKEND_OF_TYPE:
             nodes[id(a)] = x if is_node(x) and not replaced else node(a, requires_grad=False)
     for i, spec in enumerate(opnode.specs):

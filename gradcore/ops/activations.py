@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from ..backends import Array, backend_of
@@ -190,32 +188,17 @@ class GeluGradient(Op):
         return ggx * go * density * (2.0 - x * x), GeluGradient.apply(x, ggx)
 
 
-def _in_float32(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Have a function of OfInput compute 16 bits in float32, and round once: 1 + tanh(z) has no
-    digits left in float16 where z < -4."""
-
-    @wraps(function)
-    def compute(xp: Any, *arrays: Array) -> Array:
-        dtype = arrays[-1].dtype
-        if xp.finfo(dtype).bits > 16:
-            return function(xp, *arrays)
-        wide = [xp.astype(x, xp.float32) for x in arrays]
-        return xp.astype(function(xp, *wide), dtype)
-
-    return compute
-
-
+@in_float32
 class GeluTanh(OfInput):
-    """Gelu, approximated with tanh, as in the same paper."""
+    """Gelu, approximated with tanh, as in the same paper. (In float16, 1 + tanh(z) has no digits
+    left where z < -4.)"""
 
     @staticmethod
-    @_in_float32
     def function(xp: Any, x: Array) -> Array:
         inner = math.sqrt(2 / math.pi) * x * (1.0 + 0.044715 * x * x)
         return 0.5 * x * (1.0 + xp.tanh(inner))
 
     @staticmethod
-    @_in_float32
     def gradient(xp: Any, go: Array, x: Array) -> Array:
         # Beyond 30, where 1 - t² is 0, keep the square from growing to infinity.
         scale, square = math.sqrt(2 / math.pi), xp.minimum(0.044715 * x * x, 40.0)

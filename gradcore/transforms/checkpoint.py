@@ -32,7 +32,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             second call must compute the same. gradcore takes care of the random numbers of the
             host's generator, as dropout draws them: the second call draws the same. Running
             statistics of batch norm change in the first call only. Nodes that `f` closes over,
-            such as a module's parameters, get gradients too.
+            such as a module's parameters, get gradients too. Its arguments that have a gradient
+            stay as they are for the caller, also where `f` says `x += y`.
 
     Raises (in the backward pass):
         RuntimeError: a node that `f` closes over was given another value after the first call.

@@ -433,3 +433,17 @@ def test_its_functions_can_be_pickled() -> None:
     for name in FUNCTIONS:
         function = getattr(array_api, name)
         assert pickle.loads(pickle.dumps(function)) is function
+
+
+@pytest.mark.parametrize("name", ["asarray", "astype", "positive", "reshape"])
+def test_a_copy_of_an_array_has_memory_of_its_own(name: str) -> None:
+    x = X.copy()
+    copy = {
+        "asarray": lambda x: namespace(TensorNode(x)).asarray(x, copy=True),
+        "astype": lambda x: array_api.astype(x, x.dtype, copy=True),
+        "positive": array_api.positive,
+        "reshape": lambda x: array_api.reshape(x, (6,), copy=True),
+    }[name]
+    copy(x)[...] = 0.0
+    np.testing.assert_array_equal(x, X)
+    assert not np.shares_memory(copy(TensorNode(x)).value, x)

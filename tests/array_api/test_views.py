@@ -287,6 +287,82 @@ def test_a_parameter_is_updated_under_no_grad() -> None:
     np.testing.assert_array_equal(p.grad, [[2.0] * 3, [0.0] * 3])
 
 
+def test_a_parameter_in_one_variable_stays_a_parameter_under_no_grad() -> None:
+    """Where nobody else held w, the variable once got a constant."""
+    w, number = TensorNode(X.copy(), name="w"), TensorNode(np.array(3.0))
+    for _ in range(2):
+        Sum.do_forward(w * w * number).backward()
+        with no_grad():
+            w -= 0.5 * w.grad
+            number -= 1.0
+        w.zero_grad()
+    assert (w.requires_grad, w.name, number.requires_grad) == (True, "w", True)
+    np.testing.assert_array_equal(w.value, 2 * X)  # (1 - 3) * (1 - 2) * X
+
+
+def test_under_no_grad_a_node_that_has_a_gradient_keeps_it_whoever_holds_it() -> None:
+    x = TensorNode(X.copy())
+    y, alone = x * 2.0, x * 2.0
+    other = y
+    with no_grad():
+        y += 1.0
+        alone += 1.0
+    assert other is y
+    Sum.do_forward(y * y + alone * alone).backward()
+    np.testing.assert_array_equal(x.grad, 8 * (2 * X + 1.0))
+
+
+def test_parts_of_a_parameter_and_numbers_are_updated_under_no_grad() -> None:
+    """As in PyTorch: to prune, to clip rows, and in a loop over all parameters."""
+    p, number = TensorNode(X.copy()), TensorNode(np.array(3.0))
+    row = p[0]
+    with no_grad():
+        for x in (p, number):
+            x *= 2.0
+        p[p.value > 6.0] = 0.0
+        p[0] += 1.0
+        for column in p.T:
+            column /= 2.0
+    expected = X * 2.0
+    expected[expected > 6.0] = 0.0
+    expected[0] += 1.0
+    np.testing.assert_array_equal(p.value, expected / 2.0)
+    np.testing.assert_array_equal(row.value, p.value[0])
+    assert number.value == 6.0
+    assert p.requires_grad
+    Sum.do_forward(row * p * number).backward()
+    np.testing.assert_array_equal(p.grad[1], 6.0 * row.value)
+
+
+def test_in_place_operators_are_seen_by_whoever_else_holds_the_node() -> None:
+    def closed_over() -> tuple[Any, Any]:
+        x = constant(X.copy())
+
+        def write() -> None:
+            nonlocal x
+            x += 1.0
+
+        other = x
+        write()
+        return x, other
+
+    def in_an_attribute(holder: Any) -> tuple[Any, Any]:
+        holder.x = other = constant(X.copy())
+        holder.x += 1.0
+        return holder.x, other
+
+    def in_a_default(x: Any = constant(X.copy())) -> tuple[Any, Any]:  # noqa: B008
+        x += 1.0
+        return x, in_a_default.__defaults__[0]  # type: ignore[index]
+
+    some = [constant(X.copy())]
+    both = [*some]
+    both[0] += 1.0
+    for x, other in (closed_over(), in_an_attribute(lambda: 0), in_a_default(), (*some, *both)):
+        assert x is other
+        np.testing.assert_array_equal(x.value, X + 1.0)
+
+
 def test_the_dtype_stays() -> None:
     x = y = TensorNode(X.astype("float32")) * 1.0
     y += TensorNode(X)
@@ -331,7 +407,7 @@ def test_a_part_of_a_leaf_is_refused() -> None:
     p = TensorNode(X.copy())
     with pytest.raises(TypeError, match=r"view of what gradients.*assign to a copy"):
         p[0][1] = 1.0
-    with no_grad(), pytest.raises(TypeError, match="view of what gradients"):
+    with pytest.raises(TypeError, match="view of what gradients"):
         p.T[1] = 1.0
     with pytest.raises(TypeError, match=r"view of what gradients.*x = x [+] y"):
         p[0] += 1.0

@@ -47,6 +47,8 @@ def test_a_block_in_a_generator_is_not_for_the_loop_that_takes_what_it_yields() 
         assert builds()
     for _ in (i for i in suspended()):  # a generator around it
         assert builds()
+    for _ in Iterating(suspended()):
+        assert builds()
     assert builds()
 
 
@@ -89,11 +91,6 @@ def test_a_dropped_generator_leaves_nothing_behind() -> None:
 
 
 def test_a_generator_that_begins_a_block_for_others_does_so() -> None:
-    @contextlib.contextmanager
-    def evaluating() -> Iterator[None]:
-        with no_grad():
-            yield
-
     def fixture() -> Iterator[None]:  # as pytest's
         with no_grad():
             yield
@@ -109,6 +106,65 @@ def test_a_generator_that_begins_a_block_for_others_does_so() -> None:
     steps = call()
     assert not builds()
     steps.close()  # type: ignore[attr-defined]
+    assert builds()
+
+
+class Iterating:
+    def __init__(self, steps: Iterator[Any]) -> None:
+        self.steps = steps
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.steps)
+
+
+class Evaluating:
+    def __enter__(self) -> None:
+        self.block = no_grad()
+        self.block.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.block.__exit__(*error)
+
+
+@contextlib.contextmanager
+def evaluating() -> Iterator[None]:
+    with no_grad():
+        yield
+
+
+@contextlib.contextmanager
+def evaluating_more() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(evaluating())
+        yield
+
+
+@pytest.mark.parametrize("block", [Evaluating, evaluating, evaluating_more])
+def test_a_block_that_a_generator_begins_by_another_is_for_the_generator(block: Any) -> None:
+    def steps() -> Iterator[bool]:
+        with block():
+            yield builds()
+            yield builds()
+
+    def steps_of_a_stack() -> Iterator[bool]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(block())
+            yield builds()
+            yield builds()
+
+    for function in (steps, steps_of_a_stack):
+        assert [(inside, builds()) for inside in function()] == [(False, True)] * 2
+        dropped = function()
+        next(dropped)
+        assert builds()
+        del dropped
+        assert builds()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(block())
+        assert not builds()
     assert builds()
 
 

@@ -120,6 +120,18 @@ def test_gradients_of_many_uses_are_summed_in_float32(half: Backend, create: boo
     np.testing.assert_allclose(half.to_numpy(gradient), [5000.0, 0.0], rtol=2e-3)
 
 
+@pytest.mark.parametrize("create", [False, True])
+def test_gradients_of_many_uses_that_broadcast_are_summed_in_float32(
+    half: Backend, create: bool
+) -> None:
+    x, ones = TensorNode(half.asarray(np.ones(1), "float16")), half.asarray(np.ones(2), "float16")
+    y = 1.0 * x
+    total = array_api.stack([node * ones for node in (x, y) for _ in range(2500)])
+    array_api.sum(total).backward(create_graph=create)
+    gradient = x.grad.value if create else x.grad
+    np.testing.assert_allclose(half.to_numpy(gradient), [10000.0], rtol=2e-3)
+
+
 def test_gradients_at_one_place_are_summed_in_float32(half: Backend) -> None:
     x = TensorNode(half.asarray(np.ones((3, 2)), "float16"))
     y = array_api.take(x, half.asarray(np.ones(4096, "int64")), axis=0)
