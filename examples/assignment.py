@@ -16,7 +16,6 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -359,8 +358,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    # Let SIGTERM, as Ctrl-C, end the trainings too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(parse())
 
 

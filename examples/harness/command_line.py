@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from gradcore.data import DataError
 from gradcore.data.errors import one_line
 
 from .errors import UserError
+from .launch import ignore_interrupts
 
 __all__ = [
     "OPTIMIZERS",
@@ -136,6 +136,8 @@ def require(module: str, flag: str) -> None:
         package = module.partition(".")[0]
         install = "pip install 'gradcore[examples]'"
         raise UserError(f"{flag} needs {package}: {install} ({error})") from None
+    except ValueError as error:  # as matplotlib's, of MPLBACKEND
+        raise UserError(f"{flag} needs {module}, which fails: {error}") from None
 
 
 def complain(error: Exception) -> int:
@@ -180,7 +182,7 @@ def run(
                     train(args, data, session)
                 session.finish()
             except KeyboardInterrupt:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that the files below get written
+                ignore_interrupts()  # so that the files below get written
                 print(file=sys.stderr)  # after the terminal's ^C
                 advice = ""
                 if session.out and session.facts:

@@ -24,10 +24,12 @@ from .record import mean_and_deviation
 from .schema import CHECKPOINT, anything, check, natural, text
 
 __all__ = [
+    "FILES",
     "as_line",
     "checkpoint_to_resume",
     "draw_curves",
     "locked",
+    "must_be_replaceable",
     "plot_runs",
     "read_checkpoint",
     "read_json",
@@ -37,6 +39,7 @@ __all__ = [
     "write_safetensors",
 ]
 
+FILES = ("checkpoint.safetensors", "metrics.jsonl", "summary.json", "curves.png")  # in --out
 DIGEST = "sha256"  # of a safetensors file, in its header, with these zeros in place of the digest
 NO_DIGEST = "0" * 64
 MOST = 100_000_000  # bytes of a header; safetensors reads no larger ones
@@ -56,9 +59,8 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         UserError: the file can't be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    must_be_replaceable(path)
     try:
-        if path.exists():
-            must_be_regular(path, path.stat())
         temporary.unlink(missing_ok=True)
         try:
             with temporary.open("xb") as file:  # x: never through a link that stands there
@@ -69,6 +71,15 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
+
+
+def must_be_replaceable(path: Path) -> None:
+    """Raise a UserError if a folder, a pipe or a device is in place of a file to write."""
+    try:
+        if path.exists():
+            must_be_regular(path, path.stat())
     except OSError as error:
         raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
 
@@ -99,8 +110,9 @@ def locked(folder: Path) -> Iterator[None]:
                 "folder"
             ) from None
     try:
-        for left in folder.glob(".*.part"):  # by a process that was killed
-            left.unlink(missing_ok=True)
+        for name in FILES:
+            for left in folder.glob(f".{name}.*.part"):  # of `replaced` in a killed process
+                left.unlink(missing_ok=True)
         yield
     finally:
         os.close(lock)
@@ -180,13 +192,18 @@ def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, A
             entry = _entry(digest)
             if start.count(entry) != 1 or len(digest) != len(NO_DIGEST):
                 raise ValueError("its digest is damaged")
-            if sha256(data.replace(entry, _entry(NO_DIGEST), 1)).hexdigest() != digest:
+            found = sha256(start.replace(entry, _entry(NO_DIGEST)))
+            found.update(memoryview(data)[len(start) :])
+            if found.hexdigest() != digest:
                 raise ValueError("its bytes are not those of its digest")
         elif "gradcore" in metadata:
             raise ValueError("it has no digest; a version before 0.1 wrote it, or it is damaged")
         return parsed(metadata.get("gradcore", "{}")), load(data)
     except OSError as error:
         raise UserError(f"{flag}: {path} can't be read ({error.strerror})") from None
+    except MemoryError:
+        size = path.stat().st_size
+        raise UserError(f"{flag}: {path} has {size:,} bytes, for which memory is short") from None
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{flag}: {path} is damaged, or no safetensors file ({error})") from None
 

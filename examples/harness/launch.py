@@ -8,16 +8,18 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["launch"]
+__all__ = ["ignore_interrupts", "launch"]
 
 
 def launch(main: Callable[[], int]) -> NoReturn:
-    """Run a program and end it with its status, or with 2 if what it printed can't be written."""
+    """Run a program and end it with its status, or with 2 if what it printed can't be written.
+    SIGTERM, by which `kill` and batch systems end programs, acts as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = main()
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done
+    ignore_interrupts()  # all is done
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -29,3 +31,9 @@ def launch(main: Callable[[], int]) -> NoReturn:
             print(f"{name}: can't print the result ({error.strerror})", file=sys.stderr)
         status = status or 2
     sys.exit(status)
+
+
+def ignore_interrupts() -> None:
+    """Let what is left to do be done to its end, whatever the user or the system asks for."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

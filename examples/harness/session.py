@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -17,10 +18,12 @@ from gradcore.backends import Array, random
 from .command_line import require
 from .errors import UserError
 from .files import (
+    FILES,
     as_line,
     checkpoint_to_resume,
     draw_curves,
     locked,
+    must_be_replaceable,
     read_safetensors,
     replaced,
     versions,
@@ -85,6 +88,10 @@ class Session:
         self._held = ExitStack()
         if args.resume and not self.out:
             raise UserError("--resume needs --out, the folder of the run to continue")
+        if self.out and args.save_init:
+            path = Path(args.save_init)
+            if path.name in FILES and path.resolve().parent == self.out.resolve():
+                raise UserError(f"--save-init {path}: the run writes a file of this name itself")
 
     def __enter__(self) -> Session:
         """Find out before the training what would go wrong after it; read the checkpoint."""
@@ -96,6 +103,8 @@ class Session:
             stack.enter_context(locked(self.out))
             if self.args.resume:
                 self._find_checkpoint(self.out)
+            for name in FILES:  # before any of them is deleted or written
+                must_be_replaceable(self.out / name)
             self._held = stack.pop_all()
         return self
 
@@ -104,7 +113,7 @@ class Session:
 
     def _find_checkpoint(self, out: Path) -> None:
         """Read the checkpoint to resume, if there is one."""
-        if not (out / "checkpoint.safetensors").exists():
+        if not os.path.lexists(out / "checkpoint.safetensors"):  # nor a link that leads nowhere
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
         self.checkpoint = checkpoint_to_resume(out, self.program, self.args)

@@ -333,6 +333,7 @@ class LogDeterminant(Op):
         xp, a, sign = namespace(go), context["a"], context["sign"]
         singular = value_of(sign) == 0.0
         eye = xp.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-        inverse = xp.linalg.inv(xp.where(singular[..., None, None], eye, a))
+        # A sum, and no `where`: the second derivative of a singular matrix is NaN as well.
+        inverse = xp.linalg.inv(a + xp.where(singular[..., None, None], eye - value_of(a), 0.0))
         go = Quotient.apply(go, abs(sign), vanishes=singular)
         return go[..., None, None] * inverse.mT

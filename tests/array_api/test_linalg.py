@@ -409,6 +409,20 @@ def test_one_singular_matrix_leaves_the_others_of_a_stack_their_gradient(
     assert np.isnan(backend.to_numpy(found)).all(axis=(1, 2)).tolist() == [True, False] * 2
 
 
+def test_slogdet_of_a_singular_matrix_has_no_second_derivative_and_says_so(
+    backend: Backend, dtype: str
+) -> None:
+    def slope(x: Any) -> Any:
+        total = gradcore.grad(lambda x: Sum.do_forward(linalg.slogdet(x).logabsdet))
+        return Sum.do_forward(total(x) * backend.asarray(X[0], dtype))
+
+    given = backend.asarray(np.stack([np.ones((3, 3)), X[0]]), dtype)
+    found = backend.to_numpy(gradcore.grad(slope)(given))
+    inverse = np.linalg.inv(X[0]).T
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], -inverse @ X[0].T @ inverse, 1e-3, 1e-3)
+
+
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 def test_the_determinant_is_a_polynomial(backend: Backend, dtype: str, rank: int) -> None:
     """Also of singular matrices: to the third order, against the sum over permutations."""

@@ -10,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import mnist
 import numpy as np
 import pytest
-from harness import files, report, session
+from harness import command_line, files, report, session
 from harness.errors import UserError
 from harness.files import locked, read_checkpoint, read_safetensors, replaced, write_safetensors
 from harness.schema import CHECKPOINT, LINE, SUMMARY, check
@@ -327,7 +328,64 @@ def test_other_files_of_a_run_are_written_anew_from_the_checkpoint(
     assert result(tmp_path)["final_accuracy"] == expected[-1]["val_accuracy"]
 
 
+@pytest.mark.parametrize("name", files.FILES)
+def test_a_run_that_cannot_write_one_of_its_files_deletes_none(
+    name: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in finished.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    message = refused(capsys, call(mnist, *SYNTH, "--out", tmp_path))
+    assert f"{tmp_path / name}: can't be written (it is a folder, and no regular file)" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_unfinished_files_of_other_programs_stay(tmp_path: Path) -> None:
+    (tmp_path / ".folder.part").mkdir()
+    (tmp_path / ".film.mp4.1.part").touch()
+    (tmp_path / ".curves.png.1.part").touch()
+    with locked(tmp_path):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".film.mp4.1.part", ".folder.part"]
+
+
+@POSIX
+def test_a_checkpoint_that_is_a_link_to_nowhere_is_not_taken_for_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.symlink_to(tmp_path / "unmounted" / "checkpoint.safetensors")
+    assert f"{path} can't be read (No such file" in refused(capsys, resumed(tmp_path))
+    assert path.is_symlink()
+
+
 # -- Weights --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", files.FILES)
+def test_weights_are_not_saved_where_the_run_writes(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out" / ".." / "out" / name
+    message = refused(capsys, call(mnist, *SYNTH, "--out", tmp_path / "out", "--save-init", path))
+    assert f"--save-init {path}: the run writes a file of this name itself" in message
+
+
+def test_a_file_that_takes_all_memory_is_named(
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(_: bytes) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(files, "sha256", fails)
+    (tmp_path / finished.name).write_bytes(finished.read_bytes())
+    size = f"has {finished.stat().st_size:,} bytes, for which memory is short"
+    assert f"{tmp_path / finished.name} {size}" in refused(capsys, resumed(tmp_path))
 
 
 def test_damaged_weights_are_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -540,6 +598,22 @@ def test_an_interrupt_during_the_imports_is_one_line(
     assert done.stderr == f"\n{script}.py: interrupted\n"
 
 
+@POSIX
+def test_a_run_that_is_terminated_ends_as_with_an_interrupt(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "examples" / "mnist.py"), *SYNTH[:-1]]
+    command += ["99999", "--out", str(tmp_path)]
+    begun = tmp_path / "metrics.jsonl"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stderr=pipe, text=True) as run:
+        while run.poll() is None and not (begun.exists() and metrics(tmp_path)):
+            time.sleep(0.02)
+        run.terminate()
+        _, errors = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert errors == "\nmnist.py: interrupted; --resume continues from the last epoch\n"
+    assert result(tmp_path)["runs"][0]["epochs"] > 0
+
+
 def test_an_interrupt_while_data_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -618,6 +692,19 @@ def test_hostile_arguments(
     message = refused(capsys, call(mnist, *synth, *flags))
     assert any(word in message for word in words.split("|")), message
     assert message[:-1].isprintable()
+
+
+def test_a_package_that_fails_in_its_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As matplotlib does where MPLBACKEND names none."""
+
+    def fails(_: str) -> None:
+        raise ValueError("no such\nbackend")
+
+    monkeypatch.setattr(command_line, "import_module", fails)
+    message = refused(capsys, call(mnist, *SYNTH, "--out", tmp_path))
+    assert r"--out needs matplotlib.figure, which fails: no such\nbackend" in message
 
 
 @POSIX

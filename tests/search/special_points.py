@@ -25,7 +25,7 @@ import gradcore as g
 from gradcore import array_api as xp
 from gradcore import grad
 
-__all__ = ["POINTS", "Point", "cell", "of_gradcore"]
+__all__ = ["POINTS", "Point", "cell", "of_gradcore", "row"]
 
 INF, NAN = np.inf, np.nan
 L = g.linalg
@@ -37,80 +37,122 @@ class Point:
     call: Callable[..., Any]
     at: tuple[Any, ...]
     torch: str  # an expression of x (and y), with torch as t
-    jax: str  # an expression of x (and y), with jax, and jax.numpy as j
+    jax: str  # an expression of x (and y), with jax, and jax.numpy as j; "" if jax has none
     why: str
 
 
 def _special(x: Any) -> str:
+    """Show numbers with four digits."""
+    if np.size(x) == 0:
+        return "[]"
     text = np.array2string(np.asarray(x), precision=4, separator=", ", floatmode="maxprec")
     return re.sub(r"\s+", " ", text).replace("[ ", "[")
 
 
 POINTS = [
     Point("abs(x)", abs, ([-0.0, 0.0, NAN],), "t.abs(x)", "j.abs(x)",
-          "the middle of the slopes -1 and 1"),
+          "0 is the middle of the slopes -1 and 1; NaN stays NaN"),
     Point("relu(x)", g.relu, ([0.0, NAN],), "t.relu(x)", "jax.nn.relu(x)",
-          "the slope of the left side, as everywhere"),
+          "at the kink, the slope of the left side; NaN stays NaN"),
     Point("elu(x)", g.elu, ([0.0, -INF, NAN],), "t.nn.functional.elu(x)", "jax.nn.elu(x)",
-          "at 0 both slopes are 1"),
+          "at 0 both slopes are 1, and the second derivative is that of the right side"),
     Point("hardtanh(x)", g.hardtanh, ([-1.0, 1.0, NAN],), "t.nn.functional.hardtanh(x)",
-          "jax.nn.hard_tanh(x)", "0 at the bounds, where the function stops to rise"),
-    Point("silu(x)", g.silu, ([-INF, -1e4, INF],), "t.nn.functional.silu(x)", "jax.nn.silu(x)",
-          "the limits"),
+          "jax.nn.hard_tanh(x)", "at the bounds, the slope of the flat side"),
+    Point("sigmoid(x)", g.sigmoid, ([-1e3, -INF, INF],), "t.sigmoid(x)", "jax.nn.sigmoid(x)",
+          "the limits; exp(-1000) is too small for float64"),
+    Point("log_sigmoid(x)", g.log_sigmoid, ([-1e3, -INF, INF],), "t.nn.functional.logsigmoid(x)",
+          "jax.nn.log_sigmoid(x)", "right where sigmoid(x) is 0; at infinity, the limits"),
+    Point("silu(x)", g.silu, ([-1e4, -INF, INF],), "t.nn.functional.silu(x)", "jax.nn.silu(x)",
+          "right at -10000, where sigmoid(x) is 0; NaN at infinity, which is multiplied by 0"),
     Point("sqrt(x)", xp.sqrt, ([0.0, -1.0],), "t.sqrt(x)", "j.sqrt(x)",
-          "the slope grows without bound"),
+          "at 0 the limits; a negative number has no real root"),
     Point("log(x)", xp.log, ([0.0, -1.0],), "t.log(x)", "j.log(x)",
-          "the limit; a negative number has no real logarithm"),
+          "at 0 the limits; below 0 there is no value, and the slope is that of log(abs(x))"),
     Point("x ** 2", lambda x: x**2, ([0.0],), "x**2", "x**2", "a polynomial"),
-    Point("x ** -1", lambda x: x**-1, ([0.0],), "x**-1", "x**-1", "the limit from the right"),
+    Point("x ** -1", lambda x: x**-1, ([0.0],), "x**-1", "x**-1", "the limits from the right"),
     Point("x ** y", lambda x, y: x**y, ([0.0], [0.0]), "x**y", "x**y",
-          "0 ** 0 is 1; the slope by y is log(0), or 0 along x = 0 for y > 0"),
+          "1 is NumPy's value; by y a choice, as 0 ** y has slope 0 for y > 0, and none at y = 0"),
     Point("x ** y", lambda x, y: x**y, ([0.0], [1.0]), "x**y", "x**y",
-          "1 by x; 0 by y, as 0 ** y is 0 for each y > 0"),
+          "1 by x; 0 by y, as 0 ** y is 0 for each y > 0; the slope by x changes by log(0) with y"),
     Point("x ** y", lambda x, y: x**y, ([-2.0], [3.0]), "x**y", "x**y",
-          "by y there is no real derivative"),
+          "between whole numbers y there is no real value, so none of the derivatives by y"),
     Point("atan2(x, y)", xp.atan2, ([0.0], [0.0]), "t.atan2(x, y)", "j.arctan2(x, y)",
-          "the angle has no derivative at the origin"),
+          "0 is a choice: the angle has no derivative at the origin"),
     Point("hypot(x, y)", xp.hypot, ([0.0], [0.0]), "t.hypot(x, y)", "j.hypot(x, y)",
-          "the smallest slope of a cone's tip"),
+          "0, the smallest slope at the tip of a cone; no second derivative"),
+    Point("hypot(x, y)", xp.hypot, ([INF], [1.0]), "t.hypot(x, y)", "j.hypot(x, y)",
+          "0 by y is the limit; by x infinity is divided by infinity"),
     Point("remainder(x, y)", xp.remainder, ([1.0], [0.1]), "t.remainder(x, y)",
-          "j.remainder(x, y)", "1 - 9 * 0.1, as in binary 0.1 is more than a tenth"),
+          "j.remainder(x, y)", "1 - 9 * 0.1, as the float64 number 0.1 is more than a tenth"),
     Point("maximum(x, y)", xp.maximum, ([1.0], [1.0]), "t.maximum(x, y)", "j.maximum(x, y)",
           "equal numbers share the gradient"),
     Point("maximum(x, y)", xp.maximum, ([NAN], [1.0]), "t.maximum(x, y)", "j.maximum(x, y)",
-          "NaN stays NaN"),
+          "a choice: where the value is NaN, both get the gradient"),
     Point("clip(x, -1, 1)", lambda x: xp.clip(x, -1.0, 1.0), ([-1.0, 1.0, NAN],),
-          "t.clamp(x, -1, 1)", "j.clip(x, -1, 1)", "at a bound x still counts"),
+          "t.clamp(x, -1, 1)", "j.clip(x, -1, 1)",
+          "what is not changed, bounds and NaN included, gets the gradient"),
+    Point("where(x > 0, x, y)", lambda x, y: xp.where(x > 0.0, x, y), ([1.0], [NAN]),
+          "t.where(x > 0, x, y)", "j.where(x > 0, x, y)", "what is not taken gets 0"),
+    Point("x * where(x > 0, log(x), 0)", lambda x: x * xp.where(x > 0.0, xp.log(x), 0.0), ([0.0],),
+          "x * t.where(x > 0, t.log(x), 0.0)", "x * j.where(x > 0, j.log(x), 0.0)",
+          "the gradient of log is 0 times 1 / 0: write log(where(x > 0, x, 1))"),
     Point("logaddexp(x, y)", xp.logaddexp, ([-INF], [-INF]), "t.logaddexp(x, y)",
-          "j.logaddexp(x, y)", "nothing changes the sum of no probability"),
+          "j.logaddexp(x, y)", "a half each, as for other equal numbers"),
     Point("logaddexp(x, y)", xp.logaddexp, ([1e15], [1e15]), "t.logaddexp(x, y)",
           "j.logaddexp(x, y)", "a half each"),
+    Point("logsumexp(x)", g.logsumexp, ([-INF, -INF],), "t.logsumexp(x, 0)",
+          "jax.nn.logsumexp(x)", "0 is a choice: the sum of exp(x) is 0, and nothing shares it"),
+    Point("logsumexp(x)", g.logsumexp, ([],), "t.logsumexp(x, 0)", "jax.nn.logsumexp(x)",
+          "the logarithm of an empty sum, 0"),
+    Point("softmax(x)", lambda x: g.softmax(x), ([-INF, -INF],), "t.softmax(x, 0)",
+          "jax.nn.softmax(x)", "0 divided by 0"),
+    Point("softmax(x)", lambda x: g.softmax(x), ([-INF, 1.0],), "t.softmax(x, 0)",
+          "jax.nn.softmax(x)", "the limits"),
     Point("max(x)", xp.max, ([2.0, 2.0, 1.0],), "t.amax(x)", "j.max(x)",
           "equal maxima share the gradient"),
     Point("prod(x)", xp.prod, ([0.0, 3.0, 0.0],), "t.prod(x)", "j.prod(x)",
           "each gets the product of the others"),
     Point("std(x)", xp.std, ([1.0, 1.0],), "t.std(x, correction=0)", "j.std(x)",
-          "0, the smallest slope of a tip"),
+          "0, the smallest slope at a tip; no second derivative"),
+    Point("var(x)", xp.var, ([1.0, 1.0],), "t.var(x, correction=0)", "j.var(x)",
+          "a polynomial; its second derivatives add up to 0"),
     Point("norm(x)", L.vector_norm, ([0.0, 0.0],), "t.linalg.vector_norm(x)",
-          "j.linalg.norm(x)", "0, the smallest slope of a tip; no second derivative"),
+          "j.linalg.norm(x)", "0, the smallest slope at a tip; no second derivative"),
     Point("norm(x) ** 2", lambda x: L.vector_norm(x) ** 2, ([0.0, 0.0],),
           "t.linalg.vector_norm(x) ** 2", "j.linalg.norm(x) ** 2",
-          "the second derivative, 2, is 0 times infinity here; say sum(x * x)"),
-    Point("logsumexp(x)", g.logsumexp, ([-INF, -INF],), "t.logsumexp(x, 0)",
-          "jax.nn.logsumexp(x)", "nothing changes the sum of no probability"),
-    Point("softmax(x)", lambda x: g.softmax(x), ([-INF, -INF],), "t.softmax(x, 0)",
-          "jax.nn.softmax(x)", "0 divided by 0"),
-    Point("softmax(x)", lambda x: g.softmax(x), ([-INF, 1.0],), "t.softmax(x, 0)",
-          "jax.nn.softmax(x)", "the limit"),
+          "the second derivative is 2, and 0 times infinity this way: write sum(x * x)"),
+    Point("unique_values(x)", xp.unique_values, ([2.0, 1.0, 2.0],), "t.unique(x)", "j.unique(x)",
+          "the first of equal elements gets the gradient"),
+    Point("max_pool2d(x, 2)", lambda x: g.max_pool2d(x, 2), ([[[[1.0, 1.0], [0.0, 1.0]]]],),
+          "t.nn.functional.max_pool2d(x, 2)", "", "the first of equal elements gets the gradient"),
+    Point("max_pool2d(x, 2, padding=1)", lambda x: g.max_pool2d(x, 2, padding=1), ([[[[-INF]]]],),
+          "t.nn.functional.max_pool2d(x, 2, padding=1)", "", "padding is never the maximum"),
+    Point("cross_entropy(x, [-100, 1])", lambda x: g.cross_entropy(x, np.array([-100, 1])),
+          ([[NAN, 1.0], [0.0, 0.0]],), "t.nn.functional.cross_entropy(x, t.tensor([-100, 1]))", "",
+          "a row with the label -100 is ignored, whatever it holds"),
+    Point("cross_entropy(x, [[1, 0]])", lambda x: g.cross_entropy(x, np.array([[1.0, 0.0]])),
+          ([[0.0, -INF]],), "t.nn.functional.cross_entropy(x, t.tensor([[1.0, 0.0]]).double())", "",
+          "a class of probability 0 adds 0"),
+    Point("kl_div(x, y)", lambda x, y: g.kl_div(x, y, reduction="sum"), ([-1.0, -INF], [1.0, 0.0]),
+          "t.nn.functional.kl_div(x, y, reduction='sum')", "",
+          "a target of 0 adds 0; by such a target the slope is infinite, and NaN here"),
+    Point("attention(x, x, x), the second row masked",
+          lambda x: g.scaled_dot_product_attention(x, x, x, np.array([[True] * 2, [False] * 2])),
+          ([[1.0], [2.0]],), "t.nn.functional.scaled_dot_product_attention("
+          "x[None], x[None], x[None], t.tensor([[True] * 2, [False] * 2]))[0]", "",
+          "a row that may look at nothing is 0, and passes no gradient"),
     Point("det(x)", L.det, ([[1.0, 2.0], [2.0, 4.0]],), "t.linalg.det(x)", "j.linalg.det(x)",
           "a polynomial of the elements"),
+    Point("slogdet(x)[1]", lambda x: L.slogdet(x)[1], ([[1.0, 2.0], [2.0, 4.0]],),
+          "t.linalg.slogdet(x)[1]", "j.linalg.slogdet(x)[1]",
+          "the logarithm of 0, whose slope is infinite and has no sign"),
     Point("eigvalsh(x)", L.eigvalsh, ([[1.0, 0.0], [0.0, 1.0]],), "t.linalg.eigvalsh(x)",
-          "j.linalg.eigvalsh(x)", "the sum of equal eigenvalues has a derivative, and it is right"),
+          "j.linalg.eigvalsh(x)", "the sum of equal eigenvalues is smooth: here it is the trace"),
+    Point("eigh(x)[1]", lambda x: L.eigh(x)[1], ([[1.0, 0.0], [0.0, 1.0]],), "t.linalg.eigh(x)[1]",
+          "j.linalg.eigh(x)[1]", "the vectors of equal eigenvalues jump when x changes"),
     Point("svdvals(x)", L.svdvals, ([[1.0, 0.0], [0.0, 0.0]],), "t.linalg.svdvals(x)",
-          "j.linalg.svd(x, compute_uv=False)", "a singular value of 0 is the tip of abs(x)"),
-    Point("x * where(x > 0, log(x), 0)", lambda x: x * xp.where(x > 0, xp.log(x), 0.0), ([0.0],),
-          "x * t.where(x > 0, t.log(x), 0.0)", "x * j.where(x > 0, j.log(x), 0.0)",
-          "the branch not taken is computed: say log(where(x > 0, x, 1))"),
+          "j.linalg.svd(x, compute_uv=False)",
+          "a singular value of 0 has a kink, as abs(x): this is the slope of one side"),
 ]  # fmt: skip
 
 
@@ -133,9 +175,16 @@ def of_gradcore(point: Point) -> str:
         return cell(value(inputs), grad(total(value))(inputs), grad(slope)(inputs))
 
 
+def row(point: Point) -> str:
+    """The first cells of the point's line: the function, the place, and what gradcore gives."""
+    at = "<br>".join(f"`{_special(np.asarray(x, dtype=float))}`" for x in point.at)
+    return f"| `{point.name}` | {at} | {of_gradcore(point)}"
+
+
 def cell(value: Any, gradients: Any, seconds: Any) -> str:
-    rows = [_special(getattr(value, "value", value))]
-    rows += [", ".join(_special(x) for x in xs) for xs in (gradients, seconds)]
+    """Write the three parts of a cell; a zero has no sign, which is not the same everywhere."""
+    rows = [_special(getattr(value, "value", value) + 0.0)]
+    rows += [", ".join(_special(x + 0.0) for x in xs) for xs in (gradients, seconds)]
     return "<br>".join(f"`{row}`" for row in rows)
 
 
@@ -175,11 +224,13 @@ def _of_jax(point: Point) -> str:
 HEAD = """# Special points
 
 This table shows what gradcore gives where a function has a kink, a tip, a pole or a limit, beside
-PyTorch and JAX. A cell has the value, the gradient of its sum by each input, and the gradient of
-the sum of these gradients, in float64.
+PyTorch and JAX, in float64. A cell has three lines: the value, the gradient of the value's sum by
+each input, and the gradient of the sum of these gradients. A name in place of the lines is that of
+an error; an empty cell says that the library has no such function.
 
 A gradient is what mathematics gives; or a choice, which the last column names; or NaN, or infinity,
-or an error; but never a finite number that is wrong. `tests/op_table/` has more points.
+or an error; but never a finite number that is wrong. The rules behind the numbers are in
+[array_api.md](array_api.md#special-points).
 
 <!-- not run: needs PyTorch and jax -->
 ```sh
@@ -195,17 +246,13 @@ def main() -> None:
 
     lines = ["| function | at | gradcore | PyTorch | JAX | why |", "| --- " * 6 + "|"]
     for point in POINTS:
-        at = "<br>".join(f"`{_special(x)}`" for x in point.at)
         others = []
         for of in (_of_torch, _of_jax):
             try:
-                others.append(of(point))
+                others.append(of(point) if of is _of_torch or point.jax else "")
             except Exception as error:
                 others.append(f"{type(error).__name__}")
-        lines.append(
-            f"| `{point.name}` | {at} | {of_gradcore(point)} | "
-            f"{others[0]} | {others[1]} | {point.why} |"
-        )
+        lines.append(f"{row(point)} | {others[0]} | {others[1]} | {point.why} |")
     versions = f"With PyTorch {version('torch')} and JAX {version('jax')}.\n\n"
     (ROOT / "docs" / "special_points.md").write_text(HEAD + versions + "\n".join(lines) + "\n")
 
