@@ -30,9 +30,7 @@ sigmoid_gradient = elementwise(
     "T gx",
     f"{WIDE} A z = y, g = (A(1) - z) * z * A(go); gx = fabs(g) < A{TINY} ? A(0) : g;",
 )
-relu_gradient = elementwise(
-    "relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : y;"
-)
+relu_gradient = elementwise("relu_gradient", "T y, T go", "T gx", "gx = y > T(0) ? go : y;")
 erf = elementwise("erf", "T x", "T y", f"{WIDE} y = erf(A(x));")
 erfc = elementwise("erfc", "T x", "T y", f"{WIDE} y = erfc(A(x));")
 lgamma = elementwise("lgamma", "T x", "T y", f"{WIDE} y = lgamma(A(x));")
