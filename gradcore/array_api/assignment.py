@@ -199,7 +199,8 @@ def _holders_of_variable() -> int:
     """Count the holders of what only a local variable holds; -1 where nobody counts."""
     probe: Any = _Probe()
     probe += None
-    return probe if probe < UNKNOWN else -1
+    count: int = probe
+    return count if count < UNKNOWN else -1
 
 
 # That of a local variable, whose reference is the only one that Python 3.14 may leave out.
