@@ -18,7 +18,6 @@ NO_NUMBER = "neither is a number: NaN in place of infinity, or infinity in place
 KINK = "at a kink the second derivative is NaN, or what one side has"
 PIECE = "where x is NaN, x is taken to be in a piece of the function that is a polynomial"
 ROUNDED_UP = "the largest number is rounded up to infinity"
-
 SQUARES = "squares of the largest are infinite; where these divide, PyTorch has 0"
 TINY = "powers of denormal numbers are 0, and so is the norm"
 MATRIX = "all that comes of a matrix with infinity or NaN is NaN, and of the others nothing"
@@ -69,15 +68,16 @@ EXPLAINED: dict[str, str] = {
     "x [*][*] 0.5: gradient invented at *": "C's pow(-inf, 0.5) is infinity",
     "x [*][*] 0.5: value * at *": "C's pow(-inf, 0.5) is infinity, and sqrt(-inf) is NaN",
     # Sums, products and norms.
-    "CumulativeProd: *": DIVIDES,
+    "CumulativeProd: * at *": DIVIDES,
     "LogSumExp: gradient invented at *": "nothing changes the sum of no probability",
-    "Prod: *": DIVIDES,
+    "Prod: * at *": DIVIDES,
     "Std: gradient invented at nan": "the deviation of one number is 0, whatever the number",
     "logsumexp *: gradient invented at inf": "nothing changes the sum of no probability",
     "logsumexp *: gradient wrong at inf": "PyTorch's softmax of the largest numbers adds up to 2",
     "3-norm *: second lost at special": KINK,
-    "3-norm *: second wrong at *": "terms of 1 / x cancel",
+    "3-norm *: second wrong*": "of one number the second derivative is 0: terms of 1 / x cancel",
     "3-norm *: gradient wrong at *": TINY,
+    "3-norm *: gradient invented at *": TINY,
     "vector_norm *: gradient wrong at *": TINY,
     "vector_norm *: value lost at *": SQUARES,
     "cross: value *": "PyTorch's products are not rounded (FMA)",
@@ -103,6 +103,7 @@ EXPLAINED: dict[str, str] = {
     "attention: value * at *": "weights of 0 times infinity; scales before the product",
     "group_norm: value lost at *": OVERFLOW,
     "layer_norm: value lost at *": OVERFLOW,
+    "mse_loss *: gradient invented at *": FACTOR,
     "rms_norm: gradient invented at *": "squares are infinite, and the result is 0 in both",
     "CrossEntropy*: * invented at *": IGNORED,
     "cross_entropy*: gradient invented at *": IGNORED,

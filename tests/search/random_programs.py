@@ -42,7 +42,7 @@ from search.functions import FUNCTIONS, Function
 from gradcore import TensorNode, array_api, grad
 from gradcore.backends import Backend, get
 
-__all__ = ["Finding", "draw_program", "finding_of", "search", "steps_of"]
+__all__ = ["Finding", "compile_everything", "draw_program", "finding_of", "search", "steps_of"]
 
 SPECIALS = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, "denormal", "largest", "-largest")
 KINDS = ("value", "gradient", "second")
@@ -509,7 +509,7 @@ def main() -> int:
     return differ > 0
 
 
-def compile_everything() -> None:
+def compile_everything(set_to: Callable[[Any, str, int], None] = setattr) -> None:
     """Let the NumPy backend use its compiled kernels for small arrays too."""
     from gradcore.backends.numba import backend as numba_backend
     from gradcore.backends.numba import products
@@ -517,7 +517,7 @@ def compile_everything() -> None:
     for module in (numba_backend, products):
         for limit in {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}:
             if hasattr(module, limit):
-                setattr(module, limit, 1)
+                set_to(module, limit, 1)
 
 
 if __name__ == "__main__":
