@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from search.random_programs import compile_everything, search
 
-PROGRAMS = 250
+PROGRAMS = 150
 
 
 def assert_all_agree(precision: str, programs: int, seed: int) -> None:
