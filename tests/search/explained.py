@@ -78,6 +78,7 @@ EXPLAINED: dict[str, str] = {
     "3-norm *: second lost at special": KINK,
     "3-norm *: second wrong*": "of one number the second derivative is 0: terms of 1 / x cancel",
     "3-norm *: gradient wrong at *": TINY,
+    "Norm: gradient wrong at *": TINY,
     "3-norm *: gradient invented at *": TINY,
     "vector_norm *: gradient wrong at *": TINY,
     "vector_norm *: value lost at *": SQUARES,
@@ -100,6 +101,7 @@ EXPLAINED: dict[str, str] = {
     "tensordot: * invented at *": ORDER,
     # Normalization, attention, losses.
     "BatchNorm: value * at *": "the variance of infinity or NaN is NaN, and all of its channel",
+    "LayerNorm: gradient invented at *": FACTOR,
     "LayerNorm: value lost at *": OVERFLOW,
     "attention: value * at *": "weights of 0 times infinity; scales before the product",
     "group_norm: value lost at *": OVERFLOW,
