@@ -14,12 +14,14 @@ from .kernels import elementwise, summing
 
 __all__ = ["CupyNorms"]
 
+# Where squares were infinite this is NaN, for numbers divided by it not to be 0.
+ROOT = "sqrt(variance + 0 * variance + eps)"
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
 products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")
 standardized_products = summing(
     "standardized_products",
     "T x, W mean, W variance, T go, W eps",
-    "((W)x - mean) / sqrt(variance + eps) * (W)go",
+    f"((W)x - mean) / {ROOT} * (W)go",
 )
 weighted_products = summing(
     "weighted_products", "T x, W mean, T go, V w", "((W)x - mean) * (W)go * (W)w"
@@ -28,15 +30,15 @@ normalized = elementwise(
     "batch_norm",
     "T x, V w, V b, W mean, W variance, W eps",
     "T y",
-    "y = ((W)x - mean) * ((W)w / sqrt(variance + eps)) + (W)b;",
+    f"y = ((W)x - mean) * ((W)w / {ROOT}) + (W)b;",
 )
 gradient = elementwise(
     "batch_norm_gradient",
     "T x, V w, W mean, W variance, T go, W go_mean, W go_variance, W products, W gb, W count, "
     "W eps",
     "T gx",
-    """
-W r = 1 / sqrt(variance + eps), scale = (W)w * r;
+    f"""
+W r = 1 / {ROOT}, scale = (W)w * r;
 W slope = (2 * go_variance - scale * r * r * products) / count;
 W level = (go_mean - scale * gb) / count;
 gx = (W)go * scale + ((W)x - mean) * slope + level;
@@ -46,8 +48,8 @@ layer_gradient = elementwise(
     "layer_norm_gradient",
     "T x, V w, W mean, W variance, T go, W products, W total, W count, W eps",
     "T gx",
-    """
-W r = 1 / sqrt(variance + eps);
+    f"""
+W r = 1 / {ROOT};
 gx = r * ((W)go * (W)w - total / count - ((W)x - mean) * (r * r * products / count));
 """,
 )
@@ -106,7 +108,7 @@ class CupyNorms(Backend):
         sums = dots.reshape(each), gb.reshape(each)
         weights = w.reshape(each), mean, variance
         gx = gradient(x, *weights, go, *gos, *sums, count, eps)
-        gw = dots / cupy.sqrt(statistics[1] + eps)
+        gw = dots / cupy.sqrt(statistics[1] + 0 * statistics[1] + eps)
         return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
 
 

@@ -32,7 +32,7 @@ class NormalizationKernels(Definitions):
         # Of large numbers, the mean is rounded. What is left must not look like variance.
         rest = xp.mean(z, axis=axes)
         variance = xp.maximum(xp.mean(z * z, axis=axes) - rest * rest, 0.0)
-        scale = xp.astype(w, z.dtype, copy=False) / xp.sqrt(variance + eps)
+        scale = xp.astype(w, z.dtype, copy=False) * self._inverse_root(variance + eps)
         z *= xp.reshape(scale, each)
         z += xp.reshape(xp.astype(b, z.dtype, copy=False) - rest * scale, each)
         return xp.astype(z, x.dtype, copy=False), mean + rest, variance
@@ -54,7 +54,7 @@ class NormalizationKernels(Definitions):
         xp, each = self.xp, (-1, *[1] * (x.ndim - 2))
         g, z, axes = self._wide(go), self._wide(x) - xp.reshape(mean, each), (0, *range(2, x.ndim))
         n = x.shape[0] * math.prod(x.shape[2:])
-        r = 1.0 / xp.sqrt(variance + eps)
+        r = self._inverse_root(variance + eps)
         gb = xp.sum(g, axis=axes)
         gw = xp.sum(g * z, axis=axes) * r
         # gx = scale * go + slope * (x - mean) + level
@@ -92,5 +92,9 @@ class NormalizationKernels(Definitions):
         # The mean of the distances from an element is exact also where large numbers are alike.
         some = z[:, :1]
         z = z - (some + xp.mean(z - some, axis=1, keepdims=True))
-        r = 1.0 / xp.sqrt(xp.expand_dims(xp.vecdot(z, z), axis=1) / x.shape[1] + eps)
+        r = self._inverse_root(xp.expand_dims(xp.vecdot(z, z), axis=1) / x.shape[1] + eps)
         return z * r, r
+
+    def _inverse_root(self, square: Array) -> Array:
+        """Compute 1 / sqrt(square): NaN, not 0, where squares were infinite."""
+        return 1.0 / self.xp.sqrt(square + 0.0 * square)

@@ -362,6 +362,12 @@ def squared(x: Array, center: Any) -> float:
 
 
 @compiled
+def inverse_root(square: float) -> float:
+    """Compute 1 / sqrt(square): NaN, not 0, where squares were infinite."""
+    return 1.0 / np.sqrt(square) if square < np.inf else np.nan
+
+
+@compiled
 def multiplied(x: Array, center: Any, g: Array) -> float:
     """Add up (x - center) * g."""
     total = 0.0
@@ -385,7 +391,7 @@ def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array
         for a in range(x.shape[0]):
             total += squared(x[a, c], center)
         mean[c], var[c] = center, total / count
-        scale, level = t(w[c] / np.sqrt(total / count + eps)), b[c]
+        scale, level = t(w[c] * inverse_root(total / count + eps)), b[c]
         for a in range(x.shape[0]):
             part, out = x[a, c], y[a, c]
             for i in range(len(part)):
@@ -412,7 +418,7 @@ def batch_norm_gradient(
         for a in range(x.shape[0]):
             total += added(go[a, c], t(0))
             product += multiplied(x[a, c], center, go[a, c])
-        r = 1.0 / np.sqrt(var[c] + eps)
+        r = inverse_root(var[c] + eps)
         gb[c], gw[c] = total, product * r
         scale = w[c] * r
         slope = t((2.0 * go_var[c] - scale * r * (product * r)) / count)
@@ -430,7 +436,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
     for n in range(len(x)):
         row, out = x[n], y[n]
         center = t(row[0] + added(row, row[0]) / count)
-        scale = t(1.0 / np.sqrt(squared(row, center) / count + eps))
+        scale = t(inverse_root(squared(row, center) / count + eps))
         for i in range(len(row)):
             out[i] = (row[i] - center) * scale * w[i] + b[i]
 
@@ -446,7 +452,7 @@ def layer_norm_gradient(
         for n in range(first, min(first + ROWS, len(x))):
             row, g, out = x[n], go[n], gx[n]
             center = t(row[0] + added(row, row[0]) / count)
-            r = 1.0 / np.sqrt(squared(row, center) / count + eps)
+            r = inverse_root(squared(row, center) / count + eps)
             scale = t(r)
             for i in range(len(row)):
                 out[i] = g[i] * w[i]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from ..backends import Array
 from ..engine.arrays import namespace, value_of
@@ -37,6 +38,23 @@ def check_square(op: str, a: Array) -> None:
 def check_matrices(op: str, a: Array) -> None:
     if a.ndim < 2:
         raise ValueError(f"{op}: a has shape {tuple(a.shape)}; expected matrices (..., M, N)")
+
+
+def decomposed(function: str, a: Array, **settings: Any) -> tuple[Array, ...]:
+    """Call a function of `xp.linalg`, with NaN for the matrices that have an infinity or NaN.
+
+    LAPACK may never return from such a matrix, or fail the whole stack for it, or find numbers.
+    """
+    xp = namespace(a)
+    finite = xp.all(xp.isfinite(a), axis=(-2, -1))
+
+    def where_finite(y: Array, other: Array | float) -> Array:
+        return xp.where(finite[(..., *[None] * (y.ndim - finite.ndim))], y, other)
+
+    eye = xp.eye(*a.shape[-2:], dtype=a.dtype, device=a.device)
+    parts = getattr(xp.linalg, function)(where_finite(a, eye), **settings)
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    return tuple([where_finite(y, math.nan) for y in parts])
 
 
 def _symmetric(a: Array) -> Array:
@@ -112,7 +130,7 @@ class Eigh(Op):
     @staticmethod
     def forward(context: Context, a: Array) -> tuple[Array, ...]:
         check_square("Eigh", a)
-        w, v = namespace(a).linalg.eigh(_symmetric(a))
+        w, v = decomposed("eigh", _symmetric(a))
         context["a"], context["w"], context["v"] = a, w, v
         return w, v
 
@@ -129,7 +147,7 @@ class Eigvalsh(Op):
     def forward(context: Context, a: Array) -> Array:
         check_square("Eigvalsh", a)
         context["a"] = a
-        return namespace(a).linalg.eigvalsh(_symmetric(a))
+        return decomposed("eigvalsh", _symmetric(a))[0]
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
@@ -240,7 +258,7 @@ class SVD(Op):
     @staticmethod
     def forward(context: Context, a: Array, *, full_matrices: bool = False) -> tuple[Array, ...]:
         check_matrices("SVD", a)
-        u, s, vh = namespace(a).linalg.svd(a, full_matrices=full_matrices)
+        u, s, vh = decomposed("svd", a, full_matrices=full_matrices)
         context["a"], context["u"], context["s"], context["vh"] = a, u, s, vh
         return u, s, vh
 
@@ -266,7 +284,7 @@ class Svdvals(Op):
     def forward(context: Context, a: Array) -> Array:
         check_matrices("Svdvals", a)
         context["a"] = a
-        return namespace(a).linalg.svdvals(a)
+        return decomposed("svdvals", a)[0]
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:

@@ -336,7 +336,7 @@ class Atan2(Op):
 
 class Hypot(Op):
     """The square root of a² + b², computed without overflow. At (0, 0) the gradients are 0, and
-    those of the gradients NaN."""
+    those of the gradients NaN. Where the root is infinite, they are NaN."""
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -347,7 +347,7 @@ class Hypot(Op):
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         a, b, y, xp = context["a"], context["b"], context["y"], namespace(go)
         at_zero = y == 0
-        y = _but_nan(xp, at_zero, y)
+        y = _but_nan(xp, at_zero | (y == math.inf), y)
         ga = go * xp.where(at_zero, 0.0, a / y) if needs(context, 0) else None
         return ga, go * xp.where(at_zero, 0.0, b / y) if needs(context, 1) else None
 

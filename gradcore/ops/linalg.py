@@ -8,7 +8,7 @@ from ..backends import Array, backend_of
 from ..engine.arrays import is_node, namespace, value_of
 from ..engine.modes import building
 from ..graph import Context, Op, TensorNode, gradients, needs, op_counter
-from .decompositions import check_matrices, check_square
+from .decompositions import check_matrices, check_square, decomposed
 from .elementwise import Id, Quotient
 from .reductions import product_of_others
 
@@ -158,7 +158,7 @@ class Inverse(Op):
     @staticmethod
     def forward(context: Context, a: Array) -> Array:
         check_square("Inverse", a)
-        context["y"] = namespace(a).linalg.inv(a)
+        (context["y"],) = decomposed("inv", a)
         return context["y"]
 
     @staticmethod
@@ -180,7 +180,7 @@ class PseudoInverse(Op):
         check_matrices("PseudoInverse", a)
         xp = namespace(a)
         # Not xp.linalg.pinv, which may make the host wait for the device.
-        u, s, vh = xp.linalg.svd(a, full_matrices=False)
+        u, s, vh = decomposed("svd", a, full_matrices=False)
         rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
         if not isinstance(rtol, float | int):
             rtol = xp.asarray(rtol, dtype=a.dtype, device=a.device)[..., None]
@@ -271,7 +271,7 @@ class CofactorsAlong(Op):
 def _signed_svd(a: Array) -> tuple[Array, ...]:
     """Decompose a into u @ diag(s) @ vh, and compute the determinant of u @ vh (..., 1, 1)."""
     xp = namespace(a)
-    u, s, vh = xp.linalg.svd(a, full_matrices=False)
+    u, s, vh = decomposed("svd", a, full_matrices=False)
     return u, s, vh, (xp.linalg.det(u) * xp.linalg.det(vh))[..., None, None]
 
 
@@ -325,7 +325,7 @@ class LogDeterminant(Op):
     def forward(context: Context, a: Array) -> tuple[Array, ...]:
         check_square("LogDeterminant", a)
         context["a"] = a
-        context["sign"], y = namespace(a).linalg.slogdet(a)
+        context["sign"], y = decomposed("slogdet", a)
         return context["sign"], y
 
     @staticmethod
@@ -334,6 +334,6 @@ class LogDeterminant(Op):
         singular = value_of(sign) == 0.0
         eye = xp.eye(a.shape[-1], dtype=a.dtype, device=a.device)
         # A sum, and no `where`: the second derivative of a singular matrix is NaN as well.
-        inverse = xp.linalg.inv(a + xp.where(singular[..., None, None], eye - value_of(a), 0.0))
+        regular = a + xp.where(singular[..., None, None], eye - value_of(a), 0.0)
         go = Quotient.apply(go, abs(sign), vanishes=singular)
-        return go[..., None, None] * inverse.mT
+        return go[..., None, None] * Inverse.apply(regular).mT

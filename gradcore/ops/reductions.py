@@ -155,14 +155,14 @@ class Norm(Op):
 
 
 class NormGradient(Op):
-    """go x / y: the gradient of vectors x from that of their lengths y; and 0 where y is 0. The
-    lengths, and go, have the shape of x, with 1 for the axes of the vectors."""
+    """go x / y: the gradient of vectors x from that of their lengths y; 0 where y is 0, and NaN
+    where y is infinite: then squares were. The lengths, and go, have the shape of x, with 1 for the
+    axes of the vectors."""
 
     @staticmethod
     def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
-        xp = namespace(x)
         context["x"], context["y"], context["go"] = x, y, go
-        return x * (go / xp.where(y == 0.0, 1.0, y))  # where y is 0, so is x
+        return x * (go / _usual(y, math.inf))
 
     @staticmethod
     def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
@@ -170,11 +170,17 @@ class NormGradient(Op):
         axes = tuple([i for i, n in enumerate(y.shape) if n != x.shape[i]])
 
         def by_length(a: Array) -> Array:
-            return Quotient.apply(a, y, vanishes=value_of(y) == 0.0)
+            return Quotient.apply(a, y, vanishes=value_of((y == 0.0) | (y == math.inf)))
 
         along = by_length(xp.sum(g * x, axis=axes, keepdims=True))
         kink = 0.0 * by_length(xp.sum(abs(g), axis=axes, keepdims=True))  # 0, or NaN
         return go * (by_length(g) + kink), -by_length(along * go), along
+
+
+def _usual(y: Array, at_zero: float) -> Array:
+    """Replace lengths y of 0 by `at_zero`, and infinite ones by NaN."""
+    xp = namespace(y)
+    return xp.where(y == 0.0, at_zero, xp.where(y == math.inf, math.nan, y))
 
 
 @in_float32

@@ -263,7 +263,7 @@ ROWS = [
         ops.Cholesky,
         lambda a: np.linalg.cholesky(symmetric(a)),
         SQUARE,
-        in_torch("cholesky"),
+        lambda a: in_torch("cholesky")(symmetric(a)),
         prepare=positive,
         refuses=SQUARE_ONLY,
     ),
@@ -289,7 +289,7 @@ ROWS = [
         ops.Eigvalsh,
         lambda a: np.linalg.eigvalsh(symmetric(a)),
         SQUARE,
-        in_torch("eigvalsh"),
+        lambda a: in_torch("eigvalsh")(symmetric(a)),
         prepare=positive,
         points=[Point((np.eye(3).tolist(),), np.ones(3), (np.eye(3),))],  # all the same
         refuses=SQUARE_ONLY,

@@ -196,3 +196,52 @@ def test_what_where_does_not_take_has_no_say(backend: Backend, strange: float) -
     assert backend.to_numpy(b.grad).tolist() == [0.0, 4.0]
     kept = gradcore.Masked.do_forward(a, mask=mask)
     assert backend.to_numpy(kept.value).tolist() == [1.0, 0.0]
+
+
+def test_an_infinite_length_has_gradients_of_nan_and_not_zero(backend: Backend) -> None:
+    large = float(np.finfo("float32").max)
+    for function in (
+        lambda x: gradcore.linalg.vector_norm(x),
+        lambda x: gradcore.array_api.hypot(x[0], x[1]),
+        lambda x: gradcore.array_api.std(x - 0.5 * large),
+    ):
+        x = TensorNode(backend.asarray(np.array([large, large, -large]), "float32"))
+        function(x).backward()
+        found = backend.to_numpy(x.grad)
+        assert np.isnan(found[:2]).all(), found
+
+
+def test_a_length_of_tiny_numbers_is_zero_and_so_is_its_gradient(backend: Backend) -> None:
+    tiny = float(np.finfo("float32").tiny)
+    x = TensorNode(backend.asarray(np.array([tiny, -tiny]), "float32"))
+    y = gradcore.linalg.vector_norm(x)
+    y.backward()
+    assert float(backend.to_numpy(y.value)) == 0.0
+    assert (backend.to_numpy(x.grad) == 0.0).all()
+
+
+@pytest.mark.parametrize("strange", [inf, -inf, nan])
+@pytest.mark.parametrize(
+    "name", ["svd", "svdvals", "eigh", "eigvalsh", "inv", "pinv", "slogdet", "det"]
+)
+def test_a_matrix_with_infinity_or_nan_gives_nan_and_leaves_the_other_alone(
+    backend: Backend, name: str, strange: float
+) -> None:
+    """SVD of an infinity may never return, and NaN fail the whole stack; det has an SVD in its
+    gradient."""
+    function = getattr(gradcore.linalg, name)
+    good = np.diag([3.0, 2.0, 1.0])
+    bad = good + np.array([[0.0, strange, 0.0], [strange, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+    def parts(matrices: list[np.ndarray]) -> list[np.ndarray]:
+        x = TensorNode(backend.asarray(np.stack(matrices), "float32"))
+        ys = function(x)
+        ys = [*ys] if isinstance(ys, tuple) else [ys]
+        values = ys[1:2] if name in ("svd", "slogdet") else ys[:1]
+        array_api.sum(values[0]).backward()
+        arrays = [x.grad] if name == "det" else [*[y.value for y in values], x.grad]
+        return [backend.to_numpy(array) for array in arrays]
+
+    for found, expected in zip(parts([bad, good]), parts([good, good]), strict=True):
+        assert np.isnan(found[0]).all(), found[0]
+        np.testing.assert_allclose(found[1], expected[1], 1e-4, 1e-5)
