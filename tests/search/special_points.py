@@ -81,7 +81,7 @@ POINTS = [
     Point("hypot(x, y)", xp.hypot, ([0.0], [0.0]), "t.hypot(x, y)", "j.hypot(x, y)",
           "0, the smallest slope at the tip of a cone; no second derivative"),
     Point("hypot(x, y)", xp.hypot, ([INF], [1.0]), "t.hypot(x, y)", "j.hypot(x, y)",
-          "0 by y is the limit; by x infinity is divided by infinity"),
+          "an infinite length may be one that overflowed: NaN"),
     Point("remainder(x, y)", xp.remainder, ([1.0], [0.1]), "t.remainder(x, y)",
           "j.remainder(x, y)", "1 - 9 * 0.1, as the float64 number 0.1 is more than a tenth"),
     Point("maximum(x, y)", xp.maximum, ([1.0], [1.0]), "t.maximum(x, y)", "j.maximum(x, y)",
