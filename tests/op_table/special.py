@@ -42,6 +42,8 @@ def _polygamma(x: Any, n: int) -> Any:
 def _torch_polygamma(x: Any, n: int) -> Any:
     import torch
 
+    if bool((x < -1e6).any()):  # PyTorch would add up a term for each integer between x and 0
+        raise ValueError(f"polygamma: x has {x.min()}")
     # torch.polygamma(1, x) is exact to 1e-9 only, and so is the gradient of torch.digamma.
     return (-1) ** (n + 1) * math.factorial(n) * torch.special.zeta(n + 1, x)
 
