@@ -207,12 +207,15 @@ def test_tails_and_the_ends_of_a_dtype_are_torchs_in_float64(entry: Any, precisi
         )
 
 
+@pytest.mark.parametrize("size", [6, 400])  # small and large arrays have kernels of their own
 @pytest.mark.parametrize("entry", TABLE, ids=IDS)
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_values_and_gradients_at_nan_are_nan(backend: Backend, dtype: str, entry: Any) -> None:
+def test_values_and_gradients_at_nan_are_nan(
+    backend: Backend, dtype: str, entry: Any, size: int
+) -> None:
     """PyTorch's gradients of relu, hardtanh and leaky_relu are finite there."""
     name, constants = entry[0], entry[2]
-    numbers = np.ones(400)
+    numbers = np.ones(size)
     numbers[::3] = math.nan
     x = TensorNode(backend.asarray(numbers, dtype))
     y = getattr(gradcore, name)(x, **constants)
