@@ -106,7 +106,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     if request.param == "numpy-readonly":
         for op in all_ops():
             for name in {"forward", "backward"} & vars(op).keys():
-                monkeypatch.setattr(op, name, staticmethod(_read_only(getattr(op, name))))
+                monkeypatch.setattr(op, name, _read_only(getattr(op, name)))
     if request.param == "numpy-fast":
         for module in (numba_backend, products):
             for limit in LIMITS & vars(module).keys():
@@ -128,7 +128,8 @@ def data_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "gradcore"
 
 
-def _read_only(function: Callable[..., Any]) -> Callable[..., Any]:
+@functools.cache
+def _read_only(function: Callable[..., Any]) -> staticmethod[..., Any]:
     """An op's forward or backward, where it can't write to inputs, outputs and gradients.
 
     What it is given can be written to again after the call: it may be a parameter.
@@ -149,7 +150,7 @@ def _read_only(function: Callable[..., Any]) -> Callable[..., Any]:
             for x in given:
                 x.flags.writeable = True
 
-    return call
+    return staticmethod(call)
 
 
 def _arrays(x: Any) -> Iterator[np.ndarray]:

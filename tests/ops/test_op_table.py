@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,23 @@ def numbers(row: Row, case: Case) -> tuple[list[Any], dict[str, Any]]:
     return [drawn(x) for x in case.inputs], {key: drawn(x) for key, x in case.constants.items()}
 
 
-def reference(row: Row, case: Case, inputs: list[Any] | None = None) -> list[np.ndarray]:
-    """The case's outputs."""
-    given, constants = numbers(row, case)
-    ys = as_tuple(row.reference(*(given if inputs is None else inputs), **constants))
+def computed(row: Row, case: Case, inputs: list[Any]) -> list[np.ndarray]:
+    """The outputs of the case's reference, of these inputs."""
+    ys = as_tuple(row.reference(*inputs, **numbers(row, case)[1]))
     ys = row.determined(*ys) if row.determined else ys
     return [np.asarray(y, dtype=np.float64) for y in ys]
+
+
+@cache
+def reference(row: Row, case: Case) -> list[np.ndarray]:
+    """The case's outputs."""
+    return computed(row, case, numbers(row, case)[0])
+
+
+@cache
+def reference_weights(row: Row, case: Case) -> list[np.ndarray]:
+    """The `weights` of the case's outputs."""
+    return weights(reference(row, case))
 
 
 def weights(arrays: Sequence[Any]) -> list[np.ndarray]:
@@ -126,7 +138,7 @@ def first_derivatives(row: Row, case: Case) -> tuple[np.ndarray, np.ndarray]:
 
     def f(x: np.ndarray) -> np.ndarray:
         moved = dict(zip(case.nodes, unflat(x, nodes), strict=True))
-        return flat(reference(row, case, [moved.get(k, v) for k, v in enumerate(inputs)]))
+        return flat(computed(row, case, [moved.get(k, v) for k, v in enumerate(inputs)]))
 
     return differences(f, flat(nodes))
 
@@ -134,7 +146,7 @@ def first_derivatives(row: Row, case: Case) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def second_derivatives(row: Row, case: Case) -> tuple[np.ndarray, np.ndarray]:
     """`differences` of a projection of the first gradients, by inputs and incoming gradients."""
-    inputs, ws = numbers(row, case)[0], weights(reference(row, case))
+    inputs, ws = numbers(row, case)[0], reference_weights(row, case)
     like = [*[inputs[k] for k in case.nodes], *ws]
 
     def f(x: np.ndarray) -> Any:
@@ -174,7 +186,7 @@ def flipped(backend: Backend, x: np.ndarray, dtype: str | None) -> Array:
     return backend.asarray(x[key].copy(), dtype)[key]
 
 
-every_layout = pytest.mark.parametrize("layout", [contiguous, transposed, strided, flipped])
+LAYOUTS = (contiguous, transposed, strided, flipped)
 
 
 class Trial:
@@ -200,7 +212,7 @@ class Trial:
     ) -> None:
         self.determined = None if whole else row.determined
         self.row, self.case, self.backend, self.dtype = row, case, backend, dtype
-        self.layout, self.where = layout, f"{row.op.__name__}, {case}"
+        self.layout, self.where = layout, f"{row.op.__name__}, {case}, {layout.__name__}"
         inputs, constants = numbers(row, case)
         new = {} if values is None else dict(zip(case.nodes, values, strict=True))
         self.arrays = [self.array(new.get(k, x), dtype) for k, x in enumerate(inputs)]
@@ -220,15 +232,17 @@ class Trial:
 
     def weights(self) -> list[Array]:
         """The incoming gradients."""
-        return [self.array(w, self.y_dtype) for w in weights(reference(self.row, self.case))]
+        return [self.array(w, self.y_dtype) for w in reference_weights(self.row, self.case)]
 
     def forward(self) -> tuple[TensorNode, ...]:
         ys = as_tuple(self.row.op.do_forward(*self.inputs, **self.constants))
         return self.determined(*ys) if self.determined else ys
 
-    def gradients(self, ws: Sequence[Array] | None = None) -> list[np.ndarray]:
-        """The gradients of the inputs that are nodes, where those of the outputs are `ws`."""
-        Project.do_forward(*self.forward(), *(ws or self.weights())).backward()
+    def gradients(
+        self, ws: Sequence[Array] | None = None, ys: Sequence[TensorNode] | None = None
+    ) -> list[np.ndarray]:
+        """The gradients of the inputs that are nodes, where those of the outputs `ys` are `ws`."""
+        Project.do_forward(*(ys or self.forward()), *(ws or self.weights())).backward()
         return [self.backend.to_numpy(x.grad) for x in self.nodes]
 
     def second_gradients(self) -> list[np.ndarray]:
@@ -326,25 +340,19 @@ def test_row_has_an_empty_input_and_one_of_a_single_element(row: Row) -> None:
     assert {0, 1} <= sizes
 
 
-@every_layout
 @every_row
-def test_value(row: Row, backend: Backend, dtype: str, layout: Any) -> None:
-    for trial in trials(row, backend, dtype, layout=layout):
-        for y, expected in zip(trial.forward(), reference(row, trial.case), strict=True):
+def test_value_and_gradient(row: Row, backend: Backend, dtype: str) -> None:
+    for trial in chain(*[trials(row, backend, dtype, layout=layout) for layout in LAYOUTS]):
+        ys = trial.forward()
+        for y, expected in zip(ys, reference(row, trial.case), strict=True):
             trial.check_kind(y.value, trial.y_dtype)
             assert_close(backend.to_numpy(y.value), expected, VALUE[dtype], trial.where)
-
-
-@every_layout
-@every_row
-def test_gradient(row: Row, backend: Backend, dtype: str, layout: Any) -> None:
-    for trial in trials(row, backend, dtype, layout=layout):
-        gradients = trial.gradients()
+        gradients = trial.gradients(ys=ys)
         for x in trial.nodes:
             trial.check_kind(x.grad, dtype)
             assert x.grad.shape == x.shape, trial.where
         along, slopes = first_derivatives(row, trial.case)
-        expected = slopes @ flat(weights(reference(row, trial.case)))
+        expected = slopes @ flat(reference_weights(row, trial.case))
         assert_close(along @ flat(gradients), expected, GRADIENT[dtype], trial.where)
 
 
@@ -476,7 +484,7 @@ def test_against_torch(row: Row, precision: str) -> None:
             tensors[k].requires_grad_()
         given = as_tuple(function(*tensors, **{key: tensor(x) for key, x in constants.items()}))
         given = row.determined(*given) if row.determined else given
-        ws = [tensor(w, trial.y_dtype) for w in weights(reference(row, trial.case))]
+        ws = [tensor(w, trial.y_dtype) for w in reference_weights(row, trial.case)]
         torch.autograd.backward(given, ws)
         for y, expected in zip(trial.forward(), given, strict=True):
             assert_close(y.value, expected.detach().numpy(), TORCH[precision], trial.where)
