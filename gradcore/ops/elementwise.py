@@ -45,6 +45,7 @@ __all__ = [
     "Multiply",
     "Negative",
     "NextAfter",
+    "NormGradient",
     "Phase",
     "Power",
     "PowerLog",
@@ -197,7 +198,8 @@ class Negative(Op):
 
 
 class Absolute(Op):
-    """|x|. At 0 the gradient is 0; that of the gradient is 0 too, and of complex numbers NaN."""
+    """|x|. At 0 the gradient is 0. The gradient of the gradient is 0 too; of complex numbers it is
+    NaN at 0, as |x| is a cone there."""
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -207,7 +209,7 @@ class Absolute(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         x = context["x"]
-        return go * (conj(Phase.apply(x)) if is_complex(x) else namespace(go).sign(x))
+        return NormGradient.apply(x, abs(x), go) if is_complex(x) else go * namespace(go).sign(x)
 
 
 class Phase(Op):
@@ -588,7 +590,8 @@ class Quotient(Op):
     @staticmethod
     def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
         xp = namespace(x)
-        y = xp.where(vanishes & (x == 0.0), x, x / xp.where(vanishes, math.nan, d))
+        y = x / xp.where(vanishes, 1.0, d)  # not by NaN, of which NumPy warns if x is complex
+        y = xp.where(vanishes, xp.where(x == 0.0, x, math.nan), y)
         context["d"], context["y"], context["vanishes"] = d, y, vanishes
         return y
 
@@ -597,3 +600,32 @@ class Quotient(Op):
         d, y, vanishes = context["d"], context["y"], context["vanishes"]
         gx = Quotient.apply(go, d, vanishes=vanishes)
         return gx, -gx * y if needs(context, 1) else None
+
+
+class NormGradient(Op):
+    """go conj(x) / y: the gradient of vectors x from that of their lengths y; 0 where y is 0, and
+    NaN where y is infinite: then squares were. The lengths, and go, have the shape of x, with 1 for
+    the axes of the vectors."""
+
+    @staticmethod
+    def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
+        context["x"], context["y"], context["go"] = x, y, go
+        return conj(x) * (go / _usual(y, math.inf))
+
+    @staticmethod
+    def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
+        xp, x, y, go = namespace(g), context["x"], context["y"], context["go"]
+        axes = tuple([i for i, n in enumerate(y.shape) if n != x.shape[i]])
+
+        def by_length(a: Array) -> Array:
+            return Quotient.apply(a, y, vanishes=value_of((y == 0.0) | (y == math.inf)))
+
+        along = by_length(xp.sum(real(g * conj(x)), axis=axes, keepdims=True))
+        kink = 0.0 * by_length(xp.sum(abs(g), axis=axes, keepdims=True))  # 0, or NaN
+        return go * (by_length(conj(g)) + kink), -by_length(along * go), along
+
+
+def _usual(y: Array, at_zero: float) -> Array:
+    """Replace lengths y of 0 by `at_zero`, and infinite ones by NaN."""
+    xp = namespace(y)
+    return xp.where(y == 0.0, at_zero, xp.where(y == math.inf, math.nan, y))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from ..backends import Array
-from ..engine.arrays import conj, integers, is_complex, namespace, real, value_of
+from ..engine.arrays import conj, integers, is_complex, namespace, real
 from ..graph import Context, Op
-from .elementwise import Quotient
+from .elementwise import NormGradient
 from .precision import in_float32
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Mean",
     "Min",
     "Norm",
-    "NormGradient",
     "Prod",
     "RowMax",
     "RowSum",
@@ -170,35 +169,6 @@ class Norm(Op):
     def backward(context: Context, go: Array) -> Array:
         y, go = (namespace(go).reshape(a, context["kept"]) for a in (context["y"], go))
         return NormGradient.apply(context["x"], y, go)
-
-
-class NormGradient(Op):
-    """go conj(x) / y: the gradient of vectors x from that of their lengths y; 0 where y is 0, and
-    NaN where y is infinite: then squares were. The lengths, and go, have the shape of x, with 1 for
-    the axes of the vectors."""
-
-    @staticmethod
-    def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
-        context["x"], context["y"], context["go"] = x, y, go
-        return conj(x) * (go / _usual(y, math.inf))
-
-    @staticmethod
-    def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
-        xp, x, y, go = namespace(g), context["x"], context["y"], context["go"]
-        axes = tuple([i for i, n in enumerate(y.shape) if n != x.shape[i]])
-
-        def by_length(a: Array) -> Array:
-            return Quotient.apply(a, y, vanishes=value_of((y == 0.0) | (y == math.inf)))
-
-        along = by_length(xp.sum(real(g * conj(x)), axis=axes, keepdims=True))
-        kink = 0.0 * by_length(xp.sum(abs(g), axis=axes, keepdims=True))  # 0, or NaN
-        return go * (by_length(conj(g)) + kink), -by_length(along * go), along
-
-
-def _usual(y: Array, at_zero: float) -> Array:
-    """Replace lengths y of 0 by `at_zero`, and infinite ones by NaN."""
-    xp = namespace(y)
-    return xp.where(y == 0.0, at_zero, xp.where(y == math.inf, math.nan, y))
 
 
 @in_float32

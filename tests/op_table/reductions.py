@@ -119,24 +119,6 @@ ROWS = [
         complex=True,
     ),
     Row(
-        ops.NormGradient,
-        lambda x, y, go: go * x / y,
-        [
-            case((2, 3), (2, 1), (2, 1)),
-            case((2, 3), (1, 1), (1, 1)),
-            case((3,), (1,), (1,)),
-            case((), (), ()),
-            case((0, 3), (0, 1), (0, 1)),
-        ],
-        avoid=0.0,
-        points=[
-            Point(
-                ([[0.0, 0.0]], [[0.0]], [[2.0]]), [[0.0, 0.0]], ([[np.nan] * 2], [[0.0]], [[0.0]])
-            )
-        ],
-        complex="inside",
-    ),
-    Row(
         ops.Max,
         np.max,
         REDUCTIONS,

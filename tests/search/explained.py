@@ -15,6 +15,7 @@ LIMIT = "gradcore gives the limit, where PyTorch multiplies 0 by infinity"
 IGNORED = "what is ignored has no gradient, also where PyTorch gives NaN"
 DIVIDES = "PyTorch divides the product by each element"
 NO_NUMBER = "neither is a number: NaN in place of infinity, or infinity in place of NaN"
+CONE = "at a complex 0 the absolute value is the tip of a cone"
 KINK = "at a kink the second derivative is NaN, or what one side has"
 PIECE = "where x is NaN, x is taken to be in a piece of the function that is a polynomial"
 ROUNDED_UP = "the largest number is rounded up to infinity"
@@ -43,7 +44,8 @@ EXPLAINED: dict[str, str] = {
     "Std: * lost at *": SQUARES,
     "3-norm *: value lost at *": SQUARES,
     # Elementwise functions.
-    "Absolute: second lost at special": "at a complex 0 there is a kink in all directions",
+    "Absolute: second lost at special": CONE,
+    "?-norm *: second lost at special": CONE,
     "Acosh: gradient*": "for x < 1 there is no function; PyTorch has a gradient of 0",
     "Asinh: second invented at *": LIMIT,
     "Atan2: * invented at *": LIMIT,
