@@ -46,6 +46,7 @@ EXPLAINED: dict[str, str] = {
     # Elementwise functions.
     "Absolute: second lost at special": CONE,
     "?-norm *: second lost at special": CONE,
+    "Phase: gradient lost at special": "x / |x| has no derivative at 0",
     "Acosh: gradient*": "for x < 1 there is no function; PyTorch has a gradient of 0",
     "Asinh: second invented at *": LIMIT,
     "Atan2: * invented at *": LIMIT,
@@ -90,6 +91,7 @@ EXPLAINED: dict[str, str] = {
     "CumulativeProd: * at *": DIVIDES,
     "LogSumExp: gradient invented at *": NO_SUM,
     "Prod: * at *": DIVIDES,
+    "Prod: second wrong": DIVIDES,
     "Std: gradient invented at *": ONE,
     "Std: second invented*": ONE,
     "Std: gradient wrong at special": DENORMAL,
@@ -120,6 +122,7 @@ EXPLAINED: dict[str, str] = {
     "Solve: * invented at *": FACTOR,
     "Square: * invented at *": FACTOR,
     "Svdvals: * at *": MATRIX,
+    "Svdvals: second lost": "a product of vectors has singular values of 0, which have kinks",
     "Svdvals: second invented": "PyTorch divides by the singular values that are 0",
     "svdvals: * at *": MATRIX,
     "MatrixMultiply: gradient wrong at *": ORDER,
