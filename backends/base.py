@@ -27,6 +27,7 @@ from .types import Array, DType, Recorder
 
 __all__ = ["Backend"]
 
+NARROW: dict[type, type] = {np.float64: np.float32, np.complex128: np.complex64}
 DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 
@@ -98,7 +99,8 @@ class Backend(
 
         Args:
             x: an array of any backend, which keeps its dtype, or numbers in (nested) lists,
-                where Python floats become float32, the default of parameters.
+                where Python floats become float32, the default of parameters, and complex numbers
+                complex64.
             dtype: the dtype wanted, as this library's object or by name.
 
         Raises:
@@ -113,8 +115,8 @@ class Backend(
             x = np.asarray(x)
             if x.dtype.kind not in "biufc":
                 raise TypeError(f"{self.name}: expected an array or numbers, not {x.dtype}")
-            if x.dtype == np.float64 and dtype is None:
-                x = x.astype(np.float32)
+            if x.dtype.type in NARROW and dtype is None:
+                x = x.astype(NARROW[x.dtype.type])
         return self.from_numpy(x, dtype)
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
+    is_complex,
     is_discrete,
     is_floating,
     is_integer,
@@ -139,7 +140,3 @@ def floating(x: NodeOrArray) -> NodeOrArray:
         return x
     xp = namespace(x)
     return xp.astype(x, xp.float32)
-
-
-def is_complex(x: NodeOrArray) -> bool:
-    return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")

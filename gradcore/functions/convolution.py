@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray, Shape
-from ..engine.arrays import check_floating, describe, node_or_array, value_of
+from ..engine.arrays import check_floating, describe, is_complex, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import check_convolution, check_size
 from .padding import pad
@@ -54,7 +54,7 @@ def conv2d(
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, the kernel is larger than the padded
             x, or an option is out of range.
-        TypeError: x, w and b differ in dtype, or are not real floating.
+        TypeError: x, w and b differ in dtype, or are not floating.
     """
     inputs, options = _prepared("conv2d", 2, x, w, b, stride, padding, dilation, groups)
     return ops.Conv2d.do_forward(*inputs, **options)
@@ -115,7 +115,7 @@ def conv_transpose2d(
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, nothing is left of the result, or an
             option is out of range.
-        TypeError: x, w and b differ in dtype, or are not real floating.
+        TypeError: x, w and b differ in dtype, or are not floating.
     """
     name, axes = "conv_transpose2d", 2
     inputs, shapes = _of_one_dtype(name, x, w, b)
@@ -203,12 +203,13 @@ def _of_one_dtype(
     and w, for messages.
 
     Raises:
-        TypeError: the inputs differ in dtype, or are not real floating.
+        TypeError: the inputs differ in dtype, or are not floating.
     """
     inputs = [node_or_array(part) for part in ((x, w) if b is None else (x, w, b))]
     kinds = [value_of(part) for part in inputs]
     if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
-    check_floating(name, kinds[0])
+    if not is_complex(kinds[0]):
+        check_floating(name, kinds[0])
     return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"

@@ -455,3 +455,28 @@ def test_the_same_seed_gives_the_same_weights_on_every_backend(backend: Backend)
     with gradcore.use_backend("numpy"):
         manual_seed(3)
         np.testing.assert_array_equal(drawn, nn.Conv2d(3, 4, 3).w.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "options"),
+    [
+        ("conv2d", [(2, 4, 6, 5), (6, 2, 3, 2), (6,)], {"stride": 2, "padding": 1, "groups": 2}),
+        ("conv_transpose2d", [(2, 4, 3, 3), (4, 3, 3, 2), (3,)], {"stride": 2}),
+    ],
+)
+def test_complex_numbers_are_those_of_pytorch(
+    backend: Backend, name: str, shapes: Any, options: Any
+) -> None:
+    torch = pytest.importorskip("torch")
+    inputs = [normal(*shape) + 1j * normal(*shape)[..., ::-1] for shape in shapes]
+    nodes = [TensorNode(backend.asarray(x, "complex64")) for x in inputs]
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    y = getattr(gradcore, name)(*nodes, **options)
+    expected = getattr(torch.nn.functional, name)(*tensors, **options)
+    np.testing.assert_allclose(
+        backend.to_numpy(y.value), expected.detach().numpy(), rtol=1e-4, atol=1e-4
+    )
+    gradcore.array_api.sum(gradcore.array_api.abs(y) ** 2).backward()
+    (expected.abs() ** 2).sum().backward()
+    for x, t in zip(nodes, tensors, strict=True):
+        np.testing.assert_allclose(backend.to_numpy(x.grad), t.grad.numpy(), rtol=1e-4, atol=1e-3)

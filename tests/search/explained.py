@@ -15,6 +15,7 @@ LIMIT = "gradcore gives the limit, where PyTorch multiplies 0 by infinity"
 IGNORED = "what is ignored has no gradient, also where PyTorch gives NaN"
 DIVIDES = "PyTorch divides the product by each element"
 NO_NUMBER = "neither is a number: NaN in place of infinity, or infinity in place of NaN"
+CONE = "at a complex 0 the absolute value is the tip of a cone"
 KINK = "at a kink the second derivative is NaN, or what one side has"
 PIECE = "where x is NaN, x is taken to be in a piece of the function that is a polynomial"
 ROUNDED_UP = "the largest number is rounded up to infinity"
@@ -43,6 +44,9 @@ EXPLAINED: dict[str, str] = {
     "Std: * lost at *": SQUARES,
     "3-norm *: value lost at *": SQUARES,
     # Elementwise functions.
+    "Absolute: second lost at special": CONE,
+    "?-norm *: second lost at special": CONE,
+    "Phase: gradient lost at special": "x / |x| has no derivative at 0",
     "Acosh: gradient*": "for x < 1 there is no function; PyTorch has a gradient of 0",
     "Asinh: second invented at *": LIMIT,
     "Atan2: * invented at *": LIMIT,
@@ -71,6 +75,8 @@ EXPLAINED: dict[str, str] = {
     "Polygamma: second lost*": LARGE,
     "Divide: gradient invented at *": FACTOR,
     "Power: gradient lost at *": LARGE,
+    "Power: second wrong at special": "PyTorch takes b a^(b - 1) for 0 around b = 0",
+    "Power: value invented at special": "0 to the complex power 0 is 1, as to the real one",
     "Power: gradient invented at *": "C's pow(-inf, 0.5) is infinity",
     "Power: second invented*": "gradcore gives the limit as x falls to 0",
     "Polygamma: value invented at *": LIMIT,
@@ -85,6 +91,7 @@ EXPLAINED: dict[str, str] = {
     "CumulativeProd: * at *": DIVIDES,
     "LogSumExp: gradient invented at *": NO_SUM,
     "Prod: * at *": DIVIDES,
+    "Prod: second wrong": DIVIDES,
     "Std: gradient invented at *": ONE,
     "Std: second invented*": ONE,
     "Std: gradient wrong at special": DENORMAL,
@@ -115,6 +122,7 @@ EXPLAINED: dict[str, str] = {
     "Solve: * invented at *": FACTOR,
     "Square: * invented at *": FACTOR,
     "Svdvals: * at *": MATRIX,
+    "Svdvals: second lost": "a product of vectors has singular values of 0, which have kinks",
     "Svdvals: second invented": "PyTorch divides by the singular values that are 0",
     "svdvals: * at *": MATRIX,
     "MatrixMultiply: gradient wrong at *": ORDER,
