@@ -43,13 +43,13 @@ def test_passes_add_up_and_each_node_that_is_held_has_its_gradient(backend: Back
 
 def test_hooks_see_and_give_what_grad_has(backend: Backend) -> None:
     z, seen = node(backend, Z), []
-    w = z * 2j
+    w = z * (1 + 2j)
     w.register_hook(lambda g: seen.append(backend.to_numpy(g)))
-    z.register_hook(lambda g: g * 1j)
+    z.register_hook(lambda g: g * (3 + 1j))
     sum(real(w * w)).backward()
-    slope = np.conj(2 * 2j * Z)
+    slope = np.conj(2 * (1 + 2j) * Z)
     np.testing.assert_allclose(seen[0], slope, 1e-6)
-    np.testing.assert_allclose(backend.to_numpy(z.grad), slope * -2j * 1j, 1e-6)
+    np.testing.assert_allclose(backend.to_numpy(z.grad), slope * (1 - 2j) * (3 + 1j), 1e-6)
 
 
 def test_ops_see_gradients_without_conjugates(backend: Backend) -> None:

@@ -46,6 +46,7 @@ EXPLAINED: dict[str, str] = {
     # Elementwise functions.
     "Absolute: second lost at special": CONE,
     "?-norm *: second lost at special": CONE,
+    "inf-norm *: second lost at special": CONE,
     "Phase: gradient lost at special": "x / |x| has no derivative at 0",
     "Acosh: gradient*": "for x < 1 there is no function; PyTorch has a gradient of 0",
     "Asinh: second invented at *": LIMIT,
@@ -94,6 +95,7 @@ EXPLAINED: dict[str, str] = {
     "Prod: second wrong": DIVIDES,
     "Std: gradient invented at *": ONE,
     "Std: second invented*": ONE,
+    "Std: second lost": "of equal numbers the deviation has a kink",
     "Std: gradient wrong at special": DENORMAL,
     "logsumexp *: gradient invented at *": NO_SUM,
     "logsumexp *: gradient wrong at inf": "PyTorch's softmax of the largest numbers adds up to 2",
