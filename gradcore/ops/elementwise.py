@@ -503,7 +503,7 @@ class Quotient(Op):
     @staticmethod
     def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
         xp = namespace(x)
-        y = xp.where(vanishes & (x == 0.0), x, x / xp.where(vanishes, math.nan, d))
+        y = xp.where(vanishes & (x != 0.0), math.nan, x / xp.where(vanishes, 1.0, d))
         context["d"], context["y"], context["vanishes"] = d, y, vanishes
         return y
 
