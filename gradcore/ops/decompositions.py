@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_floating, namespace, value_of
+from ..engine.arrays import is_complex, namespace, value_of
 from ..graph import Context, Op, given
 from .elementwise import Quotient
 
@@ -150,7 +150,7 @@ class Eig(Op):
     @staticmethod
     def backward(context: Context, gw: Array, gv: Array) -> Array:
         xp, a, w, v = namespace(gw), context["a"], context["w"], context["v"]
-        real, eye = is_floating(value_of(a)), _eye(w)
+        real, eye = not is_complex(a), _eye(w)
         singular, same, defective = _conditions(*map(value_of, (a, w, v)))
         gw = Quotient.apply(gw, xp.ones_like(gw), vanishes=defective)
         inner = _row(gw) * eye
