@@ -133,7 +133,7 @@ def test_a_filter_is_learned_through_the_spectrum(backend: Backend) -> None:
         return Sum.do_forward(y * y)
 
     def by_sums(w: Any) -> Any:
-        y = shifted[0] * w[0] + shifted[1] * w[1] + shifted[2] * w[2]
+        y = w[0] * shifted[0] + w[1] * shifted[1] + w[2] * shifted[2]
         return Sum.do_forward(y * y)
 
     found, expected = (backend.to_numpy(grad(f)(w)) for f in (by_transform, by_sums))
