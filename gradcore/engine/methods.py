@@ -8,8 +8,7 @@ is an AttributeError that says what to call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = ["INSTEAD", "Elsewhere", "Methods", "point_elsewhere"]
@@ -29,7 +28,7 @@ class Methods:
 
     __slots__ = ()
 
-    numpy_api: ClassVar[Any] = None  # gradcore.numpy; see `operators.connect`
+    numpy_api: ClassVar[Any] = None  # gradcore.numpy, or what imports it; see `operators.connect`
 
     all = _method("all")
     any = _method("any")
@@ -79,9 +78,12 @@ class Methods:
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
         copy: bool = True,
     ) -> Any:  # fmt: skip
-        """Convert x to a dtype, given as an object or by name."""
-        del order, subok  # of arrays in memory, and of NumPy's kinds of arrays
-        return self.numpy_api.astype(self, dtype, casting=casting, copy=copy)
+        """Convert x to a dtype, given as an object or by name; with `copy=False`, give x itself if
+        it has the dtype."""
+        del order, subok  # how NumPy's arrays lie in memory, and of which class they are
+        if casting != "unsafe":
+            raise ValueError(f"astype: casting = {casting!r} is not supported; leave casting out")
+        return self.numpy_api.astype(self, dtype, copy=copy)
 
     def sort(self: Any, axis: int = -1, **kwargs: Any) -> None:
         """Sort the elements along `axis` in place, as NumPy does; `gradcore.numpy.sort(x)` gives a
@@ -123,6 +125,7 @@ INSTEAD = {
     "long": "x.astype('int64')",
     "masked_fill": "gradcore.numpy.where(mask, value, x)",
     "mm": "x @ y",
+    "norm": "gradcore.numpy.linalg.norm(x)",
     "numel": "x.size",
     "permute": "x.transpose(axes)",
     "requires_grad_": "x.requires_grad = True",
@@ -150,13 +153,18 @@ class Elsewhere:
         raise AttributeError(f"{kind.__name__}: a node has no {self.name!r}; say {self.advice}")
 
 
-def point_elsewhere(kind: type, modules: Iterable[ModuleType]) -> None:
-    """Have attributes that nodes of this class lack, and that are functions of these modules or in
-    INSTEAD, say what to call. The first module that has a name counts."""
+def point_elsewhere(kind: type, places: Mapping[str, Any]) -> None:
+    """Have attributes that nodes of this class lack, and that are in INSTEAD or are functions of
+    these modules, say what to call.
+
+    Args:
+        places: for the name of a module that is to be told, a module that has its functions. The
+            first one that has a function counts.
+    """
     advice = dict(INSTEAD)
-    for module in modules:
+    for place, module in places.items():
         for name in module.__all__:
             if name.islower() and callable(getattr(module, name)):
-                advice.setdefault(name, f"{module.__name__}.{name}(x)")
+                advice.setdefault(name, f"{place}.{name}(x)")
     for name in advice.keys() - {*dir(kind)}:
         setattr(kind, name, Elsewhere(name, advice[name]))

@@ -6,9 +6,8 @@ from __future__ import annotations
 import math
 import operator
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from types import ModuleType
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
@@ -51,10 +50,23 @@ class Operators(Methods):
     _requires_grad: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
-    # them; gradcore/__init__.py sets them by `connect`, and gradcore.numpy's two protocols.
+    # them; gradcore/__init__.py sets them by `connect`.
     ops: ClassVar[Any] = None
     array_api: ClassVar[Any] = None
-    __array_ufunc__: ClassVar[Any] = None  # tells NumPy's arrays to leave `array + node` to nodes
+
+    # What NumPy calls for `array + node` and `numpy.sin(node)`, and for `numpy.sum(node)`; and CuPy
+    # for `cupy.sin(node)`. (The first is set anew, to save a call.)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.numpy_api.protocols.array_ufunc(self, ufunc, method, *inputs, **keywords)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        return self.numpy_api.protocols.array_function(self, function, types, args, keywords)
+
+    def __cupy_override_elementwise_kernel__(
+        self, kernel: Any, *inputs: Any, **keywords: Any
+    ) -> Any:
+        return self.numpy_api.protocols.cupy_kernel(self, kernel, *inputs, **keywords)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """Give the functions of the array API standard, for nodes of this node's backend.
@@ -282,7 +294,8 @@ class Operators(Methods):
 
     def __contains__(self, x: Any) -> bool:
         """Whether an element equals x."""
-        return bool(self.array_api.any(self == x)) if self.size else False
+        found = self == x
+        return bool(found.any()) if isinstance(found, Operators) else found
 
     # -- Numbers and text -------------------------------------------------------------------------
 
@@ -306,7 +319,7 @@ class Operators(Methods):
 
     def __round__(self, ndigits: int | None = None) -> Any:
         """Round to an integer of Python, or to decimals: to a node, with no gradient."""
-        return round(self.item()) if ndigits is None else self.round(ndigits)
+        return round(self._host().item()) if ndigits is None else self.round(ndigits)
 
     def __float__(self) -> float:
         return float(self._number("float({})"))
@@ -329,8 +342,9 @@ class Operators(Methods):
     def _number(self, call: str) -> Any:
         if self.requires_grad and is_differentiating.get():
             raise TypeError(
-                f"{call.format('x')} makes a number, which has no gradient, of a node that is being "
-                f"differentiated; compute with the node, or say {call.format('stop_gradient(x)')}"
+                f"{call.format('x')} makes a number, which has no gradient, of a node that is "
+                "being differentiated; compute with the node, or say "
+                f"{call.format('stop_gradient(x)')}"
             )
         return self._host()
 
@@ -416,7 +430,9 @@ class Operators(Methods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         wishes = {"copy": copy} if dtype is None else {"dtype": dtype, "copy": copy}
-        return self._constant("a NumPy array").__array__(**wishes)  # of NumPy 2.1, None is float64
+        advice = "; with nodes say stack(nodes), not array(nodes), and call gradcore.numpy"
+        constant = self._constant("a NumPy array", advice)
+        return constant.__array__(**wishes)  # of NumPy 2.1, None is float64
 
     def __dlpack__(
         self,
@@ -433,10 +449,10 @@ class Operators(Methods):
     def __dlpack_device__(self) -> tuple[Any, int]:
         return self.value.__dlpack_device__()
 
-    def _constant(self, what: str) -> Any:
+    def _constant(self, what: str, advice: str = "") -> Any:
         """Give the value to code that would ignore the gradient; refuse if there is one."""
         if self.requires_grad:
-            raise TypeError(f"a node that has a gradient is not {what}; take its .value")
+            raise TypeError(f"a node that has a gradient is not {what}; take its .value{advice}")
         return self.value
 
     # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in
@@ -474,11 +490,25 @@ def _found(kind: type, name: str) -> Any:
     return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 
 
-def connect(ops: Any, array_api: Any, numpy: Any, others: Iterable[ModuleType]) -> None:
-    """Set the functions behind operators and methods: the packages `gradcore.ops`,
-    `gradcore.array_api` and `gradcore.numpy`. Attributes that nodes lack say what to call of
-    gradcore.numpy and `others`."""
-    Operators.ops, Operators.array_api, Operators.numpy_api = ops, array_api, numpy
-    Operators.__array_ufunc__ = numpy.protocols.array_ufunc
-    Operators.__array_function__ = numpy.protocols.array_function
-    point_elsewhere(Operators, (*others, numpy))
+class _Late:
+    """Stands for gradcore.numpy until a node needs it."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self.load = load
+
+    def __get__(self, node: Any, kind: type) -> Any:
+        Operators.numpy_api = module = self.load()
+        Operators.__array_ufunc__ = module.protocols.array_ufunc  # type: ignore[method-assign]
+        return module
+
+
+def connect(ops: Any, array_api: Any, numpy: Callable[[], Any], places: Mapping[str, Any]) -> None:
+    """Set the functions behind operators and methods.
+
+    Args:
+        ops, array_api: the packages `gradcore.ops` and `gradcore.array_api`.
+        numpy: a function that imports and gives `gradcore.numpy`.
+        places: modules, by name, to which attributes that nodes lack point; see methods.py.
+    """
+    Operators.ops, Operators.array_api, Operators.numpy_api = ops, array_api, _Late(numpy)
+    point_elsewhere(Operators, places)
