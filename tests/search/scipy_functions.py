@@ -569,7 +569,9 @@ def main() -> None:
                     kind, why = verdict(c)
                 counts[kind] += 1
                 others += [] if kind == "right" else [(kinds.index(kind), c.name, why)]
-        print(f"{module:18} {counts.total():4} calls:", ", ".join(f"{counts[k]} {k}" for k in kinds))
+        print(
+            f"{module:18} {counts.total():4} calls:", ", ".join(f"{counts[k]} {k}" for k in kinds)
+        )
         total += counts
     for index, name, why in sorted(others):
         print(f"{kinds[index]:8} {name}: {' '.join(why.split())[:150]}")
