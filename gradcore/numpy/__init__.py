@@ -27,7 +27,9 @@ from . import (
     sets,
     statistics,
 )
+from . import fft as fft
 from . import linalg as linalg
+from . import protocols as protocols
 from . import random as random
 from .assignment import *  # noqa: F403
 from .calculus import *  # noqa: F403
@@ -53,7 +55,7 @@ _FILES = (
 )  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["linalg", "random", "ufunc"]
+    __all__ = ["fft", "linalg", "random", "ufunc"]
     for _file in _FILES:
         __all__ += _file.__all__
 
