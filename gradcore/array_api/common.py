@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array, Backend, default
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
+    is_complex,
     is_discrete,
     is_floating,
     is_integer,
@@ -31,6 +32,7 @@ __all__ = [
     "call_library",
     "check_device",
     "check_matrices",
+    "device_of_new",
     "documented",
     "floating",
     "is_complex",
@@ -129,6 +131,13 @@ def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
         raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
 
 
+def device_of_new(backend: Backend, device: Device | None) -> Device | None:
+    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
+    same library; else the library's own choice, `None`."""
+    chosen = default()
+    return chosen.device if device is None and chosen.name == backend.name else device
+
+
 def floating(x: NodeOrArray) -> NodeOrArray:
     """Give x, or if x has integers or booleans, x in float32: for functions whose results are no
     integers."""
@@ -139,7 +148,3 @@ def floating(x: NodeOrArray) -> NodeOrArray:
         return x
     xp = namespace(x)
     return xp.astype(x, xp.float32)
-
-
-def is_complex(x: NodeOrArray) -> bool:
-    return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")
