@@ -137,7 +137,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 
 def eig(a: Any) -> Any:
-    """Compute the eigenvalues and the eigenvectors, in columns, of each matrix (..., M, M). They are
+    """Compute the eigenvalues and eigenvectors, in columns, of each matrix (..., M, M). They are
     complex, also where NumPy finds that all are real, and makes them so."""
     return xp.linalg.eig(_matrices(a))
 

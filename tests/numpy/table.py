@@ -192,6 +192,7 @@ logical_or(X,A) logical_not(X) logical_xor(X,I) isclose(A,A+1e-9) isclose(N,N,eq
 allclose(A,A+1e-9)
 allclose(A,B) array_equal(A,A) array_equal(A,B) array_equal(N,N,equal_nan=True) array_equiv(A,A)
 bitwise_and(I,3) bitwise_or(I,j[:4]) bitwise_xor(I,I) invert(I) bitwise_not(I) left_shift(k,1)
+bitwise_invert(I) bitwise_left_shift(k,2) bitwise_right_shift(j,1)
 right_shift(k,1)
 any(X) any(A>0.5,axis=0) all(X,axis=1,keepdims=True) all(A) any(X,where=y[:4]) count_nonzero(I)
 count_nonzero(I,axis=0)
