@@ -429,10 +429,10 @@ class Operators(Methods):
         return self.__array_namespace__().asarray(moved)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        wishes = {"copy": copy} if dtype is None else {"dtype": dtype, "copy": copy}
+        wishes = {"dtype": dtype, "copy": copy}
+        wishes = {name: wish for name, wish in wishes.items() if wish is not None}
         advice = "; with nodes say stack(nodes), not array(nodes), and call gradcore.numpy"
-        constant = self._constant("a NumPy array", advice)
-        return constant.__array__(**wishes)  # of NumPy 2.1, None is float64
+        return self._constant("a NumPy array", advice).__array__(**wishes)
 
     def __dlpack__(
         self,
