@@ -350,7 +350,7 @@ class Operators(Methods):
 
     def __str__(self) -> str:
         """Print the values, as NumPy prints an array's."""
-        return self._text(" ")
+        return self._text()
 
     def __format__(self, spec: str) -> str:
         """Format the only element, as in f"{loss:.3f}"; without a format, print all values."""
@@ -361,12 +361,12 @@ class Operators(Methods):
             )
         return format(self._host().item(), spec) if spec else str(self)
 
-    def _text(self, separator: str, prefix: str = "") -> str:
+    def _text(self, prefix: str | None = None) -> str:
         x = self.value
         if type(x) not in BACKEND_OF_TYPE:  # somebody assigned a number to .value
             return str(x)
         try:
-            return BACKEND_OF_TYPE[type(x)].text(x, separator, prefix)
+            return BACKEND_OF_TYPE[type(x)].text(x, prefix)
         except Exception:  # in whatever state the device is: who prints looks for a fault
             return "..."
 
