@@ -31,10 +31,23 @@ Function = Callable[..., Any]
 # The operators of arrays: as those of nodes, also in dtypes.
 OPERATORS: dict[np.ufunc, Function] = {
     np.add: ops.Add.do_forward,
+    np.bitwise_and: array_api.bitwise_and,
+    np.bitwise_or: array_api.bitwise_or,
+    np.bitwise_xor: array_api.bitwise_xor,
     np.divide: ops.Divide.do_forward,
+    np.equal: array_api.equal,
+    np.floor_divide: array_api.floor_divide,
+    np.greater: array_api.greater,
+    np.greater_equal: array_api.greater_equal,
+    np.left_shift: array_api.bitwise_left_shift,
+    np.less: array_api.less,
+    np.less_equal: array_api.less_equal,
     np.matmul: ops.MatrixMultiply.do_forward,
     np.multiply: ops.Multiply.do_forward,
+    np.not_equal: array_api.not_equal,
     np.power: ops.Power.do_forward,
+    np.remainder: array_api.remainder,
+    np.right_shift: array_api.bitwise_right_shift,
     np.subtract: ops.Sub.do_forward,
 }
 # The methods of universal functions that are functions too; the axis is 0 unless given.
