@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 from .. import array_api as xp
-from ..functions.einsum import einsum as _einsum
+from ..array_api.einsum import einsum as _einsum
 from . import reductions
 from .common import arrays_of, cast, filled, numpy_dtype, promoted
 from .ufuncs import Ufunc

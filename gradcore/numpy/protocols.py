@@ -21,8 +21,7 @@ from .. import array_api, ops
 from ..backends import backend_of, use_backend
 from ..engine.arrays import flat, is_node, value_of
 from ..engine.trees import tree_map
-from . import fft, linalg, reductions
-from .common import as_inputs, is_array
+from . import fft, linalg
 
 __all__ = ["array_function", "array_ufunc", "cupy_kernel"]
 
@@ -61,23 +60,14 @@ OPERATORS: dict[np.ufunc, Function] = {
     np.right_shift: array_api.bitwise_right_shift,
     np.subtract: ops.Sub.do_forward,
 }
-# The methods of universal functions that are functions too; the axis is 0 unless given.
-REDUCTIONS: dict[tuple[np.ufunc, str], Function] = {
-    (np.add, "accumulate"): reductions.cumsum,
-    (np.add, "reduce"): reductions.sum,
-    (np.logical_and, "reduce"): reductions.all,
-    (np.logical_or, "reduce"): reductions.any,
-    (np.maximum, "reduce"): reductions.max,
-    (np.minimum, "reduce"): reductions.min,
-    (np.multiply, "accumulate"): reductions.cumprod,
-    (np.multiply, "reduce"): reductions.prod,
-}
-
-
 # Functions that ask what an array is, or print it.
 ABOUT = {
     np.array2string, np.array_repr, np.array_str, np.can_cast, np.common_type, np.iscomplexobj,
     np.isfortran, np.isrealobj, np.may_share_memory, np.result_type, np.shares_memory,
+}  # fmt: skip
+# Functions that write to their first argument.
+WRITING = {
+    np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask,
 }  # fmt: skip
 # What the error of `array -= node` says to write.
 SIGNS = {
@@ -97,19 +87,11 @@ def array_ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: 
     if method == "__call__" and not keywords and ufunc in OPERATORS:
         return OPERATORS[ufunc](*inputs)
     name = f"{_module(ufunc)}.{ufunc.__name__}".lstrip(".")
-    if (ufunc, method) in REDUCTIONS:
-        return _call(f"{name}.{method}", REDUCTIONS[ufunc, method], inputs, {"axis": 0, **keywords})
-    function = _functions().get(ufunc)
-    if name.startswith("scipy"):
-        function = _named(ufunc.__name__)
+    ours = _named(ufunc.__name__) if name.startswith("scipy") else _functions().get(ufunc)
     if method == "__call__":
-        return _call(name, function, inputs, keywords, ufunc)
-    if method != "outer" or function is None:
-        return _call(f"{name}.{method}", None, inputs, keywords, getattr(ufunc, method))
-    x, y = as_inputs(*inputs)
-    if is_array(x) and is_array(y):
-        x = array_api.reshape(x, (*x.shape, *(1,) * y.ndim))
-    return _call(f"{name}.outer", function, (x, y), keywords)
+        return _call(name, ours, inputs, keywords, ufunc)
+    ours, theirs = getattr(ours, method, None), getattr(ufunc, method)
+    return _call(f"{name}.{method}", ours, inputs, keywords, theirs)
 
 
 def array_function(
@@ -152,7 +134,8 @@ def _call(
     """Call gradcore's function. Where it is missing, call the library's function with arrays, if no
     gradient is lost by that."""
     has_gradient = any(is_node(x) and x.requires_grad for x in flat((inputs, keywords)))
-    out = keywords.get("out")
+    is_at = name.endswith(".at")
+    out = inputs[0] if is_at or theirs in WRITING else keywords.get("out")
     arrays = [y for y in (out if isinstance(out, tuple) else (out,)) if y is not None]
     if has_gradient and not all(map(is_node, arrays)):
         write, sign = "y = ...", SIGNS.get(name.replace(" ", ".").rpartition(".")[2])
@@ -162,7 +145,7 @@ def _call(
             f"{name}: an array that is written to keeps no gradient; write {write}, or make the "
             "array a node, gradcore.TensorNode(array)"
         )
-    if ours is not None:
+    if ours is not None and (is_node(out) or not is_at):
         return ours(*inputs, **keywords)
     if theirs is None or (has_gradient and theirs not in ABOUT):
         place = "special" if ".special." in name else "numpy"

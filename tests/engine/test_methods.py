@@ -113,7 +113,7 @@ def test_integers_of_python_have_no_gradient_to_lose(backend: Backend) -> None:
 
     gradcore.grad(f)(x.value)
     assert found == [-2, -2, -1, -1, -1]
-    assert round(node(backend, 2.125, "float32"), 2).item() == 2.12
+    assert round(node(backend, 2.125, "float32"), 2).item() == pytest.approx(2.12)
 
 
 def test_quotient_and_remainder_and_what_is_in_a_node(backend: Backend) -> None:
@@ -238,7 +238,7 @@ def test_what_attributes_that_are_not_there_say_can_be_called() -> None:
     assert len(texts) > 100
     for text in texts:
         for part in text.split(" or "):
-            eval(part.partition("(")[0].partition(" ")[0].removesuffix("[...]"), values)
+            eval(part.partition("(")[0].partition(" ")[0].partition("[")[0], values)
     assert {*INSTEAD} <= {x.name for x in vars(Operators).values() if isinstance(x, Elsewhere)}
 
 
