@@ -1,10 +1,10 @@
 """Define special functions: a class for each topic."""
 
 from .error import ErrorFunctions
-from .gamma import GammaFunctions
+from .incomplete import IncompleteFunctions
 
 __all__ = ["SpecialFunctions"]
 
 
-class SpecialFunctions(ErrorFunctions, GammaFunctions):
+class SpecialFunctions(ErrorFunctions, IncompleteFunctions):
     """Compute special functions of each element by itself."""
