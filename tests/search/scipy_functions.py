@@ -458,24 +458,24 @@ CONSTANTS = [
         x, "Celsius", "Fahrenheit"), X),
 ]
 
-P, Q4 = X / 4, Y / 4  # from 0 to 1
+U, V = X / 4, Y / 4  # from 0 to 1
 SPECIAL = [
     *each(special, "cbrt cosdg cosm1 cotdg entr erf erfc erfcx exp1 exp10 exp2 expi expit exprel "
           "gamma gammaln gammasgn i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e log_ndtr loggamma ndtr psi "
           "rgamma sinc sindg spence tandg y0 y1 zetac", lambda f, x: f(x), X),
-    *each(special, "ellipk ellipkm1 erfinv logit ndtri", lambda f, x: f(x), P),
+    *each(special, "ellipk ellipkm1 erfinv logit ndtri", lambda f, x: f(x), U),
     *each(special, "betaln binom boxcox boxcox1p chdtr chdtrc gammainc gammaincc huber inv_boxcox "
           "inv_boxcox1p kl_div pdtr pdtrc poch pseudo_huber rel_entr stdtr xlog1py xlogy",
           lambda f, x, y: f(x, y), X, Y),
-    *each(special, "chdtri gammaincinv gammainccinv stdtrit", lambda f, x, p: f(x, p), X, Q4),
-    *each(special, "betainc betaincc betaincinv", lambda f, a, b, p: f(a, b, p), X, Y, P),
+    *each(special, "chdtri gammaincinv gammainccinv stdtrit", lambda f, x, p: f(x, p), X, V),
+    *each(special, "betainc betaincc betaincinv", lambda f, a, b, p: f(a, b, p), X, Y, U),
     *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, T),
-    *each(special, "fdtri", lambda f, a, b, p: f(a, b, p), X, Y, P),
-    *each(special, "bdtr bdtrc bdtri", lambda f, k, p: f(k, 5, p), X, P),
-    *each(special, "nbdtr nbdtrc nbdtri", lambda f, p: f(2, 3, p), P),
-    *each(special, "pdtri expn yn polygamma", lambda f, x: f(2, x), P),
+    *each(special, "fdtri", lambda f, a, b, p: f(a, b, p), X, Y, U),
+    *each(special, "bdtr bdtrc bdtri", lambda f, k, p: f(k, 5, p), X, U),
+    *each(special, "nbdtr nbdtrc nbdtri", lambda f, p: f(2, 3, p), U),
+    *each(special, "pdtri expn yn polygamma", lambda f, x: f(2, x), U),
     *each(special, "multigammaln", lambda f, a: f(a, 2), X + 2.0),
-    *each(special, "lpmv", lambda f, x: f(1, 2, x), P),
+    *each(special, "lpmv", lambda f, x: f(1, 2, x), U),
     *each(special, "zeta", lambda f, x, q: f(x, q), X + 1.0, Y),
     *each(special, "logsumexp softmax log_softmax", lambda f, x: f(x, axis=1), M),
 ]
@@ -514,8 +514,8 @@ STATS = [
     call("stats.power_divergence (likelihood)", lambda x: stats.power_divergence(
         x, lambda_="log-likelihood"), X),
     *each(stats, "ks_1samp cramervonmises", lambda f, x: f(x - 1.0, special.ndtr), X),
-    *each(stats, "false_discovery_control", lambda f, p: f(p), P),
-    *[call(f"stats.combine_pvalues ({m})", lambda p, m=m: stats.combine_pvalues(p, method=m), P)
+    *each(stats, "false_discovery_control", lambda f, p: f(p), U),
+    *[call(f"stats.combine_pvalues ({m})", lambda p, m=m: stats.combine_pvalues(p, method=m), U)
       for m in ("fisher", "pearson", "tippett", "stouffer", "mudholkar_george")],
     call("stats.bootstrap", lambda x: [*stats.bootstrap(
         (x,), lambda a, axis: gradcore.namespace(a).mean(a, axis=axis), n_resamples=50,
