@@ -14,6 +14,7 @@ from ..engine.operators import Operators
 from ..graph import TensorNode
 
 __all__ = [
+    "HOST",
     "NOTHING",
     "Place",
     "alike",
@@ -34,8 +35,9 @@ __all__ = [
     "result_dtype",
 ]
 
-NOTHING: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's "not given", where None means something
+NOTHING: Any = np._NoValue  # NumPy's "not given", where None means something
 Place = tuple[Backend, Any]  # a backend and a device
+HOST: Any = np  # for calls with whatever was given, of which type checkers know no overload
 
 
 def is_array(x: Any) -> bool:
@@ -62,11 +64,11 @@ def place_of(*xs: Any) -> Place:
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Find NumPy's dtype of the same name as a library's."""
-    return dtype if isinstance(dtype, np.dtype) else _named(type(dtype), dtype)
+    return dtype if isinstance(dtype, np.dtype) else _named(dtype.__class__, dtype)
 
 
 @cache  # by type too: comparing dtypes of two libraries may warn
-def _named(kind: type, dtype: Any) -> np.dtype[Any]:
+def _named(kind: Any, dtype: Any) -> np.dtype[Any]:
     return np.dtype(str(dtype).rpartition(".")[2])
 
 
@@ -158,6 +160,8 @@ def numpy_dtype_of(dtype: Any) -> np.dtype[Any]:
 def as_inputs(*xs: Any) -> list[Any]:
     """Make arrays, at the place of the arrays among them, of all that is no node, no array and no
     Python number; and of the numbers too, if there are only numbers."""
+    if all(map(is_node, xs)):
+        return [*xs]
     place = place_of(*xs)
     found = [x if type(x) in NUMBER_TYPES else as_node_or_array(x, None, place) for x in xs]
     if any(map(is_array, found)):
@@ -167,6 +171,8 @@ def as_inputs(*xs: Any) -> list[Any]:
 
 def arrays_of(*xs: Any) -> list[Any]:
     """Make arrays, at the place of the arrays among them, of all that is no node and no array."""
+    if all(map(is_node, xs)):
+        return [*xs]
     place = place_of(*xs)
     return _of_a_kind([as_node_or_array(x, None, place) for x in xs])
 

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy import (
+    False_,
     ScalarType,
+    True_,
     base_repr,
     binary_repr,
     bool_,
     byte,
+    bytes_,
     cdouble,
     character,
     complex64,
@@ -72,6 +75,8 @@ from numpy import (
     uint64,
     uintc,
     uintp,
+    ulong,
+    ulonglong,
     unsignedinteger,
     ushort,
 )
@@ -79,7 +84,9 @@ from numpy import (
 from .common import is_array, numpy_dtype, on_host
 
 __all__ = [
+    "False_",
     "ScalarType",
+    "True_",
     "array2string",
     "array_repr",
     "array_str",
@@ -87,6 +94,7 @@ __all__ = [
     "binary_repr",
     "bool_",
     "byte",
+    "bytes_",
     "can_cast",
     "cdouble",
     "character",
@@ -155,6 +163,8 @@ __all__ = [
     "uint64",
     "uintc",
     "uintp",
+    "ulong",
+    "ulonglong",
     "unsignedinteger",
     "ushort",
 ]

@@ -113,7 +113,7 @@ def test_integers_of_python_have_no_gradient_to_lose(backend: Backend) -> None:
 
     gradcore.grad(f)(x.value)
     assert found == [-2, -2, -1, -1, -1]
-    assert round(node(backend, 2.125, "float32"), 2).item() == 2.12
+    assert round(node(backend, 2.125, "float32"), 2).item() == pytest.approx(2.12)
 
 
 def test_quotient_and_remainder_and_what_is_in_a_node(backend: Backend) -> None:
@@ -151,7 +151,8 @@ def test_a_node_is_printed_as_numpy_prints_an_array_with_what_else_a_node_is() -
         "            [10.   ,  0.125]], name 'w', float64 (2, 2))"
     )  # fmt: skip
     assert repr(x.sum()) == "TensorNode(8.625, float64 (), source Sum)"
-    assert str(x) == str(x.value)
+    assert (str(x), str(x.sum() / 3.0)) == (str(x.value), "2.875")
+    assert str(x[0, 0] / 3.0) == "0.3333333333333333"
     assert f"loss {x.mean():.3f}, {x[1, :1]:>7}" == "loss 2.156,    10.0"
     assert f"{x}" == str(x)
     with pytest.raises(TypeError, match=r"shape \(2, 2\) has no one number.*'\.3f'"):
@@ -237,7 +238,7 @@ def test_what_attributes_that_are_not_there_say_can_be_called() -> None:
     assert len(texts) > 100
     for text in texts:
         for part in text.split(" or "):
-            eval(part.partition("(")[0].partition(" ")[0].removesuffix("[...]"), values)
+            eval(part.partition("(")[0].partition(" ")[0].partition("[")[0], values)
     assert {*INSTEAD} <= {x.name for x in vars(Operators).values() if isinstance(x, Elsewhere)}
 
 

@@ -3,10 +3,17 @@
 from .bessel import BesselFunctions
 from .elementary import ElementaryFunctions
 from .error import ErrorFunctions
-from .gamma import GammaFunctions
+from .incomplete import IncompleteFunctions
+from .integrals import IntegralFunctions
 
 __all__ = ["SpecialFunctions"]
 
 
-class SpecialFunctions(BesselFunctions, ElementaryFunctions, ErrorFunctions, GammaFunctions):
+class SpecialFunctions(
+    BesselFunctions,
+    ElementaryFunctions,
+    ErrorFunctions,
+    IncompleteFunctions,
+    IntegralFunctions,
+):
     """Compute special functions of each element by itself."""

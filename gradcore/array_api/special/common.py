@@ -6,11 +6,22 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ... import ops
+from ...backends import backend_of
 from ...backends.definitions.common import is_half
-from ...engine.arrays import NUMBER_TYPES, is_discrete, is_node, namespace, node_or_array, widened
-from ...graph import TensorNode
+from ...engine.arrays import (
+    NUMBER_TYPES,
+    is_discrete,
+    is_node,
+    namespace,
+    node_or_array,
+    raw_array,
+    widened,
+)
+from ...graph import Op, TensorNode
+from ..common import NodeOrArray, floating
 
-__all__ = ["of_floats"]
+__all__ = ["of_floats", "of_order"]
 
 
 def of_floats(function: Callable[..., TensorNode]) -> Callable[..., TensorNode]:
@@ -43,3 +54,32 @@ def of_floats(function: Callable[..., TensorNode]) -> Callable[..., TensorNode]:
 def _node(x: Any) -> TensorNode:
     """Make a constant of what is no node."""
     return x if is_node(x) else TensorNode(node_or_array(x), requires_grad=False)
+
+
+def of_order(
+    name: str, op: type[Op], what: str, **constants: Any
+) -> Callable[[Any, NodeOrArray], TensorNode]:
+    """Make a function of n and x from an op."""
+
+    def function(n: Any, x: NodeOrArray) -> TensorNode:
+        orders, x = raw_array(n), floating(x)
+        host = backend_of(orders).to_numpy(orders)
+        if not (host == host.round()).all():
+            raise ValueError(f"{name}: n is {n!r}, expected whole numbers")
+        if host.ndim == 0:
+            return op.do_forward(x, n=int(host), **constants)
+        y = None
+        for order in sorted({*host.astype(int).ravel().tolist()}):
+            found = op.do_forward(x, n=order, **constants)
+            y = found if y is None else ops.Where.do_forward(orders == order, found, y)
+        return y
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"""Compute {what} of order n of x.
+
+    n is an integer, or an array of them, whose numbers are read on the host.
+
+    Raises:
+        ValueError: n has fractions.
+    """
+    return function
