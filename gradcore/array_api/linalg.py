@@ -321,7 +321,10 @@ def vector_norm(
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
-    x = elementwise.abs(x) if is_complex(x) else x
+    if is_complex(x):
+        if ord == 2:  # not of |x|, which has no second derivative at 0
+            return ops.Norm.apply(x, axis=axis, keepdims=keepdims)
+        x = elementwise.abs(x)
     y = _norm_of_real(widened(x), axis, keepdims, ord)  # squares of 16 bits overflow
     return astype(y, x.dtype, copy=False)
 

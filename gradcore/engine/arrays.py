@@ -295,8 +295,9 @@ def loaded(what: str, x: Any, like: Array) -> Array:
 
     Args:
         what: names the entry at the beginning of errors.
-        x: an array of any library, of real numbers in any precision, or (nested) lists. A tensor of
-            PyTorch may require a gradient: its values count, not its graph.
+        x: an array of any library, of real numbers in any precision, or (nested) lists; if `like`
+            is complex, of complex numbers too. A tensor of PyTorch may require a gradient: its
+            values count, not its graph.
 
     Raises:
         ValueError: x is something else, or has another shape than `like`; or it has fractions, and
@@ -305,7 +306,8 @@ def loaded(what: str, x: Any, like: Array) -> Array:
     try:
         x = raw_array(x)
         host = backend_of(x).to_numpy(x)
-        is_plain = host.dtype.kind in "biuf" or str(host.dtype).startswith(("bfloat", "float"))
+        kinds = "biufc" if is_complex(like) else "biuf"
+        is_plain = host.dtype.kind in kinds or str(host.dtype).startswith(("bfloat", "float"))
     except (TypeError, ValueError, RuntimeError, BufferError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{what} is no dense array of numbers: {reason}") from None

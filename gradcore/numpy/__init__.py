@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from numpy import bool as bool  # noqa: A004
+
 from . import (
     assignment,
     calculus,
@@ -55,7 +57,7 @@ _FILES = (
 )  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["fft", "linalg", "random", "ufunc"]
+    __all__ = ["bool", "fft", "linalg", "random", "ufunc"]
     for _file in _FILES:
         __all__ += _file.__all__
 

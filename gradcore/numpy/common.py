@@ -158,6 +158,8 @@ def numpy_dtype_of(dtype: Any) -> np.dtype[Any]:
 def as_inputs(*xs: Any) -> list[Any]:
     """Make arrays, at the place of the arrays among them, of all that is no node, no array and no
     Python number; and of the numbers too, if there are only numbers."""
+    if all(map(is_node, xs)):
+        return [*xs]
     place = place_of(*xs)
     found = [x if type(x) in NUMBER_TYPES else as_node_or_array(x, None, place) for x in xs]
     if any(map(is_array, found)):
@@ -167,6 +169,8 @@ def as_inputs(*xs: Any) -> list[Any]:
 
 def arrays_of(*xs: Any) -> list[Any]:
     """Make arrays, at the place of the arrays among them, of all that is no node and no array."""
+    if all(map(is_node, xs)):
+        return [*xs]
     place = place_of(*xs)
     return _of_a_kind([as_node_or_array(x, None, place) for x in xs])
 

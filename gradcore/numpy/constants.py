@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy import (
+    False_,
     ScalarType,
+    True_,
     base_repr,
     binary_repr,
     bool_,
     byte,
-    can_cast,
+    bytes_,
     cdouble,
     character,
     complex64,
@@ -73,6 +75,8 @@ from numpy import (
     uint64,
     uintc,
     uintp,
+    ulong,
+    ulonglong,
     unsignedinteger,
     ushort,
 )
@@ -80,7 +84,9 @@ from numpy import (
 from .common import is_array, numpy_dtype, on_host
 
 __all__ = [
+    "False_",
     "ScalarType",
+    "True_",
     "array2string",
     "array_repr",
     "array_str",
@@ -88,6 +94,7 @@ __all__ = [
     "binary_repr",
     "bool_",
     "byte",
+    "bytes_",
     "can_cast",
     "cdouble",
     "character",
@@ -156,6 +163,8 @@ __all__ = [
     "uint64",
     "uintc",
     "uintp",
+    "ulong",
+    "ulonglong",
     "unsignedinteger",
     "ushort",
 ]
@@ -164,6 +173,11 @@ __all__ = [
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Find the dtype of what is computed of these arrays, nodes, numbers and dtypes."""
     return np.result_type(*[numpy_dtype(x.dtype) if is_array(x) else x for x in arrays_and_dtypes])
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Test whether numbers of one dtype, or of a node or an array, may be converted to another."""
+    return np.can_cast(numpy_dtype(from_.dtype) if is_array(from_) else from_, to, casting)
 
 
 def common_type(*arrays: Any) -> Any:

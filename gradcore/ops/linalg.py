@@ -121,7 +121,8 @@ class Solve(Op):
         # CuPy's solve does not broadcast, and fails where there are no columns.
         matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
         columns = xp.broadcast_to(columns, (*stack, *columns.shape[-2:]))
-        x = xp.linalg.solve(matrices, columns) if columns.shape[-1] else xp.empty_like(columns)
+        solve = xp.linalg.solve if columns.shape[-1] else xp.matmul
+        x = solve(matrices, columns)
         x = xp.squeeze(x, axis=-1) if is_vector else x
         context["a"], context["x"], context["is_vector"] = a, x, is_vector
         return x

@@ -14,10 +14,12 @@ from ..backends.types import Number
 from ..engine.arrays import (
     copied,
     describe,
+    is_complex,
     is_integer,
     loaded,
     namespace,
     node_or_array,
+    real,
     wide_dtype,
 )
 from ..engine.ownership import is_alone
@@ -340,12 +342,36 @@ class KernelOptimizer(Optimizer):
                 (parameters[i], gradients[i], *[states[i].get(name) for name in self.memory])
                 for i in some
             ]
-            settings = self.settings_for(parameters[first], states[first])
-            updates = backend_of(parameters[first]).update_all(self.kernel, arrays, **settings)
+            parts = _parts(arrays) if is_complex(parameters[first]) else [arrays]
+            settings = self.settings_for(parts[0][0][0], states[first])
+            updates = backend_of(parameters[first]).update_all(self.kernel, parts[0], **settings)
+            if len(parts) > 1:
+                imag = backend_of(parameters[first]).update_all(self.kernel, parts[1], **settings)
+                updates = _joined(updates, imag)
             for i, (new[i], *memory) in zip(some, updates, strict=True):
                 results = zip(self.memory, memory, strict=True)
                 states[i].update({name: x for name, x in results if x is not None})
         return new
+
+
+_Arrays = list[tuple[Array | None, ...]]  # of each parameter, as kernels take and give them
+
+
+def _parts(arrays: _Arrays) -> list[_Arrays]:
+    """Make two real parameters of each complex one, as PyTorch does."""
+    return [
+        [tuple(None if x is None else copied(part(x)) for x in of_one) for of_one in arrays]
+        for part in (real, lambda x: namespace(x).imag(x))
+    ]
+
+
+def _joined(reals: _Arrays, imags: _Arrays) -> _Arrays:
+    """Undo `_parts`."""
+    pairs = zip(reals, imags, strict=True)
+    return [
+        tuple(None if x is None else x + 1j * y for x, y in zip(*pair, strict=True))
+        for pair in pairs
+    ]
 
 
 def trainable(name: str, parameters: Iterable[TensorNode]) -> list[TensorNode]:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ..backends import Array
 from ..backends.types import Number
-from ..engine.arrays import namespace, wide_dtype
+from ..engine.arrays import is_complex, namespace, wide_dtype
 from ..graph import TensorNode
 from .base import KernelOptimizer
 
@@ -198,6 +198,7 @@ def _arguments(names: dict[str, Any]) -> dict[str, Any]:
 def _filled(parameter: Array, x: float = 0.0) -> Array:
     """Make an array of the parameter's shape, full of x: of float32, if the parameter has 16 bits,
     as squares of small gradients would be 0 in float16."""
+    x = complex(x, x) if is_complex(parameter) else x
     return namespace(parameter).full_like(parameter, x, dtype=wide_dtype(parameter))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -93,7 +94,7 @@ def test_values_and_dtypes_are_numpys(backend: Backend, dtype: str, kind: str) -
 
 def test_gradients_are_central_differences() -> None:
     host = arrays("float64")
-    floats = [name for name, x in host.items() if x.dtype.kind == "f"]
+    floats = [name for name, x in host.items() if x.dtype.kind in "fc"]
     wrong = []
     for call in calls(DIFFERENTIABLE):
         used = [name for name in floats if name in named(call)]
@@ -103,7 +104,7 @@ def test_gradients_are_central_differences() -> None:
             return [y for y in parts(found) if hasattr(y, "dtype")]
 
         try:
-            check_gradients(f, *[host[name] for name in used], order=1)
+            check_gradients(f, *[host[name] for name in used], order=2)
         except Exception as error:
             wrong.append(f"{call}: {type(error).__name__}: {error}")
     assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong)
@@ -116,3 +117,86 @@ def named(call: str) -> set[str]:
         if hasattr(c, "co_names")
         for name in c.co_names
     }
+
+
+# -- Signatures, and what is missing --------------------------------------------------------------
+
+
+def parameters(function: Any) -> list[str] | None:
+    """The names of a function's parameters; `None` where it takes any, or does not tell."""
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+    kinds = {p.kind for p in found.values()}
+    return None if inspect.Parameter.VAR_KEYWORD in kinds else [*found]
+
+
+@pytest.mark.parametrize("module", ["", "linalg", "fft"])
+def test_parameters_have_numpys_names_in_numpys_order(module: str) -> None:
+    theirs, ours = (getattr(m, module) if module else m for m in (np, gnp))
+    checked = 0
+    for name in ours.__all__:
+        function = getattr(ours, name)
+        if not inspect.isfunction(function) or name in ("divmod", "modf", "matvec", "vecmat"):
+            continue  # of universal functions, the keywords are those of all
+        found, wanted = parameters(function), parameters(getattr(theirs, name, None))
+        if found is None or wanted is None or (module, name) == ("linalg", "tensordot"):
+            continue
+        assert found == wanted, name
+        checked += 1
+    assert checked > 10
+
+
+MISSING = {
+    "no arrays of numbers, or none that other libraries have": """
+        asmatrix bmat busday_count busday_offset busdaycalendar char datetime64 datetime_as_string
+        datetime_data flatiter is_busday isnat ma matrix rec recarray record strings timedelta64
+        void""",
+    "numbers that only NumPy has": "clongdouble complex256 float128 longdouble",
+    "NumPy's memory": """broadcast fromregex getbufsize isfortran may_share_memory memmap nditer
+        nested_iters setbufsize shares_memory""",
+    "NumPy's own modules and tools: import them from numpy": """
+        core ctypeslib dtypes emath f2py frompyfunc get_include geterrcall info lib little_endian
+        mintypecode polynomial sctypeDict seterrcall show_config show_runtime test testing typecodes
+        typename typing""",
+    "of integers and bits, rarely used": """
+        bitwise_count frexp gcd lcm ldexp packbits spacing unpackbits""",
+    "old: poly1d has the functions polyval, ...; row_stack is vstack": "poly1d polydiv row_stack",
+    "einsum chooses the order by itself": "einsum_path",
+}
+
+
+def test_what_is_missing_of_numpys_main_names_has_a_reason() -> None:
+    listed = {name for names in MISSING.values() for name in names.split()}
+    missing = {name for name in dir(np) if not name.startswith("_")} - set(gnp.__all__)
+    assert missing - listed == set()
+    assert listed & set(gnp.__all__) == set()
+
+
+@pytest.mark.parametrize("module", ["linalg", "fft", "random"])
+def test_extensions_have_all_names(module: str) -> None:
+    theirs, ours = getattr(np, module), getattr(gnp, module)
+    missing = {n for n in dir(theirs) if n[0].islower() and not n.startswith("_")} - {*ours.__all__}
+    inner = {"test", "mtrand", "bit_generator", "get_bit_generator", "set_bit_generator"}
+    assert {n for n in missing if not inspect.ismodule(getattr(theirs, n))} <= inner
+
+
+def test_every_name_is_called_in_the_table_or_is_numpys_own() -> None:
+    """But for those that write, draw and read: see test_writing.py."""
+    text = DIFFERENTIABLE + CONSTANT
+    elsewhere = """copyto fill_diagonal place put put_along_axis putmask errstate load loadtxt save
+        savetxt savez savez_compressed frombuffer fromfile fromiter fromstring genfromtxt
+        asarray_chkfinite ascontiguousarray asfortranarray can_cast from_dlpack isdtype issubdtype
+        ndarray ndenumerate ndindex index_exp s_ promote_types random fft linalg ufunc"""
+    names = [
+        name
+        for name in gnp.__all__
+        if (value := getattr(gnp, name)) is not getattr(np, name, None)
+        and not isinstance(value, int | float | type)
+        and value is not None
+    ]
+    missing = [
+        n for n in names if f"{n}(" not in text and f"{n}[" not in text and f"{n}." not in text
+    ]
+    assert {*missing} - {*elsewhere.split()} == set()

@@ -43,6 +43,7 @@ EXPLAINED: dict[str, str] = {
     "Std: * lost at *": SQUARES,
     "3-norm *: value lost at *": SQUARES,
     # Elementwise functions.
+    "Absolute: second lost at special": "at a complex 0 there is a kink in all directions",
     "Acosh: gradient*": "for x < 1 there is no function; PyTorch has a gradient of 0",
     "Asinh: second invented at *": LIMIT,
     "Atan2: * invented at *": LIMIT,
@@ -71,6 +72,8 @@ EXPLAINED: dict[str, str] = {
     "Polygamma: second lost*": LARGE,
     "Divide: gradient invented at *": FACTOR,
     "Power: gradient lost at *": LARGE,
+    "Power: second wrong at special": "PyTorch takes b a^(b - 1) for 0 around b = 0",
+    "Power: value invented at special": "0 to the complex power 0 is 1, as to the real one",
     "Power: gradient invented at *": "C's pow(-inf, 0.5) is infinity",
     "Power: second invented*": "gradcore gives the limit as x falls to 0",
     "Polygamma: value invented at *": LIMIT,

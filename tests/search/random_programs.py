@@ -3,6 +3,7 @@
     python tests/search/random_programs.py --seconds 600 --dtype float16 --seed 1
     python tests/search/random_programs.py --compiled            kernels of numba for all arrays
     python tests/search/random_programs.py --only Power --steps 1
+    python tests/search/random_programs.py --complex             of complex numbers
 
 A program applies steps, which are rows of the op table and of functions.py, to inputs and to what
 earlier steps gave. Its values, its gradients and the gradients of these are compared with what
@@ -36,6 +37,7 @@ if __name__ == "__main__":
 
 import numpy as np
 from op_table import ROWS, Case, Draw, Raw, Row
+from search.complex_steps import Parts, complex_steps
 from search.explained import EXPLAINED
 from search.functions import FUNCTIONS, Function
 
@@ -56,7 +58,7 @@ class Step:
     call: Callable[..., Any]
     torch: Callable[..., Any]
     cases: Sequence[Case]
-    row: Row | Function
+    row: Row | Function | Parts
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Finding:
     def reason(self) -> str | None:
         """Why this is no fault: what EXPLAINED says of one of the steps."""
         for call in self.program.calls:
-            name = f"{call.step.name}: {self.kind}"
+            name = f"{call.step.name.removeprefix('complex ')}: {self.kind}"
             for pattern, why in EXPLAINED.items():
                 if fnmatchcase(name, pattern):
                     return why
@@ -137,9 +139,13 @@ class Finding:
         return "\n".join(lines)
 
 
-def steps_of(only: str = "") -> list[Step]:
+def steps_of(only: str = "", is_complex: bool = False) -> list[Step]:
     """All steps whose name contains `only`."""
     import torch
+
+    if is_complex:
+        found = [Step(p.name, p.call, p.torch, p.cases, p) for p in complex_steps()]
+        return [step for step in found if only in step.name]
 
     def of_row(row: Row) -> Step:
         theirs = getattr(torch, row.torch) if isinstance(row.torch, str) else row.torch
@@ -148,7 +154,9 @@ def steps_of(only: str = "") -> list[Step]:
     # The vectors of a decomposition are a library's choice; a cast changes the dtype.
     left_out = {"Cast", "Dropout"}
     rows = [
-        of_row(r) for r in ROWS if r.torch and not r.determined and r.op.__name__ not in left_out
+        of_row(r)
+        for r in ROWS
+        if r.torch and not r.determined and r.op.__name__ not in left_out and r.complex != "only"
     ]
     functions = [Step(f.name, f.call, f.torch, f.cases, f) for f in FUNCTIONS]
     return [step for step in rows + functions if only in step.name]
@@ -223,7 +231,7 @@ def _drawn(rng: np.random.Generator, x: Any, row: Any, dtype: str, is_special: b
         info = np.finfo(dtype)
         numbers = {"denormal": info.smallest_subnormal * 3, "largest": info.max}
         numbers["-largest"] = -numbers["largest"]
-        few = [numbers.get(s, s) for s in SPECIALS]
+        few = [numbers.get(s, s) for s in getattr(row, "specials", SPECIALS)]
         chosen = np.array([few[i] for i in rng.integers(len(few), size=array.size)], dtype=float)
         array = np.where(rng.random(x.shape) < 0.4, chosen.reshape(x.shape), array)
     if is_symmetric:
@@ -445,10 +453,10 @@ def _compare(
 
 def search(
     backend: Backend, dtype: str, seconds: float, seed: int, only: str = "", most: int = 5,
-    count: int = 10**9,
+    count: int = 10**9, is_complex: bool = False,
 ) -> Iterator[Finding | None]:  # fmt: skip
     """Run random programs for so long, or so many. Give for each `None`, or what it found."""
-    steps = steps_of(only)
+    steps = steps_of(only, is_complex)
     end = time.monotonic() + seconds
     for number in range(count):
         if time.monotonic() > end:
@@ -478,6 +486,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="steps whose names contain this")
     parser.add_argument("--steps", type=int, default=5, help="at most")
     parser.add_argument("--show", type=int, default=1, help="programs of each kind")
+    parser.add_argument("--complex", action="store_true", help="steps of complex numbers")
     parser.add_argument("--compiled", action="store_true", help="compiled kernels for all arrays")
     args = parser.parse_args()
     backend = get("numpy")
@@ -488,7 +497,8 @@ def main() -> int:
     torch.set_num_threads(1)
     programs, explained = 0, Counter[str]()
     found: dict[str, list[Finding]] = {}
-    for finding in search(backend, args.dtype, args.seconds, args.seed, args.only, args.steps):
+    settings = {"only": args.only, "most": args.steps, "is_complex": args.complex}
+    for finding in search(backend, args.dtype, args.seconds, args.seed, **settings):
         programs += 1
         if finding is None:
             continue

@@ -27,6 +27,12 @@ def test_random_programs_agree_with_pytorch(precision: str) -> None:
     assert_all_agree(precision, PROGRAMS, 1)
 
 
+def test_random_programs_of_complex_numbers_agree_with_pytorch() -> None:
+    found = search(get("numpy"), "float64", 60.0, 3, count=60, is_complex=True)
+    unexplained = [f for f in found if f and not f.reason]
+    assert not unexplained, "\n\n".join(map(str, unexplained[:3]))
+
+
 @pytest.mark.skipif(bool(loading.problem()), reason="there are no compiled kernels")
 def test_random_programs_of_compiled_kernels_agree_with_pytorch(
     monkeypatch: pytest.MonkeyPatch,
