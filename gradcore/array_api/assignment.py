@@ -85,6 +85,9 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
         yp = namespace(y)
         y = yp.reshape(yp.broadcast_to(y, tuple(named.shape)), (-1,))
         y = yp.reshape(yp.take(y, last, axis=0), x.shape)
+    if is_mask and named.size == x.size and not is_scalar:  # all of x, which may have been NaN
+        _write(x, ops.Replace, y)
+        return
     _write(x, ops.Where, is_named, y)
 
 

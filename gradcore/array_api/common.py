@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array
+from ..backends import Array, Backend, default
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
@@ -32,6 +32,7 @@ __all__ = [
     "call_library",
     "check_device",
     "check_matrices",
+    "device_of_new",
     "documented",
     "floating",
     "is_complex",
@@ -72,7 +73,7 @@ def documented(function: Any, name: str, how: str) -> Any:
     """Give a function its name, and a docstring that points to the standard's page on it."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "gradcore.array_api"  # where pickle finds it
-    page = f"https://data-apis.org/array-api/2024.12/API_specification/generated/array_api.{name}"
+    page = f"https://data-apis.org/array-api/2025.12/API_specification/generated/array_api.{name}"
     function.__doc__ = f"The standard's {name}, {how}.\n\n{page}.html"
     return function
 
@@ -128,6 +129,13 @@ def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
     """Raise ValueError unless x is on the device, or the device is `None`."""
     if device is not None and device != x.device:
         raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
+
+
+def device_of_new(backend: Backend, device: Device | None) -> Device | None:
+    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
+    same library; else the library's own choice, `None`."""
+    chosen = default()
+    return chosen.device if device is None and chosen.name == backend.name else device
 
 
 def floating(x: NodeOrArray) -> NodeOrArray:

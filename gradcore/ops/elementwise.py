@@ -31,6 +31,7 @@ __all__ = [
     "Divide",
     "Exp",
     "Expm1",
+    "Fmod",
     "Hypot",
     "Id",
     "Imag",
@@ -505,6 +506,21 @@ class Remainder(Op):
         return go, -go * q
 
 
+class Fmod(Remainder):
+    """The remainder of a divided by b, with the sign of a."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array) -> Array:
+        xp = namespace(a, b)
+        y = xp.remainder(abs(a), abs(b))
+        context["a"], context["b"], context["y"] = (
+            a,
+            b,
+            xp.where(a + 0 * y < 0, -y, y),
+        )  # a may be a number
+        return context["y"]
+
+
 class NextAfter(Op):
     """The floating-point number next to a in the direction of b. The gradient of a is that of the
     result, and the gradient of b is 0."""
@@ -590,8 +606,7 @@ class Quotient(Op):
     @staticmethod
     def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
         xp = namespace(x)
-        y = x / xp.where(vanishes, 1.0, d)  # not by NaN, of which NumPy warns if x is complex
-        y = xp.where(vanishes, xp.where(x == 0.0, x, math.nan), y)
+        y = xp.where(vanishes & (x != 0.0), math.nan, x / xp.where(vanishes, 1.0, d))
         context["d"], context["y"], context["vanishes"] = d, y, vanishes
         return y
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -51,7 +52,8 @@ class PutItem(Op):
 
 
 class SetItem(Op):
-    """x with the elements at `key` replaced by y, broadcast. Keys are those of GetItem.
+    """x with the elements at `key` replaced by y, broadcast. Keys are those of GetItem. If they name
+    all of x, no gradient goes to x, which may have been NaN.
 
     Raises:
         ValueError: y does not fit.
@@ -64,15 +66,18 @@ class SetItem(Op):
             raise TypeError(f"x is {x.dtype}, and y is complex; make x complex, as by x + 0j")
         context["key"] = key = _entries(key)
         z = namespace(x).asarray(x, copy=True)
-        if type(y) not in NUMBER_TYPES and y.ndim > z[key].ndim:
-            raise ValueError(f"y has more axes than x[key], of shape {tuple(z[key].shape)}")
+        part = z[key]
+        if type(y) not in NUMBER_TYPES and y.ndim > part.ndim:
+            raise ValueError(f"y has more axes than x[key], of shape {tuple(part.shape)}")
+        context["all"] = math.prod(part.shape) == math.prod(z.shape)
         z[key] = y
         return z
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         key = context["key"]
-        return GetItem.apply(go, key=key), SetItem.apply(0.0, go, key=key)
+        of_x = None if context["all"] else SetItem.apply(0.0, go, key=key)
+        return GetItem.apply(go, key=key), of_x
 
 
 def _entries(key: Any) -> tuple[Any, ...]:

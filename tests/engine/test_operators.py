@@ -177,6 +177,19 @@ def test_operands_that_are_no_numbers(backend: Backend, function: Callable[..., 
                 function(*operands)
 
 
+@function(ARITHMETIC)
+def test_lists_of_numbers_are_operands(
+    backend: Backend, dtype: str, function: Callable[..., Any]
+) -> None:
+    numbers = [1.1, 2, 3.0]  # in the dtype of the node, as a number
+    x = node(backend, X, dtype)
+    check(backend, function(x, numbers), lambda x: function(x, np.array(numbers)), x)
+    x = node(backend, X, dtype)
+    check(backend, function(numbers, x), lambda x: function(np.array(numbers), x), x)
+    with pytest.raises(TypeError, match=r"not list; of nodes, stack\(nodes\) is a node"):
+        function(x, [x[0, 0], 1.0, 2.0])
+
+
 INTEGERS = [operator.mod, operator.floordiv, operator.and_, operator.or_, operator.xor]
 INTEGERS += [operator.lshift, operator.rshift]
 
@@ -301,9 +314,6 @@ def test_transposes(backend: Backend, dtype: str) -> None:
     check(backend, x.T, lambda x: x.T, x)
     x = node(backend, np.stack([X, Y]), dtype)
     check(backend, x.mT, lambda x: x.swapaxes(1, 2), x)
-    for shape in ((), (3,), (2, 3, 1)):
-        with pytest.raises(ValueError, match="two dimensions"):
-            _ = node(backend, np.ones(shape), dtype).T
 
 
 def test_size_is_a_number_and_gives_the_shape(backend: Backend) -> None:
@@ -399,17 +409,9 @@ def test_to_device(backend: Backend) -> None:
 
 def test_the_version_of_the_standard() -> None:
     x = TensorNode(1.0)
-    assert x.__array_namespace__(api_version="2024.12") is x.__array_namespace__()
+    assert x.__array_namespace__(api_version="2025.12") is x.__array_namespace__()
     with pytest.raises(ValueError, match=r"'2020.10'.*2024\.12"):
         x.__array_namespace__(api_version="2020.10")
-
-
-def test_numpy_functions_refuse_nodes() -> None:
-    """They would lose the gradient, or make an array of objects."""
-    x = TensorNode(X.copy())
-    for call in (lambda: np.exp(x), lambda: np.add(X, x), lambda: np.sum(x)):
-        with pytest.raises(TypeError):
-            call()
 
 
 def test_comparison_to_none_and_text() -> None:
@@ -423,3 +425,12 @@ def test_iteration() -> None:
     assert [float(row) for row in TensorNode([1.0, 2.0])] == [1.0, 2.0]
     with pytest.raises(TypeError, match="shape"):
         iter(TensorNode(1.0))
+
+
+def test_a_number_of_a_class_of_its_own_is_a_number() -> None:
+    class Length(float):
+        pass
+
+    x = TensorNode(np.array([1.0, 2.0, 3.0]))
+    assert (x - x.size).value.tolist() == [-2.0, -1.0, 0.0]
+    assert (Length(0.5) * x).value.tolist() == [0.5, 1.0, 1.5]
