@@ -84,8 +84,10 @@ def array_ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: 
         TypeError: gradcore has no such function; or the result would go to an array, which keeps
             no gradient.
     """
-    if method == "__call__" and not keywords and ufunc in OPERATORS:
-        return OPERATORS[ufunc](*inputs)
+    if method == "__call__" and not keywords:  # most calls
+        ours = OPERATORS.get(ufunc) or _functions().get(ufunc)
+        if ours is not None:
+            return ours(*inputs)
     name = f"{_module(ufunc)}.{ufunc.__name__}".lstrip(".")
     ours = _named(ufunc.__name__) if name.startswith("scipy") else _functions().get(ufunc)
     if method == "__call__":

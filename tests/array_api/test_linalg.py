@@ -613,6 +613,15 @@ def together(x: Any) -> Any:
     return Sum.do_forward(v * array_api.log(w + 1.0))
 
 
+def whirling(x: Any) -> Any:
+    """What does not depend on the phase of the vector of the largest imaginary part, but for
+    rounding."""
+    w, v = linalg.eig(x)
+    vector, xp = v[:, int(array_api.argmax(array_api.imag(w)))], namespace(v)
+    weights = xp.asarray(C[:3].tolist(), dtype=array_api.real(v).dtype, device=v.device)
+    return abs(Sum.do_forward(vector * weights)) ** 2
+
+
 WITHOUT_DERIVATIVE: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "vectors of one value": (lambda x: innermost(x)[1][0], of_values([1.0, 1.0, 3.0], P3, P3)),
     "the phase of large elements": (lambda x: (1 + 1j) * linalg.eig(x)[1][0, 0], ROTATION),
@@ -634,6 +643,7 @@ WITH_DERIVATIVE: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "a value apart from them": (lambda x: outermost(x)[0] ** 2, JORDAN),
     "a vector apart from them": (lambda x: dot(outermost(x)[1], C), of_values([1, 1, 3], P3, P3)),
     "large elements, but not their phase": (lambda x: abs(linalg.eig(x)[1][0, 0]) ** 2, ROTATION),
+    "the same, but for rounding": (whirling, np.roll(np.eye(3), 1, axis=0)),
     "real vectors, which have no phase": (
         lambda x: dot(outermost(x)[1], C) + array_api.imag(outermost(x)[1][0]),
         np.array([[2.0, 1.0], [1.0, 2.0]]),
