@@ -414,6 +414,16 @@ OPS: dict[str, Function] = {
     "digamma": lambda x: g.digamma(x),
     **{f"polygamma.polygamma_n_{n}": lambda x, n: g.polygamma(n, x) for n in range(5)},
     "special.polygamma.special_polygamma_n_0": lambda x, n: g.polygamma(n, x),
+    **{
+        f"special.{name}": getattr(g.special, name)
+        for name in (
+            "bessel_j0 bessel_j1 bessel_y0 bessel_y1 entr erfcx i0e i1 i1e log_ndtr ndtr ndtri "
+            "modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 "
+            "scaled_modified_bessel_k0 scaled_modified_bessel_k1 xlog1py"
+        ).split()
+    },
+    **{name: getattr(g.special, name) for name in ("i0", "erfinv", "sinc", "xlogy")},
+    "logit": lambda x, eps=None: g.special.logit(x if eps is None else xp.clip(x, eps, 1 - eps)),
     "rsqrt": lambda x: 1 / xp.sqrt(x),
     "exp2": lambda x: 2**x,
     "ldexp": lambda x, y: x * 2.0**y,
