@@ -39,8 +39,8 @@ class Fineness(NamedTuple):
     steps: int  # of Newton's method
 
 
-DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290, steps=8)
-SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30, steps=6)
+DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290, steps=13)
+SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30, steps=11)
 
 
 class IncompleteFunctions(GammaFunctions):
@@ -166,7 +166,12 @@ class IncompleteFunctions(GammaFunctions):
         x = xp.where(inside, x, 0.5)
         a, b = xp.where(a < tiny, tiny, a), xp.where(b < tiny, tiny, b)
         x = xp.where(x < tiny, tiny, x)
-        y = 1 - x
+        lower, upper = self._parts_of_beta(a, b, x, 1 - x)
+        return xp.where(inside, lower, known), xp.where(inside, upper, 1 - known)
+
+    def _parts_of_beta(self, a: Array, b: Array, x: Array, y: Array) -> tuple[Array, Array]:
+        """Compute I(a, b, x) and 1 minus it, for positive numbers; y is 1 - x."""
+        xp = self.xp
         swaps = (self._is_flat(b, a, y) | (b * x > a * y)) & ~self._is_flat(a, b, x)
         a, b = xp.where(swaps, b, a), xp.where(swaps, a, b)
         x, y = xp.where(swaps, y, x), xp.where(swaps, x, y)
@@ -175,8 +180,7 @@ class IncompleteFunctions(GammaFunctions):
             xp.where(is_flat, b, 1.0), xp.where(is_flat, a, 0.5), xp.where(is_flat, x, 0.1)
         )
         rest = xp.where(is_flat, flat, 1 - part)
-        lower, upper = xp.where(swaps, rest, part), xp.where(swaps, part, rest)
-        return xp.where(inside, lower, known), xp.where(inside, upper, 1 - known)
+        return xp.where(swaps, rest, part), xp.where(swaps, part, rest)
 
     def _is_flat(self, a: Array, b: Array, x: Array) -> Array:
         """Say where I(a, b, x) may be close to 1 though x is small, since a is."""
@@ -189,7 +193,8 @@ class IncompleteFunctions(GammaFunctions):
         both = s + b
         # Newton's method finds the width w, where s w + (s + b) log(1 - x + x exp(-w)) = fall.
         slope = s * y - b * x
-        w = xp.sqrt((2 * fine.fall) / (both * x * y))
+        least = 1e3 * xp.finfo(x.dtype).smallest_normal
+        w = xp.sqrt((2 * fine.fall) / xp.maximum(both * x * y, least))
         w = xp.minimum(w, fine.fall / xp.where(slope * w > fine.fall, slope, fine.fall / w))
         w = xp.minimum(w, fine.fall)
         for _ in range(4):
@@ -282,12 +287,70 @@ class IncompleteFunctions(GammaFunctions):
             low, high = self._gammainc(a, x)
             found = xp.maximum(xp.where(is_upper, high, low), xp.finfo(a.dtype).smallest_normal)
             rate = self.gamma_density(a, x) * x / found
-            miss = (xp.log(found) - wanted) / xp.where(rate > 0, rate, 1.0)
+            miss = (xp.log(found) - wanted) / xp.maximum(rate, 1e-30)
             step = xp.where(is_upper, miss, -miss)
-            u = u + xp.where(rate > 0, xp.maximum(xp.minimum(step, 3.0), -abs(u) - 40.0), 0.0)
+            u = u + xp.maximum(xp.minimum(step, 3.0), -abs(u) - 40.0)
             u = xp.maximum(xp.minimum(u, most), least)
         x = xp.where(left < least, xp.zeros_like(u), xp.exp(u))
         return xp.where(inside, x, known)
+
+    @together
+    def betaincinv(self, a: Array, b: Array, p: Array) -> Array:
+        """Find the x at which I(a, b, x) = p. As in SciPy, x is NaN for p outside of [0, 1] and for
+        negative a or b."""
+        return self._betaincinv(a, b, p, 1 - p)
+
+    @together
+    def betainccinv(self, a: Array, b: Array, q: Array) -> Array:
+        """Find the x at which 1 - I(a, b, x) = q, precisely also where q is close to 0."""
+        return self._betaincinv(a, b, 1 - q, q)
+
+    def _betaincinv(self, a: Array, b: Array, p: Array, q: Array) -> Array:
+        """Find u = log(x / (1 - x)) by Newton's method, as `_gammaincinv` finds log(x)."""
+        xp, fine = self.xp, self._fineness(a)
+        inside = (a > 0) & (b > 0) & (a < fine.largest) & (b < fine.largest) & (p > 0) & (q > 0)
+        is_known = (a > 0) & (b > 0) & (a < math.inf) & (b < math.inf)
+        known = self._known(a, is_known & (p == 0) & (q == 1), is_known & (p == 1) & (q == 0))
+        known = known + xp.zeros_like(b) * xp.zeros_like(p)
+        a, b, p, q = (xp.where(inside, z, c) for z, c in ((a, 1.0), (b, 1.0), (p, 0.5), (q, 0.5)))
+        is_upper = q < p
+        wanted = xp.log(xp.where(is_upper, q, p))
+        # Begin at a quantile of the normal distribution for u, or where x^a / (a B(a, b)) is p or
+        # the same of 1 - x is q.
+        spread = xp.sqrt(1 / a + 1 / b)
+        logs = self.betaln(a, b)
+        below = xp.log1p(-xp.where(is_upper, q, 0.5)), xp.log1p(-xp.where(is_upper, 0.5, p))
+        left = (xp.where(is_upper, below[0], xp.log(p)) + xp.log(a) + logs) / a
+        right = (xp.where(is_upper, xp.log(q), below[1]) + xp.log(b) + logs) / b
+        mean = xp.log(a) - xp.log(b)
+        tail = xp.where(is_upper, -self._logit_exp(right, -mean), self._logit_exp(left, mean))
+        middle = mean + self._rough_ndtri(p, q) * spread
+        middle = xp.where(is_upper, xp.minimum(middle, tail), xp.maximum(middle, tail))
+        u = xp.where(xp.minimum(a, b) > 1, middle, tail)
+        most = -math.log(xp.finfo(a.dtype).smallest_normal)
+        u = xp.maximum(xp.minimum(u, most), -most)
+        for _ in range(fine.steps):
+            e = xp.exp(-abs(u))
+            less, more = e / (1 + e), 1 / (1 + e)
+            x, y = xp.where(u < 0, less, more), xp.where(u < 0, more, less)
+            low, high = self._parts_of_beta(a, b, x, y)
+            found = xp.maximum(xp.where(is_upper, high, low), math.exp(-most))
+            rate = xp.exp(self._log_beta_term(a, b, x, y)) * a / found
+            miss = (xp.log(found) - wanted) / xp.maximum(rate, 1e-30)
+            # A step beyond the x looked for may be far too long; then the others return.
+            miss = xp.minimum(xp.maximum(miss, -most), xp.maximum(abs(u - tail), 3.0))
+            u = xp.where(is_upper, u + miss, u - miss)
+            u = xp.maximum(xp.minimum(u, most), -most)
+        e = xp.exp(-abs(u))
+        x = xp.where(u < 0, e, 1.0) / (1 + e)
+        return xp.where(inside, x, known)
+
+    def _logit_exp(self, x: Array, other: Array) -> Array:
+        """Compute log(exp(x) / (1 - exp(x))), or give `other` where x is not negative."""
+        xp = self.xp
+        inside = x < 0
+        x = xp.where(inside, x, -1.0)
+        return xp.where(inside, x - xp.log(-xp.expm1(x)), other)
 
     def _rough_ndtri(self, p: Array, q: Array) -> Array:
         """Compute the quantile of the normal distribution to 4e-4 (Abramowitz and Stegun, 26.2.23,
