@@ -140,13 +140,10 @@ def inv_boxcox1p(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
 # -- Entropies and losses --------------------------------------------------------------------------
 
 
-@of_floats
 def entr(x: NodeOrArray) -> TensorNode:
     """Compute -x log(x), whose sum is the entropy: 0 at 0, where its derivative is infinite, and
     -inf below 0."""
-    xp = namespace(x)
-    inside = xp.where(x < 0, 1.0, x)
-    return xp.where(x < 0, -math.inf, -ops.XLogY.do_forward(inside, inside))
+    return ops.Entropy.do_forward(floating(x))
 
 
 @of_floats
