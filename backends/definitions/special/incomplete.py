@@ -191,16 +191,17 @@ class IncompleteFunctions(GammaFunctions):
         xp, fine = self.xp, self._fineness(a)
         s = a + STEPS
         both = s + b
-        # Newton's method finds the width w, where s w + (s + b) log(1 - x + x exp(-w)) = fall.
-        slope = s * y - b * x
-        least = 1e3 * xp.finfo(x.dtype).smallest_normal
-        w = xp.sqrt((2 * fine.fall) / xp.maximum(both * x * y, least))
-        w = xp.minimum(w, fine.fall / xp.where(slope * w > fine.fall, slope, fine.fall / w))
-        w = xp.minimum(w, fine.fall)
+        slope, fall = s * y - b * x, fine.fall
+        w = 2 * fall / (slope + xp.hypot(slope, xp.sqrt(2 * fall * x * y * both)))
+        w = xp.minimum(w, fall)
+        # That is right for small widths. For the others Newton's method goes on.
         for _ in range(4):
-            low = xp.expm1(-w)
-            miss = s * w + both * xp.log1p(x * low) - fine.fall
-            w = xp.minimum(w - miss / (s - both * x * (1 + low) / (1 + x * low)), fine.fall)
+            up = xp.expm1(w)
+            down = up / (1 + up)
+            miss = s * xp.log1p(y * up) + b * xp.log1p(-x * down) - fall
+            rate = s * y * (1 + up) / (1 + y * up) - b * x * (1 - down) / (1 - x * down)
+            new = xp.minimum(w - miss / xp.maximum(rate, 0.1), fall)
+            w = xp.where((w > 0.01) & (new > 0), new, w)
         width = self._rounded(w)
         integral = xp.zeros_like(slope)
         for node, weight in gauss_legendre(fine.nodes):
@@ -253,8 +254,8 @@ class IncompleteFunctions(GammaFunctions):
 
     @together
     def gammaincinv(self, a: Array, p: Array) -> Array:
-        """Find the x at which P(a, x) = p. As in SciPy, x is inf for p = 1, and NaN for p outside of
-        [0, 1] and negative a."""
+        """Find the x at which P(a, x) = p. As in SciPy, x is inf for p = 1, and NaN for p outside
+        of [0, 1] and negative a."""
         return self._gammaincinv(a, p, 1 - p)
 
     @together
@@ -263,8 +264,8 @@ class IncompleteFunctions(GammaFunctions):
         return self._gammaincinv(a, 1 - q, q)
 
     def _gammaincinv(self, a: Array, p: Array, q: Array) -> Array:
-        """Find log(x) by Newton's method for the logarithm of P or Q, whichever is smaller. Both are
-        concave functions of log(x), so after one step all steps go in one direction."""
+        """Find log(x) by Newton's method for the logarithm of P or Q, whichever is smaller. Both
+        are concave functions of log(x), so after one step all steps go in one direction."""
         xp, fine = self.xp, self._fineness(a)
         inside = (a > 0) & (a < fine.largest) & (p > 0) & (q > 0)
         known = self._known(a, (p == 0) & (q == 1) & (a > 0), (a < 0) & (a > 0))
@@ -273,8 +274,8 @@ class IncompleteFunctions(GammaFunctions):
         q = xp.where(inside, q, 0.5)
         is_upper = q < p
         wanted = xp.log(xp.where(is_upper, q, p))
-        # Begin at the quantile of Wilson and Hilferty, or where x^a / gamma(a + 1), not less than P,
-        # is p.
+        # Begin at the quantile of Wilson and Hilferty, or where p is x^a / gamma(a + 1), which is
+        # not less than P.
         z = 1 - 1 / (9 * xp.maximum(a, 1.0)) + self._rough_ndtri(p, q) / (3 * xp.sqrt(a))
         left = xp.where(is_upper, xp.log1p(-xp.where(is_upper, q, 0.5)), xp.log(p))
         left = (left + self.lgamma(a + 1)) / a
@@ -298,15 +299,16 @@ class IncompleteFunctions(GammaFunctions):
     def betaincinv(self, a: Array, b: Array, p: Array) -> Array:
         """Find the x at which I(a, b, x) = p. As in SciPy, x is NaN for p outside of [0, 1] and for
         negative a or b."""
-        return self._betaincinv(a, b, p, 1 - p)
+        return self._betaincinv(a, b, p, 1 - p)[0]
 
     @together
     def betainccinv(self, a: Array, b: Array, q: Array) -> Array:
         """Find the x at which 1 - I(a, b, x) = q, precisely also where q is close to 0."""
-        return self._betaincinv(a, b, 1 - q, q)
+        return self._betaincinv(a, b, 1 - q, q)[0]
 
-    def _betaincinv(self, a: Array, b: Array, p: Array, q: Array) -> Array:
-        """Find u = log(x / (1 - x)) by Newton's method, as `_gammaincinv` finds log(x)."""
+    def _betaincinv(self, a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array]:
+        """Find u = log(x / (1 - x)) by Newton's method, as `_gammaincinv` finds log(x). Give x and
+        1 - x."""
         xp, fine = self.xp, self._fineness(a)
         inside = (a > 0) & (b > 0) & (a < fine.largest) & (b < fine.largest) & (p > 0) & (q > 0)
         is_known = (a > 0) & (b > 0) & (a < math.inf) & (b < math.inf)
@@ -342,8 +344,8 @@ class IncompleteFunctions(GammaFunctions):
             u = xp.where(is_upper, u + miss, u - miss)
             u = xp.maximum(xp.minimum(u, most), -most)
         e = xp.exp(-abs(u))
-        x = xp.where(u < 0, e, 1.0) / (1 + e)
-        return xp.where(inside, x, known)
+        x, y = xp.where(u < 0, e, 1.0) / (1 + e), xp.where(u < 0, 1.0, e) / (1 + e)
+        return xp.where(inside, x, known), xp.where(inside, y, 1 - known)
 
     def _logit_exp(self, x: Array, other: Array) -> Array:
         """Compute log(exp(x) / (1 - exp(x))), or give `other` where x is not negative."""
@@ -359,6 +361,52 @@ class IncompleteFunctions(GammaFunctions):
         t = xp.sqrt(-2 * xp.log(xp.minimum(p, q)))
         z = t - ratio(((2.515517, 0.802853, 0.010328), (1.0, 1.432788, 0.189269, 0.001308)), t)
         return xp.where(p < q, -z, z)
+
+    # -- Student's distribution --------------------------------------------------------------------
+
+    @together
+    def stdtr(self, df: Array, t: Array) -> Array:
+        """Compute the distribution function of Student's t with df > 0 degrees of freedom, for
+        infinite df that of the normal distribution. It is NaN for other df."""
+        xp, (large, far) = self.xp, self._student_limits(t)
+        inside = (df > 0) & (t == t)
+        df = xp.minimum(xp.where(inside, df, 1.0), large)
+        t = xp.where(inside, t, 1.0)
+        end = xp.sqrt(df) * far  # beyond, the tail is c t^-df
+        square = (xp.minimum(abs(t), end) / xp.sqrt(df)) ** 2
+        square = xp.maximum(square, xp.finfo(t.dtype).smallest_normal)
+        half = xp.full_like(square, 0.5)
+        x, y = square / (1 + square), 1 / (1 + square)
+        tail = 0.5 * self._parts_of_beta(half, 0.5 * df, x, y)[1]
+        beyond = xp.where((abs(t) > end) & (abs(t) < math.inf), abs(t), end)
+        tail = tail * xp.exp(df * xp.log(end / beyond))
+        tail = xp.where(abs(t) == math.inf, 0.0, tail)
+        return xp.where(inside, xp.where(t < 0, tail, 1 - tail), math.nan)
+
+    @together
+    def stdtrit(self, df: Array, p: Array) -> Array:
+        """Find the t at which stdtr(df, t) = p. It is NaN for p outside of [0, 1]."""
+        xp = self.xp
+        inside = (df > 0) & (p > 0) & (p < 1)
+        end = xp.where(p == 1, math.inf, xp.where(p == 0, -math.inf, math.nan))
+        df = xp.minimum(xp.where(inside, df, 1.0), self._student_limits(p)[0])
+        p = xp.where(inside, p, 0.5)
+        less = xp.minimum(p, 1 - p)
+        half, b = xp.full_like(less, 0.5), 0.5 * df
+        x, y = self._betaincinv(half, b, 1 - 2 * less, 2 * less)
+        is_far = y < xp.finfo(p.dtype).eps ** 2  # where the tail is c t^-df
+        near = xp.sqrt(df) * xp.sqrt(x / xp.where(is_far, 1.0, y))
+        log = -(xp.log(2 * b * less) + self.betaln(b, half)) / df
+        most = math.log(xp.finfo(p.dtype).max) - 0.5
+        log = xp.where(is_far, log + 0.5 * xp.log(df), 0.0)
+        far = xp.where(log > most, math.inf, xp.exp(xp.minimum(log, most)))
+        t = xp.where(is_far, far, near)
+        return xp.where(inside, xp.where(p < 0.5, -t, t), end)
+
+    def _student_limits(self, x: Array) -> tuple[float, float]:
+        """Give a number of degrees of freedom from which on the distribution is the normal one, and
+        a size of t / sqrt(df) from which on the tail is a power of t."""
+        return (1e30, 1e150) if self.xp.finfo(x.dtype).eps < 1e-10 else (1e13, 1e18)
 
     # -- Parts of both -----------------------------------------------------------------------------
 
