@@ -429,10 +429,11 @@ OPS: dict[str, Function] = {
     **{
         f"special.{name}": getattr(g.special, name)
         for name in (
-            "bessel_j0 bessel_j1 bessel_y0 bessel_y1 entr erfcx i0e i1 i1e log_ndtr ndtr ndtri "
-            "modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 "
-            "scaled_modified_bessel_k0 scaled_modified_bessel_k1 xlog1py"
-        ).split()
+            "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "entr", "erfcx", "i0e", "i1",
+            "i1e", "log_ndtr", "ndtr", "ndtri", "modified_bessel_i0", "modified_bessel_i1",
+            "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
+            "scaled_modified_bessel_k1", "xlog1py",
+        )
     },
     **{name: getattr(g.special, name) for name in ("i0", "erfinv", "sinc", "xlogy")},
     "logit": lambda x, eps=None: g.special.logit(x if eps is None else xp.clip(x, eps, 1 - eps)),
