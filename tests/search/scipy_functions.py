@@ -469,7 +469,7 @@ SPECIAL = [
           lambda f, x, y: f(x, y), X, Y),
     *each(special, "chdtri gammaincinv gammainccinv stdtrit", lambda f, x, p: f(x, p), X, V),
     *each(special, "betainc betaincc betaincinv", lambda f, a, b, p: f(a, b, p), X, Y, U),
-    *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, T),
+    *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, U),
     *each(special, "fdtri", lambda f, a, b, p: f(a, b, p), X, Y, U),
     *each(special, "bdtr bdtrc bdtri", lambda f, k, p: f(k, 5, p), X, U),
     *each(special, "nbdtr nbdtrc nbdtri", lambda f, p: f(2, 3, p), U),
