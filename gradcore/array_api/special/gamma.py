@@ -138,7 +138,7 @@ def binom(n: NodeOrArray, k: NodeOrArray) -> TensorNode:
     numbers that are not whole. It is exact for whole k up to 20."""
     whole = (k >= 0) & (k <= 20) & (floor(k) == k)
     xp = namespace(n)
-    exact, top = xp.ones_like(n + k), where(whole, n - k, 1.0)
+    exact, top = xp.ones_like(n + k), where(whole, n - _constant(k), 1.0)
     for i in range(1, 21):
         exact = where(whole & (k >= i), exact * (top + i) / i, exact)
     n = where(whole, _constant(n), n)
