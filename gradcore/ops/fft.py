@@ -47,7 +47,7 @@ class FFT(Op):
         inverse: bool = False,
     ) -> Array:
         settings = {"sizes": sizes, "axes": axes, "norm": norm, "inverse": inverse}
-        context["settings"], context["shape"], context["dtype"] = settings, x.shape, x.dtype
+        context["settings"], context["shape"], context["dtype"] = settings, tuple(x.shape), x.dtype
         x, fft = _as_complex(x), namespace(x).fft
         return (fft.ifftn if inverse else fft.fftn)(x, s=sizes, axes=axes, norm=norm)
 
@@ -67,7 +67,7 @@ class RFFT(Op):
         if not is_real_floating(x):
             raise TypeError(f"RFFT: x is {describe(x)}, expected real numbers; see fft and ifft")
         settings = {"n": n, "axis": axis, "norm": norm, "inverse": inverse}
-        context["settings"], context["shape"], context["dtype"] = settings, x.shape, x.dtype
+        context["settings"], context["shape"], context["dtype"] = settings, tuple(x.shape), x.dtype
         fft = namespace(x).fft
         return (fft.ihfft if inverse else fft.rfft)(widened(x), n=n, axis=axis, norm=norm)
 
@@ -87,7 +87,7 @@ class HFFT(Op):
         context: Context, x: Array, *, n: int, axis: int, norm: str, inverse: bool = False
     ) -> Array:
         settings = {"n": n, "axis": axis, "norm": norm, "inverse": inverse}
-        context["settings"], context["shape"], context["dtype"] = settings, x.shape, x.dtype
+        context["settings"], context["shape"], context["dtype"] = settings, tuple(x.shape), x.dtype
         xp, fft = namespace(x), namespace(x).fft
         y = (fft.irfft if inverse else fft.hfft)(_as_complex(x), n=n, axis=axis, norm=norm)
         return xp.astype(y, x.dtype) if is_half(x) else y
@@ -119,12 +119,14 @@ def _occurrences(half: Array, *, n: int, axis: int, **_: Any) -> Array:
     return xp.reshape(counts, tuple([size if a == axis else 1 for a in range(half.ndim)]))
 
 
-def _fitted(g: Array, shape: Sequence[int], dtype: DType) -> Array:
+def _fitted(g: Array, shape: tuple[int, ...], dtype: DType) -> Array:
     """Make of the gradient of an input, cut off or filled up, that of the input itself: filled up
     with zeros or cut off; and real if the input is."""
+    if g.dtype == dtype and g.shape == shape:
+        return g
     xp = namespace(g)
     g = real(g) if xp.isdtype(dtype, "real floating") else g
-    if tuple(g.shape) != tuple(shape):
+    if g.shape != shape:
         key = tuple([slice(min(m, n)) for m, n in zip(g.shape, shape, strict=True)])
-        g = PutItem.apply(g[key], key=key, shape=tuple(shape))
+        g = PutItem.apply(g[key], key=key, shape=shape)
     return g if g.dtype == dtype else xp.astype(g, dtype)

@@ -13,9 +13,9 @@ from ..engine.arrays import (
     is_complex,
     is_floating,
     namespace,
-    node_or_array,
     raw_array,
     value_of,
+    widest,
 )
 from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode
@@ -82,7 +82,7 @@ def _of_floating(f: Callable[..., Any], args: Any, floating: list[bool]) -> _Lis
     def of_floating(*xs: Any) -> list[TensorNode | Array]:
         rest = iter(xs)
         result = f(*[next(rest) if yes else x for x, yes in zip(args, floating, strict=True)])
-        ys = [y for _, y in leaves(tree_map(node_or_array, result))]
+        ys = [y for _, y in leaves(tree_map(widest, result))]
         return [y for y in ys if is_floating(value_of(y))]
 
     return of_floating
@@ -146,9 +146,7 @@ class _Scalar:
         """Measure the slope along a direction, with a step of so many h."""
         h = step * self.h
         right, left = (
-            self.at(
-                tree_map(lambda x, d, s=sign: node_or_array(x + (s * h) * d), self.xs, direction)
-            )
+            self.at(tree_map(lambda x, d, s=sign: widest(x + (s * h) * d), self.xs, direction))
             for sign in (1.0, -1.0)
         )
         pairs = zip(leaves(self.gradients), leaves(direction), strict=True)
@@ -228,13 +226,13 @@ def _is_floating_tree(x: Any) -> bool:
     """Whether a tree has arrays or numbers only, at least one, and all of them are floating."""
     found = [a for _, a in leaves(x)]
     ok = [hasattr(a, "dtype") or type(a) in (float, int, bool, complex) for a in found]
-    return bool(ok) and all(ok) and all(is_floating(raw_array(a)) for a in found)
+    return bool(ok) and all(ok) and all(is_floating(value_of(widest(a))) for a in found)
 
 
 def _as_float64(x: Any) -> Array:
     """Convert an array, node or number to a float64 or complex128 array, where its device has
     float64."""
-    x = raw_array(x)
+    x = value_of(widest(x))
     xp, wide = namespace(x), "complex128" if is_complex(x) else "float64"
     dtypes = xp.__array_namespace_info__().dtypes(device=x.device)
     return xp.astype(x, dtypes[wide]) if wide in dtypes else x

@@ -225,6 +225,17 @@ ROWS = [
         formula=lambda x, p: rosen_derivative("hessian", x) @ p),
     row("cluster.vq.whiten", lambda x: vq.whiten(x), M,
         formula=lambda x: x / x.std(0, correction=0)),
+    row("fft.rfft", lambda x: abs(fft.rfft(x, n=8, norm="ortho")), X,
+        formula=lambda x: abs(torch.fft.rfft(x, n=8, norm="ortho"))),
+    row("fft.irfft", lambda x: fft.irfft(x + 1j * x**2), X,
+        formula=lambda x: torch.fft.irfft(torch.complex(x, x**2))),
+    row("fft.fft2", lambda x: abs(fft.fft2(x)), M, formula=lambda x: abs(torch.fft.fft2(x))),
+    row("fft.fht", lambda x: fft.fht(x, 0.1, 1.0), X),
+    row("signal.fftconvolve", lambda x, y: signal.fftconvolve(x, y), X, Y,
+        formula=lambda x, y: torch.conv1d(x[None], y.flip(0)[None, None], padding=5)[0]),
+    row("signal.hilbert", lambda x: abs(signal.hilbert(x)), X),
+    row("signal.resample", lambda x: signal.resample(x, 9), X),
+    row("signal.freqz", lambda b, a: abs(signal.freqz(b, a, worN=4)[1]), X[:3], Y[:3]),
     row("signal.lp2lp", lambda b, a: signal.lp2lp(b, a, 2.0), X[:3], Y[:3]),
     row("signal.lp2hp", lambda b, a: signal.lp2hp(b, a, 2.0), X[:3], Y[:3]),
     row("signal.lp2bp", lambda b, a: signal.lp2bp(b, a, 2.0, 0.5), X[:3], Y[:3]),
@@ -272,6 +283,7 @@ ROWS = [
 
 NUMPY_ONLY = {
     "differentiate.derivative",
+    "fft.fht",
     "integrate.cubature",
     "integrate.tanhsinh",
     "stats.lmoment",
@@ -358,6 +370,8 @@ def test_backends(backend: Backend, row: Row) -> None:
 
 
 REFUSED = {  # as docs/array_api.md says
+    "fft.dct": lambda x: fft.dct(x),
+    "signal.lfilter": lambda x: signal.lfilter(x[:2], x[2:], x),
     "special.hyp1f1": lambda x: special.hyp1f1(x, x, x),
     "stats.ks_1samp": lambda x: stats.ks_1samp(x, special.ndtr),
 }
