@@ -25,7 +25,7 @@ with pytest.MonkeyPatch.context() as patch:
     patch.setenv("SCIPY_ARRAY_API", "1")
     pytest.importorskip("scipy", minversion="1.17")
     import scipy.constants
-    from scipy import differentiate, integrate, optimize, signal, special, stats
+    from scipy import differentiate, fft, integrate, optimize, signal, special, stats
     from scipy.cluster import vq
     from scipy.spatial.transform import RigidTransform, Rotation
 xpx: Any = pytest.importorskip("array_api_extra")
