@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import error, gamma
+from . import error, gamma, incomplete
 
-ROWS = [*error.ROWS, *gamma.ROWS]
+ROWS = [*error.ROWS, *gamma.ROWS, *incomplete.ROWS]
