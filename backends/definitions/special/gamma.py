@@ -178,8 +178,9 @@ class GammaFunctions(Definitions):
         result = xp.where(is_small, near, far)
         # The sign of sin(pi y) decides: https://dlmf.nist.gov/5.5.E3 and E1.
         floor = xp.floor(y)
-        sign = xp.where(2 * xp.floor(0.5 * floor) == floor, 1.0, -1.0)
-        reflected = -sign * math.pi / xp.where(negative, y * abs(sine), 1.0) / result
+        is_even = 2 * xp.floor(0.5 * floor) == floor
+        reflected = math.pi / xp.where(negative, y * abs(sine), 1.0) / result
+        reflected = xp.where(is_even, -reflected, reflected)
         result = xp.where(beyond | at_zero, math.inf, result)
         reflected = xp.where(beyond, 0.0, xp.where(at_zero, -math.inf, reflected))
         result = xp.where(negative, reflected, result)
@@ -198,10 +199,11 @@ class GammaFunctions(Definitions):
         u, v, n = (xp.where(p, 0.5, z) for p, z in zip(poles, (u, v, u + v), strict=True))
         general = self.lgamma(u) + self.lgamma(v) - self.lgamma(n)
         above, below = poles[0] | poles[1], poles[2]
-        general = xp.where(above, xp.where(below, math.nan, math.inf), general)
+        general = xp.where(above & ~below, math.inf, general)
         general = xp.where(below & ~above, -math.inf, general)
+        general = xp.where(above & below | ~finite, math.nan, general)
         infinite = (a > 0) & (b > 0) & ~inside
-        general = xp.where(finite, general, xp.where(infinite, -math.inf, math.nan))
+        general = xp.where(infinite, -math.inf, general)
         a, b = xp.where(inside, a, 1.0), xp.where(inside, b, 1.0)
         less, more = xp.minimum(a, b), xp.maximum(a, b)
         # With g(a) = log(gamma(a + 1)) - a log(a) + a, of which only the product is large:

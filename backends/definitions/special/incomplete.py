@@ -87,7 +87,6 @@ class IncompleteFunctions(GammaFunctions):
     def _part_of_gamma(self, a: Array, x: Array, is_upper: Array) -> Array:
         """Compute Q(a, x) where `is_upper`, else P(a, x)."""
         xp, fine = self.xp, self._fineness(a)
-        sign = xp.where(is_upper, 1.0, -1.0)
         s = xp.where(is_upper, a, a + STEPS)
         slope, x_up = s - x, xp.where(is_upper, x, s + 1)
         # Bounds from above of the widths. Below, exp(-w) - 1 + w is at least w² / (w + 2). Above,
@@ -97,7 +96,8 @@ class IncompleteFunctions(GammaFunctions):
         rate = xp.where(is_upper, -slope, 0.0)
         above = 2 * fine.fall / (rate + xp.hypot(rate, xp.sqrt(2 * fine.fall * x_up)))
         above = xp.minimum(above, xp.log1p((fine.fall + s * above) / x_up))
-        width = sign * self._rounded(xp.where(is_upper, above, below))
+        width = self._rounded(xp.where(is_upper, above, below))
+        width = xp.where(is_upper, width, -width)
         integral = xp.zeros_like(slope)
         for node, weight in gauss_legendre(fine.nodes):
             d = node * width
@@ -388,7 +388,8 @@ class IncompleteFunctions(GammaFunctions):
         """Find the t at which stdtr(df, t) = p. It is NaN for p outside of [0, 1]."""
         xp = self.xp
         inside = (df > 0) & (p > 0) & (p < 1)
-        end = xp.where(p == 1, math.inf, xp.where(p == 0, -math.inf, math.nan))
+        end = xp.where(p == 1, math.inf, xp.full_like(p, math.nan))
+        end = xp.where(p == 0, -math.inf, end)
         df = xp.minimum(xp.where(inside, df, 1.0), self._student_limits(p)[0])
         p = xp.where(inside, p, 0.5)
         less = xp.minimum(p, 1 - p)

@@ -214,8 +214,8 @@ def bdtrc(k: NodeOrArray, n: NodeOrArray, p: NodeOrArray) -> TensorNode:
     inside = (k >= 0) & (k < n) & (p >= 0) & (p <= 1)
     y = ops.BetaInc.apply(*_successes(k, n, inside), p)
     valid = (p >= 0) & (p <= 1) & (k <= n)
-    y = where(inside, y, where((k == n) & valid, 0.0, math.nan))
-    return where((k < 0) & valid, 1.0, y)
+    y = where(inside, y, math.nan)
+    return where((k == n) & valid, 0.0, where((k < 0) & valid, 1.0, y))
 
 
 @promoted
