@@ -507,6 +507,8 @@ class Remainder(Op):
 class Fmod(Remainder):
     """The remainder of a divided by b, with the sign of a."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         xp = namespace(a, b)
