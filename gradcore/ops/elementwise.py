@@ -512,6 +512,8 @@ class Fmod(Remainder):
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         xp = namespace(a, b)
+        if is_complex(a) or is_complex(b):
+            raise TypeError("complex numbers have no remainder")
         y = xp.remainder(abs(a), abs(b))
         context["a"], context["b"], context["y"] = (
             a,
