@@ -61,7 +61,12 @@ __version__ = "0.1.0"
 
 # From here on, `a + b` works on nodes, and `a.relu()` says what to call. The names of array_api are
 # names of gradcore.numpy too.
-_places = {"gradcore": functions, "gradcore.numpy": array_api, "gradcore.linalg": linalg}
+_places = {
+    "gradcore": functions,
+    "gradcore.numpy": array_api,
+    "gradcore.linalg": linalg,
+    "gradcore.special": special,
+}
 connect(ops, array_api, lambda: import_module(".numpy", __name__), _places)
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.

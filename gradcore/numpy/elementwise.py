@@ -278,6 +278,9 @@ def nan_to_num(
     kind = numpy_dtype(x.dtype)
     if kind.kind in "biu":
         return x
+    if kind.kind == "c":
+        more = {"nan": nan, "posinf": posinf, "neginf": neginf}
+        return nan_to_num(xp.real(x), **more) + 1j * nan_to_num(xp.imag(x), **more)
     most = np.finfo(kind).max.item()
     high, low = most if posinf is None else posinf, -most if neginf is None else neginf
     y = xp.where(xp.isnan(x), nan, x)

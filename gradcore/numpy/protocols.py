@@ -169,8 +169,8 @@ def _here() -> Any:
 
 def _named(name: str) -> Function | None:
     """Find a function in gradcore.special, or else in gradcore.numpy."""
-    found: Function | None = getattr(array_api.special, name, getattr(_here(), name, None))
-    return found
+    found: Any = getattr(array_api.special, name, None)  # or a module of that name
+    return found if callable(found) else getattr(_here(), name, None)
 
 
 @cache
@@ -178,11 +178,15 @@ def _functions() -> dict[Any, Function]:
     """Find for each function of NumPy's the one of its name here. (NumPy's may have several
     names.)"""
     places: list[tuple[Any, Any]] = [(np, _here()), (np.linalg, linalg), (np.fft, fft)]
+    pairs = [
+        (getattr(library, name, None), getattr(module, name))
+        for library, module in places
+        for name in module.__all__
+    ]
     return {
-        theirs: getattr(ours, name)
-        for library, ours in places
-        for name in ours.__all__
-        if callable(theirs := getattr(library, name, None)) and not isinstance(theirs, type)
+        theirs: ours
+        for theirs, ours in pairs
+        if callable(theirs) and theirs is not ours and not isinstance(theirs, type)
     }
 
 

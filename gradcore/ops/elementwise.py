@@ -509,9 +509,13 @@ class Remainder(Op):
 class Fmod(Remainder):
     """The remainder of a divided by b, with the sign of a."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         xp = namespace(a, b)
+        if is_complex(a) or is_complex(b):
+            raise TypeError("complex numbers have no remainder")
         y = xp.remainder(abs(a), abs(b))
         context["a"], context["b"], context["y"] = (
             a,

@@ -109,7 +109,7 @@ def test_gradients_are_central_differences() -> None:
             return [y for y in parts(found) if hasattr(y, "dtype")]
 
         try:
-            check_gradients(f, *[host[name] for name in used], order=2)
+            check_gradients(f, *[host[name] for name in used], order=1)
         except Exception as error:
             wrong.append(f"{call}: {type(error).__name__}: {error}")
     assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong)

@@ -9,7 +9,7 @@ from ... import ops
 from ...engine.arrays import namespace
 from ...graph import TensorNode
 from ..common import NodeOrArray, floating
-from .common import of_floats, of_order
+from .common import of_order, promoted
 
 __all__ = ["ellipe", "ellipk", "ellipkm1", "exp1", "expi", "expn", "lpmv", "spence"]
 
@@ -36,20 +36,20 @@ def spence(x: NodeOrArray) -> TensorNode:
     return ops.Spence.do_forward(floating(x))
 
 
-@of_floats
+@promoted
 def ellipkm1(p: NodeOrArray) -> TensorNode:
     """Compute `ellipk(1 - p)`, exactly even for small p: infinite at 0, NaN below."""
     return _elliptic(p)[0]
 
 
-@of_floats
+@promoted
 def ellipk(m: NodeOrArray) -> TensorNode:
     """Compute the complete elliptic integral of the first kind, of the parameter m: infinite at 1,
     NaN above."""
     return _elliptic(1.0 - m)[0]
 
 
-@of_floats
+@promoted
 def ellipe(m: NodeOrArray) -> TensorNode:
     """Compute the complete elliptic integral of the second kind, of the parameter m; NaN above
     1."""
@@ -86,7 +86,7 @@ def _is_natural(n: Any) -> bool:
 
 
 def _legendre(m: int, v: int) -> Any:
-    @of_floats
+    @promoted
     def function(x: TensorNode) -> TensorNode:
         square = 1.0 - x * x
         before, now = 0.0 * x, float((-1) ** m * math.prod(range(1, 2 * m, 2))) * square ** (m // 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from . import bessel, elementary, error, gamma, integrals
+from . import bessel, elementary, error, gamma, incomplete, integrals
 
-ROWS = [*bessel.ROWS, *elementary.ROWS, *error.ROWS, *gamma.ROWS, *integrals.ROWS]
+ROWS = [
+    row for file in (bessel, elementary, error, gamma, incomplete, integrals) for row in file.ROWS
+]

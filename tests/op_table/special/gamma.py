@@ -13,11 +13,14 @@ import numpy as np
 
 from gradcore import ops
 
-from ..rows import FEW, Case, Point, Row, case, node, refuses
+from ..rows import FEW, Case, Point, Row, case, constant, node, refuses
 
 
 def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
     return np.vectorize(function, otypes=[float])
+
+
+lgamma = _each(math.lgamma)
 
 
 def _digamma(x: float) -> float:
@@ -39,6 +42,16 @@ def _polygamma(x: Any, n: int) -> Any:
     return (-1) ** (n + 1) * math.factorial(n) * total[..., 0]
 
 
+def _zeta(s: Any, q: Any) -> Any:
+    """As `_polygamma`."""
+    s, q = np.broadcast_arrays(s, q)
+    k = np.arange(300)
+    total = np.sum((q[..., None] + k) ** -s[..., None], -1)
+    end = q + 300.0
+    rest = end ** (1 - s) / (s - 1) + end**-s / 2 + s / 12 * end ** (-s - 1)
+    return total + rest - s * (s + 1) * (s + 2) / 720 * end ** (-s - 3)
+
+
 def _torch_polygamma(x: Any, n: int) -> Any:
     import torch
 
@@ -49,12 +62,14 @@ def _torch_polygamma(x: Any, n: int) -> Any:
 
 
 EULER = 0.57721566490153286
+APERY = 1.2020569031595942  # the sum of 1 / k³
+PAIRS = [case((2, 2), (2,)), case((1,), ()), case((0, 2), (2,)), case(constant((2, 1)), (2,))]
 BELOW_ZERO = [case(node((3,), low + 0.2, low + 0.8)) for low in (-1, -2, -5)]
 
 ROWS = [
     Row(
         ops.LogGamma,
-        _each(math.lgamma),
+        lgamma,
         [*FEW, case(node((3, 7), 2.0, 30.0)), *BELOW_ZERO],
         "lgamma",
         low=0.3,
@@ -95,5 +110,28 @@ ROWS = [
             refuses(case((2,), n=n), ValueError, f"n = {n!r}, expected a positive integer")
             for n in (0, -1, 1.0)
         ],
+    ),
+    Row(
+        ops.Gamma,
+        _each(math.gamma),
+        [*FEW, case(node((3, 7), 2.0, 9.0)), *BELOW_ZERO],
+        low=0.3,
+        points=[Point(([1.0, 2.0],), [1.0, 1.0], ([-EULER, 1 - EULER],))],
+    ),
+    Row(
+        ops.BetaLn,
+        lambda a, b: lgamma(a) + lgamma(b) - lgamma(a + b),
+        PAIRS,
+        lambda a, b: a.lgamma() + b.lgamma() - (a + b).lgamma(),
+        low=0.3,
+        high=9.0,
+    ),
+    Row(
+        ops.Zeta,
+        _zeta,
+        [case(node((2, 2), 1.5, 4.0), (2,)), case(node((0, 1), 2.0, 3.0), (1,))],
+        low=0.5,
+        high=3.0,
+        points=[Point(([2.0], [1.0]), [math.pi**2 / 6], ([-0.9375482543158438], [-2 * APERY]))],
     ),
 ]
