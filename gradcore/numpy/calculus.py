@@ -227,7 +227,8 @@ def _convolved(a: Any, v: Any, before: int, after: int) -> Any:
         y = ops.Conv2d.apply(xp.reshape(wide, (1, 1, 1, -1)), xp.reshape(xp.flip(v), (1, 1, 1, -1)))
         return xp.reshape(y, (-1,))
     starts = counting(wide, wide.shape[0] - m + 1)
-    return xp.sum(xp.getitem(wide, starts[:, None] + counting(wide, m)) * xp.flip(v), axis=1)
+    windows = xp.getitem(wide, starts[:, None] + counting(wide, m))
+    return cast(xp.sum(windows * xp.flip(v), axis=1), kind)
 
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:

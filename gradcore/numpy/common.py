@@ -14,6 +14,7 @@ from ..engine.operators import Operators
 from ..graph import TensorNode
 
 __all__ = [
+    "HOST",
     "NOTHING",
     "Place",
     "alike",
@@ -34,8 +35,9 @@ __all__ = [
     "result_dtype",
 ]
 
-NOTHING: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's "not given", where None means something
+NOTHING: Any = np._NoValue  # NumPy's "not given", where None means something
 Place = tuple[Backend, Any]  # a backend and a device
+HOST: Any = np  # for calls with whatever was given, of which type checkers know no overload
 
 
 def is_array(x: Any) -> bool:
@@ -62,11 +64,11 @@ def place_of(*xs: Any) -> Place:
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Find NumPy's dtype of the same name as a library's."""
-    return dtype if isinstance(dtype, np.dtype) else _named(type(dtype), dtype)
+    return dtype if isinstance(dtype, np.dtype) else _named(dtype.__class__, dtype)
 
 
 @cache  # by type too: comparing dtypes of two libraries may warn
-def _named(kind: type, dtype: Any) -> np.dtype[Any]:
+def _named(kind: Any, dtype: Any) -> np.dtype[Any]:
     return np.dtype(str(dtype).rpartition(".")[2])
 
 

@@ -13,6 +13,7 @@ from ..backends import default
 from ..engine.arrays import integers, is_node, value_of
 from ..graph import TensorNode
 from .common import (
+    HOST,
     alike,
     arrays_of,
     as_node_or_array,
@@ -234,7 +235,7 @@ def linspace(
 ) -> Any:  # fmt: skip
     """Make `num` numbers from start to stop, at equal distances, which `retstep` gives too."""
     if not (is_array(start) or is_array(stop)):
-        made = np.linspace(start, stop, num, endpoint, retstep, dtype, axis)
+        made = HOST.linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (placed(made[0]), float(made[1])) if retstep else placed(made)
     start, stop = map(floats, alike(start, stop))
     parts = num - 1 if endpoint else num
@@ -325,12 +326,12 @@ def save(file: Any, arr: Any, *args: Any, **keywords: Any) -> None:
 
 def savez(file: Any, *args: Any, **keywords: Any) -> None:
     """Write the values of several arrays to an .npz file."""
-    np.savez(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
+    HOST.savez(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
 
 
 def savez_compressed(file: Any, *args: Any, **keywords: Any) -> None:
     """Write the values of several arrays to an .npz file, compressed."""
-    np.savez_compressed(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
+    HOST.savez_compressed(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
 
 
 def savetxt(fname: Any, X: Any, *args: Any, **keywords: Any) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from .. import array_api as xp
 from .. import ops
 from ..engine.arrays import value_of
-from ..functions.activations import logsumexp
 from . import ignoring_nan, reductions
 from .common import (
     NOTHING,
@@ -131,7 +130,8 @@ def _heaviside(a: Any, b: Any) -> Any:
 
 
 def _logsumexp(a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
-    return filled("logaddexp.reduce", out, logsumexp(floats(as_node_or_array(a)), axis, keepdims))
+    y = ops.LogSumExp.apply(floats(as_node_or_array(a)), axis=axis, keepdims=keepdims)
+    return filled("logaddexp.reduce", out, y)
 
 
 absolute = Ufunc("absolute", xp.abs)
@@ -278,6 +278,9 @@ def nan_to_num(
     kind = numpy_dtype(x.dtype)
     if kind.kind in "biu":
         return x
+    if kind.kind == "c":
+        more = {"nan": nan, "posinf": posinf, "neginf": neginf}
+        return nan_to_num(xp.real(x), **more) + 1j * nan_to_num(xp.imag(x), **more)
     most = np.finfo(kind).max.item()
     high, low = most if posinf is None else posinf, -most if neginf is None else neginf
     y = xp.where(xp.isnan(x), nan, x)
@@ -287,9 +290,11 @@ def nan_to_num(
 
 def sinc(x: Any) -> Any:
     """Compute sin(pi x) / (pi x), which is 1 at 0."""
-    return xp.special.sinc(floats(arrays_of(x)[0]))
+    (x,) = arrays_of(x)
+    return ops.Sinc.apply(floats(x))
 
 
 def i0(x: Any) -> Any:
     """Compute the modified Bessel function of order 0."""
-    return xp.special.i0(floats(arrays_of(x)[0]))
+    (x,) = arrays_of(x)
+    return ops.BesselI.apply(floats(x), n=0)

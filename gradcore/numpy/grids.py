@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import array_api as xp
-from .common import arrays_of, as_node_or_array, on_host, place_of, placed, promoted
+from .common import HOST, arrays_of, as_node_or_array, on_host, place_of, placed, promoted
 
 __all__ = [
     "c_",
@@ -65,7 +65,7 @@ class _Joined:
         self.name = name
 
     def __getitem__(self, key: Any) -> Any:
-        entries = key if isinstance(key, tuple) else (key,)
+        entries = [*key] if isinstance(key, tuple) else [key]
         if entries and isinstance(entries[0], str):
             raise ValueError(f"{self.name}: {entries[0]!r} is not supported; see concatenate")
         place = place_of(*entries)
@@ -101,7 +101,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """Make an array of the indices of a grid."""
-    return _made(np.indices(dimensions, dtype, sparse))
+    return _made(HOST.indices(dimensions, dtype, sparse))
 
 
 def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
@@ -144,7 +144,7 @@ def mask_indices(n: int, mask_func: Any, k: Any = 0) -> tuple[Any, ...]:
 
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """Find the indices of places in an array made flat."""
-    return _made(np.unravel_index(on_host(indices), shape, order), indices)
+    return _made(HOST.unravel_index(on_host(indices), shape, order), indices)
 
 
 def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: Any = "C") -> Any:

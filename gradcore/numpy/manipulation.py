@@ -15,6 +15,7 @@ from .. import ops
 from ..backends.types import DType
 from ..engine.arrays import flat, integers
 from .common import (
+    HOST,
     arrays_of,
     as_inputs,
     as_node_or_array,
@@ -452,7 +453,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     if mode != "constant":
         for axis, (before, after) in enumerate(widths):
             if before or after:  # where each element of the result comes from
-                places = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)
+                places = HOST.pad(np.arange(x.shape[axis]), (before, after), mode=mode)
                 x = _taken(x, places, axis)
         return x
     key = tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True)])
@@ -474,7 +475,7 @@ def _pairs(value: Any, ndim: int) -> list[Any]:
     """Give for each axis the values before and after."""
     if not isinstance(value, list | tuple):
         return [(value, value)] * ndim
-    pairs = [v if isinstance(v, list | tuple) else None for v in value]
+    pairs: list[Any] = [v if isinstance(v, list | tuple) else None for v in value]
     if None in pairs:
         return [tuple(value) * (2 if len(value) == 1 else 1)] * ndim
     return [tuple(p) * (2 if len(p) == 1 else 1) for p in pairs] * (ndim if len(pairs) == 1 else 1)

@@ -159,7 +159,9 @@ def _quantile(
     share = places - below
     low, high = (lib.astype(p, lib.int64) for p in (below, lib.ceil(places)))
     y_low = xp.take_along_axis(x, low, axis=-1)
-    step = xp.where(low == high, 0.0, xp.take_along_axis(x, high, axis=-1) - y_low)
+    y_high = xp.take_along_axis(x, high, axis=-1)
+    is_same = (low == high) | lib.isinf(value_of(y_low)) & (value_of(y_low) == value_of(y_high))
+    step = xp.where(is_same, 0.0, y_high) - xp.where(is_same, 0.0, y_low)
     y = y_low + step * share
     bad = lib.all(is_nan, axis=-1, keepdims=True) if leave else is_nan[..., -1:]
     y = xp.moveaxis(xp.where(bad, math.nan, y), -1, 0)

@@ -165,7 +165,7 @@ def _is_ready(inputs: Sequence[Any]) -> bool:
 @cache
 def _dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...], dtype: Any) -> tuple[Any, ...]:
     """Find the dtypes that NumPy converts inputs of these dtypes, or of types of numbers, to."""
-    asked = {}
+    asked: Any = {}
     if dtype is not None:
         asked["signature"] = (*[None] * ufunc.nin, *[dtype] * ufunc.nout)
     found = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout), **asked)

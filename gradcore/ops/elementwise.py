@@ -24,7 +24,6 @@ __all__ = [
     "Atan2",
     "Atanh",
     "Cast",
-    "Cbrt",
     "Conjugate",
     "CopySign",
     "Cos",
@@ -304,18 +303,6 @@ class Log10(OfInput):
 class Sqrt(OfOutput):
     function = lambda xp, x: xp.sqrt(x)
     gradient = lambda xp, go, y: 0.5 * go / y
-
-
-class Cbrt(OfOutput):
-    """The cube root, also of negative numbers. At 0 the gradient is infinite."""
-
-    @staticmethod
-    def function(xp: Any, x: Array) -> Array:
-        y = xp.sign(x) * abs(x) ** (1 / 3)
-        # One step of Newton's: the root of 64 is 4, and 64 ** (1 / 3) a little less.
-        return xp.where((x == 0) | (abs(x) == math.inf), y, y - (y - x / y / y) / 3)
-
-    gradient = lambda xp, go, y: go / (3.0 * y * y)
 
 
 class Square(Op):

@@ -125,7 +125,6 @@ ROWS = [
     Row(ops.Exp, np.exp, UNARY, "exp", complex=True),
     Row(ops.Log, np.log, UNARY, "log", low=0.3, complex=True),
     Row(ops.Sqrt, np.sqrt, UNARY, "sqrt", low=0.3, complex=True),
-    Row(ops.Cbrt, np.cbrt, UNARY, lambda x: x.sign() * x.abs() ** (1 / 3), low=0.3),
     Row(
         ops.Tanh,
         np.tanh,
