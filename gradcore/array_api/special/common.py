@@ -59,7 +59,7 @@ def of_order(
             raise ValueError(f"{name}: n is {n!r}, expected whole numbers")
         if host.ndim == 0:
             return op.do_forward(x, n=int(host), **constants)
-        y = None
+        y: Any = None
         for order in sorted({*host.astype(int).ravel().tolist()}):
             found = op.do_forward(x, n=order, **constants)
             y = found if y is None else ops.Where.do_forward(orders == order, found, y)

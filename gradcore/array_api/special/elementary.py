@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import ops
 from ...engine.arrays import namespace
-from ...graph import TensorNode
+from ...graph import Op, TensorNode
 from ..common import NodeOrArray, floating
 from ..constant import round as constant_round
 from ..elementwise import clip, expm1, hypot, log1p, logaddexp
@@ -237,7 +237,7 @@ def log_softmax(x: NodeOrArray, axis: int | None = None) -> TensorNode:
     return _along(ops.LogSoftmax, floating(x), axis)
 
 
-def _along(op: type[ops.Softmax], x: NodeOrArray, axis: int | None) -> TensorNode:
+def _along(op: type[Op], x: NodeOrArray, axis: int | None) -> TensorNode:
     """Apply an op along the axis, or to all elements as to one row."""
     if axis is not None:
         return op.do_forward(x, axis=axis)

@@ -62,7 +62,7 @@ def _elliptic(p: TensorNode) -> tuple[TensorNode, TensorNode]:
     1 - E / K is more than m / 2, for m = 1 - p."""
     xp = namespace(p)
     inside = xp.where(p == 0.0, 1.0, p)
-    a, b, rest = xp.ones_like(inside), xp.sqrt(inside), 0.0
+    a, b, rest = xp.ones_like(inside), xp.sqrt(inside), xp.zeros_like(inside)
     for i in range(14):
         c = 0.5 * (a - b)
         a, b, rest = 0.5 * (a + b), xp.sqrt(a * b), rest + 2.0**i * c * c
