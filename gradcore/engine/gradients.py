@@ -19,6 +19,7 @@ from ..backends import Array, backend_of
 from ..backends.definitions.common import is_half
 from ..backends.types import DType
 from .arrays import (
+    COMPLEX,
     backend_or_none,
     conj,
     is_complex,
@@ -182,7 +183,7 @@ class Pending:
             if node not in self.into:
                 return
             node = self.into[node]
-        elif is_complex(node.value):
+        elif COMPLEX[type(node.value), node.value.dtype]:  # not `is_complex`, which takes longer
             gradient, keep, owned = conj(gradient), True, not isinstance(gradient, Operators)
         if node._grad is None and keep:
             node._grad, node._owned = gradient, owned

@@ -369,7 +369,7 @@ def _joined(reals: _Arrays, imags: _Arrays) -> _Arrays:
     """Undo `_parts`."""
     pairs = zip(reals, imags, strict=True)
     return [
-        tuple(None if x is None else x + 1j * y for x, y in zip(*pair, strict=True))
+        tuple(None if x is None or y is None else x + 1j * y for x, y in zip(*pair, strict=True))
         for pair in pairs
     ]
 

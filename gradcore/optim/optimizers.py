@@ -195,10 +195,10 @@ def _arguments(names: dict[str, Any]) -> dict[str, Any]:
     return {name: x for name, x in names.items() if name not in ("self", "__class__")}
 
 
-def _filled(parameter: Array, x: float = 0.0) -> Array:
+def _filled(parameter: Array, x: complex = 0.0) -> Array:
     """Make an array of the parameter's shape, full of x: of float32, if the parameter has 16 bits,
     as squares of small gradients would be 0 in float16."""
-    x = complex(x, x) if is_complex(parameter) else x
+    x = x + 1j * x if is_complex(parameter) else x
     return namespace(parameter).full_like(parameter, x, dtype=wide_dtype(parameter))
 
 
