@@ -135,6 +135,6 @@ def test_a_key_of_another_library() -> None:
 
 def test_tuples_within_a_key_are_indices_as_in_numpy(backend: Any) -> None:
     x = np.arange(24.0, dtype="float32").reshape(2, 3, 4)
-    node = gradcore.TensorNode(backend.asarray(x))
+    node = TensorNode(backend.asarray(x))
     y = node[(0, 1, 0), (2, 1, 1)]
     np.testing.assert_array_equal(backend.to_numpy(y.value), x[(0, 1, 0), (2, 1, 1)])
