@@ -137,7 +137,7 @@ class IncompleteFunctions(GammaFunctions):
         xp = self.xp
         power = a * xp.log(x) - self._lgamma1p(a)
         term, total = xp.ones_like(x), xp.zeros_like(x)
-        for n in range(1, self._fineness(x).terms):
+        for n in range(1, self._fineness(x).terms // 2 + 4):
             term = term * (x * (-1 / n))
             total = total + term / (a + n)
         return -xp.expm1(power) - xp.exp(power) * a * total
