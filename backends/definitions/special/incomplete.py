@@ -91,10 +91,11 @@ class IncompleteFunctions(GammaFunctions):
         xp, fine = self.xp, self._fineness(a)
         s = xp.where(is_upper, a, a + STEPS)
         slope, x_up = s - x, xp.where(is_upper, x, s + 1)
+        x_low = xp.where(is_upper, 1.0, x)
         # Bounds from above of the widths. Below, exp(-w) - 1 + w is at least w² / (w + 2). Above,
         # exp(w) - 1 - w is at least w² / 2; or take that bound for w on the right of the equation.
         b = xp.where(is_upper, 0.0, 2 * slope) - fine.fall
-        below = 4 * fine.fall / (b + xp.hypot(b, xp.sqrt(8 * fine.fall * s)))
+        below = 4 * fine.fall / (b + xp.hypot(b, xp.sqrt(8 * fine.fall * (a + STEPS))))
         rate = xp.where(is_upper, -slope, 0.0)
         above = 2 * fine.fall / (rate + xp.hypot(rate, xp.sqrt(2 * fine.fall * x_up)))
         above = xp.minimum(above, xp.log1p((fine.fall + s * above) / x_up))
@@ -109,9 +110,9 @@ class IncompleteFunctions(GammaFunctions):
         integral = abs(width) * self._mean(integrand, width, slope, x)
         term, total = xp.ones_like(slope), xp.ones_like(slope)
         for k in range(1, STEPS):
-            term = term * (x / (a + k))
+            term = term * (x_low / (a + k))
             total = total + term
-        below = total + term * x * integral
+        below = total + term * x_low * integral
         return xp.exp(self._log_term(a, x)) * xp.where(is_upper, a * integral, below)
 
     @together
@@ -345,6 +346,7 @@ class IncompleteFunctions(GammaFunctions):
             u = xp.where(is_upper, u + miss, u - miss)
             u = xp.maximum(xp.minimum(u, most), -most)
         e = xp.exp(-abs(u))
+        e = xp.where(abs(u) < most - 0.01, e, 0.0)  # beyond, x or y is below the smallest number
         x, y = xp.where(u < 0, e, 1.0) / (1 + e), xp.where(u < 0, 1.0, e) / (1 + e)
         return xp.where(inside, x, known), xp.where(inside, y, 1 - known)
 
