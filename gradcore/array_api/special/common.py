@@ -32,14 +32,14 @@ def promoted(function: Callable[..., Any]) -> Callable[..., Any]:
         wide = backend.xp.float32 if is_half(like) else dtype
         xs = [_as(backend, x, wide) for x in inputs]
         y = function(*xs)
-        y = y if is_node(y) else TensorNode(y, requires_grad=False)
         return y if wide == dtype else namespace(y).astype(y, dtype)
 
     return compute
 
 
-def _as(backend: Any, x: NodeOrArray, dtype: Any) -> NodeOrArray:
-    """Give a node or an array in this dtype, and a number as an array."""
+def _as(backend: Any, x: NodeOrArray, dtype: Any) -> TensorNode:
+    """Give a node of this dtype: of an array or a number, a constant."""
     if type(x) in NUMBER_TYPES:
-        return backend.asarray(float(x), dtype)
+        x = backend.asarray(float(x), dtype)
+    x = x if is_node(x) else TensorNode(x, requires_grad=False)
     return x if x.dtype == dtype else namespace(x).astype(x, dtype)
