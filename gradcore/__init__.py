@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import numpy as numpy  # which __getattr__ imports
 
 # `X as X` tells type checkers that X is public.
 from . import (
@@ -19,6 +23,8 @@ from . import data as data
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
+from .array_api import concatenate as concatenate
+from .array_api import dot as dot
 from .array_api import linalg as linalg
 from .array_api import special as special
 from .array_api.special import digamma as digamma
@@ -53,11 +59,21 @@ from .transforms import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-connect(ops, array_api)  # from here on, `a + b` works on nodes
+# From here on, `a + b` works on nodes, and `a.relu()` says what to call. The names of array_api are
+# names of gradcore.numpy too.
+_places = {"gradcore": functions, "gradcore.numpy": array_api, "gradcore.linalg": linalg}
+connect(ops, array_api, lambda: import_module(".numpy", __name__), _places)
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.
 for _module in (activations, convolution, linalg, losses, normalization, recording, special):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+
+def __getattr__(name: str) -> Any:
+    if name != "numpy":  # which takes a while to import, and most programs don't need
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(".numpy", __name__)
+
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = [
@@ -69,8 +85,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "TensorNode",
         "array_api",
         "backends",
+        "concatenate",
         "data",
         "digamma",
+        "dot",
         "erf",
         "erfc",
         "lgamma",
@@ -82,6 +100,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "needs",
         "nn",
         "no_grad",
+        "numpy",
         "ops",
         "optim",
         "polygamma",

@@ -1,4 +1,4 @@
-"""The functions of the array API standard on nodes (https://data-apis.org/array-api/2024.12/).
+"""The functions of the array API standard on nodes (https://data-apis.org/array-api/2025.12/).
 
 `namespace(node)` gives these functions, so that code written against the standard can be
 differentiated. The backward methods of gradcore's ops are such code: they run on nodes too, and so
@@ -14,10 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..backends import default
+from . import fft as fft
 from . import linalg as linalg
 from . import special as special
 from .assignment import *  # noqa: F403
 from .constant import *  # noqa: F403
+from .einsum import einsum as einsum
 from .elementwise import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .manipulation import *  # noqa: F403
@@ -41,7 +43,18 @@ def __getattr__(name: str) -> Any:
 
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special", *FUNCTIONS]
+    __all__ = [
+        "e",
+        "fft",
+        "inf",
+        "linalg",
+        "namespace_of",
+        "nan",
+        "newaxis",
+        "pi",
+        "special",
+        *FUNCTIONS,
+    ]
 
     def __dir__() -> list[str]:
         return __all__

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array, Backend, default
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
+    is_complex,
     is_discrete,
     is_floating,
     is_integer,
@@ -31,6 +32,7 @@ __all__ = [
     "call_library",
     "check_device",
     "check_matrices",
+    "device_of_new",
     "documented",
     "floating",
     "is_complex",
@@ -71,7 +73,7 @@ def documented(function: Any, name: str, how: str) -> Any:
     """Give a function its name, and a docstring that points to the standard's page on it."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "gradcore.array_api"  # where pickle finds it
-    page = f"https://data-apis.org/array-api/2024.12/API_specification/generated/array_api.{name}"
+    page = f"https://data-apis.org/array-api/2025.12/API_specification/generated/array_api.{name}"
     function.__doc__ = f"The standard's {name}, {how}.\n\n{page}.html"
     return function
 
@@ -129,6 +131,13 @@ def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
         raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
 
 
+def device_of_new(backend: Backend, device: Device | None) -> Device | None:
+    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
+    same library; else the library's own choice, `None`."""
+    chosen = default()
+    return chosen.device if device is None and chosen.name == backend.name else device
+
+
 def floating(x: NodeOrArray) -> NodeOrArray:
     """Give x, or if x has integers or booleans, x in float32: for functions whose results are no
     integers."""
@@ -139,7 +148,3 @@ def floating(x: NodeOrArray) -> NodeOrArray:
         return x
     xp = namespace(x)
     return xp.astype(x, xp.float32)
-
-
-def is_complex(x: NodeOrArray) -> bool:
-    return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")

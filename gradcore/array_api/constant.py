@@ -38,6 +38,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "less",
@@ -51,7 +52,6 @@ __all__ = [
     "ones_like",
     "round",
     "searchsorted",
-    "sign",
     "signbit",
     "trunc",
     "zeros_like",
@@ -113,7 +113,6 @@ logical_xor = _binary("logical_xor")
 nonzero = _unary("nonzero")
 not_equal = _binary("not_equal")
 round = _unary("round")  # noqa: A001
-sign = _unary("sign")
 signbit = _unary("signbit")
 trunc = _unary("trunc")
 
@@ -151,10 +150,21 @@ def count_nonzero(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = Fals
 
 
 @_constant
+def isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /, *, invert: bool = False) -> Any:
+    """Test for each element of x1 whether x2 has it; with `invert`, whether x2 has it not."""
+
+
+@_constant
 def searchsorted(
-    x1: NodeOrArray, x2: NodeOrArray, /, *, side: str = "left", sorter: NodeOrArray | None = None
+    x1: NodeOrArray,
+    x2: NodeOrArray | float,
+    /,
+    *,
+    side: str = "left",
+    sorter: NodeOrArray | None = None,
 ) -> Any:
-    """Find for each element of x2 the index in the sorted x1 (N,) where it belongs."""
+    """Find for each element of x2, an array or a number, the index in the sorted x1 (N,) where it
+    belongs. With a `sorter`, x1[sorter] is what is sorted."""
 
 
 @_constant
@@ -179,9 +189,7 @@ def zeros_like(
 
 
 # Other files of this folder import these, and add the cases where a gradient flows.
-conj = _unary("conj")
-imag = _unary("imag")
-real = _unary("real")
+sign = _unary("sign")
 unique_all = _unary("unique_all")
 
 

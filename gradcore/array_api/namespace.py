@@ -4,12 +4,12 @@ functions that make nodes of this backend's arrays."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import e, inf, nan, pi
 from types import ModuleType
 from typing import Any
 
-from ..backends import BACKEND_OF_TYPE, Backend, default
+from ..backends import BACKEND_OF_TYPE, Backend
 from ..backends.types import DType
 from ..engine.arrays import flat, is_node, value_of
 from ..graph import TensorNode
@@ -17,6 +17,7 @@ from . import (
     assignment,
     constant,
     elementwise,
+    fft,
     indexing,
     linalg,
     manipulation,
@@ -24,7 +25,8 @@ from . import (
     reductions,
     special,
 )
-from .common import Device, check_device
+from .common import Device, check_device, device_of_new
+from .einsum import einsum
 from .manipulation import astype, stack
 
 __all__ = [
@@ -39,11 +41,12 @@ __all__ = [
     "pi",
 ]
 
-VERSION = "2024.12"  # of the standard
+VERSION = "2025.12"  # of the standard
 newaxis = None
 
 _FILES = (assignment, constant, elementwise, indexing, manipulation, products, reductions)
 FUNCTIONS = {name: getattr(file, name) for file in _FILES for name in file.__all__}
+FUNCTIONS["einsum"] = einsum
 
 _CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 _ABOUT_DTYPES = ("can_cast", "finfo", "iinfo", "isdtype", "result_type")
@@ -62,6 +65,7 @@ def namespace_of(backend: Backend) -> ModuleType:
     if backend not in _namespaces:
         xp, made = backend.xp, ModuleType("gradcore.array_api", __doc__)
         entries = FUNCTIONS | {"e": e, "inf": inf, "nan": nan, "newaxis": newaxis, "pi": pi}
+        entries["fft"] = _fft(backend)
         entries |= {"linalg": linalg, "special": special, "__array_api_version__": VERSION}
         entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
         entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
@@ -96,17 +100,19 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
                 )
         raw = [value_of(x) for x in inputs]
         constants = {key: value_of(x) for key, x in constants.items()}
-        made = function(*raw, device=_device(backend, device), **constants)
+        made = function(*raw, device=device_of_new(backend, device), **constants)
         return TensorNode(made, requires_grad=False)
 
     return create
 
 
-def _device(backend: Backend, device: Device | None) -> Device | None:
-    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
-    same library; else the library's own choice, `None`."""
-    chosen = default()
-    return chosen.device if device is None and chosen.name == backend.name else device
+def _fft(backend: Backend) -> ModuleType:
+    """Make the extension `fft`, which has functions that make new nodes."""
+    made = ModuleType("gradcore.array_api.fft", fft.__doc__)
+    vars(made).update({name: getattr(fft, name) for name in ("__all__", *fft.__all__)})
+    for creation in (fft.fftfreq, fft.rfftfreq):
+        setattr(made, creation.__name__, wraps(creation)(partial(creation, backend=backend)))
+    return made
 
 
 def _asarray(backend: Backend) -> Callable[..., Any]:
@@ -129,7 +135,7 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
                 raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
             return x if same and not copy else astype(x, x.dtype if same else dtype)
         if type(x) not in BACKEND_OF_TYPE:
-            device = _device(backend, device)
+            device = device_of_new(backend, device)
         made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
         return TensorNode(made, requires_grad=False)
 

@@ -101,7 +101,10 @@ def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
 
 def _constant(op: type | str, x: Any) -> Any:
     """Convert an input that is neither a node nor an array of a known type. A NumPy scalar becomes
-    a number; a NumPy boolean, as comparing 0-d arrays gives, an array: ops compute with masks."""
+    a number; a NumPy boolean, as comparing 0-d arrays gives, an array: ops compute with masks. A
+    number of a class of its own, as `x.size` is, becomes Python's."""
+    if isinstance(x, int | float | complex) and not hasattr(x, "dtype"):
+        return +x
     try:
         backend = backend_of(x)
     except TypeError:

@@ -137,7 +137,7 @@ def test_integers_have_no_gradient(backend: Backend) -> None:
         assert y.dtype == n.dtype
     with pytest.raises(ValueError, match="nothing that requires a gradient"):
         Sum.do_forward(n * n).backward()
-    with pytest.raises(TypeError, match="only real floating"):
+    with pytest.raises(TypeError, match="only floating"):
         TensorNode(n.value, requires_grad=True)
 
 
@@ -399,7 +399,7 @@ def test_to_device(backend: Backend) -> None:
 
 def test_the_version_of_the_standard() -> None:
     x = TensorNode(1.0)
-    assert x.__array_namespace__(api_version="2024.12") is x.__array_namespace__()
+    assert x.__array_namespace__(api_version="2025.12") is x.__array_namespace__()
     with pytest.raises(ValueError, match=r"'2020.10'.*2024\.12"):
         x.__array_namespace__(api_version="2020.10")
 
@@ -423,3 +423,12 @@ def test_iteration() -> None:
     assert [float(row) for row in TensorNode([1.0, 2.0])] == [1.0, 2.0]
     with pytest.raises(TypeError, match="shape"):
         iter(TensorNode(1.0))
+
+
+def test_a_number_of_a_class_of_its_own_is_a_number() -> None:
+    class Length(float):
+        pass
+
+    x = TensorNode(np.array([1.0, 2.0, 3.0]))
+    assert (x - x.size).value.tolist() == [-2.0, -1.0, 0.0]
+    assert (Length(0.5) * x).value.tolist() == [0.5, 1.0, 1.5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ... import ops
-from ...engine.arrays import namespace
+from ...engine.arrays import namespace, value_of
 from ...graph import TensorNode
 from ..common import NodeOrArray, floating
 from ..constant import floor
@@ -137,18 +137,28 @@ def binom(n: NodeOrArray, k: NodeOrArray) -> TensorNode:
     """Compute the binomial coefficient, gamma(n + 1) / (gamma(k + 1) gamma(n - k + 1)), also of
     numbers that are not whole. It is exact for whole k up to 20."""
     whole = (k >= 0) & (k <= 20) & (floor(k) == k)
-    exact, top = namespace(n).ones_like(n + k), where(whole, n - k, 1.0)
+    xp = namespace(n)
+    exact, top = xp.ones_like(n + k), where(whole, n - _constant(k), 1.0)
     for i in range(1, 21):
         exact = where(whole & (k >= i), exact * (top + i) / i, exact)
-    u, v = where(whole, 1.0, n), where(whole, 1.0, k)
+    n = where(whole, _constant(n), n)
     # 1 / ((n + 1) B(n - k + 1, k + 1)), but with 1 / gamma, which is 0 at its poles.
-    small = _is_small(u + 1) & _is_small(v + 1) & _is_small(u - v + 1)
-    u_in, v_in = where(small, u, 1.0), where(small, v, 1.0)
+    small = _is_small(n + 1) & _is_small(k + 1) & _is_small(n - k + 1)
+    u_in, v_in = where(small, n, 1.0), where(small, k, 1.0)
     near = ops.Gamma.apply(u_in + 1) * rgamma(v_in + 1) * rgamma(u_in - v_in + 1)
-    u_out, v_out = where(small, 1.0, u), where(small, 1.0, v)
+    u_out, v_out = where(small, 1.0, n), where(small, 1.0, k)
     far = exp(-ops.BetaLn.apply(u_out - v_out + 1, v_out + 1)) / (u_out + 1)
     negative = gammasgn(u_out + 1) * gammasgn(v_out + 1) * gammasgn(u_out - v_out + 1)
-    return where(whole, exact, where(small, near, negative * abs(far)))
+    general = where(small, near, negative * abs(far))
+    # The exact formula has the derivative by n only. That by k is the other's, or not known: NaN.
+    known = whole & xp.isfinite(general)
+    unknown = where(k != k, k * where(whole & ~known, math.nan, xp.ones_like(general)), 0.0)
+    exact = exact + where(known, general - _constant(general), unknown)
+    return where(whole, exact, general)
+
+
+def _constant(x: NodeOrArray) -> TensorNode:
+    return TensorNode(value_of(x), requires_grad=False)
 
 
 @promoted

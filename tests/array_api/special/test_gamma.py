@@ -139,3 +139,13 @@ def test_lgamma_of_the_smallest_numbers(backend: Backend, precision: str) -> Non
     for signed in (x, -x):
         y = backend.to_numpy(backend.lgamma(backend.asarray(signed)))
         np.testing.assert_allclose(y.astype("float64"), expected, rtol=8 * BITS[precision])
+
+
+def test_binom_has_its_derivative_by_a_whole_k(backend: Backend, dtype: str) -> None:
+    """There its value is from a formula for whole k, which has none."""
+    n, k = (TensorNode(backend.asarray(np.asarray(x), dtype)) for x in (5.0, 2.0))
+    y = gradcore.special.binom(n, k)
+    y.backward()
+    assert float(y.value) == 10
+    found = [float(x.grad) for x in (n, k)]
+    np.testing.assert_allclose(found, [4.5, 10 / 3], 1e-5)  # 10 (digamma(4) - digamma(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from . import error, gamma, incomplete
+from . import bessel, elementary, error, gamma, incomplete, integrals
 
-ROWS = [*error.ROWS, *gamma.ROWS, *incomplete.ROWS]
+ROWS = [
+    row for file in (bessel, elementary, error, gamma, incomplete, integrals) for row in file.ROWS
+]
