@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import numpy as numpy  # which __getattr__ imports
 
 # `X as X` tells type checkers that X is public.
 from . import (
@@ -55,6 +59,13 @@ connect(ops, array_api)  # from here on, `a + b` works on nodes
 for _module in (activations, convolution, linalg, losses, normalization, recording, special):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
 
+
+def __getattr__(name: str) -> Any:
+    if name != "numpy":  # which takes a while to import, and most programs don't need
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(".numpy", __name__)
+
+
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = [
         "Context",
@@ -74,6 +85,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "needs",
         "nn",
         "no_grad",
+        "numpy",
         "ops",
         "optim",
         "use_backend",

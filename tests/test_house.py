@@ -32,6 +32,7 @@ FLOORS = [
     ["gradcore/ops", "gradcore/replay"],
     ["gradcore/array_api", "gradcore/transforms"],
     ["gradcore/functions"],
+    ["gradcore/numpy"],
     ["gradcore/nn", "gradcore/optim", "gradcore/data", "gradcore/tools"],
     ["gradcore"],  # __init__.py, and what else lies beside it
     ["examples", "benchmarks"],
@@ -42,6 +43,7 @@ ARRAY_LIBRARIES = {"cupy", "cupyx", "jax", "jaxlib", "numpy", "torch"}
 MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import all
     "backends": ARRAY_LIBRARIES,
     "gradcore/data": {"numpy"},
+    "gradcore/numpy": {"numpy"},
     "examples/cifar10_torch.py": {"torch"},
 }
 

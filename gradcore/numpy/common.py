@@ -1,0 +1,182 @@
+"""What the other files of this folder share: arrays of whatever is given, NumPy's dtypes, `out`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import array_api as xp
+from ..backends import BACKEND_OF_TYPE, Backend, default
+from ..engine.arrays import NUMBER_TYPES, flat, is_node, value_of
+from ..engine.operators import Operators
+
+__all__ = [
+    "NOTHING",
+    "Place",
+    "as_inputs",
+    "as_node_or_array",
+    "cast",
+    "constant",
+    "dtype_there",
+    "filled",
+    "floats",
+    "is_array",
+    "numpy_dtype",
+    "place_of",
+    "promoted",
+    "result_dtype",
+]
+
+NOTHING: Any = np._NoValue  # type: ignore[attr-defined]  # NumPy's "not given", where None means something
+Place = tuple[Backend, Any]  # a backend and a device
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is a node or an array of a library; lists, numbers and NumPy's scalars are not."""
+    return isinstance(x, Operators) or type(x) in BACKEND_OF_TYPE
+
+
+def place_of(*xs: Any) -> Place:
+    """Find the backend and device of the first node or array, also inside lists; without one, they
+    are the default."""
+    for x in flat(xs):
+        x = value_of(x)
+        if type(x) in BACKEND_OF_TYPE:
+            return BACKEND_OF_TYPE[type(x)], x.device
+    backend = default()
+    return backend, backend.device
+
+
+# -- Dtypes ---------------------------------------------------------------------------------------
+
+
+@cache
+def numpy_dtype(dtype: Any) -> np.dtype[Any]:
+    """Find NumPy's dtype of the same name as a library's."""
+    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+
+
+@cache
+def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
+    """Find the library's dtype for one given as NumPy takes it: a dtype, a type or a name. Where
+    the device has none of 64 bits, that is its widest float; where it has none of 16, float32."""
+    try:
+        named = np.dtype(dtype)
+    except TypeError:  # a dtype of the library
+        named = numpy_dtype(dtype)
+    names = [
+        named.name,
+        {"float64": "float32", "complex128": "complex64"}.get(named.name, "float32"),
+    ]
+    known = backend.xp.__array_namespace_info__().dtypes(device=device)
+    for name in names:
+        if hasattr(backend.xp, name) and (name in known or name == "float16"):
+            return getattr(backend.xp, name)
+    raise TypeError(f"{backend.name} has no dtype {named.name!r}")
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Convert a node or an array to a dtype, given as NumPy takes it; `None` leaves x."""
+    if dtype is None:
+        return x
+    there = dtype_there(dtype, *place_of(x))
+    return x if x.dtype == there else xp.astype(x, there)
+
+
+def result_dtype(*xs: Any) -> np.dtype[Any]:
+    """Find the dtype that NumPy gives what is computed of these arrays, nodes and numbers."""
+    return np.result_type(*[x if type(x) in NUMBER_TYPES else numpy_dtype(x.dtype) for x in xs])
+
+
+def promoted(*xs: Any) -> list[Any]:
+    """Convert arrays and nodes to their common dtype. Numbers, which decide with them, stay."""
+    arrays = [x for x in xs if type(x) not in NUMBER_TYPES]
+    if len(arrays) == len(xs) and all(x.dtype == arrays[0].dtype for x in arrays):
+        return [*xs]
+    dtype = result_dtype(*xs)
+    return [x if type(x) in NUMBER_TYPES else cast(x, dtype) for x in xs]
+
+
+def floats(x: Any) -> Any:
+    """Convert integers and booleans to float64, as NumPy does for means and roots."""
+    return cast(x, np.float64) if numpy_dtype(x.dtype).kind in "biu" else x
+
+
+# -- Arrays ---------------------------------------------------------------------------------------
+
+
+def as_node_or_array(x: Any, dtype: Any = None, place: Place | None = None) -> Any:
+    """Make an array of numbers, lists and NumPy's scalars, with the dtype that NumPy gives them,
+    and a node if there are nodes in the lists. Nodes and arrays stay.
+
+    Args:
+        dtype: the dtype wanted, as NumPy takes it.
+        place: the backend and device of what is no array; `None` asks the arrays in the lists, and
+            then the default.
+    """
+    if is_array(x):
+        return cast(x, dtype)
+    place = place or place_of(x)
+    if isinstance(x, list | tuple) and any(map(is_array, flat(x))):
+        parts = promoted(*[as_node_or_array(entry, None, place) for entry in x])
+        return cast(xp.stack(parts), dtype)
+    made = np.asarray(x, dtype=None if dtype is None else numpy_dtype_of(dtype))
+    if made.dtype.kind not in "biufc":
+        raise TypeError(f"expected numbers, not {made.dtype}: {x!r:.60}")
+    backend, device = place
+    there = dtype_there(made.dtype, backend, device)
+    return backend.xp.asarray(backend.from_numpy(made, there), dtype=there, device=device)
+
+
+def numpy_dtype_of(dtype: Any) -> np.dtype[Any]:
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        return numpy_dtype(dtype)
+
+
+def as_inputs(*xs: Any) -> list[Any]:
+    """Make arrays, at the place of the arrays among them, of all that is no node, no array and no
+    Python number; and of the numbers too, if there are only numbers."""
+    place = place_of(*xs)
+    found = [x if type(x) in NUMBER_TYPES else as_node_or_array(x, None, place) for x in xs]
+    if any(map(is_array, found)):
+        return found
+    return [as_node_or_array(x, None, place) for x in found]
+
+
+def constant(x: Any) -> Any:
+    """Take the array out of a node whose gradient is not asked for; other arrays stay."""
+    return value_of(x)
+
+
+def filled(name: str, out: Any, y: Any) -> Any:
+    """Write the result y of the function `name` to `out`, as `out[...] = y` does; without `out`,
+    give y.
+
+    Raises:
+        TypeError: `out` is an array and y has a gradient, which the array can't keep; or numbers
+            with fractions would go to integers.
+        ValueError: the shapes differ.
+    """
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
+    if out is None:
+        return y
+    if not is_array(out):
+        raise TypeError(f"{name}: out is a {type(out).__name__}, expected a node or an array")
+    if is_node(y) and not is_node(out):
+        if y.requires_grad:
+            raise TypeError(
+                f"{name}: out is an array, which keeps no gradient; write y = {name}(...), or make "
+                "out a TensorNode"
+            )
+        y = value_of(y)
+    if tuple(out.shape) != tuple(y.shape):
+        raise ValueError(f"{name}: out has shape {tuple(out.shape)}, the result {tuple(y.shape)}")
+    if not np.can_cast(numpy_dtype(y.dtype), numpy_dtype(out.dtype), "same_kind"):
+        raise TypeError(f"{name}: the result, {y.dtype}, can't be written to out, {out.dtype}")
+    out[...] = cast(y, out.dtype)
+    return out

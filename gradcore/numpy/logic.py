@@ -1,0 +1,90 @@
+"""Comparisons, tests and operations on bits, whose results are constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import array_api as xp
+from .common import as_inputs
+from .ufuncs import Ufunc
+
+__all__ = [
+    "allclose",
+    "array_equal",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "equal",
+    "greater",
+    "greater_equal",
+    "invert",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "left_shift",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+    "right_shift",
+]
+
+bitwise_and = Ufunc("bitwise_and", xp.bitwise_and)
+bitwise_or = Ufunc("bitwise_or", xp.bitwise_or)
+bitwise_xor = Ufunc("bitwise_xor", xp.bitwise_xor)
+equal = Ufunc("equal", xp.equal)
+greater = Ufunc("greater", xp.greater)
+greater_equal = Ufunc("greater_equal", xp.greater_equal)
+invert = Ufunc("invert", xp.bitwise_invert)
+isfinite = Ufunc("isfinite", xp.isfinite)
+isinf = Ufunc("isinf", xp.isinf)
+isnan = Ufunc("isnan", xp.isnan)
+left_shift = Ufunc("left_shift", xp.bitwise_left_shift)
+less = Ufunc("less", xp.less)
+less_equal = Ufunc("less_equal", xp.less_equal)
+logical_and = Ufunc("logical_and", xp.logical_and)
+logical_not = Ufunc("logical_not", xp.logical_not)
+logical_or = Ufunc("logical_or", xp.logical_or)
+logical_xor = Ufunc("logical_xor", xp.logical_xor)
+not_equal = Ufunc("not_equal", xp.not_equal)
+right_shift = Ufunc("right_shift", xp.bitwise_right_shift)
+
+bitwise_invert = bitwise_not = invert
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Test whether |a - b| <= atol + rtol |b|, or a and b are the same infinity."""
+    a, b = as_inputs(a, b)
+    near = less_equal(xp.abs(_finite(a) - _finite(b)), atol + rtol * xp.abs(_finite(b)))
+    both = isfinite(a) & isfinite(b)
+    found = (near & both) | equal(a, b)
+    return found | (isnan(a) & isnan(b)) if equal_nan else found
+
+
+def _finite(x: Any) -> Any:
+    return xp.where(isfinite(x), x, 0)
+
+
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Test whether all elements are close; see `isclose`."""
+    return bool(xp.all(isclose(a, b, rtol, atol, equal_nan)))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    """Test whether shapes and all elements are equal."""
+    a, b = as_inputs(a1, a2)
+    if tuple(a.shape) != tuple(b.shape):
+        return False
+    same = equal(a, b)
+    return bool(xp.all(same | (isnan(a) & isnan(b)) if equal_nan else same))

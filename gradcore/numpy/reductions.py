@@ -1,0 +1,212 @@
+"""Reductions of all elements or along axes, and cumulative sums and products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import array_api as xp
+from ..backends.types import DType
+from .common import NOTHING, as_node_or_array, cast, filled, floats, numpy_dtype
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "count_nonzero",
+    "cumprod",
+    "cumsum",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "ptp",
+    "std",
+    "sum",
+    "var",
+]
+
+Axis = int | tuple[int, ...] | None
+
+
+def sum(  # noqa: A001
+    a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
+    keepdims: Any = NOTHING, initial: Any = NOTHING, where: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Sum all elements, or along `axis`; small integers in int64."""
+    x = _chosen(_in(as_node_or_array(a), dtype), where, 0)
+    y = xp.sum(x, axis=axis, keepdims=keepdims is True)
+    y = cast(y if initial is NOTHING else y + initial, dtype)
+    return filled("sum", out, y)
+
+
+def prod(
+    a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
+    keepdims: Any = NOTHING, initial: Any = NOTHING, where: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Multiply all elements, or along `axis`; small integers in int64."""
+    x = _chosen(_in(as_node_or_array(a), dtype), where, 1)
+    y = xp.prod(x, axis=axis, keepdims=keepdims is True)
+    y = cast(y if initial is NOTHING else y * initial, dtype)
+    return filled("prod", out, y)
+
+
+def mean(
+    a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
+    keepdims: Any = NOTHING, *, where: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Compute the mean of all elements, or along `axis`."""
+    x, keep = cast(floats(as_node_or_array(a)), dtype), keepdims is True
+    if where is NOTHING:
+        return filled("mean", out, xp.mean(x, axis=axis, keepdims=keep))
+    total = xp.sum(_chosen(x, where, 0), axis=axis, keepdims=keep)
+    return filled("mean", out, total / _count(x, where, axis, keep))
+
+
+def var(
+    a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None, ddof: float = 0,
+    keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
+    correction: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Compute the variance: the sum of squared differences from the mean, by n - ddof."""
+    x, ddof = (
+        cast(floats(as_node_or_array(a)), dtype),
+        ddof if correction is NOTHING else correction,
+    )
+    if where is NOTHING and mean is NOTHING:
+        y = xp.var(x, axis=axis, correction=ddof, keepdims=keepdims is True)
+    else:
+        y = _variance(x, axis, ddof, keepdims is True, where, mean)
+    return filled("var", out, y)
+
+
+def std(
+    a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None, ddof: float = 0,
+    keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
+    correction: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Compute the standard deviation, the root of `var`."""
+    x, ddof = (
+        cast(floats(as_node_or_array(a)), dtype),
+        ddof if correction is NOTHING else correction,
+    )
+    if where is NOTHING and mean is NOTHING:
+        y = xp.std(x, axis=axis, correction=ddof, keepdims=keepdims is True)
+    else:
+        y = xp.sqrt(_variance(x, axis, ddof, keepdims is True, where, mean))
+    return filled("std", out, y)
+
+
+def _variance(x: Any, axis: Axis, ddof: float, keepdims: bool, where: Any, given: Any) -> Any:
+    center = mean(x, axis, keepdims=True, where=where) if given is NOTHING else given
+    squares = xp.square(xp.abs(x - center))
+    total = xp.sum(_chosen(squares, where, 0), axis=axis, keepdims=keepdims)
+    return total / (_count(x, where, axis, keepdims) - ddof)
+
+
+def max(  # noqa: A001
+    a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
+    where: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Find the maximum of all elements, or along `axis`. Equal maxima share the gradient."""
+    return filled("max", out, _extreme("max", a, axis, keepdims, initial, where))
+
+
+def min(  # noqa: A001
+    a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
+    where: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Find the minimum of all elements, or along `axis`. Equal minima share the gradient."""
+    return filled("min", out, _extreme("min", a, axis, keepdims, initial, where))
+
+
+amax, amin = max, min
+
+
+def _extreme(name: str, a: Any, axis: Axis, keepdims: Any, initial: Any, where: Any) -> Any:
+    x = as_node_or_array(a)
+    if where is not NOTHING and initial is NOTHING:
+        raise ValueError(f"{name}: with `where`, say the `initial` that stands for no elements")
+    y = getattr(xp, name)(_chosen(x, where, initial), axis=axis, keepdims=keepdims is True)
+    return y if initial is NOTHING else getattr(xp, f"{name}imum")(y, initial)
+
+
+def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING) -> Any:
+    """Subtract the minimum from the maximum."""
+    x, keep = as_node_or_array(a), keepdims is True
+    y = xp.max(x, axis=axis, keepdims=keep) - xp.min(x, axis=axis, keepdims=keep)
+    return filled("ptp", out, y)
+
+
+def any(  # noqa: A001
+    a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
+) -> Any:
+    """Test whether any element, or any along `axis`, is not zero."""
+    x = _chosen(as_node_or_array(a), where, 0)
+    return filled("any", out, xp.any(x, axis=axis, keepdims=keepdims is True))
+
+
+def all(  # noqa: A001
+    a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
+) -> Any:
+    """Test whether all elements, or all along `axis`, are not zero."""
+    x = _chosen(as_node_or_array(a), where, 1)
+    return filled("all", out, xp.all(x, axis=axis, keepdims=keepdims is True))
+
+
+def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """Count the elements that are not zero."""
+    return xp.count_nonzero(as_node_or_array(a), axis=axis, keepdims=keepdims)
+
+
+def argmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
+    """Find the index of the maximum along `axis`, or in a flat."""
+    y = xp.argmax(as_node_or_array(a), axis=axis, keepdims=keepdims is True)
+    return filled("argmax", out, y)
+
+
+def argmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
+    """Find the index of the minimum along `axis`, or in a flat."""
+    y = xp.argmin(as_node_or_array(a), axis=axis, keepdims=keepdims is True)
+    return filled("argmin", out, y)
+
+
+def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
+    """Sum the first 1, 2, ... elements along `axis`, or of a flat."""
+    x, axis = _along(_in(as_node_or_array(a), dtype), axis)
+    return filled("cumsum", out, cast(xp.cumulative_sum(x, axis=axis), dtype))
+
+
+def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
+    """Multiply the first 1, 2, ... elements along `axis`, or of a flat."""
+    x, axis = _along(_in(as_node_or_array(a), dtype), axis)
+    return filled("cumprod", out, cast(xp.cumulative_prod(x, axis=axis), dtype))
+
+
+def _along(x: Any, axis: int | None) -> tuple[Any, int]:
+    return (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis)
+
+
+def _in(x: Any, dtype: Any) -> Any:
+    """Give x in the dtype to sum in: that given; of booleans and small integers, 64 bits."""
+    kind = numpy_dtype(x.dtype)
+    if dtype is None and kind.kind in "biu" and kind.itemsize < 8:
+        return cast(x, np.uint64 if kind.kind == "u" else np.int64)
+    return cast(x, dtype)
+
+
+def _chosen(x: Any, where: Any, otherwise: Any) -> Any:
+    """Put a number where elements of x are not to count."""
+    return (
+        x if where is NOTHING or where is True else xp.where(as_node_or_array(where), x, otherwise)
+    )
+
+
+def _count(x: Any, where: Any, axis: Axis, keepdims: bool) -> Any:
+    """Count the elements that count, in the dtype of x."""
+    ones = xp.ones_like(x)
+    return xp.sum(_chosen(ones, where, 0), axis=axis, keepdims=keepdims)
