@@ -15,8 +15,8 @@ from ..engine.modes import is_differentiating
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .leaves import conj, left
-from .tracer import Box, getval, isbox, notrace_primitive
-from .util import subval, subvals
+from .boxes import Box, getval, isbox, notrace_primitive
+from .wrap_util import subval
 from .vspaces import VSpace, vspace
 
 __all__ = [

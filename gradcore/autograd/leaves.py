@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import array_api as xp
 from ..backends import backend_of, default
 from ..engine.arrays import is_node, node_or_array, value_of
 from ..engine.trees import leaves
-from ..numpy import array, iscomplexobj
-from ..numpy import conj as _conj
+from ..numpy import array
 
-__all__ = ["conj", "entered", "exits", "left"]
+__all__ = ["conj", "entered", "exits", "is_complex", "left"]
 
 
 def entered(x: Any) -> Any:
@@ -51,7 +51,13 @@ def left(x: Any) -> Any:
     return x[()] if type(x).__module__ == "numpy" and x.ndim == 0 else x
 
 
+def is_complex(x: Any) -> bool:
+    """Whether a node or an array has complex numbers."""
+    x = value_of(x)
+    return bool(backend_of(x).xp.isdtype(x.dtype, "complex floating"))
+
+
 def conj(x: Any) -> Any:
     """Conjugate what is complex: between gradcore's convention of gradients, which is PyTorch's,
     and autograd's."""
-    return _conj(x) if iscomplexobj(value_of(x)) else x
+    return xp.conj(x) if is_complex(x) else x

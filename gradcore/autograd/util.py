@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
+
+from .test_util import check_grads
+from .wrap_util import subval, subvals
 
 __all__ = ["func", "quick_grad_check", "subval", "subvals"]
 
 T = TypeVar("T")
-
-
-def subvals(xs: Iterable[Any], pairs: Iterable[tuple[int, Any]]) -> tuple[Any, ...]:
-    """Make a tuple of the xs, with other entries at some positions: pairs (position, entry)."""
-    entries = list(xs)
-    for i, x in pairs:
-        entries[i] = x
-    return tuple(entries)
-
-
-def subval(xs: Iterable[Any], i: int, x: Any) -> tuple[Any, ...]:
-    """Make a tuple of the xs, with x at position i."""
-    return subvals(xs, [(i, x)])
 
 
 def func(f: T) -> T:
@@ -33,7 +23,5 @@ def quick_grad_check(
     f: Callable[..., Any], arg0: Any, extra_args: Any = (), kwargs: Any = None, **_: Any
 ) -> None:
     """Check the gradient of f with respect to its first argument; `check_grads` is its name now."""
-    from .test_util import check_grads
-
     warnings.warn("quick_grad_check is called check_grads now", DeprecationWarning, stacklevel=2)
     check_grads(lambda x: f(x, *extra_args, **(kwargs or {})), modes=["rev"], order=1)(arg0)

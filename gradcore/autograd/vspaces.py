@@ -11,8 +11,8 @@ from .. import numpy as np
 from ..backends import backend_of
 from ..engine.arrays import is_node, value_of
 from ..engine.trees import leaves, tree_map
-from .leaves import conj, entered, left
-from .tracer import Box
+from .leaves import conj, entered, is_complex, left
+from .boxes import Box
 
 __all__ = ["VSpace", "vspace"]
 
@@ -79,7 +79,7 @@ class _Arrays(VSpace):
         x = value_of(value)
         self._like = x
         self.shape, self.dtype, self.ndim = tuple(x.shape), x.dtype, x.ndim
-        self.iscomplex = bool(np.iscomplexobj(x))
+        self.iscomplex = is_complex(x)
         self.size = math.prod(self.shape) * (1 + self.iscomplex)
 
     def __eq__(self, other: object) -> bool:

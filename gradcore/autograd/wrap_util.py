@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from .util import subvals
-
-__all__ = ["get_name", "unary_to_nary"]
+__all__ = ["get_name", "subval", "subvals", "unary_to_nary"]
 
 
 def get_name(f: Any) -> str:
@@ -44,3 +42,16 @@ def unary_to_nary(operator: Callable[..., Any]) -> Callable[..., Any]:
         return of_f
 
     return nary
+
+
+def subvals(xs: Iterable[Any], pairs: Iterable[tuple[int, Any]]) -> tuple[Any, ...]:
+    """Make a tuple of the xs, with other entries at some positions: pairs (position, entry)."""
+    entries = list(xs)
+    for i, x in pairs:
+        entries[i] = x
+    return tuple(entries)
+
+
+def subval(xs: Iterable[Any], i: int, x: Any) -> tuple[Any, ...]:
+    """Make a tuple of the xs, with x at position i."""
+    return subvals(xs, [(i, x)])
