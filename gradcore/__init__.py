@@ -25,7 +25,11 @@ from . import ops as ops
 from . import optim as optim
 from .array_api import linalg as linalg
 from .array_api import special as special
-from .array_api.special import *  # noqa: F403
+from .array_api.special import digamma as digamma
+from .array_api.special import erf as erf
+from .array_api.special import erfc as erfc
+from .array_api.special import lgamma as lgamma
+from .array_api.special import polygamma as polygamma
 from .backends import use_backend as use_backend
 from .backends.random import manual_seed as manual_seed
 from .data import load_mnist as load_mnist
@@ -77,6 +81,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "array_api",
         "backends",
         "data",
+        "digamma",
+        "erf",
+        "erfc",
+        "lgamma",
         "linalg",
         "load_mnist",
         "load_synth",
@@ -88,9 +96,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "numpy",
         "ops",
         "optim",
+        "polygamma",
         "use_backend",
     ]
-    for _module in (functions, ops, replay, special, tools, transforms):
+    for _module in (functions, ops, replay, tools, transforms):
         __all__ += _module.__all__
 
     def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from ..definitions.convolution import Pair
-from ..definitions.special import SINGLE
+from ..definitions.special.error import SINGLE
 from ..types import Array
 from .compiling import compiled, exact
 from .loops_of_products import conv, conv_weight_gradient, instances_last, linear

@@ -39,7 +39,7 @@ KERNEL_TESTS = [
     "tests/backends/test_kernels.py",
     *(f"tests/functions/test_{name}.py" for name in ("attention", "convolution", "losses")),
     "tests/functions/test_normalization.py",
-    "tests/array_api/test_special.py",
+    "tests/array_api/special",
     "tests/optim/test_updates.py",
 ]
 # The shape of the images, and the options of the layer.

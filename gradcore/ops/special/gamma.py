@@ -1,29 +1,13 @@
-"""Special functions. Their gradients consist of the same functions."""
+"""The gamma function and its kin. Their gradients consist of the same functions."""
 
 from __future__ import annotations
 
-import math
+from ...backends import Array, backend_of
+from ...engine.arrays import is_integer
+from ...graph import Context, Op
+from ..unary import OfInput
 
-from ..backends import Array, backend_of
-from ..engine.arrays import is_integer
-from ..graph import Context, Op
-from .unary import OfInput
-
-__all__ = ["Digamma", "Erf", "Erfc", "LogGamma", "Polygamma"]
-
-
-class Erf(OfInput):
-    """The error function, 2 / sqrt(pi) times the integral of exp(-t²) from 0 to x."""
-
-    function = lambda xp, x: backend_of(x).erf(x)
-    gradient = lambda xp, go, x: go * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)
-
-
-class Erfc(OfInput):
-    """1 - erf(x), exact where erf(x) is close to 1."""
-
-    function = lambda xp, x: backend_of(x).erfc(x)
-    gradient = lambda xp, go, x: go * (-2 / math.sqrt(math.pi)) * xp.exp(-x * x)
+__all__ = ["Digamma", "LogGamma", "Polygamma"]
 
 
 class LogGamma(OfInput):

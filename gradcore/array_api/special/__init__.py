@@ -1,0 +1,12 @@
+"""Special functions of each element by itself, with the names of scipy.special and torch.special.
+Integers become float32."""
+
+from typing import TYPE_CHECKING
+
+from . import elementary, error, gamma
+from .elementary import *  # noqa: F403
+from .error import *  # noqa: F403
+from .gamma import *  # noqa: F403
+
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = [name for file in (elementary, error, gamma) for name in file.__all__]

@@ -1,0 +1,10 @@
+"""Special functions, by topic. Their gradients consist of the same functions."""
+
+from typing import TYPE_CHECKING
+
+from . import error, gamma
+from .error import *  # noqa: F403
+from .gamma import *  # noqa: F403
+
+if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
+    __all__ = [name for file in (error, gamma) for name in file.__all__]
