@@ -23,6 +23,8 @@ from . import data as data
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
+from .array_api import concatenate as concatenate
+from .array_api import dot as dot
 from .array_api import linalg as linalg
 from .array_api import special as special
 from .array_api.special import digamma as digamma
@@ -80,8 +82,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "TensorNode",
         "array_api",
         "backends",
+        "concatenate",
         "data",
         "digamma",
+        "dot",
         "erf",
         "erfc",
         "lgamma",

@@ -1,4 +1,4 @@
-"""The functions of the array API standard on nodes (https://data-apis.org/array-api/2024.12/).
+"""The functions of the array API standard on nodes (https://data-apis.org/array-api/2025.12/).
 
 `namespace(node)` gives these functions, so that code written against the standard can be
 differentiated. The backward methods of gradcore's ops are such code: they run on nodes too, and so
@@ -18,6 +18,7 @@ from . import linalg as linalg
 from . import special as special
 from .assignment import *  # noqa: F403
 from .constant import *  # noqa: F403
+from .einsum import einsum as einsum
 from .elementwise import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .manipulation import *  # noqa: F403

@@ -71,7 +71,7 @@ def documented(function: Any, name: str, how: str) -> Any:
     """Give a function its name, and a docstring that points to the standard's page on it."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "gradcore.array_api"  # where pickle finds it
-    page = f"https://data-apis.org/array-api/2024.12/API_specification/generated/array_api.{name}"
+    page = f"https://data-apis.org/array-api/2025.12/API_specification/generated/array_api.{name}"
     function.__doc__ = f"The standard's {name}, {how}.\n\n{page}.html"
     return function
 

@@ -38,6 +38,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "less",
@@ -151,10 +152,21 @@ def count_nonzero(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = Fals
 
 
 @_constant
+def isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /, *, invert: bool = False) -> Any:
+    """Test for each element of x1 whether x2 has it; with `invert`, whether x2 has it not."""
+
+
+@_constant
 def searchsorted(
-    x1: NodeOrArray, x2: NodeOrArray, /, *, side: str = "left", sorter: NodeOrArray | None = None
+    x1: NodeOrArray,
+    x2: NodeOrArray | float,
+    /,
+    *,
+    side: str = "left",
+    sorter: NodeOrArray | None = None,
 ) -> Any:
-    """Find for each element of x2 the index in the sorted x1 (N,) where it belongs."""
+    """Find for each element of x2, an array or a number, the index in the sorted x1 (N,) where it
+    belongs. With a `sorter`, x1[sorter] is what is sorted."""
 
 
 @_constant

@@ -1,5 +1,5 @@
 """Linear algebra on nodes: the array API standard's `linalg` extension, and NumPy's `norm`
-(https://data-apis.org/array-api/2024.12/extensions/linear_algebra_functions.html).
+(https://data-apis.org/array-api/2025.12/extensions/linear_algebra_functions.html).
 
 `namespace(node).linalg` is this module. Given arrays only, its functions give arrays. Matrices are
 the last two axes, (..., M, N).

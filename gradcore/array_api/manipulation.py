@@ -7,7 +7,15 @@ from typing import Any
 
 from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
+from ..engine.arrays import (
+    broadcast_shape,
+    describe,
+    integers,
+    is_node,
+    namespace,
+    node_or_array,
+    value_of,
+)
 from ..engine.inputs import op_inputs
 from ..graph import Op
 from .common import (
@@ -28,8 +36,10 @@ from .views import note, reshapes_to_view, view
 __all__ = [
     "astype",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
     "concat",
+    "concatenate",
     "expand_dims",
     "flip",
     "full_like",
@@ -99,11 +109,24 @@ def broadcast_to(x: NodeOrArray, /, shape: Shape) -> NodeOrArray:
     return view(ops.Broadcast, x, shape=shape)
 
 
-def broadcast_arrays(*arrays: NodeOrArray) -> list[NodeOrArray]:
-    """Broadcast the arrays to one shape: of (3, 1) and (4,) both become (3, 4)."""
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """Compute the shape that arrays of these shapes are broadcast to: of (3, 1) and (4,), (3, 4).
+
+    Raises:
+        ValueError: there is none.
+    """
+    return broadcast_shape("broadcast_shapes", *map(integers, shapes))
+
+
+def broadcast_arrays(*arrays: NodeOrArray) -> tuple[NodeOrArray, ...]:
+    """Broadcast the arrays to one shape: of (3, 1) and (4,) both become (3, 4).
+
+    Raises:
+        ValueError: there is no such shape.
+    """
     raw = op_inputs("broadcast_arrays", arrays)
-    shape = tuple(call_library("broadcast_arrays", raw)[0].shape) if raw else ()
-    return [broadcast_to(x, shape) for x in arrays]
+    shape = broadcast_shape("broadcast_arrays", *[tuple(x.shape) for x in raw])
+    return tuple([broadcast_to(x, shape) for x in arrays])
 
 
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
@@ -131,6 +154,11 @@ def concat(arrays: Sequence[NodeOrArray], /, *, axis: int | None = 0) -> NodeOrA
     if axis is None:
         arrays, axis = [reshape(x, (-1,)) for x in arrays], 0
     return ops.Concat.apply(*arrays, axis=axis)
+
+
+def concatenate(arrays: Sequence[NodeOrArray], axis: int | None = 0) -> NodeOrArray:
+    """Join arrays as `concat` does; the name and its arguments are NumPy's."""
+    return concat(arrays, axis=axis)
 
 
 def stack(arrays: Sequence[NodeOrArray], /, *, axis: int = 0) -> NodeOrArray:
@@ -231,7 +259,7 @@ def _triangle(name: str, x: NodeOrArray, k: int) -> NodeOrArray:
     return where(getattr(xp, name)(ones, k=k), x, zero)
 
 
-def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
+def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> tuple[NodeOrArray, ...]:
     """Make the coordinates of a grid from the vectors of its axes; a scalar is a vector (1,).
 
     Args:
@@ -254,10 +282,8 @@ def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> list[NodeOrArray]:
         order[:2] = 1, 0
     shape = tuple([(*arrays[i].shape, 1)[0] for i in order])
     ones = [[-1 if i == k else 1 for i in order] for k in range(len(arrays))]
-    return [
-        ops.Broadcast.apply(reshape(x, tuple(s)), shape=shape)
-        for x, s in zip(arrays, ones, strict=True)
-    ]
+    grid = zip(arrays, ones, strict=True)
+    return tuple([ops.Broadcast.apply(reshape(x, tuple(s)), shape=shape) for x, s in grid])
 
 
 def full_like(

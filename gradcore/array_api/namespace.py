@@ -25,6 +25,7 @@ from . import (
     special,
 )
 from .common import Device, check_device
+from .einsum import einsum
 from .manipulation import astype, stack
 
 __all__ = [
@@ -39,11 +40,12 @@ __all__ = [
     "pi",
 ]
 
-VERSION = "2024.12"  # of the standard
+VERSION = "2025.12"  # of the standard
 newaxis = None
 
 _FILES = (assignment, constant, elementwise, indexing, manipulation, products, reductions)
 FUNCTIONS = {name: getattr(file, name) for file in _FILES for name in file.__all__}
+FUNCTIONS["einsum"] = einsum
 
 _CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 _ABOUT_DTYPES = ("can_cast", "finfo", "iinfo", "isdtype", "result_type")

@@ -10,12 +10,28 @@ from ..backends.definitions.common import is_half
 from ..engine.arrays import widened
 from . import reductions
 from .common import NodeOrArray, axes_from_front, binary, is_complex
-from .elementwise import conj
+from .elementwise import conj, multiply
 from .manipulation import astype, permute_dims, reshape
 
-__all__ = ["matmul", "tensordot", "vecdot"]
+__all__ = ["dot", "matmul", "tensordot", "vecdot"]
 
 matmul = binary(ops.MatrixMultiply, "matmul")
+
+
+def dot(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
+    """Multiply as NumPy's `dot`: sum over the last axis of x1 and the last but one of x2, or the
+    only one. So matrices and vectors are multiplied as by `matmul`, stacks of matrices each with
+    each: of (..., M, K) and (B, K, N), (..., M, B, N). Numbers multiply all elements.
+
+    Raises:
+        ValueError: the two axes differ in size.
+    """
+    n, m = (getattr(x, "ndim", 0) for x in (x1, x2))  # a Python number has no shape
+    if not (n and m):
+        return multiply(x1, x2)
+    if n <= 2 and m <= 2:
+        return matmul(x1, x2)
+    return tensordot(x1, x2, axes=([-1], [max(-2, -m)]))
 
 
 def tensordot(

@@ -14,6 +14,7 @@ from .operators import Operators
 __all__ = [
     "NUMBER_TYPES",
     "backend_or_none",
+    "broadcast_shape",
     "check_floating",
     "check_gradient",
     "copied",
@@ -32,6 +33,8 @@ __all__ = [
     "value_of",
     "wide_dtype",
     "widened",
+    "widest",
+    "widest_dtype",
 ]
 
 NUMBER_TYPES = frozenset({bool, int, float, complex})
@@ -136,6 +139,21 @@ def node_or_array(x: Any) -> Any:
     return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
 
 
+def widest(x: Any) -> Any:
+    """Do as `node_or_array`, but make of a Python float an array of the widest dtype that there is:
+    float64, where the default backend's device has float64. So transforms take numbers."""
+    if not isinstance(x, float) or hasattr(x, "dtype"):  # NumPy's scalars have a dtype of their own
+        return node_or_array(x)
+    backend = default()
+    return backend.asarray(x, dtype=widest_dtype(backend.asarray(0.0)))
+
+
+def widest_dtype(x: Array) -> Any:
+    """Give the widest real floating dtype of the device of x, which has `x.dtype`."""
+    dtypes = namespace(x).__array_namespace_info__().dtypes(device=x.device, kind="real floating")
+    return dtypes.get("float64", x.dtype)
+
+
 def value_of(x: Any) -> Any:
     """Take the array out of a node; return anything else as it is."""
     return x.value if is_node(x) else x
@@ -153,6 +171,22 @@ def check_gradient(g: Any, value: Array) -> None:
     found, expected = (_described(x) for x in (value_of(g), value))
     if found != expected:
         raise ValueError(f"grad is {found}, expected {expected}, as the value is")
+
+
+def broadcast_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Compute the shape that arrays of these shapes are broadcast to: of (3, 1) and (4,), (3, 4).
+
+    Raises:
+        ValueError: there is none; the message begins with `name`.
+    """
+    if len({*shapes}) == 1:
+        return shapes[0]
+    longest = max(map(len, shapes), default=0)
+    padded = [(1,) * (longest - len(shape)) + tuple(shape) for shape in shapes]
+    sizes = [{n for n in column if n != 1} for column in zip(*padded, strict=True)]
+    if any(len(column) > 1 for column in sizes):
+        raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast")
+    return tuple([column.pop() if column else 1 for column in sizes])
 
 
 def fits(x: Any, value: Array) -> bool:

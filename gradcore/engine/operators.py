@@ -25,7 +25,7 @@ class Size(int):
         return self.shape if dim is None else self.shape[dim]
 
 
-VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")  # of the array API standard
+VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")  # of the array API standard
 
 
 class Operators:

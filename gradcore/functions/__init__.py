@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..array_api import einsum as einsum  # a neighbour of matmul there
 from . import activations, attention, convolution, losses, normalization, padding, pooling
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .dropout import dropout as dropout
-from .einsum import einsum as einsum
 from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
@@ -18,7 +18,7 @@ from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 
-# The files dropout.py, einsum.py and embedding.py have the names of functions. An import from such
+# The files dropout.py and embedding.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)

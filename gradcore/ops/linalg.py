@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_node, namespace, value_of
+from ..engine.arrays import broadcast_shape, is_node, namespace, value_of
 from ..engine.modes import building
 from ..graph import Context, Op, TensorNode, gradients, needs, op_counter
 from .decompositions import check_matrices, check_square, decomposed
@@ -36,18 +36,6 @@ def _product(a: Array, b: Array) -> Array:
 def _rows(a: Array) -> Array:
     """Put all rows of a stack of matrices (..., M, K) into one matrix."""
     return namespace(a).reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-
-
-def _broadcast_shape(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Compute the shape to which stacks of matrices, of these shapes, broadcast."""
-    if len({*shapes}) == 1:
-        return shapes[0]
-    longest = max(map(len, shapes))
-    padded = [(1,) * (longest - len(shape)) + tuple(shape) for shape in shapes]
-    sizes = [{n for n in column if n != 1} for column in zip(*padded, strict=True)]
-    if any(len(column) > 1 for column in sizes):
-        raise ValueError(f"{op}: stacks of {' and '.join(map(str, shapes))} do not broadcast")
-    return tuple([column.pop() if column else 1 for column in sizes])
 
 
 class MatrixMultiply(Op):
@@ -129,7 +117,7 @@ class Solve(Op):
                 f"Solve: a {tuple(a.shape)} and b {tuple(b.shape)} do not fit; "
                 "expected (..., M, M) and (..., M, K) or (M,)"
             )
-        stack = _broadcast_shape("Solve", tuple(a.shape[:-2]), tuple(columns.shape[:-2]))
+        stack = broadcast_shape("Solve", tuple(a.shape[:-2]), tuple(columns.shape[:-2]))
         # CuPy's solve does not broadcast, and fails where there are no columns.
         matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
         columns = xp.broadcast_to(columns, (*stack, *columns.shape[-2:]))

@@ -12,9 +12,10 @@ from ..engine.arrays import (
     describe,
     is_floating,
     namespace,
-    node_or_array,
     raw_array,
     value_of,
+    widest,
+    widest_dtype,
 )
 from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode
@@ -81,7 +82,7 @@ def _of_floating(f: Callable[..., Any], args: Any, floating: list[bool]) -> _Lis
     def of_floating(*xs: Any) -> list[TensorNode | Array]:
         rest = iter(xs)
         result = f(*[next(rest) if yes else x for x, yes in zip(args, floating, strict=True)])
-        ys = [y for _, y in leaves(tree_map(node_or_array, result))]
+        ys = [y for _, y in leaves(tree_map(widest, result))]
         return [y for y in ys if is_floating(value_of(y))]
 
     return of_floating
@@ -223,15 +224,13 @@ def _is_floating_tree(x: Any) -> bool:
     """Whether a tree has arrays or numbers only, at least one, and all of them are floating."""
     found = [a for _, a in leaves(x)]
     ok = [hasattr(a, "dtype") or type(a) in (float, int, bool) for a in found]
-    return bool(ok) and all(ok) and all(is_floating(raw_array(a)) for a in found)
+    return bool(ok) and all(ok) and all(is_floating(value_of(widest(a))) for a in found)
 
 
 def _as_float64(x: Any) -> Array:
     """Convert an array, node or number to a float64 array, where its device has float64."""
-    x = raw_array(x)
-    xp = namespace(x)
-    dtypes = xp.__array_namespace_info__().dtypes(device=x.device, kind="real floating")
-    return xp.astype(x, dtypes["float64"]) if "float64" in dtypes else x
+    x = value_of(widest(x))
+    return namespace(x).astype(x, widest_dtype(x))
 
 
 def _epsilon(x: Array) -> float:

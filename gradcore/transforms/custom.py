@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.arrays import is_node, node_or_array, value_of
+from ..engine.arrays import is_node, value_of, widest
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .derivatives import Function, Pullback
@@ -47,7 +47,7 @@ def custom_gradient(f: Function) -> Function:
             value, context["pullback"] = call(xs)
             context["xs"], context["call"] = xs, call
             call.value = tree_map(lambda _: 0, value)
-            ys = tuple([value_of(node_or_array(y)) for _, y in leaves(value)])
+            ys = tuple([value_of(widest(y)) for _, y in leaves(value)])
             return ys if len(ys) > 1 else ys[0]
 
         @staticmethod

@@ -1,9 +1,11 @@
 """Derivatives of functions: gradients, Jacobians, Hessians, and products with them.
 
 Each transform takes a function and gives its derivative. Arguments and results are trees: arrays,
-nodes and numbers, in dictionaries, lists and tuples, however deep. If any argument is a node, the
-results are nodes, which can be differentiated further; if all are arrays, so are the results.
-Inside a function that a transform differentiates, results always are nodes.
+nodes and numbers, in dictionaries, lists and tuples, however deep. A Python float becomes an array
+of float64, where the default backend's device has float64; arrays and nodes keep their dtype. If
+any argument is a node, the results are nodes, which can be differentiated further; if all are
+arrays, so are the results. Inside a function that a transform differentiates, results always are
+nodes.
 
 No transform changes the `.grad` of a node or computes a gradient that nobody asked for.
 """
@@ -24,8 +26,8 @@ from ..engine.arrays import (
     is_floating,
     is_node,
     namespace,
-    node_or_array,
     value_of,
+    widest,
 )
 from ..engine.modes import building, differentiating, is_building, is_differentiating
 from ..engine.ownership import is_alone
@@ -272,7 +274,7 @@ def _vjp(
     with differentiating():
         result = f(*[starts.get(i, x) for i, x in enumerate(args)], **constants)
     try:
-        result = tree_map(node_or_array, result)
+        result = tree_map(widest, result)
     except TypeError as error:
         raise TypeError(f"{name}: in what the function gave: {error}") from None
     # A start that is linked to no node is where its graph ends: nobody differentiates further.
@@ -335,7 +337,7 @@ def _start(name: str, x: Any) -> TensorNode:
         TypeError: x is not a real floating array.
     """
     try:
-        x = node_or_array(x)
+        x = widest(x)
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
     if not is_floating(value_of(x)):
@@ -384,10 +386,10 @@ def _like(what: str, tree: Any, other: Any) -> list[TensorNode | Array]:
     found: list[TensorNode | Array] = []
 
     def check(x: Any, y: Any) -> None:
-        x = node_or_array(x)
+        x = widest(x)
         if type(y) in NUMBER_TYPES:
             y = namespace(value_of(x)).asarray(y, dtype=x.dtype, device=x.device)
-        y = node_or_array(y)
+        y = widest(y)
         if describe(x) != describe(y):
             raise ValueError(f"{what} is {describe(y)}, expected {describe(x)}")
         found.append(y)

@@ -399,7 +399,7 @@ def test_to_device(backend: Backend) -> None:
 
 def test_the_version_of_the_standard() -> None:
     x = TensorNode(1.0)
-    assert x.__array_namespace__(api_version="2024.12") is x.__array_namespace__()
+    assert x.__array_namespace__(api_version="2025.12") is x.__array_namespace__()
     with pytest.raises(ValueError, match=r"'2020.10'.*2024\.12"):
         x.__array_namespace__(api_version="2020.10")
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, combinations
 
-from .. import array_api as xp
-from ..array_api.common import NodeOrArray, Shape
-from ..array_api.linalg import diagonal
+from .common import NodeOrArray, Shape
+from .linalg import diagonal
+from .manipulation import moveaxis, permute_dims, reshape, squeeze
+from .products import matmul
+from .reductions import sum as summed
 
 __all__ = ["einsum"]
 
@@ -49,7 +51,7 @@ def einsum(subscripts: str, *operands: NodeOrArray) -> NodeOrArray:
 
     x, labels = terms[0]
     missing = [k for k in output if k not in labels]  # dropped, since all have size 1 there
-    x = xp.reshape(x, (*x.shape, *[1] * len(missing))) if missing else x
+    x = reshape(x, (*x.shape, *[1] * len(missing))) if missing else x
     return _ordered((x, [*labels, *missing]), output)
 
 
@@ -125,12 +127,12 @@ def _reduced(x: NodeOrArray, labels: Labels) -> Term:
     """Make a term of an operand: drop axes of size 1, take the diagonal of axes of one label."""
     gone = [a for a, k in enumerate(labels) if x.shape[a] == 1]
     if gone:
-        x, labels = xp.squeeze(x, tuple(gone)), [k for a, k in enumerate(labels) if a not in gone]
+        x, labels = squeeze(x, tuple(gone)), [k for a, k in enumerate(labels) if a not in gone]
     for k in {*labels}:
         while labels.count(k) > 1:
             i = labels.index(k)
             j = labels.index(k, i + 1)
-            x = diagonal(xp.moveaxis(x, (i, j), (-2, -1)))
+            x = diagonal(moveaxis(x, (i, j), (-2, -1)))
             labels = [*[m for a, m in enumerate(labels) if a not in (i, j)], k]
     return x, labels
 
@@ -139,7 +141,7 @@ def _summed(term: Term, kept: set[Label]) -> Term:
     """Drop labels used in no other term and not in the output: sum over them."""
     x, labels = term
     gone = tuple([a for a, k in enumerate(labels) if k not in kept])
-    return (xp.sum(x, axis=gone), [k for k in labels if k in kept]) if gone else term
+    return (summed(x, axis=gone), [k for k in labels if k in kept]) if gone else term
 
 
 def _contracted(one: Term, two: Term, kept: set[Label]) -> Term:
@@ -156,7 +158,7 @@ def _contracted(one: Term, two: Term, kept: set[Label]) -> Term:
         size = math.prod(b.shape[n : n + k])
         a = _shaped(a, (*stack, math.prod(left), size))
         b = _shaped(b, (*stack, size, math.prod(right)))
-        y = xp.matmul(a, b)
+        y = matmul(a, b)
     else:
         y = _shaped(a, (*stack, *left, *[1] * len(right))) * _shaped(b, (*stack, *[1] * m, *right))
     return _shaped(y, (*stack, *left, *right)), [*both, *rows, *columns]
@@ -165,9 +167,9 @@ def _contracted(one: Term, two: Term, kept: set[Label]) -> Term:
 def _ordered(term: Term, labels: Labels) -> NodeOrArray:
     """Put the axes of a term in the order of these labels."""
     x, found = term
-    return x if found == labels else xp.permute_dims(x, tuple([found.index(k) for k in labels]))
+    return x if found == labels else permute_dims(x, tuple([found.index(k) for k in labels]))
 
 
 def _shaped(x: NodeOrArray, shape: Shape) -> NodeOrArray:
     """Reshape x, unless it is of this shape."""
-    return x if tuple(x.shape) == shape else xp.reshape(x, shape)
+    return x if tuple(x.shape) == shape else reshape(x, shape)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gradcore import Sum, TensorNode, check_gradients
+from gradcore.array_api import einsum
 from gradcore.backends import Backend
-from gradcore.functions import einsum
 
 VALUE = {"float32": 1e-5, "float64": 1e-12}
 
