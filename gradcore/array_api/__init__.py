@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..backends import default
+from . import fft as fft
 from . import linalg as linalg
 from . import special as special
 from .assignment import *  # noqa: F403
@@ -42,7 +43,7 @@ def __getattr__(name: str) -> Any:
 
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["e", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special", *FUNCTIONS]
+    __all__ = ["e", "fft", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special", *FUNCTIONS]
 
     def __dir__() -> list[str]:
         return __all__

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array, Backend, backend_of, default
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
@@ -31,6 +31,7 @@ __all__ = [
     "call_library",
     "check_device",
     "check_matrices",
+    "device_of_new",
     "documented",
     "floating",
     "is_complex",
@@ -127,6 +128,13 @@ def check_device(name: str, x: NodeOrArray, device: Device | None) -> None:
     """Raise ValueError unless x is on the device, or the device is `None`."""
     if device is not None and device != x.device:
         raise ValueError(f"{name}: an array on {x.device} can't be moved to {device} in a graph")
+
+
+def device_of_new(backend: Backend, device: Device | None) -> Device | None:
+    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
+    same library; else the library's own choice, `None`."""
+    chosen = default()
+    return chosen.device if device is None and chosen.name == backend.name else device
 
 
 def floating(x: NodeOrArray) -> NodeOrArray:

@@ -4,7 +4,7 @@ functions that make nodes of this backend's arrays."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import e, inf, nan, pi
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from . import (
     assignment,
     constant,
     elementwise,
+    fft,
     indexing,
     linalg,
     manipulation,
@@ -24,7 +25,7 @@ from . import (
     reductions,
     special,
 )
-from .common import Device, check_device
+from .common import Device, check_device, device_of_new
 from .einsum import einsum
 from .manipulation import astype, stack
 
@@ -64,6 +65,7 @@ def namespace_of(backend: Backend) -> ModuleType:
     if backend not in _namespaces:
         xp, made = backend.xp, ModuleType("gradcore.array_api", __doc__)
         entries = FUNCTIONS | {"e": e, "inf": inf, "nan": nan, "newaxis": newaxis, "pi": pi}
+        entries["fft"] = _fft(backend)
         entries |= {"linalg": linalg, "special": special, "__array_api_version__": VERSION}
         entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
         entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
@@ -98,17 +100,19 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
                 )
         raw = [value_of(x) for x in inputs]
         constants = {key: value_of(x) for key, x in constants.items()}
-        made = function(*raw, device=_device(backend, device), **constants)
+        made = function(*raw, device=device_of_new(backend, device), **constants)
         return TensorNode(made, requires_grad=False)
 
     return create
 
 
-def _device(backend: Backend, device: Device | None) -> Device | None:
-    """Choose the device of new arrays: the one given; else the default backend's, if that is of the
-    same library; else the library's own choice, `None`."""
-    chosen = default()
-    return chosen.device if device is None and chosen.name == backend.name else device
+def _fft(backend: Backend) -> ModuleType:
+    """Make the extension `fft`, which has functions that make new nodes."""
+    made = ModuleType("gradcore.array_api.fft", fft.__doc__)
+    vars(made).update({name: getattr(fft, name) for name in fft.__all__})
+    for creation in (fft.fftfreq, fft.rfftfreq):
+        setattr(made, creation.__name__, wraps(creation)(partial(creation, backend=backend)))
+    return made
 
 
 def _asarray(backend: Backend) -> Callable[..., Any]:
@@ -131,7 +135,7 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
                 raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
             return x if same and not copy else astype(x, x.dtype if same else dtype)
         if type(x) not in BACKEND_OF_TYPE:
-            device = _device(backend, device)
+            device = device_of_new(backend, device)
         made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
         return TensorNode(made, requires_grad=False)
 

@@ -12,6 +12,7 @@ from . import (
     decompositions,
     dropout,
     elementwise,
+    fft,
     indexing,
     linalg,
     losses,
@@ -26,6 +27,7 @@ from .convolution import *  # noqa: F403
 from .decompositions import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .fft import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .losses import *  # noqa: F403
@@ -39,8 +41,8 @@ if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and k
     __all__ = [
         name
         for file in (
-            *(activations, convolution, decompositions, dropout, elementwise, indexing, linalg),
-            *(losses, normalization, pooling, reductions, shape, special),
+            *(activations, convolution, decompositions, dropout, elementwise, fft, indexing),
+            *(linalg, losses, normalization, pooling, reductions, shape, special),
         )
         for name in file.__all__
     ]
