@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import array_api as xp
-from ..functions.einsum import einsum as _einsum
+from ..array_api.einsum import einsum as _einsum
 from .common import as_inputs, cast, filled, promoted
 from .ufuncs import Ufunc
 

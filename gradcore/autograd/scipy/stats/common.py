@@ -1,0 +1,35 @@
+"""What the distributions share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .... import numpy as np
+
+__all__ = ["arrays", "exp_of", "inside"]
+
+
+def arrays(*xs: Any) -> list[Any]:
+    """Make arrays of numbers and lists; nodes and arrays stay."""
+    return [np.asarray(x) for x in xs]
+
+
+def inside(support: Any, x: Any, safe: float, logpdf: Callable[[Any], Any]) -> Any:
+    """Compute `logpdf(x)` where x is in the support, and -inf elsewhere, with gradients of 0.
+
+    Args:
+        support: booleans like x.
+        safe: a number in the support, for which `logpdf` is computed in place of other x.
+    """
+    return np.where(support, logpdf(np.where(support, x, safe)), -np.inf)
+
+
+def exp_of(logpdf: Callable[..., Any], doc: str) -> Callable[..., Any]:
+    """Make the density of its logarithm."""
+
+    def pdf(*args: Any, **kwargs: Any) -> Any:
+        return np.exp(logpdf(*args, **kwargs))
+
+    pdf.__doc__ = doc
+    return pdf

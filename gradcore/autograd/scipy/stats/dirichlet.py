@@ -1,0 +1,34 @@
+"""The Dirichlet distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .... import numpy as np
+from ....array_api.special import gammaln, xlogy
+from ..host import on_host
+from .common import arrays, exp_of
+
+__all__ = ["logpdf", "pdf", "rvs"]
+
+
+def logpdf(x: Any, alpha: Any) -> Any:
+    """The logarithm of the density at probabilities x (K,) or (K, N), for alpha (K,). Of K - 1
+    probabilities the last is what is left."""
+    x, alpha = arrays(x, alpha)
+    if x.shape[0] + 1 == alpha.shape[0]:
+        x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
+    log_norm = gammaln(np.sum(alpha)) - np.sum(gammaln(alpha))
+    powers = np.reshape(alpha - 1.0, (-1,) + (1,) * (x.ndim - 1))
+    return log_norm + np.sum(xlogy(powers, x), axis=0)
+
+
+pdf = exp_of(logpdf, "The density at probabilities x (K,) or (K, N), for alpha (K,).")
+
+
+@on_host
+def rvs(alpha: Any, size: Any = 1, random_state: Any = None) -> Any:
+    """Draw samples (size, K), on the host."""
+    from scipy.stats import dirichlet
+
+    return dirichlet.rvs(alpha, size, random_state)
