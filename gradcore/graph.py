@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
@@ -25,6 +25,7 @@ from .engine.arrays import (
     check_gradient,
     describe,
     fits,
+    is_complex,
     is_discrete,
     is_floating,
     namespace,
@@ -65,10 +66,10 @@ class TensorNode(Operators):
         source: the OpNode that produced the value; `None` for parameters and data.
         name: a name for messages and drawings.
         requires_grad: whether backward passes compute the gradient; `None` means: if the value
-            is floating.
+            is floating, real or complex.
 
     Raises:
-        TypeError: `requires_grad=True` for a value that is not real floating; or the value is a
+        TypeError: `requires_grad=True` for a value that is not floating; or the value is a
             tensor of PyTorch that requires a gradient there.
     """
 
@@ -90,7 +91,7 @@ class TensorNode(Operators):
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
-            raise TypeError(f"only real floating values have gradients, not {value.dtype}")
+            raise TypeError(f"only floating values have gradients, not {value.dtype}")
         self._fill(value, source, name, bool(requires_grad))
 
     def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
@@ -120,7 +121,7 @@ class TensorNode(Operators):
     @requires_grad.setter
     def requires_grad(self, needs: bool) -> None:
         if needs and not is_floating(self.value):
-            raise TypeError(f"only real floating values have gradients, not {self.value.dtype}")
+            raise TypeError(f"only floating values have gradients, not {self.value.dtype}")
         if self.source and self._requires_grad and not needs:
             op = self.source.op.__name__
             problem = f"requires_grad: {op} computed this node, of nodes that require a gradient"
@@ -132,7 +133,8 @@ class TensorNode(Operators):
     @property
     def grad(self) -> Any:
         """An array like the value (a node, after `create_graph`). Before any pass these are zeros;
-        what you write to them stays, and passes add to it."""
+        what you write to them stays, and passes add to it. Of complex values, the real part is the
+        derivative by the real part, and the imaginary part that by the imaginary part."""
         if self._grad is None or (self._owned is None and not fits(self._grad, self.value)):
             self._grad, self._owned = namespace(self.value).zeros_like(self.value), None
         return self._grad
@@ -164,13 +166,16 @@ class TensorNode(Operators):
                 node: call this node's `zero_grad()` at the end to free the memory.
 
         Raises:
-            ValueError: this node has more than one element, or depends on nothing that requires
-                a gradient.
+            ValueError: this node has more than one element, is complex, or depends on nothing
+                that requires a gradient.
             RuntimeError: an earlier pass released the graph.
         """
         if self.size != 1:
             has = f"this node has shape {self.shape}; sum it first, as in Sum.do_forward(x)"
             raise ValueError(f"backward starts from a scalar, and {has}")
+        if is_complex(self.value):
+            has = f"this node is {self.dtype}; take abs(x) or the namespace's real(x) first"
+            raise ValueError(f"backward starts from a real number, and {has}")
         if not self.requires_grad:
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
             raise ValueError(f"backward: this node {problem}")
@@ -244,7 +249,14 @@ class OpNode:
 
 
 class Op:
-    """A function and its gradient, on raw arrays. Never instantiated."""
+    """A function and its gradient, on raw arrays. Never instantiated.
+
+    Attributes:
+        real_only: whether the op is for real numbers. If so, complex outputs that have a gradient
+            are refused.
+    """
+
+    real_only: ClassVar[bool] = False
 
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:
@@ -264,7 +276,8 @@ class Op:
 
         Args:
             context: what `forward` saved.
-            goutputs: the gradient of the loss with respect to each output.
+            goutputs: the gradient of the loss with respect to each output. Of a complex output y
+                it is the g for which the loss changes by the real part of the sum of g dy.
 
         Returns:
             An array, or a tuple with one array for each input. Each has its input's dtype, and
@@ -320,10 +333,12 @@ def _output(value: Array, source: OpNode | None) -> TensorNode:
     node = object.__new__(TensorNode)  # without the checks of __init__, in half the time
     node._fill(value, source, None, source is not None and REAL_FLOATING[type(value), value.dtype])
     if source and not (node._requires_grad or is_discrete(value)):
-        raise TypeError(
-            f"{source.op.__name__} gives {node.dtype} numbers of what has a gradient, and "
-            "gradients do not go through these; say stop_gradient, or compute with real numbers"
-        )
+        if source.op.real_only:
+            raise TypeError(
+                f"{source.op.__name__} is for real numbers, and was given complex ones; apply it "
+                "to the real and imaginary parts, or to abs(x)"
+            )
+        node._requires_grad = True
     return node
 
 

@@ -43,7 +43,18 @@ def __getattr__(name: str) -> Any:
 
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["e", "fft", "inf", "linalg", "namespace_of", "nan", "newaxis", "pi", "special", *FUNCTIONS]
+    __all__ = [
+        "e",
+        "fft",
+        "inf",
+        "linalg",
+        "namespace_of",
+        "nan",
+        "newaxis",
+        "pi",
+        "special",
+        *FUNCTIONS,
+    ]
 
     def __dir__() -> list[str]:
         return __all__

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
-from ..backends import Array, Backend, backend_of, default
+from ..backends import Array, Backend, default
 from ..engine.arrays import (
     NUMBER_TYPES,
     integers,
+    is_complex,
     is_discrete,
     is_floating,
     is_integer,
@@ -147,7 +148,3 @@ def floating(x: NodeOrArray) -> NodeOrArray:
         return x
     xp = namespace(x)
     return xp.astype(x, xp.float32)
-
-
-def is_complex(x: NodeOrArray) -> bool:
-    return backend_of(value_of(x)).xp.isdtype(x.dtype, "complex floating")

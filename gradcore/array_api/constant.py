@@ -52,7 +52,6 @@ __all__ = [
     "ones_like",
     "round",
     "searchsorted",
-    "sign",
     "signbit",
     "trunc",
     "zeros_like",
@@ -114,7 +113,6 @@ logical_xor = _binary("logical_xor")
 nonzero = _unary("nonzero")
 not_equal = _binary("not_equal")
 round = _unary("round")  # noqa: A001
-sign = _unary("sign")
 signbit = _unary("signbit")
 trunc = _unary("trunc")
 
@@ -191,9 +189,7 @@ def zeros_like(
 
 
 # Other files of this folder import these, and add the cases where a gradient flows.
-conj = _unary("conj")
-imag = _unary("imag")
-real = _unary("real")
+sign = _unary("sign")
 unique_all = _unary("unique_all")
 
 

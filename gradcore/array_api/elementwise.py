@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from .. import ops
 from .common import NodeOrArray, binary, is_complex, unary
-from .constant import conj as constant_conj
-from .constant import imag as constant_imag
-from .constant import real as constant_real
+from .constant import sign as constant_sign
 from .constant import zeros_like
 
 __all__ = [
@@ -46,6 +44,7 @@ __all__ = [
     "real",
     "reciprocal",
     "remainder",
+    "sign",
     "sin",
     "sinh",
     "sqrt",
@@ -105,18 +104,24 @@ def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOr
 
 
 def real(x: NodeOrArray, /) -> NodeOrArray:
-    """Take the real parts of complex numbers, as constants. Real numbers stay, with gradients."""
-    return constant_real(x) if is_complex(x) else x
+    """Take the real parts of complex numbers; real numbers stay as they are."""
+    return ops.Real.apply(x) if is_complex(x) else x
 
 
 def imag(x: NodeOrArray, /) -> NodeOrArray:
-    """Take the imaginary parts, as constants; of real numbers, zeros."""
-    return constant_imag(x) if is_complex(x) else zeros_like(x)
+    """Take the imaginary parts of complex numbers; of real numbers, zeros as constants."""
+    return ops.Imag.apply(x) if is_complex(x) else zeros_like(x)
 
 
 def conj(x: NodeOrArray, /) -> NodeOrArray:
-    """Conjugate complex numbers, as constants. Real numbers stay, with gradients."""
-    return constant_conj(x) if is_complex(x) else positive(x)
+    """Conjugate complex numbers; copy real ones."""
+    return ops.Conjugate.apply(x) if is_complex(x) else positive(x)
+
+
+def sign(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute the sign of real numbers, through which no gradient flows; of complex ones, x / |x|,
+    and 0 at 0."""
+    return ops.Phase.apply(x) if is_complex(x) else constant_sign(x)
 
 
 def reciprocal(x: NodeOrArray, /) -> NodeOrArray:

@@ -186,7 +186,9 @@ def _axes_and_sizes(
         raise ValueError(f"{name}: sizes {tuple(s)} for axes {tuple(axes)}, expected one for each")
     if not all(map(is_integer, s)):
         raise TypeError(f"{name}: sizes {tuple(s)}, expected integers")
-    return found, tuple([x.shape[a] if n == -1 else n for n, a in zip(integers(s), found, strict=True)])
+    return found, tuple(
+        [x.shape[a] if n == -1 else n for n, a in zip(integers(s), found, strict=True)]
+    )
 
 
 def _check(name: str, sizes: Sequence[int], norm: str, least: int = 0) -> None:
@@ -241,9 +243,7 @@ def ifftshift(x: NodeOrArray, /, *, axes: Axis = None) -> NodeOrArray:
     return _shifted("ifftshift", x, axes, lambda n: -(n // 2))
 
 
-def _shifted(
-    name: str, x: NodeOrArray, axes: Axis, distance: Callable[[int], int]
-) -> NodeOrArray:
+def _shifted(name: str, x: NodeOrArray, axes: Axis, distance: Callable[[int], int]) -> NodeOrArray:
     found = axes_from_front(name, range(x.ndim) if axes is None else axes, x.ndim)
     shifts = tuple([distance(x.shape[a]) for a in found])
     return roll(x, shifts, axis=tuple(found)) if found else x

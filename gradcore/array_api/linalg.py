@@ -15,9 +15,11 @@ import math
 from typing import NamedTuple
 
 from .. import ops
+from ..backends import backend_of
 from ..backends.types import DType
-from ..engine.arrays import integers, is_integer, namespace, value_of, widened
-from ..ops.decompositions import check_matrices, check_square
+from ..engine.arrays import integers, is_integer, is_node, namespace, value_of, widened
+from ..graph import TensorNode
+from ..ops.decompositions import check_matrices, check_square, decomposed
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray, axes_from_front
 from .constant import count_nonzero, zeros_like
@@ -41,7 +43,9 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
     "matmul",
@@ -64,6 +68,11 @@ __all__ = [
 ]
 
 Ord = int | float | str | None
+
+
+class EigResult(NamedTuple):
+    eigenvalues: NodeOrArray
+    eigenvectors: NodeOrArray
 
 
 class EighResult(NamedTuple):
@@ -142,6 +151,28 @@ def matrix_power(x: NodeOrArray, n: int, /) -> NodeOrArray:
 
 
 # -- Decompositions ---------------------------------------------------------------------------
+
+
+def eig(x: NodeOrArray, /) -> EigResult:
+    """Compute the eigenvalues (..., M), in no order, and the eigenvectors (..., M, M), in columns,
+    of each matrix (..., M, M), as complex numbers, on the host.
+
+    Each eigenvector has length 1, and its largest element is real, also after a change of x: so a
+    gradient takes it. Eigenvectors of equal eigenvalues have no derivative, nor has the phase of a
+    vector of which two elements are the largest: gradients are NaN if they are used.
+    """
+    return EigResult(*ops.Eig.apply(widened(x)))
+
+
+def eigvals(x: NodeOrArray, /) -> NodeOrArray:
+    """Compute the eigenvalues (..., M), in no order, of each matrix (..., M, M), on the host, as
+    complex numbers. Gradients need the eigenvectors too: then this takes as long as `eig`."""
+    check_square("eigvals", x)
+    if is_node(x) and x.requires_grad:
+        return eig(x).eigenvalues
+    raw = widened(value_of(x))
+    (w,) = decomposed(backend_of(raw).eigvals, raw)
+    return TensorNode(w, requires_grad=False) if is_node(x) else w
 
 
 def eigvalsh(x: NodeOrArray, /) -> NodeOrArray:

@@ -9,7 +9,7 @@ from math import e, inf, nan, pi
 from types import ModuleType
 from typing import Any
 
-from ..backends import BACKEND_OF_TYPE, Backend, default
+from ..backends import BACKEND_OF_TYPE, Backend
 from ..backends.types import DType
 from ..engine.arrays import flat, is_node, value_of
 from ..graph import TensorNode

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..backends import Array, Backend, backend_of
 from ..backends.random import generator
-from ..engine.arrays import describe, is_floating
+from ..engine.arrays import describe, is_real_floating
 from ..functions import pad
 from ..functions.sizes import sizes
 
@@ -97,7 +97,7 @@ def normalize(
     """
     backend = _backend("normalize", x)
     if dtype is None:
-        dtype = x.dtype if is_floating(x) else "float32"
+        dtype = x.dtype if is_real_floating(x) else "float32"
     y = backend.xp.astype(x, backend.dtype(dtype), copy=False)
     numbers: list[Any] = []
     for name, given in (("mean", mean), ("std", std)):

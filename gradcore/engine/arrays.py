@@ -17,19 +17,24 @@ __all__ = [
     "broadcast_shape",
     "check_floating",
     "check_gradient",
+    "conj",
     "copied",
     "describe",
     "fits",
     "flat",
     "integers",
+    "is_complex",
     "is_discrete",
     "is_floating",
     "is_integer",
     "is_node",
+    "is_real_floating",
     "loaded",
     "namespace",
     "node_or_array",
     "raw_array",
+    "real",
+    "real_dtype",
     "value_of",
     "wide_dtype",
     "widened",
@@ -40,16 +45,33 @@ __all__ = [
 NUMBER_TYPES = frozenset({bool, int, float, complex})
 
 
-class _RealFloating(dict[tuple[type, Any], bool]):
-    """Whether arrays of a type and dtype, the key, are real floating; asked of the library once."""
+class _OfKind(dict[tuple[type, Any], bool]):
+    """Whether arrays of a type and dtype, the key, are of a kind; asked of the library once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
     def __missing__(self, key: tuple[type, Any]) -> bool:
-        kind, dtype = key
-        self[key] = BACKEND_OF_TYPE[kind].xp.isdtype(dtype, "real floating")
+        library, dtype = key
+        self[key] = BACKEND_OF_TYPE[library].xp.isdtype(dtype, self.kind)
         return self[key]
 
 
-REAL_FLOATING = _RealFloating()
+REAL_FLOATING = _OfKind("real floating")
+COMPLEX = _OfKind("complex floating")
+
+
+class _RealDtypes(dict[tuple[type, Any], Any]):
+    """The dtype of the real parts of arrays of a type and dtype, the key; found out once."""
+
+    def __missing__(self, key: tuple[type, Any]) -> Any:
+        library, dtype = key
+        xp = BACKEND_OF_TYPE[library].xp
+        self[key] = xp.real(xp.zeros((1,), dtype=dtype)).dtype if COMPLEX[key] else dtype
+        return self[key]
+
+
+REAL_DTYPES = _RealDtypes()
 
 
 def is_node(x: Any) -> bool:
@@ -70,10 +92,43 @@ def integers(x: Any) -> tuple[int, ...]:
 
 
 def is_floating(x: Array) -> bool:
-    """Whether the dtype is real floating: only such values have gradients."""
+    """Whether the dtype is floating, real or complex: only such values have gradients."""
+    if type(x) in BACKEND_OF_TYPE:
+        return REAL_FLOATING[type(x), x.dtype] or COMPLEX[type(x), x.dtype]
+    return backend_of(x).xp.isdtype(x.dtype, ("real floating", "complex floating"))
+
+
+def is_real_floating(x: Array) -> bool:
+    """Whether the dtype is floating, and not complex."""
     if type(x) in BACKEND_OF_TYPE:
         return REAL_FLOATING[type(x), x.dtype]
     return backend_of(x).xp.isdtype(x.dtype, "real floating")
+
+
+def is_complex(x: Any) -> bool:
+    """Whether an array, node or number is complex."""
+    x = x.value if isinstance(x, Operators) else x
+    if type(x) in BACKEND_OF_TYPE:
+        return COMPLEX[type(x), x.dtype]
+    if type(x) in NUMBER_TYPES:
+        return type(x) is complex
+    return backend_of(x).xp.isdtype(x.dtype, "complex floating")
+
+
+def real_dtype(x: Any) -> Any:
+    """Give the dtype of the real parts of the numbers in an array or a node."""
+    x = x.value if isinstance(x, Operators) else x
+    return REAL_DTYPES[type(x), x.dtype]
+
+
+def conj(x: Any) -> Any:
+    """Conjugate complex arrays and nodes; return real ones, and `None`, as they are."""
+    return x if x is None or not is_complex(x) else node_or_array(namespace(x).conj(x))
+
+
+def real(x: Any) -> Any:
+    """Take the real parts of complex arrays and nodes; return real ones as they are."""
+    return node_or_array(namespace(x).real(x)) if is_complex(x) else x
 
 
 def wide_dtype(x: Array) -> Any:
@@ -83,7 +138,7 @@ def wide_dtype(x: Array) -> Any:
 
 def check_floating(name: str, x: Array) -> None:
     """Raise TypeError unless x is real floating; the error begins with `name`."""
-    if not is_floating(x):
+    if not is_real_floating(x):
         raise TypeError(
             f"{name}: x is {describe(x)}, expected real floating numbers; convert it, as in "
             "x.astype('float32')"

@@ -1,5 +1,11 @@
 """Gradients on their way down: the ledger of a backward pass, and the shape, dtype and backend that
-each gradient must have."""
+each gradient must have.
+
+Of a complex node, what ops give one another is the gradient g for which the loss changes by the
+real part of the sum of g dx. So the backward of an op with a complex derivative has no conjugate:
+that of a * b gives go * b. What people see, in `.grad` and in hooks, is the conjugate of g, the
+direction in which the loss grows fastest, as in PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,16 @@ from typing import Any
 from ..backends import Array, backend_of
 from ..backends.definitions.common import is_half
 from ..backends.types import DType
-from .arrays import backend_or_none, is_floating, namespace, node_or_array, widened
+from .arrays import (
+    backend_or_none,
+    conj,
+    is_complex,
+    is_floating,
+    namespace,
+    node_or_array,
+    real_dtype,
+    widened,
+)
 from .hooks import hooked
 from .operators import Operators
 from .ownership import is_alone
@@ -167,6 +182,8 @@ class Pending:
             if node not in self.into:
                 return
             node = self.into[node]
+        elif is_complex(node.value):
+            gradient, keep, owned = conj(gradient), True, not isinstance(gradient, Operators)
         if node._grad is None and keep:
             node._grad, node._owned = gradient, owned
         elif node._grad is None:
@@ -181,7 +198,7 @@ class Pending:
 
 def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     """Bring the gradient `g` to the shape and dtype of the input's value: undo broadcasting and
-    promotion.
+    promotion. Of what a complex result depends on by a real input, that is the real part.
 
     Raises:
         ValueError, TypeError: `g` fits the value under no broadcasting and no promotion.
@@ -213,14 +230,17 @@ def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     if not is_floating(value):
         # Somebody gave a node that requires a gradient such a value: rounding would be wrong.
         found = f"its input has {dtype} numbers"
-        raise TypeError(f"{op.__name__}.backward: {found}; gradients are of real floating numbers")
+        raise TypeError(f"{op.__name__}.backward: {found}; gradients are of floating numbers")
     if raw.dtype != dtype:
         # Right if the op promoted this input to what its output has, and wrong otherwise.
-        if all(go.dtype == dtype for go in gos) or all(go.dtype != raw.dtype for go in gos):
+        given, asked = real_dtype(raw), real_dtype(value)
+        outputs = [real_dtype(go) for go in gos if go is not None]
+        if given != asked and (all(y == asked for y in outputs) or given not in outputs):
             raise TypeError(
                 f"{op.__name__}.backward gave a gradient of {raw.dtype}, expected {dtype}"
             )
-        g = namespace(g).astype(g, dtype)
+        xp, takes_part = namespace(g), is_complex(raw) and not is_complex(value)
+        g = xp.astype(xp.real(g) if takes_part else g, dtype)  # a copy: the part may be a view
     return g
 
 

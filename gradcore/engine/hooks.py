@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from operator import getitem
 from typing import Any, Protocol
 
-from .arrays import check_gradient, copied, is_node, value_of
+from .arrays import check_gradient, conj, copied, is_node, value_of
 from .ownership import is_alone
 from .protocols import Node, OpApplication
 
@@ -55,6 +55,7 @@ def hooked(of: OpApplication | Node, gradients: list[Any]) -> list[Any]:
         else copied(gradients[i])
         for i in range(len(gradients))  # not by way of a variable, which would be another holder
     ]
+    gradients = [*map(conj, gradients)]  # complex ones, as people see them
     for i, hook in list(of.hooks.values()):
         # A hook registered under the index None takes the gradients of all outputs at once.
         old = gradients if i is None else [gradients[i]]
@@ -63,7 +64,7 @@ def hooked(of: OpApplication | Node, gradients: list[Any]) -> list[Any]:
             if g is not None:
                 check_gradient(g, value_of(x))
                 gradients[k if i is None else i] = g
-    return gradients
+    return [*map(conj, gradients)]
 
 
 class Watcher(Protocol):

@@ -6,7 +6,14 @@ from math import inf
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..engine.arrays import describe, is_floating, namespace, node_or_array, raw_array, value_of
+from ..engine.arrays import (
+    describe,
+    is_real_floating,
+    namespace,
+    node_or_array,
+    raw_array,
+    value_of,
+)
 from ..graph import TensorNode
 from .dropout import dropout
 
@@ -67,7 +74,7 @@ def scaled_dot_product_attention(
         mask = value_of(attn_mask)
         xp = namespace(mask)
         is_boolean = xp.isdtype(mask.dtype, "bool")
-        if not is_boolean and not is_floating(mask):
+        if not is_boolean and not is_real_floating(mask):
             raise TypeError(
                 f"scaled_dot_product_attention: attn_mask is {describe(mask)}, expected booleans, "
                 "true where a query looks at a key, or floating numbers to add; try mask != 0"

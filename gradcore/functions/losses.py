@@ -20,7 +20,7 @@ from typing import Any
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
 from ..backends import Array, default
-from ..engine.arrays import describe, is_floating, namespace, raw_array, widened
+from ..engine.arrays import describe, is_real_floating, namespace, raw_array, widened
 from ..graph import TensorNode
 from .activations import softplus
 
@@ -95,7 +95,7 @@ def cross_entropy(
     name, input = "cross_entropy", _numbers(input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
-    if is_floating(raw_array(target)):
+    if is_real_floating(raw_array(target)):
         return _of_probabilities(name, input, target, weight, label_smoothing, reduction)
     classes, ignored = _classes(target, ignore_index)
     losses = ops.CrossEntropy.do_forward(input, targets=classes, ignored=ignored)
@@ -304,7 +304,7 @@ def _numbers(x: Any, like: Array | None = None) -> NodeOrArray:
     `like`; `None` is float32 of the default backend. Nodes and arrays stay."""
     if not _is_plain(x):
         return x
-    if like is None or not is_floating(like):
+    if like is None or not is_real_floating(like):
         return default().asarray(x, "float32")
     return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends import Array, default
 from ..backends.random import generator
-from ..engine.arrays import is_floating
+from ..engine.arrays import is_real_floating
 
 __all__ = ["initial"]
 
@@ -31,7 +31,7 @@ def initial(
         ValueError: there is no such `init`.
         TypeError: the dtype is not real floating.
     """
-    if not is_floating(default().asarray([0.0], dtype)):
+    if not is_real_floating(default().asarray([0.0], dtype)):
         raise TypeError(f"weights: dtype = {dtype!r}, expected real floating, such as 'float32'")
     deviations = {  # of normal distributions
         "glorot": sqrt(2 / (fan_in + fan_out)),

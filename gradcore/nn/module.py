@@ -8,7 +8,7 @@ from typing import Any, Self
 from weakref import ref
 
 from ..backends import Array, backend_of, get
-from ..engine.arrays import copied, describe, flat, is_floating, loaded, namespace
+from ..engine.arrays import copied, describe, flat, is_real_floating, loaded, namespace
 from ..engine.hooks import Handle
 from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
@@ -177,7 +177,7 @@ class Module:
             TypeError: `dtype` is not real floating.
         """
         for _, node in _named_nodes(self):
-            if is_floating(node.value):
+            if is_real_floating(node.value):
                 backend = backend_of(node.value)
                 if not backend.xp.isdtype(backend.dtype(dtype), "real floating"):
                     raise TypeError(f"{type(self).__name__}.astype: {dtype} is not real floating")

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..backends import Array
-from ..engine.arrays import namespace, value_of
+from ..backends import Array, backend_of
+from ..engine.arrays import is_complex, namespace, value_of
 from ..graph import Context, Op, given
 from .elementwise import Quotient
 
@@ -20,6 +20,7 @@ __all__ = [
     "QR",
     "SVD",
     "Cholesky",
+    "Eig",
     "Eigh",
     "EighGradient",
     "Eigvalsh",
@@ -40,8 +41,9 @@ def check_matrices(op: str, a: Array) -> None:
         raise ValueError(f"{op}: a has shape {tuple(a.shape)}; expected matrices (..., M, N)")
 
 
-def decomposed(function: str, a: Array, **settings: Any) -> tuple[Array, ...]:
-    """Call a function of `xp.linalg`, with NaN for the matrices that have an infinity or NaN.
+def decomposed(function: Any, a: Array, **settings: Any) -> tuple[Array, ...]:
+    """Call a function, or that of `xp.linalg` of this name, with NaN for the matrices that have an
+    infinity or NaN.
 
     LAPACK may never return from such a matrix, or fail the whole stack for it, or find numbers.
     """
@@ -52,7 +54,8 @@ def decomposed(function: str, a: Array, **settings: Any) -> tuple[Array, ...]:
         return xp.where(finite[(..., *[None] * (y.ndim - finite.ndim))], y, other)
 
     eye = xp.eye(*a.shape[-2:], dtype=a.dtype, device=a.device)
-    parts = getattr(xp.linalg, function)(where_finite(a, eye), **settings)
+    function = getattr(xp.linalg, function) if isinstance(function, str) else function
+    parts = function(where_finite(a, eye), **settings)
     parts = parts if isinstance(parts, tuple) else (parts,)
     return tuple([where_finite(y, math.nan) for y in parts])
 
@@ -121,6 +124,91 @@ class Cholesky(Op):
         p = 0.5 * (xp.tril(p) + xp.tril(p, k=-1))  # the lower triangle, with half of the diagonal
         half = xp.linalg.solve(y.mT, p)
         return _symmetric(xp.linalg.solve(y.mT, half.mT))
+
+
+class Eig(Op):
+    """The eigenvalues w (..., M), in no order, and eigenvectors, the columns of v (..., M, M), of
+    square matrices a: complex numbers, also of real matrices. Each vector has length 1, and its
+    largest element is real: the gradient is that of vectors whose length, and the phase of whose
+    largest element, stay as they are.
+
+    The gradient is that of Boeddeker et al. 2017, https://arxiv.org/abs/1701.00392
+
+    Eigenvalues coincide if they are closer than the errors of rounding that their condition numbers
+    let through. Their vectors have no derivative: NaN, unless their part of gv is 0. Nor have those
+    that coincide because vectors do, as in [[0, 1], [0, 0]]. The phase of a vector of which two
+    elements are the largest has none either; what does not depend on the phase takes no harm.
+    """
+
+    @staticmethod
+    def forward(context: Context, a: Array) -> tuple[Array, ...]:
+        check_square("Eig", a)
+        w, v = decomposed(backend_of(a).eig, a)
+        context["a"], context["w"], context["v"] = a, w, v
+        return w, v
+
+    @staticmethod
+    def backward(context: Context, gw: Array, gv: Array) -> Array:
+        xp, a, w, v = namespace(gw), context["a"], context["w"], context["v"]
+        real, eye = not is_complex(a), _eye(w)
+        singular, same, defective = _conditions(*map(value_of, (a, w, v)))
+        gw = Quotient.apply(gw, xp.ones_like(gw), vanishes=defective)
+        inner = _row(gw) * eye
+        if given(context, 1):
+            is_real = namespace(value_of(w)).imag(value_of(w)) == 0.0 if real else None
+            fixed = _of_fixed_phase(gv, v, is_real)
+            turn = Quotient.apply(xp.matmul(v.mT, fixed), _gaps(w), vanishes=same)
+            inner = inner + _without_mixed(turn, value_of(gw), namespace(same).any(same, axis=-2))
+        # A sum, and no `where`: the second derivative of a singular matrix is NaN as well.
+        regular = v + xp.where(singular, value_of(eye) - value_of(v), 0.0)
+        g = xp.linalg.solve(regular.mT, xp.matmul(inner, regular.mT))
+        return xp.real(g) if real else g
+
+
+def _conditions(a: Array, w: Array, v: Array) -> tuple[Array, ...]:
+    """Say how far the eigenvalues w and vectors v, as computed of matrices a, are to be trusted.
+
+    Returns:
+        Which matrices v are exactly singular (..., 1, 1); which pairs of eigenvalues coincide but
+        for rounding (..., M, M); and which eigenvalues have no derivative, as they coincide because
+        their vectors do (..., M).
+    """
+    xp, eye = namespace(w), _eye(w)
+    size, eps = w.shape[-1], float(xp.finfo(w.dtype).eps)
+    singular = (xp.linalg.slogdet(v)[0] == 0.0)[..., None, None]
+    inverse = xp.linalg.inv(xp.where(singular, eye, v))
+    # Of eigenvalue k, what a change of a is multiplied by at most: 1 if a is symmetric.
+    condition = xp.minimum(xp.sum(xp.abs(inverse), axis=-1), 1.0 / eps)
+    condition = xp.where(singular[..., 0], 1.0 / eps, condition)
+    largest = xp.max(xp.abs(a), axis=(-2, -1), keepdims=True) if size else 0.0
+    error = _row(condition) * (size * eps * largest)
+    same = xp.abs(_gaps(w)) <= xp.maximum(error, error.mT)
+    return singular, same, xp.any(same, axis=-2) & (condition > eps**-0.25)
+
+
+def _of_fixed_phase(gv: Array, v: Array, real: Array | None) -> Array:
+    """Take from the gradients gv of eigenvectors v what the length of each vector and the phase of
+    its largest element would give, as these do not change.
+
+    Args:
+        real: which vectors are real whatever happens: those of real eigenvalues of real matrices.
+    """
+    xp, size = namespace(gv), v.shape[-1]
+    along = xp.sum(gv * v, axis=-2, keepdims=True)
+    turn = xp.imag(along)
+    if size:
+        raw, sizes = namespace(value_of(v)), abs(value_of(v))
+        like_zero = float(raw.finfo(sizes.dtype).eps) ** 0.75
+        chosen = raw.arange(size, device=v.device)[:, None] == _row(raw.argmax(sizes, axis=-2))
+        large = sizes >= (1.0 - like_zero) * raw.max(sizes, axis=-2, keepdims=True)
+        total = raw.sum(abs(value_of(gv)) * sizes, axis=-2, keepdims=True)
+        loose = raw.any(large & ~chosen, axis=-2, keepdims=True)
+        loose = loose & (abs(value_of(turn)) > like_zero * total)
+        loose = loose if real is None else loose & ~_row(real)
+        turn = Quotient.apply(turn, xp.ones_like(turn), vanishes=loose)
+        pivot = xp.sum(xp.where(chosen, v, 0.0), axis=-2, keepdims=True)
+        gv = gv - xp.where(chosen, 1j * (turn / pivot), 0.0)
+    return gv - xp.conj(v) * xp.real(along)
 
 
 class Eigh(Op):

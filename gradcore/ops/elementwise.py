@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import NUMBER_TYPES, namespace, value_of
+from ..engine.arrays import NUMBER_TYPES, conj, is_complex, namespace, real, value_of
 from ..graph import Context, Op, needs
 from .unary import OfInput, OfOutput
 
@@ -24,6 +24,7 @@ __all__ = [
     "Atan2",
     "Atanh",
     "Cast",
+    "Conjugate",
     "CopySign",
     "Cos",
     "Cosh",
@@ -32,6 +33,7 @@ __all__ = [
     "Expm1",
     "Hypot",
     "Id",
+    "Imag",
     "Log",
     "Log1p",
     "Log2",
@@ -43,9 +45,11 @@ __all__ = [
     "Multiply",
     "Negative",
     "NextAfter",
+    "Phase",
     "Power",
     "PowerLog",
     "Quotient",
+    "Real",
     "Remainder",
     "Sin",
     "Sinh",
@@ -134,7 +138,7 @@ class Power(Op):
             ga = go * b * PowerLog.apply(a, _lower(a, b), n=0)
         if needs(context, 1):
             xp = namespace(go)
-            a = xp.full_like(b, a) if type(a) in NUMBER_TYPES else a
+            a = xp.full_like(b, a, dtype=y.dtype) if type(a) in NUMBER_TYPES else a
             nothing = (a == 0) & (b == 0)
             logs = PowerLog.apply(_but_nan(xp, nothing, a), b, n=1, power=y)
             gb = go * xp.where(nothing, 0.0, logs)
@@ -143,7 +147,8 @@ class Power(Op):
 
 class PowerLog(Op):
     """a^b log(a)^n, the n-th derivative of a^b by b: closed under differentiation. Where a is 0,
-    the limit as a falls to 0: it is 0 if b > 0, and infinite if b <= 0 < n.
+    the limit as a falls to 0: it is 0 if b > 0 (of complex b, the real part), and infinite if
+    b <= 0 < n.
 
     Args:
         power: a^b, if it is known.
@@ -153,7 +158,11 @@ class PowerLog(Op):
     def forward(context: Context, a: Array, b: Array, *, n: int, power: Any = None) -> Array:
         context["a"], context["b"], context["n"] = a, b, n
         xp, power = namespace(a, b), a**b if power is None else power
-        return power * xp.log(xp.where((a == 0) & (b > 0), 1.0, a)) ** n if n else power
+        if not n:
+            return power
+        # In the dtype of the result: a negative number to a complex power has a logarithm.
+        a = xp.astype(a, power.dtype) if is_complex(power) else a
+        return power * xp.log(xp.where((a == 0) & (real(b) > 0), 1.0, a)) ** n
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -188,6 +197,8 @@ class Negative(Op):
 
 
 class Absolute(Op):
+    """|x|. At 0 the gradient is 0; that of the gradient is 0 too, and of complex numbers NaN."""
+
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
         context["x"] = x
@@ -195,7 +206,61 @@ class Absolute(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return go * namespace(go).sign(context["x"])
+        x = context["x"]
+        return go * (conj(Phase.apply(x)) if is_complex(x) else namespace(go).sign(x))
+
+
+class Phase(Op):
+    """x / |x|, for complex x: the number of length 1 in the direction of x; 0 at 0, where it has no
+    derivative: there the gradient is NaN, and 0 where `go` is 0."""
+
+    @staticmethod
+    def forward(context: Context, x: Array) -> Array:
+        context["x"], xp, r = x, namespace(x), abs(x)
+        context["y"] = xp.where(r == 0.0, 0.0, x / xp.where(r == 0.0, 1.0, r))
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        y, r = context["y"], 2.0 * abs(context["x"])
+        return Quotient.apply(go - conj(y * y * go), r, vanishes=value_of(r) == 0.0)
+
+
+class Real(Op):
+    """The real parts of complex numbers."""
+
+    @staticmethod
+    def forward(context: Context, x: Array) -> Array:
+        context["dtype"] = x.dtype
+        return namespace(x).real(x)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        return namespace(go).astype(go, context["dtype"])
+
+
+class Imag(Op):
+    """The imaginary parts of complex numbers."""
+
+    @staticmethod
+    def forward(context: Context, x: Array) -> Array:
+        return namespace(x).imag(x)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        return go * -1j
+
+
+class Conjugate(Op):
+    """Complex numbers with the sign of their imaginary parts changed."""
+
+    @staticmethod
+    def forward(context: Context, x: Array) -> Array:
+        return namespace(x).conj(x)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        return namespace(go).conj(go)
 
 
 class Exp(OfOutput):
@@ -265,14 +330,25 @@ class Tan(OfOutput):
     gradient = lambda xp, go, y: go * (1.0 + y * y)
 
 
+def _one(x: Array) -> complex:
+    """Give 1 to add to x, and to subtract x from. If x is complex, its imaginary part is -0: then
+    sums keep the sign of a 0 there, which tells on which side of a cut a number is."""
+    return complex(1.0, -0.0) if is_complex(x) else 1.0
+
+
+def _root(xp: Any, x: Array) -> Array:
+    """Compute the root of 1 + x². Factors, as those of `Asin`, keep the sign of a real part 0."""
+    return xp.sqrt((x - complex(0.0, 1.0)) * (x - complex(0.0, -1.0)))
+
+
 class Asin(OfInput):
     function = lambda xp, x: xp.asin(x)
-    gradient = lambda xp, go, x: go / xp.sqrt((1.0 - x) * (1.0 + x))
+    gradient = lambda xp, go, x: go / xp.sqrt((_one(x) - x) * (_one(x) + x))
 
 
 class Acos(OfInput):
     function = lambda xp, x: xp.acos(x)
-    gradient = lambda xp, go, x: -go / xp.sqrt((1.0 - x) * (1.0 + x))
+    gradient = lambda xp, go, x: -go / xp.sqrt((_one(x) - x) * (_one(x) + x))
 
 
 class Atan(OfInput):
@@ -298,12 +374,12 @@ class Tanh(OfOutput):
 
 class Asinh(OfInput):
     function = lambda xp, x: xp.asinh(x)
-    gradient = lambda xp, go, x: go / xp.hypot(x, 1.0)
+    gradient = lambda xp, go, x: go / (_root(xp, x) if is_complex(x) else xp.hypot(x, 1.0))
 
 
 class Acosh(OfInput):
     function = lambda xp, x: xp.acosh(x)
-    gradient = lambda xp, go, x: go / (xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0))
+    gradient = lambda xp, go, x: go / (xp.sqrt(x - 1.0) * xp.sqrt(x + _one(x)))
 
 
 class Atanh(OfInput):
@@ -479,16 +555,21 @@ class Masked(Op):
 
 
 class Cast(Op):
-    """x in another dtype."""
+    """x in another dtype. Complex numbers do not become real ones."""
 
     @staticmethod
     def forward(context: Context, x: Array, *, dtype: Any) -> Array:
+        xp = namespace(x)
+        if dtype != x.dtype and is_complex(x) and not xp.isdtype(dtype, "complex floating"):
+            raise TypeError(f"complex numbers do not become {dtype}; take real(x) or abs(x)")
         context["dtype"] = x.dtype
-        return namespace(x).astype(x, dtype)
+        return xp.astype(x, dtype)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return namespace(go).astype(go, context["dtype"])
+        xp, dtype = namespace(go), context["dtype"]
+        takes_part = is_complex(go) and not xp.isdtype(dtype, "complex floating")
+        return xp.astype(real(go) if takes_part else go, dtype)
 
 
 class Quotient(Op):
@@ -503,7 +584,7 @@ class Quotient(Op):
     @staticmethod
     def forward(context: Context, x: Array, d: Array, *, vanishes: Array) -> Array:
         xp = namespace(x)
-        y = xp.where(vanishes & (x == 0.0), x, x / xp.where(vanishes, math.nan, d))
+        y = xp.where(vanishes & (x != 0.0), math.nan, x / xp.where(vanishes, 1.0, d))
         context["d"], context["y"], context["vanishes"] = d, y, vanishes
         return y
 

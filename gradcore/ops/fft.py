@@ -13,7 +13,16 @@ from typing import Any
 from ..backends import Array
 from ..backends.definitions.common import is_half
 from ..backends.types import DType
-from ..engine.arrays import describe, is_floating, namespace, value_of, widened
+from ..engine.arrays import (
+    describe,
+    is_complex,
+    is_real_floating,
+    namespace,
+    real,
+    real_dtype,
+    value_of,
+    widened,
+)
 from ..graph import Context, Op
 from .indexing import PutItem
 
@@ -55,8 +64,8 @@ class RFFT(Op):
     def forward(
         context: Context, x: Array, *, n: int, axis: int, norm: str, inverse: bool = False
     ) -> Array:
-        if not is_floating(x):
-            raise TypeError(f"RFFT: x is {describe(x)}, expected real numbers; see FFT")
+        if not is_real_floating(x):
+            raise TypeError(f"RFFT: x is {describe(x)}, expected real numbers; see fft and ifft")
         settings = {"n": n, "axis": axis, "norm": norm, "inverse": inverse}
         context["settings"], context["shape"], context["dtype"] = settings, x.shape, x.dtype
         fft = namespace(x).fft
@@ -69,8 +78,8 @@ class RFFT(Op):
 
 
 class HFFT(Op):
-    """The transform along `axis`, n real numbers, of n // 2 + 1 frequencies: x, cut off or filled up
-    with zeros. The others are the conjugates of these. Imaginary parts of those that are their own
+    """The transform along `axis`, n real numbers, of n // 2 + 1 frequencies: x, cut off or filled
+    up with zeros. The others are the conjugates of these. Imaginary parts of those that are their own
     conjugates, the first and for an even n the last, have no effect."""
 
     @staticmethod
@@ -93,7 +102,7 @@ class HFFT(Op):
 def _as_complex(x: Array) -> Array:
     """Convert to complex numbers: real ones of up to 32 bits to complex64."""
     xp = namespace(x)
-    if not is_floating(x):
+    if is_complex(x):
         return x
     x = widened(x)
     return xp.astype(x, xp.complex64 if x.dtype == xp.float32 else xp.complex128)
@@ -105,7 +114,7 @@ def _occurrences(half: Array, *, n: int, axis: int, **_: Any) -> Array:
     half = value_of(half)
     xp, size = namespace(half), half.shape[axis]
     k = xp.arange(size, device=half.device)
-    ones = xp.ones(size, dtype=xp.real(half).dtype, device=half.device)
+    ones = xp.ones(size, dtype=real_dtype(half), device=half.device)
     counts = xp.where((k == 0) | (2 * k == n), ones, 2.0)
     return xp.reshape(counts, tuple([size if a == axis else 1 for a in range(half.ndim)]))
 
@@ -114,8 +123,7 @@ def _fitted(g: Array, shape: Sequence[int], dtype: DType) -> Array:
     """Make of the gradient of an input, cut off or filled up, that of the input itself: filled up
     with zeros or cut off; and real if the input is."""
     xp = namespace(g)
-    if xp.isdtype(dtype, "real floating") and xp.isdtype(g.dtype, "complex floating"):
-        g = xp.real(g)
+    g = real(g) if xp.isdtype(dtype, "real floating") else g
     if tuple(g.shape) != tuple(shape):
         key = tuple([slice(min(m, n)) for m, n in zip(g.shape, shape, strict=True)])
         g = PutItem.apply(g[key], key=key, shape=tuple(shape))

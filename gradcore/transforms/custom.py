@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.arrays import is_node, value_of, widest
+from ..engine.arrays import conj, is_node, value_of, widest
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .derivatives import Function, Pullback
@@ -31,6 +31,7 @@ def custom_gradient(f: Function) -> Function:
             its value and a pullback. The pullback takes the gradient of each array in the value,
             and gives the gradient of each positional argument: a tree like the argument, or `None`
             for zero. For gradients of gradients, `f` and the pullback are called with nodes.
+            Gradients of complex arrays are those that `vjp` has, the conjugates of an op's.
             Keyword arguments are constants. No gradient flows to nodes that `f` closes over.
 
     Returns:
@@ -55,7 +56,8 @@ def custom_gradient(f: Function) -> Function:
             call, pullback = context["call"], context["pullback"]
             if any(map(is_node, gos)):
                 pullback = call(context["xs"])[1]
-            return call.gradients(pullback(*gos))
+            given = call.gradients(pullback(*map(conj, gos)))
+            return tuple([conj(g) if hasattr(g, "dtype") else g for g in given])
 
     Custom.__name__ = Custom.__qualname__ = getattr(f, "__name__", type(f).__name__)
     Custom.__module__ = f.__module__

@@ -8,6 +8,9 @@ arrays, so are the results. Inside a function that a transform differentiates, r
 nodes.
 
 No transform changes the `.grad` of a node or computes a gradient that nobody asked for.
+
+The gradient by complex numbers has as its real part the derivative by their real parts, and as its
+imaginary part that by their imaginary parts. docs/complex.md has more.
 """
 
 from __future__ import annotations
@@ -21,10 +24,13 @@ from typing import Any
 from ..backends import Array, backend_of
 from ..engine.arrays import (
     NUMBER_TYPES,
+    conj,
     copied,
     describe,
+    is_complex,
     is_floating,
     is_node,
+    is_real_floating,
     namespace,
     value_of,
     widest,
@@ -69,8 +75,8 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         array's gradient is zeros. Keyword arguments are constants.
 
     Raises (when called):
-        TypeError: an array to differentiate with respect to is not real floating, or the result
-            is not.
+        TypeError: an array to differentiate with respect to is not floating, or the result is not
+            real floating.
         ValueError: the result has more than one element, or there is no argument at `argnums`.
     """
 
@@ -103,8 +109,10 @@ def _value_and_grad(
         found = describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
         advice = "sum it, or use vjp or jacobian"
         raise ValueError(f"{name}: the function gave {found}, expected a scalar; {advice}")
-    if not is_floating(value_of(value)):
-        raise TypeError(f"{name}: the function gave {describe(value)}, expected real floating")
+    if not is_real_floating(value_of(value)):
+        advice = "; take abs or real of it, or use vjp, jvp or jacobian" * is_complex(value)
+        found = f"{describe(value)}, expected real floating{advice}"
+        raise TypeError(f"{name}: the function gave {found}")
     return value, pull([namespace(value_of(value)).ones_like(value_of(value))], retain=False)
 
 
@@ -118,8 +126,11 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
         gradient of the scalar with respect to x, a tree like x; for several arguments, a tuple of
         such trees.
 
+    For complex arrays the pullback multiplies by the conjugate of the Jacobian, so that gradients
+    go through the pullback to gradients.
+
     Raises:
-        TypeError: an array in `xs` is not real floating.
+        TypeError: an array in `xs` is not floating.
         ValueError (from the pullback): the gradient does not fit the value.
     """
     value, pull = _vjp("vjp", f, 0 if len(xs) == 1 else tuple(range(len(xs))), xs, {})
@@ -143,10 +154,11 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
         vs: the direction, a tree like `xs`.
 
     Returns:
-        The value, and the derivative, a tree like the value.
+        The value, and the derivative, a tree like the value. For complex arrays too, that is the
+        derivative of f(xs + t vs) by the real number t.
 
     Raises:
-        TypeError: an array in `xs` or in the value is not real floating.
+        TypeError: an array in `xs` or in the value is not floating.
         ValueError: `vs` is not like `xs`.
     """
     several = isinstance(xs, tuple)
@@ -155,7 +167,7 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     for path, y in leaves(value):
         if not is_floating(value_of(y)):
             found = f"{describe(y)} in {path}" if path else describe(y)
-            raise TypeError(f"jvp: the function gave {found}, expected real floating")
+            raise TypeError(f"jvp: the function gave {found}, expected floating")
     zeros = tree_map(lambda y: namespace(value_of(y)).zeros_like(value_of(y)), value)
     if any(is_node(v) for _, v in leaves((xs, vs))):
         zeros = tree_map(TensorNode, zeros)
@@ -196,9 +208,14 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         place of each array of the value. For several `argnums` a tuple of trees like the arguments
         stands there.
 
+        Of a real value, the derivatives by complex numbers are gradients, as of `grad`. A complex
+        value takes two passes for each element. Its derivatives are complex: by complex numbers,
+        those of a holomorphic function, with no conjugate (f(x + v) is about f(x) + J v).
+
     Raises (when called):
-        TypeError: as `grad`.
-        ValueError: there is no argument at `argnums`.
+        TypeError: as `grad`; or the value is not floating.
+        ValueError: there is no argument at `argnums`; or the value and an argument are complex, and
+            the function is not holomorphic, as abs(x) * x is not: so it has no such derivative.
     """
 
     @functools.wraps(f)
@@ -289,10 +306,14 @@ def _vjp(
         out = max(kind, _Kind.of(kind > _Kind.ARRAYS or bool(nodes), leads_on))
         create = out is _Kind.NODES
         pairs = zip([y for _, y in leaves(result)], gos, strict=True)
-        seeds = [
-            (y, go if create else value_of(go)) for y, go in pairs if go is not None and is_node(y)
-        ]
-        found = dict(zip(wanted, gradients(seeds, wanted, create, retain), strict=True))
+        with building(create):  # outside of passes, gradients are conjugate
+            seeds = [
+                (y, conj(go if create else value_of(go)))
+                for y, go in pairs
+                if go is not None and is_node(y)
+            ]
+            inside = gradients(seeds, wanted, create, retain)
+            found = dict(zip(wanted, map(conj, inside), strict=True))
         taken = {id(value_of(go)) for go in gos}
 
         def gradient(x: TensorNode) -> TensorNode | Array:
@@ -334,7 +355,7 @@ def _start(name: str, x: Any) -> TensorNode:
     is computed from x, so that further derivatives go on to x.
 
     Raises:
-        TypeError: x is not a real floating array.
+        TypeError: x is not a floating array.
     """
     try:
         x = widest(x)
@@ -342,7 +363,7 @@ def _start(name: str, x: Any) -> TensorNode:
         raise TypeError(f"{name}: {error}") from None
     if not is_floating(value_of(x)):
         raise TypeError(
-            f"{name}: gradients are of real floating arrays, not of {describe(x)}; convert it, "
+            f"{name}: gradients are of floating arrays, not of {describe(x)}; convert it, "
             "or leave it out by argnums"
         )
     linked = is_node(x) and x.requires_grad and is_building.get()
@@ -402,16 +423,42 @@ def _rows(ys: list[Array], i: int, pull: Pull) -> Any:
     """Compute the derivatives of all elements of ys[i], each in a backward pass of its own."""
     y = ys[i]
     if not is_floating(y):
-        raise TypeError(f"jacobian: the function gave {describe(y)}, expected real floating")
+        raise TypeError(f"jacobian: the function gave {describe(y)}, expected floating")
     xp, shape, n = namespace(y), tuple(y.shape), math.prod(y.shape)
     # An empty array has no elements. Take one row, of zeros, for the shape of the rows, and let
     # `_stacked` drop it.
     places = [xp.arange(n, device=y.device) == k for k in range(n)] or [xp.zeros_like(y)]
-    passes = []
-    for at in places:
-        one_hot = xp.reshape(xp.astype(at, y.dtype), shape)
-        passes.append(pull([one_hot if j == i else None for j in range(len(ys))]))
-    return tree_map(lambda *rows: _stacked(rows, n, shape), *passes)
+
+    def rows_by(factor: complex) -> Any:
+        passes = []
+        for at in places:
+            one_hot = xp.reshape(xp.astype(at, y.dtype), shape)
+            one_hot = one_hot if factor == 1 else one_hot * factor
+            passes.append(pull([one_hot if j == i else None for j in range(len(ys))]))
+        return tree_map(lambda *rows: _stacked(rows, n, shape), *passes)
+
+    by_real = rows_by(1)
+    return tree_map(_holomorphic, by_real, rows_by(1j)) if is_complex(y) else by_real
+
+
+def _holomorphic(g: TensorNode | Array, h: TensorNode | Array) -> TensorNode | Array:
+    """Compute the derivatives of complex numbers, of the gradients g of their real parts and h of
+    their imaginary parts.
+
+    Raises:
+        ValueError: the derivatives are by complex numbers, and depend on their direction.
+    """
+    if not is_complex(g):
+        return g + 1j * h
+    a, b = (0.5 * (g + factor * h) for factor in (-1j, 1j))  # conj(df/dx), and df/dconj(x)
+    rest, size = abs(value_of(b)), abs(value_of(a)) + abs(value_of(b))
+    xp = namespace(size)
+    if math.prod(size.shape) and bool(xp.max(rest) > xp.finfo(g.dtype).eps ** 0.5 * xp.max(size)):
+        raise ValueError(
+            "jacobian: the function is not holomorphic, so no complex matrix is its derivative; "
+            "take the Jacobians of its real and imaginary parts, or vjp or jvp"
+        )
+    return conj(a)
 
 
 def _stacked(

@@ -114,9 +114,9 @@ def test_a_deep_copy_has_no_gradient_and_no_hooks_and_stays_tied() -> None:
 
 
 def test_requires_grad_that_is_set_later_is_checked() -> None:
-    for value in (np.arange(3), np.ones(3, bool), np.ones(3, complex)):
+    for value in (np.arange(3), np.ones(3, bool)):
         x = TensorNode(value)
-        with pytest.raises(TypeError, match="only real floating values have gradients"):
+        with pytest.raises(TypeError, match="only floating values have gradients"):
             x.requires_grad = True
         x.requires_grad = False
         assert not x.requires_grad

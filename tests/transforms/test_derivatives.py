@@ -423,7 +423,7 @@ def test_numbers_take_the_dtype(backend: Backend, dtype: str) -> None:
         (lambda: grad(lambda x: x)(np.ones(3)), ValueError, r"float64 \(3,\), expected a scalar"),
         (lambda: grad(lambda x: [x])(np.ones(3)), ValueError, "a list, expected a scalar"),
         (lambda: grad(cube)(np.ones(3, int)), TypeError, "not of int64"),
-        (lambda: grad(cube)(TensorNode(3)), TypeError, "real floating"),
+        (lambda: grad(cube)(TensorNode(3)), TypeError, "of floating arrays"),
         (lambda: grad(cube)("three"), TypeError, "grad: .*str"),
         (lambda: grad(lambda x: x > 0.0)(np.ones(())), TypeError, "expected real floating"),
         (lambda: grad(cube, 1)(np.ones(3)), ValueError, "argnums has 1, but there are 1"),
