@@ -12,6 +12,7 @@ from ..backends import backend_of
 from ..engine.arrays import is_node, value_of
 from ..engine.trees import leaves, tree_map
 from .leaves import conj, entered, is_complex, left
+from .numpy import random
 from .boxes import Box
 
 __all__ = ["VSpace", "vspace"]
@@ -109,9 +110,9 @@ class _Arrays(VSpace):
                 yield left(one_hot * 1.0j)
 
     def randn(self) -> Any:
-        x = np.random.randn(*self.shape)
-        x = x + 1.0j * np.random.randn(*self.shape) if self.iscomplex else x
-        return left(np.asarray(x).astype(str(self.dtype).rpartition(".")[2]))
+        x = np.asarray(random.randn(*self.shape))
+        x = x + 1.0j * np.asarray(random.randn(*self.shape)) if self.iscomplex else x
+        return left(np.astype(x, self.dtype))
 
     def _inner_prod(self, x: Any, y: Any) -> Any:
         product = np.sum(conj(np.asarray(x)) * y)
