@@ -13,7 +13,19 @@ from . import fft as fft
 from . import linalg as linalg
 from . import random as random
 
-__all__: list[str] = []
+__all__ = ["fft", "linalg", "make_diagonal", "random"]
+
+
+def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Make matrices (..., N, N) with the diagonals D (..., N), in the last two axes.
+
+    Raises:
+        NotImplementedError: `offset` is not 0, or the axes are others than -1 and -2.
+    """
+    if (offset, axis1, axis2) != (0, -1, -2):
+        raise NotImplementedError("make_diagonal takes offset=0, axis1=-1, axis2=-2 only")
+    D = _ours.asarray(D)
+    return _ours.where(_ours.eye(D.shape[-1]) == 1.0, D[..., None], 0.0)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....array_api.special import betainc, betaln, xlog1py, xlogy
+from ....array_api import special
 from .... import numpy as np
 from .common import arrays, exp_of, inside
 
@@ -18,7 +18,7 @@ def logpdf(x: Any, a: Any, b: Any) -> Any:
         (x >= 0.0) & (x <= 1.0),
         x,
         0.5,
-        lambda x: xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b),
+        lambda x: special.xlogy(a - 1.0, x) + special.xlog1py(b - 1.0, -x) - special.betaln(a, b),
     )
 
 
@@ -28,4 +28,4 @@ pdf = exp_of(logpdf, "The density, for x from 0 to 1.")
 def cdf(x: Any, a: Any, b: Any) -> Any:
     """The probability of at most x."""
     x, a, b = arrays(x, a, b)
-    return betainc(a, b, np.clip(x, 0.0, 1.0))
+    return special.betainc(a, b, np.clip(x, 0.0, 1.0))

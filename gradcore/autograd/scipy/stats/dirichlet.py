@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .... import numpy as np
-from ....array_api.special import gammaln, xlogy
+from ....array_api import special
 from ..host import on_host
 from .common import arrays, exp_of
 
@@ -18,9 +18,9 @@ def logpdf(x: Any, alpha: Any) -> Any:
     x, alpha = arrays(x, alpha)
     if x.shape[0] + 1 == alpha.shape[0]:
         x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
-    log_norm = gammaln(np.sum(alpha)) - np.sum(gammaln(alpha))
+    log_norm = special.gammaln(np.sum(alpha)) - np.sum(special.gammaln(alpha))
     powers = np.reshape(alpha - 1.0, (-1,) + (1,) * (x.ndim - 1))
-    return log_norm + np.sum(xlogy(powers, x), axis=0)
+    return log_norm + np.sum(special.xlogy(powers, x), axis=0)
 
 
 pdf = exp_of(logpdf, "The density at probabilities x (K,) or (K, N), for alpha (K,).")

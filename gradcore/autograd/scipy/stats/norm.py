@@ -6,7 +6,7 @@ from math import log, pi
 from typing import Any
 
 from .... import numpy as np
-from ....array_api.special import log_ndtr, ndtr
+from ....array_api import special
 from .common import arrays, exp_of
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
@@ -27,19 +27,19 @@ pdf = exp_of(logpdf, "The density.")
 
 def cdf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The probability of at most x."""
-    return ndtr(_standard(x, loc, scale))
+    return special.ndtr(_standard(x, loc, scale))
 
 
 def sf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The probability of more than x."""
-    return ndtr(-_standard(x, loc, scale))
+    return special.ndtr(-_standard(x, loc, scale))
 
 
 def logcdf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The logarithm of the probability of at most x."""
-    return log_ndtr(_standard(x, loc, scale))
+    return special.log_ndtr(_standard(x, loc, scale))
 
 
 def logsf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The logarithm of the probability of more than x."""
-    return log_ndtr(-_standard(x, loc, scale))
+    return special.log_ndtr(-_standard(x, loc, scale))
