@@ -7,6 +7,7 @@ definitions are the specification that every override is tested against.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -140,6 +141,24 @@ class Backend(
         """Compute what `eig` does without the vectors, perhaps in another order."""
         w = np.linalg.eigvals(self.to_numpy(a))
         return self.xp.asarray(w.astype(np.result_type(w, np.complex64)), device=a.device)
+
+    def text(self, x: Array, separator: str = ", ", prefix: str = "") -> str:
+        """Print the elements of the array `x` as NumPy does. Of many elements, only those that are
+        printed, at the corners, are copied to the host.
+
+        Args:
+            prefix: what stands before the text, which is indented as far.
+        """
+        options, many = np.get_printoptions(), {}
+        if math.prod(x.shape) > options["threshold"]:
+            edge, many = options["edgeitems"], {"threshold": 0}
+            for axis in sorted(range(x.ndim), key=lambda a: -x.shape[a]):
+                before, n = (slice(None),) * axis, x.shape[axis]
+                if n > 2 * edge + 1:  # one element stays for the dots
+                    ends = [(*before, part, ...) for part in (slice(edge + 1), slice(n - edge, n))]
+                    x = self.xp.concat([x[key] for key in ends], axis=axis)
+        host = self.to_numpy(x)
+        return np.array2string(host, separator=separator, prefix=prefix, **many)
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
         """Give a set of data as an array on this backend's device, as `asarray` does.

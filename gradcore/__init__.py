@@ -59,7 +59,10 @@ from .transforms import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-connect(ops, array_api)  # from here on, `a + b` works on nodes
+# From here on, `a + b` works on nodes, and `a.relu()` says what to call. The names of array_api are
+# names of gradcore.numpy too.
+_places = {"gradcore": functions, "gradcore.numpy": array_api, "gradcore.linalg": linalg}
+connect(ops, array_api, lambda: import_module(".numpy", __name__), _places)
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.
 for _module in (activations, convolution, linalg, losses, normalization, recording, special):

@@ -205,9 +205,17 @@ class TensorNode(Operators):
             opnode.context, opnode.arrays, opnode.inputs = None, (), ()
 
     def __repr__(self) -> str:
-        name = f"{self.name}, " if self.name else ""
-        source = f", source {self.source.op.__name__}" if self.source else ""
-        return f"TensorNode({name}{describe(self.value)}{source})"
+        return f"TensorNode({self._text(', ', 'TensorNode(')}, {self.summary()})"
+
+    def summary(self) -> str:
+        """Say all but the values: name, dtype, shape, backend and device, and the op that gave the
+        node."""
+        x = node_or_array(self.value)
+        backend = BACKEND_OF_TYPE[type(x)]
+        parts = [f"name {self.name!r}" if self.name else "", describe(x)]
+        parts += [f"{backend.name} on {x.device}"] if backend.several_devices else []
+        parts += [f"source {self.source.op.__name__}"] if self.source else []
+        return ", ".join(filter(None, parts))
 
 
 class OpNode:

@@ -212,6 +212,12 @@ class CupyBackend(
         raise_index_errors()
         return host
 
+    def text(self, x: Array, separator: str = ", ", prefix: str = "") -> str:
+        # While a graph is captured, nothing is computed yet, and a read would end the capture.
+        if cupy.cuda.get_current_stream().is_capturing():
+            return "..."
+        return super().text(x, separator, prefix)
+
     def owns_memory(self, x: Array) -> bool:
         # Views by `as_strided` have no base, but those of overlapping windows aren't contiguous.
         return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)

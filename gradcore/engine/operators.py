@@ -1,15 +1,17 @@
-"""The parts of a TensorNode that every array has: operators, indexing, shape and dtype."""
+"""The parts of a TensorNode that every array has: operators, indexing, shape and dtype. Methods
+such as `x.sum()` are in methods.py."""
 
 from __future__ import annotations
 
 import math
 import operator
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
+from .methods import Elsewhere, Methods, point_elsewhere
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
@@ -28,7 +30,7 @@ class Size(int):
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")  # of the array API standard
 
 
-class Operators:
+class Operators(Methods):
     """The base of TensorNode: `a + b` is `gradcore.ops.Add.do_forward(a, b)`, and so on.
 
     Either operand may be a node, an array or a number. Comparisons give nodes of booleans,
@@ -51,8 +53,20 @@ class Operators:
     # them; gradcore/__init__.py sets them by `connect`.
     ops: ClassVar[Any] = None
     array_api: ClassVar[Any] = None
-    # Tells NumPy's arrays to leave `array + node` to the node.
-    __array_ufunc__ = None
+
+    # What NumPy calls for `array + node` and `numpy.sin(node)`, and for `numpy.sum(node)`; and CuPy
+    # for `cupy.sin(node)`. (The first is set anew, to save a call.)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.numpy_api.protocols.array_ufunc(self, ufunc, method, *inputs, **keywords)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        return self.numpy_api.protocols.array_function(self, function, types, args, keywords)
+
+    def __cupy_override_elementwise_kernel__(
+        self, kernel: Any, *inputs: Any, **keywords: Any
+    ) -> Any:
+        return self.numpy_api.protocols.cupy_kernel(self, kernel, *inputs, **keywords)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """Give the functions of the array API standard, for nodes of this node's backend.
@@ -88,10 +102,8 @@ class Operators:
 
     @property
     def T(self) -> Self:  # noqa: N802 (the standard's name)
-        """The transpose of a matrix."""
-        if self.ndim != 2:
-            raise ValueError(f"x.T needs two dimensions, not shape {self.shape}; see x.mT")
-        return self.mT
+        """The transpose: the axes in reverse order."""
+        return self.array_api.permute_dims(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Self:  # noqa: N802
@@ -149,6 +161,12 @@ class Operators:
 
     def __rfloordiv__(self, other: Any) -> Self:
         return self.array_api.floor_divide(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
 
     def __and__(self, other: Any) -> Self:
         return self.array_api.bitwise_and(self, other)
@@ -274,20 +292,105 @@ class Operators:
     def __iter__(self) -> Iterator[Self]:
         return map(self.__getitem__, range(len(self)))
 
+    def __contains__(self, x: Any) -> bool:
+        """Whether an element equals x."""
+        found = self == x
+        return bool(found.any()) if isinstance(found, Operators) else found
+
+    # -- Numbers and text -------------------------------------------------------------------------
+
     def __bool__(self) -> bool:
         return bool(self._host())
 
     def __int__(self) -> int:
         return int(self._host())
 
-    def __float__(self) -> float:
-        return float(self._number("float"))
+    def __index__(self) -> int:
+        return operator.index(self._host())
 
-    def _number(self, kind: str) -> Any:
+    def __floor__(self) -> int:
+        return math.floor(self._host())
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._host())
+
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Round to an integer of Python, or to decimals: to a node, with no gradient."""
+        return round(self._host().item()) if ndigits is None else self.round(ndigits)
+
+    def __float__(self) -> float:
+        return float(self._number("float({})"))
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex({})"))
+
+    def item(self, *index: Any) -> Any:
+        """Give the only element, or the one at the index, as a number of Python.
+
+        Raises:
+            TypeError: the node is being differentiated, and a number has no gradient.
+        """
+        return self._number("{}.item()").item(*index)
+
+    def tolist(self) -> Any:
+        """Give the elements as numbers of Python in nested lists; errors are those of `item`."""
+        return self._number("{}.tolist()").tolist()
+
+    def _number(self, call: str) -> Any:
         if self.requires_grad and is_differentiating.get():
             raise TypeError(
-                f"{kind}(x) makes a number, which has no gradient, of a node that is being "
-                f"differentiated; compute with the node, or say {kind}(stop_gradient(x))"
+                f"{call.format('x')} makes a number, which has no gradient, of a node that is "
+                "being differentiated; compute with the node, or say "
+                f"{call.format('stop_gradient(x)')}"
+            )
+        return self._host()
+
+    def __str__(self) -> str:
+        """Print the values, as NumPy prints an array's."""
+        return self._text(" ")
+
+    def __format__(self, spec: str) -> str:
+        """Format the only element, as in f"{loss:.3f}"; without a format, print all values."""
+        if spec and self.size != 1:
+            raise TypeError(
+                f"a node of shape {self.shape} has no one number to format with {spec!r}; reduce "
+                "it first, as in x.mean()"
+            )
+        return format(self._host().item(), spec) if spec else str(self)
+
+    def _text(self, separator: str, prefix: str = "") -> str:
+        x = self.value
+        if type(x) not in BACKEND_OF_TYPE:  # somebody assigned a number to .value
+            return str(x)
+        try:
+            return BACKEND_OF_TYPE[type(x)].text(x, separator, prefix)
+        except Exception:  # in whatever state the device is: who prints looks for a fault
+            return "..."
+
+    def __dir__(self) -> Iterable[str]:
+        kind = type(self)
+        return [n for n in super().__dir__() if not isinstance(_found(kind, n), Elsewhere)]
+
+    # -- Copies, on other devices and for other libraries -----------------------------------------
+
+    def detach(self) -> Self:
+        """Give a constant with the same value, in the same memory."""
+        node: Any = type(self)
+        return node(self.value, None, self.name, False)
+
+    def numpy(self) -> Any:
+        """Give the value as a NumPy array: where the value lies on the CPU, in the same memory.
+
+        Raises:
+            TypeError: the node has a gradient, which a NumPy array has not.
+        """
+        if self.requires_grad:
+            raise TypeError(
+                "x.numpy(): a NumPy array has no gradient, and this node has one; say "
+                "x.detach().numpy()"
             )
         return self._host()
 
@@ -305,12 +408,6 @@ class Operators:
         """Copy the value to the host."""
         x = self.value
         return BACKEND_OF_TYPE[type(x)].to_numpy(x) if type(x) in BACKEND_OF_TYPE else x
-
-    def __complex__(self) -> complex:
-        return complex(self._number("complex"))
-
-    def __index__(self) -> int:
-        return operator.index(self._host())
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
         """Copy the value to the device, as a constant; a node already there is returned as it is.
@@ -333,7 +430,9 @@ class Operators:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         wishes = {"copy": copy} if dtype is None else {"dtype": dtype, "copy": copy}
-        return self._constant("a NumPy array").__array__(**wishes)  # of NumPy 2.1, None is float64
+        advice = "; with nodes say stack(nodes), not array(nodes), and call gradcore.numpy"
+        constant = self._constant("a NumPy array", advice)
+        return constant.__array__(**wishes)  # of NumPy 2.1, None is float64
 
     def __dlpack__(
         self,
@@ -350,10 +449,10 @@ class Operators:
     def __dlpack_device__(self) -> tuple[Any, int]:
         return self.value.__dlpack_device__()
 
-    def _constant(self, what: str) -> Any:
+    def _constant(self, what: str, advice: str = "") -> Any:
         """Give the value to code that would ignore the gradient; refuse if there is one."""
         if self.requires_grad:
-            raise TypeError(f"a node that has a gradient is not {what}; take its .value")
+            raise TypeError(f"a node that has a gradient is not {what}; take its .value{advice}")
         return self.value
 
     # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in
@@ -386,7 +485,30 @@ class Operators:
         return self.source is not None
 
 
-def connect(ops: Any, array_api: Any) -> None:
-    """Set the functions behind the operators: the packages `gradcore.ops` and
-    `gradcore.array_api`."""
-    Operators.ops, Operators.array_api = ops, array_api
+def _found(kind: type, name: str) -> Any:
+    """Find the class attribute of this name, without the call of a descriptor."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+
+
+class _Late:
+    """Stands for gradcore.numpy until a node needs it."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self.load = load
+
+    def __get__(self, node: Any, kind: type) -> Any:
+        Operators.numpy_api = module = self.load()
+        Operators.__array_ufunc__ = module.protocols.array_ufunc  # type: ignore[method-assign]
+        return module
+
+
+def connect(ops: Any, array_api: Any, numpy: Callable[[], Any], places: Mapping[str, Any]) -> None:
+    """Set the functions behind operators and methods.
+
+    Args:
+        ops, array_api: the packages `gradcore.ops` and `gradcore.array_api`.
+        numpy: a function that imports and gives `gradcore.numpy`.
+        places: modules, by name, to which attributes that nodes lack point; see methods.py.
+    """
+    Operators.ops, Operators.array_api, Operators.numpy_api = ops, array_api, _Late(numpy)
+    point_elsewhere(Operators, places)

@@ -18,6 +18,7 @@ from . import (
     reductions,
 )
 from . import linalg as linalg
+from . import protocols as protocols
 from . import random as random
 from .creation import *  # noqa: F403
 from .elementwise import *  # noqa: F403

@@ -113,9 +113,9 @@ class Record:
         # What can be reached only now, the step has made and kept.
         for node in seen.unknown() - reached(self.step, self.inputs, self.outputs):
             raise CaptureError(
-                f"capture: {self.name} uses {node!r}, and reaches it in a way that can't be "
-                "followed, such as a ContextVar; let the step, or an object that it uses, hold it "
-                "in a variable or an attribute"
+                f"capture: {self.name} uses TensorNode({node.summary()}), and reaches it in a "
+                "way that can't be followed, such as a ContextVar; let the step, or an object that "
+                "it uses, hold it in a variable or an attribute"
             )
 
     def _settle(self, grads: Gradients, seen: SeenInputs) -> None:
@@ -146,13 +146,13 @@ class Record:
         with views_kept(self.host_work.held):
             for node, value in self.host_work.held.items():
                 if node.value is not value:
-                    node.value = back(f"a node, {node!r},", node.value, value)
+                    node.value = back(f"TensorNode({node.summary()})", node.value, value)
                 elif node not in seen.nodes:
                     continue
                 self.nodes.append((node, value))
         for node, before in grads.items():
             if before is not None and node._grad is not None and node._grad is not before:
-                node._grad = back(f"a gradient of {node!r}", node._grad, before)
+                node._grad = back(f"a gradient of TensorNode({node.summary()})", node._grad, before)
             if before is not None or node._grad is not None or node in seen.nodes:
                 self.grads.append((node, before, node._grad))
         for memory, then in self.host_work.memories.values():
@@ -219,8 +219,8 @@ class Record:
             if before is None:
                 if node.has_grad:
                     raise CaptureError(
-                        f"capture: {node!r} has a gradient before the step, and had none as the "
-                        "step was captured; call zero_grad() first"
+                        f"capture: TensorNode({node.summary()}) has a gradient before the step, "
+                        "and had none as the step was captured; call zero_grad() first"
                     )
             elif now is not before:
                 before[...] = namespace(before).zeros_like(before) if now is None else now
