@@ -2,21 +2,247 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from ... import ops
 from ...engine.arrays import namespace
 from ...graph import TensorNode
 from ..common import NodeOrArray, floating
+from ..constant import round as constant_round
+from ..elementwise import clip, expm1, hypot, log1p, logaddexp
+from .common import of_floats
 
-__all__ = ["entr", "expit"]
+__all__ = [
+    "boxcox",
+    "boxcox1p",
+    "cbrt",
+    "cosdg",
+    "cosm1",
+    "cotdg",
+    "entr",
+    "exp2",
+    "exp10",
+    "expit",
+    "expm1",
+    "exprel",
+    "huber",
+    "inv_boxcox",
+    "inv_boxcox1p",
+    "kl_div",
+    "log1p",
+    "log_expit",
+    "log_softmax",
+    "logaddexp",
+    "logit",
+    "logsumexp",
+    "powm1",
+    "pseudo_huber",
+    "radian",
+    "rel_entr",
+    "round",
+    "sinc",
+    "sindg",
+    "softmax",
+    "tandg",
+    "xlog1py",
+    "xlogy",
+]
+
+round = constant_round  # noqa: A001
 
 
-def entr(x: NodeOrArray) -> TensorNode:
-    """Compute -x log(x), whose sum is the entropy: 0 at 0, and -inf below 0."""
-    xp = namespace(x)
-    y = -x * xp.log(xp.where(x > 0, x, 1.0))
-    return xp.where(x < 0, -xp.inf, y)
+# -- Exponential functions and logarithms ----------------------------------------------------------
 
 
 def expit(x: NodeOrArray) -> TensorNode:
     """Compute the logistic sigmoid, 1 / (1 + exp(-x))."""
     return ops.Sigmoid.do_forward(floating(x))
+
+
+def log_expit(x: NodeOrArray) -> TensorNode:
+    """Compute log(expit(x)), also where expit(x) is close to 0 or 1."""
+    x = ops.Negative.do_forward(floating(x))
+    return -ops.Softplus.do_forward(x, beta=1.0, threshold=math.inf)
+
+
+def logit(x: NodeOrArray) -> TensorNode:
+    """Compute log(x / (1 - x)), the inverse of `expit`: infinite at 0 and 1, NaN beyond."""
+    return ops.Logit.do_forward(floating(x))
+
+
+def exp2(x: NodeOrArray) -> TensorNode:
+    """Compute 2 to the power x."""
+    return ops.Power.do_forward(2.0, floating(x))
+
+
+def exp10(x: NodeOrArray) -> TensorNode:
+    """Compute 10 to the power x."""
+    return ops.Power.do_forward(10.0, floating(x))
+
+
+def exprel(x: NodeOrArray) -> TensorNode:
+    """Compute (exp(x) - 1) / x, which is 1 at 0."""
+    return ops.Exprel.do_forward(floating(x))
+
+
+def cbrt(x: NodeOrArray) -> TensorNode:
+    """Compute the real cube root. At 0 its derivative is infinite."""
+    return ops.Cbrt.do_forward(floating(x))
+
+
+@of_floats
+def powm1(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
+    """Compute x ** y - 1, exactly even where the power is close to 1."""
+    xp = namespace(x)
+    log = y * xp.log(xp.where(x > 0, x, 1.0))
+    is_near = (x > 0) & (xp.abs(log) < 0.5)
+    return xp.where(is_near, xp.expm1(xp.where(is_near, log, 0.0)), x**y - 1)
+
+
+@of_floats
+def xlogy(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
+    """Compute x log(y), which is 0 where x is 0, unless y is NaN. The gradient of x is log(y), also
+    where both are 0."""
+    return ops.XLogY.do_forward(x, y)
+
+
+@of_floats
+def xlog1py(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
+    """Compute x log(1 + y), which is 0 where x is 0, unless y is NaN."""
+    return ops.XLog1py.do_forward(x, y)
+
+
+@of_floats
+def boxcox(x: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
+    """Compute (x ** lmbda - 1) / lmbda, which is log(x) where lmbda is 0."""
+    return ops.BoxCox.do_forward(namespace(x).log(x), lmbda)
+
+
+@of_floats
+def boxcox1p(x: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
+    """Compute `boxcox(1 + x, lmbda)`, exactly even for small x."""
+    return ops.BoxCox.do_forward(log1p(x), lmbda)
+
+
+@of_floats
+def inv_boxcox(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
+    """Compute the x with boxcox(x, lmbda) = y."""
+    return namespace(y).exp(ops.BoxCoxInverse.do_forward(y, lmbda))
+
+
+@of_floats
+def inv_boxcox1p(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
+    """Compute the x with boxcox1p(x, lmbda) = y."""
+    return expm1(ops.BoxCoxInverse.do_forward(y, lmbda))
+
+
+# -- Entropies and losses --------------------------------------------------------------------------
+
+
+@of_floats
+def entr(x: NodeOrArray) -> TensorNode:
+    """Compute -x log(x), whose sum is the entropy: 0 at 0, where its derivative is infinite, and
+    -inf below 0."""
+    xp = namespace(x)
+    inside = xp.where(x < 0, 1.0, x)
+    return xp.where(x < 0, -math.inf, -ops.XLogY.do_forward(inside, inside))
+
+
+@of_floats
+def rel_entr(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
+    """Compute x log(x / y): 0 where x is 0 and y is not negative, infinite where one is negative,
+    or only y is 0."""
+    return ops.RelativeEntropy.do_forward(x, y)
+
+
+@of_floats
+def kl_div(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
+    """Compute x log(x / y) - x + y, without a loss of digits where x is close to y: y where x is 0
+    and y is not negative, infinite where one is negative, or only y is 0."""
+    return ops.KlDiv.do_forward(x, y)
+
+
+@of_floats
+def huber(delta: NodeOrArray, r: NodeOrArray) -> TensorNode:
+    """Compute r² / 2 where |r| <= delta, else delta (|r| - delta / 2); infinite for delta < 0."""
+    c = clip(r, -delta, delta)
+    return namespace(r).where(delta < 0, math.inf, c * (r - 0.5 * c))
+
+
+@of_floats
+def pseudo_huber(delta: NodeOrArray, r: NodeOrArray) -> TensorNode:
+    """Compute delta² (sqrt(1 + (r / delta)²) - 1), a smooth `huber`; infinite for delta < 0."""
+    xp = namespace(r)
+    below = delta + hypot(delta, r)
+    y = r * (r * delta / xp.where(below == 0, 1.0, below))
+    return xp.where(delta < 0, math.inf, y)
+
+
+# -- Angles ----------------------------------------------------------------------------------------
+
+
+def sinc(x: NodeOrArray) -> TensorNode:
+    """Compute sin(pi x) / (pi x), which is 1 at 0 and exactly 0 at other whole numbers."""
+    return ops.Sinc.do_forward(floating(x))
+
+
+def sindg(x: NodeOrArray) -> TensorNode:
+    """Compute the sine of x degrees, exactly 0 at multiples of 180."""
+    return ops.SinDegrees.do_forward(floating(x))
+
+
+def cosdg(x: NodeOrArray) -> TensorNode:
+    """Compute the cosine of x degrees, exactly 0 at 90 and 270."""
+    return ops.CosDegrees.do_forward(floating(x))
+
+
+@of_floats
+def tandg(x: NodeOrArray) -> TensorNode:
+    """Compute the tangent of x degrees."""
+    return sindg(x) / cosdg(x)
+
+
+@of_floats
+def cotdg(x: NodeOrArray) -> TensorNode:
+    """Compute the cotangent of x degrees."""
+    return cosdg(x) / sindg(x)
+
+
+@of_floats
+def radian(d: NodeOrArray, m: NodeOrArray, s: NodeOrArray) -> TensorNode:
+    """Convert an angle of d degrees, m minutes and s seconds to radians."""
+    return (math.pi / 180 / 3600) * (60.0 * (60.0 * d + m) + s)
+
+
+@of_floats
+def cosm1(x: NodeOrArray) -> TensorNode:
+    """Compute cos(x) - 1, exactly even for small x."""
+    sine = namespace(x).sin(0.5 * x)
+    return -2.0 * sine * sine
+
+
+# -- Along axes ------------------------------------------------------------------------------------
+
+
+def logsumexp(x: NodeOrArray, axis: Any = None, keepdims: bool = False) -> TensorNode:
+    """Compute log(sum(exp(x))) of all elements, or along the axis, without overflow."""
+    return ops.LogSumExp.do_forward(floating(x), axis=axis, keepdims=keepdims)
+
+
+def softmax(x: NodeOrArray, axis: int | None = None) -> TensorNode:
+    """Compute exp(x), divided by its sum over all elements, or along the axis."""
+    return _along(ops.Softmax, floating(x), axis)
+
+
+def log_softmax(x: NodeOrArray, axis: int | None = None) -> TensorNode:
+    """Compute log(softmax(x, axis)), also where a probability is too small for its dtype."""
+    return _along(ops.LogSoftmax, floating(x), axis)
+
+
+def _along(op: type[ops.Softmax], x: NodeOrArray, axis: int | None) -> TensorNode:
+    """Apply an op along the axis, or to all elements as to one row."""
+    if axis is not None:
+        return op.do_forward(x, axis=axis)
+    y = op.do_forward(namespace(x).reshape(x, (-1,)), axis=0)
+    return namespace(y).reshape(y, tuple(x.shape))
