@@ -126,22 +126,6 @@ class Backend(
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
 
-    def eig(self, a: Array) -> tuple[Array, Array]:
-        """Compute the eigenvalues (..., M) and eigenvectors, the columns of (..., M, M), of square
-        matrices, all as complex numbers, by NumPy on the host. LAPACK gives vectors of length 1, of
-        which the largest element is real.
-
-        The standard has `eig` since 2025.12, and most libraries have none for their devices.
-        """
-        w, v = np.linalg.eig(self.to_numpy(a))
-        w, v = (y.astype(np.result_type(y, np.complex64), copy=False) for y in (w, v))
-        return self.xp.asarray(w, device=a.device), self.xp.asarray(v, device=a.device)
-
-    def eigvals(self, a: Array) -> Array:
-        """Compute what `eig` does without the vectors, perhaps in another order."""
-        w = np.linalg.eigvals(self.to_numpy(a))
-        return self.xp.asarray(w.astype(np.result_type(w, np.complex64)), device=a.device)
-
     def text(self, x: Array, separator: str = ", ", prefix: str = "") -> str:
         """Print the elements of the array `x` as NumPy does. Of many elements, only those that are
         printed, at the corners, are copied to the host.
@@ -159,6 +143,22 @@ class Backend(
                     x = self.xp.concat([x[key] for key in ends], axis=axis)
         host = self.to_numpy(x)
         return np.array2string(host, separator=separator, prefix=prefix, **many)
+
+    def eig(self, a: Array) -> tuple[Array, Array]:
+        """Compute the eigenvalues (..., M) and eigenvectors, the columns of (..., M, M), of square
+        matrices, all as complex numbers, by NumPy on the host. LAPACK gives vectors of length 1, of
+        which the largest element is real.
+
+        The standard has `eig` since 2025.12, and most libraries have none for their devices.
+        """
+        w, v = np.linalg.eig(self.to_numpy(a))
+        w, v = (y.astype(np.result_type(y, np.complex64), copy=False) for y in (w, v))
+        return self.xp.asarray(w, device=a.device), self.xp.asarray(v, device=a.device)
+
+    def eigvals(self, a: Array) -> Array:
+        """Compute what `eig` does without the vectors, perhaps in another order."""
+        w = np.linalg.eigvals(self.to_numpy(a))
+        return self.xp.asarray(w.astype(np.result_type(w, np.complex64)), device=a.device)
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
         """Give a set of data as an array on this backend's device, as `asarray` does.

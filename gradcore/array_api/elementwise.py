@@ -138,7 +138,12 @@ def clip(
     """Replace elements below `min` by `min`, and those above `max` by `max`; `None` is no bound.
 
     An element equal to a bound keeps its gradient. By a bound of NaN, elements become NaN.
+
+    Raises:
+        TypeError: x is complex.
     """
+    if is_complex(x):
+        raise TypeError("clip: complex numbers have no order; clip real(x), imag(x) or abs(x)")
     y = x if min is None else where(_or_nan(x < min, min), min, x)
     y = y if max is None else where(_or_nan(y > max, max), max, y)
     return positive(x) if y is x else y

@@ -156,7 +156,7 @@ def _real(
     name: str, x: NodeOrArray, s: Sizes, axes: Sizes, norm: str, *, inverse: bool
 ) -> NodeOrArray:
     axes, sizes = _axes_and_sizes(name, x, s, axes)
-    if axes and (s is None or s[-1] == -1):
+    if axes and s is None:
         sizes = (*sizes[:-1], 2 * (sizes[-1] - 1))
     _check(name, sizes, norm, least=1)
     settings: Any = {"norm": norm, "inverse": inverse}

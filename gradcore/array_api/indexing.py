@@ -16,7 +16,7 @@ from ..backends import BACKEND_OF_TYPE, Array
 from ..engine.arrays import describe, is_node, namespace, value_of
 from ..engine.inputs import op_inputs
 from ..ops.indexing import positions
-from .common import NodeOrArray, Shape, axis_from_front
+from .common import NodeOrArray, Shape, axis_from_front, is_complex
 from .constant import unique_all as constant_unique_all
 from .views import note
 
@@ -239,8 +239,17 @@ def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int = -1) 
 def sort(
     x: NodeOrArray, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> NodeOrArray:
-    """Sort the elements along `axis`. Each element takes its gradient along."""
+    """Sort the elements along `axis`. Each element takes its gradient along.
+
+    Raises:
+        TypeError: x is complex.
+    """
     raw = value_of(x)
+    if is_complex(raw):
+        raise TypeError(
+            "sort: complex numbers have no order; say by what, as in "
+            "take_along_axis(x, argsort(abs(x)), axis=-1)"
+        )
     axis = axis_from_front("sort", axis, raw.ndim)
     order = namespace(raw).argsort(raw, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)

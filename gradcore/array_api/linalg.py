@@ -17,9 +17,17 @@ from typing import NamedTuple
 from .. import ops
 from ..backends import backend_of
 from ..backends.types import DType
-from ..engine.arrays import integers, is_integer, is_node, namespace, value_of, widened
+from ..engine.arrays import (
+    integers,
+    is_complex,
+    is_integer,
+    is_node,
+    namespace,
+    value_of,
+    widened,
+)
 from ..graph import TensorNode
-from ..ops.decompositions import check_matrices, check_square, decomposed
+from ..ops.decompositions import adjoint, check_matrices, check_square, decomposed
 from . import elementwise, reductions
 from .common import Axis, NodeOrArray, axes_from_front
 from .constant import count_nonzero, zeros_like
@@ -115,8 +123,9 @@ def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
 
 
 def slogdet(x: NodeOrArray, /) -> SlogdetResult:
-    """Compute the sign of each determinant, without a gradient, and the logarithm of its absolute
-    value. For a singular matrix, 0 and -inf, with NaN as the gradient if the loss depends on it."""
+    """Compute the sign of each determinant, and the logarithm of its absolute value. The sign of
+    real numbers has no gradient; that of complex ones is d / |d|. For a singular matrix they are 0
+    and -inf, with NaN as the gradient if the loss depends on it."""
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
@@ -187,9 +196,9 @@ def svdvals(x: NodeOrArray, /) -> NodeOrArray:
 
 def cholesky(x: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:
     """Factor the symmetric part of each matrix (..., M, M) into L @ L^T, with L lower triangular.
-    The result is L, or with `upper` L^T."""
+    The result is L, or with `upper` L^T. Of complex matrices, read Hermitian part, and L^H."""
     y = ops.Cholesky.apply(x)
-    return matrix_transpose(y) if upper else y
+    return adjoint(y) if upper else y
 
 
 def eigh(x: NodeOrArray, /) -> EighResult:
@@ -217,7 +226,7 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
         return QRResult(*ops.QR.apply(x, complete=mode == "complete"))
     # The first M columns of x determine Q.
     q, r = ops.QR.apply(x[..., :, :m])
-    return QRResult(q, concat([r, matmul(matrix_transpose(q), x[..., :, m:])], axis=-1))
+    return QRResult(q, concat([r, matmul(adjoint(q), x[..., :, m:])], axis=-1))
 
 
 def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
@@ -312,8 +321,7 @@ def vector_norm(
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
-    if namespace(x).isdtype(x.dtype, "complex floating"):
-        x = elementwise.abs(x)
+    x = elementwise.abs(x) if is_complex(x) else x
     y = _norm_of_real(widened(x), axis, keepdims, ord)  # squares of 16 bits overflow
     return astype(y, x.dtype, copy=False)
 

@@ -109,7 +109,7 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
 def _fft(backend: Backend) -> ModuleType:
     """Make the extension `fft`, which has functions that make new nodes."""
     made = ModuleType("gradcore.array_api.fft", fft.__doc__)
-    vars(made).update({name: getattr(fft, name) for name in fft.__all__})
+    vars(made).update({name: getattr(fft, name) for name in ("__all__", *fft.__all__)})
     for creation in (fft.fftfreq, fft.rfftfreq):
         setattr(made, creation.__name__, wraps(creation)(partial(creation, backend=backend)))
     return made

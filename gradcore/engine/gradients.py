@@ -196,7 +196,7 @@ class Pending:
             node._grad, node._owned = node_or_array(node.grad + gradient), True
 
 
-def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
+def _fitted(op: Any, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     """Bring the gradient `g` to the shape and dtype of the input's value: undo broadcasting and
     promotion. Of what a complex result depends on by a real input, that is the real part.
 
@@ -231,6 +231,8 @@ def _fitted(op: type, g: Any, value: Array, gos: Sequence[Any]) -> Any:
         # Somebody gave a node that requires a gradient such a value: rounding would be wrong.
         found = f"its input has {dtype} numbers"
         raise TypeError(f"{op.__name__}.backward: {found}; gradients are of floating numbers")
+    if op.real_only and is_complex(value):
+        raise TypeError(f"{op.__name__} is for real numbers; its input has {dtype} numbers")
     if raw.dtype != dtype:
         # Right if the op promoted this input to what its output has, and wrong otherwise.
         given, asked = real_dtype(raw), real_dtype(value)

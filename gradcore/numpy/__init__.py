@@ -17,6 +17,7 @@ from . import (
     products,
     reductions,
 )
+from . import fft as fft
 from . import linalg as linalg
 from . import protocols as protocols
 from . import random as random
@@ -29,7 +30,7 @@ from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["linalg", "random"]
+    __all__ = ["fft", "linalg", "random"]
     for _file in (creation, elementwise, indexing, logic, manipulation, products, reductions):
         __all__ += _file.__all__
 

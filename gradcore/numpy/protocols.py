@@ -21,7 +21,7 @@ from .. import array_api, ops
 from ..backends import backend_of, use_backend
 from ..engine.arrays import flat, is_node, value_of
 from ..engine.trees import tree_map
-from . import linalg, reductions
+from . import fft, linalg, reductions
 from .common import as_inputs, is_array
 
 __all__ = ["array_function", "array_ufunc", "cupy_kernel"]
@@ -166,7 +166,7 @@ def _here() -> Any:
 def _functions() -> dict[Any, Function]:
     """Find for each function of NumPy's the one of its name here. (NumPy's may have several
     names.)"""
-    places: list[tuple[Any, Any]] = [(np, _here()), (np.linalg, linalg)]
+    places: list[tuple[Any, Any]] = [(np, _here()), (np.linalg, linalg), (np.fft, fft)]
     return {
         theirs: getattr(ours, name)
         for library, ours in places

@@ -35,6 +35,8 @@ __all__ = [
 class Relu(Op):
     """max(x, 0); the gradient at 0 is 0. Where x is NaN, the gradient is NaN."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
         context["y"] = namespace(x).maximum(x, 0.0)
@@ -48,6 +50,8 @@ class Relu(Op):
 class ReluGradient(Op):
     """The gradient of Relu's input, from Relu's output y and the gradient go of y."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, y: Array, go: Array) -> Array:
         context["y"] = y
@@ -60,6 +64,8 @@ class ReluGradient(Op):
 
 class LeakyRelu(Op):
     """x where x > 0, `negative_slope` times x elsewhere."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, negative_slope: float) -> Array:
@@ -80,6 +86,8 @@ class Elu(Op):
     At 0 the gradient is alpha, and the second derivative is 0.
     """
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, *, alpha: float) -> Array:
         context["x"], context["alpha"] = x, alpha
@@ -95,6 +103,8 @@ class Elu(Op):
 class Sigmoid(Op):
     """1 / (1 + exp(-x)), computed without overflow; 0 in place of denormal numbers."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
         context["y"] = backend_of(x).sigmoid(x)
@@ -107,6 +117,8 @@ class Sigmoid(Op):
 
 class SigmoidGradient(Op):
     """The gradient of Sigmoid's input, from Sigmoid's output y and the gradient go of y."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, y: Array, go: Array) -> Array:
@@ -122,6 +134,7 @@ class SigmoidGradient(Op):
 class Silu(OfInput):
     """x sigmoid(x) (https://arxiv.org/abs/1702.03118)."""
 
+    real_only = True
     function = lambda xp, x: x * Sigmoid.apply(x)
 
     @staticmethod
@@ -132,6 +145,8 @@ class Silu(OfInput):
 
 class Softplus(Op):
     """log(1 + exp(beta x)) / beta, computed without overflow; x itself where beta x > threshold."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, beta: float, threshold: float) -> Array:
@@ -151,6 +166,7 @@ class Softplus(Op):
 class Mish(OfInput):
     """x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
 
+    real_only = True
     function = lambda xp, x: x * Tanh.apply(Softplus.apply(x, beta=1.0, threshold=math.inf))
 
     @staticmethod
@@ -162,6 +178,8 @@ class Mish(OfInput):
 class Gelu(Op):
     """x Phi(x), where Phi is the distribution function of the standard normal distribution
     (https://arxiv.org/abs/1606.08415)."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -175,6 +193,8 @@ class Gelu(Op):
 
 class GeluGradient(Op):
     """The gradient of Gelu's input x, from x and the gradient go of Gelu's output."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, go: Array) -> Array:
@@ -193,6 +213,8 @@ class GeluTanh(OfInput):
     """Gelu, approximated with tanh, as in the same paper. (In float16, 1 + tanh(z) has no digits
     left where z < -4.)"""
 
+    real_only = True
+
     @staticmethod
     def function(xp: Any, x: Array) -> Array:
         inner = math.sqrt(2 / math.pi) * x * (1.0 + 0.044715 * x * x)
@@ -208,6 +230,8 @@ class GeluTanh(OfInput):
 
 class HardTanh(Op):
     """x clipped to [`min_val`, `max_val`]. The gradient is 0 at the bounds and outside of them."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, min_val: float, max_val: float) -> Array:
@@ -227,6 +251,7 @@ class HardTanh(Op):
 class HardSwish(OfInput):
     """x min(max(x + 3, 0), 6) / 6 (https://arxiv.org/abs/1905.02244)."""
 
+    real_only = True
     function = lambda xp, x: x * (xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0)
     gradient = lambda xp, go, x: xp.where(x >= 3, go, xp.where(x <= -3, 0.0, go * (x / 3.0 + 0.5)))
 
@@ -239,6 +264,8 @@ def _largest(x: Array, axis: int) -> Array:
 @in_float32
 class Softmax(Op):
     """exp(x) divided by its sum along the axis, computed without overflow."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:
@@ -258,6 +285,8 @@ class Softmax(Op):
 class LogSoftmax(Op):
     """The logarithm of the softmax along the axis, by the log-sum-exp trick
     (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/)."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:

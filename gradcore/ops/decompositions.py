@@ -3,6 +3,12 @@
 Gradients of eigenvectors and singular vectors divide by the differences of their own value and
 others. Where such a difference is 0 but for rounding, the vector turns freely, and has no
 derivative: what depends on it is NaN. All else has its gradient, of the second order too.
+
+Complex vectors turn freely in the complex plane, too: the library chooses their angles. A loss that
+depends on this choice has no gradient by these vectors: NaN.
+
+The formulas of complex matrices are those for gradients as people see them: the conjugates of what
+comes in, and of what is returned.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_complex, namespace, value_of
+from ..engine.arrays import conj, is_complex, namespace, real, value_of
 from ..graph import Context, Op, given
 from .elementwise import Quotient
 
@@ -60,8 +66,14 @@ def decomposed(function: Any, a: Array, **settings: Any) -> tuple[Array, ...]:
     return tuple([where_finite(y, math.nan) for y in parts])
 
 
+def adjoint(a: Array) -> Array:
+    """Transpose and conjugate each matrix."""
+    return conj(a.mT)
+
+
 def _symmetric(a: Array) -> Array:
-    return 0.5 * (a + a.mT)
+    """Take the symmetric part of real matrices, and the Hermitian part of complex ones."""
+    return 0.5 * (a + adjoint(a))
 
 
 def _eye(x: Array) -> Array:
@@ -106,7 +118,8 @@ def _coincide(s: Array, size: int) -> Array:
 
 
 class Cholesky(Op):
-    """The lower triangular L with L @ L.mT the symmetric part of a, which is positive definite.
+    """The lower triangular L with L @ L.mT (of complex matrices, conjugate) the symmetric part of a
+    (of complex matrices, the Hermitian part), which is positive definite.
 
     The gradient is that of Murray 2016, section 3.1, https://arxiv.org/abs/1602.07527
     """
@@ -120,10 +133,10 @@ class Cholesky(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         xp, y = namespace(go), context["y"]
-        p = xp.matmul(y.mT, go)
+        p = xp.matmul(adjoint(y), conj(go))
         p = 0.5 * (xp.tril(p) + xp.tril(p, k=-1))  # the lower triangle, with half of the diagonal
-        half = xp.linalg.solve(y.mT, p)
-        return _symmetric(xp.linalg.solve(y.mT, half.mT))
+        half = xp.linalg.solve(adjoint(y), p)
+        return conj(_symmetric(xp.linalg.solve(adjoint(y), adjoint(half))))
 
 
 class Eig(Op):
@@ -150,19 +163,18 @@ class Eig(Op):
     @staticmethod
     def backward(context: Context, gw: Array, gv: Array) -> Array:
         xp, a, w, v = namespace(gw), context["a"], context["w"], context["v"]
-        real, eye = not is_complex(a), _eye(w)
+        is_real, eye = not is_complex(a), _eye(w)
         singular, same, defective = _conditions(*map(value_of, (a, w, v)))
         gw = Quotient.apply(gw, xp.ones_like(gw), vanishes=defective)
         inner = _row(gw) * eye
         if given(context, 1):
-            is_real = namespace(value_of(w)).imag(value_of(w)) == 0.0 if real else None
-            fixed = _of_fixed_phase(gv, v, is_real)
+            fixed = _of_fixed_phase(gv, v, namespace(w).imag(w) == 0.0 if is_real else None)
             turn = Quotient.apply(xp.matmul(v.mT, fixed), _gaps(w), vanishes=same)
             inner = inner + _without_mixed(turn, value_of(gw), namespace(same).any(same, axis=-2))
         # A sum, and no `where`: the second derivative of a singular matrix is NaN as well.
         regular = v + xp.where(singular, value_of(eye) - value_of(v), 0.0)
         g = xp.linalg.solve(regular.mT, xp.matmul(inner, regular.mT))
-        return xp.real(g) if real else g
+        return real(g) if is_real else g
 
 
 def _conditions(a: Array, w: Array, v: Array) -> tuple[Array, ...]:
@@ -186,12 +198,12 @@ def _conditions(a: Array, w: Array, v: Array) -> tuple[Array, ...]:
     return singular, same, xp.any(same, axis=-2) & (condition > eps**-0.25)
 
 
-def _of_fixed_phase(gv: Array, v: Array, real: Array | None) -> Array:
+def _of_fixed_phase(gv: Array, v: Array, is_real: Array | None) -> Array:
     """Take from the gradients gv of eigenvectors v what the length of each vector and the phase of
     its largest element would give, as these do not change.
 
     Args:
-        real: which vectors are real whatever happens: those of real eigenvalues of real matrices.
+        is_real: which vectors are real whatever happens: those of real eigenvalues of real matrices.
     """
     xp, size = namespace(gv), v.shape[-1]
     along = xp.sum(gv * v, axis=-2, keepdims=True)
@@ -204,7 +216,7 @@ def _of_fixed_phase(gv: Array, v: Array, real: Array | None) -> Array:
         total = raw.sum(abs(value_of(gv)) * sizes, axis=-2, keepdims=True)
         loose = raw.any(large & ~chosen, axis=-2, keepdims=True)
         loose = loose & (abs(value_of(turn)) > like_zero * total)
-        loose = loose if real is None else loose & ~_row(real)
+        loose = loose if is_real is None else loose & ~_row(value_of(is_real))
         turn = Quotient.apply(turn, xp.ones_like(turn), vanishes=loose)
         pivot = xp.sum(xp.where(chosen, v, 0.0), axis=-2, keepdims=True)
         gv = gv - xp.where(chosen, 1j * (turn / pivot), 0.0)
@@ -213,7 +225,8 @@ def _of_fixed_phase(gv: Array, v: Array, real: Array | None) -> Array:
 
 class Eigh(Op):
     """The eigenvalues (..., M), ascending, and eigenvectors, the columns of (..., M, M), of the
-    symmetric part of a. The sign of each eigenvector is the library's choice."""
+    symmetric part of a; of complex matrices, the Hermitian part. The sign of each eigenvector, or
+    its angle, is the library's choice."""
 
     @staticmethod
     def forward(context: Context, a: Array) -> tuple[Array, ...]:
@@ -229,7 +242,7 @@ class Eigh(Op):
 
 
 class Eigvalsh(Op):
-    """The eigenvalues (..., M), ascending, of the symmetric part of a."""
+    """The eigenvalues (..., M), ascending, of the symmetric or Hermitian part of a."""
 
     @staticmethod
     def forward(context: Context, a: Array) -> Array:
@@ -263,9 +276,9 @@ class EighGradient(Op):
         if gv:
             gaps = _gaps(w)
             same = _vanishes(gaps, w, w.shape[-1])
-            turn = Quotient.apply(xp.matmul(v.mT, gv[0]), gaps, vanishes=same)
+            turn = Quotient.apply(_turns(v, conj(gv[0])), gaps, vanishes=same)
             inner = inner + _without_mixed(turn, gw, xp.any(same, axis=-2))
-        return _symmetric(xp.matmul(xp.matmul(v, inner), v.mT))
+        return conj(_symmetric(xp.matmul(xp.matmul(v, inner), adjoint(v))))
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -277,17 +290,41 @@ class EighGradient(Op):
             return xp.matmul(go, x)
 
         def resolve(x: Array) -> Array:
-            return xp.matmul(v, _divided(xp.matmul(v.mT, x), w, size))
+            return xp.matmul(v, _divided(xp.matmul(adjoint(v), x), w, size))
 
         change = times(v)
         dv = resolve(change)
-        dw = xp.sum(v * change, axis=-2) + 0.0 * xp.sum(dv, axis=-2)
-        inner = _divided(xp.matmul(v.mT, change) * (_row(gw) - _row(gw).mT), w, size)
-        ga = xp.matmul(xp.matmul(v, inner), v.mT)
+        dw = real(xp.sum(conj(v) * change, axis=-2) + 0.0 * xp.sum(dv, axis=-2))
+        inner = _divided(xp.matmul(adjoint(v), change) * (_row(gw) - _row(gw).mT), w, size)
+        ga = xp.matmul(xp.matmul(v, inner), adjoint(v))
         if not context["gv"]:
-            return _symmetric(ga), None, None, dw
-        left, right = _second(v, context["gv"][0], dv, times, resolve, _coincide(w, size))
-        return _symmetric(ga + xp.matmul(left, right.mT)), None, None, dw, dv
+            return conj(_symmetric(ga)), None, None, dw
+        gv = conj(context["gv"][0])
+        left, right = _second(v, gv, dv, times, resolve, _coincide(w, size))
+        ga = conj(_symmetric(ga + xp.matmul(left, adjoint(right))))
+        return ga, None, _by_angles(v, gv, dv), dw, dv
+
+
+def _by_angles(z: Array, gz: Array, dz: Array) -> Array | None:
+    """Compute the gradient of <gz, dz> by complex vectors z, the columns, with gz fixed: it depends
+    on their angles alone. Added to the gradient by way of gz, it leaves nothing that does."""
+    if not is_complex(z):
+        return None
+    xp = namespace(gz)
+    along = xp.sum(xp.imag(conj(dz) * gz), axis=-2, keepdims=True)
+    return conj(1j * z * (along / real(xp.sum(conj(z) * z, axis=-2, keepdims=True))))
+
+
+def _turns(z: Array, gz: Array) -> Array:
+    """Compute z^H gz, for gradients gz of vectors z, the columns. Where gz asks for the angle of a
+    complex vector, which is the library's choice, its column is NaN."""
+    xp = namespace(z)
+    y = xp.matmul(adjoint(z), gz)
+    if not is_complex(z):
+        return y
+    along = xp.abs(xp.sum(xp.imag(conj(z) * gz), axis=-2, keepdims=True))
+    size = xp.sum(xp.abs(z) * xp.abs(gz), axis=-2, keepdims=True)
+    return xp.where(along > size * float(xp.finfo(z.dtype).eps) ** 0.5, math.nan, y)
 
 
 def _without_mixed(y: Array, gw: Array, blocked: Array) -> Array:
@@ -319,18 +356,18 @@ def _second(
         blocked: which columns have an eigenvalue that coincides with another (...,).
 
     Returns:
-        Two matrices; the left one times the transposed right one is the gradient.
+        Two matrices; the left one times the adjoint of the right one is the gradient.
     """
     xp = namespace(gz)
-    y, squares = resolve(gz), xp.sum(z * z, axis=-2, keepdims=True)
+    y, squares = resolve(gz), real(xp.sum(conj(z) * z, axis=-2, keepdims=True))
     asked = namespace(value_of(gz)).any(value_of(gz) != 0.0, axis=-2, keepdims=True)
     dz = xp.where(_row(blocked) & ~asked, 0.0, dz)
 
     def along(x: Array) -> Array:
-        return xp.sum(z * x, axis=-2, keepdims=True) / squares
+        return real(xp.sum(conj(z) * x, axis=-2, keepdims=True)) / squares
 
     inner = resolve(times(y) - y * along(times(z)) - dz * along(gz))
-    lengths = z * xp.sum(y * dz, axis=-2, keepdims=True) / squares
+    lengths = z * (real(xp.sum(conj(y) * dz, axis=-2, keepdims=True)) / squares)
     return xp.concat([inner - lengths, y], axis=-1), xp.concat([z, dz], axis=-1)
 
 
@@ -384,7 +421,7 @@ class SVDGradient(Op):
     """The gradient of a (..., M, N), from the gradients gs of its singular values s, and gu and gvh
     of its singular vectors u (..., M, K) and vh (..., K, N), where the loss depends on these.
 
-    The pairs (u_i, v_i) are eigenvectors of the symmetric matrix [[0, a], [a^T, 0]], for s_i, and
+    The pairs (u_i, v_i) are eigenvectors of the Hermitian matrix [[0, a], [a^H, 0]], for s_i, and
     so are (u_i, -v_i), for -s_i. The gradients are those of `EighGradient` for that matrix.
 
     Singular values closer than max(M, N) times epsilon times the largest are taken to coincide, and
@@ -400,22 +437,26 @@ class SVDGradient(Op):
         context["gs"], context["vectors"] = gs, vectors
         xp = namespace(s)
         if not vectors:
-            return xp.matmul(u * _row(gs), vh)
-        p, q, left, right, same = _resolved(u, s, vh, vectors[0], vectors[1].mT)
+            return conj(xp.matmul(u * _row(gs), vh))
+        gu, gv = conj(vectors[0]), vectors[1].mT
+        p, q, left, right, same = _resolved(u, s, vh, gu, gv)
         zero = _vanishes(_row(s), s, max(a.shape[-2:]))[..., 0, :]
         p = _without_mixed(p, gs, xp.any(same, axis=-2) | zero)
-        inner = p + p.mT + q - q.mT + _row(gs) * _eye(s)
+        if is_complex(u):  # the pairs (u_i, v_i) turn freely
+            p = p + 0.0 * _turns(xp.concat([u, adjoint(vh)], axis=-2), xp.concat([gu, gv], axis=-2))
+        inner = p + adjoint(p) + q - adjoint(q) + _row(gs) * _eye(s)
         g = xp.matmul(xp.matmul(u, inner) + left, vh)
-        return g + xp.matmul(u, right.mT) if vh.shape[-1] > vh.shape[-2] else g
+        g = g + xp.matmul(u, adjoint(right)) if vh.shape[-1] > vh.shape[-2] else g
+        return conj(g)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         xp, u, s, vh, gs = namespace(go), *[context[key] for key in ("u", "s", "vh", "gs")]
-        v, m, size = vh.mT, u.shape[-2], max(go.shape[-2:])
+        v, m, size = adjoint(vh), u.shape[-2], max(go.shape[-2:])
 
         def times(x: Array) -> Array:
             return xp.concat(
-                [xp.matmul(go, x[..., m:, :]), xp.matmul(go.mT, x[..., :m, :])], axis=-2
+                [xp.matmul(go, x[..., m:, :]), xp.matmul(adjoint(go), x[..., :m, :])], axis=-2
             )
 
         def resolve(x: Array) -> Array:
@@ -425,22 +466,26 @@ class SVDGradient(Op):
         z = xp.concat([u, v], axis=-2)
         change = times(z)
         dz = resolve(change)
-        ds = 0.5 * xp.sum(z * change, axis=-2) + 0.0 * xp.sum(dz, axis=-2)
-        e = xp.matmul(u.mT, change[..., :m, :])
-        inner = _divided(0.5 * (e + e.mT) * (_row(gs) - _row(gs).mT), s, size)
-        inner = inner + _divided_by_sums(0.5 * (e - e.mT) * (_row(gs) + _row(gs).mT), s, size)
+        ds = real(0.5 * xp.sum(conj(z) * change, axis=-2) + 0.0 * xp.sum(dz, axis=-2))
+        e = xp.matmul(adjoint(u), change[..., :m, :])
+        inner = _divided(_symmetric(e) * (_row(gs) - _row(gs).mT), s, size)
+        skew = 0.5 * (e - adjoint(e))
+        inner = inner + _divided_by_sums(skew * (_row(gs) + _row(gs).mT), s, size)
         more = change * _row(gs)
         left = xp.matmul(u, inner) + _outside(u, s, more[..., :m, :], size)
-        ga = xp.matmul(left, vh) + xp.matmul(u, _outside(v, s, more[..., m:, :], size).mT)
+        ga = xp.matmul(left, vh) + xp.matmul(u, adjoint(_outside(v, s, more[..., m:, :], size)))
         if not context["vectors"]:
-            return ga, None, None, None, ds
+            return conj(ga), None, None, None, ds
         gu, gvh = context["vectors"]
         blocked = _coincide(s, size) | _vanishes(_row(s), s, size)[..., 0, :]
-        gz = xp.concat([gu, gvh.mT], axis=-2)
+        gz = xp.concat([conj(gu), gvh.mT], axis=-2)
         left, right = _second(z, gz, dz, times, resolve, blocked)
-        ga = ga + xp.matmul(left[..., :m, :], right[..., m:, :].mT)
-        ga = ga + xp.matmul(right[..., :m, :], left[..., m:, :].mT)
-        return ga, None, None, None, ds, dz[..., :m, :], dz[..., m:, :].mT
+        ga = ga + xp.matmul(left[..., :m, :], adjoint(right[..., m:, :]))
+        ga = ga + xp.matmul(right[..., :m, :], adjoint(left[..., m:, :]))
+        by_z = _by_angles(z, gz, dz)
+        by_u = None if by_z is None else by_z[..., :m, :]
+        by_vh = None if by_z is None else adjoint(by_z[..., m:, :])
+        return conj(ga), by_u, None, by_vh, ds, dz[..., :m, :], adjoint(dz[..., m:, :])
 
 
 def _divided_by_sums(x: Array, s: Array, size: int) -> Array:
@@ -453,24 +498,24 @@ def _outside(u: Array, s: Array, x: Array, size: int) -> Array:
     """Take the part of x (..., M, K) outside of the column space of u, and divide columns by s."""
     if u.shape[-2] == u.shape[-1]:  # there is nothing but errors of rounding
         return namespace(x).zeros_like(x)
-    rest = x - namespace(x).matmul(u, namespace(x).matmul(u.mT, x))
+    rest = x - namespace(x).matmul(u, namespace(x).matmul(adjoint(u), x))
     return Quotient.apply(rest, _row(s), vanishes=_vanishes(_row(s), s, size))
 
 
 def _resolved(u: Array, s: Array, vh: Array, xu: Array, xv: Array) -> tuple[Array, ...]:
-    """Multiply columns (xu_i, xv_i) by the pseudo-inverse of s_i - [[0, a], [a^T, 0]].
+    """Multiply columns (xu_i, xv_i) by the pseudo-inverse of s_i - [[0, a], [a^H, 0]].
 
     Returns:
         The coefficients p of the vectors (u_k, v_k) in the result, q of (u_k, -v_k), and what is
         outside of these, above and below; and which singular values coincide.
     """
     xp, size = namespace(xu), max(u.shape[-2], vh.shape[-1])
-    alpha, beta = xp.matmul(u.mT, xu), xp.matmul(vh, xv)
+    alpha, beta = xp.matmul(adjoint(u), xu), xp.matmul(vh, xv)
     gaps = _gaps(s)
     same = _vanishes(gaps, s, size)
     p = Quotient.apply(0.5 * (alpha + beta), gaps, vanishes=same)
     q = _divided_by_sums(0.5 * (alpha - beta), s, size)
-    return p, q, _outside(u, s, xu, size), _outside(vh.mT, s, xv, size), same
+    return p, q, _outside(u, s, xu, size), _outside(adjoint(vh), s, xv, size), same
 
 
 class QR(Op):
@@ -509,10 +554,11 @@ class QR(Op):
             q, r, gq, gr = q[..., :n], r[..., :n, :], gq[..., :n], gr[..., :n, :]
         pivots = namespace(value_of(r)).sort(abs(_diagonal(value_of(r))), axis=-1)
         singular = _vanishes(pivots[..., None, : min(n, 1)], pivots, q.shape[-2])
-        m = xp.matmul(r, gr.mT) - xp.matmul(gq.mT, q)
-        m = xp.tril(m) + xp.tril(m, k=-1).mT  # the lower triangle of m, mirrored
+        gq, gr = conj(gq), conj(gr)
+        m = xp.matmul(r, adjoint(gr)) - xp.matmul(adjoint(gq), q)
+        m = _symmetric(xp.tril(m) + xp.tril(m, k=-1))  # the lower triangle of m, mirrored
         right = xp.where(singular, _eye(r), r)
-        g = xp.linalg.solve(right, (gq + xp.matmul(q, m)).mT).mT
+        g = conj(adjoint(xp.linalg.solve(right, adjoint(gq + xp.matmul(q, m)))))
         regular = namespace(singular).astype(~singular, r.dtype)
         return Quotient.apply(g, regular, vanishes=singular)
 

@@ -452,6 +452,8 @@ class LogAddExp(Op):
 class Maximum(Op):
     """The larger of a and b. Where a and b are equal, each gets half of the gradient."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
@@ -467,6 +469,8 @@ class Maximum(Op):
 
 class Minimum(Op):
     """The smaller of a and b. Where a and b are equal, each gets half of the gradient."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:

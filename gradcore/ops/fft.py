@@ -79,8 +79,8 @@ class RFFT(Op):
 
 class HFFT(Op):
     """The transform along `axis`, n real numbers, of n // 2 + 1 frequencies: x, cut off or filled
-    up with zeros. The others are the conjugates of these. Imaginary parts of those that are their own
-    conjugates, the first and for an even n the last, have no effect."""
+    up with zeros. The others are the conjugates of these. Imaginary parts of those that are their
+    own conjugates, the first and for an even n the last, have no effect."""
 
     @staticmethod
     def forward(

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import NUMBER_TYPES, is_node, namespace, node_or_array
+from ..engine.arrays import NUMBER_TYPES, is_complex, is_node, namespace, node_or_array
 from ..engine.inputs import op_inputs
 from ..graph import Context, Op
 
@@ -55,10 +55,13 @@ class SetItem(Op):
 
     Raises:
         ValueError: y does not fit.
+        TypeError: y is complex, and x is not.
     """
 
     @staticmethod
     def forward(context: Context, y: Array, x: Array, *, key: Any) -> Array:
+        if is_complex(y) and not is_complex(x):
+            raise TypeError(f"x is {x.dtype}, and y is complex; make x complex, as by x + 0j")
         context["key"] = key = _entries(key)
         z = namespace(x).asarray(x, copy=True)
         if type(y) not in NUMBER_TYPES and y.ndim > z[key].ndim:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from ..backends import Array, backend_of
-from ..engine.arrays import broadcast_shape, is_node, namespace, value_of
+from ..engine.arrays import broadcast_shape, conj, is_complex, is_node, namespace, value_of
 from ..engine.modes import building
 from ..graph import Context, Op, TensorNode, gradients, needs, op_counter
-from .decompositions import check_matrices, check_square, decomposed
+from .decompositions import adjoint, check_matrices, check_square, decomposed
 from .elementwise import Id, Quotient
 from .reductions import product_of_others
 
@@ -171,20 +171,20 @@ class PseudoInverse(Op):
         u, s, vh = decomposed("svd", a, full_matrices=False)
         rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
         if not isinstance(rtol, float | int):
-            rtol = xp.asarray(rtol, dtype=a.dtype, device=a.device)[..., None]
+            rtol = xp.asarray(rtol, dtype=s.dtype, device=a.device)[..., None]
         counts = s > rtol * s[..., : min(1, s.shape[-1])]
         inverse = xp.where(counts, 1.0 / xp.where(counts, s, 1.0), 0.0)
-        y = xp.matmul(vh.mT * xp.expand_dims(inverse, axis=-2), u.mT)
+        y = xp.matmul(adjoint(vh) * xp.expand_dims(inverse, axis=-2), adjoint(u))
         context["a"], context["y"] = a, y
         return y
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         a, y, matmul = context["a"], context["y"], namespace(go).matmul
-        left = matmul(go.mT, matmul(y, y.mT))
-        right = matmul(matmul(y.mT, y), go.mT)
+        left = matmul(go.mT, matmul(y, adjoint(y)))
+        right = matmul(matmul(adjoint(y), y), go.mT)
         g = left - matmul(a, matmul(y, left)) + right - matmul(matmul(right, y), a)
-        return g - matmul(matmul(y.mT, go), y.mT)
+        return conj(g) - matmul(matmul(y.mT, go), y.mT)
 
 
 class Determinant(Op):
@@ -216,7 +216,7 @@ class Cofactors(Op):
         xp = namespace(a)
         u, s, vh, sign = _signed_svd(a)
         context["a"] = a
-        return sign * xp.matmul(u * xp.expand_dims(product_of_others(s), axis=-2), vh)
+        return sign * conj(xp.matmul(u * xp.expand_dims(product_of_others(s), axis=-2), vh))
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
@@ -242,9 +242,9 @@ class CofactorsAlong(Op):
         u, s, vh, sign = _signed_svd(a) if a.shape[-1] > 2 else small
         rows = xp.where(eye == 1.0, 1.0, xp.expand_dims(s, axis=-2))  # in row i all but s_i
         others = xp.where(eye == 1.0, 0.0, product_of_others(rows))
-        b = xp.matmul(xp.matmul(u.mT, b), vh.mT)
+        b = xp.matmul(xp.matmul(adjoint(u), b), adjoint(vh))
         inner = eye * xp.matmul(others, xp.sum(eye * b, axis=-1, keepdims=True)) - others * b.mT
-        return sign * xp.matmul(xp.matmul(u, inner), vh)
+        return sign * xp.matmul(xp.matmul(conj(u), inner), conj(vh))
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -289,7 +289,7 @@ def _determinant(a: TensorNode) -> TensorNode:
     """
     u, _, vh, sign = _signed_svd(a.value)
     xp, n = namespace(a), a.shape[-1]
-    a = xp.matmul(xp.matmul(u.mT, a), vh.mT)
+    a = xp.matmul(xp.matmul(adjoint(u), a), adjoint(vh))
     ones = namespace(u).ones((n, n), dtype=u.dtype, device=u.device)
     eye, above = namespace(u).tril(namespace(u).triu(ones)), namespace(u).triu(ones, k=1)
     x = a
@@ -301,7 +301,8 @@ def _determinant(a: TensorNode) -> TensorNode:
 
 class LogDeterminant(Op):
     """The sign of the determinant of each matrix (..., M, M), and the logarithm of its absolute
-    value, even where the determinant itself is too large or too small for the dtype.
+    value, even where the determinant itself is too large or too small for the dtype. The sign of a
+    complex determinant is the complex number of length 1 in its direction.
 
     The gradient is that of Giles 2008, section 2.2.4,
     https://people.maths.ox.ac.uk/gilesm/files/NA-08-01.pdf
@@ -317,11 +318,14 @@ class LogDeterminant(Op):
         return context["sign"], y
 
     @staticmethod
-    def backward(context: Context, _: Array, go: Array) -> Array:
+    def backward(context: Context, gsign: Array, go: Array) -> Array:
         xp, a, sign = namespace(go), context["a"], context["sign"]
         singular = value_of(sign) == 0.0
         eye = xp.eye(a.shape[-1], dtype=a.dtype, device=a.device)
         # A sum, and no `where`: the second derivative of a singular matrix is NaN as well.
         regular = a + xp.where(singular[..., None, None], eye - value_of(a), 0.0)
         go = Quotient.apply(go, abs(sign), vanishes=singular)
+        if is_complex(sign):  # which turns as the determinant does
+            turn = Quotient.apply(gsign, abs(sign), vanishes=singular) * sign
+            go = go + 1j * xp.imag(turn)
         return go[..., None, None] * Inverse.apply(regular).mT

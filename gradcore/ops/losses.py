@@ -33,6 +33,8 @@ class CrossEntropy(Op):
         ValueError: the shapes do not fit.
     """
 
+    real_only = True
+
     @staticmethod
     def forward(
         context: Context, x: Array, *, targets: Array, ignored: Array | None = None
@@ -55,6 +57,8 @@ class CrossEntropy(Op):
 
 class CrossEntropyGradient(Op):
     """The gradient of CrossEntropy's x: (softmax(x) - onehot(targets)) * go, for go (N, ...)."""
+
+    real_only = True
 
     @staticmethod
     def forward(

@@ -35,6 +35,8 @@ class LayerNorm(Op):
         ValueError: the shapes do not fit.
     """
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         if x.ndim != 2 or not x.shape[1:] == w.shape == b.shape:
@@ -50,6 +52,8 @@ class LayerNorm(Op):
 
 class LayerNormGradient(Op):
     """The gradients of LayerNorm's three inputs, from x, w and the gradient of the output."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
@@ -72,6 +76,8 @@ class BatchNorm(Op):
         ValueError: the shapes do not fit.
     """
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, ...]:
         if x.ndim < 2 or not x.shape[1:2] == w.shape == b.shape:
@@ -91,6 +97,8 @@ class BatchNorm(Op):
 class BatchNormGradient(Op):
     """The gradients of BatchNorm's three inputs, from x, w, mean, variance and the gradients of the
     three outputs."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:

@@ -28,6 +28,8 @@ class MaxPool2d(Op):
         ValueError: x has not four axes, the kernel is larger than x, or an option is out of range.
     """
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
@@ -49,6 +51,8 @@ class MaxPool2dGradient(Op):
         places: which tap of each window is its maximum, integers (N, C, OH, OW).
     """
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, go: Array, *, places: Array, size: Pair, **given: Any) -> Array:
         options = frozen(DEFAULTS | given)
@@ -67,6 +71,8 @@ class MaxPool2dChosen(Op):
     Args:
         places: which tap of each window to take, integers (N, C, OH, OW).
     """
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, places: Array, **given: Any) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..backends import Array
-from ..engine.arrays import integers, namespace, value_of
+from ..engine.arrays import conj, integers, is_complex, namespace, real, value_of
 from ..graph import Context, Op
 from .elementwise import Quotient
 from .precision import in_float32
@@ -83,7 +83,7 @@ class Mean(Op):
 @in_float32
 class Var(Op):
     """The variance along `axis`: the sum of squared distances from the mean, divided by their
-    number minus the `correction`."""
+    number minus the `correction`. Of complex numbers it is real."""
 
     @staticmethod
     def forward(
@@ -95,15 +95,29 @@ class Var(Op):
         keepdims: bool = False,
     ) -> Array:
         _save_shapes(context, x, axis)
-        y = namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
         context["x"], context["divisor"] = x, _count(context) - correction
-        return y
+        if is_complex(x):  # for which the standard has no `var`
+            return _spread(context, x, keepdims)
+        return namespace(x).var(x, axis=axis, correction=correction, keepdims=keepdims)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         xp, x, divisor = namespace(go), context["x"], context["divisor"]
         share = xp.reshape(go, context["kept"]) * (2.0 / divisor if divisor > 0 else math.nan)
-        return share * (x - xp.mean(x, axis=context["axes"], keepdims=True))
+        return share * conj(x - xp.mean(x, axis=context["axes"], keepdims=True))
+
+
+def _spread(context: Context, x: Array, keepdims: bool) -> Array:
+    """Compute the variance of complex numbers x."""
+    xp, axes, divisor = namespace(x), context["axes"], context["divisor"]
+    squares = _squares(x - xp.mean(x, axis=axes, keepdims=True))
+    y = xp.sum(squares, axis=axes, keepdims=keepdims)
+    return y * (1.0 / divisor) if divisor > 0 else y / xp.zeros_like(y)
+
+
+def _squares(x: Array) -> Array:
+    """Compute |x|² of each element."""
+    return real(x * conj(x))
 
 
 @in_float32
@@ -121,8 +135,12 @@ class Std(Op):
         keepdims: bool = False,
     ) -> Array:
         _save_shapes(context, x, axis)
-        y = namespace(x).std(x, axis=axis, correction=correction, keepdims=keepdims)
-        context["x"], context["y"], context["divisor"] = x, y, _count(context) - correction
+        xp, context["divisor"] = namespace(x), _count(context) - correction
+        if is_complex(x):
+            y = xp.sqrt(_spread(context, x, keepdims))
+        else:
+            y = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
+        context["x"], context["y"] = x, y
         return y
 
     @staticmethod
@@ -144,7 +162,7 @@ class Norm(Op):
     def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         xp = namespace(x)
         _save_shapes(context, x, axis)
-        y = xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+        y = xp.sqrt(xp.sum(_squares(x), axis=axis, keepdims=keepdims))
         context["x"], context["y"] = x, y
         return y
 
@@ -155,14 +173,14 @@ class Norm(Op):
 
 
 class NormGradient(Op):
-    """go x / y: the gradient of vectors x from that of their lengths y; 0 where y is 0, and NaN
-    where y is infinite: then squares were. The lengths, and go, have the shape of x, with 1 for the
-    axes of the vectors."""
+    """go conj(x) / y: the gradient of vectors x from that of their lengths y; 0 where y is 0, and
+    NaN where y is infinite: then squares were. The lengths, and go, have the shape of x, with 1 for
+    the axes of the vectors."""
 
     @staticmethod
     def forward(context: Context, x: Array, y: Array, go: Array) -> Array:
         context["x"], context["y"], context["go"] = x, y, go
-        return x * (go / _usual(y, math.inf))
+        return conj(x) * (go / _usual(y, math.inf))
 
     @staticmethod
     def backward(context: Context, g: Array) -> tuple[Array | None, ...]:
@@ -172,9 +190,9 @@ class NormGradient(Op):
         def by_length(a: Array) -> Array:
             return Quotient.apply(a, y, vanishes=value_of((y == 0.0) | (y == math.inf)))
 
-        along = by_length(xp.sum(g * x, axis=axes, keepdims=True))
+        along = by_length(xp.sum(real(g * conj(x)), axis=axes, keepdims=True))
         kink = 0.0 * by_length(xp.sum(abs(g), axis=axes, keepdims=True))  # 0, or NaN
-        return go * (by_length(g) + kink), -by_length(along * go), along
+        return go * (by_length(conj(g)) + kink), -by_length(along * go), along
 
 
 def _usual(y: Array, at_zero: float) -> Array:
@@ -186,6 +204,8 @@ def _usual(y: Array, at_zero: float) -> Array:
 @in_float32
 class Max(Op):
     """The maximum along `axis`. Equal maxima share the gradient."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -205,6 +225,8 @@ class Max(Op):
 @in_float32
 class Min(Op):
     """The minimum along `axis`. Equal minima share the gradient."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -263,6 +285,8 @@ def product_of_others(x: Array) -> Array:
 class LogSumExp(Op):
     """log(sum(exp(x))) of all elements, or along `axis`, computed without overflow. Where all
     elements are -inf, the result is -inf and the gradient is 0; of no elements it is -inf too."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -355,6 +379,8 @@ class RowSum(Op):
 class RowMax(Op):
     """The maximum of each row of a matrix: (N, M) to (N,). Of equal maxima, the first gets the
     gradient."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from ..backends import Array, backend_of
 from ..engine.arrays import (
     describe,
+    is_complex,
     is_floating,
     namespace,
     raw_array,
     value_of,
     widest,
-    widest_dtype,
 )
 from ..engine.trees import leaves, tree_map
 from ..graph import TensorNode
@@ -39,8 +39,8 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
 
     The differences are (f(x + h d) - f(x - h d)) / 2 h, with an error of order h^2 + epsilon / h;
     h is the cube root of epsilon (https://doi.org/10.1137/1.9780898718027, section 8.1).
-    Arguments are converted to float64. On a device without float64 they keep their dtype, and
-    the tolerance is wide enough for float32.
+    Arguments are converted to float64, or complex128: then the directions are complex too. On a
+    device without float64 they keep their dtype, and the tolerance is wide enough for float32.
 
     Args:
         f: a function of trees of arrays, that gives a tree of arrays. It must give the same each
@@ -52,7 +52,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
     Raises:
         GradientError: a gradient is wrong. The message has the worst entry, what backward and
             the differences gave there, and whether a kink is likely there.
-        TypeError: no argument, or none of the results, is real floating.
+        TypeError: no argument, or none of the results, is floating.
         ValueError: `order` is not a positive integer.
     """
     if type(order) is not int or order < 1:
@@ -60,7 +60,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
     floating = [_is_floating_tree(x) for x in args]
     if True not in floating:
         what = "no argument is" if args else "there is no argument, and so none is"
-        raise TypeError(f"check_gradients: {what} of real floating arrays")
+        raise TypeError(f"check_gradients: {what} of floating arrays")
     xs = [tree_map(_as_float64, x) for x, yes in zip(args, floating, strict=True) if yes]
     names = [f"argument {i}" for i, yes in enumerate(floating) if yes]
     g = _of_floating(f, args, floating)
@@ -68,7 +68,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
         rng = random.Random(n)
         values = [value_of(y) for y in g(*xs)]
         if not values:
-            raise TypeError("check_gradients: nothing that the function gives is real floating")
+            raise TypeError("check_gradients: nothing that the function gives is floating")
         go = [_random(y, rng) for y in values]
         _check(_Scalar(g, xs, go), names, n, rng)
         # The gradient is itself a function: of the incoming gradient, and of the same arguments.
@@ -121,7 +121,8 @@ class _Slope(NamedTuple):
 
 
 class _Scalar:
-    """The scalar `<go, g(xs)>`, and its gradient, around the point `xs`.
+    """The scalar `<go, g(xs)>`, and its gradient, around the point `xs`. Of complex arrays <a, b>
+    is the real part of the sum of conj(a) b, so that real and imaginary parts are separate numbers.
 
     Attributes:
         here: the scalar at `xs`.
@@ -145,7 +146,9 @@ class _Scalar:
         """Measure the slope along a direction, with a step of so many h."""
         h = step * self.h
         right, left = (
-            self.at(tree_map(lambda x, d, s=sign: x + (s * h) * d, self.xs, direction))
+            self.at(
+                tree_map(lambda x, d, s=sign: node_or_array(x + (s * h) * d), self.xs, direction)
+            )
             for sign in (1.0, -1.0)
         )
         pairs = zip(leaves(self.gradients), leaves(direction), strict=True)
@@ -195,9 +198,10 @@ def _entries(xs: list[Any], names: list[str]) -> Iterator[tuple[str, list[Any]]]
     for i, (place, x) in enumerate(zip(places, arrays, strict=True)):
         shape = tuple(x.shape)
         for k in range(min(math.prod(shape), _ENTRIES)):
-            rest = iter([*zeros[:i], _one_hot(x, k), *zeros[i + 1 :]])
-            direction = tree_map(lambda _, rest=rest: next(rest), xs)
-            yield f"{place}, entry {_index(k, shape)} of {describe(x)}", direction
+            at = f"{place}, entry {_index(k, shape)} of {describe(x)}"
+            for name, unit in (("", 1.0), (" (imaginary part)", 1j))[: 1 + is_complex(x)]:
+                rest = iter([*zeros[:i], _one_hot(x, k) * unit, *zeros[i + 1 :]])
+                yield at + name, tree_map(lambda _, rest=rest: next(rest), xs)
 
 
 def _diagnosis(slope: _Slope, scalar: _Scalar) -> str:
@@ -223,14 +227,17 @@ def _diagnosis(slope: _Slope, scalar: _Scalar) -> str:
 def _is_floating_tree(x: Any) -> bool:
     """Whether a tree has arrays or numbers only, at least one, and all of them are floating."""
     found = [a for _, a in leaves(x)]
-    ok = [hasattr(a, "dtype") or type(a) in (float, int, bool) for a in found]
+    ok = [hasattr(a, "dtype") or type(a) in (float, int, bool, complex) for a in found]
     return bool(ok) and all(ok) and all(is_floating(value_of(widest(a))) for a in found)
 
 
 def _as_float64(x: Any) -> Array:
-    """Convert an array, node or number to a float64 array, where its device has float64."""
+    """Convert an array, node or number to a float64 or complex128 array, where its device has
+    float64."""
     x = value_of(widest(x))
-    return namespace(x).astype(x, widest_dtype(x))
+    xp, wide = namespace(x), "complex128" if is_complex(x) else "float64"
+    dtypes = xp.__array_namespace_info__().dtypes(device=x.device)
+    return xp.astype(x, dtypes[wide]) if wide in dtypes else x
 
 
 def _epsilon(x: Array) -> float:
@@ -240,7 +247,10 @@ def _epsilon(x: Array) -> float:
 def _random(x: Array, rng: random.Random) -> Array:
     """Make an array like x of random numbers, none of them small."""
     xp = namespace(x)
-    found = [rng.uniform(0.5, 1.5) * rng.choice((-1.0, 1.0)) for _ in range(math.prod(x.shape))]
+    n = math.prod(x.shape)
+    found: list[Any] = [rng.uniform(0.5, 1.5) * rng.choice((-1.0, 1.0)) for _ in range(n)]
+    if is_complex(x):
+        found = [y + 1j * rng.uniform(0.5, 1.5) * rng.choice((-1.0, 1.0)) for y in found]
     return xp.reshape(xp.asarray(found, dtype=x.dtype, device=x.device), tuple(x.shape))
 
 
@@ -261,9 +271,9 @@ def _index(k: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def _dot(a: Any, b: Any) -> float:
-    """Sum the products of the elements, in float64 on the host; 0 times infinity is 0."""
+    """Compute <a, b>, as in `_Scalar`, in float64 on the host; 0 times infinity is 0."""
     a, b = raw_array(a), raw_array(b)
     pairs = zip(*[backend_of(x).to_numpy(x).ravel().tolist() for x in (a, b)], strict=True)
-    products = [p * q for p, q in pairs if q]
+    products = [(p.conjugate() * q).real for p, q in pairs if q]
     # fsum raises where there are infinities of both signs.
     return math.fsum(products) if all(map(math.isfinite, products)) else sum(products)

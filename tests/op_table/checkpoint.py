@@ -31,5 +31,6 @@ ROWS = [
             case((1,), (), (2, 1), call=_call(3)),
             case((0, 2), (2,), call=_call(2)),
         ],
+        complex=True,
     )
 ]

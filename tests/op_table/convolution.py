@@ -90,12 +90,13 @@ def torch_gradient(function: Any, shape: Any, *inputs: Any) -> Any:
 
 def _torch_input_gradient(go: Any, w: Any, size: Any, **options: Any) -> Any:
     shape = (len(go), w.shape[1] * options.get("groups", 1), *size)
-    return torch_gradient(lambda x: torch_conv2d(x, w, **options), shape, go, w)
+    return torch_gradient(lambda x: torch_conv2d(x, w.conj(), **options), shape, go, w)
 
 
 def _torch_weight_gradient(x: Any, go: Any, kernel: Any, groups: int = 1, **options: Any) -> Any:
     shape = (go.shape[1], x.shape[1] // groups, *kernel)
-    return torch_gradient(lambda w: torch_conv2d(x, w, groups=groups, **options), shape, go, x)
+    options["groups"] = groups
+    return torch_gradient(lambda w: torch_conv2d(x.conj(), w, **options), shape, go, x)
 
 
 ODD = {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2)}
@@ -132,6 +133,7 @@ ROWS = [
             ),
             refuses(case((1, 1, 3, 3), (1, 1, 0, 1)), ValueError, "kernel (0, 1)"),
         ],
+        complex="together",
     ),
     Row(
         ops.Conv2dInputGradient,
@@ -149,6 +151,7 @@ ROWS = [
             refuses(case((1, 3, 2, 2), (3, 1, 2, 2), size=(4, 3)), ValueError, "(1, 3, 3, 2)"),
             refuses(case((2, 2), (3, 1, 2, 2), size=(4, 3)), ValueError, "(2, 2)"),
         ],
+        complex="together",
     ),
     Row(
         ops.Conv2dWeightGradient,
@@ -164,5 +167,6 @@ ROWS = [
         refuses=[
             refuses(case((1, 2, 3, 3), (1, 3, 3, 3), kernel=(2, 2)), ValueError, "(1, 3, 2, 2)"),
         ],
+        complex="together",
     ),
 ]

@@ -42,5 +42,6 @@ ROWS = [
             refuses(case((2,), p=1.5, key=0), ValueError, "1.5"),
             refuses(case((2,), p=-0.1, key=0), ValueError, "-0.1"),
         ],
+        complex=True,
     ),
 ]

@@ -43,14 +43,14 @@ LOG4 = float(np.log(4))
 
 
 def _power(a: Any, b: Any) -> Any:
-    return np.asarray(a, dtype=float) ** b
+    return (np.asarray(a) * 1.0) ** b
 
 
 ROWS = [
-    Row(ops.Id, lambda x: x, UNARY, "clone"),
-    Row(ops.Add, operator.add, BINARY, operator.add, refuses=[MISMATCH]),
-    Row(ops.Sub, operator.sub, BINARY, operator.sub, refuses=[MISMATCH]),
-    Row(ops.Multiply, operator.mul, BINARY, operator.mul, refuses=[MISMATCH]),
+    Row(ops.Id, lambda x: x, UNARY, "clone", complex=True),
+    Row(ops.Add, operator.add, BINARY, operator.add, refuses=[MISMATCH], complex=True),
+    Row(ops.Sub, operator.sub, BINARY, operator.sub, refuses=[MISMATCH], complex=True),
+    Row(ops.Multiply, operator.mul, BINARY, operator.mul, refuses=[MISMATCH], complex=True),
     Row(
         ops.Divide,
         operator.truediv,
@@ -58,6 +58,7 @@ ROWS = [
         operator.truediv,
         low=0.5,
         refuses=[MISMATCH],
+        complex=True,
     ),
     Row(
         ops.Power,
@@ -86,6 +87,7 @@ ROWS = [
             Point(([4.0], [0.0]), [1.0], ([0.0], [LOG4]), ([0.25], [0.25 + LOG4**2])),
         ],
         refuses=[MISMATCH],
+        complex=True,
     ),
     Row(
         ops.PowerLog,
@@ -104,8 +106,9 @@ ROWS = [
             Point(([0.0], [3.0]), [0.0], ([0.0], [0.0]), ([0.0], [0.0]), {"n": 2}),
         ],
         refuses=[refuses(case((2, 3), (4,), n=1), ValueError, "(2, 3)", "(4,)")],
+        complex=True,
     ),
-    Row(ops.Negative, operator.neg, UNARY, operator.neg),
+    Row(ops.Negative, operator.neg, UNARY, operator.neg, complex=True),
     Row(
         ops.Absolute,
         abs,
@@ -113,39 +116,46 @@ ROWS = [
         abs,
         avoid=0.0,
         points=[Point(([-2.0, 0.0, 3.0],), [2.0, 0.0, 3.0], ([-1.0, 0.0, 1.0],))],
+        complex=True,
     ),
-    Row(ops.Exp, np.exp, UNARY, "exp"),
-    Row(ops.Log, np.log, UNARY, "log", low=0.3),
-    Row(ops.Sqrt, np.sqrt, UNARY, "sqrt", low=0.3),
+    Row(ops.Phase, lambda x: x / abs(x), UNARY, "sgn", avoid=0.0, complex="only"),
+    Row(ops.Real, np.real, UNARY, "real", complex="only"),
+    Row(ops.Imag, np.imag, UNARY, "imag", complex="only"),
+    Row(ops.Conjugate, np.conj, UNARY, "conj", complex="only"),
+    Row(ops.Exp, np.exp, UNARY, "exp", complex=True),
+    Row(ops.Log, np.log, UNARY, "log", low=0.3, complex=True),
+    Row(ops.Sqrt, np.sqrt, UNARY, "sqrt", low=0.3, complex=True),
     Row(
         ops.Tanh,
         np.tanh,
         UNARY,
         "tanh",
         points=[Point(([-1000.0, 0.0, 1000.0],), [-1.0, 0.0, 1.0], ([0.0, 1.0, 0.0],))],
+        complex=True,
     ),
-    Row(ops.Expm1, np.expm1, FEW, "expm1"),
-    Row(ops.Log1p, np.log1p, FEW, "log1p", low=-0.7),
-    Row(ops.Log2, np.log2, FEW, "log2", low=0.3),
-    Row(ops.Log10, np.log10, FEW, "log10", low=0.3),
-    Row(ops.Square, np.square, FEW, "square"),
-    Row(ops.Sin, np.sin, FEW, "sin"),
-    Row(ops.Cos, np.cos, FEW, "cos"),
-    Row(ops.Tan, np.tan, FEW, "tan", low=-1, high=1),
-    Row(ops.Asin, np.arcsin, FEW, "asin", low=-0.8, high=0.8),
-    Row(ops.Acos, np.arccos, FEW, "acos", low=-0.8, high=0.8),
-    Row(ops.Atan, np.arctan, FEW, "atan"),
-    Row(ops.Sinh, np.sinh, FEW, "sinh"),
-    Row(ops.Cosh, np.cosh, FEW, "cosh"),
+    Row(ops.Expm1, np.expm1, FEW, "expm1", complex=True),
+    Row(ops.Log1p, np.log1p, FEW, "log1p", low=-0.7, complex=True),
+    Row(ops.Log2, np.log2, FEW, "log2", low=0.3, complex=True),
+    Row(ops.Log10, np.log10, FEW, "log10", low=0.3, complex=True),
+    Row(ops.Square, np.square, FEW, "square", complex=True),
+    Row(ops.Sin, np.sin, FEW, "sin", complex=True),
+    Row(ops.Cos, np.cos, FEW, "cos", complex=True),
+    Row(ops.Tan, np.tan, FEW, "tan", low=-1, high=1, complex=True),
+    Row(ops.Asin, np.arcsin, FEW, "asin", low=-0.8, high=0.8, complex=True),
+    Row(ops.Acos, np.arccos, FEW, "acos", low=-0.8, high=0.8, complex=True),
+    Row(ops.Atan, np.arctan, FEW, "atan", complex=True),
+    Row(ops.Sinh, np.sinh, FEW, "sinh", complex=True),
+    Row(ops.Cosh, np.cosh, FEW, "cosh", complex=True),
     Row(
         ops.Asinh,
         np.arcsinh,
         FEW,
         "asinh",
         points=[Point(([0.0, 1e30],), [0.0, np.arcsinh(1e30)], ([1.0, 1e-30],))],
+        complex=True,
     ),
-    Row(ops.Acosh, np.arccosh, FEW, "acosh", low=1.3, high=3.0),
-    Row(ops.Atanh, np.arctanh, FEW, "atanh", low=-0.8, high=0.8),
+    Row(ops.Acosh, np.arccosh, FEW, "acosh", low=1.3, high=3.0, complex=True),
+    Row(ops.Atanh, np.arctanh, FEW, "atanh", low=-0.8, high=0.8, complex=True),
     Row(
         ops.Atan2,
         np.arctan2,
@@ -250,6 +260,7 @@ ROWS = [
         ],
         "where",
         refuses=[refuses(case(booleans((2,)), (3,), (3,)), ValueError, "(2,)", "(3,)")],
+        complex=True,
     ),
     Row(
         ops.Masked,
@@ -263,12 +274,14 @@ ROWS = [
             case((0, 2), mask=booleans((0, 2))),
         ],
         lambda x, mask: x.where(mask, 0.0),
+        complex=True,
     ),
     Row(
         ops.Cast,
         lambda x, **_: x,  # the numbers drawn are float32's
         [case(x.inputs[0].shape, dtype=dtype) for x in UNARY for dtype in ("float32", "float64")],
         lambda x, dtype: {"float32": x.float(), "float64": x.double()}[dtype],
+        complex="inside",
     ),
     Row(
         ops.Quotient,
@@ -280,5 +293,6 @@ ROWS = [
             case((0, 2), (0, 2), vanishes=raw(np.zeros((0, 2), bool))),
         ],
         avoid=0.0,
+        complex=True,
     ),
 ]

@@ -29,7 +29,7 @@ WITHOUT_NONE = [key for key in KEYS if not isinstance(key, tuple) or None not in
 
 
 def _put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    y = np.zeros(shape)
+    y = np.zeros(shape, np.asarray(x).dtype)
     y[key] = x
     return y
 
@@ -59,7 +59,7 @@ def _torch_put(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
 
 def _scatter_add(x: Any, indices: Any, size: int, axis: int = 0) -> Any:
     n = indices.ndim
-    y = np.zeros((*x.shape[:axis], size, *x.shape[axis + n :]))
+    y = np.zeros((*x.shape[:axis], size, *x.shape[axis + n :]), x.dtype)
     np.add.at(y, (*[slice(None)] * axis, indices), x)
     return y
 
@@ -95,6 +95,7 @@ ROWS = [
             refuses(case((2, 3), key=True), TypeError, "integers, slices", "bool"),
             refuses(case((2, 3), key=1.0), TypeError, "integers, slices", "float"),
         ],
+        complex=True,
     ),
     Row(
         ops.PutItem,
@@ -107,6 +108,7 @@ ROWS = [
         ],
         _torch_put,
         refuses=[refuses(case((3,), key=0, shape=(2, 2)), ValueError, "(3,)")],
+        complex=True,
     ),
     Row(
         ops.SetItem,
@@ -127,6 +129,7 @@ ROWS = [
             refuses(case((2,), (2, 2), key=5), IndexError, "(2, 2)"),
             refuses(case((2,), (2, 2), key=1.0), TypeError, "integers, slices", "float"),
         ],
+        complex="together",
     ),
     Row(
         ops.Select,
@@ -148,6 +151,7 @@ ROWS = [
             refuses(case((2,), indices=raw([0, 1])), ValueError, "(2,)", "expected"),
             refuses(case((2, 3, 2), indices=raw([0, 1])), ValueError, "(2, 3, 2)", "(2,)"),
         ],
+        complex=True,
     ),
     Row(
         ops.Take,
@@ -169,6 +173,7 @@ ROWS = [
             refuses(case((2, 3), indices=raw([0.0])), TypeError, "indices", "integers"),
             refuses(case((2, 3), indices=raw([True, False])), TypeError, "indices", "integers"),
         ],
+        complex=True,
     ),
     Row(
         ops.ScatterAdd,
@@ -188,5 +193,6 @@ ROWS = [
             refuses(case((2, 3), indices=raw([0]), size=3), ValueError, "(2, 3)", "(1,)"),
             refuses(case((1, 3), indices=raw([0.0]), size=3), TypeError, "integers"),
         ],
+        complex=True,
     ),
 ]

@@ -43,25 +43,29 @@ def positive(x: np.ndarray) -> np.ndarray:
 
 def symmetric(x: Any) -> Any:
     """The part of a matrix that the ops of symmetric matrices take."""
-    return (x + x.mT) / 2
+    return (x + x.mT.conj()) / 2
 
 
 def signs(x: Any) -> Any:
-    """The signs of the last row of a matrix: which vectors a library gives, x or -x."""
+    """The signs, or angles, of the last row of a matrix: which vectors a library gives."""
     row = x[..., max(x.shape[-2] - 1, 0) :, :]
-    return row.sign() if hasattr(row, "sign") else namespace(row).sign(row)
+    return row.sgn() if hasattr(row, "sgn") else namespace(row).sign(row)
+
+
+def conj(x: Any) -> Any:
+    return x.conj() if hasattr(x, "conj") else namespace(x).conj(x)
 
 
 def eigenvectors(w: Any, v: Any) -> tuple[Any, ...]:
-    return w, v * signs(v)
+    return w, v * conj(signs(v))
 
 
 def singular_vectors(u: Any, s: Any, vh: Any) -> tuple[Any, ...]:
-    return u * signs(u), s, vh * signs(u).mT
+    return u * conj(signs(u)), s, vh * signs(u).mT
 
 
 def qr_factors(q: Any, r: Any) -> tuple[Any, ...]:
-    return q * signs(q), r * signs(q).mT
+    return q * conj(signs(q)), r * signs(q).mT
 
 
 def in_torch(name: str) -> Any:
@@ -145,6 +149,7 @@ ROWS = [
             refuses(case((), (2, 3)), ValueError, "() @ (2, 3)"),
             refuses(case((2, 2, 3), (3, 3, 2)), ValueError, "(2, 2, 3)", "(3, 3, 2)"),
         ],
+        complex=True,
     ),
     Row(
         ops.BatchMM,
@@ -165,6 +170,7 @@ ROWS = [
             refuses(case((2, 3), (4, 2)), ValueError, "(2, 3)", "(4, 2)", "expected"),
             refuses(case((2, 3), (3,)), ValueError, "(2, 3)", "(3,)", "expected"),
         ],
+        complex=True,
     ),
     Row(
         ops.Inverse,
@@ -173,6 +179,7 @@ ROWS = [
         in_torch("inv"),
         prepare=conditioned,
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
     Row(
         ops.Solve,
@@ -200,6 +207,7 @@ ROWS = [
             refuses(case((2, 2), ()), ValueError, "a (2, 2) and b ()", "expected"),
             refuses(case((2, 2, 2), (3, 2, 1)), ValueError, "(2,) and (3,)", "broadcast"),
         ],
+        complex=True,
     ),
     Row(
         ops.PseudoInverse,
@@ -208,6 +216,7 @@ ROWS = [
         in_torch("pinv"),
         prepare=conditioned,
         refuses=NO_MATRICES,
+        complex=True,
     ),
     Row(
         ops.Determinant,
@@ -226,11 +235,12 @@ ROWS = [
             Point((np.zeros((3, 3)).tolist(),), 0.0, (np.zeros((3, 3)),), (np.zeros((3, 3)),)),
         ],
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
-    Row(ops.Cofactors, cofactors, SQUARE, prepare=conditioned, refuses=SQUARE_ONLY),
+    Row(ops.Cofactors, cofactors, SQUARE, prepare=conditioned, refuses=SQUARE_ONLY, complex=True),
     Row(
         ops.CofactorsAlong,
-        lambda a, b: np.imag(cofactors(a + 1e-30j * b)) / 1e-30,
+        lambda a, b: (cofactors(a + b) - cofactors(a - b)) / 2,  # exact up to degree 2
         [
             case((0, 0), (0, 0)),
             case((1, 1), (1, 1)),
@@ -250,6 +260,7 @@ ROWS = [
         refuses=[
             refuses(case((2, 3), (2, 3)), ValueError, "(2, 3)", "expected square matrices"),
         ],
+        complex=True,
     ),
     Row(
         ops.LogDeterminant,
@@ -258,6 +269,7 @@ ROWS = [
         in_torch("slogdet"),
         prepare=conditioned,
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
     Row(
         ops.Cholesky,
@@ -266,6 +278,7 @@ ROWS = [
         lambda a: in_torch("cholesky")(symmetric(a)),
         prepare=positive,
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
     Row(
         ops.Eigh,
@@ -275,6 +288,7 @@ ROWS = [
         prepare=positive,
         determined=eigenvectors,
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
     Row(
         ops.EighGradient,  # by a, in the rows of Eigh and Eigvalsh
@@ -284,6 +298,7 @@ ROWS = [
             for n in (0, 1, 3)
             for vectors in ((), ((n, n),))
         ],
+        complex="inside",
     ),
     Row(
         ops.Eigvalsh,
@@ -293,6 +308,7 @@ ROWS = [
         prepare=positive,
         points=[Point((np.eye(3).tolist(),), np.ones(3), (np.eye(3),))],  # all the same
         refuses=SQUARE_ONLY,
+        complex=True,
     ),
     Row(
         ops.SVD,
@@ -302,6 +318,7 @@ ROWS = [
         prepare=conditioned,
         determined=singular_vectors,
         refuses=NO_MATRICES,
+        complex=True,
     ),
     Row(
         ops.SVDGradient,  # by a, in the rows of SVD and Svdvals
@@ -317,6 +334,7 @@ ROWS = [
             for m, n, k in ((0, 0, 0), (1, 1, 1), (3, 3, 3), (3, 2, 2), (2, 3, 2))
             for vectors in ((), ((m, k), (k, n)))
         ],
+        complex="inside",
     ),
     Row(
         ops.Svdvals,
@@ -326,6 +344,7 @@ ROWS = [
         prepare=conditioned,
         points=[Point((np.eye(2, 3).tolist(),), np.ones(2), (np.eye(2, 3),))],  # all the same
         refuses=NO_MATRICES,
+        complex=True,
     ),
     Row(
         ops.QR,
@@ -338,5 +357,6 @@ ROWS = [
             *NO_MATRICES,
             refuses(case((2, 3)), ValueError, "(2, 3)", "expected (..., M, N) with M >= N"),
         ],
+        complex=True,
     ),
 ]

@@ -59,6 +59,7 @@ ROWS = [
             Point(([0.0, 2.0], [3.0, 0.0]), [0.0, 0.0], ([3.0, 0.0], [0.0, 2.0])),
         ],
         refuses=[MISMATCH],
+        complex=True,
     ),
     Row(
         ops.CrossEntropy,

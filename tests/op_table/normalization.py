@@ -69,6 +69,7 @@ ROWS = [
         lambda x: x / x.sum(dim=1, keepdim=True),
         low=0.5,
         refuses=[refuses(case((3,)), (ValueError, IndexError), "(3,)")],
+        complex=True,
     ),
     Row(
         ops.LayerNorm,

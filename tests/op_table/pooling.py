@@ -136,6 +136,7 @@ ROWS = [
         ],
         _torch_avg_pool2d,
         refuses=[refuses(case((1, 1, 1, 4), **FOURS), ValueError, "kernel (2, 2)", "(1, 4)")],
+        complex=True,
     ),
     Row(
         ops.AvgPool2dGradient,
@@ -148,5 +149,6 @@ ROWS = [
         ],
         _torch_avg_pool2d_gradient,
         refuses=[refuses(case((1, 1, 2, 2), size=(6, 4), **FOURS), ValueError, "(1, 1, 3, 2)")],
+        complex=True,
     ),
 ]

@@ -74,6 +74,7 @@ ROWS = [
             x.clone() if axis == () else x.sum(dim=axis, keepdim=keepdims)
         ),
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.Mean,
@@ -81,6 +82,7 @@ ROWS = [
         REDUCTIONS,
         lambda x, axis=None, keepdims=False: x.mean(dim=axis, keepdim=keepdims),
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.Var,
@@ -88,6 +90,7 @@ ROWS = [
         [*SPREADS, case(()), case((1,))],
         _torch_spread("var"),
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.Std,
@@ -99,10 +102,13 @@ ROWS = [
             Point(([3.0],), 0.0, ([0.0],)),
         ],
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.Norm,
-        lambda x, axis=None, keepdims=False: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
+        lambda x, axis=None, keepdims=False: np.sqrt(
+            np.sum(abs(x) ** 2, axis=axis, keepdims=keepdims)
+        ),
         REDUCTIONS,
         lambda x, axis=None, keepdims=False: torch_norm(x, axis, keepdims),
         points=[
@@ -110,6 +116,7 @@ ROWS = [
             Point(([3.0, -4.0],), 5.0, ([0.6, -0.8],), ([28 / 125, 21 / 125],)),
         ],
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.NormGradient,
@@ -127,6 +134,7 @@ ROWS = [
                 ([[0.0, 0.0]], [[0.0]], [[2.0]]), [[0.0, 0.0]], ([[np.nan] * 2], [[0.0]], [[0.0]])
             )
         ],
+        complex="inside",
     ),
     Row(
         ops.Max,
@@ -154,6 +162,7 @@ ROWS = [
             Point(([2.0, 0.0, 0.0],), 0.0, ([0.0, 0.0, 0.0],), ([0.0, 2.0, 2.0],)),
         ],
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.LogSumExp,
@@ -188,6 +197,7 @@ ROWS = [
         ],
         _torch_cumulative_sum,
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.CumulativeProd,
@@ -207,6 +217,7 @@ ROWS = [
             Point(([0.0, 3.0, 0.0, 2.0],), [0.0] * 4, ([4.0, 0.0, 0.0, 0.0],)),
         ],
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.RowSum,
@@ -214,6 +225,7 @@ ROWS = [
         [*ROWS_OF_MATRIX, case((2, 0))],
         lambda x: x.sum(dim=1),
         refuses=[refuses(case((3,)), (ValueError, IndexError), "(3,)")],
+        complex=True,
     ),
     Row(
         ops.RowMax,

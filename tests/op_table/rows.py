@@ -81,6 +81,10 @@ class Row:
     determined: Callable[..., tuple[Any, ...]] | None = None
     points: Sequence[Point] = ()
     refuses: Sequence[Refusal] = ()
+    # Whether the op takes complex numbers, which tests/ops/test_complex.py makes of those drawn;
+    # "together": all nodes, but not one alone; "only": and no real ones; "inside": as part of other
+    # ops, in whose rows it is tested.
+    complex: bool | str = False
 
 
 def node(shape: tuple[int, ...], low: float, high: float) -> Draw:

@@ -31,6 +31,7 @@ ROWS = [
         ],
         lambda x, shape: x.reshape(shape),
         refuses=[refuses(case((2, 3), shape=(4,)), ValueError, "(2, 3)", "4")],
+        complex=True,
     ),
     Row(
         ops.Transpose,
@@ -49,6 +50,7 @@ ROWS = [
             refuses(case((2, 3), axes=(1, 1)), ValueError, "(2, 3)"),
             refuses(case((2, 3), axes=(0, 1, 2)), (ValueError, IndexError), "(2, 3)"),
         ],
+        complex=True,
     ),
     Row(
         ops.Broadcast,
@@ -65,6 +67,7 @@ ROWS = [
         ],
         lambda x, shape: x.broadcast_to(shape),
         refuses=[refuses(case((2, 3), shape=(2, 4)), ValueError, "(2, 3)")],
+        complex=True,
     ),
     Row(
         ops.Expand,
@@ -79,6 +82,7 @@ ROWS = [
         ],
         lambda x, dim, repeats: x.repeat_interleave(repeats, dim),
         refuses=[refuses(case((2, 3), dim=1, repeats=3), ValueError, "dimension 1", "(2, 3)")],
+        complex=True,
     ),
     Row(
         ops.Squeeze,
@@ -92,6 +96,7 @@ ROWS = [
         ],
         lambda x, dim=0: x.squeeze(dim),
         refuses=[refuses(case((2, 3), dim=1), ValueError, "(2, 3)")],
+        complex=True,
     ),
     Row(
         ops.Unsqueeze,
@@ -99,6 +104,7 @@ ROWS = [
         [*UNARY, case((2, 3), dim=1), case((2, 3), dim=2), case((2, 3), dim=-1)],
         lambda x, dim=0: x.unsqueeze(dim),
         refuses=[refuses(case((2, 3), dim=4), (ValueError, IndexError), "(2, 3)")],
+        complex=True,
     ),
     Row(
         ops.Concat,
@@ -117,6 +123,7 @@ ROWS = [
             refuses(case((2, 3), (2, 2)), ValueError, "(2, 3)", "(2, 2)"),
             refuses(case((2, 3), (2, 3), axis=2), (ValueError, IndexError), "axis", "(2, 3)"),
         ],
+        complex=True,
     ),
     Row(
         ops.Unstack,
@@ -130,18 +137,21 @@ ROWS = [
         ],
         lambda x, axis=0: x.unbind(axis),
         refuses=[NO_AXIS],
+        complex=True,
     ),
     Row(
         ops.Replace,
         lambda y, _: y,
         [case(shape, constant(shape)) for shape in [(2, 3), (), (1,), (0, 2)]],
         lambda y, _: y.clone(),
+        complex=True,
     ),
     Row(
         ops.Tie,
         lambda *xs: xs,
         [case((2, 3)), case((2,), (), (3,)), case((1,), (0, 2))],
         lambda *xs: tuple(x.clone() for x in xs),
+        complex=True,
     ),
     Row(
         ops.Roll,
@@ -155,5 +165,6 @@ ROWS = [
         ],
         lambda x, shift, axis: x.roll(shift, axis),
         refuses=[refuses(case((2, 3), shift=1, axis=2), (ValueError, IndexError), "axis")],
+        complex=True,
     ),
 ]
