@@ -126,23 +126,28 @@ class Backend(
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
 
-    def text(self, x: Array, separator: str = ", ", prefix: str = "") -> str:
-        """Print the elements of the array `x` as NumPy does. Of many elements, only those that are
-        printed, at the corners, are copied to the host.
+    def text(self, x: Array, prefix: str | None = None) -> str:
+        """Print the elements of the array `x` as NumPy's `str` does. Of many elements, only those
+        that are printed, at the corners, are copied to the host.
 
         Args:
-            prefix: what stands before the text, which is indented as far.
+            prefix: what stands before the text, which then is as NumPy's `repr` has it, and
+                indented as far.
         """
-        options, many = np.get_printoptions(), {}
-        if math.prod(x.shape) > options["threshold"]:
-            edge, many = options["edgeitems"], {"threshold": 0}
+        options = np.get_printoptions()
+        edge, most = options["edgeitems"], options["threshold"]
+        if math.prod(x.shape) > most:
             for axis in sorted(range(x.ndim), key=lambda a: -x.shape[a]):
                 before, n = (slice(None),) * axis, x.shape[axis]
                 if n > 2 * edge + 1:  # one element stays for the dots
                     ends = [(*before, part, ...) for part in (slice(edge + 1), slice(n - edge, n))]
                     x = self.xp.concat([x[key] for key in ends], axis=axis)
+            most = 0
         host = self.to_numpy(x)
-        return np.array2string(host, separator=separator, prefix=prefix, **many)
+        if prefix is None and not host.ndim:  # `str` of a number has all its digits
+            return str(host)
+        separator = " " if prefix is None else ", "
+        return np.array2string(host, separator=separator, prefix=prefix or "", threshold=most)
 
     def eig(self, a: Array) -> tuple[Array, Array]:
         """Compute the eigenvalues (..., M) and eigenvectors, the columns of (..., M, M), of square

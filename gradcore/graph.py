@@ -205,7 +205,7 @@ class TensorNode(Operators):
             opnode.context, opnode.arrays, opnode.inputs = None, (), ()
 
     def __repr__(self) -> str:
-        return f"TensorNode({self._text(', ', 'TensorNode(')}, {self.summary()})"
+        return f"TensorNode({self._text('TensorNode(')}, {self.summary()})"
 
     def summary(self) -> str:
         """Say all but the values: name, dtype, shape, backend and device, and the op that gave the

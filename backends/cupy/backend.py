@@ -212,11 +212,11 @@ class CupyBackend(
         raise_index_errors()
         return host
 
-    def text(self, x: Array, separator: str = ", ", prefix: str = "") -> str:
+    def text(self, x: Array, prefix: str | None = None) -> str:
         # While a graph is captured, nothing is computed yet, and a read would end the capture.
         if cupy.cuda.get_current_stream().is_capturing():
             return "..."
-        return super().text(x, separator, prefix)
+        return super().text(x, prefix)
 
     def owns_memory(self, x: Array) -> bool:
         # Views by `as_strided` have no base, but those of overlapping windows aren't contiguous.

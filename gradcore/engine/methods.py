@@ -8,15 +8,25 @@ is an AttributeError that says what to call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 __all__ = ["INSTEAD", "Elsewhere", "Methods", "point_elsewhere"]
 
+Node = TypeVar("Node")
 
-def _method(name: str) -> Any:
-    def method(self: Methods, *args: Any, **kwargs: Any) -> Any:
+
+class _Method(Protocol):
+    """What type checkers know of a method: any arguments, and the result is a node."""
+
+    def __get__(self, node: Node, kind: Any = None, /) -> Callable[..., Node]: ...
+
+
+def _method(name: str) -> _Method:
+    def function(self: Methods, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.numpy_api, name)(self, *args, **kwargs)
+
+    method: Any = function
 
     method.__name__, method.__qualname__ = name, f"Methods.{name}"
     method.__doc__ = f"Compute gradcore.numpy.{name}(x, ...)."
@@ -46,7 +56,6 @@ class Methods:
     max = _method("max")
     mean = _method("mean")
     min = _method("min")
-    nonzero = _method("nonzero")
     prod = _method("prod")
     ravel = _method("ravel")
     repeat = _method("repeat")
@@ -60,24 +69,24 @@ class Methods:
     trace = _method("trace")
     var = _method("var")
 
-    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
+    def reshape(self, *shape: Any, **kwargs: Any) -> Self:
         """Compute gradcore.numpy.reshape(x, shape): `x.reshape(2, 3)` or `x.reshape((2, 3))`."""
         given = shape[:1] if len(shape) == 1 else (shape,) if shape else ()
         return self.numpy_api.reshape(self, *given, **kwargs)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: Any) -> Self:
         """Compute gradcore.numpy.transpose(x, axes): `x.transpose(1, 0)` or
         `x.transpose((1, 0))`; without axes, reverse their order."""
         return self.numpy_api.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    def flatten(self, order: str = "C") -> Any:
+    def flatten(self, order: str = "C") -> Self:
         """Copy x as a vector."""
         return self.numpy_api.copy(self.numpy_api.ravel(self, order))
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
         copy: bool = True,
-    ) -> Any:  # fmt: skip
+    ) -> Self:  # fmt: skip
         """Convert x to a dtype, given as an object or by name; with `copy=False`, give x itself if
         it has the dtype."""
         del order, subok  # how NumPy's arrays lie in memory, and of which class they are
@@ -85,18 +94,22 @@ class Methods:
             raise ValueError(f"astype: casting = {casting!r} is not supported; leave casting out")
         return self.numpy_api.astype(self, dtype, copy=copy)
 
+    def nonzero(self) -> tuple[Self, ...]:
+        """Find the indices of the elements that are not zero: for each axis one vector."""
+        return self.numpy_api.nonzero(self)
+
     def sort(self: Any, axis: int = -1, **kwargs: Any) -> None:
         """Sort the elements along `axis` in place, as NumPy does; `gradcore.numpy.sort(x)` gives a
         new node."""
         self[...] = self.numpy_api.sort(self, axis, **kwargs)
 
     @property
-    def real(self) -> Any:
+    def real(self) -> Self:
         """The real parts of complex numbers; real numbers themselves."""
         return self.numpy_api.real(self)
 
     @property
-    def imag(self) -> Any:
+    def imag(self) -> Self:
         """The imaginary parts of complex numbers; of real numbers, zeros."""
         return self.numpy_api.imag(self)
 

@@ -350,7 +350,7 @@ class Operators(Methods):
 
     def __str__(self) -> str:
         """Print the values, as NumPy prints an array's."""
-        return self._text(" ")
+        return self._text()
 
     def __format__(self, spec: str) -> str:
         """Format the only element, as in f"{loss:.3f}"; without a format, print all values."""
@@ -361,12 +361,12 @@ class Operators(Methods):
             )
         return format(self._host().item(), spec) if spec else str(self)
 
-    def _text(self, separator: str, prefix: str = "") -> str:
+    def _text(self, prefix: str | None = None) -> str:
         x = self.value
         if type(x) not in BACKEND_OF_TYPE:  # somebody assigned a number to .value
             return str(x)
         try:
-            return BACKEND_OF_TYPE[type(x)].text(x, separator, prefix)
+            return BACKEND_OF_TYPE[type(x)].text(x, prefix)
         except Exception:  # in whatever state the device is: who prints looks for a fault
             return "..."
 
@@ -429,10 +429,10 @@ class Operators(Methods):
         return self.__array_namespace__().asarray(moved)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        wishes = {"copy": copy} if dtype is None else {"dtype": dtype, "copy": copy}
+        wishes = {"dtype": dtype, "copy": copy}
+        wishes = {name: wish for name, wish in wishes.items() if wish is not None}
         advice = "; with nodes say stack(nodes), not array(nodes), and call gradcore.numpy"
-        constant = self._constant("a NumPy array", advice)
-        return constant.__array__(**wishes)  # of NumPy 2.1, None is float64
+        return self._constant("a NumPy array", advice).__array__(**wishes)
 
     def __dlpack__(
         self,

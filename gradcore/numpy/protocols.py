@@ -77,7 +77,7 @@ def array_ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: 
         return _call(f"{name}.{method}", REDUCTIONS[ufunc, method], inputs, {"axis": 0, **keywords})
     function = _functions().get(ufunc)
     if name.startswith("scipy"):
-        function = getattr(array_api.special, ufunc.__name__, None)
+        function = _named(ufunc.__name__)
     if method == "__call__":
         return _call(name, function, inputs, keywords, ufunc)
     if method != "outer" or function is None:
@@ -112,14 +112,10 @@ def array_function(
 def cupy_kernel(_: Any, kernel: Any, *inputs: Any, **keywords: Any) -> Any:
     """Compute `kernel(*inputs)`, where nodes are among the inputs, for a universal function or an
     elementwise kernel of CuPy's. `out` may be among the inputs, as in `array -= node`."""
-    library, _, name = kernel.name.rpartition("cupy_")
-    function = None if library else getattr(_here(), name, None)
-    if name.startswith("cupyx_scipy_special_"):
-        name = name.removeprefix("cupyx_scipy_special_")
-        function = getattr(array_api.special, name, None)
+    name = kernel.name.removeprefix("cupyx_scipy_special_").removeprefix("cupy_")
     if len(inputs) > kernel.nin:
         keywords["out"], inputs = inputs[kernel.nin :], inputs[: kernel.nin]
-    return _call(f"cupy.{name}", function, inputs, keywords)
+    return _call(f"CuPy's {name}", _named(name) if name != kernel.name else None, inputs, keywords)
 
 
 def _call(
@@ -135,7 +131,7 @@ def _call(
     out = keywords.get("out")
     arrays = [y for y in (out if isinstance(out, tuple) else (out,)) if y is not None]
     if has_gradient and not all(map(is_node, arrays)):
-        write, sign = "y = ...", SIGNS.get(name.rpartition(".")[2])
+        write, sign = "y = ...", SIGNS.get(name.replace(" ", ".").rpartition(".")[2])
         if sign and arrays[0] is inputs[0]:
             name, write = f"array {sign}= node", f"array = array {sign} node"
         raise TypeError(
@@ -160,6 +156,12 @@ def _call(
 
 def _here() -> Any:
     return sys.modules[__package__]
+
+
+def _named(name: str) -> Function | None:
+    """Find a function in gradcore.special, or else in gradcore.numpy."""
+    found: Function | None = getattr(array_api.special, name, getattr(_here(), name, None))
+    return found
 
 
 @cache

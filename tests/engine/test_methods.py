@@ -151,7 +151,8 @@ def test_a_node_is_printed_as_numpy_prints_an_array_with_what_else_a_node_is() -
         "            [10.   ,  0.125]], name 'w', float64 (2, 2))"
     )  # fmt: skip
     assert repr(x.sum()) == "TensorNode(8.625, float64 (), source Sum)"
-    assert str(x) == str(x.value)
+    assert (str(x), str(x.sum() / 3.0)) == (str(x.value), "2.875")
+    assert str(x[0, 0] / 3.0) == "0.3333333333333333"
     assert f"loss {x.mean():.3f}, {x[1, :1]:>7}" == "loss 2.156,    10.0"
     assert f"{x}" == str(x)
     with pytest.raises(TypeError, match=r"shape \(2, 2\) has no one number.*'\.3f'"):

@@ -190,8 +190,8 @@ def test_node_keeps_backend_dtype_and_name() -> None:
     x = TensorNode(value, name="images")
     assert x.value is value
     assert x.source is None
-    assert repr(x) == "TensorNode(images, float16 (2, 3))"
-    assert repr(x * 2.0) == "TensorNode(float16 (2, 3), source Multiply)"
+    assert x.summary() == "name 'images', float16 (2, 3)"
+    assert (x * 2.0).summary() == "float16 (2, 3), source Multiply"
     assert TensorNode([1.0, 2.0]).dtype == np.float32
     assert TensorNode(3).dtype == np.int64
     assert TensorNode(np.float64(3)).value.shape == ()

@@ -301,9 +301,6 @@ def test_transposes(backend: Backend, dtype: str) -> None:
     check(backend, x.T, lambda x: x.T, x)
     x = node(backend, np.stack([X, Y]), dtype)
     check(backend, x.mT, lambda x: x.swapaxes(1, 2), x)
-    for shape in ((), (3,), (2, 3, 1)):
-        with pytest.raises(ValueError, match="two dimensions"):
-            _ = node(backend, np.ones(shape), dtype).T
 
 
 def test_size_is_a_number_and_gives_the_shape(backend: Backend) -> None:
@@ -402,14 +399,6 @@ def test_the_version_of_the_standard() -> None:
     assert x.__array_namespace__(api_version="2025.12") is x.__array_namespace__()
     with pytest.raises(ValueError, match=r"'2020.10'.*2024\.12"):
         x.__array_namespace__(api_version="2020.10")
-
-
-def test_numpy_functions_refuse_nodes() -> None:
-    """They would lose the gradient, or make an array of objects."""
-    x = TensorNode(X.copy())
-    for call in (lambda: np.exp(x), lambda: np.add(X, x), lambda: np.sum(x)):
-        with pytest.raises(TypeError):
-            call()
 
 
 def test_comparison_to_none_and_text() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fake_cupy import FAKE_CUPY
 
+from gradcore import TensorNode
 from gradcore.backends import backend_of, get, problem
 
 
@@ -161,6 +162,17 @@ def test_a_set_of_data_goes_to_the_gpu_where_it_fits(gpu: Any) -> None:
     assert gpu.store(small)[0] == "there"
     large = np.broadcast_to(np.uint8(0), (4 * 10**9,))
     assert gpu.store(large) is large
+
+
+def test_text_reads_nothing_while_a_graph_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = get("cupy-like")
+    if why := cupy_on_cpu.problem():
+        pytest.skip(why)
+    x = TensorNode(backend.asarray(np.ones(3)))
+    assert repr(x) == f"TensorNode([1., 1., 1.], float64 (3,), cupy-like on {x.device})"
+    monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", True)
+    with cupy_on_cpu.device.no_reads():
+        assert repr(x) == f"TensorNode(..., float64 (3,), cupy-like on {x.device})"
 
 
 def test_tf32_is_off_unless_asked_for() -> None:
