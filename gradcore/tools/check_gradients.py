@@ -147,7 +147,7 @@ class _Scalar:
         h = step * self.h
         right, left = (
             self.at(
-                tree_map(lambda x, d, s=sign: node_or_array(x + (s * h) * d), self.xs, direction)
+                tree_map(lambda x, d, s=sign: widest(x + (s * h) * d), self.xs, direction)
             )
             for sign in (1.0, -1.0)
         )
