@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,14 +52,13 @@ def place_of(*xs: Any) -> Place:
 # -- Dtypes ---------------------------------------------------------------------------------------
 
 
-# Typed: a strict library's float32 is not to be compared with NumPy's.
-@lru_cache(None, typed=True)
+@cache
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Find NumPy's dtype of the same name as a library's."""
     return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
 
 
-@lru_cache(None, typed=True)
+@cache
 def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
     """Find the library's dtype for one given as NumPy takes it: a dtype, a type or a name. Where
     the device has none of 64 bits, that is its widest float; where it has none of 16, float32."""

@@ -203,7 +203,7 @@ def _of_fixed_phase(gv: Array, v: Array, is_real: Array | None) -> Array:
     its largest element would give, as these do not change.
 
     Args:
-        is_real: which vectors are real whatever happens: those of real eigenvalues of real matrices.
+        is_real: which vectors stay real: those of real eigenvalues of real matrices.
     """
     xp, size = namespace(gv), v.shape[-1]
     along = xp.sum(gv * v, axis=-2, keepdims=True)

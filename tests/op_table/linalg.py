@@ -281,6 +281,16 @@ ROWS = [
         complex=True,
     ),
     Row(
+        ops.Eig,
+        lambda a: tuple(np.linalg.eig(a)),
+        SQUARE,
+        in_torch("eig"),
+        prepare=conditioned,
+        determined=lambda w, v: (w, abs(v)),  # PyTorch refuses what depends on the phase
+        refuses=SQUARE_ONLY,
+        complex="always",
+    ),
+    Row(
         ops.Eigh,
         lambda a: tuple(np.linalg.eigh(symmetric(a))),
         SQUARE,

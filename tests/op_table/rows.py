@@ -82,9 +82,15 @@ class Row:
     points: Sequence[Point] = ()
     refuses: Sequence[Refusal] = ()
     # Whether the op takes complex numbers, which tests/ops/test_complex.py makes of those drawn;
-    # "together": all nodes, but not one alone; "only": and no real ones; "inside": as part of other
-    # ops, in whose rows it is tested.
+    # "together": all nodes, but not one alone; "only": and no real ones; "always": of real ones too
+    # the results are complex; "results": real ones only, and the results are complex; "inside": as
+    # part of other ops, in whose rows it is tested.
     complex: bool | str = False
+
+    @property
+    def is_real(self) -> bool:
+        """Whether real numbers give real results."""
+        return self.complex not in ("only", "always", "results")
 
 
 def node(shape: tuple[int, ...], low: float, high: float) -> Draw:

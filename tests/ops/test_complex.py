@@ -62,6 +62,8 @@ def choices(row: Row, case: Case) -> list[tuple[int, ...]]:
     if row.complex == "together":
         arrays = [isinstance(x, Draw) and x.kind is float for x in case.inputs]
         return [tuple(k for k, yes in enumerate(arrays) if yes)]
+    if row.complex in ("always", "results"):
+        return [(), tuple(case.nodes)] if row.complex == "always" else [()]
     return [tuple(case.nodes), *([(k,) for k in case.nodes] if len(case.nodes) > 1 else [])]
 
 

@@ -26,7 +26,7 @@ TORCH = {"float32": 1e-5, "float64": 1e-12}  # of both, against PyTorch's
 STEP = 2.0**-15  # of central differences; float32 knows the numbers one step away as well
 
 
-every_row = each([row for row in ROWS if row.complex != "only"])
+every_row = each([row for row in ROWS if row.is_real])
 
 
 class Project(Op):
@@ -415,7 +415,7 @@ def test_refusals(row: Row, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@each([row for row in ROWS if row.torch and row.complex != "only"])
+@each([row for row in ROWS if row.torch and row.is_real])
 def test_against_torch(row: Row, precision: str) -> None:
     torch = pytest.importorskip("torch")
     function: Any = getattr(torch, row.torch) if isinstance(row.torch, str) else row.torch
