@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..backends import BACKEND_OF_TYPE, Array, backend_of, default
-from .arrays import NUMBER_TYPES, describe, is_node, node_or_array
+from ..backends import BACKEND_OF_TYPE, Array, backend_of, default, get
+from .arrays import NUMBER_TYPES, describe, flat, is_floating, is_node, node_or_array, value_of
 from .operators import Operators
 
 __all__ = [
@@ -69,14 +69,16 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
 
 
 def op_inputs(op: type | str, inputs: Sequence[Any]) -> list[Any]:
-    """Take the arrays out of an op's inputs, and convert NumPy's scalars and other libraries'
-    arrays. Arguments and errors are those of `op_inputs_and_mask`."""
+    """Take the arrays out of an op's inputs, and convert NumPy's scalars, other libraries' arrays,
+    and lists of numbers. Arguments and errors are those of `op_inputs_and_mask`."""
     arrays = []
     for x in inputs:
         if isinstance(x, Operators):
             if type(x.value) not in BACKEND_OF_TYPE:  # somebody assigned a number to .value
                 x.value = node_or_array(x.value)
             x = x.value
+        elif isinstance(x, list | tuple):
+            x = _from_list(op, x, inputs)
         elif type(x) not in BACKEND_OF_TYPE and type(x) not in NUMBER_TYPES:
             x = _constant(op, x)
         arrays.append(x)
@@ -111,6 +113,22 @@ def _constant(op: type | str, x: Any) -> Any:
         return x
     number = backend.to_numpy(x).item()
     return backend.asarray(x) if isinstance(number, bool) else number
+
+
+def _from_list(op: type | str, x: Any, inputs: Sequence[Any]) -> Array:
+    """Convert (nested) lists of numbers, which change no dtype, to an array where the first array
+    among the inputs is."""
+    arrays = [a for a in map(value_of, inputs) if type(a) in BACKEND_OF_TYPE]
+    entries = list(flat(x))
+    if not arrays or not all(type(n) in NUMBER_TYPES for n in entries):
+        raise TypeError(
+            f"{_name(op)}: inputs are nodes, arrays and numbers, not {type(x).__name__}; of nodes, "
+            "stack(nodes) is a node"
+        )
+    like, backend = arrays[0], backend_of(arrays[0])
+    is_real = complex not in map(type, entries)
+    dtype = like.dtype if is_real and is_floating(like) else None
+    return get(backend.name, like.device if backend.several_devices else None).asarray(x, dtype)
 
 
 def as_output(op: type, x: Any, context: dict[str, Any]) -> Array:

@@ -1,7 +1,8 @@
 """NumPy's names, on nodes and on arrays of every backend: `import gradcore.numpy as np`.
 
 Signatures and dtypes are NumPy's. Given nodes, functions give nodes; given arrays, arrays of their
-library; given numbers and lists, arrays of the default backend.
+library; given numbers and lists, arrays of the default backend, whose floats are float64. No
+formula is here: each function is one of `gradcore.array_api`, or made of some. See docs/numpy.md.
 """
 
 from __future__ import annotations
@@ -9,29 +10,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    assignment,
+    calculus,
+    constants,
     creation,
     elementwise,
+    functional,
+    grids,
+    ignoring_nan,
     indexing,
     logic,
     manipulation,
+    polynomials,
     products,
     reductions,
+    sets,
+    statistics,
 )
 from . import fft as fft
 from . import linalg as linalg
 from . import protocols as protocols
 from . import random as random
+from .assignment import *  # noqa: F403
+from .calculus import *  # noqa: F403
+from .constants import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .functional import *  # noqa: F403
+from .grids import *  # noqa: F403
+from .ignoring_nan import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .logic import *  # noqa: F403
 from .manipulation import *  # noqa: F403
+from .polynomials import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
+from .sets import *  # noqa: F403
+from .statistics import *  # noqa: F403
+from .ufuncs import Ufunc as ufunc  # noqa: N813 (NumPy's name)
+
+_FILES = (
+    assignment, calculus, constants, creation, elementwise, functional, grids, ignoring_nan,
+    indexing, logic, manipulation, polynomials, products, reductions, sets, statistics,
+)  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = ["fft", "linalg", "random"]
-    for _file in (creation, elementwise, indexing, logic, manipulation, products, reductions):
+    __all__ = ["fft", "linalg", "random", "ufunc"]
+    for _file in _FILES:
         __all__ += _file.__all__
 
     def __dir__() -> list[str]:

@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as xp
-from ..backends import BACKEND_OF_TYPE, Backend, default
+from ..backends import BACKEND_OF_TYPE, Backend, backend_of, default
 from ..engine.arrays import NUMBER_TYPES, flat, is_node, value_of
 from ..engine.operators import Operators
+from ..graph import TensorNode
 
 __all__ = [
     "NOTHING",
     "Place",
+    "alike",
+    "arrays_of",
     "as_inputs",
     "as_node_or_array",
     "cast",
-    "constant",
+    "counting",
     "dtype_there",
     "filled",
     "floats",
     "is_array",
     "numpy_dtype",
+    "on_host",
     "place_of",
+    "placed",
     "promoted",
     "result_dtype",
 ]
@@ -35,16 +40,19 @@ Place = tuple[Backend, Any]  # a backend and a device
 
 def is_array(x: Any) -> bool:
     """Whether x is a node or an array of a library; lists, numbers and NumPy's scalars are not."""
-    return isinstance(x, Operators) or type(x) in BACKEND_OF_TYPE
+    if isinstance(x, Operators) or type(x) in BACKEND_OF_TYPE:
+        return True
+    is_other = hasattr(x, "__dlpack__") and not isinstance(x, np.generic)
+    return is_other and backend_of(x) is not None  # the first array of its library
 
 
 def place_of(*xs: Any) -> Place:
     """Find the backend and device of the first node or array, also inside lists; without one, they
     are the default."""
     for x in flat(xs):
-        x = value_of(x)
-        if type(x) in BACKEND_OF_TYPE:
-            return BACKEND_OF_TYPE[type(x)], x.device
+        if is_array(x):
+            x = value_of(x)
+            return backend_of(x), x.device
     backend = default()
     return backend, backend.device
 
@@ -52,34 +60,41 @@ def place_of(*xs: Any) -> Place:
 # -- Dtypes ---------------------------------------------------------------------------------------
 
 
-@cache
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Find NumPy's dtype of the same name as a library's."""
-    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+    return dtype if isinstance(dtype, np.dtype) else _named(type(dtype), dtype)
 
 
-@cache
+@cache  # by type too: comparing dtypes of two libraries may warn
+def _named(kind: type, dtype: Any) -> np.dtype[Any]:
+    return np.dtype(str(dtype).rpartition(".")[2])
+
+
 def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
     """Find the library's dtype for one given as NumPy takes it: a dtype, a type or a name. Where
     the device has none of 64 bits, that is its widest float; where it has none of 16, float32."""
-    try:
-        named = np.dtype(dtype)
-    except TypeError:  # a dtype of the library
-        named = numpy_dtype(dtype)
-    names = [
-        named.name,
-        {"float64": "float32", "complex128": "complex64"}.get(named.name, "float32"),
-    ]
-    known = backend.xp.__array_namespace_info__().dtypes(device=device)
-    for name in names:
-        if hasattr(backend.xp, name) and (name in known or name == "float16"):
-            return getattr(backend.xp, name)
-    raise TypeError(f"{backend.name} has no dtype {named.name!r}")
+    named = numpy_dtype_of(dtype)
+    key = named, backend.name, str(device)
+    if key not in _dtypes:
+        narrower = {"float64": "float32", "complex128": "complex64", "float16": "float32"}
+        known = backend.xp.__array_namespace_info__().dtypes(device=device)
+        name = named.name
+        if not (name in known or (name == "float16" and hasattr(backend.xp, name))):
+            name = narrower.get(name, name)
+        if name not in known and name != "float16":
+            raise TypeError(f"{backend.name} has no dtype {named.name!r}")
+        _dtypes[key] = getattr(backend.xp, name)
+    return _dtypes[key]
+
+
+_dtypes: dict[Any, Any] = {}  # what `dtype_there` found
 
 
 def cast(x: Any, dtype: Any) -> Any:
     """Convert a node or an array to a dtype, given as NumPy takes it; `None` leaves x."""
     if dtype is None:
+        return x
+    if isinstance(dtype, np.dtype) and numpy_dtype(x.dtype) == dtype:
         return x
     there = dtype_there(dtype, *place_of(x))
     return x if x.dtype == there else xp.astype(x, there)
@@ -122,19 +137,22 @@ def as_node_or_array(x: Any, dtype: Any = None, place: Place | None = None) -> A
     if isinstance(x, list | tuple) and any(map(is_array, flat(x))):
         parts = promoted(*[as_node_or_array(entry, None, place) for entry in x])
         return cast(xp.stack(parts), dtype)
-    made = np.asarray(x, dtype=None if dtype is None else numpy_dtype_of(dtype))
-    if made.dtype.kind not in "biufc":
-        raise TypeError(f"expected numbers, not {made.dtype}: {x!r:.60}")
-    backend, device = place
-    there = dtype_there(made.dtype, backend, device)
-    return backend.xp.asarray(backend.from_numpy(made, there), dtype=there, device=device)
+    return placed(np.asarray(x, None if dtype is None else numpy_dtype_of(dtype)), place)
+
+
+def placed(x: Any, place: Place | None = None, dtype: Any = None) -> Any:
+    """Move what NumPy computed on the host to a place, which is at first the default one."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "biufc":
+        raise TypeError(f"expected numbers, not {x.dtype}")
+    backend, device = place or place_of()
+    there = dtype_there(x.dtype if dtype is None else dtype, backend, device)
+    return backend.xp.asarray(backend.from_numpy(x, there), dtype=there, device=device)
 
 
 def numpy_dtype_of(dtype: Any) -> np.dtype[Any]:
-    try:
-        return np.dtype(dtype)
-    except TypeError:
-        return numpy_dtype(dtype)
+    """Find NumPy's dtype for one given as NumPy takes it, or as a dtype of another library."""
+    return np.dtype(dtype) if isinstance(dtype, type | str) else numpy_dtype(dtype)
 
 
 def as_inputs(*xs: Any) -> list[Any]:
@@ -147,9 +165,40 @@ def as_inputs(*xs: Any) -> list[Any]:
     return [as_node_or_array(x, None, place) for x in found]
 
 
-def constant(x: Any) -> Any:
-    """Take the array out of a node whose gradient is not asked for; other arrays stay."""
-    return value_of(x)
+def arrays_of(*xs: Any) -> list[Any]:
+    """Make arrays, at the place of the arrays among them, of all that is no node and no array."""
+    place = place_of(*xs)
+    return _of_a_kind([as_node_or_array(x, None, place) for x in xs])
+
+
+def alike(*xs: Any) -> list[Any]:
+    """Make arrays of one dtype, that which NumPy computes in; a number has what others have."""
+    place = place_of(*xs)
+    found = as_inputs(*xs)
+    dtype = result_dtype(*found)
+    return _of_a_kind([as_node_or_array(x, dtype, place) for x in found])
+
+
+def _of_a_kind(xs: list[Any]) -> list[Any]:
+    """Make nodes of the arrays, if some are nodes: not every library's arrays take nodes as right
+    operands."""
+    if not any(map(is_node, xs)) or all(map(is_node, xs)):
+        return xs
+    return [x if is_node(x) else TensorNode(x, requires_grad=False) for x in xs]
+
+
+def on_host(x: Any) -> np.ndarray:
+    """Copy what is no array too to a NumPy array, as a constant."""
+    if isinstance(x, list | tuple):
+        return np.asarray([on_host(entry) for entry in x])
+    x = value_of(x)
+    return backend_of(x).to_numpy(x) if is_array(x) else np.asarray(x)
+
+
+def counting(x: Any, n: int) -> Any:
+    """Make the array 0, 1, ..., n - 1, where x is."""
+    backend, device = place_of(x)
+    return backend.xp.arange(n, device=device)
 
 
 def filled(name: str, out: Any, y: Any) -> Any:

@@ -1,93 +1,98 @@
-"""Make arrays, on the default backend or like a given one; dtypes and constants."""
+"""Make arrays on the default backend, of numbers, files and functions; or like a given one."""
 
 from __future__ import annotations
 
-from math import e, inf, nan, pi
+from collections.abc import Callable
 from operator import index
 from typing import Any
 
 import numpy as np
-from numpy import (
-    bool_,
-    complex64,
-    complex128,
-    dtype,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
 
 from .. import array_api as xp
-from ..backends import BACKEND_OF_TYPE
-from ..engine.arrays import integers, value_of
-from ..engine.operators import Operators
-from .common import Place, as_node_or_array, cast, dtype_there, place_of
+from ..backends import default
+from ..engine.arrays import integers, is_node, value_of
+from ..graph import TensorNode
+from .common import (
+    alike,
+    arrays_of,
+    as_node_or_array,
+    cast,
+    dtype_there,
+    floats,
+    is_array,
+    on_host,
+    place_of,
+    placed,
+    promoted,
+)
 
 __all__ = [
     "arange",
     "array",
+    "asanyarray",
     "asarray",
-    "bool_",
-    "complex64",
-    "complex128",
-    "dtype",
-    "e",
+    "asarray_chkfinite",
+    "ascontiguousarray",
+    "asfortranarray",
+    "bartlett",
+    "blackman",
     "empty",
     "empty_like",
     "eye",
-    "float16",
-    "float32",
-    "float64",
+    "frombuffer",
+    "fromfile",
+    "fromfunction",
+    "fromiter",
+    "fromstring",
     "full",
     "full_like",
+    "genfromtxt",
+    "geomspace",
+    "hamming",
+    "hanning",
     "identity",
-    "inf",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
+    "kaiser",
     "linspace",
-    "nan",
+    "load",
+    "loadtxt",
+    "logspace",
     "ndarray",
-    "newaxis",
     "ones",
     "ones_like",
-    "pi",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
+    "require",
+    "save",
+    "savetxt",
+    "savez",
+    "savez_compressed",
+    "tri",
     "zeros",
     "zeros_like",
 ]
 
-newaxis = None
-
 
 class _Arrays(type):
     def __instancecheck__(cls, x: object) -> bool:
-        return isinstance(x, Operators) or type(x) in BACKEND_OF_TYPE
+        return is_array(x)
 
 
 class ndarray(metaclass=_Arrays):  # noqa: N801 (NumPy's name)
-    """What nodes, and arrays of all backends, are instances of. Make arrays by `array`, `zeros`."""
+    """What nodes, and arrays of all backends, are instances of. To make arrays, call `array`,
+    `zeros` and so on."""
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Any:
+        """Refuse: call `array` or `empty`."""
+        raise TypeError("ndarray makes no arrays; call array(...) or empty(shape)")
 
 
 def array(
-    object: Any, dtype: Any = None, *, copy: bool | None = True, order: str = "K",  # noqa: A002
-    subok: bool = False, ndmin: int = 0, like: Any = None,
+    object: Any, dtype: Any = None, *, copy: bool | None = True, order: str = "K",
+    subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array of numbers, in NumPy's dtype: floats in float64. If there are nodes among them,
-    the result is a node, and has their gradients."""
-    x = as_node_or_array(object, dtype)
+    """Make an array of numbers, in NumPy's dtype: floats in float64, or the widest floats that the
+    device has. If there are nodes among the numbers, the result is a node, and has their gradients.
+    An array of NumPy's goes to the default backend; arrays of other libraries stay."""
+    there = type(object) is not np.ndarray or np.ndarray in default().array_types
+    x = as_node_or_array(object, dtype) if there else placed(object, None, dtype)
     x = xp.astype(x, x.dtype, copy=True) if copy and x is object else x
     return xp.reshape(x, (1,) * (ndmin - x.ndim) + tuple(x.shape)) if x.ndim < ndmin else x
 
@@ -100,94 +105,117 @@ def asarray(
     return array(a, dtype, copy=bool(copy))
 
 
-def _new(name: str, *inputs: Any, dtype: Any, place: Place | None = None) -> Any:
-    """Call the creating function `name` of the library at a place."""
-    backend, device = place or place_of()
-    there = dtype_there(dtype, backend, device)
-    return getattr(backend.xp, name)(*inputs, dtype=there, device=device)
+asanyarray = asarray
+
+
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """Make an array of at least one dimension; nodes and arrays stay."""
+    return array(a, dtype, copy=False, ndmin=1)
+
+
+asfortranarray = ascontiguousarray
+
+
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """Make an array of numbers, and refuse NaN and infinity."""
+    x = asarray(a, dtype)
+    if not xp.all(xp.isfinite(value_of(x))):
+        raise ValueError("asarray_chkfinite: there are NaN or infinite elements")
+    return x
+
+
+def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """Make an array of numbers, as `asarray` does."""
+    return asarray(a, dtype)
+
+
+def _new(name: str, *inputs: Any, dtype: Any, **options: Any) -> Any:
+    """Call the function `name` of the default backend's library."""
+    backend, device = place_of()
+    there = dtype_there(np.float64 if dtype is None else dtype, backend, device)
+    return getattr(backend.xp, name)(*inputs, dtype=there, device=device, **options)
 
 
 def zeros(
-    shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None, like: Any = None
+    shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     """Make an array of zeros."""
     return _new("zeros", integers(shape), dtype=dtype)
 
 
 def ones(
-    shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None, like: Any = None
+    shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     """Make an array of ones."""
     return _new("ones", integers(shape), dtype=dtype)
 
 
 def empty(
-    shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None, like: Any = None
+    shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     """Make an array whose elements are to be set."""
     return _new("empty", integers(shape), dtype=dtype)
 
 
+def eye(
+    N: int, M: int | None = None, k: int = 0, dtype: Any = float, order: str = "C", *,
+    device: Any = None, like: Any = None,
+) -> Any:  # fmt: skip
+    """Make a matrix (N, M) with ones in diagonal k."""
+    return _new("eye", index(N), None if M is None else index(M), k=k, dtype=dtype)
+
+
+def identity(n: int, dtype: Any = None, *, like: Any = None) -> Any:
+    """Make the identity matrix (n, n)."""
+    return eye(n, dtype=dtype)
+
+
 def full(
-    shape: Any,
-    fill_value: Any,
-    dtype: Any = None,
-    order: str = "C",
-    *,
-    device: Any = None,
+    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None,
     like: Any = None,
-) -> Any:
-    """Make an array of one value, or of values that are broadcast; if these are nodes, the result
-    is a node."""
-    return xp.broadcast_to(as_node_or_array(fill_value, dtype), integers(shape))
+) -> Any:  # fmt: skip
+    """Make an array of one value, or of values that are broadcast; of a node, a node."""
+    return _filled(as_node_or_array(fill_value, dtype), integers(shape))
+
+
+def _filled(value: Any, shape: tuple[int, ...]) -> Any:
+    """Repeat the value to fill the shape, in memory that may be written to."""
+    if is_node(value):
+        return xp.astype(xp.broadcast_to(value, shape), value.dtype, copy=True)
+    lib = place_of(value)[0].xp
+    return lib.asarray(lib.broadcast_to(value, shape), copy=True)
 
 
 def _like(a: Any, value: Any, dtype: Any, shape: Any) -> Any:
-    """Make an array with the shape, dtype and place of a, unless told otherwise."""
-    raw = value_of(as_node_or_array(a))
-    place = place_of(raw)
-    sizes = tuple(raw.shape) if shape is None else integers(shape)
-    backend, device = place
-    there = dtype_there(raw.dtype if dtype is None else dtype, *place)
-    return backend.xp.full(sizes, value, dtype=there, device=device)
+    """Make an array with the shape, dtype and place of a, unless told otherwise; of a node, a
+    node, which is a constant until something is written to it."""
+    (a,) = arrays_of(a)
+    value = as_node_or_array(value, a.dtype if dtype is None else dtype, place_of(a))
+    y = _filled(value, tuple(a.shape) if shape is None else integers(shape))
+    return TensorNode(y, requires_grad=False) if is_node(a) and not is_node(y) else y
 
 
 def zeros_like(
-    a: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    *,
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Make an array of zeros like a."""
     return _like(a, 0, dtype, shape)
 
 
 def ones_like(
-    a: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    *,
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Make an array of ones like a."""
     return _like(a, 1, dtype, shape)
 
 
 def empty_like(
-    prototype: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    *,
+    prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
-) -> Any:
-    """Make an array like the prototype whose elements are to be set."""
+) -> Any:  # fmt: skip
+    """Make an array like the prototype, whose elements are to be set."""
     return _like(prototype, 0, dtype, shape)
 
 
@@ -195,46 +223,109 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
     shape: Any = None, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array like a, of one value, or of values that are broadcast."""
-    a = as_node_or_array(a)
-    value = cast(
-        as_node_or_array(fill_value, None, place_of(a)), a.dtype if dtype is None else dtype
-    )
-    return xp.broadcast_to(value, tuple(a.shape) if shape is None else integers(shape))
-
-
-def eye(
-    N: int,
-    M: int | None = None,
-    k: int = 0,
-    dtype: Any = float,
-    order: str = "C",
-    *,
-    device: Any = None,
-    like: Any = None,
-) -> Any:
-    """Make a matrix (N, M) with ones in diagonal k."""
-    backend, device = place_of()
-    return backend.xp.eye(
-        index(N), M, k=k, dtype=dtype_there(dtype, backend, device), device=device
-    )
-
-
-def identity(n: int, dtype: Any = float, *, like: Any = None) -> Any:
-    """Make the identity matrix (n, n)."""
-    return eye(n, dtype=dtype)
-
-
-def arange(
-    *args: Any, dtype: Any = None, device: Any = None, like: Any = None, **named: Any
-) -> Any:
-    """Make the vector start, start + step, ..., below stop."""
-    return as_node_or_array(np.arange(*args, dtype=dtype, **named))
+    """Make an array like a, of one value, or of values that are broadcast; of a node, a node."""
+    return _like(a, fill_value, dtype, shape)
 
 
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make `num` numbers from start to stop, at equal distances."""
-    return as_node_or_array(np.linspace(start, stop, num, endpoint, retstep, dtype, axis))
+    """Make `num` numbers from start to stop, at equal distances, which `retstep` gives too."""
+    if not (is_array(start) or is_array(stop)):
+        made = np.linspace(start, stop, num, endpoint, retstep, dtype, axis)
+        return (placed(made[0]), float(made[1])) if retstep else placed(made)
+    start, stop = map(floats, alike(start, stop))
+    parts = num - 1 if endpoint else num
+    step = (stop - start) / max(parts, 1)
+    t = placed(np.arange(num), place_of(start, stop), start.dtype)
+    start, stop = xp.broadcast_arrays(start, stop)
+    t = xp.reshape(t, (-1, *[1] * start.ndim))
+    y = xp.where(t == parts, stop, start + step * t) if parts else start + step * t
+    y = cast(xp.moveaxis(y, 0, axis), dtype)
+    return (y, step) if retstep else y
+
+
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
+    """Make `num` powers of the base, with exponents from start to stop at equal distances."""
+    if not any(map(is_array, (start, stop, base))):
+        return placed(np.logspace(start, stop, num, endpoint, base, dtype, axis))
+    return cast(xp.pow(base, linspace(start, stop, num, endpoint, axis=axis)), dtype)
+
+
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    """Make `num` numbers from start to stop, each the same multiple of the one before."""
+    if not (is_array(start) or is_array(stop)):
+        return placed(np.geomspace(start, stop, num, endpoint, dtype, axis))
+    start, stop = map(floats, promoted(*arrays_of(start, stop)))
+    t = placed(np.linspace(0, 1, num, endpoint), place_of(start, stop), start.dtype)
+    t = xp.reshape(t, (-1, *[1] * max(start.ndim, stop.ndim)))
+    return cast(xp.moveaxis(start * xp.pow(stop / start, t), 0, axis), dtype)
+
+
+def fromfunction(
+    function: Any, shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
+) -> Any:
+    """Call a function with the indices of a grid, one array for each axis."""
+    grid = np.indices(integers(shape), dtype=dtype)
+    return function(*[placed(k) for k in grid], **kwargs)
+
+
+def _of_host(name: str) -> Callable[..., Any]:
+    """Make the function of NumPy `name`, of numbers or files, give an array of the default
+    backend."""
+
+    def function(*args: Any, **keywords: Any) -> Any:
+        given = [on_host(x) if is_array(x) else x for x in args]
+        return placed(getattr(np, name)(*given, **keywords))
+
+    function.__name__ = function.__qualname__ = name
+    page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
+    function.__doc__ = f"NumPy's {name}, as an array of the default backend.\n\n{page}"
+    return function
+
+
+arange = _of_host("arange")
+bartlett = _of_host("bartlett")
+blackman = _of_host("blackman")
+frombuffer = _of_host("frombuffer")
+fromfile = _of_host("fromfile")
+fromiter = _of_host("fromiter")
+fromstring = _of_host("fromstring")
+genfromtxt = _of_host("genfromtxt")
+hamming = _of_host("hamming")
+hanning = _of_host("hanning")
+kaiser = _of_host("kaiser")
+loadtxt = _of_host("loadtxt")
+tri = _of_host("tri")
+
+
+def load(file: Any, *args: Any, **keywords: Any) -> Any:
+    """Read an array from a .npy file; of an archive, .npz, NumPy's object, with arrays of NumPy."""
+    found = np.load(file, *args, **keywords)
+    return placed(found) if isinstance(found, np.ndarray) else found
+
+
+def save(file: Any, arr: Any, *args: Any, **keywords: Any) -> None:
+    """Write the values to a .npy file."""
+    np.save(file, on_host(arr), *args, **keywords)
+
+
+def savez(file: Any, *args: Any, **keywords: Any) -> None:
+    """Write the values of several arrays to an .npz file."""
+    np.savez(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
+
+
+def savez_compressed(file: Any, *args: Any, **keywords: Any) -> None:
+    """Write the values of several arrays to an .npz file, compressed."""
+    np.savez_compressed(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
+
+
+def savetxt(fname: Any, X: Any, *args: Any, **keywords: Any) -> None:
+    """Write the values to a text file."""
+    np.savetxt(fname, on_host(X), *args, **keywords)

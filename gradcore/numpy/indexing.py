@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import array_api as xp
 from .. import ops
-from .common import NOTHING, as_inputs, as_node_or_array, filled, promoted
+from ..engine.arrays import value_of
+from .common import (
+    NOTHING,
+    alike,
+    arrays_of,
+    as_inputs,
+    as_node_or_array,
+    cast,
+    filled,
+    numpy_dtype,
+    place_of,
+    promoted,
+)
 
 __all__ = [
+    "argpartition",
     "argsort",
+    "argwhere",
+    "choose",
+    "compress",
     "diag",
+    "diagflat",
     "diagonal",
+    "extract",
+    "flatnonzero",
+    "lexsort",
     "nonzero",
+    "partition",
+    "piecewise",
     "searchsorted",
+    "select",
     "sort",
+    "sort_complex",
     "take",
     "take_along_axis",
     "tril",
     "triu",
-    "unique_values",
     "where",
 ]
 
@@ -29,8 +56,10 @@ def where(condition: Any, x: Any = NOTHING, y: Any = NOTHING, /) -> Any:
     where it is true."""
     if x is NOTHING and y is NOTHING:
         return nonzero(condition)
-    condition, x, y = as_inputs(condition, x, y)
-    condition = condition if hasattr(condition, "dtype") else as_node_or_array(bool(condition))
+    if x is NOTHING or y is NOTHING:
+        raise ValueError("where: give both x and y, or neither")
+    x, y = as_inputs(x, y)
+    condition = as_node_or_array(condition, np.bool_, place_of(x, y))
     return xp.where(condition, *promoted(x, y))
 
 
@@ -43,17 +72,17 @@ def take(
     a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
 ) -> Any:
     """Take the parts of a at the indices along `axis`, or elements of a flat."""
-    a, indices = (as_node_or_array(x) for x in (a, indices))
+    a, indices = arrays_of(a, indices)
     a, axis = (xp.reshape(a, (-1,)), 0) if axis is None else (a, axis % a.ndim)
     if mode != "raise":
         n = a.shape[axis]
         indices = indices % n if mode == "wrap" else xp.clip(indices, 0, n - 1)
-    return filled("take", out, a[(*(slice(None),) * axis, indices)])
+    return filled("take", out, xp.getitem(a, (*(slice(None),) * axis, indices, ...)))
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """Take elements along `axis`, with other indices in each row."""
-    x, indices = as_node_or_array(arr), as_node_or_array(indices)
+    x, indices = arrays_of(arr, indices)
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
     return xp.take_along_axis(x, indices, axis=axis)
@@ -87,13 +116,9 @@ def argsort(
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Find for each element of v the index in the sorted a (N,) where it belongs."""
-    a, v = promoted(*[as_node_or_array(x) for x in as_inputs(a, v)])
-    return xp.searchsorted(a, v, side=side, sorter=sorter)
-
-
-def unique_values(x: Any, /) -> Any:
-    """Find the different elements of x, sorted."""
-    return xp.unique_values(as_node_or_array(x))
+    a, v = alike(a, v)
+    a = a if sorter is None else take(a, sorter)
+    return xp.searchsorted(a, v, side=side)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -111,7 +136,9 @@ def diag(v: Any, k: int = 0) -> Any:
         raise ValueError(f"diag: v has shape {tuple(v.shape)}, expected a vector or a matrix")
     n = v.shape[0] + abs(k)
     start = k if k >= 0 else -k * n
-    key = slice(start, start + v.shape[0] * (n + 1), n + 1)  # the diagonal, in the matrix made flat
+    key = slice(
+        start, min(start + v.shape[0] * (n + 1), n * n), n + 1
+    )  # the diagonal, in the matrix made flat
     return xp.reshape(ops.PutItem.apply(v, key=key, shape=(n * n,)), (n, n))
 
 
@@ -123,3 +150,108 @@ def tril(m: Any, k: int = 0) -> Any:
 def triu(m: Any, k: int = 0) -> Any:
     """Keep the upper triangle of each matrix, from diagonal k on; put zeros elsewhere."""
     return xp.triu(as_node_or_array(m), k=k)
+
+
+def argwhere(a: Any) -> Any:
+    """Find the indices (K, ndim) of the elements that are not zero."""
+    (a,) = arrays_of(a)
+    return xp.stack([*xp.nonzero(a)], axis=1) if a.ndim else flatnonzero(a)[:, None][:, :0]
+
+
+def flatnonzero(a: Any) -> Any:
+    """Find the places of the elements, made flat, that are not zero."""
+    return xp.nonzero(xp.reshape(as_node_or_array(a), (-1,)))[0]
+
+
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    """Take the parts of a along `axis`, or of a flat, where the condition (N,) is true."""
+    (x,) = arrays_of(a)
+    return take(x, flatnonzero(as_node_or_array(condition, None, place_of(x))), axis, out)
+
+
+def extract(condition: Any, arr: Any) -> Any:
+    """Take the elements where the condition is true."""
+    return compress(xp.reshape(arrays_of(condition)[0], (-1,)), arr)
+
+
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Take each element from the array `choices[i]` that a names."""
+    parts = alike(*choices)
+    (a,) = arrays_of(a)
+    n = len(parts)
+    if mode != "raise":
+        a = a % n if mode == "wrap" else xp.clip(a, 0, n - 1)
+    a, *parts = xp.broadcast_arrays(a, *parts)
+    found = xp.take_along_axis(xp.stack(parts), xp.expand_dims(a, axis=0), axis=0)
+    return filled("choose", out, found[0, ...])
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """Take each element from the first choice whose condition is true; else the default."""
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"select: {len(condlist)} conditions, {len(choicelist)} choices")
+    conditions, (*choices, y) = arrays_of(*condlist), alike(*choicelist, default)
+    for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
+        y = xp.where(condition, choice, y)
+    return y
+
+
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+    """Compute each element by the function, or as the number, of the last condition that is true
+    for the element. One function more than conditions is for all others. Functions are called with
+    the elements where their condition is true, and ones in place of the others."""
+    (x,) = arrays_of(x)
+    conditions = [*condlist] if isinstance(condlist, list | tuple) else [condlist]
+    if conditions and not hasattr(conditions[0], "shape") and not isinstance(conditions[0], list):
+        conditions = [conditions]
+    masks = [
+        xp.broadcast_to(as_node_or_array(c, None, place_of(x)), tuple(x.shape)) for c in conditions
+    ]
+    if len(funclist) == len(masks) + 1:
+        other = functools.reduce(xp.logical_or, masks)
+        masks.append(xp.logical_not(other))
+    if len(funclist) != len(masks):
+        raise ValueError(f"piecewise: {len(masks)} conditions, {len(funclist)} functions")
+    y = xp.zeros_like(x)
+    for mask, f in zip(masks, funclist, strict=True):
+        value = f(xp.where(mask, x, 1), *args, **kw) if callable(f) else f
+        y = xp.where(mask, cast(as_node_or_array(value, None, place_of(x)), x.dtype), y)
+    return y
+
+
+def argpartition(
+    a: Any, kth: Any, axis: int | None = -1, kind: Any = None, order: Any = None
+) -> Any:
+    """Find indices that put element kth in its place, smaller ones before it and larger ones
+    behind: those that sort."""
+    return argsort(a, axis)
+
+
+def partition(
+    a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None
+) -> Any:
+    """Put element kth in its place, smaller ones before it and larger ones behind: sort."""
+    return sort(a, axis)
+
+
+def sort_complex(a: Any) -> Any:
+    """Sort, and give complex numbers."""
+    y = sort(a)
+    return cast(y, np.result_type(numpy_dtype(y.dtype), np.complex64))
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Find the indices that sort by several keys, the last of which counts first."""
+    keys = [*arrays_of(*keys)]
+    order = xp.argsort(keys[0], axis=axis)
+    for key in keys[1:]:
+        sorted_key = xp.take_along_axis(value_of(key), value_of(order), axis=axis)
+        order = xp.take_along_axis(
+            value_of(order), value_of(xp.argsort(sorted_key, axis=axis)), axis=axis
+        )
+    return order
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """Make a matrix with v, made flat, in diagonal k."""
+    return diag(xp.reshape(as_node_or_array(v), (-1,)), k)

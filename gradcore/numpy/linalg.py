@@ -1,86 +1,286 @@
-"""NumPy's `linalg`: equations, decompositions and norms."""
+"""NumPy's `linalg`: equations, decompositions, norms and products."""
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
+import numpy as np
+from numpy.linalg import LinAlgError
+
 from .. import array_api as xp
-from .common import as_inputs, as_node_or_array, floats, promoted
+from ..engine.arrays import value_of
+from . import products
+from .common import (
+    NOTHING,
+    arrays_of,
+    filled,
+    floats,
+    numpy_dtype,
+    promoted,
+)
+from .manipulation import matrix_transpose
 
 __all__ = [
+    "LinAlgError",
     "cholesky",
+    "cond",
+    "cross",
     "det",
+    "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
+    "lstsq",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "multi_dot",
     "norm",
+    "outer",
     "pinv",
     "qr",
     "slogdet",
     "solve",
     "svd",
+    "svdvals",
+    "tensordot",
+    "tensorinv",
+    "tensorsolve",
+    "trace",
+    "vecdot",
+    "vector_norm",
 ]
 
+matmul, tensordot, vecdot = products.matmul, products.tensordot, products.vecdot
 
-def _matrix(a: Any) -> Any:
-    return floats(as_node_or_array(a))
+
+def _matrices(a: Any) -> Any:
+    """Make an array of floating numbers."""
+    return floats(arrays_of(a)[0])
+
+
+def _symmetric(name: str, a: Any, UPLO: str) -> Any:
+    """Fill the other triangle by the one that UPLO names."""
+    x = _matrices(a)
+    if UPLO.upper() not in ("L", "U"):
+        raise ValueError(f"{name}: UPLO = {UPLO!r}, expected 'L' or 'U'")
+    part, rest = (
+        (xp.tril(x), xp.tril(x, k=-1)) if UPLO.upper() == "L" else (xp.triu(x), xp.triu(x, k=1))
+    )
+    return part + xp.conj(matrix_transpose(rest))
 
 
 def inv(a: Any) -> Any:
     """Invert each matrix (..., M, M)."""
-    return xp.linalg.inv(_matrix(a))
+    return xp.linalg.inv(_matrices(a))
 
 
 def det(a: Any) -> Any:
     """Compute the determinant (...) of each matrix (..., M, M)."""
-    return xp.linalg.det(_matrix(a))
+    return xp.linalg.det(_matrices(a))
 
 
 def slogdet(a: Any) -> Any:
-    """Compute sign and logarithm of the absolute value of each determinant."""
-    return xp.linalg.slogdet(_matrix(a))
+    """Compute the sign, without a gradient, and the logarithm of the absolute value of each
+    determinant."""
+    return xp.linalg.slogdet(_matrices(a))
 
 
 def solve(a: Any, b: Any) -> Any:
-    """Find the x with a @ x = b."""
-    a, b = promoted(*[floats(x) for x in as_inputs(a, b)])
+    """Find the x with a @ x = b, where b is a vector (M,), or matrices (..., M, K)."""
+    a, b = promoted(*map(floats, arrays_of(a, b)))
     return xp.linalg.solve(a, b)
 
 
-def eigh(a: Any, UPLO: str = "L") -> Any:
-    """Compute the eigenvalues and eigenvectors of symmetric matrices."""
-    return xp.linalg.eigh(_matrix(a))
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """Factor each symmetric, positive definite matrix into L @ L^T, of which L is given."""
+    return xp.linalg.cholesky(_matrices(a), upper=upper)
 
 
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """Compute the eigenvalues of symmetric matrices."""
-    return xp.linalg.eigvalsh(_matrix(a))
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """Factor each matrix (..., M, N) into Q @ R; with the mode "r", give R."""
+    if mode == "r":
+        return xp.linalg.qr(_matrices(a)).R
+    return xp.linalg.qr(_matrices(a), mode=mode)
 
 
 def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """Factor each matrix into U @ diag(S) @ Vh."""
+    """Factor each matrix (..., M, N) into U @ diag(S) @ Vh, where S is descending; without
+    `compute_uv`, give S."""
     if not compute_uv:
-        return xp.linalg.svdvals(_matrix(a))
-    return xp.linalg.svd(_matrix(a), full_matrices=full_matrices)
+        return xp.linalg.svdvals(_matrices(a))
+    return xp.linalg.svd(_matrices(a), full_matrices=full_matrices)
 
 
-def qr(a: Any, mode: str = "reduced") -> Any:
-    """Factor each matrix into Q @ R."""
-    return xp.linalg.qr(_matrix(a), mode=mode)
+def svdvals(x: Any, /) -> Any:
+    """Compute the singular values of each matrix, descending."""
+    return xp.linalg.svdvals(_matrices(x))
 
 
-def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    """Factor each symmetric positive matrix into L @ L^T."""
-    return xp.linalg.cholesky(_matrix(a), upper=upper)
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """Compute the eigenvalues, ascending, and the eigenvectors, in columns, of each symmetric
+    matrix, of which the triangle UPLO counts."""
+    return xp.linalg.eigh(_symmetric("eigh", a, UPLO))
 
 
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    """Compute the Moore-Penrose inverse of each matrix."""
-    return xp.linalg.pinv(_matrix(a), rtol=rcond if rtol is None else rtol)
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """Compute the eigenvalues, ascending, of each symmetric matrix; see `eigh`."""
+    return xp.linalg.eigvalsh(_symmetric("eigvalsh", a, UPLO))
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def eig(a: Any) -> Any:
+    """Compute the eigenvalues and the eigenvectors, in columns, of each matrix (..., M, M)."""
+    return xp.linalg.eig(_matrices(a))
+
+
+def eigvals(a: Any) -> Any:
+    """Compute the eigenvalues of each matrix (..., M, M)."""
+    return xp.linalg.eigvals(_matrices(a))
+
+
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = NOTHING) -> Any:
+    """Compute the Moore-Penrose inverse of each matrix. Singular values up to `rtol` (or `rcond`,
+    which is 1e-15) times the largest count as 0."""
+    limit = (1e-15 if rcond is None else rcond) if rtol is NOTHING else rtol
+    return xp.linalg.pinv(_matrices(a), rtol=limit)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Compute the norm of vectors or matrices."""
-    return xp.linalg.norm(_matrix(x), ord, axis, keepdims)
+    return xp.linalg.norm(_matrices(x), ord, axis, keepdims)
+
+
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """Compute the norm of vectors."""
+    return xp.linalg.vector_norm(_matrices(x), axis=axis, keepdims=keepdims, ord=ord)
+
+
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """Compute the norm of matrices."""
+    return xp.linalg.matrix_norm(_matrices(x), keepdims=keepdims, ord=ord)
+
+
+def matrix_power(a: Any, n: int) -> Any:
+    """Multiply each matrix by itself, n times in all; for n < 0, its inverse."""
+    return xp.linalg.matrix_power(arrays_of(a)[0] if n >= 0 else _matrices(a), n)
+
+
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """Count the singular values that are larger than `tol`, or than `rtol` times the largest."""
+    x = _matrices(A)
+    if x.ndim < 2:
+        return int(bool(xp.any(value_of(x) != 0)))
+    if tol is None:
+        return xp.linalg.matrix_rank(x, rtol=rtol)
+    (tol,) = arrays_of(tol)
+    s = value_of(xp.linalg.svdvals(x))
+    return xp.count_nonzero(s > (xp.expand_dims(tol, axis=-1) if tol.ndim else tol), axis=-1)
+
+
+def cond(x: Any, p: Any = None) -> Any:
+    """Divide the largest by the smallest singular value; or multiply the norms, of order p, of each
+    matrix and its inverse."""
+    x = _matrices(x)
+    if p in (None, 2, -2):
+        s = xp.linalg.svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return xp.linalg.matrix_norm(x, ord=p) * xp.linalg.matrix_norm(xp.linalg.inv(x), ord=p)
+
+
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """Find the x with the smallest sum of squares of b - a @ x; and these sums, the rank of a, and
+    its singular values.
+
+    The sums are an empty array where NumPy's are: if a (M, N) has M <= N or a smaller rank than N.
+    """
+    a, b = promoted(*map(floats, arrays_of(a, b)))
+    m, n = a.shape
+    eps = float(np.finfo(numpy_dtype(a.dtype)).eps)
+    rcond = eps * max(m, n) if rcond is None else eps if rcond == -1 else rcond
+    x = xp.matmul(xp.linalg.pinv(a, rtol=rcond), b)
+    s = xp.linalg.svdvals(a)
+    rank = int(xp.count_nonzero(value_of(s) > rcond * value_of(s[0]))) if min(m, n) else 0
+    if rank == n and m > n:
+        rest = xp.abs(b - xp.matmul(a, x))
+        sums = xp.sum(rest * rest, axis=0, keepdims=b.ndim == 1)
+    else:
+        sums = value_of(s)[:0]
+    return x, sums, rank, s
+
+
+def multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    """Multiply matrices, of which the first and the last may be vectors, in the order that takes
+    least."""
+    parts = promoted(*arrays_of(*arrays))
+    first, last = parts[0].ndim == 1, parts[-1].ndim == 1
+    parts[0] = parts[0][None, :] if first else parts[0]
+    parts[-1] = parts[-1][:, None] if last else parts[-1]
+    sizes = [parts[0].shape[0], *[x.shape[1] for x in parts]]
+
+    @functools.cache
+    def best(i: int, j: int) -> tuple[float, int]:
+        """Give the cost of the product of parts i to j, and after which one it is split."""
+        if i == j:
+            return 0.0, i
+        costs = [
+            best(i, k)[0] + best(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1]
+            for k in range(i, j)
+        ]
+        return min(costs), i + costs.index(min(costs))
+
+    def product(i: int, j: int) -> Any:
+        if i == j:
+            return parts[i]
+        k = best(i, j)[1]
+        return xp.matmul(product(i, k), product(k + 1, j))
+
+    y = product(0, len(parts) - 1)
+    y = y[0, ...] if first else y
+    return filled("multi_dot", out, y[..., 0] if last else y)
+
+
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Find the x with tensordot(a, x, x.ndim) = b."""
+    a, b = promoted(*map(floats, arrays_of(a, b)))
+    if axes is not None:
+        rest = [k for k in range(a.ndim) if k not in axes]
+        a = xp.permute_dims(a, (*rest, *axes))
+    shape = tuple(a.shape[b.ndim :])
+    a = xp.reshape(a, (math.prod(b.shape), math.prod(shape)))
+    return xp.reshape(xp.linalg.solve(a, xp.reshape(b, (-1,))), shape)
+
+
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Invert a as a matrix, whose rows are the first `ind` axes."""
+    a = _matrices(a)
+    left, right = tuple(a.shape[:ind]), tuple(a.shape[ind:])
+    inverse = xp.linalg.inv(xp.reshape(a, (math.prod(left), -1)))
+    return xp.reshape(inverse, (*right, *left))
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Compute the cross product of vectors of 3 elements."""
+    return products.cross(x1, x2, axis=axis)
+
+
+def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """Take the diagonal of each matrix, of the last two axes."""
+    return xp.linalg.diagonal(arrays_of(x)[0], offset=offset)
+
+
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Sum the diagonal of each matrix, of the last two axes."""
+    return products.trace(x, offset, -2, -1, dtype)
+
+
+def outer(x1: Any, x2: Any, /) -> Any:
+    """Multiply each element of a vector by each of another."""
+    return xp.linalg.outer(*promoted(*arrays_of(x1, x2)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import array_api as xp
-from .common import as_inputs
+from ..engine.arrays import value_of
+from . import reductions
+from .common import alike, arrays_of
+from .elementwise import absolute, add, multiply, subtract
 from .ufuncs import Ufunc
 
 __all__ = [
     "allclose",
     "array_equal",
+    "array_equiv",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -23,9 +28,13 @@ __all__ = [
     "greater_equal",
     "invert",
     "isclose",
+    "iscomplex",
     "isfinite",
     "isinf",
     "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
     "left_shift",
     "less",
     "less_equal",
@@ -50,9 +59,9 @@ isnan = Ufunc("isnan", xp.isnan)
 left_shift = Ufunc("left_shift", xp.bitwise_left_shift)
 less = Ufunc("less", xp.less)
 less_equal = Ufunc("less_equal", xp.less_equal)
-logical_and = Ufunc("logical_and", xp.logical_and)
+logical_and = Ufunc("logical_and", xp.logical_and, reductions.all)
 logical_not = Ufunc("logical_not", xp.logical_not)
-logical_or = Ufunc("logical_or", xp.logical_or)
+logical_or = Ufunc("logical_or", xp.logical_or, reductions.any)
 logical_xor = Ufunc("logical_xor", xp.logical_xor)
 not_equal = Ufunc("not_equal", xp.not_equal)
 right_shift = Ufunc("right_shift", xp.bitwise_right_shift)
@@ -61,17 +70,36 @@ bitwise_invert = bitwise_not = invert
 bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
 
 
+def isneginf(x: Any, out: Any = None) -> Any:
+    """Test for each element whether it is -infinity."""
+    return equal(x, -math.inf, out=out)
+
+
+def isposinf(x: Any, out: Any = None) -> Any:
+    """Test for each element whether it is infinity."""
+    return equal(x, math.inf, out=out)
+
+
+def iscomplex(x: Any) -> Any:
+    """Test for each element whether it has an imaginary part."""
+    (x,) = arrays_of(value_of(x))
+    return xp.imag(x) != 0
+
+
+def isreal(x: Any) -> Any:
+    """Test for each element whether it has no imaginary part."""
+    (x,) = arrays_of(value_of(x))
+    return xp.imag(x) == 0
+
+
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Test whether |a - b| <= atol + rtol |b|, or a and b are the same infinity."""
-    a, b = as_inputs(a, b)
-    near = less_equal(xp.abs(_finite(a) - _finite(b)), atol + rtol * xp.abs(_finite(b)))
-    both = isfinite(a) & isfinite(b)
-    found = (near & both) | equal(a, b)
+    a, b = arrays_of(a, b)
+    a, b = (value_of(x) for x in (a, b))
+    x, y = alike(*[xp.where(isfinite(x), x, xp.zeros_like(x)) for x in (a, b)])
+    near = less_equal(absolute(subtract(x, y)), add(atol, multiply(rtol, absolute(y))))
+    found = (near & isfinite(a) & isfinite(b)) | equal(a, b)
     return found | (isnan(a) & isnan(b)) if equal_nan else found
-
-
-def _finite(x: Any) -> Any:
-    return xp.where(isfinite(x), x, 0)
 
 
 def allclose(
@@ -83,8 +111,16 @@ def allclose(
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     """Test whether shapes and all elements are equal."""
-    a, b = as_inputs(a1, a2)
+    a, b = arrays_of(a1, a2)
     if tuple(a.shape) != tuple(b.shape):
         return False
     same = equal(a, b)
     return bool(xp.all(same | (isnan(a) & isnan(b)) if equal_nan else same))
+
+
+def array_equiv(a1: Any, a2: Any) -> bool:
+    """Test whether the arrays can be broadcast together, and all elements are equal."""
+    try:
+        return bool(xp.all(equal(a1, a2)))
+    except ValueError:
+        return False

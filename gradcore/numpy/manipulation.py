@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import index
 from typing import Any
 
+import numpy as np
+
 from .. import array_api as xp
+from .. import ops
 from ..backends.types import DType
-from ..engine.arrays import integers
-from .common import as_inputs, as_node_or_array, cast, filled, place_of, promoted
+from ..engine.arrays import flat, integers
+from .common import (
+    arrays_of,
+    as_inputs,
+    as_node_or_array,
+    cast,
+    counting,
+    filled,
+    on_host,
+    place_of,
+    placed,
+    promoted,
+)
 
 __all__ = [
+    "append",
+    "array_split",
     "astype",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "block",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
+    "column_stack",
     "concat",
     "concatenate",
     "copy",
+    "delete",
+    "dsplit",
+    "dstack",
     "expand_dims",
     "flip",
+    "fliplr",
+    "flipud",
+    "hsplit",
     "hstack",
+    "insert",
     "matrix_transpose",
     "moveaxis",
     "ndim",
+    "pad",
     "permute_dims",
     "ravel",
     "repeat",
     "reshape",
+    "resize",
     "roll",
+    "rollaxis",
+    "rot90",
     "shape",
     "size",
+    "split",
     "squeeze",
     "stack",
     "swapaxes",
     "tile",
     "transpose",
+    "trim_zeros",
+    "unstack",
+    "vsplit",
     "vstack",
 ]
 
@@ -238,3 +275,227 @@ def _common(xs: Any) -> list[Any]:
 
 def _each(xs: list[Any]) -> Any:
     return xs[0] if len(xs) == 1 else tuple(xs)
+
+
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """Move an axis before the axis `start`."""
+    (x,) = arrays_of(a)
+    axis, start = axis % x.ndim, start + x.ndim if start < 0 else start
+    return xp.moveaxis(x, axis, start - 1 if axis < start else start)
+
+
+def fliplr(m: Any) -> Any:
+    """Reverse the second axis."""
+    return flip(m, 1)
+
+
+def flipud(m: Any) -> Any:
+    """Reverse the first axis."""
+    return flip(m, 0)
+
+
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """Turn each matrix, of two axes, by k times 90 degrees: from the first to the second."""
+    (x,) = arrays_of(m)
+    first, second = axes
+    if k % 4 == 2:
+        return flip(x, axes)
+    if k % 2:
+        return (
+            swapaxes(flip(x, second), first, second)
+            if k % 4 == 1
+            else flip(swapaxes(x, first, second), second)
+        )
+    return copy(x)
+
+
+def dstack(tup: Sequence[Any]) -> Any:
+    """Join arrays along the third axis; see `atleast_3d`."""
+    return concatenate([atleast_3d(x) for x in _common(tup)], 2)
+
+
+def column_stack(tup: Sequence[Any]) -> Any:
+    """Join arrays along the second axis; vectors are columns."""
+    parts = [xp.reshape(x, (-1, 1)) if x.ndim < 2 else x for x in _common(tup)]
+    return concatenate(parts, 1)
+
+
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """Split x into its parts along `axis`, which they don't have."""
+    return xp.unstack(as_node_or_array(x), axis=axis)
+
+
+def block(arrays: Any) -> Any:
+    """Join arrays in nested lists: the innermost lists along the last axis, and so on."""
+    depth, ndim = _depth(arrays), max(x.ndim for x in _all([*flat([arrays])]))
+    ndim = max(ndim, depth)
+
+    def joined(entry: Any, level: int) -> Any:
+        if not isinstance(entry, list):
+            (x,) = _all([entry])
+            return xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape))
+        return concatenate([joined(e, level + 1) for e in entry], level - depth)
+
+    return joined(arrays, 0)
+
+
+def _depth(x: Any) -> int:
+    return 1 + _depth(x[0]) if isinstance(x, list) else 0
+
+
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split along `axis`, into so many parts, the first of which may be longer; or before each of
+    the indices."""
+    (x,) = arrays_of(ary)
+    axis = axis % x.ndim
+    n, sections = x.shape[axis], indices_or_sections
+    if isinstance(sections, int | np.integer):
+        size, longer = divmod(n, int(sections))
+        ends = [*accumulate([size + 1] * longer + [size] * (int(sections) - longer))]
+    else:
+        ends = [*map(index, on_host(sections).tolist()), n]
+    before = (slice(None),) * axis
+    starts = [0, *ends[:-1]]
+    return [x[(*before, slice(a, b), ...)] for a, b in zip(starts, ends, strict=True)]
+
+
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split along `axis`, into so many equal parts, or before each of the indices."""
+    (x,) = arrays_of(ary)
+    sections = indices_or_sections
+    if isinstance(sections, int | np.integer) and x.shape[axis] % sections:
+        raise ValueError(f"split: axis {axis} of {tuple(x.shape)} has no {sections} equal parts")
+    return array_split(x, sections, axis)
+
+
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Split along the second axis; a vector along its only one."""
+    (x,) = arrays_of(ary)
+    return split(x, indices_or_sections, 1 if x.ndim > 1 else 0)
+
+
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Split along the first axis, of two or more."""
+    (x,) = arrays_of(ary)
+    if x.ndim < 2:
+        raise ValueError(f"vsplit: an array of shape {tuple(x.shape)}, expected 2 dimensions")
+    return split(x, indices_or_sections, 0)
+
+
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Split along the third axis."""
+    (x,) = arrays_of(ary)
+    if x.ndim < 3:
+        raise ValueError(f"dsplit: an array of shape {tuple(x.shape)}, expected 3 dimensions")
+    return split(x, indices_or_sections, 2)
+
+
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """Put values behind those of arr, along `axis`; without one, both are made flat."""
+    return concatenate((arr, values), axis)
+
+
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """Leave out the parts at the indices, slice or mask `obj` along `axis`, or elements of arr made
+    flat."""
+    (x,) = arrays_of(arr)
+    x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis % x.ndim)
+    obj = obj if isinstance(obj, slice) else on_host(obj)
+    return _taken(x, np.delete(np.arange(x.shape[axis]), obj), axis)
+
+
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Put values before the parts at the indices `obj` along `axis`, or into arr made flat."""
+    x, values = arrays_of(arr, values)
+    x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis % x.ndim)
+    values, n = cast(values, x.dtype), x.shape[axis]
+    obj = np.arange(n)[obj] if isinstance(obj, slice) else on_host(obj)
+    if obj.ndim == 0 and values.ndim:  # as NumPy: of one index, the values' first axis is `axis`
+        values = xp.reshape(values, (1,) * (x.ndim - values.ndim) + tuple(values.shape))
+        values = xp.moveaxis(values, 0, axis)
+    # The place of each part of the result: in x, or behind x among the values.
+    count = values.shape[axis] if obj.ndim == 0 and values.ndim else obj.size
+    order = np.insert(np.arange(n), obj, n + np.arange(max(count, obj.size)))
+    shape = (*x.shape[:axis], max(count, obj.size), *x.shape[axis + 1 :])
+    return _taken(xp.concat([x, xp.broadcast_to(values, shape)], axis=axis), order, axis)
+
+
+def _taken(x: Any, places: np.ndarray, axis: int) -> Any:
+    return xp.take(x, placed(places, place_of(x)), axis=axis)
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """Repeat the elements, row by row, as often as needed to fill the shape."""
+    (x,) = arrays_of(a)
+    shape = integers(new_shape)
+    places = counting(x, math.prod(shape)) % max(math.prod(x.shape), 1)
+    return xp.reshape(xp.take(xp.reshape(x, (-1,)), places), shape)
+
+
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Leave out zeros at the front ("f") and the back ("b") of a vector."""
+    (x,) = arrays_of(filt)
+    found = np.flatnonzero(on_host(x))
+    if x.ndim != 1:
+        raise ValueError(f"trim_zeros: an array of shape {tuple(x.shape)}, expected a vector (N,)")
+    if not found.size:
+        return x[:0]
+    start, end = (
+        found[0] if "f" in trim.lower() else 0,
+        found[-1] + 1 if "b" in trim.lower() else None,
+    )
+    return x[int(start) : None if end is None else int(end)]
+
+
+def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    """Put more elements before and after those of the array, along each axis; see
+    `gradcore.pad`, which has the modes constant, edge, reflect and wrap; and symmetric."""
+    (x,) = arrays_of(array)
+    widths = np.broadcast_to(on_host(pad_width), (x.ndim, 2)).tolist()
+    value = kwargs.pop("constant_values", 0)
+    kwargs = {key: wish for key, wish in kwargs.items() if wish != "even"}
+    known = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if kwargs or mode not in known:
+        what = f"mode = {mode!r}" + "".join(f", {key} = {wish!r}" for key, wish in kwargs.items())
+        raise ValueError(
+            f"pad: {what} is not supported; constant, edge, reflect, symmetric, wrap are"
+        )
+    if mode != "constant":
+        for axis, (before, after) in enumerate(widths):
+            if before or after:  # where each element of the result comes from
+                places = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)
+                x = _taken(x, places, axis)
+        return x
+    key = tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True)])
+    shape = tuple([a + n + b for (a, b), n in zip(widths, x.shape, strict=True)])
+    y = ops.PutItem.apply(x, key=key, shape=shape)
+    if isinstance(value, int | float) and value == 0:
+        return y
+    values = [[_of(v, x) for v in pair] for pair in _pairs(value, x.ndim)]
+    for axis, (before, after) in enumerate(widths):  # later axes have the corners, as in NumPy
+        places = xp.reshape(
+            counting(x, shape[axis]), tuple([-1 if k == axis else 1 for k in range(x.ndim)])
+        )
+        y = xp.where(places < before, values[axis][0], y)
+        y = xp.where(places >= shape[axis] - after, values[axis][1], y)
+    return y
+
+
+def _pairs(value: Any, ndim: int) -> list[Any]:
+    """Give for each axis the values before and after."""
+    if not isinstance(value, list | tuple):
+        return [(value, value)] * ndim
+    pairs = [v if isinstance(v, list | tuple) else None for v in value]
+    if None in pairs:
+        return [tuple(value) * (2 if len(value) == 1 else 1)] * ndim
+    return [tuple(p) * (2 if len(p) == 1 else 1) for p in pairs] * (ndim if len(pairs) == 1 else 1)
+
+
+def _of(value: Any, x: Any) -> Any:
+    """Make a number, or a node, an array like x."""
+    return as_node_or_array(value, x.dtype, place_of(x))
+
+
+def broadcast_shapes(*args: Any) -> tuple[int, ...]:
+    """Find the shape that arrays of these shapes are broadcast to."""
+    return np.broadcast_shapes(*args)

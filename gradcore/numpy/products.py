@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 from .. import array_api as xp
 from ..array_api.einsum import einsum as _einsum
-from .common import as_inputs, cast, filled, promoted
+from . import reductions
+from .common import arrays_of, cast, filled, numpy_dtype, promoted
 from .ufuncs import Ufunc
 
-__all__ = ["dot", "einsum", "inner", "matmul", "outer", "tensordot", "trace", "vdot", "vecdot"]
+__all__ = [
+    "cross",
+    "dot",
+    "einsum",
+    "inner",
+    "kron",
+    "matmul",
+    "matvec",
+    "outer",
+    "tensordot",
+    "trace",
+    "vdot",
+    "vecdot",
+    "vecmat",
+]
 
 matmul = Ufunc("matmul", xp.matmul)
 vecdot = Ufunc("vecdot", xp.vecdot)
@@ -18,7 +34,7 @@ vecdot = Ufunc("vecdot", xp.vecdot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Multiply matrices and vectors; of more dimensions, sum over the last axis of a and the last
     but one of b."""
-    a, b = _two(a, b)
+    a, b = promoted(*arrays_of(a, b))
     if a.ndim == 0 or b.ndim == 0:
         return filled("dot", out, a * b)
     if a.ndim <= 2 and b.ndim <= 2:
@@ -29,13 +45,13 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 
 def vdot(a: Any, b: Any, /) -> Any:
     """Sum the products of all elements, those of a conjugated."""
-    a, b = _two(a, b)
+    a, b = promoted(*arrays_of(a, b))
     return xp.vecdot(xp.reshape(a, (-1,)), xp.reshape(b, (-1,)))
 
 
 def inner(a: Any, b: Any, /) -> Any:
     """Sum products over the last axes of a and b."""
-    a, b = _two(a, b)
+    a, b = promoted(*arrays_of(a, b))
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     return xp.tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
@@ -43,13 +59,13 @@ def inner(a: Any, b: Any, /) -> Any:
 
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Multiply each element of a by each of b: (N, M), of a and b made flat."""
-    a, b = _two(a, b)
+    a, b = promoted(*arrays_of(a, b))
     return filled("outer", out, xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1)))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum products over pairs of axes, one of a and one of b."""
-    a, b = _two(a, b)
+    a, b = promoted(*arrays_of(a, b))
     if not isinstance(axes, int):
         axes = [[k] if isinstance(k, int) else [*k] for k in axes]
     return xp.tensordot(a, b, axes=axes)
@@ -59,20 +75,78 @@ def trace(
     a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
 ) -> Any:
     """Sum the diagonal of each matrix, of the axes `axis1` and `axis2`."""
-    (a,) = as_inputs(a)
+    (a,) = arrays_of(a)
     diagonal = xp.linalg.diagonal(xp.moveaxis(a, (axis1, axis2), (-2, -1)), offset=offset)
-    return filled("trace", out, xp.sum(cast(diagonal, dtype), axis=-1))
+    return reductions.sum(diagonal, -1, dtype, out)
 
 
-def einsum(subscripts: Any, *operands: Any, out: Any = None, optimize: Any = False) -> Any:
-    """Compute the sum of products that the subscripts describe; see `gradcore.einsum`. Pairs of
-    operands are always chosen by size, whatever `optimize` is."""
-    return filled("einsum", out, _einsum(subscripts, *promoted(*as_inputs(*operands))))
+def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
+    """Compute the sum of products that the subscripts describe: `einsum("ij,jk->ik", a, b)`, or
+    `einsum(a, [0, 1], b, [1, 2], [0, 2])`; see `gradcore.einsum`. Pairs of operands are always
+    chosen by size, whatever `optimize` is."""
+    dtype = kwargs.pop("dtype", None)
+    kwargs = {key: wish for key, wish in kwargs.items() if (key, wish) not in _IDLE}
+    if kwargs:
+        raise TypeError(f"einsum: {', '.join(kwargs)} is not supported; leave it out")
+    if not isinstance(operands[0], str):
+        output = "->" + _letters(operands[-1]) if len(operands) % 2 else ""
+        inputs = ",".join(map(_letters, operands[1 : len(operands) // 2 * 2 : 2]))
+        operands = (inputs + output, *operands[: len(operands) // 2 * 2 : 2])
+    subscripts, *given = operands
+    arrays = [cast(x, dtype) for x in promoted(*arrays_of(*given))]
+    return filled("einsum", out, _einsum(subscripts, *arrays))
 
 
-def _two(a: Any, b: Any) -> list[Any]:
-    """Make two arrays of one dtype, of numbers too."""
-    a, b = as_inputs(a, b)
-    return promoted(
-        *[x if hasattr(x, "dtype") else xp.full_like(y, x) for x, y in ((a, b), (b, a))]
-    )
+_IDLE = [("order", "K"), ("order", "C"), ("casting", "safe"), ("casting", "same_kind")]
+
+
+def _letters(axes: Any) -> str:
+    """Write a list of axes, as numbers and `...`, as letters."""
+    return "".join(["..." if a is ... else string.ascii_letters[a] for a in axes])
+
+
+def kron(a: Any, b: Any) -> Any:
+    """Put b, multiplied by each element of a, in the element's place."""
+    a, b = promoted(*arrays_of(a, b))
+    n = max(a.ndim, b.ndim)
+    a, b = (xp.reshape(x, (1,) * (n - x.ndim) + tuple(x.shape)) for x in (a, b))
+    apart = [tuple([m for pair in zip(*sides, strict=True) for m in pair]) for sides in
+             ((a.shape, [1] * n), ([1] * n, b.shape))]  # fmt: skip
+    y = xp.reshape(a, apart[0]) * xp.reshape(b, apart[1])
+    return xp.reshape(y, tuple([i * j for i, j in zip(a.shape, b.shape, strict=True)]))
+
+
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """Compute the cross product of vectors of 3 elements; or of 2, of which the result is the third
+    element."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = promoted(*arrays_of(a, b))
+    a, b = xp.moveaxis(a, axisa, -1), xp.moveaxis(b, axisb, -1)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError(
+            f"cross: vectors of {a.shape[-1]} and {b.shape[-1]} elements, expected 2 or 3"
+        )
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = xp.broadcast_arrays(*[_with_third(x) for x in (a, b)])
+    return xp.moveaxis(xp.linalg.cross(a, b), -1, axisc)
+
+
+def _with_third(x: Any) -> Any:
+    return x if x.shape[-1] == 3 else xp.concat([x, xp.zeros_like(x[..., :1])], axis=-1)
+
+
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Multiply matrices (..., M, N) by vectors (..., N)."""
+    a, b = promoted(*arrays_of(x1, x2))
+    return xp.squeeze(xp.matmul(a, xp.expand_dims(b, axis=-1)), axis=-1)
+
+
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Multiply vectors (..., M), conjugated, by matrices (..., M, N)."""
+    a, b = promoted(*arrays_of(x1, x2))
+    a = xp.conj(a) if numpy_dtype(a.dtype).kind == "c" else a
+    return xp.squeeze(xp.matmul(xp.expand_dims(a, axis=-2), b), axis=-2)

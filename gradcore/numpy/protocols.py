@@ -28,13 +28,37 @@ __all__ = ["array_function", "array_ufunc", "cupy_kernel"]
 
 Function = Callable[..., Any]
 
+
+def _comparison(function: Function) -> Function:
+    """NumPy makes an array of its number in `number < node`. It shall be a number again, as in
+    `node > number`."""
+
+    def compare(x: Any, y: Any) -> Any:
+        return function(x.item() if type(x) is np.ndarray and not x.ndim else x, y)
+
+    return compare
+
+
 # The operators of arrays: as those of nodes, also in dtypes.
 OPERATORS: dict[np.ufunc, Function] = {
     np.add: ops.Add.do_forward,
+    np.bitwise_and: array_api.bitwise_and,
+    np.bitwise_or: array_api.bitwise_or,
+    np.bitwise_xor: array_api.bitwise_xor,
     np.divide: ops.Divide.do_forward,
+    np.equal: _comparison(array_api.equal),
+    np.floor_divide: array_api.floor_divide,
+    np.greater: _comparison(array_api.greater),
+    np.greater_equal: _comparison(array_api.greater_equal),
+    np.left_shift: array_api.bitwise_left_shift,
+    np.less: _comparison(array_api.less),
+    np.less_equal: _comparison(array_api.less_equal),
     np.matmul: ops.MatrixMultiply.do_forward,
     np.multiply: ops.Multiply.do_forward,
+    np.not_equal: _comparison(array_api.not_equal),
     np.power: ops.Power.do_forward,
+    np.remainder: array_api.remainder,
+    np.right_shift: array_api.bitwise_right_shift,
     np.subtract: ops.Sub.do_forward,
 }
 # The methods of universal functions that are functions too; the axis is 0 unless given.

@@ -20,6 +20,8 @@ __all__ = [
     "count_nonzero",
     "cumprod",
     "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
     "max",
     "mean",
     "min",
@@ -146,7 +148,7 @@ def any(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
 ) -> Any:
     """Test whether any element, or any along `axis`, is not zero."""
-    x = _chosen(as_node_or_array(a), where, 0)
+    x = _chosen(cast(as_node_or_array(a), np.bool_), where, False)
     return filled("any", out, xp.any(x, axis=axis, keepdims=keepdims is True))
 
 
@@ -154,7 +156,7 @@ def all(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
 ) -> Any:
     """Test whether all elements, or all along `axis`, are not zero."""
-    x = _chosen(as_node_or_array(a), where, 1)
+    x = _chosen(cast(as_node_or_array(a), np.bool_), where, True)
     return filled("all", out, xp.all(x, axis=axis, keepdims=keepdims is True))
 
 
@@ -185,6 +187,26 @@ def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None, out: An
     """Multiply the first 1, 2, ... elements along `axis`, or of a flat."""
     x, axis = _along(_in(as_node_or_array(a), dtype), axis)
     return filled("cumprod", out, cast(xp.cumulative_prod(x, axis=axis), dtype))
+
+
+def cumulative_sum(
+    x: Any, /, *, axis: int | None = None, dtype: DType | None = None, out: Any = None,
+    include_initial: bool = False,
+) -> Any:  # fmt: skip
+    """Sum the first 1, 2, ... elements along `axis`; with `include_initial`, 0 comes first."""
+    x = _in(as_node_or_array(x), dtype)
+    y = xp.cumulative_sum(x, axis=axis, include_initial=include_initial)
+    return filled("cumulative_sum", out, cast(y, dtype))
+
+
+def cumulative_prod(
+    x: Any, /, *, axis: int | None = None, dtype: DType | None = None, out: Any = None,
+    include_initial: bool = False,
+) -> Any:  # fmt: skip
+    """Multiply the first 1, 2, ... elements along `axis`; with `include_initial`, 1 comes first."""
+    x = _in(as_node_or_array(x), dtype)
+    y = xp.cumulative_prod(x, axis=axis, include_initial=include_initial)
+    return filled("cumulative_prod", out, cast(y, dtype))
 
 
 def _along(x: Any, axis: int | None) -> tuple[Any, int]:

@@ -1,7 +1,8 @@
-"""NumPy's universal functions: of each element by itself, with keywords that all have."""
+"""NumPy's universal functions: of each element by itself, with the same keywords and methods."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -9,38 +10,50 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as xp
+from .. import ops
 from ..engine.arrays import NUMBER_TYPES
 from ..engine.operators import Operators
-from .common import as_inputs, cast, filled, numpy_dtype
+from .common import NOTHING, arrays_of, as_inputs, cast, counting, filled, numpy_dtype, promoted
 
 __all__ = ["Ufunc"]
 
-# The keywords of NumPy's that have no meaning for arrays of all libraries, and the values that ask
-# for nothing.
-_IDLE: dict[str, tuple[Any, ...]] = {
-    "order": ("K", "C", "A"),
-    "subok": (True, False),
-    "casting": ("same_kind",),
-}
+# Keywords of NumPy's that say how memory is used, and the values that ask for what all arrays have.
+_IDLE = {"order": ("K", "C", "A"), "subok": (True, False), "casting": ("same_kind", "safe")}
 
 
 class Ufunc:
     """A function of the array API floor under NumPy's name, with NumPy's dtypes and keywords.
 
+    `out` is filled as `out[...] = y` does; where `where` is false, the result has the values of
+    `out`, or without `out`, where NumPy leaves any number, 0.
+
     Args:
         name: the name in NumPy, whose function of that name tells the dtypes.
-        function: the function, of one array or of several that have the dtypes.
+        function: the function, of as many arrays, all in the dtypes that NumPy computes in.
+        reduction: the function behind `reduce`, where the order of operands does not matter.
+        accumulation: the function behind `accumulate`; without one it is a scan.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        reduction: Callable[..., Any] | None = None,
+        accumulation: Callable[..., Any] | None = None,
+    ) -> None:
         self.of_numpy: np.ufunc = getattr(np, name)
-        self.function = function
+        self.function, self.reduction, self.accumulation = function, reduction, accumulation
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = f"NumPy's {name}, on nodes and on arrays of any backend.\n\n"
+        self.__module__ = "gradcore.numpy"
+        page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
+        self.__doc__ = f"NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
 
     def __repr__(self) -> str:
         return f"<ufunc gradcore.numpy.{self.__name__}>"
+
+    def __reduce__(self) -> str:
+        return self.__name__
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         if len(inputs) == 1 and not keywords:
@@ -51,15 +64,63 @@ class Ufunc:
             return self._with(inputs, **keywords)
         return self.function(*self._ready(inputs))
 
+    def outer(self, a: Any, b: Any, /, **keywords: Any) -> Any:
+        """Apply the function to each pair of elements of a and b: shape (*a.shape, *b.shape)."""
+        a, b = arrays_of(a, b)
+        return self(xp.reshape(a, (*a.shape, *[1] * b.ndim)), b, **keywords)
+
+    def reduce(
+        self, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None,
+        keepdims: bool = False, initial: Any = NOTHING, where: Any = NOTHING,
+    ) -> Any:  # fmt: skip
+        """Apply the function to all elements along `axis`."""
+        if self.reduction is None:
+            raise TypeError(
+                f"{self.__name__}.reduce is not there; write a loop, or functools.reduce"
+            )
+        given = {"initial": initial, "where": where, "dtype": dtype}
+        given = {
+            k: v for k, v in given.items() if v is not NOTHING and v is not None and v is not True
+        }
+        return self.reduction(array, axis=axis, out=out, keepdims=keepdims, **given)
+
+    def accumulate(self, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        """Apply the function to the first 1, 2, ... elements along `axis`."""
+        if self.accumulation:
+            return self.accumulation(array, axis=axis, dtype=dtype, out=out)
+        if self.reduction is None:
+            raise TypeError(f"{self.__name__}.accumulate is not there; write a loop")
+        (x,) = arrays_of(array)
+        x, step = xp.moveaxis(cast(x, dtype), axis, 0), 1
+        while (
+            step < x.shape[0]
+        ):  # each element joins the one `step` before, which has joined others
+            x, step = xp.concat([x[:step, ...], self(x[step:, ...], x[:-step, ...])]), 2 * step
+        return filled(f"{self.__name__}.accumulate", out, xp.moveaxis(x, 0, axis))
+
+    def at(self, a: Any, indices: Any, b: Any, /) -> None:
+        """Add b to a, or subtract b, at the indices, as often as each is named; in place."""
+        if self.__name__ not in ("add", "subtract"):
+            raise TypeError(f"{self.__name__}.at is not there; add.at and subtract.at are")
+        a, b = promoted(*arrays_of(a, b))
+        places = xp.getitem(xp.reshape(counting(a, math.prod(a.shape)), tuple(a.shape)), indices)
+        b = xp.broadcast_to(b if self.__name__ == "add" else -b, tuple(places.shape))
+        more = ops.ScatterAdd.apply(b, indices=places, size=math.prod(a.shape))
+        a[...] = a + xp.reshape(more, tuple(a.shape))
+
+    def reduceat(self, *args: Any, **keywords: Any) -> Any:
+        """Refuse: NumPy's reduceat is not there."""
+        raise TypeError(f"{self.__name__}.reduceat is not there; add.at adds up by groups")
+
     def _ready(self, inputs: Any, dtype: Any = None) -> list[Any]:
         """Make arrays of the inputs, in the dtypes that NumPy would compute in."""
         if len(inputs) != self.nin:
             raise TypeError(f"{self.__name__} takes {self.nin} arrays, not {len(inputs)}")
         given = as_inputs(*inputs)
-        kinds = tuple([type(x) if type(x) in NUMBER_TYPES else x.dtype for x in given])
+        kinds = tuple([type(x) if type(x) in NUMBER_TYPES else numpy_dtype(x.dtype) for x in given])
         wanted = _dtypes(self.of_numpy, kinds, None if dtype is None else np.dtype(dtype))
         return [
-            x if type(x) in NUMBER_TYPES or to is None else cast(x, to)
+            x if type(x) in NUMBER_TYPES else cast(x, to)
             for x, to in zip(given, wanted, strict=True)
         ]
 
@@ -67,36 +128,30 @@ class Ufunc:
         self, inputs: Any, out: Any = None, where: Any = True, dtype: Any = None, **idle: Any
     ) -> Any:
         """Compute with keywords; `out` may be given as the last input too."""
-        check_idle(self.__name__, idle)
+        for key, wish in idle.items():
+            if wish not in _IDLE.get(key, ()):
+                raise TypeError(f"{self.__name__}: {key} = {wish!r} is not supported; leave it out")
         if len(inputs) > self.nin:
-            inputs, out = inputs[: self.nin], inputs[self.nin]
+            inputs, out = inputs[: self.nin], inputs[self.nin :]
+        if isinstance(out, tuple) and len(out) == 1:
+            (out,) = out
+        if isinstance(out, tuple):
+            raise TypeError(f"{self.__name__}: several out are not supported; leave out out")
         ready = self._ready(inputs, dtype)
         if where is True:
             return filled(self.__name__, out, self.function(*ready))
-        # Elsewhere the function would only warn, and give NaN as gradient: there it gets ones.
+        # Elsewhere the function would warn, and its gradient might be NaN: there it gets ones.
         (mask,) = as_inputs(where)
         y = self.function(*[xp.where(mask, x, 1) for x in ready])
-        out = out[0] if isinstance(out, tuple) else out
-        return filled(
-            self.__name__, out, xp.where(mask, y, 0 if out is None else cast(out, y.dtype))
-        )
-
-
-def check_idle(name: str, idle: dict[str, Any]) -> None:
-    """Raise TypeError for a keyword that is not NumPy's, or asks for what arrays don't have."""
-    for key, wish in idle.items():
-        if key not in _IDLE:
-            raise TypeError(f"{name}: no keyword {key!r}")
-        if wish not in _IDLE[key]:
-            raise TypeError(f"{name}: {key} = {wish!r} is not supported; leave {key} out")
+        others = xp.zeros_like(y) if out is None else out
+        return filled(self.__name__, out, xp.where(mask, *promoted(y, others)))
 
 
 @cache
 def _dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...], dtype: Any) -> tuple[Any, ...]:
-    """Find the dtypes that NumPy converts inputs of these dtypes, and of numbers, to."""
-    given = [x if x in NUMBER_TYPES else numpy_dtype(x) for x in kinds]
+    """Find the dtypes that NumPy converts inputs of these dtypes, or of types of numbers, to."""
     asked = {}
     if dtype is not None:
         asked["signature"] = (*[None] * ufunc.nin, *[dtype] * ufunc.nout)
-    found = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout), **asked)
+    found = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout), **asked)
     return found[: ufunc.nin]

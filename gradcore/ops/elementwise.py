@@ -24,6 +24,7 @@ __all__ = [
     "Atan2",
     "Atanh",
     "Cast",
+    "Cbrt",
     "Conjugate",
     "CopySign",
     "Cos",
@@ -31,6 +32,7 @@ __all__ = [
     "Divide",
     "Exp",
     "Expm1",
+    "Fmod",
     "Hypot",
     "Id",
     "Imag",
@@ -304,6 +306,18 @@ class Sqrt(OfOutput):
     gradient = lambda xp, go, y: 0.5 * go / y
 
 
+class Cbrt(OfOutput):
+    """The cube root, also of negative numbers. At 0 the gradient is infinite."""
+
+    @staticmethod
+    def function(xp: Any, x: Array) -> Array:
+        y = xp.sign(x) * abs(x) ** (1 / 3)
+        # One step of Newton's: the root of 64 is 4, and 64 ** (1 / 3) a little less.
+        return xp.where((x == 0) | (abs(x) == math.inf), y, y - (y - x / y / y) / 3)
+
+    gradient = lambda xp, go, y: go / (3.0 * y * y)
+
+
 class Square(Op):
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
@@ -501,6 +515,21 @@ class Remainder(Op):
         # Not floor(a / b): 1 / 0.1 is rounded to 10, though the remainder is that of q = 9.
         q = namespace(go).round((context["a"] - context["y"]) / context["b"])
         return go, -go * q
+
+
+class Fmod(Remainder):
+    """The remainder of a divided by b, with the sign of a."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array) -> Array:
+        xp = namespace(a, b)
+        y = xp.remainder(abs(a), abs(b))
+        context["a"], context["b"], context["y"] = (
+            a,
+            b,
+            xp.where(a + 0 * y < 0, -y, y),
+        )  # a may be a number
+        return context["y"]
 
 
 class NextAfter(Op):

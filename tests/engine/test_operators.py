@@ -177,6 +177,19 @@ def test_operands_that_are_no_numbers(backend: Backend, function: Callable[..., 
                 function(*operands)
 
 
+@function(ARITHMETIC)
+def test_lists_of_numbers_are_operands(
+    backend: Backend, dtype: str, function: Callable[..., Any]
+) -> None:
+    numbers = [1.1, 2, 3.0]  # in the dtype of the node, as a number
+    x = node(backend, X, dtype)
+    check(backend, function(x, numbers), lambda x: function(x, np.array(numbers)), x)
+    x = node(backend, X, dtype)
+    check(backend, function(numbers, x), lambda x: function(np.array(numbers), x), x)
+    with pytest.raises(TypeError, match=r"not list; of nodes, stack\(nodes\) is a node"):
+        function(x, [x[0, 0], 1.0, 2.0])
+
+
 INTEGERS = [operator.mod, operator.floordiv, operator.and_, operator.or_, operator.xor]
 INTEGERS += [operator.lshift, operator.rshift]
 

@@ -125,6 +125,7 @@ ROWS = [
     Row(ops.Exp, np.exp, UNARY, "exp", complex=True),
     Row(ops.Log, np.log, UNARY, "log", low=0.3, complex=True),
     Row(ops.Sqrt, np.sqrt, UNARY, "sqrt", low=0.3, complex=True),
+    Row(ops.Cbrt, np.cbrt, UNARY, lambda x: x.sign() * x.abs() ** (1 / 3), low=0.3),
     Row(
         ops.Tanh,
         np.tanh,
@@ -216,6 +217,22 @@ ROWS = [
         high=1.9,
         points=[Point(([1.0, 2.0, 3.0], [2.0] * 3), [1, 2, 2], ([1, 0.5, 0], [0, 0.5, 1]))],
         refuses=[MISMATCH],
+    ),
+    Row(
+        ops.Fmod,
+        np.fmod,
+        [
+            case(node((2, 3), 2.1, 2.9), node((3,), 0.8, 0.9)),
+            case(node((2, 3), -2.9, -2.1), node((2, 1), 0.8, 0.9)),
+            case(node((), 2.1, 2.9), -2.0),
+            case(3, node((1,), -1.4, -1.1)),
+            case(constant((0, 3), 1, 2), node((3,), 3, 4)),
+        ],
+        _with_torch("fmod"),
+        points=[
+            Point(([1.0], [0.1]), [1.0 % 0.1], ([1.0], [-9.0])),  # though 1 / 0.1 is 10
+            Point(([-7.0, 0.0], [2.0, 2.0]), [-1.0, 0.0], ([1.0, 1.0], [3.0, 0.0])),
+        ],
     ),
     Row(
         ops.Remainder,

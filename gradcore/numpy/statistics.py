@@ -1,0 +1,333 @@
+"""Medians, quantiles, weighted means, covariances, histograms and counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import array_api as xp
+from .. import ops
+from ..engine.arrays import integers, namespace, value_of
+from . import reductions
+from .common import (
+    NOTHING,
+    alike,
+    arrays_of,
+    cast,
+    filled,
+    floats,
+    numpy_dtype,
+    on_host,
+    place_of,
+    placed,
+    promoted,
+)
+
+__all__ = [
+    "average",
+    "bincount",
+    "corrcoef",
+    "cov",
+    "digitize",
+    "histogram",
+    "histogram2d",
+    "histogram_bin_edges",
+    "histogramdd",
+    "median",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
+    "percentile",
+    "quantile",
+]
+
+# Quantile q of n sorted numbers is at place n q + alpha + q (1 - alpha - beta) - 1
+# (Hyndman and Fan, 1996).
+_CONTINUOUS = {
+    "linear": (1.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+}
+_OF_LINEAR = {  # what is made of the place that "linear" has
+    "lower": lambda xp, place: xp.floor(place),
+    "higher": lambda xp, place: xp.ceil(place),
+    "nearest": lambda xp, place: xp.round(place),
+    "midpoint": lambda xp, place: 0.5 * (xp.floor(place) + xp.ceil(place)),
+}
+
+
+def quantile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: bool = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    """Find the numbers that a fraction q of the elements is below: q = 0.5 is the median. Elements
+    get the gradients, q gets none.
+
+    Raises:
+        ValueError: q is not in [0, 1]; the method is another one than the continuous ones, and
+            "lower", "higher", "nearest" and "midpoint"; or there are weights.
+    """
+    return filled("quantile", out, _quantile("quantile", a, q, axis, method, keepdims, weights))
+
+
+def percentile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: bool = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    """Find the numbers that q of 100 elements are below; see `quantile`."""
+    q = on_host(q) / 100
+    return filled("percentile", out, _quantile("percentile", a, q, axis, method, keepdims, weights))
+
+
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    """Find the median; of an even number of elements, the mean of the two in the middle."""
+    return filled("median", out, _quantile("median", a, 0.5, axis, "linear", keepdims, None))
+
+
+def nanquantile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: Any = NOTHING, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    """Find quantiles of the elements that are not NaN; see `quantile`."""
+    y = _quantile("nanquantile", a, q, axis, method, keepdims is True, weights, leave=True)
+    return filled("nanquantile", out, y)
+
+
+def nanpercentile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: Any = NOTHING, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    """Find percentiles of the elements that are not NaN; see `quantile`."""
+    return nanquantile(a, on_host(q) / 100, axis, out, False, method, keepdims, weights=weights)
+
+
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    keepdims: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Find the median of the elements that are not NaN."""
+    return nanquantile(a, 0.5, axis, out, False, "linear", keepdims)
+
+
+def _quantile(
+    name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any,
+    leave: bool = False,
+) -> Any:  # fmt: skip
+    """Sort, and interpolate between the two elements next to the place of the quantile.
+
+    Args:
+        leave: leave NaN out; otherwise, the result is NaN where there is one.
+    """
+    if weights is not None:
+        raise ValueError(f"{name}: weights are not supported")
+    if method not in _CONTINUOUS and method not in _OF_LINEAR:
+        known = ", ".join([*_CONTINUOUS, *_OF_LINEAR])
+        raise ValueError(f"{name}: method = {method!r}, expected one of {known}")
+    fractions = on_host(q)
+    if not ((fractions >= 0) & (fractions <= 1)).all():
+        raise ValueError(f"{name}: q is {q}, expected fractions of 1")
+    (x,) = arrays_of(a)
+    x = cast(
+        floats(x),
+        np.result_type(fractions, numpy_dtype(floats(x).dtype)) if fractions.ndim else None,
+    )
+    axes = [*range(x.ndim)] if axis is None else [k % x.ndim for k in integers(axis)]
+    rest = [k for k in range(x.ndim) if k not in axes]
+    kept = tuple([1 if k in axes else n for k, n in enumerate(x.shape)])
+    x = xp.permute_dims(x, (*rest, *axes))
+    x = xp.sort(xp.reshape(x, (*x.shape[: len(rest)], math.prod(x.shape[len(rest) :]))))
+    raw = value_of(x)
+    lib, n = namespace(raw), x.shape[-1]
+    is_nan = lib.isnan(raw)  # they come last
+    total = lib.sum(lib.astype(~is_nan, raw.dtype), axis=-1, keepdims=True) if leave else n
+    alpha, beta = _CONTINUOUS.get(method, (1.0, 1.0))
+    f = placed(fractions.reshape(-1), place_of(raw), raw.dtype)
+    places = total * f + (alpha + f * (1.0 - alpha - beta)) - 1.0  # (..., Q)
+    last = total - 1
+    places = lib.clip(places, 0.0, None)
+    places = lib.where(places > last, lib.zeros_like(places) + last, places)
+    places = _OF_LINEAR[method](lib, places) if method in _OF_LINEAR else places
+    places = lib.clip(lib.broadcast_to(places, (*raw.shape[:-1], fractions.size)), 0.0, None)
+    below = lib.floor(places)
+    share = places - below
+    low, high = (lib.astype(p, lib.int64) for p in (below, lib.ceil(places)))
+    y_low = xp.take_along_axis(x, low, axis=-1)
+    step = xp.where(low == high, 0.0, xp.take_along_axis(x, high, axis=-1) - y_low)
+    y = y_low + step * share
+    bad = lib.all(is_nan, axis=-1, keepdims=True) if leave else is_nan[..., -1:]
+    y = xp.moveaxis(xp.where(bad, math.nan, y), -1, 0)
+    return xp.reshape(y, (*fractions.shape, *(kept if keepdims else y.shape[1:])))
+
+
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *,
+    keepdims: Any = NOTHING,
+) -> Any:  # fmt: skip
+    """Compute the mean, weighted if there are weights: of the shape of a, or of its `axis`.
+
+    Args:
+        returned: give the sums of the weights too.
+    """
+    if weights is None:
+        (a,) = arrays_of(a)
+        y = reductions.mean(a, axis, keepdims=keepdims)
+        if not returned:
+            return y
+        return y, xp.full_like(y, math.prod(a.shape) / max(math.prod(y.shape), 1))
+    a, w = alike(*map(floats, arrays_of(a, weights)))
+    if tuple(w.shape) != tuple(a.shape):
+        if w.ndim != 1 or axis is None or w.shape[0] != a.shape[axis]:
+            raise ValueError(f"average: weights {tuple(w.shape)} don't fit a {tuple(a.shape)}")
+        w = xp.reshape(w, tuple([-1 if k == axis % a.ndim else 1 for k in range(a.ndim)]))
+        w = xp.broadcast_to(w, tuple(a.shape))
+    keep = keepdims is True
+    total = xp.sum(w, axis=axis, keepdims=keep)
+    y = xp.sum(a * w, axis=axis, keepdims=keep) / total
+    return (y, total) if returned else y
+
+
+def cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: float | None = None,
+    fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """Compute the covariances (N, N) of N variables, each a row of m (N, K) with K observations.
+
+    Args:
+        y: more variables.
+        rowvar: whether variables are in rows; else they are in columns.
+        bias: divide by K, not by K - 1.
+        ddof: divide by K - ddof.
+        fweights, aweights: how often each observation counts, and its weight.
+    """
+    x = _variables(m, rowvar)
+    if y is not None:
+        x = xp.concat(promoted(x, _variables(y, rowvar)))
+    x = cast(x, np.result_type(numpy_dtype(x.dtype), np.float64) if dtype is None else dtype)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    given = [alike(w, x)[0] for w in (fweights, aweights) if w is not None]
+    w = given[0] * given[1] if len(given) == 2 else given[0] if given else xp.ones_like(x[0, ...])
+    total = xp.sum(w)
+    fact = total - ddof
+    if aweights is not None and ddof != 0:
+        fact = total - ddof * xp.sum(w * given[-1]) / total
+    centered = x - xp.sum(x * w, axis=1, keepdims=True) / total
+    conjugate = xp.conj(centered) if numpy_dtype(x.dtype).kind == "c" else centered
+    found = xp.matmul(centered * w, xp.matrix_transpose(conjugate)) / fact
+    return xp.reshape(found, ()) if found.shape == (1, 1) else found
+
+
+def _variables(m: Any, rowvar: bool) -> Any:
+    (x,) = arrays_of(m)
+    if x.ndim > 2:
+        raise ValueError(f"cov: variables of shape {tuple(x.shape)}, expected at most 2 dimensions")
+    x = xp.reshape(x, (1, -1)) if x.ndim < 2 else x
+    return x if rowvar or x.shape[0] == 1 else xp.matrix_transpose(x)
+
+
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Compute the correlations (N, N) of N variables; see `cov`."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    d = xp.sqrt(xp.real(xp.linalg.diagonal(c)))
+    return xp.clip(c / d[:, None] / d[None, :], -1.0, 1.0)
+
+
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """Count how often 0, 1, 2, ... are in x (N,), or sum the weights (N,) of each."""
+    (x,) = arrays_of(x)
+    raw = value_of(x)
+    if raw.ndim != 1 or numpy_dtype(raw.dtype).kind not in "biu":
+        raise TypeError(f"bincount: x is {raw.dtype} {tuple(raw.shape)}, expected integers (N,)")
+    size = max(int(namespace(raw).max(raw)) + 1 if raw.shape[0] else 0, minlength)
+    w = placed(np.ones(raw.shape[0]), place_of(raw)) if weights is None else weights
+    (w,) = arrays_of(w)
+    y = ops.ScatterAdd.apply(cast(w, np.float64), indices=raw, size=size)
+    return cast(y, np.int64) if weights is None else y
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """Find for each element the index of its bin: bins[i - 1] <= x < bins[i], or with `right`,
+    bins[i - 1] < x <= bins[i]. Bins may descend too."""
+    x, bins = alike(x, bins)
+    n = bins.shape[0]
+    if n > 1 and bool(bins[0] > bins[-1]):
+        return n - xp.searchsorted(xp.flip(bins), x, side="right" if right else "left")
+    return xp.searchsorted(bins, x, side="left" if right else "right")
+
+
+# NumPy computes the bins and counts on the host. They are constants.
+
+
+def _of_host(name: str, place: Any, *inputs: Any, **keywords: Any) -> Any:
+    made = getattr(np, name)(*inputs, **keywords)
+    if isinstance(made, tuple | list):
+        return tuple([_placed(part, place) for part in made])
+    return placed(made, place)
+
+
+def _placed(part: Any, place: Any) -> Any:
+    if isinstance(part, tuple | list):
+        return [placed(p, place) for p in part]
+    return placed(part, place)
+
+
+def _bins(bins: Any) -> Any:
+    if isinstance(bins, int | str):
+        return bins
+    return [_bins(b) for b in bins] if isinstance(bins, list | tuple) else on_host(bins)
+
+
+def histogram(
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: Any = None,
+    weights: Any = None,
+) -> tuple[Any, Any]:
+    """Count the elements in bins, on the host, as constants; gives the counts and the edges."""
+    weights = None if weights is None else on_host(weights)
+    more = {"range": range, "density": density, "weights": weights}
+    return _of_host("histogram", place_of(a), on_host(a), _bins(bins), **more)
+
+
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """Find the edges of the bins that `histogram` counts in."""
+    weights = None if weights is None else on_host(weights)
+    more = {"range": range, "weights": weights}
+    return _of_host("histogram_bin_edges", place_of(a), on_host(a), _bins(bins), **more)
+
+
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """Count the points (x, y) in bins; see `histogram`."""
+    weights = None if weights is None else on_host(weights)
+    more = {"range": range, "density": density, "weights": weights}
+    return _of_host("histogram2d", place_of(x, y), on_host(x), on_host(y), _bins(bins), **more)
+
+
+def histogramdd(
+    sample: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """Count points in bins; see `histogram`."""
+    weights = None if weights is None else on_host(weights)
+    more = {"range": range, "density": density, "weights": weights}
+    host = [*map(on_host, sample)] if isinstance(sample, list | tuple) else on_host(sample)
+    return _of_host("histogramdd", place_of(sample), host, _bins(bins), **more)
