@@ -41,6 +41,7 @@ from scipy import (
     optimize,
     signal,
     spatial,
+    special,
     stats,
 )
 from scipy.cluster import hierarchy, vq
@@ -456,6 +457,76 @@ CONSTANTS = [
     call("constants.convert_temperature", lambda x: scipy.constants.convert_temperature(
         x, "Celsius", "Fahrenheit"), X),
 ]
+
+U, V = X / 4, Y / 4  # from 0 to 1
+SPECIAL = [
+    *each(special, "cbrt cosdg cosm1 cotdg entr erf erfc erfcx exp1 exp10 exp2 expi expit exprel "
+          "gamma gammaln gammasgn i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e log_ndtr loggamma ndtr psi "
+          "rgamma sinc sindg spence tandg y0 y1 zetac", lambda f, x: f(x), X),
+    *each(special, "ellipk ellipkm1 erfinv logit ndtri", lambda f, x: f(x), U),
+    *each(special, "betaln binom boxcox boxcox1p chdtr chdtrc gammainc gammaincc huber inv_boxcox "
+          "inv_boxcox1p kl_div pdtr pdtrc poch pseudo_huber rel_entr stdtr xlog1py xlogy",
+          lambda f, x, y: f(x, y), X, Y),
+    *each(special, "chdtri gammaincinv gammainccinv stdtrit", lambda f, x, p: f(x, p), X, V),
+    *each(special, "betainc betaincc betaincinv", lambda f, a, b, p: f(a, b, p), X, Y, U),
+    *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, T),
+    *each(special, "fdtri", lambda f, a, b, p: f(a, b, p), X, Y, U),
+    *each(special, "bdtr bdtrc bdtri", lambda f, k, p: f(k, 5, p), X, U),
+    *each(special, "nbdtr nbdtrc nbdtri", lambda f, p: f(2, 3, p), U),
+    *each(special, "pdtri expn yn polygamma", lambda f, x: f(2, x), U),
+    *each(special, "multigammaln", lambda f, a: f(a, 2), X + 2.0),
+    *each(special, "lpmv", lambda f, x: f(1, 2, x), U),
+    *each(special, "zeta", lambda f, x, q: f(x, q), X + 1.0, Y),
+    *each(special, "logsumexp softmax log_softmax", lambda f, x: f(x, axis=1), M),
+]
+
+NUMBERS = np.array([0.31, 1.93, 0.82, 2.64, 1.25, 0.13])  # other numbers than X and Y have
+STATS = [
+    *each(stats, "gmean hmean moment skew kurtosis variation sem zscore gstd tmean tvar tstd tsem "
+          "tmin tmax kstat kstatvar iqr median_abs_deviation describe circmean circvar circstd "
+          "entropy directional_stats lmoment rankdata mode gzscore",
+          lambda f, x: f(x), M),
+    *each(stats, "skew kurtosis moment sem describe iqr rankdata", lambda f, x: f(x, axis=1), M),
+    *each(stats, "differential_entropy", lambda f, x: f(x), X),
+    *each(stats, "pmean", lambda f, x: f(x, 1.5), M),
+    *each(stats, "zmap", lambda f, x, y: f(x, y), X, Y),
+    *each(stats, "entropy", lambda f, x, y: f(x, y), X, Y),
+    *each(stats, "quantile", lambda f, x: f(x, like(x, [0.3, 0.6])), X),
+    *each(stats, "trim_mean", lambda f, x: f(x, 0.2), X),
+    *each(stats, "sigmaclip", lambda f, x: f(x), X),
+    *each(stats, "boxcox_llf yeojohnson_llf", lambda f, x: f(0.7, x), X),
+    *each(stats, "ttest_1samp", lambda f, x: f(x, 1.0), M),
+    *each(stats, "ttest_ind ttest_rel pearsonr spearmanrho wilcoxon mannwhitneyu ansari mood "
+          "brunnermunzel cramervonmises_2samp epps_singleton_2samp chatterjeexi",
+          lambda f, x, y: f(x, y), X, Y),
+    *each(stats, "ttest_ind pearsonr", lambda f, x, y: f(x, y, alternative="less"), X, Y),
+    call("stats.ttest_ind (Welch)", lambda x, y: stats.ttest_ind(x, y, equal_var=False), X, Y),
+    call("stats.ttest_ind (trim)", lambda x, y: stats.ttest_ind(x, y, trim=0.2), X, Y),
+    call("stats.ttest_ind interval", lambda x, y: [
+        *stats.ttest_ind(x, y).confidence_interval(0.9)], X, Y),
+    call("stats.pearsonr interval", lambda x, y: [
+        *stats.pearsonr(x, y).confidence_interval(0.9)], X, Y),
+    *each(stats, "ttest_ind_from_stats", lambda f, a, b: f(a, b, 10, b, a, 12), X[:2], Y[:2]),
+    *each(stats, "f_oneway kruskal alexandergovern bartlett levene fligner friedmanchisquare",
+          lambda f, x, y, z: f(x, y, z), X, Y, NUMBERS),
+    *each(stats, "normaltest skewtest kurtosistest jarque_bera", lambda f, x: f(x), LONG),
+    *each(stats, "chisquare power_divergence", lambda f, x: f(x), X),
+    call("stats.power_divergence (likelihood)", lambda x: stats.power_divergence(
+        x, lambda_="log-likelihood"), X),
+    *each(stats, "ks_1samp cramervonmises", lambda f, x: f(x - 1.0, special.ndtr), X),
+    *each(stats, "false_discovery_control", lambda f, p: f(p), U),
+    *[call(f"stats.combine_pvalues ({m})", lambda p, m=m: stats.combine_pvalues(p, method=m), U)
+      for m in ("fisher", "pearson", "tippett", "stouffer", "mudholkar_george")],
+    call("stats.bootstrap", lambda x: [*stats.bootstrap(
+        (x,), lambda a, axis: gradcore.namespace(a).mean(a, axis=axis), n_resamples=50,
+        method="percentile", rng=np.random.default_rng(1)).confidence_interval], np.sqrt(X)),
+    call("stats.permutation_test", lambda x, y: stats.permutation_test(
+        (x, y), lambda a, b, axis: a.mean(axis) - b.mean(axis), n_resamples=50,
+        rng=np.random.default_rng(1)).statistic, X, Y),
+    call("stats.monte_carlo_test", lambda x: stats.monte_carlo_test(
+        x, lambda size: like(x, np.random.default_rng(1).normal(size=size)),
+        lambda a, axis: gradcore.namespace(a).mean(a, axis=axis), n_resamples=50).statistic, X),
+]
 # fmt: on
 
 TABLES: dict[str, list[Call]] = {
@@ -472,6 +543,8 @@ TABLES: dict[str, list[Call]] = {
     "ndimage": NDIMAGE,
     "cluster": CLUSTER,
     "constants": CONSTANTS,
+    "special": SPECIAL,
+    "stats": STATS,
 }
 
 

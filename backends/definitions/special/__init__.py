@@ -3,10 +3,10 @@
 from .bessel import BesselFunctions
 from .elementary import ElementaryFunctions
 from .error import ErrorFunctions
-from .gamma import GammaFunctions
+from .incomplete import IncompleteFunctions
 
 __all__ = ["SpecialFunctions"]
 
 
-class SpecialFunctions(BesselFunctions, ElementaryFunctions, ErrorFunctions, GammaFunctions):
+class SpecialFunctions(BesselFunctions, ElementaryFunctions, ErrorFunctions, IncompleteFunctions):
     """Compute special functions of each element by itself."""

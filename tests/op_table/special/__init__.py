@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import error, gamma
+from . import bessel, elementary, error, gamma
 
-ROWS = [*error.ROWS, *gamma.ROWS]
+ROWS = [*bessel.ROWS, *elementary.ROWS, *error.ROWS, *gamma.ROWS]
