@@ -193,7 +193,7 @@ def _conditions(a: Array, w: Array, v: Array) -> tuple[Array, ...]:
     condition = xp.minimum(xp.sum(xp.abs(inverse), axis=-1), 1.0 / eps)
     condition = xp.where(singular[..., 0], 1.0 / eps, condition)
     largest = xp.max(xp.abs(a), axis=(-2, -1), keepdims=True) if size else 0.0
-    error = _row(condition) * (size * eps * largest)
+    error = _row(condition) * (10.0 * size * eps * largest)
     same = xp.abs(_gaps(w)) <= xp.maximum(error, error.mT)
     return singular, same, xp.any(same, axis=-2) & (condition > eps**-0.25)
 

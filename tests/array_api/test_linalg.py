@@ -173,7 +173,7 @@ def test_it_has_the_standards_functions_and_signatures() -> None:
 
 def test_named_results() -> None:
     x = TensorNode(X)
-    assert linalg.eigh(x)._fields == ("eigenvalues", "eigenvectors")
+    assert linalg.eig(x)._fields == linalg.eigh(x)._fields == ("eigenvalues", "eigenvectors")
     assert linalg.qr(x)._fields == ("Q", "R")
     assert linalg.slogdet(x)._fields == ("sign", "logabsdet")
     assert linalg.svd(x)._fields == ("U", "S", "Vh")
@@ -550,3 +550,107 @@ def test_pinv_with_a_tolerance_for_each_matrix(backend: Backend) -> None:
     for rtol in ([1e-3, 0.9], backend.asarray([1e-3, 0.9], "float32")):
         y = linalg.pinv(TensorNode(backend.asarray(x)), rtol=rtol)
         np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-4, 1e-5)
+
+
+# -- Eigenvalues of any matrices --------------------------------------------------------------
+
+GENERAL = np.random.default_rng(6).normal(size=(2, 3, 3))
+ROTATION = np.array([[0.0, -1.0], [1.0, 0.0]])  # eigenvectors (1, i) and (1, -i): both are large
+JORDAN = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]])  # of vectors that coincide
+TURNED = P3 @ JORDAN @ P3.T  # the same, but for rounding
+
+
+@pytest.mark.parametrize("x", [GENERAL, GENERAL + 1j * GENERAL.mT], ids=["real", "complex"])
+def test_eig_of_any_matrices(backend: Backend, dtype: str, x: np.ndarray) -> None:
+    x = x.astype({"float32": "complex64", "float64": "complex128"}[dtype]) if x.imag.any() else x
+    given = backend.asarray(x, None if x.imag.any() else dtype)
+    for node in (TensorNode(given), TensorNode(given, requires_grad=False), given):
+        w, v = linalg.eig(node)
+        assert isinstance(w, TensorNode) == isinstance(node, TensorNode)
+        w, v, alone = (
+            backend.to_numpy(y.value if isinstance(y, TensorNode) else y)
+            for y in (w, v, linalg.eigvals(node))
+        )
+        assert str(w.dtype) == str(v.dtype) == {"float32": "complex64"}.get(dtype, "complex128")
+        np.testing.assert_allclose(x @ v, v * w[:, None, :], atol=VALUE[dtype])
+        np.testing.assert_allclose(np.sort(alone), np.sort(w), atol=VALUE[dtype])
+    check_gradients(lambda x: [*linalg.eig(x)], x)
+    check_gradients(linalg.eigvals, x)
+
+
+def test_eig_of_16_bits_is_computed_in_32() -> None:
+    x = TensorNode(GENERAL.astype("float16"))
+    w, v = linalg.eig(x)
+    assert w.dtype == v.dtype == np.complex64
+    Sum.do_forward(abs(w) + Sum.do_forward(abs(v))).backward()
+    assert x.grad.dtype == np.float16
+
+
+def test_eig_has_pytorchs_gradients_of_what_does_not_depend_on_phases() -> None:
+    torch = pytest.importorskip("torch")
+    x, tensor = TensorNode(GENERAL), torch.tensor(GENERAL, requires_grad=True)
+    w, v = linalg.eig(x)
+    weights = np.cos(np.arange(18.0)).reshape(2, 3, 3)
+    Sum.do_forward(abs(w) ** 2 + Sum.do_forward(weights * abs(v) ** 2)).backward()
+    w, v = torch.linalg.eig(tensor)
+    ((abs(w) ** 2).sum() + 6 * (torch.tensor(weights) * abs(v) ** 2).sum()).backward()
+    np.testing.assert_allclose(x.grad, tensor.grad.numpy(), 1e-9, 1e-9)
+
+
+def outermost(x: Any) -> tuple[Any, Any]:
+    """The largest of the real parts of eigenvalues, and its vector."""
+    w, v = linalg.eig(x)
+    k = int(array_api.argmax(array_api.real(w)))
+    return w[k], v[:, k]
+
+
+def innermost(x: Any) -> tuple[Any, Any]:
+    return tuple(-y for y in outermost(-x))
+
+
+def together(x: Any) -> Any:
+    w, v = linalg.eig(x)
+    return Sum.do_forward(v * array_api.log(w + 1.0))
+
+
+WITHOUT_DERIVATIVE: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
+    "vectors of one value": (lambda x: innermost(x)[1][0], of_values([1.0, 1.0, 3.0], P3, P3)),
+    "the phase of large elements": (lambda x: (1 + 1j) * linalg.eig(x)[1][0, 0], ROTATION),
+    "values whose vectors coincide": (lambda x: Sum.do_forward(linalg.eigvals(x) ** 2), JORDAN),
+    "the same, but for rounding": (lambda x: innermost(x)[0] ** 2, TURNED),
+    "a function of coinciding ones": (together, np.eye(3)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_DERIVATIVE)
+def test_where_eig_has_no_derivative_it_is_nan(backend: Backend, dtype: str, name: str) -> None:
+    function, x = WITHOUT_DERIVATIVE[name]
+    found = gradcore.grad(lambda x: array_api.real(function(x)))(backend.asarray(x, dtype))
+    assert np.isnan(backend.to_numpy(found)).any()
+
+
+WITH_DERIVATIVE: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
+    "the sum of coinciding values": (lambda x: Sum.do_forward(linalg.eigvals(x)), np.eye(3)),
+    "a value apart from them": (lambda x: outermost(x)[0] ** 2, JORDAN),
+    "a vector apart from them": (lambda x: dot(outermost(x)[1], C), of_values([1, 1, 3], P3, P3)),
+    "large elements, but not their phase": (lambda x: abs(linalg.eig(x)[1][0, 0]) ** 2, ROTATION),
+    "real vectors, which have no phase": (
+        lambda x: dot(outermost(x)[1], C) + array_api.imag(outermost(x)[1][0]),
+        np.array([[2.0, 1.0], [1.0, 2.0]]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_DERIVATIVE)
+def test_where_eig_has_a_derivative_it_is_right(backend: Backend, dtype: str, name: str) -> None:
+    function, x = WITH_DERIVATIVE[name]
+
+    def real(x: Any) -> Any:
+        return array_api.real(function(x))
+
+    along, step = np.random.default_rng(0).normal(size=x.shape), 1e-6
+    ends = [float(TensorNode(real(x + s * along)).value) for s in (step, -step)]
+    slope = (ends[0] - ends[1]) / (2 * step)
+    found = backend.to_numpy(gradcore.grad(real)(backend.asarray(x, dtype)))
+    tolerance = {"float32": 1e-4, "float64": 1e-6}[dtype]
+    np.testing.assert_allclose(np.sum(found * along), slope, tolerance, tolerance)
