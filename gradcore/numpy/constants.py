@@ -11,7 +11,6 @@ from numpy import (
     binary_repr,
     bool_,
     byte,
-    can_cast,
     cdouble,
     character,
     complex64,
@@ -164,6 +163,11 @@ __all__ = [
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Find the dtype of what is computed of these arrays, nodes, numbers and dtypes."""
     return np.result_type(*[numpy_dtype(x.dtype) if is_array(x) else x for x in arrays_and_dtypes])
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Test whether numbers of one dtype, or of a node or an array, may be converted to another."""
+    return np.can_cast(numpy_dtype(from_.dtype) if is_array(from_) else from_, to, casting)
 
 
 def common_type(*arrays: Any) -> Any:

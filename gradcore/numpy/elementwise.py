@@ -265,7 +265,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     (a,) = arrays_of(a)
     if numpy_dtype(a.dtype).kind != "c":
         return a
-    tol = tol * np.finfo(numpy_dtype(a.dtype)).eps if tol > 1 else tol
+    tol = tol * float(np.finfo(numpy_dtype(a.dtype)).eps) if tol > 1 else tol
     is_close = xp.all(xp.abs(value_of(xp.imag(a))) < tol)
     return xp.real(a) if is_close else a
 

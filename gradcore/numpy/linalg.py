@@ -137,12 +137,13 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 
 def eig(a: Any) -> Any:
-    """Compute the eigenvalues and the eigenvectors, in columns, of each matrix (..., M, M)."""
+    """Compute the eigenvalues and the eigenvectors, in columns, of each matrix (..., M, M). They are
+    complex, also where NumPy finds that all are real, and makes them so."""
     return xp.linalg.eig(_matrices(a))
 
 
 def eigvals(a: Any) -> Any:
-    """Compute the eigenvalues of each matrix (..., M, M)."""
+    """Compute the eigenvalues of each matrix (..., M, M), as complex numbers; see `eig`."""
     return xp.linalg.eigvals(_matrices(a))
 
 

@@ -146,9 +146,7 @@ class _Scalar:
         """Measure the slope along a direction, with a step of so many h."""
         h = step * self.h
         right, left = (
-            self.at(
-                tree_map(lambda x, d, s=sign: widest(x + (s * h) * d), self.xs, direction)
-            )
+            self.at(tree_map(lambda x, d, s=sign: widest(x + (s * h) * d), self.xs, direction))
             for sign in (1.0, -1.0)
         )
         pairs = zip(leaves(self.gradients), leaves(direction), strict=True)

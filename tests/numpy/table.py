@@ -26,6 +26,7 @@ def arrays(dtype: str) -> dict[str, Any]:
     floats["N"][[0, 1, 1], [1, 0, 3]] = np.nan
     floats["t"] = np.array(0.63)
     found: dict[str, Any] = {name: x.astype(dtype) for name, x in floats.items()}
+    found["Z"] = found["D"] + found["B"] * found["A"].dtype.type(1) * np.complex64(1j)
     found["I"] = np.array([[3, -1, 0, 2], [0, 5, -4, 1], [2, 2, 0, 7]], dtype="int32")
     found["j"] = np.array([3, 0, 2, 2, 4], dtype="int64")
     found["k"] = np.array([1, 0, 2, 1, 2], dtype="int64")
@@ -39,7 +40,7 @@ abs(D) absolute(D) fabs(D) acos(A) arccos(A) acosh(1+A) arccosh(1+A) asin(A) arc
 arcsinh(D) atan(D) arctan(D) atanh(D) arctanh(D) cbrt(D) cos(D) cosh(D) exp(D) exp2(D) expm1(D)
 log(A) log10(A) log1p(A) log2(A) negative(D) positive(D) reciprocal(D) sin(D) sinh(D) sqrt(A)
 square(D) tan(D) tanh(D) deg2rad(D) radians(D) rad2deg(D) degrees(D)
-conj(D) conjugate(D) real(D) nan_to_num(D) real_if_close(D)
+sinc(D) i0(D) conj(D) conjugate(D) real(D) nan_to_num(D) real_if_close(D)
 add(A,B) subtract(A,B) multiply(A,B) divide(A,B) true_divide(A,B) power(A,B) pow(A,B)
 float_power(A,B) maximum(A,B) minimum(A,B) fmax(A,B) fmin(A,B) fmod(D,A) mod(D,A) remainder(D,A)
 arctan2(D,B) atan2(D,B) hypot(D,B) logaddexp(A,B) logaddexp2(A,B) copysign(A,D) nextafter(A,B)
@@ -170,6 +171,11 @@ linalg.lstsq(B.T,V[:4],rcond=None)[0]
 linalg.lstsq(B.T,A.T,rcond=None)[:2] linalg.multi_dot([A,B.T,M]) linalg.multi_dot([u[:3],M,S,v[:3]])
 linalg.tensorsolve(reshape(M,(3,3,1)),u[:3]) linalg.tensorinv(M,ind=1) linalg.cross(u[:3],v[:3])
 linalg.diagonal(A,offset=1)
+abs(Z) angle(Z) real(Z) imag(Z) conj(Z) exp(Z) multiply(Z,A) vdot(Z,Z) dot(Z,V[:4]) sum(Z,axis=0)
+mean(Z) var(Z) std(Z,axis=1) prod(Z) cumsum(Z) inner(Z,Z) convolve(Z[0,:],V)
+correlate(u,Z[0,:],'full')
+matmul(Z,conj(Z.T)) linalg.inv(Z[:,:3]) linalg.norm(Z) trapezoid(Z,axis=0) power(Z,2) sqrt(Z) cov(Z)
+linalg.eigvals(M) roots(V) nan_to_num(Z) real_if_close(Z) nansum(Z)
 linalg.trace(E) linalg.outer(u,v) linalg.matmul(M,S) linalg.tensordot(A,B) linalg.vecdot(u,v)
 linalg.matrix_transpose(A)
 """
@@ -241,5 +247,6 @@ vander(k,3) polyder([1,2,3]) polyint([2,2])
 trapezoid([1,2,3]) interp(1.5,[1,2],[3,4]) interp([0,5],[1,2],[3,4]) unwrap([0,6.0])
 gradient([1,4,9]) cov([[1,2,4],[3,4,1]]) average([1,2,3])
 select([k>1],[k]) piecewise(k,[k>1],[1,0]) choose([0,1],[[1,2],[3,4]]) take([4,5,6],[0,2])
-clip(k,1,None) sort(k) nan_to_num(N) sort_complex(k)
+clip(k,1,None) sort(k) nan_to_num(N) sort_complex(k) iscomplex(Z) isreal(Z) isfinite(Z)
+iscomplexobj(Z) equal(Z,Z) argsort(V) isclose(Z,Z+1e-9) round(V,2)
 """
