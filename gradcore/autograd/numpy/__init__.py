@@ -13,7 +13,13 @@ from . import fft as fft
 from . import linalg as linalg
 from . import random as random
 
-__all__ = ["fft", "linalg", "make_diagonal", "random"]
+__all__ = ["fft", "linalg", "make_diagonal", "random", "where"]
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """Take x where the condition holds, and y elsewhere; without both, give the indices where the
+    condition holds."""
+    return _ours.nonzero(condition) if x is None else _ours.where(condition, x, y)
 
 
 def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

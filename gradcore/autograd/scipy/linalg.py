@@ -3,30 +3,41 @@ on the host, without gradients."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from ... import numpy as np
-from ..extend import defjvp, defvjp
+from ..extend import defvjp, defvjp_argnum
 from .host import scipy_function
 
-__all__ = ["solve_banded", "solve_sylvester", "solve_triangular", "sqrtm"]
+__all__ = ["solve_banded", "solve_triangular"]
 
 Function = Callable[..., Any]
 
 
+def _sqrtm_gradient(y: Any, A: Any) -> Function:
+    return lambda g: __getattr__("solve_sylvester")(y.T, y.T, g)
+
+
+def _sylvester_gradient(i: int, y: Any, args: Any, kwargs: Any) -> Function:
+    a, b, _ = args
+
+    def gradient(g: Any) -> Any:
+        by_q = __getattr__("solve_sylvester")(a.T, b.T, g)
+        return [lambda: -by_q @ y.T, lambda: -y.T @ by_q, lambda: by_q][i]()
+
+    return gradient
+
+
+@functools.cache
 def __getattr__(name: str) -> Any:
-    return scipy_function("linalg", name)
-
-
-def sqrtm(A: Any) -> Any:
-    """Compute the square root of a square matrix."""
-    return __getattr__("sqrtm")(A)
-
-
-def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
-    """Solve a x + x b = q for x."""
-    return __getattr__("solve_sylvester")(a, b, q)
+    found = scipy_function("linalg", name)
+    if name == "sqrtm":  # y @ y = A
+        defvjp(found, _sqrtm_gradient)
+    elif name == "solve_sylvester":  # a @ y + y @ b = q
+        defvjp_argnum(found, _sylvester_gradient)
+    return found
 
 
 def solve_triangular(

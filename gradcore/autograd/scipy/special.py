@@ -4,6 +4,7 @@ SciPy's own, on the host, without a gradient."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from math import log, pi
 from typing import Any
 
@@ -35,13 +36,36 @@ def multigammaln(a: Any, d: int) -> Any:
     return np.sum(terms, -1) + d * (d - 1) / 4.0 * log(pi)
 
 
-@functools.cache
-def __getattr__(name: str) -> Any:
-    if not hasattr(_ours, name):
-        found = scipy_function("special", name)
-        if name == "gammasgn":
-            defvjp(found, None)
-        return found
+Function = Callable[..., Any]
+
+
+def _of_any_order(name: str, sign: float, factor: Function) -> Function:
+    """Make a Bessel function of real orders, by SciPy. Its derivative is the mean of those of the
+    orders before and after (https://dlmf.nist.gov/10.6, https://dlmf.nist.gov/10.29)."""
+    by_scipy = scipy_function("special", name)
+
+    def gradient(ans: Any, n: Any, x: Any) -> Function:
+        mean = (by_scipy(n - 1, x) + sign * by_scipy(n + 1, x)) / 2.0
+        return lambda g: g * (mean - factor(ans, x))
+
+    defvjp(by_scipy, None, gradient)
+
+    def bessel(n: Any, x: Any) -> Any:
+        whole = isinstance(n, int | float) and n == round(n)
+        return _of_numbers_too(name)(int(n), x) if whole else by_scipy(n, x)
+
+    return bessel
+
+
+_REAL_ORDERS: dict[str, tuple[float, Function]] = {
+    "jv": (-1.0, lambda y, x: 0.0),
+    "yv": (-1.0, lambda y, x: 0.0),
+    "iv": (1.0, lambda y, x: 0.0),
+    "ive": (1.0, lambda y, x: y * np.sign(x)),
+}
+
+
+def _of_numbers_too(name: str) -> Function:
     function = getattr(_ours, name)
 
     @functools.wraps(function)
@@ -51,3 +75,15 @@ def __getattr__(name: str) -> Any:
         return left(function(*xs, **options))
 
     return of_numbers_too
+
+
+@functools.cache
+def __getattr__(name: str) -> Any:
+    if name in _REAL_ORDERS:
+        return _of_any_order(name, *_REAL_ORDERS[name])
+    if name in _ours.__all__:
+        return _of_numbers_too(name)
+    found = scipy_function("special", name)
+    if name == "gammasgn":
+        defvjp(found, None)
+    return found

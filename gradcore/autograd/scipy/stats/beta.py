@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....array_api import special
 from .... import numpy as np
+from .. import special
 from .common import arrays, exp_of, inside
 
 __all__ = ["cdf", "logpdf", "pdf"]

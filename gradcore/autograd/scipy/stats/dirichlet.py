@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .... import numpy as np
-from ....array_api import special
 from ..host import on_host
+from .. import special
 from .common import arrays, exp_of
 
 __all__ = ["logpdf", "pdf", "rvs"]

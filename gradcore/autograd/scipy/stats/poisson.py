@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .... import numpy as np
-from ....array_api import special
+from .. import special
 from .common import arrays, exp_of, inside
 
 __all__ = ["cdf", "logpmf", "pmf"]

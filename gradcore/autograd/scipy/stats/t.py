@@ -6,7 +6,7 @@ from math import pi
 from typing import Any
 
 from .... import numpy as np
-from ....array_api import special
+from .. import special
 from .common import arrays, exp_of
 
 __all__ = ["cdf", "logcdf", "logpdf", "pdf"]
