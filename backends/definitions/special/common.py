@@ -70,8 +70,8 @@ def gauss_legendre(n: int) -> tuple[tuple[float, float], ...]:
 
 
 def together(kernel: Callable[..., Array]) -> Callable[..., Array]:
-    """Have a kernel compute several arrays in their common dtype, those of 16 bits in float32 by the
-    backend's own kernel of this name, and round the result once.
+    """Have a kernel compute several arrays in their common dtype; those of 16 bits in float32, by
+    the backend's own kernel of this name, and round the result once.
 
     Raises:
         TypeError: an array has no real floating dtype.

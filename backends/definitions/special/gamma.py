@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...types import Array
 from ..common import Definitions, in_float32
-from .common import Rational, polynomial, ratio
+from .common import Rational, polynomial, ratio, together
 
 __all__ = ["GammaFunctions"]
 
@@ -50,6 +50,7 @@ BERNOULLI = (  # the Bernoulli numbers B2, B4, ..., B20
     -174611 / 330,
 )
 # fmt: on
+STIRLING = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]  # of powers of 1 / x
 SHIFT = 8  # from this x on, the gamma functions use their asymptotic series
 
 
@@ -82,11 +83,10 @@ class GammaFunctions(Definitions):
         log = xp.log(product)
         near = (v - 1) * (v - 2) * ratio(table.lgamma, v - 1.5)
         near = near + xp.where(is_tiny, -log, log)
-        series = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]
         w = 1 / large
         # This equals (x - 1/2) log(x) - x + log(2 pi) / 2, and is right at infinity too.
         far = (large - 0.5) * (xp.log(large) - 1) + (math.log(2 * math.pi) - 1) / 2
-        far = far + w * polynomial(series, w * w)
+        far = far + w * polynomial(STIRLING, w * w)
         result = xp.where(is_small, near, far)
         result = xp.where(negative, math.log(math.pi) - xp.log(abs(sine)) - result, result)
         return xp.where(pole, math.inf, result)
@@ -149,6 +149,122 @@ class GammaFunctions(Definitions):
         result = float(sign * math.factorial(n)) * zeta
         result = xp.where(negative, -sign * result - cotangents, result)
         return xp.where(pole, sign * math.inf, result)
+
+    @in_float32
+    def gamma(self, x: Array) -> Array:
+        """Compute the gamma function (https://dlmf.nist.gov/5.2), for x from 8 on by Stirling's
+        series. As in SciPy, it is inf at 0, -inf at -0, and NaN at the other poles and at -inf."""
+        xp, negative = self.xp, x < 0
+        largest = 171.62437 if xp.finfo(x.dtype).eps < 1e-10 else 35.04  # beyond, infinite
+        pole, sine, _ = self._about_poles(x)
+        y = xp.minimum(xp.where(pole, 1.0, abs(x)), largest + 8)
+        is_small = y < SHIFT
+        small, large = xp.where(is_small, y, 1.5), xp.where(is_small, float(SHIFT), y)
+        large = xp.where(large > largest, largest, large)
+        is_tiny = small < 0.9
+        v, product = xp.where(is_tiny, small + 1, small), xp.ones_like(small)
+        for k in range(1, SHIFT):
+            on = small >= k + 1.1
+            v = xp.where(on, small - k, v)
+            product = xp.where(on, product * (small - k), product)
+        near = xp.exp((v - 1) * (v - 2) * ratio(self._gamma_table(x).lgamma, v - 1.5)) * product
+        least = 1.001 / xp.finfo(x.dtype).max
+        near = near / xp.where(is_tiny, xp.maximum(small, least), 1.0)
+        w = 1 / large
+        power = large ** (0.5 * large - 0.25)  # its square may overflow where gamma does not
+        series = xp.exp(w * polynomial(STIRLING, w * w)) * math.sqrt(2 * math.pi)
+        far = power * xp.exp(-large) * series * power
+        beyond, at_zero = y > largest, y < least
+        result = xp.where(is_small, near, far)
+        # The sign of sin(pi y) decides: https://dlmf.nist.gov/5.5.E3 and E1.
+        floor = xp.floor(y)
+        sign = xp.where(2 * xp.floor(0.5 * floor) == floor, 1.0, -1.0)
+        reflected = -sign * math.pi / xp.where(negative, y * abs(sine), 1.0) / result
+        result = xp.where(beyond | at_zero, math.inf, result)
+        reflected = xp.where(beyond, 0.0, xp.where(at_zero, -math.inf, reflected))
+        result = xp.where(negative, reflected, result)
+        result = xp.where(x == -math.inf, math.nan, xp.where(x != x, x, result))
+        zero = xp.copysign(xp.full_like(x, math.inf), x)
+        return xp.where(pole, xp.where(x == 0, zero, math.nan), result)
+
+    @together
+    def betaln(self, a: Array, b: Array) -> Array:
+        """Compute the logarithm of |B(a, b)|, for positive a and b without cancellation."""
+        xp = self.xp
+        inside = (a > 0) & (b > 0) & (a < math.inf) & (b < math.inf)
+        finite = (abs(a) < math.inf) & (abs(b) < math.inf) & ~inside
+        u, v = xp.where(finite, a, 0.5), xp.where(finite, b, 0.5)
+        poles = [(z <= 0) & (xp.floor(z) == z) for z in (u, v, u + v)]
+        u, v, n = (xp.where(p, 0.5, z) for p, z in zip(poles, (u, v, u + v), strict=True))
+        general = self.lgamma(u) + self.lgamma(v) - self.lgamma(n)
+        above, below = poles[0] | poles[1], poles[2]
+        general = xp.where(above, xp.where(below, math.nan, math.inf), general)
+        general = xp.where(below & ~above, -math.inf, general)
+        infinite = (a > 0) & (b > 0) & ~inside
+        general = xp.where(finite, general, xp.where(infinite, -math.inf, math.nan))
+        a, b = xp.where(inside, a, 1.0), xp.where(inside, b, 1.0)
+        less, more = xp.minimum(a, b), xp.maximum(a, b)
+        # With g(a) = log(gamma(a + 1)) - a log(a) + a, of which only the product is large:
+        ratio = less / more
+        logs = less * (xp.log(ratio) - xp.log1p(ratio)) - more * xp.log1p(ratio)
+        scales = self._log_scale(a) + self._log_scale(b) - self._log_scale(a + b)
+        close = logs + scales + xp.log1p(ratio) - xp.log(less)
+        return xp.where(inside, close, general)
+
+    @together
+    def zeta(self, s: Array, q: Array) -> Array:
+        """Compute Hurwitz' zeta function, the sum of (q + k)^-s over k = 0, 1, ..., by Euler's and
+        Maclaurin's formula (https://dlmf.nist.gov/25.11.E7), for s > 1 and q > 0, and for q = 1 and
+        any s, where it is Riemann's.
+
+        As in SciPy, it is inf at s = 1 and at q = 0, -1, ..., and NaN for other s < 1 or q < 0.
+        """
+        xp = self.xp
+        riemann = (q == 1) & (s < 0)  # by https://dlmf.nist.gov/25.4.E1
+        inside = (q > 0) & (q < math.inf) & (s > 1) & (s < math.inf) | (q == 1) & (s < 1)
+        inside = inside & (s > -math.inf)
+        s_in = xp.where(inside, s, 2.0)
+        t = xp.where(riemann & inside, 1 - s_in, s_in)
+        positive = xp.where(inside, q, 1.0)
+        total = positive**-t
+        for k in range(1, SHIFT + 2):
+            total = total + (positive + k) ** -t
+        end = positive + (SHIFT + 2)
+        w = 1 / end
+        last = end**-t
+        # The rest of the sum is `last` times end / (t - 1) + 1 / 2 + a series of odd powers of w.
+        factor, tail = t * w, end / (t - 1) + 0.5
+        for k, b in enumerate(BERNOULLI, 1):
+            tail = tail + (b / math.factorial(2 * k)) * factor
+            factor = factor * ((t + (2 * k - 1)) * w) * ((t + 2 * k) * w)
+        total = total + last * tail
+        angle = xp.where(riemann & inside, s, -1.0)
+        half = 0.5 * angle
+        near = xp.round(half)
+        sine = xp.sin(math.pi * (half - near))
+        sine = xp.where(2 * xp.round(0.5 * near) == near, sine, -sine)
+        size = self.gamma(1 - angle) * xp.exp(math.log(2 * math.pi) * angle)
+        result = xp.where(riemann & inside, size / math.pi * sine * total, total)
+        pole = (s == 1) & (q > -math.inf) | (q <= 0) & (xp.floor(q) == q) & (s > 1)
+        one = (s == math.inf) & (q == 1)
+        known = xp.where(pole, math.inf, self._known(s, (q == math.inf) & (s > 1), one))
+        known = xp.where((s == math.inf) & (q > 1), 0.0, known)
+        return xp.where(inside, result, known)
+
+    def _known(self, x: Array, zero: Array, one: Array) -> Array:
+        """Give an array of these zeros and ones, and NaN elsewhere."""
+        xp = self.xp
+        return xp.where(zero, 0.0, xp.where(one, 1.0, xp.full_like(x, math.nan)))
+
+    def _log_scale(self, a: Array) -> Array:
+        """Compute log(gamma(a + 1)) - a log(a) + a (https://dlmf.nist.gov/5.11.E1)."""
+        xp = self.xp
+        is_small = a < SHIFT
+        small, large = xp.where(is_small, a, 1.0), xp.where(is_small, float(SHIFT), a)
+        near = self.lgamma(small + 1) - small * xp.log(small) + small
+        w = 1 / large
+        far = 0.5 * xp.log((2 * math.pi) * large) + w * polynomial(STIRLING, w * w)
+        return xp.where(is_small, near, far)
 
     def _about_poles(self, x: Array) -> tuple[Array, Array, Array]:
         """Say whether x is a pole of gamma, and give sin(pi x) and cos(pi x) for other x < 0, both

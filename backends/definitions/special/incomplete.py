@@ -1,18 +1,18 @@
 """Define the incomplete gamma and beta functions, and their inverses.
 
-The smaller of the two parts of an integral is computed, and the other is 1 minus it. The integrands
-t^a exp(-t) and t^a (1 - t)^b are functions of u = log(t) and of u = log(t / (1 - t)) whose logarithm
-is concave. From the end of the integral, where u is that of x, such an integrand falls to nothing
-within a `width`, and Gauss' rule of integration finds the integral over the width, for small and for
-large parameters alike. (Other libraries choose among series, continued fractions and asymptotic
-expansions, each for a part of the domain: https://dlmf.nist.gov/8.25, https://dlmf.nist.gov/8.26.)
+The smaller of the two parts of an integral is computed, and the other is 1 minus it. As a function
+of u = log(t), or of u = log(t / (1 - t)), the integrand t^a exp(-t), or t^a (1 - t)^b, is
+log-concave. From the end of the integral, where t = x, it falls to nothing within a `width`, and
+Gauss' rule of integration finds the integral over this width, for small and large parameters alike.
+(Other libraries choose among series, continued fractions and asymptotic expansions, each for a part
+of the domain: https://dlmf.nist.gov/8.25, https://dlmf.nist.gov/8.26.)
 
 A parameter close to 0 would make the integrand fall slowly to the left. It is increased by `STEPS`:
 https://dlmf.nist.gov/8.8.E7 and https://dlmf.nist.gov/8.17.E20, whose terms are all positive.
 
 These definitions run on nodes too, which gives the gradients of a and b. So no gradient may flow
-through a width: `_rounded` stops it. What is computed for elements that take another formula must be
-finite, and so must its gradient.
+through a width: `_rounded` stops it. Elements that take another formula must give finite numbers
+and gradients here too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import math
 from typing import NamedTuple
 
 from ...types import Array
-from .common import expm1_less, gauss_legendre, log1p_less, polynomial, ratio, together
-from .gamma import BERNOULLI, SHIFT, GammaFunctions
+from .common import expm1_less, gauss_legendre, log1p_less, ratio, together
+from .gamma import SHIFT, STIRLING, GammaFunctions
 
 __all__ = ["IncompleteFunctions"]
 
@@ -36,22 +36,25 @@ class Fineness(NamedTuple):
     nodes: int  # of Gauss' rule
     terms: int  # of series
     largest: float  # parameter
+    steps: int  # of Newton's method
 
 
-DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290)
-SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30)
+DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290, steps=8)
+SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30, steps=6)
 
 
 class IncompleteFunctions(GammaFunctions):
-    """Compute regularized incomplete functions. Errors are relative to the value, also where the
-    value is tiny, and at most some 100 units in the last place of float32 or float64, more where the
-    exponential in front of the integral is extreme, and where x is not known better."""
+    """Compute regularized incomplete functions.
+
+    The error is relative to the value, also of a tiny one: a few units in the last place of float32
+    or float64, times 1 + |log(value)|.
+    """
 
     @together
     def gammainc(self, a: Array, x: Array) -> Array:
         """Compute P(a, x), the integral from 0 to x of t^(a - 1) exp(-t) / gamma(a)
-        (https://dlmf.nist.gov/8.2). As in SciPy, P(0, x) is 1, and P is NaN for negative numbers and
-        where both a and x are 0 or infinite."""
+        (https://dlmf.nist.gov/8.2). As in SciPy, P(0, x) is 1, and P is NaN for negative numbers
+        and where both a and x are 0 or infinite."""
         return self._gammainc(a, x)[0]
 
     @together
@@ -184,7 +187,7 @@ class IncompleteFunctions(GammaFunctions):
         xp, fine = self.xp, self._fineness(a)
         s = a + STEPS
         both = s + b
-        # Find the width w, at which s w + (s + b) log(1 - x + x exp(-w)) = fall, by Newton's method.
+        # Newton's method finds the width w, where s w + (s + b) log(1 - x + x exp(-w)) = fall.
         slope = s * y - b * x
         w = xp.sqrt((2 * fine.fall) / (both * x * y))
         w = xp.minimum(w, fine.fall / xp.where(slope * w > fine.fall, slope, fine.fall / w))
@@ -241,6 +244,59 @@ class IncompleteFunctions(GammaFunctions):
             total = total + term / (b + n)
         return -xp.expm1(power) - xp.exp(power) * b * total
 
+    # -- Inverses ----------------------------------------------------------------------------------
+
+    @together
+    def gammaincinv(self, a: Array, p: Array) -> Array:
+        """Find the x at which P(a, x) = p. As in SciPy, x is inf for p = 1, and NaN for p outside of
+        [0, 1] and negative a."""
+        return self._gammaincinv(a, p, 1 - p)
+
+    @together
+    def gammainccinv(self, a: Array, q: Array) -> Array:
+        """Find the x at which Q(a, x) = q, precisely also where q is close to 0."""
+        return self._gammaincinv(a, 1 - q, q)
+
+    def _gammaincinv(self, a: Array, p: Array, q: Array) -> Array:
+        """Find log(x) by Newton's method for the logarithm of P or Q, whichever is smaller. Both are
+        concave functions of log(x), so after one step all steps go in one direction."""
+        xp, fine = self.xp, self._fineness(a)
+        inside = (a > 0) & (a < fine.largest) & (p > 0) & (q > 0)
+        known = self._known(a, (p == 0) & (q == 1) & (a > 0), (a < 0) & (a > 0))
+        known = xp.where((p == 1) & (q == 0) & (a > 0), math.inf, known)
+        a, p = xp.where(inside, a, 1.0), xp.where(inside, p, 0.5)
+        q = xp.where(inside, q, 0.5)
+        is_upper = q < p
+        wanted = xp.log(xp.where(is_upper, q, p))
+        # Begin at the quantile of Wilson and Hilferty, or where x^a / gamma(a + 1), not less than P,
+        # is p.
+        z = 1 - 1 / (9 * xp.maximum(a, 1.0)) + self._rough_ndtri(p, q) / (3 * xp.sqrt(a))
+        left = xp.where(is_upper, xp.log1p(-xp.where(is_upper, q, 0.5)), xp.log(p))
+        left = (left + self.lgamma(a + 1)) / a
+        middle = xp.log(a) + 3 * xp.log(xp.maximum(z, 0.1))
+        start = xp.where((a > 1) & (z > 0.1), middle, xp.minimum(left, 0.1))
+        least, most = math.log(xp.finfo(a.dtype).smallest_normal), math.log(fine.largest)
+        u = xp.maximum(start, least)
+        for _ in range(fine.steps):
+            x = xp.exp(u)
+            low, high = self._gammainc(a, x)
+            found = xp.maximum(xp.where(is_upper, high, low), xp.finfo(a.dtype).smallest_normal)
+            rate = self.gamma_density(a, x) * x / found
+            miss = (xp.log(found) - wanted) / xp.where(rate > 0, rate, 1.0)
+            step = xp.where(is_upper, miss, -miss)
+            u = u + xp.where(rate > 0, xp.maximum(xp.minimum(step, 3.0), -abs(u) - 40.0), 0.0)
+            u = xp.maximum(xp.minimum(u, most), least)
+        x = xp.where(left < least, xp.zeros_like(u), xp.exp(u))
+        return xp.where(inside, x, known)
+
+    def _rough_ndtri(self, p: Array, q: Array) -> Array:
+        """Compute the quantile of the normal distribution to 4e-4 (Abramowitz and Stegun, 26.2.23,
+        by Hastings), from p and q = 1 - p."""
+        xp = self.xp
+        t = xp.sqrt(-2 * xp.log(xp.minimum(p, q)))
+        z = t - ratio(((2.515517, 0.802853, 0.010328), (1.0, 1.432788, 0.189269, 0.001308)), t)
+        return xp.where(p < q, -z, z)
+
     # -- Parts of both -----------------------------------------------------------------------------
 
     def _rounded(self, width: Array) -> Array:
@@ -254,16 +310,6 @@ class IncompleteFunctions(GammaFunctions):
         is_near = abs(beyond) < 0.4 * a
         near = a * log1p_less(xp.where(is_near, beyond, 0.0) / a)
         return xp.where(is_near, near, a * (xp.log(x) - xp.log(a)) - beyond)
-
-    def _log_scale(self, a: Array) -> Array:
-        """Compute log(gamma(a + 1)) - a log(a) + a (https://dlmf.nist.gov/5.11.E1)."""
-        xp = self.xp
-        is_small = a < SHIFT
-        small, large = xp.where(is_small, a, 1.0), xp.where(is_small, float(SHIFT), a)
-        near = self.lgamma(small + 1) - small * xp.log(small) + small
-        w = 1 / large
-        far = 0.5 * xp.log((2 * math.pi) * large) + w * polynomial(STIRLING, w * w)
-        return xp.where(is_small, near, far)
 
     def _lgamma1p(self, x: Array) -> Array:
         """Compute lgamma(1 + x) for x between 0 and 1, precisely also where x is close to 0."""
@@ -285,13 +331,5 @@ class IncompleteFunctions(GammaFunctions):
             step = step - xp.log1p(b / (a + k))
         return step
 
-    def _known(self, x: Array, zero: Array, one: Array) -> Array:
-        """Give an array of these zeros and ones, and NaN elsewhere."""
-        xp = self.xp
-        return xp.where(zero, 0.0, xp.where(one, 1.0, xp.full_like(x, math.nan)))
-
     def _fineness(self, x: Array) -> Fineness:
         return DOUBLE if self.xp.finfo(x.dtype).eps < 1e-10 else SINGLE
-
-
-STIRLING = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]  # of powers of 1 / x

@@ -1,12 +1,10 @@
 """Incomplete gamma and beta functions, and their inverses.
 
-Gradients of x are the densities. Gradients of the parameters come from the definition of the kernel,
-which is an integral whose terms are differentiated one by one.
+Gradients of x are densities. Gradients of the parameters come from the definition of the kernel, an
+integral whose terms are differentiated one by one.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from ...backends import Array, backend_of
 from ...engine.arrays import namespace
