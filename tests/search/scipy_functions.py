@@ -469,7 +469,7 @@ SPECIAL = [
           lambda f, x, y: f(x, y), X, Y),
     *each(special, "chdtri gammaincinv gammainccinv stdtrit", lambda f, x, p: f(x, p), X, V),
     *each(special, "betainc betaincc betaincinv", lambda f, a, b, p: f(a, b, p), X, Y, U),
-    *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, T),
+    *each(special, "fdtr fdtrc gdtr gdtrc hyp1f1 radian", lambda f, a, b, x: f(a, b, x), X, Y, U),
     *each(special, "fdtri", lambda f, a, b, p: f(a, b, p), X, Y, U),
     *each(special, "bdtr bdtrc bdtri", lambda f, k, p: f(k, 5, p), X, U),
     *each(special, "nbdtr nbdtrc nbdtri", lambda f, p: f(2, 3, p), U),
@@ -507,8 +507,9 @@ STATS = [
     call("stats.pearsonr interval", lambda x, y: [
         *stats.pearsonr(x, y).confidence_interval(0.9)], X, Y),
     *each(stats, "ttest_ind_from_stats", lambda f, a, b: f(a, b, 10, b, a, 12), X[:2], Y[:2]),
-    *each(stats, "f_oneway kruskal alexandergovern bartlett levene fligner friedmanchisquare",
+    *each(stats, "f_oneway kruskal alexandergovern bartlett levene friedmanchisquare",
           lambda f, x, y, z: f(x, y, z), X, Y, NUMBERS),
+    *each(stats, "fligner", lambda f, x, y, z: f(x, y, z, center="mean"), X, Y, NUMBERS),
     *each(stats, "normaltest skewtest kurtosistest jarque_bera", lambda f, x: f(x), LONG),
     *each(stats, "chisquare power_divergence", lambda f, x: f(x), X),
     call("stats.power_divergence (likelihood)", lambda x: stats.power_divergence(

@@ -55,7 +55,19 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("pow", "second", "PyTorch lacks a term where the exponent is 0; NaN where the base is 0"),
     ("sgn", "values", "as sign"),
     ("sign", "values", "of NaN: NaN, as the standard's; PyTorch: 0"),
+    ("i0", "values", "at infinity: infinite; PyTorch: NaN"),
+    ("i0", "second", "the same"),
+    ("sinc", "values", "at infinity: 0, the limit; PyTorch: NaN"),
+    ("sinc", "second", "close to 0: -pi²/3 and the like; PyTorch: NaN"),
+    ("special.bessel_", "values", "at infinity: 0, the limit; PyTorch: NaN, and far fewer digits"),
+    ("special.erfcx", "gradients", "at infinity: 0, the limit; PyTorch: NaN"),
+    ("special.erfcx", "second", "PyTorch loses its digits where x is large"),
+    ("special.i1", "", "at infinity: infinite; PyTorch: NaN"),
+    ("special.log_ndtr", "gradients", "at -inf: inf, the limit; PyTorch: NaN, and fewer digits"),
+    ("special.modified_bessel_i", "values", "at infinity: infinite; PyTorch: NaN"),
     ("special.polygamma", "gradients", "as digamma's"),
+    ("special.xlog1py", "gradients", "as xlogy's"),
+    ("xlogy", "gradients", "at (0, 0): -inf by x, the limit; PyTorch: 0"),
     ("tensordot", "differ in size", "PyTorch broadcasts axes of size 1 here"),
 ]
 
@@ -414,6 +426,17 @@ OPS: dict[str, Function] = {
     "digamma": lambda x: g.digamma(x),
     **{f"polygamma.polygamma_n_{n}": lambda x, n: g.polygamma(n, x) for n in range(5)},
     "special.polygamma.special_polygamma_n_0": lambda x, n: g.polygamma(n, x),
+    **{
+        f"special.{name}": getattr(g.special, name)
+        for name in (
+            "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "entr", "erfcx", "i0e", "i1",
+            "i1e", "log_ndtr", "ndtr", "ndtri", "modified_bessel_i0", "modified_bessel_i1",
+            "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
+            "scaled_modified_bessel_k1", "xlog1py",
+        )
+    },
+    **{name: getattr(g.special, name) for name in ("i0", "erfinv", "sinc", "xlogy")},
+    "logit": lambda x, eps=None: g.special.logit(x if eps is None else xp.clip(x, eps, 1 - eps)),
     "rsqrt": lambda x: 1 / xp.sqrt(x),
     "exp2": lambda x: 2**x,
     "ldexp": lambda x, y: x * 2.0**y,

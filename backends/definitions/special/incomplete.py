@@ -39,8 +39,8 @@ class Fineness(NamedTuple):
     steps: int  # of Newton's method
 
 
-DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290, steps=8)
-SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30, steps=6)
+DOUBLE = Fineness(fall=37.0, nodes=28, terms=34, largest=1e290, steps=13)
+SINGLE = Fineness(fall=17.5, nodes=14, terms=16, largest=1e30, steps=11)
 
 
 class IncompleteFunctions(GammaFunctions):
@@ -166,7 +166,12 @@ class IncompleteFunctions(GammaFunctions):
         x = xp.where(inside, x, 0.5)
         a, b = xp.where(a < tiny, tiny, a), xp.where(b < tiny, tiny, b)
         x = xp.where(x < tiny, tiny, x)
-        y = 1 - x
+        lower, upper = self._parts_of_beta(a, b, x, 1 - x)
+        return xp.where(inside, lower, known), xp.where(inside, upper, 1 - known)
+
+    def _parts_of_beta(self, a: Array, b: Array, x: Array, y: Array) -> tuple[Array, Array]:
+        """Compute I(a, b, x) and 1 minus it, for positive numbers; y is 1 - x."""
+        xp = self.xp
         swaps = (self._is_flat(b, a, y) | (b * x > a * y)) & ~self._is_flat(a, b, x)
         a, b = xp.where(swaps, b, a), xp.where(swaps, a, b)
         x, y = xp.where(swaps, y, x), xp.where(swaps, x, y)
@@ -175,8 +180,7 @@ class IncompleteFunctions(GammaFunctions):
             xp.where(is_flat, b, 1.0), xp.where(is_flat, a, 0.5), xp.where(is_flat, x, 0.1)
         )
         rest = xp.where(is_flat, flat, 1 - part)
-        lower, upper = xp.where(swaps, rest, part), xp.where(swaps, part, rest)
-        return xp.where(inside, lower, known), xp.where(inside, upper, 1 - known)
+        return xp.where(swaps, rest, part), xp.where(swaps, part, rest)
 
     def _is_flat(self, a: Array, b: Array, x: Array) -> Array:
         """Say where I(a, b, x) may be close to 1 though x is small, since a is."""
@@ -187,15 +191,17 @@ class IncompleteFunctions(GammaFunctions):
         xp, fine = self.xp, self._fineness(a)
         s = a + STEPS
         both = s + b
-        # Newton's method finds the width w, where s w + (s + b) log(1 - x + x exp(-w)) = fall.
-        slope = s * y - b * x
-        w = xp.sqrt((2 * fine.fall) / (both * x * y))
-        w = xp.minimum(w, fine.fall / xp.where(slope * w > fine.fall, slope, fine.fall / w))
-        w = xp.minimum(w, fine.fall)
+        slope, fall = s * y - b * x, fine.fall
+        w = 2 * fall / (slope + xp.hypot(slope, xp.sqrt(2 * fall * x * y * both)))
+        w = xp.minimum(w, fall)
+        # That is right for small widths. For the others Newton's method goes on.
         for _ in range(4):
-            low = xp.expm1(-w)
-            miss = s * w + both * xp.log1p(x * low) - fine.fall
-            w = xp.minimum(w - miss / (s - both * x * (1 + low) / (1 + x * low)), fine.fall)
+            up = xp.expm1(w)
+            down = up / (1 + up)
+            miss = s * xp.log1p(y * up) + b * xp.log1p(-x * down) - fall
+            rate = s * y * (1 + up) / (1 + y * up) - b * x * (1 - down) / (1 - x * down)
+            new = xp.minimum(w - miss / xp.maximum(rate, 0.1), fall)
+            w = xp.where((w > 0.01) & (new > 0), new, w)
         width = self._rounded(w)
         integral = xp.zeros_like(slope)
         for node, weight in gauss_legendre(fine.nodes):
@@ -248,8 +254,8 @@ class IncompleteFunctions(GammaFunctions):
 
     @together
     def gammaincinv(self, a: Array, p: Array) -> Array:
-        """Find the x at which P(a, x) = p. As in SciPy, x is inf for p = 1, and NaN for p outside of
-        [0, 1] and negative a."""
+        """Find the x at which P(a, x) = p. As in SciPy, x is inf for p = 1, and NaN for p outside
+        of [0, 1] and negative a."""
         return self._gammaincinv(a, p, 1 - p)
 
     @together
@@ -258,8 +264,8 @@ class IncompleteFunctions(GammaFunctions):
         return self._gammaincinv(a, 1 - q, q)
 
     def _gammaincinv(self, a: Array, p: Array, q: Array) -> Array:
-        """Find log(x) by Newton's method for the logarithm of P or Q, whichever is smaller. Both are
-        concave functions of log(x), so after one step all steps go in one direction."""
+        """Find log(x) by Newton's method for the logarithm of P or Q, whichever is smaller. Both
+        are concave functions of log(x), so after one step all steps go in one direction."""
         xp, fine = self.xp, self._fineness(a)
         inside = (a > 0) & (a < fine.largest) & (p > 0) & (q > 0)
         known = self._known(a, (p == 0) & (q == 1) & (a > 0), (a < 0) & (a > 0))
@@ -268,8 +274,8 @@ class IncompleteFunctions(GammaFunctions):
         q = xp.where(inside, q, 0.5)
         is_upper = q < p
         wanted = xp.log(xp.where(is_upper, q, p))
-        # Begin at the quantile of Wilson and Hilferty, or where x^a / gamma(a + 1), not less than P,
-        # is p.
+        # Begin at the quantile of Wilson and Hilferty, or where p is x^a / gamma(a + 1), which is
+        # not less than P.
         z = 1 - 1 / (9 * xp.maximum(a, 1.0)) + self._rough_ndtri(p, q) / (3 * xp.sqrt(a))
         left = xp.where(is_upper, xp.log1p(-xp.where(is_upper, q, 0.5)), xp.log(p))
         left = (left + self.lgamma(a + 1)) / a
@@ -282,12 +288,71 @@ class IncompleteFunctions(GammaFunctions):
             low, high = self._gammainc(a, x)
             found = xp.maximum(xp.where(is_upper, high, low), xp.finfo(a.dtype).smallest_normal)
             rate = self.gamma_density(a, x) * x / found
-            miss = (xp.log(found) - wanted) / xp.where(rate > 0, rate, 1.0)
+            miss = (xp.log(found) - wanted) / xp.maximum(rate, 1e-30)
             step = xp.where(is_upper, miss, -miss)
-            u = u + xp.where(rate > 0, xp.maximum(xp.minimum(step, 3.0), -abs(u) - 40.0), 0.0)
+            u = u + xp.maximum(xp.minimum(step, 3.0), -abs(u) - 40.0)
             u = xp.maximum(xp.minimum(u, most), least)
         x = xp.where(left < least, xp.zeros_like(u), xp.exp(u))
         return xp.where(inside, x, known)
+
+    @together
+    def betaincinv(self, a: Array, b: Array, p: Array) -> Array:
+        """Find the x at which I(a, b, x) = p. As in SciPy, x is NaN for p outside of [0, 1] and for
+        negative a or b."""
+        return self._betaincinv(a, b, p, 1 - p)[0]
+
+    @together
+    def betainccinv(self, a: Array, b: Array, q: Array) -> Array:
+        """Find the x at which 1 - I(a, b, x) = q, precisely also where q is close to 0."""
+        return self._betaincinv(a, b, 1 - q, q)[0]
+
+    def _betaincinv(self, a: Array, b: Array, p: Array, q: Array) -> tuple[Array, Array]:
+        """Find u = log(x / (1 - x)) by Newton's method, as `_gammaincinv` finds log(x). Give x and
+        1 - x."""
+        xp, fine = self.xp, self._fineness(a)
+        inside = (a > 0) & (b > 0) & (a < fine.largest) & (b < fine.largest) & (p > 0) & (q > 0)
+        is_known = (a > 0) & (b > 0) & (a < math.inf) & (b < math.inf)
+        known = self._known(a, is_known & (p == 0) & (q == 1), is_known & (p == 1) & (q == 0))
+        known = known + xp.zeros_like(b) * xp.zeros_like(p)
+        a, b, p, q = (xp.where(inside, z, c) for z, c in ((a, 1.0), (b, 1.0), (p, 0.5), (q, 0.5)))
+        is_upper = q < p
+        wanted = xp.log(xp.where(is_upper, q, p))
+        # Begin at a quantile of the normal distribution for u, or where x^a / (a B(a, b)) is p or
+        # the same of 1 - x is q.
+        spread = xp.sqrt(1 / a + 1 / b)
+        logs = self.betaln(a, b)
+        below = xp.log1p(-xp.where(is_upper, q, 0.5)), xp.log1p(-xp.where(is_upper, 0.5, p))
+        left = (xp.where(is_upper, below[0], xp.log(p)) + xp.log(a) + logs) / a
+        right = (xp.where(is_upper, xp.log(q), below[1]) + xp.log(b) + logs) / b
+        mean = xp.log(a) - xp.log(b)
+        tail = xp.where(is_upper, -self._logit_exp(right, -mean), self._logit_exp(left, mean))
+        middle = mean + self._rough_ndtri(p, q) * spread
+        middle = xp.where(is_upper, xp.minimum(middle, tail), xp.maximum(middle, tail))
+        u = xp.where(xp.minimum(a, b) > 1, middle, tail)
+        most = -math.log(xp.finfo(a.dtype).smallest_normal)
+        u = xp.maximum(xp.minimum(u, most), -most)
+        for _ in range(fine.steps):
+            e = xp.exp(-abs(u))
+            less, more = e / (1 + e), 1 / (1 + e)
+            x, y = xp.where(u < 0, less, more), xp.where(u < 0, more, less)
+            low, high = self._parts_of_beta(a, b, x, y)
+            found = xp.maximum(xp.where(is_upper, high, low), math.exp(-most))
+            rate = xp.exp(self._log_beta_term(a, b, x, y)) * a / found
+            miss = (xp.log(found) - wanted) / xp.maximum(rate, 1e-30)
+            # A step beyond the x looked for may be far too long; then the others return.
+            miss = xp.minimum(xp.maximum(miss, -most), xp.maximum(abs(u - tail), 3.0))
+            u = xp.where(is_upper, u + miss, u - miss)
+            u = xp.maximum(xp.minimum(u, most), -most)
+        e = xp.exp(-abs(u))
+        x, y = xp.where(u < 0, e, 1.0) / (1 + e), xp.where(u < 0, 1.0, e) / (1 + e)
+        return xp.where(inside, x, known), xp.where(inside, y, 1 - known)
+
+    def _logit_exp(self, x: Array, other: Array) -> Array:
+        """Compute log(exp(x) / (1 - exp(x))), or give `other` where x is not negative."""
+        xp = self.xp
+        inside = x < 0
+        x = xp.where(inside, x, -1.0)
+        return xp.where(inside, x - xp.log(-xp.expm1(x)), other)
 
     def _rough_ndtri(self, p: Array, q: Array) -> Array:
         """Compute the quantile of the normal distribution to 4e-4 (Abramowitz and Stegun, 26.2.23,
@@ -296,6 +361,52 @@ class IncompleteFunctions(GammaFunctions):
         t = xp.sqrt(-2 * xp.log(xp.minimum(p, q)))
         z = t - ratio(((2.515517, 0.802853, 0.010328), (1.0, 1.432788, 0.189269, 0.001308)), t)
         return xp.where(p < q, -z, z)
+
+    # -- Student's distribution --------------------------------------------------------------------
+
+    @together
+    def stdtr(self, df: Array, t: Array) -> Array:
+        """Compute the distribution function of Student's t with df > 0 degrees of freedom, for
+        infinite df that of the normal distribution. It is NaN for other df."""
+        xp, (large, far) = self.xp, self._student_limits(t)
+        inside = (df > 0) & (t == t)
+        df = xp.minimum(xp.where(inside, df, 1.0), large)
+        t = xp.where(inside, t, 1.0)
+        end = xp.sqrt(df) * far  # beyond, the tail is c t^-df
+        square = (xp.minimum(abs(t), end) / xp.sqrt(df)) ** 2
+        square = xp.maximum(square, xp.finfo(t.dtype).smallest_normal)
+        half = xp.full_like(square, 0.5)
+        x, y = square / (1 + square), 1 / (1 + square)
+        tail = 0.5 * self._parts_of_beta(half, 0.5 * df, x, y)[1]
+        beyond = xp.where((abs(t) > end) & (abs(t) < math.inf), abs(t), end)
+        tail = tail * xp.exp(df * xp.log(end / beyond))
+        tail = xp.where(abs(t) == math.inf, 0.0, tail)
+        return xp.where(inside, xp.where(t < 0, tail, 1 - tail), math.nan)
+
+    @together
+    def stdtrit(self, df: Array, p: Array) -> Array:
+        """Find the t at which stdtr(df, t) = p. It is NaN for p outside of [0, 1]."""
+        xp = self.xp
+        inside = (df > 0) & (p > 0) & (p < 1)
+        end = xp.where(p == 1, math.inf, xp.where(p == 0, -math.inf, math.nan))
+        df = xp.minimum(xp.where(inside, df, 1.0), self._student_limits(p)[0])
+        p = xp.where(inside, p, 0.5)
+        less = xp.minimum(p, 1 - p)
+        half, b = xp.full_like(less, 0.5), 0.5 * df
+        x, y = self._betaincinv(half, b, 1 - 2 * less, 2 * less)
+        is_far = y < xp.finfo(p.dtype).eps ** 2  # where the tail is c t^-df
+        near = xp.sqrt(df) * xp.sqrt(x / xp.where(is_far, 1.0, y))
+        log = -(xp.log(2 * b * less) + self.betaln(b, half)) / df
+        most = math.log(xp.finfo(p.dtype).max) - 0.5
+        log = xp.where(is_far, log + 0.5 * xp.log(df), 0.0)
+        far = xp.where(log > most, math.inf, xp.exp(xp.minimum(log, most)))
+        t = xp.where(is_far, far, near)
+        return xp.where(inside, xp.where(p < 0.5, -t, t), end)
+
+    def _student_limits(self, x: Array) -> tuple[float, float]:
+        """Give a number of degrees of freedom from which on the distribution is the normal one, and
+        a size of t / sqrt(df) from which on the tail is a power of t."""
+        return (1e30, 1e150) if self.xp.finfo(x.dtype).eps < 1e-10 else (1e13, 1e18)
 
     # -- Parts of both -----------------------------------------------------------------------------
 

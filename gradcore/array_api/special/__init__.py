@@ -1,13 +1,19 @@
 """Special functions of each element by itself, with the names of scipy.special and torch.special.
-Integers become float32."""
+Integers become float32, or the dtype of the other inputs."""
 
 from typing import TYPE_CHECKING
 
-from . import bessel, elementary, error, gamma
+from . import bessel, elementary, error, incomplete, integrals
 from .bessel import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .error import *  # noqa: F403
 from .gamma import *  # noqa: F403
+from .gamma import __all__ as _of_gamma
+from .incomplete import *  # noqa: F403
+from .integrals import *  # noqa: F403
 
+# The file gamma.py has the name of a function. Importing the file binds the name to it, and then to
+# the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    __all__ = [name for file in (bessel, elementary, error, gamma) for name in file.__all__]
+    _files = (bessel, elementary, error, incomplete, integrals)
+    __all__ = [*_of_gamma, *(name for file in _files for name in file.__all__)]

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import ops
-from ...backends import backend_of
-from ...engine.arrays import raw_array
 from ...graph import Op, TensorNode
 from ..common import NodeOrArray, floating
+from .common import of_order
 
 __all__ = [
     "bessel_j0",
@@ -51,7 +50,7 @@ OF_I = "the modified Bessel function I"
 OF_K = "the modified Bessel function K (infinite at 0, NaN below)"
 
 
-def _of_order(
+def _of_one_order(
     name: str, op: type[Op], what: str, order: int, **constants: Any
 ) -> Callable[[NodeOrArray], TensorNode]:
     """Make a function of x from an op."""
@@ -64,49 +63,20 @@ def _of_order(
     return function
 
 
-def _of_any_order(
-    name: str, op: type[Op], what: str, **constants: Any
-) -> Callable[[Any, NodeOrArray], TensorNode]:
-    """Make a function of n and x from an op."""
-
-    def function(n: Any, x: NodeOrArray) -> TensorNode:
-        orders, x = raw_array(n), floating(x)
-        host = backend_of(orders).to_numpy(orders)
-        if not (host == host.round()).all():
-            raise ValueError(f"{name}: n is {n!r}, expected whole numbers")
-        if host.ndim == 0:
-            return op.do_forward(x, n=int(host), **constants)
-        y = None
-        for order in sorted({*host.astype(int).ravel().tolist()}):
-            found = op.do_forward(x, n=order, **constants)
-            y = found if y is None else ops.Where.do_forward(orders == order, found, y)
-        return y
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"""Compute {what} of order n of x.
-
-    n is an integer, or an array of them, whose numbers are read on the host.
-
-    Raises:
-        ValueError: n has fractions.
-    """
-    return function
-
-
-j0, j1 = _of_order("j0", ops.BesselJ, OF_J, 0), _of_order("j1", ops.BesselJ, OF_J, 1)
-y0, y1 = _of_order("y0", ops.BesselY, OF_Y, 0), _of_order("y1", ops.BesselY, OF_Y, 1)
-i0, i1 = _of_order("i0", ops.BesselI, OF_I, 0), _of_order("i1", ops.BesselI, OF_I, 1)
-k0, k1 = _of_order("k0", ops.BesselK, OF_K, 0), _of_order("k1", ops.BesselK, OF_K, 1)
-i0e = _of_order("i0e", ops.BesselI, f"exp(-|x|) times {OF_I}", 0, scaled=True)
-i1e = _of_order("i1e", ops.BesselI, f"exp(-|x|) times {OF_I}", 1, scaled=True)
-k0e = _of_order("k0e", ops.BesselK, f"exp(x) times {OF_K}", 0, scaled=True)
-k1e = _of_order("k1e", ops.BesselK, f"exp(x) times {OF_K}", 1, scaled=True)
-jn = jv = _of_any_order("jn", ops.BesselJ, OF_J)
-yn = yv = _of_any_order("yn", ops.BesselY, OF_Y)
-iv = _of_any_order("iv", ops.BesselI, OF_I)
-kn = kv = _of_any_order("kn", ops.BesselK, OF_K)
-ive = _of_any_order("ive", ops.BesselI, f"exp(-|x|) times {OF_I}", scaled=True)
-kve = _of_any_order("kve", ops.BesselK, f"exp(x) times {OF_K}", scaled=True)
+j0, j1 = _of_one_order("j0", ops.BesselJ, OF_J, 0), _of_one_order("j1", ops.BesselJ, OF_J, 1)
+y0, y1 = _of_one_order("y0", ops.BesselY, OF_Y, 0), _of_one_order("y1", ops.BesselY, OF_Y, 1)
+i0, i1 = _of_one_order("i0", ops.BesselI, OF_I, 0), _of_one_order("i1", ops.BesselI, OF_I, 1)
+k0, k1 = _of_one_order("k0", ops.BesselK, OF_K, 0), _of_one_order("k1", ops.BesselK, OF_K, 1)
+i0e = _of_one_order("i0e", ops.BesselI, f"exp(-|x|) times {OF_I}", 0, scaled=True)
+i1e = _of_one_order("i1e", ops.BesselI, f"exp(-|x|) times {OF_I}", 1, scaled=True)
+k0e = _of_one_order("k0e", ops.BesselK, f"exp(x) times {OF_K}", 0, scaled=True)
+k1e = _of_one_order("k1e", ops.BesselK, f"exp(x) times {OF_K}", 1, scaled=True)
+jn = jv = of_order("jn", ops.BesselJ, OF_J)
+yn = yv = of_order("yn", ops.BesselY, OF_Y)
+iv = of_order("iv", ops.BesselI, OF_I)
+kn = kv = of_order("kn", ops.BesselK, OF_K)
+ive = of_order("ive", ops.BesselI, f"exp(-|x|) times {OF_I}", scaled=True)
+kve = of_order("kve", ops.BesselK, f"exp(x) times {OF_K}", scaled=True)
 
 # PyTorch's names.
 bessel_j0, bessel_j1, bessel_y0, bessel_y1 = j0, j1, y0, y1

@@ -11,7 +11,7 @@ from ...graph import TensorNode
 from ..common import NodeOrArray, floating
 from ..constant import round as constant_round
 from ..elementwise import clip, expm1, hypot, log1p, logaddexp
-from .common import of_floats
+from .common import promoted
 
 __all__ = [
     "boxcox",
@@ -91,7 +91,7 @@ def cbrt(x: NodeOrArray) -> TensorNode:
     return ops.Cbrt.do_forward(floating(x))
 
 
-@of_floats
+@promoted
 def powm1(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     """Compute x ** y - 1, exactly even where the power is close to 1."""
     xp = namespace(x)
@@ -100,38 +100,38 @@ def powm1(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     return xp.where(is_near, xp.expm1(xp.where(is_near, log, 0.0)), x**y - 1)
 
 
-@of_floats
+@promoted
 def xlogy(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     """Compute x log(y), which is 0 where x is 0, unless y is NaN. The gradient of x is log(y), also
     where both are 0."""
     return ops.XLogY.do_forward(x, y)
 
 
-@of_floats
+@promoted
 def xlog1py(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     """Compute x log(1 + y), which is 0 where x is 0, unless y is NaN."""
     return ops.XLog1py.do_forward(x, y)
 
 
-@of_floats
+@promoted
 def boxcox(x: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
     """Compute (x ** lmbda - 1) / lmbda, which is log(x) where lmbda is 0."""
     return ops.BoxCox.do_forward(namespace(x).log(x), lmbda)
 
 
-@of_floats
+@promoted
 def boxcox1p(x: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
     """Compute `boxcox(1 + x, lmbda)`, exactly even for small x."""
     return ops.BoxCox.do_forward(log1p(x), lmbda)
 
 
-@of_floats
+@promoted
 def inv_boxcox(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
     """Compute the x with boxcox(x, lmbda) = y."""
     return namespace(y).exp(ops.BoxCoxInverse.do_forward(y, lmbda))
 
 
-@of_floats
+@promoted
 def inv_boxcox1p(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
     """Compute the x with boxcox1p(x, lmbda) = y."""
     return expm1(ops.BoxCoxInverse.do_forward(y, lmbda))
@@ -140,37 +140,34 @@ def inv_boxcox1p(y: NodeOrArray, lmbda: NodeOrArray) -> TensorNode:
 # -- Entropies and losses --------------------------------------------------------------------------
 
 
-@of_floats
 def entr(x: NodeOrArray) -> TensorNode:
     """Compute -x log(x), whose sum is the entropy: 0 at 0, where its derivative is infinite, and
     -inf below 0."""
-    xp = namespace(x)
-    inside = xp.where(x < 0, 1.0, x)
-    return xp.where(x < 0, -math.inf, -ops.XLogY.do_forward(inside, inside))
+    return ops.Entropy.do_forward(floating(x))
 
 
-@of_floats
+@promoted
 def rel_entr(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     """Compute x log(x / y): 0 where x is 0 and y is not negative, infinite where one is negative,
     or only y is 0."""
     return ops.RelativeEntropy.do_forward(x, y)
 
 
-@of_floats
+@promoted
 def kl_div(x: NodeOrArray, y: NodeOrArray) -> TensorNode:
     """Compute x log(x / y) - x + y, without a loss of digits where x is close to y: y where x is 0
     and y is not negative, infinite where one is negative, or only y is 0."""
     return ops.KlDiv.do_forward(x, y)
 
 
-@of_floats
+@promoted
 def huber(delta: NodeOrArray, r: NodeOrArray) -> TensorNode:
     """Compute r² / 2 where |r| <= delta, else delta (|r| - delta / 2); infinite for delta < 0."""
     c = clip(r, -delta, delta)
     return namespace(r).where(delta < 0, math.inf, c * (r - 0.5 * c))
 
 
-@of_floats
+@promoted
 def pseudo_huber(delta: NodeOrArray, r: NodeOrArray) -> TensorNode:
     """Compute delta² (sqrt(1 + (r / delta)²) - 1), a smooth `huber`; infinite for delta < 0."""
     xp = namespace(r)
@@ -197,25 +194,25 @@ def cosdg(x: NodeOrArray) -> TensorNode:
     return ops.CosDegrees.do_forward(floating(x))
 
 
-@of_floats
+@promoted
 def tandg(x: NodeOrArray) -> TensorNode:
     """Compute the tangent of x degrees."""
     return sindg(x) / cosdg(x)
 
 
-@of_floats
+@promoted
 def cotdg(x: NodeOrArray) -> TensorNode:
     """Compute the cotangent of x degrees."""
     return cosdg(x) / sindg(x)
 
 
-@of_floats
+@promoted
 def radian(d: NodeOrArray, m: NodeOrArray, s: NodeOrArray) -> TensorNode:
     """Convert an angle of d degrees, m minutes and s seconds to radians."""
     return (math.pi / 180 / 3600) * (60.0 * (60.0 * d + m) + s)
 
 
-@of_floats
+@promoted
 def cosm1(x: NodeOrArray) -> TensorNode:
     """Compute cos(x) - 1, exactly even for small x."""
     sine = namespace(x).sin(0.5 * x)

@@ -2,14 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from . import bessel, elementary, error, gamma, incomplete
+from . import bessel, elementary, error, gamma, incomplete, integrals
 from .bessel import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .error import *  # noqa: F403
 from .gamma import *  # noqa: F403
 from .incomplete import *  # noqa: F403
+from .integrals import *  # noqa: F403
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = [
-        name for file in (bessel, elementary, error, gamma, incomplete) for name in file.__all__
+        name
+        for file in (bessel, elementary, error, gamma, incomplete, integrals)
+        for name in file.__all__
     ]

@@ -16,6 +16,7 @@ __all__ = [
     "BoxCoxInverse",
     "Cbrt",
     "CosDegrees",
+    "Entropy",
     "Exprel",
     "KlDiv",
     "LogRatio",
@@ -135,6 +136,16 @@ class XLog1py(Op):
         x, y, xp = context["x"], context["y"], namespace(go)
         gx = go * xp.log1p(y) if needs(context, 0) else None
         return gx, go * _or_zero(xp, x, 1.0 + y) if needs(context, 1) else None
+
+
+class Entropy(OfInput):
+    """-x log(x): 0 at 0, where its derivative is infinite, and -inf below 0."""
+
+    @staticmethod
+    def function(xp: Any, x: Array) -> Array:
+        return xp.where(x < 0, -math.inf, -x * xp.log(xp.where(x <= 0, 1.0, x)))
+
+    gradient = lambda xp, go, x: -go * (1.0 + xp.log(x))
 
 
 def _or_zero(xp: Any, x: Array, y: Array) -> Array:

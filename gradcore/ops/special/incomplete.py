@@ -10,16 +10,29 @@ from ...backends import Array, backend_of
 from ...engine.arrays import namespace
 from ...graph import Context, Op, needs
 from ..by_definition import differentiated
-from .gamma import Digamma
+from .gamma import BetaLn, Digamma
 
-__all__ = ["BetaDensity", "BetaInc", "BetaIncC", "GammaDensity", "GammaInc", "GammaIncC"]
+__all__ = [
+    "BetaDensity",
+    "BetaInc",
+    "BetaIncC",
+    "BetaIncCInv",
+    "BetaIncInv",
+    "GammaDensity",
+    "GammaInc",
+    "GammaIncC",
+    "GammaIncCInv",
+    "GammaIncInv",
+    "StudentT",
+    "StudentTInv",
+]
 
 
 def _of_parameters(
     context: Context, kernel: str, inputs: tuple[Array, ...], go: Array
 ) -> list[Array | None]:
-    """Compute the gradients of all inputs but the last, x, from the kernel's definition; NaN where
-    the output is NaN."""
+    """Compute the gradients of all inputs of a kernel but the last, x, from its definition; NaN
+    where the op's output is NaN."""
     count = len(inputs) - 1
     if not [i for i in range(count) if needs(context, i)]:
         return [None] * count
@@ -117,13 +130,8 @@ class BetaDensity(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b, x, xp, ga, gb, gx = (
-            context["a"],
-            context["b"],
-            context["x"],
-            namespace(go),
-            *[None] * 3,
-        )
+        a, b, x, xp = context["a"], context["b"], context["x"], namespace(go)
+        ga = gb = gx = None
         g = go * context["y"]
         both = Digamma.apply(a + b)
         if needs(context, 0):
@@ -133,3 +141,104 @@ class BetaDensity(Op):
         if needs(context, 2):
             gx = g * ((a - 1) / x - (b - 1) / (1 - x))
         return ga, gb, gx
+
+
+class GammaIncInv(Op):
+    """The x at which P(a, x) is p."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, p: Array) -> Array:
+        context["a"] = a
+        context["y"] = backend_of(p).gammaincinv(a, p)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        inputs = context["a"], context["y"]
+        gp = go / GammaDensity.apply(*inputs)
+        return *_of_parameters(context, "gammainc", inputs, -gp), gp
+
+
+class GammaIncCInv(Op):
+    """The x at which Q(a, x) is p."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, p: Array) -> Array:
+        context["a"] = a
+        context["y"] = backend_of(p).gammainccinv(a, p)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        inputs = context["a"], context["y"]
+        gp = go / GammaDensity.apply(*inputs)
+        return *_of_parameters(context, "gammaincc", inputs, gp), -gp
+
+
+class BetaIncInv(Op):
+    """The x at which I(a, b, x) is p."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array, p: Array) -> Array:
+        context["a"], context["b"] = a, b
+        context["y"] = backend_of(p).betaincinv(a, b, p)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        inputs = context["a"], context["b"], context["y"]
+        gp = go / BetaDensity.apply(*inputs)
+        return *_of_parameters(context, "betainc", inputs, -gp), gp
+
+
+class BetaIncCInv(Op):
+    """The x at which 1 - I(a, b, x) is p."""
+
+    @staticmethod
+    def forward(context: Context, a: Array, b: Array, p: Array) -> Array:
+        context["a"], context["b"] = a, b
+        context["y"] = backend_of(p).betainccinv(a, b, p)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        inputs = context["a"], context["b"], context["y"]
+        gp = go / BetaDensity.apply(*inputs)
+        return *_of_parameters(context, "betaincc", inputs, gp), -gp
+
+
+class StudentT(Op):
+    """The distribution function of Student's t with df degrees of freedom."""
+
+    @staticmethod
+    def forward(context: Context, df: Array, t: Array) -> Array:
+        context["df"], context["t"], context["y"] = df, t, backend_of(t).stdtr(df, t)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        df, t = context["df"], context["t"]
+        gt = go * _student_density(df, t) if needs(context, 1) else None
+        return *_of_parameters(context, "stdtr", (df, t), go), gt
+
+
+class StudentTInv(Op):
+    """The t at which Student's distribution function is p."""
+
+    @staticmethod
+    def forward(context: Context, df: Array, p: Array) -> Array:
+        context["df"], context["y"] = df, backend_of(p).stdtrit(df, p)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        df, t = context["df"], context["y"]
+        gp = go / _student_density(df, t)
+        return *_of_parameters(context, "stdtr", (df, t), -gp), gp
+
+
+def _student_density(df: Array, t: Array) -> Array:
+    """Compute (1 + t^2 / df)^(-(df + 1) / 2) / (sqrt(df) B(1 / 2, df / 2))."""
+    xp, half = namespace(df, t), 0.5 * df
+    logs = (half + 0.5) * xp.log1p(t * t / df) + 0.5 * xp.log(df)
+    return xp.exp(-logs - BetaLn.apply(half, xp.full_like(half, 0.5)))

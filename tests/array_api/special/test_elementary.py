@@ -83,7 +83,7 @@ POINTS: list[tuple[str, tuple[float, ...], float, list[float], list[float] | Non
     ("logit", (1.0,), INF, [INF], None),
     ("logit", (1.5,), NAN, [NAN], None),
     ("entr", (0.0,), 0.0, [INF], None),
-    ("entr", (-1.0,), -INF, [0.0], None),
+    ("entr", (-1.0,), -INF, [NAN], None),
     ("xlogy", (0.0, 0.0), 0.0, [-INF, 0.0], None),
     ("xlogy", (0.0, 2.0), 0.0, [math.log(2), 0.0], [0.5, 0.5]),
     ("xlogy", (2.0, 0.0), -INF, [-INF, INF], None),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import bessel, elementary, error, gamma
+from . import bessel, elementary, error, gamma, integrals
 
-ROWS = [*bessel.ROWS, *elementary.ROWS, *error.ROWS, *gamma.ROWS]
+ROWS = [*bessel.ROWS, *elementary.ROWS, *error.ROWS, *gamma.ROWS, *integrals.ROWS]
