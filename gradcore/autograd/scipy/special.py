@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from math import log, pi
 from typing import Any
 
 from ... import numpy as np
 from ...array_api import special as _ours
 from ...backends import BACKEND_OF_TYPE
-from ...engine.operators import Operators
+from ...engine.arrays import is_node, value_of
 from ...ops import LogSumExp
 from ..extend import defvjp
 from ..leaves import left
 from .host import scipy_function
 
-__all__ = ["logsumexp", "multigammaln"]
+__all__ = ["logsumexp"]
 
 
 def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
@@ -28,12 +27,6 @@ def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
         return left(log_sum)
     parts = np.exp(x - LogSumExp.apply(x, axis=axis, keepdims=True))
     return log_sum + np.log(np.sum(b * parts, axis=axis, keepdims=keepdims))
-
-
-def multigammaln(a: Any, d: int) -> Any:
-    """Compute the logarithm of the gamma function of d dimensions."""
-    terms = _ours.gammaln(np.expand_dims(np.asarray(a), -1) - np.arange(d) / 2.0)
-    return np.sum(terms, -1) + d * (d - 1) / 4.0 * log(pi)
 
 
 Function = Callable[..., Any]
@@ -65,14 +58,19 @@ _REAL_ORDERS: dict[str, tuple[float, Function]] = {
 }
 
 
+def _is_array(x: Any) -> bool:
+    return is_node(x) or type(x) in BACKEND_OF_TYPE
+
+
 def _of_numbers_too(name: str) -> Function:
     function = getattr(_ours, name)
 
     @functools.wraps(function)
     def of_numbers_too(*xs: Any, **options: Any) -> Any:
-        if not any(isinstance(x, Operators) or type(x) in BACKEND_OF_TYPE for x in xs):
+        if not any(map(_is_array, xs)):
             xs = tuple([np.asarray(x) for x in xs])
-        return left(function(*xs, **options))
+        y = function(*[np.asarray(x) if hasattr(x, "dtype") else x for x in xs], **options)
+        return y if any(map(is_node, xs)) else left(value_of(y))
 
     return of_numbers_too
 
@@ -83,7 +81,4 @@ def __getattr__(name: str) -> Any:
         return _of_any_order(name, *_REAL_ORDERS[name])
     if name in _ours.__all__:
         return _of_numbers_too(name)
-    found = scipy_function("special", name)
-    if name == "gammasgn":
-        defvjp(found, None)
-    return found
+    return scipy_function("special", name)
