@@ -10,11 +10,11 @@ what is there, and the differences.
 
 from __future__ import annotations
 
-from .builtins import dict as dict  # noqa: A004
-from .builtins import isinstance as isinstance  # noqa: A004
-from .builtins import list as list  # noqa: A004
-from .builtins import tuple as tuple  # noqa: A004
-from .builtins import type as type  # noqa: A004
+from .builtins import dict as dict
+from .builtins import isinstance as isinstance
+from .builtins import list as list
+from .builtins import tuple as tuple
+from .builtins import type as type
 from .differential_operators import checkpoint as checkpoint
 from .differential_operators import deriv as deriv
 from .differential_operators import elementwise_grad as elementwise_grad

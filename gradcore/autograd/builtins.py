@@ -5,19 +5,20 @@ but for questions about the value of a node."""
 from __future__ import annotations
 
 import builtins
-from builtins import dict, list, tuple  # noqa: A004
 from typing import Any
 
 from .boxes import getval
 
+dict, list, tuple = builtins.dict, builtins.list, builtins.tuple
+
 __all__ = ["dict", "isinstance", "list", "tuple", "type"]
 
 
-def isinstance(x: Any, kind: Any) -> bool:  # noqa: A001
+def isinstance(x: Any, kind: Any) -> bool:
     """Whether the value of x is of a type, or of one of several."""
     return builtins.isinstance(getval(x), kind)
 
 
-def type(x: Any) -> Any:  # noqa: A001
+def type(x: Any) -> Any:
     """The type of the value of x."""
     return builtins.type(getval(x))

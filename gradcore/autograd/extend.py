@@ -14,10 +14,10 @@ from ..engine.arrays import is_node, namespace, node_or_array, value_of
 from ..engine.modes import is_differentiating
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
-from .leaves import conj, left
 from .boxes import Box, getval, isbox, notrace_primitive
-from .wrap_util import subval
+from .leaves import conj, left
 from .vspaces import VSpace, vspace
+from .wrap_util import subval
 
 __all__ = [
     "Box",

@@ -90,4 +90,3 @@ def trace(start_node: Any, fun: Callable[[Any], Any], x: Any) -> tuple[Any, Any]
 def entered_node(x: Any) -> TensorNode:
     x = entered(x)
     return x if is_node(x) else TensorNode(x)
-

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from .. import numpy as np
 from ..backends import backend_of
-from ..engine.arrays import is_node, value_of
+from ..engine.arrays import is_floating, value_of
 from ..engine.trees import leaves, tree_map
+from .boxes import Box
 from .leaves import conj, entered, is_complex, left
 from .numpy import random
-from .boxes import Box
 
 __all__ = ["VSpace", "vspace"]
 
@@ -180,6 +180,6 @@ def vspace(value: Any) -> Any:
     except TypeError as error:
         found = type(value).__name__
         raise TypeError(f"no vector space for {value!r} of type {found}: {error}") from None
-    if not is_node(x) and not backend_of(x).xp.isdtype(x.dtype, ("real floating", "complex floating")):
+    if not (is_floating(value_of(x)) or is_complex(x)):
         raise TypeError(f"no vector space for {x.dtype} numbers: gradients are of floating numbers")
     return _Arrays(x)

@@ -75,8 +75,19 @@ MOVED = [
     (r"= imread\((.*)\)\[", r"= np.array(imread(\1))["),
 ]
 
-GRADIENTS = ("grad value_and_grad elementwise_grad jacobian hessian hessian_vector_product "
-             "hessian_tensor_product holomorphic_grad multigrad_dict grad_named deriv").split()  # fmt: skip
+GRADIENTS = [
+    "deriv",
+    "elementwise_grad",
+    "grad",
+    "grad_named",
+    "hessian",
+    "hessian_tensor_product",
+    "hessian_vector_product",
+    "holomorphic_grad",
+    "jacobian",
+    "multigrad_dict",
+    "value_and_grad",
+]
 NOT_PROGRAMS = {"__init__.py", "data.py", "data_mnist.py"}
 
 # Why tests of autograd fail; every other must pass.
@@ -203,7 +214,7 @@ def to_numpy(x: Any) -> Any:
 class Anything:
     """Stands for matplotlib: every attribute and call gives another of these."""
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -280,7 +291,8 @@ def compare(reference: list[list[float]], ours: list[list[float]]) -> tuple[int,
 
 def environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg", "GRADCORE_BACKEND": "numpy"} | more
+    fixed = {"PYTHONPATH": path, "MPLBACKEND": "Agg", "GRADCORE_BACKEND": "numpy"}
+    return {**os.environ, **fixed, **more}
 
 
 def run_example(program: Path, package: str, backend: str, work: Path) -> tuple[str, Any]:
@@ -350,7 +362,8 @@ def run_tests(archive: Path, work: Path, options: argparse.Namespace) -> int:
     )
     report = work / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-c", work / "pytest.ini", "-p", "on_backend"]
-    command += ["--continue-on-collection-errors", "-p", "no:cacheprovider", f"--junitxml={report}", *options.pytest, folder]
+    command += ["--continue-on-collection-errors", "-p", "no:cacheprovider"]
+    command += [f"--junitxml={report}", *options.pytest, folder]
     env = environment(PYTHONPATH=os.pathsep.join([str(work), str(ROOT)]))
     done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True)
     if os.environ.get("SHOW"):
@@ -375,8 +388,12 @@ def run_tests(archive: Path, work: Path, options: argparse.Namespace) -> int:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "autograd-sdist")
-    parser.add_argument("--backend", default="numpy", choices=["numpy", "strict", "cupy-like", "cupy"])
+    cache, backends = (
+        Path(tempfile.gettempdir()) / "autograd",
+        ["numpy", "strict", "cupy-like", "cupy"],
+    )
+    parser.add_argument("--cache", type=Path, default=cache)
+    parser.add_argument("--backend", default="numpy", choices=backends)
     parser.add_argument("--examples", action="store_true", help="run only these")
     parser.add_argument("--tests", action="store_true", help="run only these")
     parser.add_argument("--plain", action="store_true", help="NumPy itself as autograd.numpy")

@@ -12,7 +12,7 @@ from ...engine.arrays import value_of
 from ...engine.trees import leaves, tree_map
 from ..extend import primitive
 
-__all__ = ["on_host", "scipy_function", "there", "to_numpy"]
+__all__ = ["on_host", "scipy", "scipy_function", "there", "to_numpy"]
 
 
 def to_numpy(x: Any) -> Any:
@@ -41,6 +41,18 @@ def on_host(f: Callable[..., Any]) -> Callable[..., Any]:
     return primitive(on_arrays)
 
 
+def scipy(module: str) -> Any:
+    """Import a module of SciPy's, which is needed only where it is used.
+
+    Raises:
+        AttributeError: SciPy is not installed.
+    """
+    try:
+        return importlib.import_module(f"scipy.{module}")
+    except ImportError as error:
+        raise AttributeError(f"autograd.scipy.{module} needs SciPy: {error}") from None
+
+
 @functools.cache
 def scipy_function(module: str, name: str) -> Any:
     """Give SciPy's function of a name as a primitive without derivatives; what is no function, as
@@ -49,8 +61,5 @@ def scipy_function(module: str, name: str) -> Any:
     Raises:
         AttributeError: SciPy has no such name, or is not installed.
     """
-    try:
-        found = getattr(importlib.import_module(f"scipy.{module}"), name)
-    except ImportError as error:
-        raise AttributeError(f"gradcore.autograd.scipy.{module}.{name} needs SciPy: {error}") from None
+    found = getattr(scipy(module), name)
     return on_host(found) if callable(found) and not isinstance(found, type) else found

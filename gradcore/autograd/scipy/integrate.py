@@ -9,7 +9,7 @@ from ... import numpy as np
 from ..core import make_vjp
 from ..extend import defvjp_argnums, primitive
 from ..misc.flatten import flatten
-from .host import scipy_function, there, to_numpy
+from .host import scipy, there, to_numpy
 
 __all__ = ["odeint"]
 
@@ -35,12 +35,12 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), **options: Any) -> A
     def on_host(y: Any, time: float) -> Any:
         return to_numpy(func(back(y), time, *args))
 
-    solve = scipy_function("integrate", "odeint").fun.__wrapped__
+    solve = scipy("integrate").odeint
     return back(solve(on_host, to_numpy(y0), to_numpy(t), **options))
 
 
 def _vjps(argnums: Sequence[int], ans: Any, arguments: Any, options: Any) -> Function:
-    func, y0, t, *rest = arguments
+    func, _, t, *rest = arguments
     flat, unflatten = flatten(rest[0] if rest else ())
     steps, size = np.shape(ans)
 

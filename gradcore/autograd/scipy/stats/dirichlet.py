@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .... import numpy as np
-from ..host import on_host
 from .. import special
+from ..host import on_host, scipy
 from .common import arrays, exp_of
 
 __all__ = ["logpdf", "pdf", "rvs"]
@@ -26,9 +26,6 @@ def logpdf(x: Any, alpha: Any) -> Any:
 pdf = exp_of(logpdf, "The density at probabilities x (K,) or (K, N), for alpha (K,).")
 
 
-@on_host
 def rvs(alpha: Any, size: Any = 1, random_state: Any = None) -> Any:
-    """Draw samples (size, K), on the host."""
-    from scipy.stats import dirichlet
-
-    return dirichlet.rvs(alpha, size, random_state)
+    """Draw samples (size, K), by SciPy on the host."""
+    return on_host(scipy("stats").dirichlet.rvs)(alpha, size, random_state)

@@ -16,8 +16,8 @@ def logpdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The logarithm of the density, for df degrees of freedom."""
     x, df, loc, scale = arrays(x, df, loc, scale)
     half = 0.5 * (df + 1.0)
-    log_norm = special.gammaln(half) - special.gammaln(0.5 * df) - 0.5 * np.log(df * pi) - np.log(scale)
-    return log_norm - half * np.log1p(((x - loc) / scale) ** 2 / df)
+    log_norm = special.gammaln(half) - special.gammaln(0.5 * df) - 0.5 * np.log(df * pi)
+    return log_norm - np.log(scale) - half * np.log1p(((x - loc) / scale) ** 2 / df)
 
 
 pdf = exp_of(logpdf, "The density, for df degrees of freedom.")
