@@ -7,6 +7,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from .. import transforms
@@ -39,6 +40,7 @@ __all__ = [
 Function = Callable[..., Any]
 
 primitive_vjps: dict[Any, Function] = {}  # f: (argnums, ans, args, kwargs) to (g to gradients)
+_transposed: ContextVar[frozenset[Any]] = ContextVar("transposed", default=frozenset())
 primitive_jvps: dict[Any, Function] = {}  # f: (argnums, gs, ans, args, kwargs) to the derivative
 
 
@@ -184,14 +186,18 @@ def _vjpmaker(f: Function) -> Function:
     """Find the vjps of a primitive; without any, transpose its jvps, which are linear."""
     if f in primitive_vjps:
         return primitive_vjps[f]
-    if f not in primitive_jvps:
+    if f not in primitive_jvps or f in _transposed.get():  # the latter: its jvp calls f itself
         raise NotImplementedError(f"no derivative of {getattr(f, '__name__', f)}; say defvjp")
 
     def vjps(argnums: Sequence[int], ans: Any, args: Any, kwargs: Any) -> Function:
         def transposed(i: int, g: Any) -> Any:
             along = lambda t: primitive_jvps[f]((i,), (t,), ans, args, kwargs)  # noqa: E731
             zeros = vspace(args[i]).zeros()
-            return tree_map(conj, transforms.vjp(along, zeros)[1](tree_map(conj, g)))
+            token = _transposed.set(_transposed.get() | {f})
+            try:
+                return tree_map(conj, transforms.vjp(along, zeros)[1](tree_map(conj, g)))
+            finally:
+                _transposed.reset(token)
 
         return lambda g: [transposed(i, g) for i in argnums]
 

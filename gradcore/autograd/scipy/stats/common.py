@@ -11,8 +11,8 @@ __all__ = ["arrays", "exp_of", "inside"]
 
 
 def arrays(*xs: Any) -> list[Any]:
-    """Make arrays of numbers and lists; nodes and arrays stay."""
-    return [np.asarray(x) for x in xs]
+    """Make arrays of lists; nodes, arrays and numbers stay."""
+    return [x if isinstance(x, int | float) else np.asarray(x) for x in xs]
 
 
 def inside(support: Any, x: Any, safe: float, logpdf: Callable[[Any], Any]) -> Any:
