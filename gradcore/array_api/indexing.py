@@ -68,7 +68,7 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
 
 
 def is_array(entry: Any) -> bool:
-    """Whether an entry of a key is an array of indices or a mask: also a node, a list or a tuple."""
+    """Whether an entry of a key is an array of indices or a mask, also in a list or a tuple."""
     return type(entry) in BACKEND_OF_TYPE or is_node(entry) or isinstance(entry, list | tuple)
 
 

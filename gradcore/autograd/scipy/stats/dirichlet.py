@@ -7,7 +7,7 @@ from typing import Any
 from .... import numpy as np
 from .. import special
 from ..host import on_host, scipy
-from .common import exp_of
+from .common import arrays, exp_of
 
 __all__ = ["logpdf", "pdf", "rvs"]
 
@@ -15,7 +15,7 @@ __all__ = ["logpdf", "pdf", "rvs"]
 def logpdf(x: Any, alpha: Any) -> Any:
     """The logarithm of the density at probabilities x (K,) or (K, N), for alpha (K,). Of K - 1
     probabilities the last is what is left."""
-    x, alpha = np.asarray(x), np.asarray(alpha)
+    x, alpha = map(np.asarray, arrays(x, alpha))
     if x.shape[0] + 1 == alpha.shape[0]:
         x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
     log_norm = special.gammaln(np.sum(alpha)) - np.sum(special.gammaln(alpha))

@@ -7,15 +7,15 @@ from typing import Any
 
 from .... import numpy as np
 from ....transforms import stop_gradient
-from .common import exp_of
+from .common import arrays, exp_of
 
 __all__ = ["entropy", "logpdf", "pdf"]
 
 
 def _parameters(x: Any, mean: Any, cov: Any) -> tuple[Any, Any, Any]:
     """Make of x points (..., D), and of the covariance a matrix (D, D)."""
-    x, cov = np.asarray(x), np.asarray(1.0 if cov is None else cov)
-    mean = np.asarray(0.0 if mean is None else mean)
+    mean, cov = 0.0 if mean is None else mean, 1.0 if cov is None else cov
+    x, mean, cov = map(np.asarray, arrays(x, mean, cov))
     size = max([np.size(mean), *cov.shape[-1:]])
     if cov.ndim < 2:
         cov = cov * np.eye(size)

@@ -19,7 +19,8 @@ def _standard(x: Any, loc: Any, scale: Any) -> Any:
 
 def logpdf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """The logarithm of the density."""
-    return -0.5 * _standard(x, loc, scale) ** 2 - np.log(scale) - 0.5 * log(2.0 * pi)
+    x, loc, scale = arrays(x, loc, scale)
+    return -0.5 * ((x - loc) / scale) ** 2 - np.log(scale) - 0.5 * log(2.0 * pi)
 
 
 pdf = exp_of(logpdf, "The density.")
