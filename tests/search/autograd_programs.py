@@ -109,6 +109,7 @@ METHODS = [
     "var",
 ]
 OPERATORS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"]
+COMPARISONS = ["lt", "le", "gt", "ge", "eq", "ne"]
 NOT_PROGRAMS = {"__init__.py", "data.py", "data_mnist.py"}
 
 # Why tests of autograd fail; every other must pass.
@@ -316,8 +317,8 @@ def choose(backend: str) -> None:
 
 
 def with_methods() -> None:
-    """Give array_api_strict's arrays what those of NumPy and CuPy have: methods, and operators that
-    leave operands of other types to these."""
+    """Give array_api_strict's arrays what those of NumPy and CuPy have: methods, operators with
+    nodes and numbers of other dtypes, and parts by fewer indices than there are axes."""
     from array_api_strict import asarray
 
     import gradcore.numpy as gnp
@@ -332,11 +333,11 @@ def with_methods() -> None:
     kind.__len__ = lambda x: x.shape[0]
     kind.__iter__ = lambda x: (x[i] if x.ndim == 1 else x[i, ...] for i in range(x.shape[0]))
     kind.__format__ = lambda x, spec: format(to_numpy(x)[()], spec)
-    for name in OPERATORS:
-        for dunder in (f"__{name}__", f"__r{name}__"):
-            setattr(kind, dunder, left_to_others(getattr(kind, dunder)))
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        setattr(kind, f"__{name}__", left_to_others(getattr(kind, f"__{name}__")))
+    names = [form for name in OPERATORS for form in (name, f"r{name}")]
+    for name in [f"__{name}__" for name in [*names, *COMPARISONS]]:
+        setattr(kind, name, of_one_dtype(getattr(kind, name)))
+    kind.__hash__ = object.__hash__
+    kind.__getitem__ = of_all_axes(kind.__getitem__)
 
 
 def plain(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -344,15 +345,31 @@ def plain(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *args, **options: f(x, *args, **options)
 
 
-def left_to_others(operator: Callable[..., Any]) -> Callable[..., Any]:
+def of_one_dtype(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an operator promote integers and floats to floats, and leave nodes to the nodes."""
+    from gradcore.numpy.common import floats, promoted
+
     def apply(x: Any, other: Any) -> Any:
         if hasattr(other, "requires_grad"):
             return NotImplemented
-        if isinstance(other, np.generic):
-            other = other.item()
-        return operator(x, other)
+        other = other.item() if isinstance(other, np.generic) else other
+        x, other = promoted(x, other)
+        return operator(floats(x) if "truediv" in operator.__name__ else x, other)
 
     return apply
+
+
+def of_all_axes(getitem: Callable[..., Any]) -> Callable[..., Any]:
+    """Have x[i] of a matrix be x[i, ...], which array_api_strict insists on."""
+
+    def get(x: Any, key: Any) -> Any:
+        entries = key if isinstance(key, tuple) else (key,)
+        is_short = len(entries) < x.ndim and not any(
+            k is ... or hasattr(k, "ndim") for k in entries
+        )
+        return getitem(x, (*entries, ...) if is_short else key)
+
+    return get
 
 
 def optimize_on_host() -> None:
