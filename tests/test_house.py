@@ -33,7 +33,7 @@ FLOORS = [
     ["gradcore/array_api", "gradcore/transforms"],
     ["gradcore/functions"],
     ["gradcore/numpy"],
-    ["gradcore/nn", "gradcore/optim", "gradcore/data", "gradcore/tools"],
+    ["gradcore/nn", "gradcore/optim", "gradcore/data", "gradcore/tools", "gradcore/autograd"],
     ["gradcore"],  # __init__.py, and what else lies beside it
     ["examples", "benchmarks"],
     ["gradcore/__main__.py"],
@@ -44,6 +44,7 @@ MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import 
     "backends": ARRAY_LIBRARIES,
     "gradcore/data": {"numpy"},
     "gradcore/numpy": {"numpy"},
+    "gradcore/autograd/numpy": {"numpy"},
     "examples/cifar10_torch.py": {"torch"},
 }
 

@@ -42,7 +42,7 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
     Args:
         key: an entry, or a tuple of entries: integers, slices, `None`, `...`, integer arrays, which
             are broadcast together, and boolean masks, each of the shape of the axes in its place.
-            Arrays and masks may be nodes or lists.
+            Arrays and masks may be nodes, lists or tuples.
 
     Raises:
         IndexError: an index is out of range, there are more entries than axes, or a mask does not
@@ -68,8 +68,8 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
 
 
 def is_array(entry: Any) -> bool:
-    """Whether an entry of a key is an array of indices or a mask: an array, a node or a list."""
-    return type(entry) in BACKEND_OF_TYPE or is_node(entry) or isinstance(entry, list)
+    """Whether an entry of a key is an array of indices or a mask, also in a list or a tuple."""
+    return type(entry) in BACKEND_OF_TYPE or is_node(entry) or isinstance(entry, list | tuple)
 
 
 def _is_mask(entry: Any) -> bool:
@@ -82,7 +82,7 @@ def _as_array(x: NodeOrArray, entry: Any) -> Any:
     if not is_array(entry):
         return entry
     raw = value_of(x)
-    if isinstance(entry, list):
+    if isinstance(entry, list | tuple):
         xp = namespace(raw)
         entry = xp.asarray(entry, dtype=None if entry else xp.int64, device=raw.device)
     return op_inputs("x[...]", [raw, entry])[1]
