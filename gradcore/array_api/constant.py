@@ -64,7 +64,7 @@ P = ParamSpec("P")
 def _constant(function: Callable[P, Any]) -> Callable[P, Any]:
     """Replace a function by the one of its name in the arrays' own library. If an input is a node,
     the results are nodes that require no gradient."""
-    name = function.__name__
+    name = function.__name__.removeprefix("_")
 
     @wraps(function)
     def constant(*inputs: P.args, **options: P.kwargs) -> Any:
@@ -150,8 +150,13 @@ def count_nonzero(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = Fals
 
 
 @_constant
+def _isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /) -> Any: ...
+
+
 def isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /, *, invert: bool = False) -> Any:
     """Test for each element of x1 whether x2 has it; with `invert`, whether x2 has it not."""
+    found = _isin(x1, x2)
+    return logical_not(found) if invert else found  # array-api-strict 2.6.1 forgets to invert
 
 
 @_constant

@@ -42,7 +42,7 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
     Args:
         key: an entry, or a tuple of entries: integers, slices, `None`, `...`, integer arrays, which
             are broadcast together, and boolean masks, each of the shape of the axes in its place.
-            Arrays and masks may be nodes or lists.
+            Arrays and masks may be nodes, lists or tuples.
 
     Raises:
         IndexError: an index is out of range, there are more entries than axes, or a mask does not

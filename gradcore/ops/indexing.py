@@ -52,8 +52,8 @@ class PutItem(Op):
 
 
 class SetItem(Op):
-    """x with the elements at `key` replaced by y, broadcast. Keys are those of GetItem. If the key
-    is all of x, no gradient goes to x, which may have been NaN.
+    """x with the elements at `key` replaced by y, broadcast. Keys are those of GetItem. If all of x
+    is replaced, no gradient goes to x, which may have been NaN.
 
     Raises:
         ValueError: y does not fit.

@@ -144,6 +144,17 @@ def test_gradient_of_what_it_was_goes() -> None:
     assert not x.has_grad
 
 
+@pytest.mark.parametrize("key", [..., slice(None), slice(None, None, -1), MASK | True])
+def test_what_is_written_over_as_a_whole_gets_no_gradient_also_where_it_was_nan(key: Any) -> None:
+    def f(x: Any) -> Any:
+        y = namespace(x).stack([0.0 * x / (x - x)] * 3)  # NaN, whose gradient is NaN
+        y[key] = x * x
+        return namespace(x).sum(y)
+
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(grad(f)(X), 6.0 * X)
+
+
 def test_value_is_cast() -> None:
     x = TensorNode(np.zeros(2, dtype="float32"), requires_grad=False)
     y = TensorNode(np.array(1.5))

@@ -48,6 +48,7 @@ DIFFERENTIABLE: list[tuple[str, Callable[..., Any]]] = [
     ("squeeze", lambda xp, x: xp.squeeze(xp.reshape(x, (1, 6, 1)), (0, -1))),
     ("concat", lambda xp, x, y: xp.concat([x, y, x], axis=1)),
     ("concat flat", lambda xp, x, y: xp.concat((x, y[0, :]), axis=None)),
+    ("permute_dims from the end", lambda xp, x: xp.permute_dims(x, (-1, 0))),
     ("stack", lambda xp, x, y: xp.stack([x, y, x], axis=1)),
     ("stack last", lambda xp, x, y: xp.stack((x, y), axis=-1)),
     ("unstack", lambda xp, x: xp.unstack(x, axis=1)[2]),
@@ -200,6 +201,70 @@ def test_dtypes(backend: Backend) -> None:
     assert xp.__array_namespace_info__().capabilities()
 
 
+def test_isin_and_searchsorted_take_arrays_and_numbers(backend: Backend) -> None:
+    raw = backend.asarray([[1, 2], [3, 2]])
+    for x in (raw, TensorNode(raw)):
+        some = backend.asarray([2, 5])
+        found = [array_api.isin(x, some), array_api.isin(x, 2), array_api.isin(x, 2, invert=True)]
+        assert all(type(y) is type(x) for y in found)
+        plain = [backend.to_numpy(y.value if isinstance(y, TensorNode) else y) for y in found]
+        assert [y.tolist() for y in plain] == [
+            [[False, True], [False, True]], [[False, True], [False, True]],
+            [[True, False], [True, False]],
+        ]  # fmt: skip
+        row = x[0, :]
+        assert int(array_api.searchsorted(row, 2, side="right")) == 2
+        assert array_api.searchsorted(row, 2).shape == ()
+    assert bool(array_api.isin(2, TensorNode(some)))
+
+
+def test_shapes_broadcast_as_numpys() -> None:
+    for shapes in [(), ((),), ((3,),), ((3, 1), (4,)), ((1, 0), (2, 1, 1)), ((np.int64(2),), ())]:
+        expected = np.broadcast_shapes(*shapes)
+        assert array_api.broadcast_shapes(*shapes) == expected
+        arrays = [np.zeros(shape) for shape in shapes]
+        assert all(y.shape == expected for y in array_api.broadcast_arrays(*arrays))
+
+
+def test_several_arrays_come_in_a_tuple() -> None:
+    x = TensorNode(X)
+    for found in (array_api.broadcast_arrays(x, x), array_api.meshgrid(x[0, :], x[0, :])):
+        assert type(found) is tuple
+        assert len(found) == 2
+    assert array_api.meshgrid() == array_api.broadcast_arrays() == ()
+
+
+@pytest.mark.parametrize("name", ["concatenate", "dot", "einsum"])
+def test_names_that_people_look_for_are_in_each_namespace(name: str) -> None:
+    function = getattr(gradcore, name)
+    assert function is getattr(array_api, name) is getattr(namespace(TensorNode(X)), name)
+    assert name in array_api.__all__
+    assert name in gradcore.__all__
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ((), (3,)), ((2, 3), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((3,), (3, 2)),
+        ((5, 2, 3), (3,)), ((3,), (5, 3, 2)), ((2, 3), (4, 3, 2)), ((5, 2, 3), (4, 3, 2)),
+    ],
+)  # fmt: skip
+def test_dot_is_numpys_and_has_gradients(one: Any, two: Any, backend: Backend) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=one), rng.normal(size=two)
+    a, b = backend.asarray(x, "float32"), backend.asarray(y, "float32")
+    for found in (array_api.dot(a, b), array_api.dot(TensorNode(a), b).value):
+        np.testing.assert_allclose(backend.to_numpy(found), np.dot(x, y), rtol=1e-5, atol=1e-5)
+    gradcore.check_gradients(array_api.dot, a, b)
+
+
+def test_concatenate_takes_the_axis_where_numpy_has_it() -> None:
+    found = array_api.concatenate([TensorNode(X), Y], 1)
+    np.testing.assert_array_equal(found.value, np.concatenate([X, Y], 1))
+    np.testing.assert_array_equal(array_api.concatenate([X, Y]), np.concatenate([X, Y]))
+    gradcore.check_gradients(lambda x, y: array_api.concatenate((x, y), None), X, Y)
+
+
 def test_unknown_names() -> None:
     assert not hasattr(array_api, "no_such_function")
 
@@ -283,6 +348,12 @@ def test_new_arrays_of_nodes(backend: Backend) -> None:
         (lambda x: x & x, TypeError, r"^bitwise_and: .*float64 \(2, 3\)"),
         (lambda x: array_api.clip(x, x[:, :2]), ValueError, r"^less: .*\(2, 2\)"),
         (lambda x: array_api.broadcast_arrays(x, x[:, :2]), ValueError, r"^broadcast_arr.*\(2, 2"),
+        (
+            lambda _: array_api.broadcast_shapes((2, 3), (2,)),
+            ValueError,
+            r"^broadcast_shapes: shapes \(2, 3\) and \(2,\)",
+        ),
+        (lambda x: array_api.dot(x, x), ValueError, r"^MatrixMultiply: .*\(2, 3\)"),
         (lambda x: array_api.permute_dims(x, (0,)), ValueError, r"^Transpose: .*\(2, 3\)"),
         (lambda x: x[0, :].mT, ValueError, r"^matrix_transpose: .*\(3,\), expected matrices"),
         (lambda x: array_api.tril(x[0, :]), ValueError, r"^tril: .*\(3,\), expected matrices"),

@@ -368,6 +368,9 @@ def test_called_directly(row: Row, backend: Backend, dtype: str) -> None:
             assert_close(backend.to_numpy(y), backend.to_numpy(expected.value), 0, trial.where)
         assert len(given) == len(arrays), trial.where
         for k, gradient in zip(trial.case.nodes, trial.gradients(), strict=True):
+            if given[k] is None:  # stands for zero
+                assert not gradient.any(), trial.where
+                continue
             assert given[k].dtype == backend.dtype(dtype), trial.where
             fitted = summed_to(gradient.shape, backend.to_numpy(given[k]))
             assert_close(fitted, gradient, VALUE[dtype], trial.where)

@@ -155,6 +155,42 @@ def test_independence_gives_zeros(backend: Backend, dtype: str, kind: Any) -> No
     assert_close(hessian(lambda x: namespace(x).sum(x))(x), np.zeros((2, 2, 2, 2)), dtype)
 
 
+def test_python_floats_are_differentiated_in_the_widest_dtype(backend: Backend) -> None:
+    sin, half = gradcore.array_api.sin, math.sin(0.5)
+    exact = "float64" in namespace(backend.asarray(0.0)).__array_namespace_info__().dtypes(
+        device=backend.device
+    )
+    dtype = "float64" if exact else "float32"
+    value, along = jvp(sin, 0.5, 1.0)
+    for found, expected in [
+        (grad(sin)(0.5), math.cos(0.5)),
+        (
+            grad(lambda tree: tree["a"][0] * tree["b"])({"a": [0.1], "b": 0.3}),
+            {"a": [0.3], "b": 0.1},
+        ),
+        (value_and_grad(sin)(0.5), (half, math.cos(0.5))),
+        (vjp(sin, 0.5)[0], half),
+        (vjp(sin, 0.5)[1](1.0), math.cos(0.5)),
+        ((value, along), (half, math.cos(0.5))),
+        (jacobian(sin)(0.5), math.cos(0.5)),
+        (hessian(sin)(0.5), -half),
+        (hessian_vector_product(sin, 0.5, 1.0), -half),
+        (custom_gradient(lambda x: (x, lambda go: 3.0 * go))(0.1), 0.1),
+        (value_and_grad(lambda x: 0.1)(0.5), (0.1, 0.0)),  # noqa: ARG005
+    ]:
+        assert_close(found, expected, dtype)
+
+
+def test_other_numbers_keep_their_dtype_and_parameters_are_float32() -> None:
+    for dtype in ("float16", "float32", "float64"):
+        assert grad(gradcore.array_api.sin)(np.dtype(dtype).type(0.5)).dtype == dtype
+        assert grad(gradcore.array_api.sin)(np.asarray(0.5, dtype)).dtype == dtype
+    assert TensorNode(0.5).dtype == TensorNode([0.5]).dtype == gradcore.Linear(2, 1).w.dtype
+    assert TensorNode(0.5).dtype == np.float32
+    with pytest.raises(TypeError, match=r"^grad: .* not of int64 \(\)"):
+        grad(gradcore.array_api.sin)(2)
+
+
 def test_result_that_is_the_argument() -> None:
     assert_close(grad(lambda x: x)(np.asarray(2.0)), 1.0)
     assert_close(grad(lambda x, _: x, (0, 1))(2.0, 3.0), (1.0, 0.0))

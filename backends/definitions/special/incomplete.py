@@ -18,6 +18,7 @@ and gradients here too.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ...types import Array
@@ -27,6 +28,7 @@ from .gamma import SHIFT, STIRLING, GammaFunctions
 __all__ = ["IncompleteFunctions"]
 
 STEPS = 4
+SMALL = 2**13  # of larger arrays, NumPy computes one node at a time faster
 
 
 class Fineness(NamedTuple):
@@ -89,28 +91,28 @@ class IncompleteFunctions(GammaFunctions):
         xp, fine = self.xp, self._fineness(a)
         s = xp.where(is_upper, a, a + STEPS)
         slope, x_up = s - x, xp.where(is_upper, x, s + 1)
+        x_low = xp.where(is_upper, 1.0, x)
         # Bounds from above of the widths. Below, exp(-w) - 1 + w is at least w² / (w + 2). Above,
         # exp(w) - 1 - w is at least w² / 2; or take that bound for w on the right of the equation.
         b = xp.where(is_upper, 0.0, 2 * slope) - fine.fall
-        below = 4 * fine.fall / (b + xp.hypot(b, xp.sqrt(8 * fine.fall * s)))
+        below = 4 * fine.fall / (b + xp.hypot(b, xp.sqrt(8 * fine.fall * (a + STEPS))))
         rate = xp.where(is_upper, -slope, 0.0)
         above = 2 * fine.fall / (rate + xp.hypot(rate, xp.sqrt(2 * fine.fall * x_up)))
         above = xp.minimum(above, xp.log1p((fine.fall + s * above) / x_up))
         width = self._rounded(xp.where(is_upper, above, below))
         width = xp.where(is_upper, width, -width)
-        integral = xp.zeros_like(slope)
-        for node, weight in gauss_legendre(fine.nodes):
-            d = node * width
-            is_near, square = abs(d) < 0.1, d * d
-            less = expm1_less(xp.where(is_near, d, 0.0), square)
-            less = xp.where(is_near, less, xp.expm1(d) - d)
-            integral += weight * xp.exp(slope * d - x * less)
-        integral = integral * abs(width)
+
+        def integrand(d: Array, slope: Array, x: Array) -> Array:
+            is_near = abs(d) < 0.1
+            less = expm1_less(xp.where(is_near, d, 0.0), d * d)
+            return xp.exp(slope * d - x * xp.where(is_near, less, xp.expm1(d) - d))
+
+        integral = abs(width) * self._mean(integrand, width, slope, x)
         term, total = xp.ones_like(slope), xp.ones_like(slope)
         for k in range(1, STEPS):
-            term = term * (x / (a + k))
+            term = term * (x_low / (a + k))
             total = total + term
-        below = total + term * x * integral
+        below = total + term * x_low * integral
         return xp.exp(self._log_term(a, x)) * xp.where(is_upper, a * integral, below)
 
     @together
@@ -136,7 +138,7 @@ class IncompleteFunctions(GammaFunctions):
         xp = self.xp
         power = a * xp.log(x) - self._lgamma1p(a)
         term, total = xp.ones_like(x), xp.zeros_like(x)
-        for n in range(1, self._fineness(x).terms):
+        for n in range(1, self._fineness(x).terms // 2 + 4):
             term = term * (x * (-1 / n))
             total = total + term / (a + n)
         return -xp.expm1(power) - xp.exp(power) * a * total
@@ -203,12 +205,12 @@ class IncompleteFunctions(GammaFunctions):
             new = xp.minimum(w - miss / xp.maximum(rate, 0.1), fall)
             w = xp.where((w > 0.01) & (new > 0), new, w)
         width = self._rounded(w)
-        integral = xp.zeros_like(slope)
-        for node, weight in gauss_legendre(fine.nodes):
-            up = xp.expm1(node * width)
-            down = up / (1 + up)
-            integral += weight * xp.exp(-s * xp.log1p(y * up) - b * xp.log1p(-x * down))
-        integral = integral * width
+
+        def integrand(d: Array, s: Array, b: Array, x: Array, y: Array) -> Array:
+            up = xp.expm1(d)
+            return xp.exp(-s * xp.log1p(y * up) - b * xp.log1p(-x * (up / (1 + up))))
+
+        integral = width * self._mean(integrand, width, s, b, x, y)
         term, total = xp.ones_like(slope), xp.ones_like(slope)
         for k in range(1, STEPS):
             term = term * (x * ((a + b + (k - 1)) / (a + k)))
@@ -344,6 +346,7 @@ class IncompleteFunctions(GammaFunctions):
             u = xp.where(is_upper, u + miss, u - miss)
             u = xp.maximum(xp.minimum(u, most), -most)
         e = xp.exp(-abs(u))
+        e = xp.where(abs(u) < most - 0.01, e, 0.0)  # beyond, x or y is below the smallest number
         x, y = xp.where(u < 0, e, 1.0) / (1 + e), xp.where(u < 0, 1.0, e) / (1 + e)
         return xp.where(inside, x, known), xp.where(inside, y, 1 - known)
 
@@ -410,6 +413,20 @@ class IncompleteFunctions(GammaFunctions):
         return (1e30, 1e150) if self.xp.finfo(x.dtype).eps < 1e-10 else (1e13, 1e18)
 
     # -- Parts of both -----------------------------------------------------------------------------
+
+    def _mean(self, integrand: Callable[..., Array], width: Array, *parameters: Array) -> Array:
+        """Compute the mean of integrand(d, *parameters) for d between 0 and the width. All nodes of
+        a small array are computed at once, along a last axis."""
+        xp, rule = self.xp, gauss_legendre(self._fineness(width).nodes)
+        if math.prod(width.shape) > SMALL:
+            total = xp.zeros_like(width)
+            for node, weight in rule:
+                total += weight * integrand(node * width, *parameters)
+            return total
+        one = xp.ones_like(width)
+        d = xp.stack([node * width for node, _ in rule], axis=-1)
+        weights = xp.stack([weight * one for _, weight in rule], axis=-1)
+        return xp.sum(weights * integrand(d, *(p[..., None] for p in parameters)), axis=-1)
 
     def _rounded(self, width: Array) -> Array:
         """Round widths up, by 4 % at most. No gradient flows through `ceil`."""

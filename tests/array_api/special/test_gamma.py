@@ -7,14 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from special_functions import BITS, check_definition, check_float16, check_points, check_values, has
+from special_functions import (
+    BITS,
+    check_definition,
+    check_float16,
+    check_points,
+    check_values,
+    has,
+    kernel,
+)
 
 import gradcore
 from gradcore import TensorNode, ops
+from gradcore.array_api import special
 from gradcore.backends import Backend
 
 KERNELS = ["lgamma", "digamma", "polygamma 1", "polygamma 2", "polygamma 5"]
 NAN, INF = math.nan, math.inf
+EULER = 0.57721566490153286
 POLES = [0.0, -0.0, -1.0, -2.0, -50.0, INF, -INF, NAN]
 
 
@@ -47,6 +57,43 @@ def test_poles_and_infinities(
     backend: Backend, dtype: str, name: str, x: list[float], expected: list[float]
 ) -> None:
     check_points(backend, dtype, name, x, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        (
+            "gamma",
+            (
+                [0.0, -0.0, -1, -2.5, INF, -INF, NAN, 5],
+                [INF, -INF, NAN, -0.9453087, INF, NAN, NAN, 24],
+            ),
+        ),
+        (
+            "zeta",
+            (
+                [1.0, 0.5, 2, 2, 2, 2, 0, INF],
+                [2.0, 2, 0, -1, -1.5, INF, 1, 1],
+                [INF, NAN, INF, INF, NAN, 0, -0.5, 1],
+            ),
+        ),
+        ("betaln", ([2.0, 0, -1, INF, 2], [1.0, 1, 2, 1, -INF], [-0.6931472, INF, INF, -INF, NAN])),
+    ],
+)
+def test_poles_of_gamma_zeta_and_betaln(
+    backend: Backend, dtype: str, name: str, columns: tuple[list[float], ...]
+) -> None:
+    *given, expected = columns
+    y = kernel(backend, name)(*(backend.asarray(z, dtype) for z in given))
+    np.testing.assert_allclose(backend.to_numpy(y), expected, 1e-6)
+
+
+def test_gradients_of_all_orders_at_the_zeros_of_rgamma() -> None:
+    x, (first, second) = np.array([0.0, -1.0, -2.0]), ([1.0, -1.0, 2.0], [2 * EULER, 0.0, 0.0])
+    slope = gradcore.grad(lambda z: ops.Sum.apply(special.rgamma(z)))
+    np.testing.assert_allclose(slope(x), first, 1e-13)
+    curvature = gradcore.grad(lambda z: ops.Sum.apply(slope(z)))(x[:1])
+    np.testing.assert_allclose(curvature, second[:1], 1e-12)
 
 
 def test_derivatives_of_every_order(backend: Backend, dtype: str) -> None:
