@@ -1,5 +1,5 @@
 """Calls that are easily forgotten: numbers and arrays without dimensions or elements, zeros, NaN,
-and arguments that don't fit. tests/search/numpy_programs.py draws such calls."""
+and arguments that don't fit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ gradient(v,axis=1) gradient(A,axis=(0,0)) median(v,axis=1) quantile(A,0.5,axis=(
 array_split(v,2,axis=1) split(o,1) rollaxis(A,2) average(v,axis=1,weights=v) rot90(A,1,(0,0))
 apply_along_axis(sum,1,v) interp(v,[0.0,1.0],[1.0,2.0,3.0]) interp(v,[[0.0,1.0]],[[1.0,2.0]])
 interp(v,v,v,period=0) pad(v,-1) polyder(v,-1) polyint(v,-1) polyfit(v,v,-1) polyfit(v,v[:2],1)
-polyfit(v,v,1,w=v[:1]) bincount([-1,2]) correlate(v,v,'bad') convolve(v,v,'bad') matmul(v,2)
+polyfit(v,v,1,w=v[:1]) bincount([-1,2]) correlate(v,v,'bad')
+correlate(v,A) convolve(v,v,'bad') matmul(v,2)
 vecdot(v,2) lexsort((v,v[:2])) roots(A)
 """
 
@@ -100,3 +101,9 @@ def test_gradients_at_edges() -> None:
 def test_weights_of_a_histogram_lose_no_gradient_unseen() -> None:
     with pytest.raises(TypeError, match="histogram: the weights would lose their gradient"):
         gnp.histogram(np.arange(3.0), 2, weights=TensorNode(np.ones(3)))
+
+
+def test_a_matrix_times_a_number_is_refused() -> None:
+    for multiply in (lambda x: x @ 2, lambda x: 2.0 @ x, lambda x: np.matmul(x, 2)):
+        with pytest.raises(TypeError, match="@ multiplies arrays, not numbers"):
+            multiply(TensorNode(np.ones(3)))
