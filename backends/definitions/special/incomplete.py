@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
-from ...types import Array, DType
+from ...types import Array
 from .common import expm1_less, exponential_series, gauss_legendre, log1p_less, ratio, together
 from .gamma import SHIFT, STIRLING, GammaFunctions
 
@@ -33,6 +32,7 @@ SMALL = 2**13  # of larger arrays, NumPy computes one node at a time faster
 
 
 Table = tuple[tuple[float, ...], ...]
+_made: dict[Any, list[Array]] = {}
 
 
 class Fineness(NamedTuple):
@@ -443,8 +443,14 @@ class IncompleteFunctions(GammaFunctions):
         return self.xp.sum(term(*columns, *(x[..., None] for x in arrays)), axis=-1)
 
     def _columns(self, table: Table, x: Array) -> list[Array]:
-        """Give the columns of a table as arrays of the dtype of x, on its device."""
-        return _columns(self.xp, table, x.dtype, x.device)
+        """Give the columns of a table as arrays of the dtype of x, on its device. They are made
+        once: a copy from the host takes long on a GPU, and is not to be captured."""
+        xp, dtype, device = self.xp, x.dtype, x.device
+        key = id(xp), table, str(dtype), str(device)
+        if key not in _made:
+            columns = zip(*table, strict=True)
+            _made[key] = [xp.asarray(list(c), dtype=dtype, device=device) for c in columns]
+        return _made[key]
 
     def _rounded(self, width: Array) -> Array:
         """Round widths up, by 4 % at most. No gradient flows through `ceil`."""
@@ -479,10 +485,3 @@ class IncompleteFunctions(GammaFunctions):
 
     def _fineness(self, x: Array) -> Fineness:
         return DOUBLE if self.xp.finfo(x.dtype).eps < 1e-10 else SINGLE
-
-
-@cache
-def _columns(xp: Any, table: Table, dtype: DType, device: Any) -> list[Array]:
-    """Make them once: a copy from the host takes long on a GPU, and is not to be captured."""
-    columns = zip(*table, strict=True)
-    return [xp.asarray(list(c), dtype=dtype, device=device) for c in columns]
