@@ -26,19 +26,19 @@ THREE = [
 STUDENT = [case(node((1,), 2.0, 9.0), ()), case(node((0,), 2.0, 9.0), ())]
 
 
+def _series(ratios: Callable[..., Any], count: int, *inputs: Any) -> Any:
+    """1 + r1 + r1 r2 + ..., where the ratios are ratios(k, *inputs)."""
+    last = [np.asarray(z, float)[..., None] for z in inputs]
+    return 1 + np.sum(np.cumprod(ratios(np.arange(1, count), *last), -1), -1)
+
+
 def _p(a: Any, x: Any) -> Any:
-    term = total = np.ones(np.broadcast_shapes(np.shape(a), np.shape(x)))
-    for k in range(1, 80):
-        term = term * x / (a + k)
-        total = total + term
+    total = _series(lambda k, a, x: x / (a + k), 80, a, x)
     return total * np.exp(a * np.log(x) - x - lgamma(a + 1.0))
 
 
 def _i(a: Any, b: Any, x: Any) -> Any:
-    term = total = np.ones(np.broadcast_shapes(np.shape(a), np.shape(b), np.shape(x)))
-    for k in range(1, 200):
-        term = term * x * (a + b + k - 1) / (a + k)
-        total = total + term
+    total = _series(lambda k, a, b, x: x * (a + b + k - 1) / (a + k), 300, a, b, x)
     return total * x * _beta_density(a, b, x) * (1 - x) / a
 
 
@@ -81,16 +81,18 @@ ROWS = [
         ops.GammaInc,
         _p,
         ONE,
+        many_steps=True,
         low=0.5,
         high=3.0,
         points=[Point(([1.0, 2.0], [0.0, 0.0]), [0.0, 0.0], ([0.0, 0.0], [1.0, 0.0]))],
     ),
-    Row(ops.GammaIncC, lambda a, x: 1 - _p(a, x), ONE, low=0.5, high=3.0),
+    Row(ops.GammaIncC, lambda a, x: 1 - _p(a, x), ONE, low=0.5, high=3.0, many_steps=True),
     Row(ops.GammaDensity, _gamma_density, PAIRS, low=0.5, high=3.0),
     Row(
         ops.GammaIncInv,
         _inverse(_p, 1e-9, 30.0),
         ONE_INVERSE,
+        many_steps=True,
         low=0.2,
         high=0.8,
     ),
@@ -98,6 +100,7 @@ ROWS = [
         ops.GammaIncCInv,
         _complement(_inverse(_p, 1e-9, 30.0)),
         ONE_INVERSE,
+        many_steps=True,
         low=0.2,
         high=0.8,
     ),
@@ -105,6 +108,7 @@ ROWS = [
         ops.BetaInc,
         _i,
         THREE,
+        many_steps=True,
         low=0.2,
         high=0.7,
         points=[
@@ -119,6 +123,7 @@ ROWS = [
         ops.BetaIncC,
         lambda a, b, x: 1 - _i(a, b, x),
         THREE,
+        many_steps=True,
         low=0.2,
         high=0.7,
     ),
@@ -133,6 +138,7 @@ ROWS = [
         ops.BetaIncInv,
         _inverse(_i, 1e-9, 0.9),
         THREE,
+        many_steps=True,
         low=0.3,
         high=0.7,
     ),
@@ -140,6 +146,7 @@ ROWS = [
         ops.BetaIncCInv,
         _complement(_inverse(_i, 1e-9, 0.9)),
         THREE,
+        many_steps=True,
         low=0.3,
         high=0.7,
     ),
@@ -147,6 +154,7 @@ ROWS = [
         ops.StudentT,
         _student,
         STUDENT,
+        many_steps=True,
         low=-1.5,
         high=1.5,
         avoid=0.0,
@@ -156,6 +164,7 @@ ROWS = [
         ops.StudentTInv,
         _inverse(_student, -20.0, -0.01),
         STUDENT,
+        many_steps=True,
         low=0.2,
         high=0.45,
     ),
