@@ -19,6 +19,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
     ]
 
     for _op in map(globals().__getitem__, __all__):
+        _op.real_only = True
         _op.forward, _op.backward = map(
             staticmethod, map(without_warnings, (_op.forward, _op.backward))
         )
