@@ -98,7 +98,8 @@ class Trial:
         ws = [TensorNode(array(w)) for w in weights(self.values)]
         loss = RealPart.do_forward(*ys, *ws)
         loss.backward(create_graph=True)
-        slopes = [x.grad for x in nodes]
+        # Where the gradient is zero, an op may give none.
+        slopes = [x.grad if x.has_grad else TensorNode(x.grad) for x in nodes]
         self.gradients = [backend.to_numpy(g.value) for g in slopes]
         loss.zero_grad()
         vs = [array(v) for v in weights(self.gradients)]
