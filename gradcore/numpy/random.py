@@ -185,3 +185,7 @@ vonmises = _of_numpy(np.random, "vonmises")
 wald = _of_numpy(np.random, "wald")
 weibull = _of_numpy(np.random, "weibull")
 zipf = _of_numpy(np.random, "zipf")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -115,7 +115,8 @@ class Ufunc:
     def _ready(self, inputs: Any, dtype: Any = None) -> list[Any]:
         """Make arrays of the inputs, in the dtypes that NumPy would compute in."""
         if len(inputs) != self.nin:
-            raise TypeError(f"{self.__name__} takes {self.nin} arrays, not {len(inputs)}")
+            arrays = "1 array" if self.nin == 1 else f"{self.nin} arrays"
+            raise TypeError(f"{self.__name__} takes {arrays}, not {len(inputs)}")
         given = as_inputs(*inputs)
         kinds = tuple([type(x) if type(x) in NUMBER_TYPES else numpy_dtype(x.dtype) for x in given])
         wanted = _dtypes(self.of_numpy, kinds, None if dtype is None else np.dtype(dtype))
@@ -136,7 +137,7 @@ class Ufunc:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if isinstance(out, tuple):
-            raise TypeError(f"{self.__name__}: several out are not supported; leave out out")
+            raise TypeError(f"{self.__name__}: expected one array as out, not {len(out)}")
         ready = self._ready(inputs, dtype)
         if where is True:
             return filled(self.__name__, out, self.function(*ready))
