@@ -433,7 +433,7 @@ class Operators(Methods):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         wishes = {"dtype": dtype, "copy": copy}
         wishes = {name: wish for name, wish in wishes.items() if wish is not None}
-        advice = ", which has none; for an array of nodes say gradcore.numpy.array(nodes)"
+        advice = ", or call gradcore.numpy, as in gradcore.numpy.array(nodes)"
         return self._constant("a NumPy array", advice).__array__(**wishes)
 
     def __dlpack__(
@@ -454,7 +454,9 @@ class Operators(Methods):
     def _constant(self, what: str, advice: str = "") -> Any:
         """Give the value to code that would ignore the gradient; refuse if there is one."""
         if self.requires_grad:
-            raise TypeError(f"a node that has a gradient is not {what}; take its .value{advice}")
+            raise TypeError(
+                f"a node that has a gradient is not {what}; take its .value, which has none{advice}"
+            )
         return self.value
 
     # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in

@@ -87,7 +87,7 @@ def _of_numpy(of: Any, name: str) -> Callable[..., Any]:
         )
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"NumPy's random.{name}, as an array of the default backend."
+    function.__doc__ = f"Call NumPy's random.{name}, and give arrays of the default backend."
     return function
 
 

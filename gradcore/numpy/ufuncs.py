@@ -46,7 +46,7 @@ class Ufunc:
         self.__name__ = self.__qualname__ = name
         self.__module__ = "gradcore.numpy"
         page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
-        self.__doc__ = f"NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
+        self.__doc__ = f"Compute NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
         # Whether it computes in float32 as in float64; float_power does not.
         self.keeps_floats = any(kinds.startswith("f" * self.nin) for kinds in self.of_numpy.types)

@@ -250,13 +250,6 @@ def test_a_node_without_axes_has_no_parts() -> None:
         iter(TensorNode(2.0))
 
 
-def test_an_array_of_nodes_is_made_by_gradcore_numpy() -> None:
-    x = TensorNode(2.0)
-    with pytest.raises(TypeError, match=r"say gradcore\.numpy\.array\(nodes\)"):
-        np.array([[x, 1.0], [0.0, x]])
-    assert gradcore.numpy.array([[x, 1.0], [0.0, x]]).shape == (2, 2)
-
-
 def test_what_attributes_that_are_not_there_say_can_be_called() -> None:
     values = {"gradcore": gradcore, "x": TensorNode(np.ones((2, 2)))}
     texts = [x.advice for x in vars(Operators).values() if isinstance(x, Elsewhere)]
