@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import numpy as numpy  # which __getattr__ imports
+    from . import autograd as autograd  # which __getattr__ imports
+    from . import numpy as numpy
 
 # `X as X` tells type checkers that X is public.
 from . import (
@@ -75,9 +76,11 @@ for _module in (activations, convolution, linalg, losses, normalization, recordi
 
 
 def __getattr__(name: str) -> Any:
-    if name != "numpy":  # which takes a while to import, and most programs don't need
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(".numpy", __name__)
+    if name in ("autograd", "numpy"):  # which take a while to import, and most programs don't need
+        return import_module(f".{name}", __name__)
+    places = (place for place, module in _places.items() if name in module.__all__)
+    advice = "".join([f"; say {place}.{name}" for place in places][:1])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
 
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
@@ -89,6 +92,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "OpNode",
         "TensorNode",
         "array_api",
+        "autograd",
         "backends",
         "concatenate",
         "data",
@@ -109,6 +113,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "ops",
         "optim",
         "polygamma",
+        "special",
         "use_backend",
     ]
     for _module in (functions, ops, replay, tools, transforms):

@@ -308,7 +308,11 @@ def test_the_checks_see_the_real_house() -> None:
 # -- What is offered ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gradcore", "gradcore.array_api", "gradcore.linalg"])
+OFFERED = ["", ".array_api", ".array_api.fft", ".linalg", ".special"]
+OFFERED += [".numpy", ".numpy.fft", ".numpy.linalg", ".numpy.random"]
+
+
+@pytest.mark.parametrize("name", [f"gradcore{name}" for name in OFFERED])
 def test_nothing_leaks(name: str) -> None:
     """`dir()` shows public names that are in `__all__`, submodules, and nothing else."""
     module = importlib.import_module(name)

@@ -260,3 +260,7 @@ def _frequencies(
     k = xp.arange(n, dtype=dtype, device=device)
     k = xp.where(k > (n - 1) // 2, k - n, k)
     return TensorNode(k, requires_grad=False) * (1.0 / (n * d))
+
+
+def __dir__() -> list[str]:
+    return __all__

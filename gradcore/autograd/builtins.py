@@ -15,10 +15,10 @@ __all__ = ["dict", "isinstance", "list", "tuple", "type"]
 
 
 def isinstance(x: Any, kind: Any) -> bool:
-    """Whether the value of x is of a type, or of one of several."""
+    """Say whether the value of x is of a type, or of one of several."""
     return builtins.isinstance(getval(x), kind)
 
 
 def type(x: Any) -> Any:
-    """The type of the value of x."""
+    """Give the type of the value of x."""
     return builtins.type(getval(x))

@@ -16,7 +16,7 @@ from ..engine.modes import is_differentiating
 from ..engine.trees import leaves, tree_map
 from ..graph import Context, Op, TensorNode
 from .boxes import Box, getval, isbox, notrace_primitive
-from .leaves import conj, left
+from .leaves import conj, left, value_in_primitive
 from .vspaces import VSpace, vspace
 from .wrap_util import subval
 
@@ -132,7 +132,7 @@ class _Call:
             ys = [namespace(*xs).zeros_like(xs[0])]
         else:
             self.ans = tree_map(lambda _: 0, ans)
-            ys = [value_of(_array(y, xs[0])) for _, y in leaves(ans)]
+            ys = [value_in_primitive(_array(y, xs[0])) for _, y in leaves(ans)]
         context["ys"] = tuple(ys)
         return context["ys"] if len(ys) != 1 else ys[0]
 

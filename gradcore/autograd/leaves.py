@@ -11,7 +11,7 @@ from ..engine.arrays import is_node, node_or_array, value_of
 from ..engine.trees import leaves
 from ..numpy import array
 
-__all__ = ["conj", "entered", "exits", "is_complex", "left"]
+__all__ = ["conj", "entered", "exits", "is_complex", "left", "value_in_primitive"]
 
 
 def entered(x: Any) -> Any:
@@ -49,6 +49,21 @@ def _to_numpy(x: Any) -> Any:
 def left(x: Any) -> Any:
     """Make a number, a scalar of NumPy's, of a 0-d array of NumPy's, as NumPy's functions do."""
     return x[()] if type(x).__module__ == "numpy" and x.ndim == 0 else x
+
+
+def value_in_primitive(x: Any) -> Any:
+    """Give the value of a node inside of a primitive, where arguments are arrays.
+
+    Raises:
+        TypeError: the node has a gradient: it was computed with a node that is no argument.
+    """
+    if is_node(x) and x.requires_grad:
+        raise TypeError(
+            "the function computes with a node that is not among the arguments of the primitive "
+            "around it, and whose gradient would be lost; pass the node as an argument (of odeint, "
+            "in `args`), or take its .value"
+        )
+    return value_of(x)
 
 
 def is_complex(x: Any) -> bool:

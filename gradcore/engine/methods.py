@@ -8,10 +8,10 @@ is an AttributeError that says what to call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-__all__ = ["INSTEAD", "Elsewhere", "Methods", "point_elsewhere"]
+__all__ = ["INSTEAD", "Elsewhere", "Methods", "is_elsewhere", "point_elsewhere"]
 
 Node = TypeVar("Node")
 
@@ -33,7 +33,14 @@ def _method(name: str) -> _Method:
     return method
 
 
-class Methods:
+class _Kind(type):
+    """The class of TensorNode: `dir`, `help` and the tab key leave out what nodes don't have."""
+
+    def __dir__(cls) -> Iterable[str]:
+        return [name for name in super().__dir__() if not is_elsewhere(cls, name)]
+
+
+class Methods(metaclass=_Kind):
     """The base of Operators."""
 
     __slots__ = ()
@@ -180,6 +187,12 @@ class Elsewhere:
 
     def __get__(self, node: Any, kind: type) -> Any:
         raise AttributeError(f"{kind.__name__}: a node has no {self.name!r}; say {self.advice}")
+
+
+def is_elsewhere(kind: type, name: str) -> bool:
+    """Say whether the class has this name only to point elsewhere."""
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    return isinstance(found, Elsewhere)
 
 
 def point_elsewhere(kind: type, places: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
-from .methods import Elsewhere, Methods, point_elsewhere
+from .methods import Methods, is_elsewhere, point_elsewhere
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
@@ -290,6 +290,8 @@ class Operators(Methods):
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Self]:
+        if not self.shape:
+            raise TypeError("a node of shape () has one element, and no parts to go through")
         return map(self.__getitem__, range(len(self)))
 
     def __contains__(self, x: Any) -> bool:
@@ -372,7 +374,7 @@ class Operators(Methods):
 
     def __dir__(self) -> Iterable[str]:
         kind = type(self)
-        return [n for n in super().__dir__() if not isinstance(_found(kind, n), Elsewhere)]
+        return [name for name in super().__dir__() if not is_elsewhere(kind, name)]
 
     # -- Copies, on other devices and for other libraries -----------------------------------------
 
@@ -431,7 +433,7 @@ class Operators(Methods):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         wishes = {"dtype": dtype, "copy": copy}
         wishes = {name: wish for name, wish in wishes.items() if wish is not None}
-        advice = "; with nodes say stack(nodes), not array(nodes), and call gradcore.numpy"
+        advice = ", or call gradcore.numpy, as in gradcore.numpy.array(nodes)"
         return self._constant("a NumPy array", advice).__array__(**wishes)
 
     def __dlpack__(
@@ -452,7 +454,9 @@ class Operators(Methods):
     def _constant(self, what: str, advice: str = "") -> Any:
         """Give the value to code that would ignore the gradient; refuse if there is one."""
         if self.requires_grad:
-            raise TypeError(f"a node that has a gradient is not {what}; take its .value{advice}")
+            raise TypeError(
+                f"a node that has a gradient is not {what}; take its .value, which has none{advice}"
+            )
         return self.value
 
     # The copy of a leaf is a leaf of its own, without gradient and hooks, as that of a parameter in
@@ -483,11 +487,6 @@ class Operators(Methods):
     def _is_computed(self) -> bool:
         """Whether gradients go on from this node, to what its value was computed from."""
         return self.source is not None
-
-
-def _found(kind: type, name: str) -> Any:
-    """Find the class attribute of this name, without the call of a descriptor."""
-    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 
 
 class _Late:

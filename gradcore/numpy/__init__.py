@@ -7,8 +7,9 @@ formula is here: each function is one of `gradcore.array_api`, or made of some. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as _numpy
 from numpy import bool as bool  # noqa: A004
 
 from . import (
@@ -55,6 +56,14 @@ _FILES = (
     assignment, calculus, constants, creation, elementwise, functional, grids, ignoring_nan,
     indexing, logic, manipulation, polynomials, products, reductions, sets, statistics,
 )  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    advice = ""
+    if not name.startswith("_") and hasattr(_numpy, name):
+        advice = f", but numpy.{name} takes x.value, which has no gradient"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
+
 
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = ["bool", "fft", "linalg", "random", "ufunc"]

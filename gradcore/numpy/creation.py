@@ -288,7 +288,7 @@ def _of_host(name: str) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = name
     page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
-    function.__doc__ = f"NumPy's {name}, as an array of the default backend.\n\n{page}"
+    function.__doc__ = f"Make the array of NumPy's {name} on the default backend.\n\n{page}"
     return function
 
 

@@ -107,3 +107,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """Undo `fftshift`."""
     return xp.fft.ifftshift(as_node_or_array(x), axes=axes)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -285,3 +285,7 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
 def outer(x1: Any, x2: Any, /) -> Any:
     """Multiply each element of a vector by each of another."""
     return xp.linalg.outer(*promoted(*arrays_of(x1, x2)))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -87,7 +87,7 @@ def _of_numpy(of: Any, name: str) -> Callable[..., Any]:
         )
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"NumPy's random.{name}, as an array of the default backend."
+    function.__doc__ = f"Call NumPy's random.{name}, and give arrays of the default backend."
     return function
 
 
@@ -185,3 +185,7 @@ vonmises = _of_numpy(np.random, "vonmises")
 wald = _of_numpy(np.random, "wald")
 weibull = _of_numpy(np.random, "weibull")
 zipf = _of_numpy(np.random, "zipf")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -57,7 +57,7 @@ class Ufunc:
         self.__name__ = self.__qualname__ = name
         self.__module__ = "gradcore.numpy"
         page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
-        self.__doc__ = f"NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
+        self.__doc__ = f"Compute NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
         # Whether it computes in float32 as in float64; float_power does not.
         self.keeps_floats = any(kinds.startswith("f" * self.nin) for kinds in self.of_numpy.types)
@@ -127,7 +127,8 @@ class Ufunc:
         """Make arrays of the inputs, in the dtypes that NumPy would compute in; of numbers too,
         unless `numbers` may stay."""
         if len(inputs) != self.nin:
-            raise TypeError(f"{self.__name__} takes {self.nin} arrays, not {len(inputs)}")
+            arrays = "1 array" if self.nin == 1 else f"{self.nin} arrays"
+            raise TypeError(f"{self.__name__} takes {arrays}, not {len(inputs)}")
         given = as_inputs(*inputs)
         given = [np.bool_(x) if type(x) is bool else x for x in given]  # no number to NumPy
         kinds = tuple([type(x) if type(x) in NUMBER_TYPES else numpy_dtype(x.dtype) for x in given])
@@ -150,7 +151,7 @@ class Ufunc:
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if isinstance(out, tuple):
-            raise TypeError(f"{self.__name__}: several out are not supported; leave out out")
+            raise TypeError(f"{self.__name__}: expected one array as out, not {len(out)}")
         ready = self._ready(inputs, dtype, where is True)
         if where is True:
             return filled(self.__name__, out, self.function(*ready))

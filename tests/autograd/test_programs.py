@@ -183,6 +183,31 @@ def test_a_primitive_takes_and_gives_trees() -> None:
     close(grad(f, (0, 1))((2.0, 3.0), 4.0), ((16.0, 8.0), 6.0))
 
 
+def test_a_primitive_that_takes_nodes_by_a_closure_is_an_error_and_loses_no_gradient() -> None:
+    @primitive
+    def scaled(x: Any) -> Any:
+        return x * factor
+
+    defvjp(scaled, lambda ans, x: lambda g: g)
+    factor: Any = 2.0
+    assert grad(scaled)(1.0) == 1.0
+    factor = gradcore.TensorNode(2.0)
+    with pytest.raises(TypeError, match="pass the node as an argument"):
+        grad(scaled)(1.0)
+
+
+def test_odeint_of_a_function_that_closes_over_a_node_is_an_error() -> None:
+    pytest.importorskip("scipy")
+    from gradcore.autograd.scipy.integrate import odeint
+
+    times = np.linspace(0.0, 1.0, 3)
+    decay = lambda y, t, k: -k * y  # noqa: E731
+    slope = grad(lambda k: odeint(decay, np.ones(1), times, (k,))[-1, 0])(1.0)
+    assert slope == pytest.approx(-onp.exp(-1.0), abs=1e-6)
+    with pytest.raises(TypeError, match="of odeint, in `args`"):
+        grad(lambda k: odeint(lambda y, t: -k * y, np.ones(1), times)[-1, 0])(1.0)
+
+
 def test_a_primitive_with_jvps_alone_has_the_transposed_gradients() -> None:
     @primitive
     def product(x: Any, y: Any) -> Any:

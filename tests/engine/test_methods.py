@@ -228,8 +228,26 @@ def test_an_attribute_that_is_not_there_says_what_to_call(name: str, advice: str
         getattr(x, name)
     assert not hasattr(x, name)
     assert name not in dir(x)
+    assert name not in dir(TensorNode)  # which the tab key and help() look at, too
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         x.nonsense  # noqa: B018
+
+
+def test_names_that_modules_lack_say_where_they_are() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'sin'; say gradcore\.numpy\.sin"):
+        gradcore.sin  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'polydiv', but numpy\.polydiv takes x\.value"):
+        gradcore.numpy.polydiv  # noqa: B018
+    for module in (gradcore, gradcore.numpy):
+        with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+            module.nonsense  # noqa: B018
+    assert gradcore.autograd.grad(lambda x: x**2)(3.0) == 6.0
+    assert {"autograd", "numpy", "special"} <= {*dir(gradcore)}
+
+
+def test_a_node_without_axes_has_no_parts() -> None:
+    with pytest.raises(TypeError, match="has one element, and no parts"):
+        iter(TensorNode(2.0))
 
 
 def test_what_attributes_that_are_not_there_say_can_be_called() -> None:

@@ -170,7 +170,9 @@ def test_functions_about_arrays_take_all_nodes() -> None:
 def test_arrays_of_nodes_say_how_to_join_nodes() -> None:
     x = TensorNode(X)
     for call in (lambda: np.array([x, x]), lambda: np.array([x[0, 0], 1.0]), lambda: np.mean([x])):
-        with pytest.raises(TypeError, match=r"say stack\(nodes\), not array\(nodes\)"):
+        with pytest.raises(
+            TypeError, match=r"or call gradcore\.numpy, as in gradcore\.numpy\.array\(nodes\)"
+        ):
             call()
 
 

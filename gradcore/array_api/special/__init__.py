@@ -17,3 +17,6 @@ from .integrals import *  # noqa: F403
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _files = (bessel, elementary, error, incomplete, integrals)
     __all__ = [*_of_gamma, *(name for file in _files for name in file.__all__)]
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ...backends import BACKEND_OF_TYPE, backend_of, default
-from ...engine.arrays import value_of
 from ...engine.trees import leaves, tree_map
 from ..extend import primitive
+from ..leaves import value_in_primitive
 
 __all__ = ["on_host", "scipy", "scipy_function", "there", "to_numpy"]
 
 
 def to_numpy(x: Any) -> Any:
-    """Copy an array, or the value of a node, to the host; anything else stays."""
-    x = value_of(x)
+    """Copy an array, or the value of a constant, to the host; anything else stays."""
+    x = value_in_primitive(x)
     return backend_of(x).to_numpy(x) if type(x) in BACKEND_OF_TYPE else x
 
 

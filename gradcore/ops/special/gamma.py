@@ -83,7 +83,8 @@ class Zeta(Op):
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         s, q, y, gs = context["s"], context["q"], context["y"], None
         if needs(context, 0):
-            is_known = abs(y) < math.inf  # so also where the definition gives a constant
-            seed = namespace(go).where(is_known, go, math.nan)
-            gs = differentiated_by_elements("zeta", (s, q), seed)[0]
+            xp, is_known = namespace(go, s, q), abs(y) < math.inf
+            gs = differentiated_by_elements("zeta", (s, q), go)[0]
+            # Elsewhere the definition gives constants; NaN here, as a function of s at every order.
+            gs = xp.where(is_known, gs, math.nan * xp.tanh(xp.where(is_known, 0.0, s)))
         return gs, -go * s * Zeta.apply(s + 1, q) if needs(context, 1) else None

@@ -88,6 +88,17 @@ def test_poles_of_gamma_zeta_and_betaln(
     np.testing.assert_allclose(backend.to_numpy(y), expected, 1e-6)
 
 
+def test_zeta_has_no_derivative_by_s_where_it_has_no_value() -> None:
+    s = np.array([0.4, 1.0, 2.0])
+
+    def slope(s: Any) -> Any:
+        return gradcore.grad(lambda s: ops.Sum.apply(special.zeta(s, 2.0)))(s)
+
+    np.testing.assert_allclose(slope(s), [NAN, NAN, -0.9375482543158438], 1e-13)
+    curvature = gradcore.grad(lambda s: ops.Sum.apply(slope(s)))(s)
+    np.testing.assert_allclose(curvature, [NAN, NAN, 1.9892802342989], 1e-12)
+
+
 def test_gradients_of_all_orders_at_the_zeros_of_rgamma() -> None:
     x, (first, second) = np.array([0.0, -1.0, -2.0]), ([1.0, -1.0, 2.0], [2 * EULER, 0.0, 0.0])
     slope = gradcore.grad(lambda z: ops.Sum.apply(special.rgamma(z)))
