@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Iterator
@@ -33,7 +34,27 @@ def calls(text: str) -> Iterator[str]:
 
 
 def evaluate(call: str, module: Any, given: dict[str, Any]) -> Any:
-    return eval(call, {name: getattr(module, name) for name in module.__all__} | given)
+    return eval(compiled(call), {**names(module), **given})
+
+
+@functools.cache
+def compiled(call: str) -> Any:
+    return compile(call, call, "eval")
+
+
+@functools.cache
+def names(module: Any) -> dict[str, Any]:
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+@functools.cache
+def numpys(dtype: str) -> dict[str, Any]:
+    """What NumPy gives for each call."""
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        return {
+            call: evaluate(call, np, arrays(dtype))
+            for call in (*calls(DIFFERENTIABLE), *calls(CONSTANT))
+        }
 
 
 def parts(x: Any) -> list[Any]:
@@ -76,14 +97,11 @@ def compare(found: Any, wanted: Any, dtype: str, kind: str) -> str:
 
 @pytest.mark.parametrize("kind", ["arrays", "nodes"])
 def test_values_and_dtypes_are_numpys(backend: Backend, dtype: str, kind: str) -> None:
-    host = arrays(dtype)
-    there = {name: backend.asarray(x) for name, x in host.items()}
+    there = {name: backend.asarray(x) for name, x in arrays(dtype).items()}
     if kind == "nodes":
         there = {name: TensorNode(x) for name, x in there.items()}
     wrong, differentiable = [], {*calls(DIFFERENTIABLE)}
-    for call in [*calls(DIFFERENTIABLE), *calls(CONSTANT)]:
-        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            wanted = evaluate(call, np, host)
+    for call, wanted in numpys(dtype).items():
         try:
             found = evaluate(call, gnp, there)
             problem = compare(found, wanted, dtype, kind)
@@ -116,11 +134,8 @@ def test_gradients_are_central_differences() -> None:
 
 
 def named(call: str) -> set[str]:
-    return set(compile(call, "", "eval").co_names) | {
-        name
-        for c in compile(call, "", "eval").co_consts
-        if hasattr(c, "co_names")
-        for name in c.co_names
+    return set(compiled(call).co_names) | {
+        name for c in compiled(call).co_consts if hasattr(c, "co_names") for name in c.co_names
     }
 
 
