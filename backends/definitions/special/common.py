@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ __all__ = [
     "polynomial",
     "ratio",
     "together",
+    "without_warnings",
 ]
 
 Rational = tuple[Sequence[float], Sequence[float]]  # above and below, lowest powers first
@@ -94,5 +96,16 @@ def together(kernel: Callable[..., Array]) -> Callable[..., Array]:
             return kernel(self, *arrays)
         wide = getattr(self, kernel.__name__)(*map(self._wide, arrays))
         return xp.astype(wide, arrays[0].dtype)
+
+    return compute
+
+
+def without_warnings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a function compute infinities and NaN without NumPy's warnings, as SciPy does."""
+
+    @wraps(function)
+    def compute(*inputs: Any, **options: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*inputs, **options)
 
     return compute

@@ -8,8 +8,8 @@ from typing import Any
 
 from ... import ops
 from ...graph import Op, TensorNode
-from ..common import NodeOrArray, floating
-from .common import of_order
+from ..common import NodeOrArray
+from .common import floating, of_order
 
 __all__ = [
     "bessel_j0",

@@ -7,42 +7,71 @@ from functools import wraps
 from typing import Any
 
 from ... import ops
-from ...backends import backend_of, default
+from ...backends import Array, Backend, backend_of, default
 from ...backends.definitions.common import is_half
-from ...engine.arrays import NUMBER_TYPES, is_floating, is_node, namespace, raw_array, value_of
+from ...backends.definitions.special.common import without_warnings
+from ...engine.arrays import (
+    NUMBER_TYPES,
+    is_complex,
+    is_floating,
+    is_node,
+    namespace,
+    node_or_array,
+    raw_array,
+    value_of,
+    widest_dtype,
+)
 from ...graph import Op, TensorNode
-from ..common import NodeOrArray, floating
+from ..common import NodeOrArray
+from ..common import floating as floating_array
 
-__all__ = ["of_order", "promoted"]
+__all__ = ["floating", "of_order", "promoted"]
+
+
+def floating(x: Any) -> NodeOrArray:
+    """Give x in a floating dtype: arrays of integers become float32. Of numbers and lists make an
+    array of the default backend, in its widest dtype, as SciPy computes them."""
+    return floating_array(_of_numbers(default(), x) if _is_numbers(x) else node_or_array(x))
 
 
 def promoted(function: Callable[..., Any]) -> Callable[..., Any]:
     """Have a function compute all its inputs in one dtype: that to which the floating ones among
-    them promote, float32 if there is none. Numbers of 16 bits are computed in float32, and the
-    result is rounded once. It is a node."""
+    them promote, float32 if there is none; a number has what others have. Numbers of 16 bits are
+    computed in float32, and the result is rounded once. It is a node."""
 
     @wraps(function)
-    def compute(*inputs: NodeOrArray) -> TensorNode:
-        given = [x for x in inputs if type(x) not in NUMBER_TYPES]
-        floats = [x for x in given if is_floating(value_of(x))]
-        backend = backend_of(value_of(given[0])) if given else default()
-        dtype = backend.xp.float32
-        if floats:
-            dtype = backend.xp.result_type(*(value_of(x) for x in floats))
+    def compute(*inputs: Any) -> TensorNode:
+        given = [value_of(node_or_array(x)) for x in inputs if not _is_numbers(x)]
+        backend = backend_of(given[0]) if given else default()
+        inputs = tuple(
+            _of_numbers(backend, x) if isinstance(x, list | tuple) or not given else x
+            for x in inputs
+        )
+        given = [value_of(node_or_array(x)) for x in inputs if type(x) not in NUMBER_TYPES]
+        floats = [x for x in given if is_floating(x)]
+        dtype = backend.xp.result_type(*floats) if floats else backend.xp.float32
         like = backend.xp.zeros(0, dtype=dtype, device=backend.device)
         wide = backend.xp.float32 if is_half(like) else dtype
-        xs = [_as(backend, x, wide) for x in inputs]
-        y = function(*xs)
+        y = function(*[_as(backend, x, wide) for x in inputs])
         return y if wide == dtype else namespace(y).astype(y, dtype)
 
-    return compute
+    return without_warnings(compute)
 
 
-def _as(backend: Any, x: NodeOrArray, dtype: Any) -> TensorNode:
+def _is_numbers(x: Any) -> bool:
+    return type(x) in NUMBER_TYPES or isinstance(x, list | tuple)
+
+
+def _of_numbers(backend: Backend, x: Any) -> Array:
+    """Make an array of numbers, real ones in the widest dtype that there is."""
+    y = backend.asarray(x)
+    return y if is_complex(y) else backend.asarray(x, widest_dtype(y))
+
+
+def _as(backend: Backend, x: Any, dtype: Any) -> TensorNode:
     """Give a node in this dtype; a constant of an array or a number. (Of NumPy's arrays of shape ()
     arithmetic would make numbers.)"""
-    if type(x) in NUMBER_TYPES:
-        x = backend.asarray(float(x), dtype)
+    x = backend.asarray(float(x), dtype) if type(x) in NUMBER_TYPES else node_or_array(x)
     x = x if x.dtype == dtype else namespace(x).astype(x, dtype)
     return x if is_node(x) else TensorNode(x, requires_grad=False)
 

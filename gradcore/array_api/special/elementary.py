@@ -8,10 +8,11 @@ from typing import Any
 from ... import ops
 from ...engine.arrays import namespace
 from ...graph import Op, TensorNode
-from ..common import NodeOrArray, floating
+from .. import elementwise
+from ..common import NodeOrArray
 from ..constant import round as constant_round
-from ..elementwise import clip, expm1, hypot, log1p, logaddexp
-from .common import promoted
+from ..elementwise import clip, hypot
+from .common import floating, promoted
 
 __all__ = [
     "boxcox",
@@ -49,7 +50,10 @@ __all__ = [
     "xlogy",
 ]
 
-round = constant_round  # noqa: A001
+# The standard's functions, of numbers and lists too.
+expm1, log1p = promoted(elementwise.expm1), promoted(elementwise.log1p)
+logaddexp = promoted(elementwise.logaddexp)
+round = promoted(constant_round)  # noqa: A001
 
 
 # -- Exponential functions and logarithms ----------------------------------------------------------
@@ -71,14 +75,16 @@ def logit(x: NodeOrArray) -> TensorNode:
     return ops.Logit.do_forward(floating(x))
 
 
+@promoted
 def exp2(x: NodeOrArray) -> TensorNode:
     """Compute 2 to the power x."""
-    return ops.Power.do_forward(2.0, floating(x))
+    return ops.Power.apply(2.0, x)
 
 
+@promoted
 def exp10(x: NodeOrArray) -> TensorNode:
     """Compute 10 to the power x."""
-    return ops.Power.do_forward(10.0, floating(x))
+    return ops.Power.apply(10.0, x)
 
 
 def exprel(x: NodeOrArray) -> TensorNode:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ... import ops
 from ...graph import TensorNode
-from ..common import NodeOrArray, floating
+from ..common import NodeOrArray
+from .common import floating
 
 __all__ = [
     "erf",

@@ -7,10 +7,10 @@ import math
 from ... import ops
 from ...engine.arrays import namespace, value_of
 from ...graph import TensorNode
-from ..common import NodeOrArray, floating
+from ..common import NodeOrArray
 from ..constant import floor
 from ..elementwise import exp, sin, where
-from .common import promoted
+from .common import floating, promoted
 
 __all__ = [
     "beta",

@@ -8,8 +8,8 @@ from typing import Any
 from ... import ops
 from ...engine.arrays import namespace
 from ...graph import TensorNode
-from ..common import NodeOrArray, floating
-from .common import of_order, promoted
+from ..common import NodeOrArray
+from .common import floating, of_order, promoted
 
 __all__ = ["ellipe", "ellipk", "ellipkm1", "exp1", "expi", "expn", "lpmv", "spence"]
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ...backends.definitions.special.common import without_warnings
 from . import bessel, elementary, error, gamma, incomplete, integrals
 from .bessel import *  # noqa: F403
 from .elementary import *  # noqa: F403
@@ -16,3 +17,8 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         for file in (bessel, elementary, error, gamma, incomplete, integrals)
         for name in file.__all__
     ]
+
+    for _op in map(globals().__getitem__, __all__):
+        _op.forward, _op.backward = map(
+            staticmethod, map(without_warnings, (_op.forward, _op.backward))
+        )
