@@ -20,6 +20,7 @@ from ..common import Definitions, is_half
 __all__ = [
     "Rational",
     "expm1_less",
+    "exponential_series",
     "gauss_legendre",
     "log1p_less",
     "polynomial",
@@ -69,6 +70,12 @@ def gauss_legendre(n: int) -> tuple[tuple[float, float], ...]:
     nodes, weights = np.polynomial.legendre.leggauss(n)
     halved = ((0.5 + 0.5 * nodes).tolist(), (0.5 * weights).tolist())
     return tuple(zip(*halved, strict=True))
+
+
+@cache
+def exponential_series(n: int) -> tuple[tuple[float, float], ...]:
+    """Give k and (-1)^k / k! for k from 1 below n."""
+    return tuple((float(k), (-1) ** k / math.factorial(k)) for k in range(1, n))
 
 
 def together(kernel: Callable[..., Array]) -> Callable[..., Array]:

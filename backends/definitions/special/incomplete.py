@@ -19,16 +19,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...types import Array
-from .common import expm1_less, gauss_legendre, log1p_less, ratio, together
+from .common import expm1_less, exponential_series, gauss_legendre, log1p_less, ratio, together
 from .gamma import SHIFT, STIRLING, GammaFunctions
 
 __all__ = ["IncompleteFunctions"]
 
 STEPS = 4
 SMALL = 2**13  # of larger arrays, NumPy computes one node at a time faster
+
+
+Table = tuple[tuple[float, ...], ...]
+_made: dict[Any, list[Array]] = {}
 
 
 class Fineness(NamedTuple):
@@ -137,10 +141,8 @@ class IncompleteFunctions(GammaFunctions):
         https://dlmf.nist.gov/8.7.E1."""
         xp = self.xp
         power = a * xp.log(x) - self._lgamma1p(a)
-        term, total = xp.ones_like(x), xp.zeros_like(x)
-        for n in range(1, self._fineness(x).terms // 2 + 4):
-            term = term * (x * (-1 / n))
-            total = total + term / (a + n)
+        table = exponential_series(self._fineness(x).terms // 2 + 4)
+        total = self._sum(lambda n, c, a, x: c * x**n / (a + n), table, a, x)
         return -xp.expm1(power) - xp.exp(power) * a * total
 
     @together
@@ -246,10 +248,15 @@ class IncompleteFunctions(GammaFunctions):
         is, from the series of 1 - I: https://dlmf.nist.gov/8.17.E7."""
         xp = self.xp
         power = b * xp.log(y) - self._lgamma1p(b) + self._lgamma_step(a, b)
-        term, total = xp.ones_like(y), xp.zeros_like(y)
-        for n in range(1, self._fineness(y).terms):
-            term = term * ((n - a) * y * (1 / n))
-            total = total + term / (b + n)
+        if math.prod(y.shape) > SMALL:
+            term, total = xp.ones_like(y), xp.zeros_like(y)
+            for n in range(1, self._fineness(y).terms):
+                term = term * ((n - a) * y * (1 / n))
+                total = total + term / (b + n)
+        else:
+            n = self._columns(tuple((float(n),) for n in range(1, self._fineness(y).terms)), y)[0]
+            terms = xp.cumulative_prod((n - a[..., None]) / n * y[..., None], axis=-1)
+            total = xp.sum(terms / (b[..., None] + n), axis=-1)
         return -xp.expm1(power) - xp.exp(power) * b * total
 
     # -- Inverses ----------------------------------------------------------------------------------
@@ -415,18 +422,35 @@ class IncompleteFunctions(GammaFunctions):
     # -- Parts of both -----------------------------------------------------------------------------
 
     def _mean(self, integrand: Callable[..., Array], width: Array, *parameters: Array) -> Array:
-        """Compute the mean of integrand(d, *parameters) for d between 0 and the width. All nodes of
-        a small array are computed at once, along a last axis."""
-        xp, rule = self.xp, gauss_legendre(self._fineness(width).nodes)
-        if math.prod(width.shape) > SMALL:
-            total = xp.zeros_like(width)
-            for node, weight in rule:
-                total += weight * integrand(node * width, *parameters)
+        """Compute the mean of integrand(d, *parameters) for d between 0 and the width."""
+        rule = gauss_legendre(self._fineness(width).nodes)
+        return self._sum(
+            lambda node, weight, width, *p: weight * integrand(node * width, *p),
+            rule,
+            width,
+            *parameters,
+        )
+
+    def _sum(self, term: Callable[..., Array], table: Table, *arrays: Array) -> Array:
+        """Add up term(*row, *arrays) over the rows of a table. For small arrays all terms are
+        computed at once, along a last axis."""
+        if max(math.prod(x.shape) for x in arrays) > SMALL:
+            total = term(*table[0], *arrays)
+            for row in table[1:]:
+                total += term(*row, *arrays)
             return total
-        one = xp.ones_like(width)
-        d = xp.stack([node * width for node, _ in rule], axis=-1)
-        weights = xp.stack([weight * one for _, weight in rule], axis=-1)
-        return xp.sum(weights * integrand(d, *(p[..., None] for p in parameters)), axis=-1)
+        columns = self._columns(table, arrays[0])
+        return self.xp.sum(term(*columns, *(x[..., None] for x in arrays)), axis=-1)
+
+    def _columns(self, table: Table, x: Array) -> list[Array]:
+        """Give the columns of a table as arrays of the dtype of x, on its device. They are made
+        once: a copy from the host takes long on a GPU, and is not to be captured."""
+        xp, dtype, device = self.xp, x.dtype, x.device
+        key = id(xp), table, str(dtype), str(device)
+        if key not in _made:
+            columns = zip(*table, strict=True)
+            _made[key] = [xp.asarray(list(c), dtype=dtype, device=device) for c in columns]
+        return _made[key]
 
     def _rounded(self, width: Array) -> Array:
         """Round widths up, by 4 % at most. No gradient flows through `ceil`."""
@@ -456,9 +480,8 @@ class IncompleteFunctions(GammaFunctions):
             power = power * w * w
             series = series + c * sums
         step = (large - 0.5) * xp.log1p(b * w) + b * xp.log(large + b) - b - b * v * w * series
-        for k in range(SHIFT):
-            step = step - xp.log1p(b / (a + k))
-        return step
+        table = tuple((float(k),) for k in range(SHIFT))
+        return step - self._sum(lambda k, a, b: xp.log1p(b / (a + k)), table, a, b)
 
     def _fineness(self, x: Array) -> Fineness:
         return DOUBLE if self.xp.finfo(x.dtype).eps < 1e-10 else SINGLE

@@ -134,3 +134,15 @@ def test_one_gradient_of_each_kind_to_second_order() -> None:
     a = np.array([0.5, 3.0])
     power = gradcore.hessian(lambda z: gradcore.Sum.apply(special.betainc(z, 1.0, 0.4)))(a)
     np.testing.assert_allclose(np.diag(power), math.log(0.4) ** 2 * 0.4**a, 1e-9)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_large_arrays_give_what_small_ones_do(backend: Backend, dtype: str, name: str) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0.01, 0.99, 50)
+    numbers = [10 ** rng.uniform(-3, 2, 50), *([10 ** rng.uniform(-3, 2, 50)] * ("beta" in name))]
+    numbers.append(x if "beta" in name else 9 * x)
+    small = kernel(backend, name)(*(backend.asarray(z, dtype) for z in numbers))
+    large = kernel(backend, name)(*(backend.asarray(np.tile(z, 200), dtype) for z in numbers))
+    expected = np.tile(backend.to_numpy(small), 200)
+    np.testing.assert_allclose(backend.to_numpy(large), expected, 200 * np.finfo(dtype).eps)

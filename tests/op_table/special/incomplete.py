@@ -26,19 +26,19 @@ THREE = [
 STUDENT = [case(node((1,), 2.0, 9.0), ()), case(node((0,), 2.0, 9.0), ())]
 
 
+def _series(ratios: Callable[..., Any], count: int, *inputs: Any) -> Any:
+    """1 + r1 + r1 r2 + ..., where the ratios are ratios(k, *inputs)."""
+    last = [np.asarray(z, float)[..., None] for z in inputs]
+    return 1 + np.sum(np.cumprod(ratios(np.arange(1, count), *last), -1), -1)
+
+
 def _p(a: Any, x: Any) -> Any:
-    term = total = np.ones(np.broadcast_shapes(np.shape(a), np.shape(x)))
-    for k in range(1, 80):
-        term = term * x / (a + k)
-        total = total + term
+    total = _series(lambda k, a, x: x / (a + k), 80, a, x)
     return total * np.exp(a * np.log(x) - x - lgamma(a + 1.0))
 
 
 def _i(a: Any, b: Any, x: Any) -> Any:
-    term = total = np.ones(np.broadcast_shapes(np.shape(a), np.shape(b), np.shape(x)))
-    for k in range(1, 200):
-        term = term * x * (a + b + k - 1) / (a + k)
-        total = total + term
+    total = _series(lambda k, a, b, x: x * (a + b + k - 1) / (a + k), 300, a, b, x)
     return total * x * _beta_density(a, b, x) * (1 - x) / a
 
 
