@@ -3,14 +3,15 @@ take no nodes that have a gradient."""
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as _numpy
 from numpy import __version__ as __version__
 
 from ... import numpy as _ours
+from . import fft as fft
+from . import linalg as linalg
+from . import random as random
 
 __all__ = ["fft", "linalg", "make_diagonal", "random", "where"]
 
@@ -39,17 +40,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*dir(_ours), *dir(_numpy)})
-
-
-def _joined(name: str) -> Any:
-    """Make the module that has the names of gradcore.numpy's module, and for the rest NumPy's."""
-    ours, of_numpy = getattr(_ours, name), getattr(_numpy, name)
-    module = ModuleType(f"{__name__}.{name}", ours.__doc__)
-    found = {"__getattr__": lambda name: getattr(ours if hasattr(ours, name) else of_numpy, name),
-             "__dir__": lambda: sorted({*dir(ours), *dir(of_numpy)})}  # fmt: skip
-    vars(module).update(found)
-    sys.modules[module.__name__] = module
-    return module
-
-
-fft, linalg, random = map(_joined, ("fft", "linalg", "random"))
