@@ -82,6 +82,11 @@ def op_inputs(op: type | str, inputs: Sequence[Any]) -> list[Any]:
         elif type(x) not in BACKEND_OF_TYPE and type(x) not in NUMBER_TYPES:
             x = _constant(op, x)
         arrays.append(x)
+    if not any(type(x) in BACKEND_OF_TYPE for x in arrays):  # NumPy gives scalars for 0-d arrays
+        arrays = [
+            node_or_array(x) if hasattr(x, "dtype") else a
+            for x, a in zip(inputs, arrays, strict=True)
+        ]
     _check_devices(op, arrays)
     _distinct(inputs, arrays)
     return arrays

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import array_api as xp
 from .. import ops
-from ..engine.arrays import integers, value_of
+from ..array_api.common import axes_from_front, axis_from_front
+from ..engine.arrays import value_of
 from .common import (
     NOTHING,
     arrays_of,
@@ -37,7 +38,8 @@ __all__ = [
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NOTHING, append: Any = NOTHING) -> Any:
     """Subtract each element along `axis` from the next one; repeat this n times in all."""
     (x,) = arrays_of(a)
-    one = tuple([1 if k == axis % max(x.ndim, 1) else m for k, m in enumerate(x.shape)])
+    axis = axis_from_front("diff", axis, x.ndim)
+    one = tuple([1 if k == axis else m for k, m in enumerate(x.shape)])
     more = {}
     for key, part in (("prepend", prepend), ("append", append)):
         if part is not NOTHING:
@@ -46,7 +48,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NOTHING, append: Any
     if numpy_dtype(x.dtype).kind == "b":
         if n != 1 or more:
             raise TypeError("diff: of booleans, only n = 1 is supported")
-        before = (slice(None),) * (axis % x.ndim)
+        before = (slice(None),) * axis
         return xp.not_equal(x[(*before, slice(1, None), ...)], x[(*before, slice(None, -1), ...)])
     more = {key: cast(part, x.dtype) for key, part in more.items()}
     return xp.diff(x, axis=axis, n=n, **more)
@@ -78,7 +80,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     """
     (f,) = arrays_of(f)
     f = floats(f)
-    axes = [*range(f.ndim)] if axis is None else [k % f.ndim for k in integers(axis)]
+    axes = [*range(f.ndim)] if axis is None else axes_from_front("gradient", axis, f.ndim)
     given = [1.0] if not varargs else [*varargs]
     given = given * len(axes) if len(given) == 1 and _is_number(given[0]) else given
     if len(given) != len(axes):
@@ -101,7 +103,6 @@ def _derivative(f: Any, h: Any, axis: int, edge_order: int) -> Any:
             f"gradient: axis {axis} has {n} samples, expected {edge_order + 1} or more"
         )
     if _is_number(h):
-        a = b = h  # the distances of inner samples to both neighbours
         first, last = (h, h), (h, h)
     else:
         (h,) = arrays_of(h)
@@ -113,10 +114,12 @@ def _derivative(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         steps = h[1:] - h[:-1]
         f, steps = promoted(f, steps)
         column = xp.reshape(steps, (-1, *[1] * (f.ndim - 1)))
-        a, b = column[:-1, ...], column[1:, ...]
+        a, b = column[:-1, ...], column[1:, ...]  # from inner samples to both neighbours
         first, last = (steps[0], steps[min(1, n - 2)]), (steps[n - 2], steps[max(n - 3, 0)])
     inner = f[:0, ...]
-    if n > 2:
+    if n > 2 and _is_number(h):
+        inner = (f[2:, ...] - f[:-2, ...]) / (2.0 * h)
+    elif n > 2:
         inner = f[2:, ...] * (a * a) + f[1:-1, ...] * (b * b - a * a) - f[:-2, ...] * (b * b)
         inner = inner / (a * b * (a + b))
     start = _edge(f[0, ...], f[1, ...], f[min(2, n - 1), ...], *first, edge_order)
@@ -159,7 +162,13 @@ def _interp(x: Any, places: Any, samples: Any, left: Any, right: Any, period: An
     x, places = (cast(a, np.float64) for a in arrays_of(x, places))  # as NumPy
     (samples,) = arrays_of(samples)
     samples = cast(samples, np.result_type(numpy_dtype(samples.dtype), np.float64))
+    if places.ndim != 1 or tuple(samples.shape) != tuple(places.shape):
+        raise ValueError(
+            f"interp: xp {tuple(places.shape)} and fp {tuple(samples.shape)}, expected both (N,)"
+        )
     if period is not None:
+        if period == 0:
+            raise ValueError("interp: period is 0, expected another number")
         left = right = None
         x, places = x % abs(period), places % abs(period)
         order = value_of(xp.argsort(places))
@@ -207,6 +216,8 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = promoted(*arrays_of(a, v))
     v = xp.conj(v) if numpy_dtype(v.dtype).kind == "c" else v
     (n,), (m,) = a.shape, v.shape
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"correlate: mode = {mode!r}, expected full, same or valid")
     y = convolve(a, xp.flip(v), "full")
     if mode == "full":
         return y
@@ -241,12 +252,13 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * m
     (p,) = arrays_of(p)
     p = floats(p)
     raw = value_of(p)
+    axis = axis_from_front("unwrap", axis, p.ndim)
     steps = xp.diff(raw, axis=axis)
     half = period / 2
     wrapped = (steps + half) % period - half
     wrapped = xp.where((wrapped == -half) & (steps > 0), half, wrapped)
     change = xp.where(xp.abs(steps) < (half if discont is None else discont), 0.0, wrapped - steps)
     change = xp.cumulative_sum(change, axis=axis)
-    first = (slice(None),) * (axis % p.ndim)
+    first = (slice(None),) * axis
     zero = xp.zeros_like(raw[(*first, slice(0, 1), ...)])
     return p + xp.concat([zero, change], axis=axis)

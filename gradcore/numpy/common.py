@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as xp
+from ..array_api.common import axis_from_front
 from ..backends import BACKEND_OF_TYPE, Backend, backend_of, default
 from ..engine.arrays import NUMBER_TYPES, flat, is_node, value_of
 from ..engine.operators import Operators
@@ -25,6 +26,7 @@ __all__ = [
     "counting",
     "dtype_there",
     "filled",
+    "flat_or_along",
     "floats",
     "is_array",
     "numpy_dtype",
@@ -99,6 +101,8 @@ def cast(x: Any, dtype: Any) -> Any:
     if isinstance(dtype, np.dtype) and numpy_dtype(x.dtype) == dtype:
         return x
     there = dtype_there(dtype, *place_of(x))
+    if numpy_dtype(x.dtype).kind == "c" and numpy_dtype_of(dtype).kind == "b":
+        return xp.not_equal(x, 0.0)
     return x if x.dtype == there else xp.astype(x, there)
 
 
@@ -119,6 +123,17 @@ def promoted(*xs: Any) -> list[Any]:
 def floats(x: Any) -> Any:
     """Convert integers and booleans to float64, as NumPy does for means and roots."""
     return cast(x, np.float64) if numpy_dtype(x.dtype).kind in "biu" else x
+
+
+# -- Axes -----------------------------------------------------------------------------------------
+
+
+def flat_or_along(name: str, x: Any, axis: Any) -> tuple[Any, int]:
+    """Flatten x, if the axis is `None`; else count the axis from the front. As in NumPy, a number
+    has an axis 0 too."""
+    if axis is None or (x.ndim == 0 and axis in (0, -1)):
+        return xp.reshape(x, (-1,)), 0
+    return x, axis_from_front(name, axis, x.ndim)
 
 
 # -- Arrays ---------------------------------------------------------------------------------------

@@ -116,10 +116,12 @@ _LN2 = math.log(2)
 
 
 def _fmax(a: Any, b: Any) -> Any:
+    a, b = alike(a, b)
     return xp.where(a != a, b, xp.where(b != b, a, xp.maximum(a, b)))
 
 
 def _fmin(a: Any, b: Any) -> Any:
+    a, b = alike(a, b)
     return xp.where(a != a, b, xp.where(b != b, a, xp.minimum(a, b)))
 
 
@@ -207,8 +209,10 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
 def modf(x: Any, /) -> tuple[Any, Any]:
     """Split numbers into what is behind the point, with a gradient, and the whole numbers."""
     (x,) = arrays_of(x)
-    whole = trunc(floats(x))
-    return copysign(xp.where(xp.isinf(whole), 0.0, x - whole), value_of(x)), whole
+    x = floats(x)
+    raw = value_of(x)
+    finite = xp.where(xp.isinf(raw), xp.copysign(xp.zeros_like(raw), raw), x)
+    return ops.Fmod.apply(finite, 1.0), trunc(x)
 
 
 def clip(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import array_api as xp
+from ..array_api.common import axis_from_front
 from .common import arrays_of, promoted
 
 __all__ = ["apply_along_axis", "apply_over_axes", "vectorize"]
@@ -18,7 +19,7 @@ def apply_along_axis(
     """Apply a function of vectors to each vector along `axis`; its result's axes take the place of
     that one."""
     (x,) = arrays_of(arr)
-    axis = axis % x.ndim
+    axis = axis_from_front("apply_along_axis", axis, x.ndim)
     x = xp.moveaxis(x, axis, -1)
     rest = tuple(x.shape[:-1])
     rows = xp.unstack(xp.reshape(x, (-1, x.shape[-1])))
@@ -33,7 +34,11 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
     (x,) = arrays_of(a)
     for axis in axes if hasattr(axes, "__iter__") else [axes]:
         y = func(x, axis)
-        x = y if y.ndim == x.ndim else xp.expand_dims(y, axis=axis % x.ndim)
+        x = (
+            y
+            if y.ndim == x.ndim
+            else xp.expand_dims(y, axis=axis_from_front("apply_over_axes", axis, x.ndim))
+        )
     return x
 
 

@@ -19,6 +19,7 @@ from .common import (
     as_node_or_array,
     cast,
     filled,
+    flat_or_along,
     numpy_dtype,
     place_of,
     promoted,
@@ -73,7 +74,7 @@ def take(
 ) -> Any:
     """Take the parts of a at the indices along `axis`, or elements of a flat."""
     a, indices = arrays_of(a, indices)
-    a, axis = (xp.reshape(a, (-1,)), 0) if axis is None else (a, axis % a.ndim)
+    a, axis = flat_or_along("take", a, axis)
     if mode != "raise":
         n = a.shape[axis]
         indices = indices % n if mode == "wrap" else xp.clip(indices, 0, n - 1)
@@ -142,14 +143,20 @@ def diag(v: Any, k: int = 0) -> Any:
     return xp.reshape(ops.PutItem.apply(v, key=key, shape=(n * n,)), (n, n))
 
 
+def _rows(m: Any) -> Any:
+    """Repeat a vector (N,) in N rows, as NumPy does; matrices stay."""
+    x = as_node_or_array(m)
+    return xp.broadcast_to(x, (x.shape[0],) * 2) if x.ndim == 1 else x
+
+
 def tril(m: Any, k: int = 0) -> Any:
     """Keep the lower triangle of each matrix, up to diagonal k; put zeros elsewhere."""
-    return xp.tril(as_node_or_array(m), k=k)
+    return xp.tril(_rows(m), k=k)
 
 
 def triu(m: Any, k: int = 0) -> Any:
     """Keep the upper triangle of each matrix, from diagonal k on; put zeros elsewhere."""
-    return xp.triu(as_node_or_array(m), k=k)
+    return xp.triu(_rows(m), k=k)
 
 
 def argwhere(a: Any) -> Any:
@@ -243,6 +250,8 @@ def sort_complex(a: Any) -> Any:
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Find the indices that sort by several keys, the last of which counts first."""
     keys = [*arrays_of(*keys)]
+    if len({tuple(key.shape) for key in keys}) != 1:
+        raise ValueError(f"lexsort: {len(keys)} keys, expected one or more of one shape")
     order = xp.argsort(keys[0], axis=axis)
     for key in keys[1:]:
         sorted_key = xp.take_along_axis(value_of(key), value_of(order), axis=axis)

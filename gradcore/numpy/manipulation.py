@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import array_api as xp
 from .. import ops
+from ..array_api.common import axes_from_front, axis_from_front
 from ..backends.types import DType
 from ..engine.arrays import flat, integers
 from .common import (
@@ -22,6 +23,7 @@ from .common import (
     cast,
     counting,
     filled,
+    flat_or_along,
     on_host,
     place_of,
     placed,
@@ -270,7 +272,8 @@ def _each(xs: list[Any]) -> Any:
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """Move an axis before the axis `start`."""
     (x,) = arrays_of(a)
-    axis, start = axis % x.ndim, start + x.ndim if start < 0 else start
+    axis = axis_from_front("rollaxis", axis, x.ndim)
+    start = start + x.ndim if start < 0 else start
     return xp.moveaxis(x, axis, start - 1 if axis < start else start)
 
 
@@ -287,9 +290,9 @@ def flipud(m: Any) -> Any:
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Turn each matrix, of two axes, by k times 90 degrees: from the first to the second."""
     (x,) = arrays_of(m)
-    first, second = axes
+    first, second = axes_from_front("rot90", axes, x.ndim)
     if k % 4 == 2:
-        return flip(x, axes)
+        return flip(x, (first, second))
     if k % 2:
         return (
             swapaxes(flip(x, second), first, second)
@@ -337,7 +340,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split along `axis`, into so many parts, the first of which may be longer; or before each of
     the indices."""
     (x,) = arrays_of(ary)
-    axis = axis % x.ndim
+    axis = axis_from_front("split", axis, x.ndim)
     n, sections = x.shape[axis], indices_or_sections
     if isinstance(sections, int | np.integer):
         size, longer = divmod(n, int(sections))
@@ -352,7 +355,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split along `axis`, into so many equal parts, or before each of the indices."""
     (x,) = arrays_of(ary)
-    sections = indices_or_sections
+    sections, axis = indices_or_sections, axis_from_front("split", axis, x.ndim)
     if isinstance(sections, int | np.integer) and x.shape[axis] % sections:
         raise ValueError(f"split: axis {axis} of {tuple(x.shape)} has no {sections} equal parts")
     return array_split(x, sections, axis)
@@ -388,8 +391,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """Leave out the parts at the indices, slice or mask `obj` along `axis`, or elements of arr made
     flat."""
-    (x,) = arrays_of(arr)
-    x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis % x.ndim)
+    x, axis = flat_or_along("delete", *arrays_of(arr), axis)
     obj = obj if isinstance(obj, slice) else on_host(obj)
     return _taken(x, np.delete(np.arange(x.shape[axis]), obj), axis)
 
@@ -397,7 +399,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """Put values before the parts at the indices `obj` along `axis`, or into arr made flat."""
     x, values = arrays_of(arr, values)
-    x, axis = (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis % x.ndim)
+    x, axis = flat_or_along("insert", x, axis)
     values, n = cast(values, x.dtype), x.shape[axis]
     obj = np.arange(n)[obj] if isinstance(obj, slice) else on_host(obj)
     if obj.ndim == 0 and values.ndim:  # as NumPy: of one index, the values' first axis is `axis`
@@ -418,7 +420,9 @@ def resize(a: Any, new_shape: Any) -> Any:
     """Repeat the elements, row by row, as often as needed to fill the shape."""
     (x,) = arrays_of(a)
     shape = integers(new_shape)
-    places = counting(x, math.prod(shape)) % max(math.prod(x.shape), 1)
+    if 0 in x.shape:  # NumPy repeats a zero
+        return xp.broadcast_to(cast(xp.sum(x), x.dtype), shape)
+    places = counting(x, math.prod(shape)) % math.prod(x.shape)
     return xp.reshape(xp.take(xp.reshape(x, (-1,)), places), shape)
 
 
@@ -442,6 +446,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     `gradcore.pad`, which has the modes constant, edge, reflect and wrap; and symmetric."""
     (x,) = arrays_of(array)
     widths = np.broadcast_to(on_host(pad_width), (x.ndim, 2)).tolist()
+    if np.min(widths, initial=0) < 0:
+        raise ValueError(f"pad: pad_width is {pad_width}, expected 0 and more; cut by x[1:-1]")
     value = kwargs.pop("constant_values", 0)
     kwargs = {key: wish for key, wish in kwargs.items() if wish != "even"}
     known = ("constant", "edge", "reflect", "symmetric", "wrap")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import array_api as xp
 from . import calculus, elementwise
-from .common import alike, arrays_of, cast, counting, floats, promoted
+from .common import alike, arrays_of, cast, counting, floats, numpy_dtype, on_host, promoted
 
 __all__ = [
     "poly",
@@ -65,6 +67,8 @@ def polymul(a1: Any, a2: Any) -> Any:
 
 def polyder(p: Any, m: int = 1) -> Any:
     """Differentiate a polynomial m times."""
+    if m < 0:
+        raise ValueError(f"polyder: m is {m}, expected 0 or more; polyint integrates")
     p = _vector(p)
     for _ in range(m):
         n = p.shape[0]
@@ -74,6 +78,8 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """Integrate a polynomial m times; k are the constants, else 0."""
+    if m < 0:
+        raise ValueError(f"polyint: m is {m}, expected 0 or more; polyder differentiates")
     p = _vector(p)
     k = [0.0] * m if k is None else [*_vector(k)]
     k = k * m if len(k) == 1 else k
@@ -107,13 +113,23 @@ def polyfit(
     if full or cov:
         raise ValueError("polyfit: full and cov are not supported; leave them out")
     x, y = alike(*map(floats, arrays_of(x, y)))
+    if deg < 0:
+        raise ValueError(f"polyfit: deg is {deg}, expected 0 or more")
+    if x.ndim != 1 or y.ndim not in (1, 2) or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+        raise ValueError(
+            f"polyfit: x {tuple(x.shape)} and y {tuple(y.shape)}, expected (N,) and (N,) or (N, K)"
+        )
     a = vander(x, deg + 1)
     if w is not None:
         w, _ = alike(w, x)
+        if tuple(w.shape) != tuple(x.shape):
+            raise ValueError(
+                f"polyfit: w {tuple(w.shape)} and x {tuple(x.shape)}, expected both (N,)"
+            )
         a, y = a * w[:, None], y * (w if y.ndim == 1 else w[:, None])
     scale = xp.sqrt(xp.sum(a * a, axis=0))
-    q, r = xp.linalg.qr(a / scale)
-    c = xp.linalg.solve(r, xp.matmul(xp.matrix_transpose(q), y))
+    rtol = x.shape[0] * float(np.finfo(numpy_dtype(a.dtype)).eps) if rcond is None else rcond
+    c = xp.matmul(xp.linalg.pinv(a / scale, rtol=rtol), y)  # of several, the smallest, as in NumPy
     return c / (scale if y.ndim == 1 else scale[:, None])
 
 
@@ -131,7 +147,12 @@ def poly(seq_of_zeros: Any) -> Any:
 def roots(p: Any) -> Any:
     """Find the roots of a polynomial: the eigenvalues of its companion matrix."""
     p = floats(_vector(p))
+    if p.ndim != 1:
+        raise ValueError(f"roots: coefficients of shape {tuple(p.shape)}, expected (N,)")
+    p = p[int(np.argmax(on_host(p) != 0)) :] if p.shape[0] else p  # zeros raise no degree
     n = p.shape[0] - 1
+    if n < 1:
+        return p[:0]
     first = -p[1:] / p[0]
     below = xp.broadcast_to(xp.zeros_like(first), (n - 1, n)) if n > 1 else None
     rows = xp.reshape(first, (1, n))

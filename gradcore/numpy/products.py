@@ -27,8 +27,8 @@ __all__ = [
     "vecmat",
 ]
 
-matmul = Ufunc("matmul", xp.matmul)
-vecdot = Ufunc("vecdot", xp.vecdot)
+matmul = Ufunc("matmul", lambda a, b: xp.matmul(*arrays_of(a, b)))
+vecdot = Ufunc("vecdot", lambda a, b: xp.vecdot(*arrays_of(a, b)))
 
 
 def dot(a: Any, b: Any, out: Any = None) -> Any:

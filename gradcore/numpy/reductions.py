@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import array_api as xp
 from ..backends.types import DType
-from .common import NOTHING, as_node_or_array, cast, filled, floats, numpy_dtype
+from .common import NOTHING, as_node_or_array, cast, filled, flat_or_along, floats, numpy_dtype
 
 __all__ = [
     "all",
@@ -41,7 +41,7 @@ def sum(  # noqa: A001
 ) -> Any:  # fmt: skip
     """Sum all elements, or along `axis`; small integers in int64."""
     x = _chosen(_in(as_node_or_array(a), dtype), where, 0)
-    y = xp.sum(x, axis=axis, keepdims=keepdims is True)
+    y = xp.sum(x, axis=_axes(x, axis), keepdims=keepdims is True)
     y = cast(y if initial is NOTHING else y + initial, dtype)
     return filled("sum", out, y)
 
@@ -52,7 +52,7 @@ def prod(
 ) -> Any:  # fmt: skip
     """Multiply all elements, or along `axis`; small integers in int64."""
     x = _chosen(_in(as_node_or_array(a), dtype), where, 1)
-    y = xp.prod(x, axis=axis, keepdims=keepdims is True)
+    y = xp.prod(x, axis=_axes(x, axis), keepdims=keepdims is True)
     y = cast(y if initial is NOTHING else y * initial, dtype)
     return filled("prod", out, y)
 
@@ -63,9 +63,9 @@ def mean(
 ) -> Any:  # fmt: skip
     """Compute the mean of all elements, or along `axis`."""
     x, keep = cast(floats(as_node_or_array(a)), dtype), keepdims is True
-    if where is NOTHING:
-        return filled("mean", out, xp.mean(x, axis=axis, keepdims=keep))
-    total = xp.sum(_chosen(x, where, 0), axis=axis, keepdims=keep)
+    if where is NOTHING or where is True:
+        return filled("mean", out, xp.mean(x, axis=_axes(x, axis), keepdims=keep))
+    total = xp.sum(_chosen(x, where, 0), axis=_axes(x, axis), keepdims=keep)
     return filled("mean", out, total / _count(x, where, axis, keep))
 
 
@@ -79,10 +79,12 @@ def var(
         cast(floats(as_node_or_array(a)), dtype),
         ddof if correction is NOTHING else correction,
     )
-    if where is NOTHING and mean is NOTHING:
+    if (where is NOTHING or where is True) and mean is NOTHING:
         y = xp.var(x, axis=axis, correction=ddof, keepdims=keepdims is True)
     else:
-        y = _variance(x, axis, ddof, keepdims is True, where, mean)
+        deviations, divisor = _deviations(x, axis, ddof, keepdims is True, where, mean)
+        squares = xp.square(xp.abs(deviations))
+        y = xp.sum(squares, axis=_axes(x, axis), keepdims=keepdims is True) / divisor
     return filled("var", out, y)
 
 
@@ -96,18 +98,22 @@ def std(
         cast(floats(as_node_or_array(a)), dtype),
         ddof if correction is NOTHING else correction,
     )
-    if where is NOTHING and mean is NOTHING:
+    if (where is NOTHING or where is True) and mean is NOTHING:
         y = xp.std(x, axis=axis, correction=ddof, keepdims=keepdims is True)
     else:
-        y = xp.sqrt(_variance(x, axis, ddof, keepdims is True, where, mean))
+        deviations, divisor = _deviations(x, axis, ddof, keepdims is True, where, mean)
+        norm = xp.linalg.vector_norm(deviations, axis=_axes(x, axis), keepdims=keepdims is True)
+        y = norm / xp.sqrt(divisor)  # at 0 with the gradient 0
     return filled("std", out, y)
 
 
-def _variance(x: Any, axis: Axis, ddof: float, keepdims: bool, where: Any, given: Any) -> Any:
+def _deviations(
+    x: Any, axis: Axis, ddof: float, keepdims: bool, where: Any, given: Any
+) -> tuple[Any, Any]:
+    """Subtract the mean from the elements that count; and count them, less ddof."""
     center = mean(x, axis, keepdims=True, where=where) if given is NOTHING else given
-    squares = xp.square(xp.abs(x - center))
-    total = xp.sum(_chosen(squares, where, 0), axis=axis, keepdims=keepdims)
-    return total / (_count(x, where, axis, keepdims) - ddof)
+    found = _chosen(x - center, where, 0)
+    return found, xp.maximum(_count(xp.real(found), where, axis, keepdims) - ddof, 0.0)
 
 
 def max(  # noqa: A001
@@ -131,16 +137,24 @@ amax, amin = max, min
 
 def _extreme(name: str, a: Any, axis: Axis, keepdims: Any, initial: Any, where: Any) -> Any:
     x = as_node_or_array(a)
+    where = NOTHING if where is True else where
     if where is not NOTHING and initial is NOTHING:
         raise ValueError(f"{name}: with `where`, say the `initial` that stands for no elements")
-    y = getattr(xp, name)(_chosen(x, where, initial), axis=axis, keepdims=keepdims is True)
+    if 0 in x.shape and initial is not NOTHING:  # of no elements, `initial`
+        y = xp.sum(x, axis=_axes(x, axis), keepdims=keepdims is True)
+        return cast(y + initial, x.dtype)
+    y = getattr(xp, name)(
+        _chosen(x, where, initial), axis=_axes(x, axis), keepdims=keepdims is True
+    )
     return y if initial is NOTHING else getattr(xp, f"{name}imum")(y, initial)
 
 
 def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING) -> Any:
     """Subtract the minimum from the maximum."""
     x, keep = as_node_or_array(a), keepdims is True
-    y = xp.max(x, axis=axis, keepdims=keep) - xp.min(x, axis=axis, keepdims=keep)
+    y = xp.max(x, axis=_axes(x, axis), keepdims=keep) - xp.min(
+        x, axis=_axes(x, axis), keepdims=keep
+    )
     return filled("ptp", out, y)
 
 
@@ -149,7 +163,7 @@ def any(  # noqa: A001
 ) -> Any:
     """Test whether any element, or any along `axis`, is not zero."""
     x = _chosen(cast(as_node_or_array(a), np.bool_), where, False)
-    return filled("any", out, xp.any(x, axis=axis, keepdims=keepdims is True))
+    return filled("any", out, xp.any(x, axis=_axes(x, axis), keepdims=keepdims is True))
 
 
 def all(  # noqa: A001
@@ -157,35 +171,40 @@ def all(  # noqa: A001
 ) -> Any:
     """Test whether all elements, or all along `axis`, are not zero."""
     x = _chosen(cast(as_node_or_array(a), np.bool_), where, True)
-    return filled("all", out, xp.all(x, axis=axis, keepdims=keepdims is True))
+    return filled("all", out, xp.all(x, axis=_axes(x, axis), keepdims=keepdims is True))
 
 
 def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Count the elements that are not zero."""
-    return xp.count_nonzero(as_node_or_array(a), axis=axis, keepdims=keepdims)
+    x = as_node_or_array(a)
+    return xp.count_nonzero(x, axis=_axes(x, axis), keepdims=keepdims)
 
 
 def argmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
     """Find the index of the maximum along `axis`, or in a flat."""
-    y = xp.argmax(as_node_or_array(a), axis=axis, keepdims=keepdims is True)
+    x = as_node_or_array(a)
+    axis = None if x.ndim == 0 and axis in (0, -1) else axis
+    y = xp.argmax(x, axis=axis, keepdims=keepdims is True)
     return filled("argmax", out, y)
 
 
 def argmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
     """Find the index of the minimum along `axis`, or in a flat."""
-    y = xp.argmin(as_node_or_array(a), axis=axis, keepdims=keepdims is True)
+    x = as_node_or_array(a)
+    axis = None if x.ndim == 0 and axis in (0, -1) else axis
+    y = xp.argmin(x, axis=axis, keepdims=keepdims is True)
     return filled("argmin", out, y)
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
     """Sum the first 1, 2, ... elements along `axis`, or of a flat."""
-    x, axis = _along(_in(as_node_or_array(a), dtype), axis)
+    x, axis = flat_or_along("cumsum", _in(as_node_or_array(a), dtype), axis)
     return filled("cumsum", out, cast(xp.cumulative_sum(x, axis=axis), dtype))
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
     """Multiply the first 1, 2, ... elements along `axis`, or of a flat."""
-    x, axis = _along(_in(as_node_or_array(a), dtype), axis)
+    x, axis = flat_or_along("cumprod", _in(as_node_or_array(a), dtype), axis)
     return filled("cumprod", out, cast(xp.cumulative_prod(x, axis=axis), dtype))
 
 
@@ -209,8 +228,9 @@ def cumulative_prod(
     return filled("cumulative_prod", out, cast(y, dtype))
 
 
-def _along(x: Any, axis: int | None) -> tuple[Any, int]:
-    return (xp.reshape(x, (-1,)), 0) if axis is None else (x, axis)
+def _axes(x: Any, axis: Axis) -> Axis:
+    """Give the axes to reduce. As in NumPy, a number has an axis 0 too."""
+    return () if x.ndim == 0 and axis in (0, -1, (0,), (-1,)) else axis
 
 
 def _in(x: Any, dtype: Any) -> Any:
@@ -231,4 +251,4 @@ def _chosen(x: Any, where: Any, otherwise: Any) -> Any:
 def _count(x: Any, where: Any, axis: Axis, keepdims: bool) -> Any:
     """Count the elements that count, in the dtype of x."""
     ones = xp.ones_like(x)
-    return xp.sum(_chosen(ones, where, 0), axis=axis, keepdims=keepdims)
+    return xp.sum(_chosen(ones, where, 0), axis=_axes(x, axis), keepdims=keepdims)

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import array_api as xp
 from .. import ops
-from ..engine.arrays import integers, namespace, value_of
+from ..array_api.common import axes_from_front, axis_from_front
+from ..engine.arrays import is_node, namespace, value_of
 from . import reductions
 from .common import (
     NOTHING,
@@ -138,11 +139,13 @@ def _quantile(
         floats(x),
         np.result_type(fractions, numpy_dtype(floats(x).dtype)) if fractions.ndim else None,
     )
-    axes = [*range(x.ndim)] if axis is None else [k % x.ndim for k in integers(axis)]
+    axes = [*range(x.ndim)] if axis is None else axes_from_front(name, axis, x.ndim)
     rest = [k for k in range(x.ndim) if k not in axes]
     kept = tuple([1 if k in axes else n for k, n in enumerate(x.shape)])
     x = xp.permute_dims(x, (*rest, *axes))
     x = xp.sort(xp.reshape(x, (*x.shape[: len(rest)], math.prod(x.shape[len(rest) :]))))
+    if x.shape[-1] == 0:  # of no elements, NaN
+        x = xp.sum(x, axis=-1, keepdims=True) + math.nan
     raw = value_of(x)
     lib, n = namespace(raw), x.shape[-1]
     is_nan = lib.isnan(raw)  # they come last
@@ -187,7 +190,8 @@ def average(
     if tuple(w.shape) != tuple(a.shape):
         if w.ndim != 1 or axis is None or w.shape[0] != a.shape[axis]:
             raise ValueError(f"average: weights {tuple(w.shape)} don't fit a {tuple(a.shape)}")
-        w = xp.reshape(w, tuple([-1 if k == axis % a.ndim else 1 for k in range(a.ndim)]))
+        k = axis_from_front("average", axis, a.ndim)
+        w = xp.reshape(w, tuple([-1 if i == k else 1 for i in range(a.ndim)]))
         w = xp.broadcast_to(w, tuple(a.shape))
     keep = keepdims is True
     total = xp.sum(w, axis=axis, keepdims=keep)
@@ -219,6 +223,7 @@ def cov(
     fact = total - ddof
     if aweights is not None and ddof != 0:
         fact = total - ddof * xp.sum(w * given[-1]) / total
+    fact = xp.where(value_of(fact) > 0, fact, 0.0)  # as NumPy: fewer than ddof have no variance
     centered = x - xp.sum(x * w, axis=1, keepdims=True) / total
     conjugate = xp.conj(centered) if numpy_dtype(x.dtype).kind == "c" else centered
     found = xp.matmul(centered * w, xp.matrix_transpose(conjugate)) / fact
@@ -229,8 +234,9 @@ def _variables(m: Any, rowvar: bool) -> Any:
     (x,) = arrays_of(m)
     if x.ndim > 2:
         raise ValueError(f"cov: variables of shape {tuple(x.shape)}, expected at most 2 dimensions")
-    x = xp.reshape(x, (1, -1)) if x.ndim < 2 else x
-    return x if rowvar or x.shape[0] == 1 else xp.matrix_transpose(x)
+    is_vector = x.ndim < 2
+    x = xp.reshape(x, (1, -1)) if is_vector else x
+    return x if rowvar or is_vector else xp.matrix_transpose(x)
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
@@ -248,6 +254,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     raw = value_of(x)
     if raw.ndim != 1 or numpy_dtype(raw.dtype).kind not in "biu":
         raise TypeError(f"bincount: x is {raw.dtype} {tuple(raw.shape)}, expected integers (N,)")
+    raw = cast(raw, np.int64)
+    if raw.shape[0] and int(namespace(raw).min(raw)) < 0:
+        raise ValueError("bincount: there are negative numbers in x, expected 0 and more")
     size = max(int(namespace(raw).max(raw)) + 1 if raw.shape[0] else 0, minlength)
     w = placed(np.ones(raw.shape[0]), place_of(raw)) if weights is None else weights
     (w,) = arrays_of(w)
@@ -281,6 +290,15 @@ def _placed(part: Any, place: Any) -> Any:
     return placed(part, place)
 
 
+def _weights(name: str, weights: Any) -> Any:
+    if is_node(weights) and weights.requires_grad:
+        raise TypeError(
+            f"{name}: the weights would lose their gradient on the host; sum them by "
+            "bincount(digitize(x, edges) - 1, weights)"
+        )
+    return None if weights is None else on_host(weights)
+
+
 def _bins(bins: Any) -> Any:
     if isinstance(bins, int | str):
         return bins
@@ -295,15 +313,13 @@ def histogram(
     weights: Any = None,
 ) -> tuple[Any, Any]:
     """Count the elements in bins, on the host, as constants; gives the counts and the edges."""
-    weights = None if weights is None else on_host(weights)
-    more = {"range": range, "density": density, "weights": weights}
+    more = {"range": range, "density": density, "weights": _weights("histogram", weights)}
     return _of_host("histogram", place_of(a), on_host(a), _bins(bins), **more)
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Find the edges of the bins that `histogram` counts in."""
-    weights = None if weights is None else on_host(weights)
-    more = {"range": range, "weights": weights}
+    more = {"range": range, "weights": _weights("histogram_bin_edges", weights)}
     return _of_host("histogram_bin_edges", place_of(a), on_host(a), _bins(bins), **more)
 
 
@@ -316,8 +332,7 @@ def histogram2d(
     weights: Any = None,
 ) -> Any:
     """Count the points (x, y) in bins; see `histogram`."""
-    weights = None if weights is None else on_host(weights)
-    more = {"range": range, "density": density, "weights": weights}
+    more = {"range": range, "density": density, "weights": _weights("histogram2d", weights)}
     return _of_host("histogram2d", place_of(x, y), on_host(x), on_host(y), _bins(bins), **more)
 
 
@@ -329,7 +344,6 @@ def histogramdd(
     weights: Any = None,
 ) -> Any:
     """Count points in bins; see `histogram`."""
-    weights = None if weights is None else on_host(weights)
-    more = {"range": range, "density": density, "weights": weights}
+    more = {"range": range, "density": density, "weights": _weights("histogramdd", weights)}
     host = [*map(on_host, sample)] if isinstance(sample, list | tuple) else on_host(sample)
     return _of_host("histogramdd", place_of(sample), host, _bins(bins), **more)

@@ -13,7 +13,18 @@ from .. import array_api as xp
 from .. import ops
 from ..engine.arrays import NUMBER_TYPES
 from ..engine.operators import Operators
-from .common import NOTHING, arrays_of, as_inputs, cast, counting, filled, numpy_dtype, promoted
+from .common import (
+    NOTHING,
+    arrays_of,
+    as_inputs,
+    as_node_or_array,
+    cast,
+    counting,
+    filled,
+    numpy_dtype,
+    place_of,
+    promoted,
+)
 
 __all__ = ["Ufunc"]
 
@@ -112,15 +123,18 @@ class Ufunc:
         """Refuse: NumPy's reduceat is not there."""
         raise TypeError(f"{self.__name__}.reduceat is not there; add.at adds up by groups")
 
-    def _ready(self, inputs: Any, dtype: Any = None) -> list[Any]:
-        """Make arrays of the inputs, in the dtypes that NumPy would compute in."""
+    def _ready(self, inputs: Any, dtype: Any = None, numbers: bool = True) -> list[Any]:
+        """Make arrays of the inputs, in the dtypes that NumPy would compute in; of numbers too,
+        unless `numbers` may stay."""
         if len(inputs) != self.nin:
             raise TypeError(f"{self.__name__} takes {self.nin} arrays, not {len(inputs)}")
         given = as_inputs(*inputs)
+        given = [np.bool_(x) if type(x) is bool else x for x in given]  # no number to NumPy
         kinds = tuple([type(x) if type(x) in NUMBER_TYPES else numpy_dtype(x.dtype) for x in given])
         wanted = _dtypes(self.of_numpy, kinds, None if dtype is None else np.dtype(dtype))
+        place = place_of(*given)
         return [
-            x if type(x) in NUMBER_TYPES else cast(x, to)
+            x if numbers and type(x) in NUMBER_TYPES else as_node_or_array(x, to, place)
             for x, to in zip(given, wanted, strict=True)
         ]
 
@@ -137,7 +151,7 @@ class Ufunc:
             (out,) = out
         if isinstance(out, tuple):
             raise TypeError(f"{self.__name__}: several out are not supported; leave out out")
-        ready = self._ready(inputs, dtype)
+        ready = self._ready(inputs, dtype, where is True)
         if where is True:
             return filled(self.__name__, out, self.function(*ready))
         # Elsewhere the function would warn, and its gradient might be NaN: there it gets ones.
