@@ -215,6 +215,8 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Sum a[n + i] conj(v[i]) for each n; see `convolve`."""
     a, v = promoted(*arrays_of(a, v))
     v = xp.conj(v) if numpy_dtype(v.dtype).kind == "c" else v
+    if a.ndim != 1 or v.ndim != 1:
+        raise ValueError(f"correlate: {tuple(a.shape)} and {tuple(v.shape)}, expected (N,), (M,)")
     (n,), (m,) = a.shape, v.shape
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"correlate: mode = {mode!r}, expected full, same or valid")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import array_api as xp
 from ..engine.arrays import value_of
 from . import reductions
-from .common import alike, arrays_of
+from .common import alike, arrays_of, cast
 from .elementwise import absolute, add, multiply, subtract
 from .ufuncs import Ufunc
 
@@ -46,6 +48,12 @@ __all__ = [
     "right_shift",
 ]
 
+
+def _of_truths(function: Any) -> Any:
+    """Make a function of booleans one of numbers, of which all but 0 are true."""
+    return lambda *xs: function(*[cast(x, np.bool_) for x in arrays_of(*xs)])
+
+
 bitwise_and = Ufunc("bitwise_and", xp.bitwise_and)
 bitwise_or = Ufunc("bitwise_or", xp.bitwise_or)
 bitwise_xor = Ufunc("bitwise_xor", xp.bitwise_xor)
@@ -59,10 +67,10 @@ isnan = Ufunc("isnan", xp.isnan)
 left_shift = Ufunc("left_shift", xp.bitwise_left_shift)
 less = Ufunc("less", xp.less)
 less_equal = Ufunc("less_equal", xp.less_equal)
-logical_and = Ufunc("logical_and", xp.logical_and, reductions.all)
-logical_not = Ufunc("logical_not", xp.logical_not)
-logical_or = Ufunc("logical_or", xp.logical_or, reductions.any)
-logical_xor = Ufunc("logical_xor", xp.logical_xor)
+logical_and = Ufunc("logical_and", _of_truths(xp.logical_and), reductions.all)
+logical_not = Ufunc("logical_not", _of_truths(xp.logical_not))
+logical_or = Ufunc("logical_or", _of_truths(xp.logical_or), reductions.any)
+logical_xor = Ufunc("logical_xor", _of_truths(xp.logical_xor))
 not_equal = Ufunc("not_equal", xp.not_equal)
 right_shift = Ufunc("right_shift", xp.bitwise_right_shift)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import array_api as xp
 from .. import ops
-from ..array_api.common import axes_from_front, axis_from_front
+from ..array_api.common import axes_from_front
 from ..engine.arrays import is_node, namespace, value_of
 from . import reductions
 from .common import (
@@ -188,10 +188,11 @@ def average(
         return y, xp.full_like(y, math.prod(a.shape) / max(math.prod(y.shape), 1))
     a, w = alike(*map(floats, arrays_of(a, weights)))
     if tuple(w.shape) != tuple(a.shape):
-        if w.ndim != 1 or axis is None or w.shape[0] != a.shape[axis]:
+        axes = [] if axis is None else axes_from_front("average", axis, a.ndim)
+        if axis is None or tuple(w.shape) != tuple([a.shape[k] for k in axes]):
             raise ValueError(f"average: weights {tuple(w.shape)} don't fit a {tuple(a.shape)}")
-        k = axis_from_front("average", axis, a.ndim)
-        w = xp.reshape(w, tuple([-1 if i == k else 1 for i in range(a.ndim)]))
+        w = xp.permute_dims(w, tuple(sorted(range(w.ndim), key=axes.__getitem__)))
+        w = xp.reshape(w, tuple([n if k in axes else 1 for k, n in enumerate(a.shape)]))
         w = xp.broadcast_to(w, tuple(a.shape))
     keep = keepdims is True
     total = xp.sum(w, axis=axis, keepdims=keep)

@@ -43,7 +43,11 @@ class MatrixMultiply(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        try:
+            fits = a.ndim and b.ndim and a.shape[-1] == b.shape[-2 if b.ndim > 1 else 0]
+        except AttributeError:
+            raise TypeError("@ multiplies arrays, not numbers; say x * number") from None
+        if not fits:
             raise ValueError(
                 f"MatrixMultiply: {tuple(a.shape)} @ {tuple(b.shape)} does not fit; "
                 "expected (..., M, K) @ (..., K, N)"

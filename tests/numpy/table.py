@@ -215,7 +215,7 @@ union1d(k,j) intersect1d(k,j) setdiff1d(j,k) setxor1d(j,k) unique_counts(k) uniq
 unique_all(k)
 histogram(v,4) histogram(v,bins=V) histogram(A,bins=3,range=(0,1)) histogram2d(u,v,3)
 histogramdd(A[:,:2],2)
-histogram_bin_edges(v,3) histogram(v,4,density=True) histogram(v,3,weights=u)
+histogram_bin_edges(v,3) histogram(v,4,density=True) histogram(v,3,weights=k)
 zeros(3) zeros((2,3)) zeros((2,),dtype=int) ones(2) ones((2,2),'float32') empty((2,0)) full(3,2)
 full((2,2),1.5) full(2,True)
 eye(3) eye(2,3,1) identity(2) arange(4) arange(1,3,0.5) arange(5,dtype=float) linspace(0,1,5)
