@@ -224,7 +224,9 @@ def cov(
     fact = total - ddof
     if aweights is not None and ddof != 0:
         fact = total - ddof * xp.sum(w * given[-1]) / total
-    fact = xp.where(value_of(fact) > 0, fact, 0.0)  # as NumPy: fewer than ddof have no variance
+    fact = xp.where(
+        xp.real(value_of(fact)) > 0, fact, 0.0
+    )  # as NumPy: fewer than ddof have no variance
     centered = x - xp.sum(x * w, axis=1, keepdims=True) / total
     conjugate = xp.conj(centered) if numpy_dtype(x.dtype).kind == "c" else centered
     found = xp.matmul(centered * w, xp.matrix_transpose(conjugate)) / fact
