@@ -12,10 +12,11 @@ import numpy as np
 
 from ..base import Backend
 from ..definitions.common import is_half
+from ..definitions.special import KERNELS
 from ..definitions.updates import rounded_once
 from ..ownership import holders
 from . import namespace as xp
-from .blocks import blocks, by_channels, in_blocks, writeable
+from .blocks import blocks, by_channels, by_elements, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .memory import keep_memory
 
@@ -244,3 +245,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
                 g = g + momentum * v if nesterov else v
             p -= lr * g
         return parameter, velocity
+
+
+for _name in KERNELS:
+    setattr(NumpyBackend, _name, by_elements(getattr(NumpyBackend, _name)))

@@ -5,6 +5,7 @@ Times are of float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from types import EllipsisType
@@ -14,9 +15,10 @@ import numpy as np
 
 from ..base import Backend
 
-__all__ = ["blocks", "by_channels", "in_blocks", "writeable"]
+__all__ = ["blocks", "by_channels", "by_elements", "in_blocks", "writeable"]
 
 BLOCK = 1 << 17  # elements: half a megabyte of float32
+SOME = 1 << 15  # elements, of which a kernel keeps dozens of intermediate results
 
 
 def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,6 +78,33 @@ def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
             for y, whole in zip(new, results, strict=True):
                 whole[(slice(None), part) if y.ndim > 1 else part] = y
         return tuple(results)
+
+    return compute
+
+
+def by_elements(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a kernel that computes each element by itself work on some elements at a time.
+
+    The incomplete functions keep 35 to 47 arrays otherwise, of a million float64 numbers 0.3 GB.
+    """
+
+    @wraps(kernel)
+    def compute(self: Backend, *inputs: Any) -> np.ndarray:
+        shape = np.broadcast_shapes(*[x.shape for x in inputs if type(x) is not int])
+        if math.prod(shape) <= SOME:
+            return kernel(self, *inputs)
+        flat = [
+            x if type(x) is int or x.size == 1 else np.broadcast_to(x, shape).reshape(-1)
+            for x in inputs
+        ]
+        y: Any = None
+        for i in range(0, math.prod(shape), SOME):
+            part = slice(i, i + SOME)
+            new = kernel(self, *[x if type(x) is int or x.size == 1 else x[part] for x in flat])
+            y = np.empty(math.prod(shape), new.dtype) if y is None else y
+            y[part] = new.reshape(-1)
+        whole: np.ndarray = y.reshape(shape)
+        return whole
 
     return compute
 

@@ -8,6 +8,7 @@ from .. import ops
 from .common import NodeOrArray, binary, is_complex, unary
 from .constant import sign as constant_sign
 from .constant import zeros_like
+from .views import view
 
 __all__ = [
     "abs",
@@ -104,13 +105,14 @@ def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOr
 
 
 def real(x: NodeOrArray, /) -> NodeOrArray:
-    """Take the real parts of complex numbers; real numbers stay as they are."""
-    return ops.Real.apply(x) if is_complex(x) else x
+    """Take the real parts of complex numbers, a view as in NumPy; real numbers stay as they are."""
+    return view(ops.Real, x) if is_complex(x) else x
 
 
 def imag(x: NodeOrArray, /) -> NodeOrArray:
-    """Take the imaginary parts of complex numbers; of real numbers, zeros as constants."""
-    return ops.Imag.apply(x) if is_complex(x) else zeros_like(x)
+    """Take the imaginary parts of complex numbers, a view as in NumPy; of real numbers, zeros as
+    constants."""
+    return view(ops.Imag, x) if is_complex(x) else zeros_like(x)
 
 
 def conj(x: NodeOrArray, /) -> NodeOrArray:

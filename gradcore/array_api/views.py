@@ -6,7 +6,7 @@ what is written to the view, and takes the views of a base anew when the base wa
 
 Views are what NumPy makes without a copy of a node whose elements lie in memory row by row (in C
 order), as those of each node that is no view itself do here, on every backend: slices, other orders
-of the axes, other shapes. A number x[i, j] is a copy, as NumPy's is.
+of the axes, other shapes, real and imaginary parts. A number x[i, j] is a copy, as NumPy's is.
 """
 
 from __future__ import annotations
@@ -86,6 +86,10 @@ def put_back(of: View, after: TensorNode, base: TensorNode) -> TensorNode:
         axes = [a % base.ndim for a in of.constants["axes"]]
         back = tuple(sorted(range(base.ndim), key=axes.__getitem__))
         return ops.Transpose.do_forward(after, axes=back)
+    if of.op is ops.Real:
+        return after + 1j * ops.Imag.do_forward(base)
+    if of.op is ops.Imag:
+        return ops.Real.do_forward(base) + 1j * after
     return ops.Reshape.do_forward(after, shape=base.shape)
 
 

@@ -108,10 +108,20 @@ class Methods:
         """The real parts of complex numbers; real numbers themselves."""
         return self.numpy_api.real(self)
 
+    @real.setter
+    def real(self, y: Any) -> None:
+        self.real[...] = y
+
     @property
     def imag(self) -> Self:
         """The imaginary parts of complex numbers; of real numbers, zeros."""
         return self.numpy_api.imag(self)
+
+    @imag.setter
+    def imag(self, y: Any) -> None:
+        if not self.numpy_api.iscomplexobj(self):
+            raise TypeError(f"x.imag = y: x has {self.dtype} numbers, without imaginary parts")
+        self.imag[...] = y
 
 
 # -- What is not there ----------------------------------------------------------------------------

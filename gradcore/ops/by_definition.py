@@ -7,18 +7,21 @@ So a fused kernel that computes gradients needs no formula for its own gradient.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from ..backends import Array, Backend, backend_of
-from ..engine.arrays import is_node, value_of
+from ..engine.arrays import is_node, namespace, value_of
 from ..engine.modes import building
 from ..engine.operators import Operators
 from ..graph import TensorNode, gradients, op_counter
 from .elementwise import Id
 
-__all__ = ["definitions", "differentiated"]
+__all__ = ["definitions", "differentiated", "differentiated_by_elements"]
+
+SOME = 1 << 15  # elements: their graph may have a thousand arrays
 
 
 def differentiated(
@@ -48,6 +51,28 @@ def differentiated(
     ys = ys if isinstance(ys, tuple) else (ys,)
     seeds = [(y, go) for y, go in zip(ys, gos, strict=True) if go is not None]
     return tuple(gradients(seeds, starts, create, retain=create, since=since))
+
+
+def differentiated_by_elements(
+    kernel: str, inputs: Sequence[TensorNode | Array], go: TensorNode | Array
+) -> tuple[TensorNode | Array | None, ...]:
+    """Do as `differentiated` for a kernel that computes each element by itself, some elements of
+    large arrays at a time: the graph of the definition takes much memory."""
+    size = math.prod(go.shape)
+    if size <= SOME or any(map(is_node, (*inputs, go))):
+        return differentiated(kernel, inputs, (go,))
+    xp = namespace(go)
+    flat = [xp.reshape(xp.broadcast_to(x, go.shape), (-1,)) for x in (*inputs, go)]
+    parts = []
+    for i in range(0, size, SOME):
+        *xs, g = (x[i : i + SOME] for x in flat)
+        parts.append(differentiated(kernel, xs, (g,)))
+    return tuple(
+        [
+            None if gs[0] is None else xp.reshape(xp.concat(gs), go.shape)
+            for gs in zip(*parts, strict=True)
+        ]
+    )
 
 
 @cache

@@ -179,7 +179,10 @@ class GammaFunctions(Definitions):
         # The sign of sin(pi y) decides: https://dlmf.nist.gov/5.5.E3 and E1.
         floor = xp.floor(y)
         is_even = 2 * xp.floor(0.5 * floor) == floor
-        reflected = math.pi / xp.where(negative, y * abs(sine), 1.0) / result
+        # In this order: of a tiny y, y * sine may underflow.
+        reflected = (
+            math.pi / xp.where(negative, abs(sine), 1.0) / result / xp.where(negative, y, 1.0)
+        )
         reflected = xp.where(is_even, -reflected, reflected)
         result = xp.where(beyond | at_zero, math.inf, result)
         reflected = xp.where(beyond, 0.0, xp.where(at_zero, -math.inf, reflected))
@@ -235,6 +238,7 @@ class GammaFunctions(Definitions):
         w = 1 / end
         last = end**-t
         # The rest of the sum is `last` times end / (t - 1) + 1 / 2 + a series of odd powers of w.
+        t = xp.where(last > 0, t, 2.0)  # `last` times an overflowing tail would be NaN
         factor, tail = t * w, end / (t - 1) + 0.5
         for k, b in enumerate(BERNOULLI, 1):
             tail = tail + (b / math.factorial(2 * k)) * factor

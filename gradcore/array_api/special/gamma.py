@@ -71,7 +71,9 @@ def rgamma(x: NodeOrArray) -> TensorNode:
     r = size - xp.round(size)
     odd = 2 * floor(0.5 * xp.round(size)) != xp.round(size)
     sine = sin(math.pi * r)
-    below = where(odd, sine, -sine) * (1 / math.pi) * ops.Gamma.apply(1 + size)
+    factor = ops.Gamma.apply(1 + size)
+    below = where(odd, sine, -sine) * (1 / math.pi) * factor
+    below = where((r == 0) & (factor == math.inf), 0.0, below)
     return where(x == -math.inf, math.nan, where(negative, below, above))
 
 

@@ -7,7 +7,7 @@ import math
 from ...backends import Array, backend_of
 from ...engine.arrays import is_integer, namespace
 from ...graph import Context, Op, needs
-from ..by_definition import differentiated
+from ..by_definition import differentiated_by_elements
 from ..unary import OfInput
 
 __all__ = ["BetaLn", "Digamma", "Gamma", "LogGamma", "Polygamma", "Zeta"]
@@ -85,5 +85,5 @@ class Zeta(Op):
         if needs(context, 0):
             is_known = abs(y) < math.inf  # so also where the definition gives a constant
             seed = namespace(go).where(is_known, go, math.nan)
-            gs = differentiated("zeta", (s, q), (seed,))[0]
+            gs = differentiated_by_elements("zeta", (s, q), seed)[0]
         return gs, -go * s * Zeta.apply(s + 1, q) if needs(context, 1) else None

@@ -65,16 +65,16 @@ def test_poles_and_infinities(
         (
             "gamma",
             (
-                [0.0, -0.0, -1, -2.5, INF, -INF, NAN, 5],
-                [INF, -INF, NAN, -0.9453087, INF, NAN, NAN, 24],
+                [0.0, -0.0, -1, -2.5, INF, -INF, NAN, 5, -1e-30],
+                [INF, -INF, NAN, -0.9453087, INF, NAN, NAN, 24, -1e30],
             ),
         ),
         (
             "zeta",
             (
-                [1.0, 0.5, 2, 2, 2, 2, 0, INF],
-                [2.0, 2, 0, -1, -1.5, INF, 1, 1],
-                [INF, NAN, INF, INF, NAN, 0, -0.5, 1],
+                [1.0, 0.5, 2, 2, 2, 2, 0, INF, 1e4, 1e4, 1e30],
+                [2.0, 2, 0, -1, -1.5, INF, 1, 1, 1, 2, 1],
+                [INF, NAN, INF, INF, NAN, 0, -0.5, 1, 1, 0, 1],
             ),
         ),
         ("betaln", ([2.0, 0, -1, INF, 2], [1.0, 1, 2, 1, -INF], [-0.6931472, INF, INF, -INF, NAN])),
@@ -149,3 +149,9 @@ def test_binom_has_its_derivative_by_a_whole_k(backend: Backend, dtype: str) -> 
     assert float(y.value) == 10
     found = [float(x.grad) for x in (n, k)]
     np.testing.assert_allclose(found, [4.5, 10 / 3], 1e-5)  # 10 (digamma(4) - digamma(3))
+
+
+def test_gamma_next_to_minus_zero_is_finite_and_1_over_it_is_0_at_all_poles() -> None:
+    x = np.array([-1e-300, -1e-200])
+    np.testing.assert_allclose(special.gamma(x).value, 1 / x)
+    assert (special.rgamma(np.array([-2.0, -171.0, -172.0, -1e5])).value == 0).all()
