@@ -86,6 +86,9 @@ class Row:
     # the results are complex; "results": real ones only, and the results are complex; "inside": as
     # part of other ops, in whose rows it is tested.
     complex: bool | str = False
+    # Whether the op takes many steps. To save time, such an op is tested in all ways on NumPy only,
+    # and elsewhere its values and gradients, of arrays that lie in rows.
+    many_steps: bool = False
 
     @property
     def is_real(self) -> bool:
