@@ -11,11 +11,10 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
-from importlib.metadata import EntryPoint, entry_points
 from operator import getitem
 from threading import get_ident
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -24,6 +23,9 @@ from .base import Backend
 from .contexts import Block, value_in
 from .ownership import holders
 from .types import Array, DType
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "BACKEND_OF_TYPE",
@@ -209,6 +211,8 @@ Backend._backend_of = backend_of  # base.py can't import it: this file imports b
 
 @functools.cache  # reading the metadata of every installed package takes long
 def _third_party() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # 20 ms, with the modules for e-mail it imports
+
     return {entry.name: entry for entry in entry_points(group="gradcore.backends")}
 
 

@@ -9,7 +9,7 @@ has numbers computed elsewhere, beside the scripts that compute them.
 A test that takes the fixture `backend` runs on each backend of the matrix, which is the default
 one meanwhile: `TensorNode([1.0])` lives there, `backend.asarray(x)` makes an array there of a
 NumPy array, and `backend.to_numpy(array)` brings it back. A test that takes `dtype` too runs
-for "float32" and "float64", or for "float32" alone where the device knows no other.
+for "float32" and "float64", or for one of them on some backends: see ONE_DTYPE.
 
     def test_exp(backend, dtype):
         x = TensorNode(backend.asarray(np.ones(3), dtype))
@@ -47,8 +47,10 @@ MATRIX = {  # name: (backend, device)
     "cupy": ("cupy", None),
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
-ONLY_FLOAT32 = {"strict-no-float64", "cupy-like"}  # the latter to save time
-SLOW = {"numpy-fast"}  # to compile: float64 only where GRADCORE_TEST_BACKENDS names it
+ONE_DTYPE = {"strict-no-float64": "float32", "cupy-like": "float32"}  # the latter to save time
+# To save time, also these, where GRADCORE_TEST_BACKENDS does not name the backends: numpy-fast is
+# slow to compile, numpy-readonly is about writes, and strict-no-float64 is strict in float32.
+BY_DEFAULT = {"numpy-fast": "float32", "numpy-readonly": "float32", "strict": "float64"}
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
@@ -75,7 +77,7 @@ def pytest_configure(config: Any) -> None:
     os.environ["GRADCORE_BACKEND"] = "numpy"  # in processes that they start
     wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
     config.backends, config.not_backends = _choose(wanted)
-    config.only_float32 = ONLY_FLOAT32 if wanted else ONLY_FLOAT32 | SLOW
+    config.one_dtype = ONE_DTYPE if wanted else ONE_DTYPE | BY_DEFAULT
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
@@ -93,7 +95,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
             (name, dtype)
             for name in names
             for dtype in ("float32", "float64")
-            if dtype == "float32" or name not in metafunc.config.only_float32
+            if dtype == metafunc.config.one_dtype.get(name, dtype)
         ]
         metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
     elif "backend" in metafunc.fixturenames:

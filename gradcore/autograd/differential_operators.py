@@ -124,7 +124,7 @@ def multigrad_dict(f: Function) -> Function:
         bound.apply_defaults()
 
         def of_dict(arguments: dict[str, Any]) -> Any:
-            new = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type]
+            new = inspect.BoundArguments(signature, arguments)
             return f(*new.args, **new.kwargs)
 
         return core.gradient(of_dict, dict(bound.arguments))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..engine.arrays import is_node, value_of
@@ -19,15 +19,9 @@ __all__ = ["Box", "Node", "getval", "isbox", "notrace_primitive", "primitive", "
 class Node:
     """A step of a trace. Subclasses say what each keeps."""
 
-    def __init__(
-        self,
-        value: Any,
-        fun: Any,
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-        parent_argnums: Sequence[int],
-        parents: Sequence[Any],
-    ) -> None:
+    def __init__(self, value: Any, *recipe: Any) -> None:
+        """Keep a value, and the function, arguments, keyword arguments, positions of arguments that
+        are nodes, and nodes at these positions that the value was computed of."""
         raise NotImplementedError
 
     def initialize_root(self, *args: Any, **kwargs: Any) -> None:

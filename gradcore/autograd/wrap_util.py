@@ -20,10 +20,10 @@ def unary_to_nary(operator: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(operator)
     def nary(f: Callable[..., Any], argnum: Any = 0, *settings: Any, **options: Any) -> Any:
-        if not isinstance(argnum, int | tuple | list):
+        several = isinstance(argnum, tuple | list)
+        if not (several or isinstance(argnum, int)):
             raise TypeError(f"{get_name(operator)}: argnum is {argnum!r}, expected an integer or "
                             "several in a tuple")  # fmt: skip
-        several = not isinstance(argnum, int)
 
         def of_f(*args: Any, **constants: Any) -> Any:
             @functools.wraps(f, updated=())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -212,6 +211,8 @@ def _contents(place: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         content = Bounded(file, place, 2 * len(FILES) * RECORDS * RECORD + (1 << 20))
         if is_larger(file, content.most):
             raise content.too_large()
+        import tarfile
+
         try:
             with tarfile.open(fileobj=cast(BinaryIO, content), mode="r:") as archive:
                 for member in archive:

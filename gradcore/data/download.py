@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import socket
 import stat
 import sys
-import tempfile
 import threading
 import time
 import zlib
@@ -78,6 +74,8 @@ def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> N
     for file in files:
         target = folder / file.name
         if not file.of_content and not target.exists():
+            import logging
+
             logging.getLogger("gradcore").warning(
                 "Downloading %s; if it breaks off, the next time goes on from there.", target
             )
@@ -205,6 +203,8 @@ def _hung_up(response: Any, seconds: float) -> Iterator[None]:
     Raises:
         TimeoutError: the block took longer.
     """
+    import socket
+
     late = threading.Event()
 
     def hang_up() -> None:
@@ -262,6 +262,7 @@ def _check(part: Path, remote: Remote) -> None:
 def _digest(part: Path, remote: Remote) -> str:
     """Compute the digest of `part`, as it is or decompressed; "" if that has too many bytes."""
     import gzip
+    import hashlib
 
     digest, left = hashlib.new(remote.algorithm, usedforsecurity=False), remote.most
     with gzip.open(part) if remote.of_content else part.open("rb") as data:
@@ -283,6 +284,8 @@ def _part(target: Path, keep: int = 0) -> Iterator[Path]:
             a while, as a process that was killed leaves its file; renaming it claims it. Where
             this block breaks off, unless by a ValueError, its file stays for the next one.
     """
+    import tempfile
+
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         others = list(target.parent.glob(f"{target.name}*.part")) if keep else []

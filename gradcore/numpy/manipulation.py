@@ -391,7 +391,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """Leave out the parts at the indices, slice or mask `obj` along `axis`, or elements of arr made
     flat."""
-    x, axis = flat_or_along("delete", *arrays_of(arr), axis)
+    x, axis = flat_or_along("delete", arrays_of(arr)[0], axis)
     obj = obj if isinstance(obj, slice) else on_host(obj)
     return _taken(x, np.delete(np.arange(x.shape[axis]), obj), axis)
 

@@ -75,17 +75,7 @@ def var(
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
     """Compute the variance: the sum of squared differences from the mean, by n - ddof."""
-    x, ddof = (
-        cast(floats(as_node_or_array(a)), dtype),
-        ddof if correction is NOTHING else correction,
-    )
-    if (where is NOTHING or where is True) and mean is NOTHING:
-        y = xp.var(x, axis=axis, correction=ddof, keepdims=keepdims is True)
-    else:
-        deviations, divisor = _deviations(x, axis, ddof, keepdims is True, where, mean)
-        squares = xp.square(xp.abs(deviations))
-        y = xp.sum(squares, axis=_axes(x, axis), keepdims=keepdims is True) / divisor
-    return filled("var", out, y)
+    return _spread("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 def std(
@@ -94,26 +84,27 @@ def std(
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
     """Compute the standard deviation, the root of `var`."""
-    x, ddof = (
-        cast(floats(as_node_or_array(a)), dtype),
-        ddof if correction is NOTHING else correction,
-    )
-    if (where is NOTHING or where is True) and mean is NOTHING:
-        y = xp.std(x, axis=axis, correction=ddof, keepdims=keepdims is True)
-    else:
-        deviations, divisor = _deviations(x, axis, ddof, keepdims is True, where, mean)
-        norm = xp.linalg.vector_norm(deviations, axis=_axes(x, axis), keepdims=keepdims is True)
-        y = norm / xp.sqrt(divisor)  # at 0 with the gradient 0
-    return filled("std", out, y)
+    return _spread("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
-def _deviations(
-    x: Any, axis: Axis, ddof: float, keepdims: bool, where: Any, given: Any
-) -> tuple[Any, Any]:
-    """Subtract the mean from the elements that count; and count them, less ddof."""
+def _spread(
+    name: str, a: Any, axis: Axis, dtype: DType | None, out: Any, ddof: float, keepdims: Any,
+    where: Any, given: Any, correction: Any,
+) -> Any:  # fmt: skip
+    """Compute the variance or its root, around the mean that is given."""
+    x, keep = cast(floats(as_node_or_array(a)), dtype), keepdims is True
+    axes, ddof = _axes(x, axis), ddof if correction is NOTHING else correction
+    if (where is NOTHING or where is True) and given is NOTHING:
+        y = getattr(xp, name)(x, axis=axes, correction=ddof, keepdims=keep)
+        return filled(name, out, y)
     center = mean(x, axis, keepdims=True, where=where) if given is NOTHING else given
-    found = _chosen(x - center, where, 0)
-    return found, xp.maximum(_count(xp.real(found), where, axis, keepdims) - ddof, 0.0)
+    away = _chosen(x - center, where, 0)
+    divisor = xp.maximum(_count(xp.real(away), where, axis, keep) - ddof, 0.0)
+    if name == "std":  # at 0 with the gradient 0
+        y = xp.linalg.vector_norm(away, axis=axes, keepdims=keep) / xp.sqrt(divisor)
+    else:
+        y = xp.sum(xp.square(xp.abs(away)), axis=axes, keepdims=keep) / divisor
+    return filled(name, out, y)
 
 
 def max(  # noqa: A001

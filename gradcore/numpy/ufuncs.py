@@ -113,11 +113,11 @@ class Ufunc:
         """Add b to a, or subtract b, at the indices, as often as each is named; in place."""
         if self.__name__ not in ("add", "subtract"):
             raise TypeError(f"{self.__name__}.at is not there; add.at and subtract.at are")
-        a, b = promoted(*arrays_of(a, b))
-        places = xp.getitem(xp.reshape(counting(a, math.prod(a.shape)), tuple(a.shape)), indices)
+        x, b = promoted(*arrays_of(a, b))
+        places = xp.getitem(xp.reshape(counting(x, math.prod(x.shape)), tuple(x.shape)), indices)
         b = xp.broadcast_to(b if self.__name__ == "add" else -b, tuple(places.shape))
-        more = ops.ScatterAdd.apply(b, indices=places, size=math.prod(a.shape))
-        a[...] = a + xp.reshape(more, tuple(a.shape))
+        more = ops.ScatterAdd.apply(b, indices=places, size=math.prod(x.shape))
+        filled(f"{self.__name__}.at", a, x + xp.reshape(more, tuple(x.shape)))
 
     def reduceat(self, *args: Any, **keywords: Any) -> Any:
         """Refuse: NumPy's reduceat is not there."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections import Counter
 from contextlib import suppress
 from itertools import takewhile
@@ -53,6 +51,9 @@ class Drawing:
         path.write_bytes(self.dot.encode() if kind in ("dot", "gv") else self._picture(kind))
 
     def _picture(self, kind: str) -> bytes:
+        import shutil
+        import subprocess
+
         program = shutil.which("dot")
         if not program:
             raise RuntimeError(

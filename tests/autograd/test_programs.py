@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -313,3 +314,12 @@ def test_getval_takes_the_value_out_of_a_node() -> None:
     grad(lambda x: seen.append(getval(x)) or x)(2.0)
     assert seen == [2.0]
     assert isinstance(seen[0], float)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("numpy.fft", "fft"), ("numpy.linalg", "svd"), ("numpy.random", "randn"),
+     ("scipy.stats.norm", "logpdf"), ("scipy.stats.poisson", "pmf"), ("scipy.stats.t", "pdf")],
+)  # fmt: skip
+def test_modules_are_imported_by_name(module: str, name: str) -> None:
+    assert callable(getattr(importlib.import_module(f"gradcore.autograd.{module}"), name))

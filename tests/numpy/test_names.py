@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from gradcore.engine.arrays import is_node, value_of
 
 from .table import CONSTANT, DIFFERENTIABLE, arrays
 
+# What NumPy 2.1 lacks, or computes as NaN.
+IS_OLD = np.lib.NumpyVersion(np.__version__) < "2.2.0"
+OF_NEW = ("matvec(", "vecmat(", "quantile([-inf,inf],0)")
 ROUGH = {"float32": 2e-5, "float64": 1e-11}
 
 
@@ -33,7 +37,28 @@ def calls(text: str) -> Iterator[str]:
 
 
 def evaluate(call: str, module: Any, given: dict[str, Any]) -> Any:
-    return eval(call, {name: getattr(module, name) for name in module.__all__} | given)
+    return eval(compiled(call), {**names(module), **given})
+
+
+@functools.cache
+def compiled(call: str) -> Any:
+    return compile(call, call, "eval")
+
+
+@functools.cache
+def names(module: Any) -> dict[str, Any]:
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+@functools.cache
+def numpys(dtype: str) -> dict[str, Any]:
+    """What NumPy gives for each call."""
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        return {
+            call: evaluate(call, np, arrays(dtype))
+            for call in (*calls(DIFFERENTIABLE), *calls(CONSTANT))
+            if not (IS_OLD and call.startswith(OF_NEW))
+        }
 
 
 def parts(x: Any) -> list[Any]:
@@ -76,14 +101,11 @@ def compare(found: Any, wanted: Any, dtype: str, kind: str) -> str:
 
 @pytest.mark.parametrize("kind", ["arrays", "nodes"])
 def test_values_and_dtypes_are_numpys(backend: Backend, dtype: str, kind: str) -> None:
-    host = arrays(dtype)
-    there = {name: backend.asarray(x) for name, x in host.items()}
+    there = {name: backend.asarray(x) for name, x in arrays(dtype).items()}
     if kind == "nodes":
         there = {name: TensorNode(x) for name, x in there.items()}
     wrong, differentiable = [], {*calls(DIFFERENTIABLE)}
-    for call in [*calls(DIFFERENTIABLE), *calls(CONSTANT)]:
-        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            wanted = evaluate(call, np, host)
+    for call, wanted in numpys(dtype).items():
         try:
             found = evaluate(call, gnp, there)
             problem = compare(found, wanted, dtype, kind)
@@ -116,11 +138,8 @@ def test_gradients_are_central_differences() -> None:
 
 
 def named(call: str) -> set[str]:
-    return set(compile(call, "", "eval").co_names) | {
-        name
-        for c in compile(call, "", "eval").co_consts
-        if hasattr(c, "co_names")
-        for name in c.co_names
+    return set(compiled(call).co_names) | {
+        name for c in compiled(call).co_consts if hasattr(c, "co_names") for name in c.co_names
     }
 
 
@@ -137,6 +156,7 @@ def parameters(function: Any) -> list[str] | None:
     return None if inspect.Parameter.VAR_KEYWORD in kinds else [*found]
 
 
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="those of NumPy 2.4")
 @pytest.mark.parametrize("module", ["", "linalg", "fft"])
 def test_parameters_have_numpys_names_in_numpys_order(module: str) -> None:
     theirs, ours = (getattr(m, module) if module else m for m in (np, gnp))
@@ -167,7 +187,8 @@ MISSING = {
         typename typing""",
     "of integers and bits, rarely used": """
         bitwise_count frexp gcd lcm ldexp packbits spacing unpackbits""",
-    "old: poly1d has the functions polyval, ...; row_stack is vstack": "poly1d polydiv row_stack",
+    "old: poly1d is polyval, ..., row_stack vstack, trapz trapezoid, in1d isin": """
+        in1d poly1d polydiv row_stack trapz""",
     "einsum chooses the order by itself": "einsum_path",
 }
 

@@ -58,6 +58,18 @@ def test_writes_are_numpys_and_have_gradients(name: str) -> None:
     check_gradients(lambda x, y: written(gnp, x, y, WRITES[name]), X, y, order=1)
 
 
+NUMPY_REFUSES = ("putmask", "place")  # numbers of a wider dtype
+
+
+@pytest.mark.parametrize("name", [name for name in WRITES if name not in NUMPY_REFUSES])
+def test_what_is_written_to_keeps_its_dtype(name: str) -> None:
+    x, y = np.asarray(X, np.float32), np.array([1.5, -2.5, 0.7])
+    expected = written(np, x, y, WRITES[name])
+    for array in (written(gnp, x, y, WRITES[name]), written(gnp, TensorNode(x), y, WRITES[name])):
+        assert value_of(array).dtype == expected.dtype
+        np.testing.assert_allclose(value_of(array), expected, rtol=1e-6)
+
+
 def test_where_leaves_out_nan_in_the_gradient_too() -> None:
     def f(x: Any) -> Any:
         return gnp.sum(gnp.log(x, where=x > 0, out=gnp.zeros_like(x)))
@@ -77,6 +89,8 @@ def test_where_leaves_out_nan_in_the_gradient_too() -> None:
         (lambda x: gnp.sin(x, x, x), TypeError, "one array as out|takes 1"),
         (lambda x: gnp.divide.reduce(x), TypeError, "divide.reduce is not there"),
         (lambda x: gnp.multiply.at(x, [0], 2.0), TypeError, "multiply.at is not there"),
+        (lambda x: gnp.add.at([1.0], [0], 2.0), TypeError, "expected a node or an array"),
+        (lambda x: gnp.add.at(np.ones(3, int), [0], 0.5), TypeError, "can't be written"),
         (lambda x: gnp.max(x, where=x > 0), ValueError, "`initial`"),
         (lambda x: gnp.quantile(x, 1.5), ValueError, "fractions of 1"),
         (lambda x: gnp.quantile(x, 0.5, method="inverted_cdf"), ValueError, "expected one of"),

@@ -50,9 +50,9 @@ def promoted(function: Callable[..., Any]) -> Callable[..., Any]:
         given = [value_of(node_or_array(x)) for x in inputs if type(x) not in NUMBER_TYPES]
         floats = [x for x in given if is_floating(x)]
         dtype = backend.xp.result_type(*floats) if floats else backend.xp.float32
-        like = backend.xp.zeros(0, dtype=dtype, device=backend.device)
+        like = backend.xp.zeros(0, dtype=dtype, device=given[0].device)
         wide = backend.xp.float32 if is_half(like) else dtype
-        y = function(*[_as(backend, x, wide) for x in inputs])
+        y = function(*[_as(x, wide, given[0]) for x in inputs])
         return y if wide == dtype else namespace(y).astype(y, dtype)
 
     return without_warnings(compute)
@@ -68,10 +68,12 @@ def _of_numbers(backend: Backend, x: Any) -> Array:
     return y if is_complex(y) else backend.asarray(x, widest_dtype(y))
 
 
-def _as(backend: Backend, x: Any, dtype: Any) -> TensorNode:
-    """Give a node in this dtype; a constant of an array or a number. (Of NumPy's arrays of shape ()
-    arithmetic would make numbers.)"""
-    x = backend.asarray(float(x), dtype) if type(x) in NUMBER_TYPES else node_or_array(x)
+def _as(x: Any, dtype: Any, like: Array) -> TensorNode:
+    """Give a node in this dtype; a constant of an array or a number, where `like` is. (Of NumPy's
+    arrays of shape () arithmetic would make numbers.)"""
+    if type(x) in NUMBER_TYPES:
+        x = namespace(like).asarray(float(x), dtype=dtype, device=like.device)
+    x = node_or_array(x)
     x = x if x.dtype == dtype else namespace(x).astype(x, dtype)
     return x if is_node(x) else TensorNode(x, requires_grad=False)
 

@@ -35,9 +35,7 @@ def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> An
 
 
 def __getattr__(name: str) -> Any:
-    if hasattr(_ours, name):
-        return getattr(_ours, name)
-    return getattr(_numpy, name)
+    return getattr(_ours if hasattr(_ours, name) else _numpy, name)
 
 
 def __dir__() -> list[str]:

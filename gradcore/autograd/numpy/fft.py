@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as _numpy
+from numpy import fft as _numpy
 
-from ... import numpy as _ours
+from ...numpy import fft as _ours
 
 __all__: list[str] = []
 
 
 def __getattr__(name: str) -> Any:
-    ours = getattr(_ours, "fft", None)
-    return getattr(ours, name) if hasattr(ours, name) else getattr(_numpy.fft, name)
+    return getattr(_ours if hasattr(_ours, name) else _numpy, name)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as _numpy
+from numpy import random as _numpy
 
-from ... import numpy as _ours
+from ...numpy import random as _ours
 
 __all__: list[str] = []
 
 
 def __getattr__(name: str) -> Any:
-    ours = getattr(_ours, "random", None)
-    return getattr(ours, name) if hasattr(ours, name) else getattr(_numpy.random, name)
+    return getattr(_ours if hasattr(_ours, name) else _numpy, name)

@@ -17,27 +17,31 @@ Function = Callable[..., Any]
 
 
 def _sqrtm_gradient(y: Any, A: Any) -> Function:
-    return lambda g: __getattr__("solve_sylvester")(y.T, y.T, g)
+    return lambda g: _made("solve_sylvester")(y.T, y.T, g)
 
 
 def _sylvester_gradient(i: int, y: Any, args: Any, kwargs: Any) -> Function:
     a, b, _ = args
 
     def gradient(g: Any) -> Any:
-        by_q = __getattr__("solve_sylvester")(a.T, b.T, g)
+        by_q = _made("solve_sylvester")(a.T, b.T, g)
         return [lambda: -by_q @ y.T, lambda: -y.T @ by_q, lambda: by_q][i]()
 
     return gradient
 
 
 @functools.cache
-def __getattr__(name: str) -> Any:
+def _made(name: str) -> Any:
     found = scipy_function("linalg", name)
     if name == "sqrtm":  # y @ y = A
         defvjp(found, _sqrtm_gradient)
     elif name == "solve_sylvester":  # a @ y + y @ b = q
         defvjp_argnum(found, _sylvester_gradient)
     return found
+
+
+def __getattr__(name: str) -> Any:  # no cache here: type checkers look for a plain function
+    return _made(name)
 
 
 def solve_triangular(

@@ -30,6 +30,7 @@ def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
 
 
 Function = Callable[..., Any]
+_OURS = frozenset(vars(_ours)["__all__"])  # type checkers know no list of them
 
 
 def _of_any_order(name: str, sign: float, factor: Function) -> Function:
@@ -76,9 +77,13 @@ def _of_numbers_too(name: str) -> Function:
 
 
 @functools.cache
-def __getattr__(name: str) -> Any:
+def _made(name: str) -> Any:
     if name in _REAL_ORDERS:
         return _of_any_order(name, *_REAL_ORDERS[name])
-    if name in _ours.__all__:
+    if name in _OURS:
         return _of_numbers_too(name)
     return scipy_function("special", name)
+
+
+def __getattr__(name: str) -> Any:  # no cache here: type checkers look for a plain function
+    return _made(name)

@@ -42,6 +42,8 @@ class Cbrt(OfOutput):
 class Logit(OfInput):
     """log(x / (1 - x)): infinite at 0 and 1, NaN beyond, and so are its derivatives."""
 
+    real_only = True
+
     @staticmethod
     def function(xp: Any, x: Array) -> Array:
         is_central = abs(x - 0.5) < 0.25
@@ -59,6 +61,8 @@ class Logit(OfInput):
 class SinDegrees(OfInput):
     """The sine of x degrees, exactly 0 at multiples of 180."""
 
+    real_only = True
+
     @staticmethod
     def function(xp: Any, x: Array) -> Array:
         a = xp.remainder(abs(x), 360.0)
@@ -71,6 +75,8 @@ class SinDegrees(OfInput):
 
 class CosDegrees(OfInput):
     """The cosine of x degrees, exactly 0 at 90 and 270."""
+
+    real_only = True
 
     @staticmethod
     def function(xp: Any, x: Array) -> Array:
@@ -141,6 +147,8 @@ class XLog1py(Op):
 class Entropy(OfInput):
     """-x log(x): 0 at 0, where its derivative is infinite, and -inf below 0."""
 
+    real_only = True
+
     @staticmethod
     def function(xp: Any, x: Array) -> Array:
         return xp.where(x < 0, -math.inf, -x * xp.log(xp.where(x <= 0, 1.0, x)))
@@ -157,6 +165,8 @@ def _or_zero(xp: Any, x: Array, y: Array) -> Array:
 class LogRatio(Op):
     """log(x / y) for x, y >= 0."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, y: Array) -> Array:
         context["x"], context["y"] = x, y
@@ -170,6 +180,8 @@ class LogRatio(Op):
 class RelativeEntropy(Op):
     """x log(x / y): 0 where x is 0 and y is not negative, infinite where one is negative, or only y
     is 0."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, y: Array) -> Array:
@@ -187,6 +199,8 @@ class KlDiv(Op):
     """x log(x / y) - x + y: y where x is 0 and y is not negative, infinite where one is negative,
     or only y is 0."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, y: Array) -> Array:
         context["x"], context["y"] = x, y
@@ -201,6 +215,8 @@ class KlDiv(Op):
 
 class BoxCox(Op):
     """(exp(b a) - 1) / b, or a where b is 0: of a = log(x), the transformation of Box and Cox."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
@@ -217,6 +233,8 @@ class BoxCox(Op):
 
 class BoxCoxInverse(Op):
     """log(1 + b a) / b, or a where b is 0: what BoxCox makes a of."""
+
+    real_only = True
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:

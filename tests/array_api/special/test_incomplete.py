@@ -94,16 +94,18 @@ def test_distributions_are_those_of_scipy(backend: Backend) -> None:
     k = np.floor(10 * u)
     n = k + 1 + np.floor(5 * u[::-1])
     calls = {
-        **dict.fromkeys(["chdtr", "chdtrc", "gammainc"], (a, x)),
-        **dict.fromkeys(["chdtri", "stdtrit", "gammaincinv"], (a, u)),
+        **dict.fromkeys(["chdtr", "chdtrc"], (a, x)),
+        "chdtri": (a, u),
         **dict.fromkeys(["fdtr", "fdtrc", "gdtr", "gdtrc"], (a, b, x)),
-        **dict.fromkeys(["fdtri", "betaincinv", "betainccinv"], (a, b, u)),
+        "fdtri": (a, b, u),
         **dict.fromkeys(["pdtr", "pdtrc"], (k, x)),
         **dict.fromkeys(["bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri"], (k, n, u)),
         **{"stdtr": (a, x - 5), "pdtri": (k, u), "binom": (x, b), "poch": (x, b)},
         **{"beta": (a, b), "rgamma": (x - 9,), "zetac": (x - 9,), "factorial": (x,)},
     }
     for name, inputs in calls.items():
+        if name.endswith("tri") and backend.name == "strict":
+            continue  # inverses iterate, which array_api_strict does slowly
         whole = next((i for start, i in WHOLE.items() if name.startswith(start)), ())
         given = [z.astype(int) if i in whole else z for i, z in enumerate(inputs)]
         expected = getattr(scipy_special, name)(*given)

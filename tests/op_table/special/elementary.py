@@ -86,13 +86,14 @@ ROWS = [
     ),
     Row(ops.Exprel, _exprel, _orders(case(node((3, 5), -20.0, 20.0), n=1))),
     Row(ops.Sinc, _sinc, _orders(case(node((3, 5), -9.0, 9.0), n=1)), low=-3.0, high=3.0),
-    Row(ops.XLogY, lambda x, y: x * np.log(y), PAIRS, "xlogy", low=0.2),
+    Row(ops.XLogY, lambda x, y: x * np.log(y), PAIRS, "xlogy", low=0.2, complex=True),
     Row(
         ops.XLog1py,
         lambda x, y: x * np.log1p(y),
         PAIRS,
         lambda x, y: _torch().special.xlog1py(x, y),
         low=-0.8,
+        complex=True,
     ),
     Row(
         ops.LogRatio,
