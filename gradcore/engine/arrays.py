@@ -88,7 +88,8 @@ def integers(x: Any) -> tuple[int, ...]:
 
     (NumPy's have fewer bits: `-np.uint8(1)` is 255.)
     """
-    return (index(x),) if isinstance(x, Integral) else tuple(map(index, x))
+    is_one = isinstance(x, Integral) or getattr(x, "ndim", None) == 0  # an array of a device too
+    return (index(x),) if is_one else tuple(map(index, x))
 
 
 def is_floating(x: Array) -> bool:

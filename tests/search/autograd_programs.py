@@ -74,6 +74,7 @@ SHORTER = [
 # Away from NumPy: where a program takes NumPy's own arrays from elsewhere, it must move them.
 MOVED = [
     (r"import numpy as np\b", "import gradcore.autograd.numpy as np"),
+    (r"self\.N \+= np\.prod", "self.N = self.N + np.prod"),  # an array there, changed in place
     (r"import numpy as npo\b", "import gradcore.autograd.numpy as npo"),
     (r"= imread\((.*)\)\[", r"= np.array(imread(\1))["),
 ]
@@ -380,10 +381,21 @@ def optimize_on_host() -> None:
 
     minimize = scipy.optimize.minimize
 
-    def moved(f: Any, x0: Any, callback: Any = None, bounds: Any = None, **options: Any) -> Any:
-        host = callback and (lambda x: callback(gnp.asarray(x)))
+    def on_device(f: Any) -> Any:
+        def call(*xs: Any) -> Any:
+            ys = f(*map(gnp.asarray, xs))
+            return (
+                tuple(map(to_numpy, ys))
+                if isinstance(ys, tuple)
+                else ys is not None and to_numpy(ys)
+            )
+
+        return call if callable(f) else f
+
+    def moved(f: Any, x0: Any, bounds: Any = None, **options: Any) -> Any:
         bounds = bounds and [tuple(map(float, pair)) for pair in bounds]
-        result = minimize(f, to_numpy(x0), callback=host, bounds=bounds, **options)
+        options = {name: on_device(option) for name, option in options.items()}
+        result = minimize(on_device(f), to_numpy(x0), bounds=bounds, **options)
         result.x = gnp.asarray(result.x)
         return result
 

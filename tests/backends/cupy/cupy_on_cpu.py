@@ -131,6 +131,9 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def __len__(self) -> int:
         return len(self.array)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.array[()], spec)
+
     def __repr__(self) -> str:
         return f"on the device: {self.array!r}"
 
