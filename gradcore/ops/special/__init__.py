@@ -18,8 +18,8 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         for name in file.__all__
     ]
 
+    # As in SciPy, infinities and NaN come without a warning.
     for _op in map(globals().__getitem__, __all__):
-        _op.real_only = True
         _op.forward, _op.backward = map(
             staticmethod, map(without_warnings, (_op.forward, _op.backward))
         )
