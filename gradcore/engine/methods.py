@@ -116,7 +116,7 @@ class Methods(metaclass=_Kind):
         return self.numpy_api.real(self)
 
     @real.setter
-    def real(self, y: Any) -> None:
+    def real(self: Any, y: Any) -> None:
         self.real[...] = y
 
     @property
@@ -125,7 +125,7 @@ class Methods(metaclass=_Kind):
         return self.numpy_api.imag(self)
 
     @imag.setter
-    def imag(self, y: Any) -> None:
+    def imag(self: Any, y: Any) -> None:
         if not self.numpy_api.iscomplexobj(self):
             raise TypeError(f"x.imag = y: x has {self.dtype} numbers, without imaginary parts")
         self.imag[...] = y
