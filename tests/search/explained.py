@@ -16,6 +16,7 @@ IGNORED = "what is ignored has no gradient, also where PyTorch gives NaN"
 DIVIDES = "PyTorch divides the product by each element"
 NO_NUMBER = "neither is a number: NaN in place of infinity, or infinity in place of NaN"
 CONE = "at a complex 0 the absolute value is the tip of a cone"
+TRIGAMMA = "PyTorch's trigamma has an error of 1e-7"
 KINK = "at a kink the second derivative is NaN, or what one side has"
 PIECE = "where x is NaN, x is taken to be in a piece of the function that is a polynomial"
 ROUNDED_UP = "the largest number is rounded up to infinity"
@@ -70,7 +71,8 @@ EXPLAINED: dict[str, str] = {
     "LogAddExp: gradient invented at inf": "equal infinities have half of the gradient each",
     "LogGamma: gradient lost": "at poles there is no slope",
     "LogGamma: second * at *": "at poles gradcore gives infinity; PyTorch's trigamma 1e32 or NaN",
-    "LogGamma: second wrong": "PyTorch's trigamma has an error of 1e-7",
+    "LogGamma: second wrong": TRIGAMMA,
+    "BetaLn: second wrong*": TRIGAMMA,
     "Mish: second invented at *": LIMIT,
     "Divide: second lost*": LARGE,
     "Polygamma: second lost*": LARGE,
