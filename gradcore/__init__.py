@@ -38,6 +38,7 @@ from .backends.random import manual_seed as manual_seed
 from .data import load_mnist as load_mnist
 from .data import load_synth as load_synth
 from .engine.arrays import namespace as namespace
+from .engine.methods import point_elsewhere
 from .engine.modes import no_grad as no_grad
 from .engine.operators import connect
 from .functions import *  # noqa: F403
@@ -68,7 +69,8 @@ _places = {
     "gradcore.linalg": linalg,
     "gradcore.special": special,
 }
-connect(ops, array_api, lambda: import_module(".numpy", __name__), _places)
+connect(ops, array_api, lambda: import_module(".numpy", __name__))
+point_elsewhere(TensorNode, _places)
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.
 for _module in (activations, convolution, linalg, losses, normalization, recording, special):

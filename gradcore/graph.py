@@ -34,6 +34,7 @@ from .engine.arrays import (
 from .engine.gradients import Pending, note_late, with_zeros
 from .engine.hooks import Handle, Hook, hook_gradient, watchers
 from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
+from .engine.methods import Listed
 from .engine.modes import building, is_building
 from .engine.operators import Operators
 from .engine.second_order import as_nodes, with_nodes
@@ -56,7 +57,7 @@ Context = dict[str, Any]  # what an op's forward saves for its backward, and the
 op_counter = itertools.count()  # numbers the OpNodes in the order in which they are made
 
 
-class TensorNode(Operators):
+class TensorNode(Operators, metaclass=Listed):
     """A value in the graph.
 
     Args:

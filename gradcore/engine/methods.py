@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-__all__ = ["INSTEAD", "Elsewhere", "Methods", "is_elsewhere", "point_elsewhere"]
+__all__ = ["INSTEAD", "Elsewhere", "Listed", "Methods", "is_elsewhere", "point_elsewhere"]
 
 Node = TypeVar("Node")
 
@@ -33,14 +33,7 @@ def _method(name: str) -> _Method:
     return method
 
 
-class _Kind(type):
-    """The class of TensorNode: `dir`, `help` and the tab key leave out what nodes don't have."""
-
-    def __dir__(cls) -> Iterable[str]:
-        return [name for name in super().__dir__() if not is_elsewhere(cls, name)]
-
-
-class Methods(metaclass=_Kind):
+class Methods:
     """The base of Operators."""
 
     __slots__ = ()
@@ -193,6 +186,14 @@ def is_elsewhere(kind: type, name: str) -> bool:
     """Say whether the class has this name only to point elsewhere."""
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
     return isinstance(found, Elsewhere)
+
+
+class Listed(type):
+    """The class of TensorNode: `dir`, `help` and the tab key leave out what nodes don't have.
+    (Were it that of Operators too, each `isinstance(x, Operators)` would take twice as long.)"""
+
+    def __dir__(cls) -> Iterable[str]:
+        return [name for name in super().__dir__() if not is_elsewhere(cls, name)]
 
 
 def point_elsewhere(kind: type, places: Mapping[str, Any]) -> None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 from ..backends import BACKEND_OF_TYPE, backend_of, get
-from .methods import Methods, is_elsewhere, point_elsewhere
+from .methods import Methods, is_elsewhere
 from .modes import is_differentiating
 
 __all__ = ["Operators", "Size", "connect"]
@@ -501,13 +501,11 @@ class _Late:
         return module
 
 
-def connect(ops: Any, array_api: Any, numpy: Callable[[], Any], places: Mapping[str, Any]) -> None:
+def connect(ops: Any, array_api: Any, numpy: Callable[[], Any]) -> None:
     """Set the functions behind operators and methods.
 
     Args:
         ops, array_api: the packages `gradcore.ops` and `gradcore.array_api`.
         numpy: a function that imports and gives `gradcore.numpy`.
-        places: modules, by name, to which attributes that nodes lack point; see methods.py.
     """
     Operators.ops, Operators.array_api, Operators.numpy_api = ops, array_api, _Late(numpy)
-    point_elsewhere(Operators, places)
