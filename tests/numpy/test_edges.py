@@ -13,7 +13,7 @@ import gradcore.numpy as gnp
 from gradcore import TensorNode, grad
 from gradcore.backends import Backend
 
-from .test_names import calls, compare, evaluate
+from .test_names import IS_OLD, calls, compare, evaluate
 
 HOST: dict[str, Any] = {
     "o": np.array(0.7), "v": np.array([0.3, 0.9, -0.4]), "A": np.arange(6.0).reshape(2, 3) - 2.0,
@@ -62,6 +62,8 @@ def test_edges_have_numpys_values_and_dtypes(backend: Backend, dtype: str, kind:
         there = {name: TensorNode(x) for name, x in there.items()}
     wrong = []
     for call in calls(CALLS):
+        if IS_OLD and call == "cov(R,rowvar=False)":  # which NumPy 2.1 transposes, as one variable
+            continue
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             wanted = evaluate(call, np, host)
             try:
