@@ -62,7 +62,7 @@ def test_edges_have_numpys_values_and_dtypes(backend: Backend, dtype: str, kind:
         there = {name: TensorNode(x) for name, x in there.items()}
     wrong = []
     for call in calls(CALLS):
-        if IS_OLD and call == "cov(R,rowvar=False)":  # which NumPy 2.1 transposes, as one variable
+        if IS_OLD and call == "cov(R,rowvar=False)":  # one variable, to NumPy 2.1
             continue
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             wanted = evaluate(call, np, host)
