@@ -12,6 +12,13 @@ from ...graph import Context, Op
 __all__ = ["BesselI", "BesselJ", "BesselK", "BesselY"]
 
 
+def _neighbors(op: type[Op], x: Array, n: int, sign: int, **options: bool) -> Array:
+    """Compute half of the order before n plus `sign` times the order after. The order before 0 is
+    `sign` times order 1."""
+    after = sign * op.apply(x, n=n + 1, **options)
+    return 0.5 * (op.apply(x, n=n - 1, **options) + after) if n else after
+
+
 class BesselJ(Op):
     """The Bessel function J of order n."""
 
@@ -22,10 +29,7 @@ class BesselJ(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        x, n = context["x"], context["n"]
-        if n == 0:
-            return -go * BesselJ.apply(x, n=1)
-        return 0.5 * go * (BesselJ.apply(x, n=n - 1) - BesselJ.apply(x, n=n + 1))
+        return go * _neighbors(BesselJ, context["x"], context["n"], -1)
 
 
 class BesselY(Op):
@@ -38,10 +42,7 @@ class BesselY(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        x, n = context["x"], context["n"]
-        if n == 0:
-            return -go * BesselY.apply(x, n=1)
-        return 0.5 * go * (BesselY.apply(x, n=n - 1) - BesselY.apply(x, n=n + 1))
+        return go * _neighbors(BesselY, context["x"], context["n"], -1)
 
 
 class BesselI(Op):
@@ -57,9 +58,7 @@ class BesselI(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         x, y, n, scaled = (context[key] for key in ("x", "y", "n", "scaled"))
-        slope = BesselI.apply(x, n=n + 1, scaled=scaled)
-        if n:
-            slope = 0.5 * (slope + BesselI.apply(x, n=n - 1, scaled=scaled))
+        slope = _neighbors(BesselI, x, n, 1, scaled=scaled)
         return go * (slope - namespace(go).sign(x) * y if scaled else slope)
 
 
@@ -77,7 +76,5 @@ class BesselK(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         x, y, n, scaled = (context[key] for key in ("x", "y", "n", "scaled"))
-        slope = BesselK.apply(x, n=n + 1, scaled=scaled)
-        if n:
-            slope = 0.5 * (slope + BesselK.apply(x, n=n - 1, scaled=scaled))
+        slope = _neighbors(BesselK, x, n, 1, scaled=scaled)
         return go * (y - slope if scaled else -slope)
