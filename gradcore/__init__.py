@@ -56,6 +56,7 @@ from .graph import TensorNode as TensorNode
 from .graph import needs as needs
 from .nn import Linear as Linear
 from .nn import Module as Module
+from .nn import summary as summary
 from .ops import *  # noqa: F403
 from .replay import *  # noqa: F403
 from .replay import recording as recording
@@ -131,6 +132,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "random",
         "save",
         "special",
+        "summary",
         "use_backend",
     ]
     for _module in (functions, ops, replay, tools, transforms):
