@@ -50,14 +50,15 @@ class UniformScale(Op):
     """x times random numbers from `low` to `high`, one for each element. The same `key` gives the
     same numbers."""
 
+    real_only = True
+
     @staticmethod
     def forward(context: Context, x: Array, *, low: float, high: float, key: Any) -> Array:
         context["options"] = {"low": low, "high": high, "key": key}
         backend, xp = backend_of(x), namespace(x)
         bits = backend.random_bits(key, x.size, x.device)
-        part = xp.astype(bits >> 8, xp.float32) * 2.0**-24  # in [0, 1), exactly
-        scale = xp.astype(xp.reshape(low + (high - low) * part, x.shape), x.dtype, copy=False)
-        return x * scale
+        part = xp.astype(xp.astype(bits >> 8, xp.float32) * 2.0**-24, x.dtype, copy=False)
+        return x * xp.reshape(low + (high - low) * part, x.shape)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:

@@ -65,6 +65,5 @@ ROWS = [
             for key, shape in enumerate([(2, 3), (), (1,), (0, 2), (5, 7)])
         ],
         lambda x, low, high, key: x * x.new_tensor(_between(tuple(x.shape), low, high, key)),
-        complex=True,
     ),
 ]
