@@ -61,7 +61,9 @@ def load_torch_state_dict(
             array of real numbers, as sparse, quantized and meta tensors are not. Nothing is
             changed.
     """
-    first = {node: name for name, (_, _, node) in reversed(_places(module).items())}
+    first: dict[TensorNode, str] = {}
+    for name, (_, _, node) in _places(module).items():
+        first.setdefault(node, name)
     nodes = [(name, node) for node, name in first.items()]
     what = f"load_torch_state_dict: {type(module).__name__}"
     return load_values(what, module, nodes, state, strict)

@@ -177,9 +177,11 @@ class Module:
 
     def named_children(self) -> Listing[tuple[str, Module]]:
         """List the modules that this one holds itself, each once, with their names."""
-        held = [(name, x) for name, x in members(self) if isinstance(x, Module)]
-        first = {id(x): (name, x) for name, x in reversed(held)}
-        return Listing(reversed(first.values()))
+        first: dict[int, tuple[str, Module]] = {}
+        for name, x in members(self):
+            if isinstance(x, Module):
+                first.setdefault(id(x), (name, x))
+        return Listing(first.values())
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call the function with each module in this one, and then with this one itself."""
