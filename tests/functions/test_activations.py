@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparing import call_is_torchs
+from comparing import call_is_torchs, close
+from modules import numbers
 
 import gradcore
-from gradcore import TensorNode, check_gradients, grad, nn, ops
+from gradcore import TensorNode, check_gradients, grad, manual_seed, nn, ops
 from gradcore.backends import Backend
 
 
@@ -342,6 +343,12 @@ SOFTMAXES: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
     ("softmax", (np.ones((3, 0)),), {"axis": 1}, {"dim": 1}),
     ("log_softmax", (np.ones(0),), {}, {"dim": -1}),
     ("logsumexp", (Y,), {"axis": (0, 2), "keepdims": True}, {"dim": (0, 2), "keepdim": True}),
+    ("softmin", (Y,), {"axis": 1}, {"dim": 1}),
+    ("glu", (Y,), {"axis": 1}, {"dim": 1}),
+    ("glu", (Y,), {"axis": 0}, {"dim": 0}),
+    ("prelu", (Y, np.asarray([0.25])), {}, {}),
+    ("prelu", (Y, np.asarray([0.25, -1.0, 0.0, 3.0])), {}, {}),
+    ("prelu", (Y[0, 0], np.asarray([0.25])), {}, {}),
 ]
 
 
@@ -364,3 +371,47 @@ def test_the_softmax_of_one_number_has_derivatives_of_both_orders(
     x = backend.asarray(2.0, "float32")
     assert float(f(x, axis=0).value) == {"softmax": 1.0, "log_softmax": 0.0}[name]
     assert float(grad(f)(x)) == float(grad(grad(f))(x)) == 0.0
+
+
+def test_random_slopes_are_the_same_everywhere_and_spread_evenly(
+    backend: Backend, dtype: str
+) -> None:
+    manual_seed(3)
+    with gradcore.use_backend("numpy"):
+        expected = gradcore.rrelu(np.full((100, 50), -1.0), 0.25, 0.75, training=True).value
+    manual_seed(3)
+    x = TensorNode(backend.asarray(np.full((100, 50), -1.0), dtype))
+    y = gradcore.rrelu(x, 0.25, 0.75, training=True)
+    close(backend, y, expected, dtype)
+    ops.Sum.do_forward(y).backward()
+    close(backend, x.grad, -expected, dtype)
+    assert expected.max() < -0.25
+    assert expected.min() >= -0.75
+    assert abs(expected.mean() + 0.5) < 0.01
+    assert abs(expected.std() - 0.5 / 12**0.5) < 0.005
+    layer = nn.RReLU()
+    again = gradcore.rrelu(x, 0.25, 0.75, training=True)
+    assert numbers(backend, [again]) != numbers(backend, [y])
+    assert numbers(backend, [layer.eval()(x)]) == numbers(backend, [layer(x)])
+    manual_seed(3)
+    first = layer.train()(x)
+    manual_seed(3)
+    close(backend, first, backend.to_numpy(gradcore.rrelu(x, training=True).value), dtype)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: gradcore.glu(x), ValueError, "axis 2 of x .2, 4, 3. has an odd number"),
+        (lambda x: gradcore.glu(x, 3), IndexError, "x .2, 4, 3. has no axis 3"),
+        (lambda x: gradcore.softshrink(x, -1), ValueError, "Shrink: lambd = -1"),
+        (lambda x: gradcore.rrelu(x, 0.5, 0.25), ValueError, "slopes from 0.5 to 0.25"),
+        (lambda x: gradcore.prelu(x, np.ones(3)), ValueError, r"weight has shape \(3,\)"),
+        (lambda x: gradcore.prelu(x, np.ones(1, "int64")), TypeError, "weight int64; give one"),
+        (lambda x: nn.Softmax2d()(x[0]), ValueError, "Softmax2d: x is float64 .4, 3., expected"),
+        (lambda _: nn.PReLU(0), ValueError, "PReLU: num_parameters = 0"),
+    ],
+)
+def test_refusals(call: Any, error: type[Exception], words: str) -> None:
+    with gradcore.use_backend("numpy"), pytest.raises(error, match=words):
+        call(TensorNode(Y))
