@@ -135,12 +135,6 @@ class TensorNode(Operators, metaclass=Listed):
         self._requires_grad = bool(needs)
 
     @property
-    def is_frozen(self) -> bool:
-        """Whether somebody has set `requires_grad` from True to False: the node is a parameter
-        still, and training leaves it as it is. A constant is not frozen."""
-        return not self._requires_grad and getattr(self, "_frozen", False)
-
-    @property
     def grad(self) -> Any:
         """An array like the value (a node, after `create_graph`). Before any pass these are zeros;
         what you write to them stays, and passes add to it. Of complex values, the real part is the

@@ -48,7 +48,7 @@ class Operators(Methods):
     index: int
     requires_grad: bool
     _requires_grad: bool
-    is_frozen: bool
+    _frozen: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
     # them; gradcore/__init__.py sets them by `connect`.
@@ -486,6 +486,12 @@ class Operators(Methods):
             raise TypeError("a node that was computed can't be pickled; take its .value")
         made = type(self), (self.value, None, self.name, self.requires_grad or self.is_frozen)
         return (*made, (None, {"requires_grad": False})) if self.is_frozen else made
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether somebody has set `requires_grad` from True to False: the node is a parameter
+        still, and training leaves it as it is. A constant is not frozen."""
+        return not self._requires_grad and getattr(self, "_frozen", False)
 
     @property
     def _is_computed(self) -> bool:

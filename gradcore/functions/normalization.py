@@ -232,20 +232,20 @@ def instance_norm(
     running = {"running_mean": running_mean, "running_var": running_var}
     _check_shapes("instance_norm", (c,), **running, weight=weight, bias=bias)
     # Each channel of each instance is a channel of one batch.
-    tiled = [
+    mean, variance = (
         None
         if s is None
         else TensorNode(xp.reshape(xp.broadcast_to(s.value, (n, c)), (n * c,)), requires_grad=False)
         for s in running.values()
-    ]
+    )
     rows = array_api.reshape(x, (1, n * c, *shape[2:]))
-    y = array_api.reshape(batch_norm(rows, *tiled, None, None, True, momentum, eps), shape)
-    for old, new in zip(running.values(), tiled, strict=True):
+    y = batch_norm(rows, mean, variance, None, None, True, momentum, eps)
+    for old, new in zip(running.values(), (mean, variance), strict=True):
         if old is not None and new is not None and n and not is_recomputing.get():
             old.value = xp.mean(xp.reshape(new.value, (n, c)), axis=0)
     each = (-1, *[1] * (len(shape) - 2))
     weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
-    return _scaled(y, weight, bias)
+    return _scaled(array_api.reshape(y, shape), weight, bias)
 
 
 def local_response_norm(

@@ -39,6 +39,9 @@ class _Container(Module):
 class _Numbered(_Container):
     """What Sequential and lists have in common."""
 
+    def __init__(self, entries: Iterable[Any] = ()) -> None:
+        self.extend(entries)
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self._entries().values())
 
@@ -129,8 +132,8 @@ class Sequential(_Numbered):
 
     def __init__(self, *modules: Callable[[Any], Any] | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
-            for name, x in modules[0].items():
-                self.add_module(name, x)
+            for name, module in modules[0].items():
+                self.add_module(name, module)
             return
         for i, x in enumerate(modules):
             self._put(str(i), x)
@@ -172,28 +175,22 @@ class ModuleList(_Numbered):
     """A list of modules, whose parameters a module that holds the list has too.
 
     Args:
-        modules: what the list holds at first.
+        entries: the modules that it holds at first.
 
     Raises:
         TypeError: one of them is no module.
     """
-
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.extend(modules)
 
 
 class ParameterList(_Numbered):
     """A list of parameters, which a module that holds the list has too.
 
     Args:
-        values: nodes, which are held as they are; arrays, or numbers in lists, of which each
-            becomes a Parameter.
+        entries: what it holds at first: nodes, which are held as they are; arrays, or numbers in
+            lists, of which each becomes a Parameter.
     """
 
     kind = TensorNode
-
-    def __init__(self, values: Iterable[Any] = ()) -> None:
-        self.extend(values)
 
     def _put(self, name: str, x: Any) -> None:
         self.register_parameter(name, x if isinstance(x, Parameter) else Parameter(x))

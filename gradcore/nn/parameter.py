@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..engine.methods import Listed
 from ..graph import TensorNode
@@ -11,13 +11,13 @@ from ..graph import TensorNode
 __all__ = ["Buffer", "Parameter", "is_buffer", "is_parameter"]
 
 
-def is_parameter(x: Any) -> bool:
+def is_parameter(x: Any) -> TypeGuard[TensorNode]:
     """Whether x is a node that no op computed and that training changes, or would if it were not
     frozen."""
     return isinstance(x, TensorNode) and x.source is None and (x.requires_grad or x.is_frozen)
 
 
-def is_buffer(x: Any) -> bool:
+def is_buffer(x: Any) -> TypeGuard[TensorNode]:
     """Whether x is a node that no op computed and that is no parameter."""
     return isinstance(x, TensorNode) and x.source is None and not is_parameter(x)
 
