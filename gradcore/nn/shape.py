@@ -75,9 +75,10 @@ class Unflatten(Module):
         if sizes.count(-1) == 1 and known:
             sizes[sizes.index(-1)] = shape[axis] // known
         if prod(sizes) != shape[axis] or min(sizes, default=0) < 0:
+            several = -1 in self.unflattened_size
             raise ValueError(
                 f"{self!r}: axis {axis} of x {shape} has {shape[axis]} elements, expected "
-                f"{prod(self.unflattened_size) if -1 not in sizes else f'a multiple of {known}'}"
+                f"{'a multiple of ' if several else ''}{known}"
             )
         return ops.Reshape.do_forward(x, shape=(*shape[:axis], *sizes, *shape[axis + 1 :]))
 

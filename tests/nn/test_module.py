@@ -524,3 +524,15 @@ def test_a_state_that_fits_in_part():
     assert net[1].num_batches_tracked.value == 5
     with pytest.raises(ValueError, match=r"0\.weight has shape \(1,\), expected \(3, 2\)$"):
         net.load_state_dict({"0.weight": [1.0]}, strict=False)
+
+
+def test_states_of_gradcores_own_names_of_before_are_read():
+    with use_backend("numpy"):
+        net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1)))
+        state = net.state_dict()
+        assert list(state) == ["0.w", "0.b", "2.0.w", "2.0.b"]
+        renamed = ["layers.0.w", "layers.0.b", "layers.2.layers.0.w", "layers.2.layers.0.b"]
+        before = {new: x + 1 for new, x in zip(renamed, state.values(), strict=True)}
+        assert net.load_state_dict(before) == ([], [])
+        for x, y in zip(net.state_dict().values(), before.values(), strict=True):
+            np.testing.assert_array_equal(x, y)
