@@ -20,12 +20,12 @@ __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequen
 class _Container(Module):
     """What lists and dictionaries have in common: they hold entries of one kind."""
 
-    kind: ClassVar[Any] = Module  # of entries under any name; under a number, an entry may be all
+    _kind: ClassVar[Any] = Module  # of entries under any name; under a number, an entry may be all
 
     def _entries(self) -> dict[str, Any]:
         """Give what the container holds, by name."""
         return {
-            name: x for name, x in vars(self).items() if name.isdigit() or isinstance(x, self.kind)
+            name: x for name, x in vars(self).items() if name.isdigit() or isinstance(x, self._kind)
         }
 
     def _put(self, name: str, x: Any) -> None:
@@ -128,7 +128,7 @@ class Sequential(_Numbered):
         KeyError: a name is an attribute of a module, or no word without dots.
     """
 
-    former = "layers"
+    _state_former = "layers"
 
     def __init__(self, *modules: Callable[[Any], Any] | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
@@ -190,7 +190,7 @@ class ParameterList(_Numbered):
             lists, of which each becomes a Parameter.
     """
 
-    kind = TensorNode
+    _kind = TensorNode
 
     def _put(self, name: str, x: Any) -> None:
         self.register_parameter(name, x if isinstance(x, Parameter) else Parameter(x))
@@ -269,7 +269,7 @@ class ParameterDict(_Named):
         KeyError: a name is a method or attribute of a ParameterDict, or no word without dots.
     """
 
-    kind = TensorNode
+    _kind = TensorNode
 
     def _put(self, name: str, x: Any) -> None:
         self.register_parameter(name, x if isinstance(x, Parameter) else Parameter(x))

@@ -36,7 +36,7 @@ def torch_state_dict(module: Module) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, (owner, place, node) in _places(module).items():
         x = copied(node.value)
-        arrays[name] = namespace(x).reshape(x, (-1,)) if place in owner.rows else x
+        arrays[name] = namespace(x).reshape(x, (-1,)) if place in owner._state_rows else x
     return arrays
 
 
@@ -81,7 +81,7 @@ def _places(root: Module) -> dict[str, tuple[Module, str, TensorNode]]:
         inner = []
         for place, x in persistent(module):
             if isinstance(x, TensorNode):
-                name = prefix + module.torch_names.get(place, place)
+                name = prefix + module._torch_names.get(place, place)
                 if found.setdefault(name, (module, place, x))[2] is not x:
                     raise ValueError(
                         f"{type(root).__name__}: two parameters would be named {name} in PyTorch; "

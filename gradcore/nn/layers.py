@@ -34,7 +34,7 @@ class Linear(Weighted):
         TypeError: the dtype is not real floating.
     """
 
-    rows = frozenset({"b"})
+    _state_rows = frozenset({"b"})
 
     def __init__(
         self,

@@ -76,10 +76,10 @@ class Module:
     _transient: frozenset[str] = frozenset()  # nodes of this module outside of its state
 
     # What classes of layers say of their states.
-    torch_names: ClassVar[Mapping[str, str]] = {}  # PyTorch's names of nodes, where it has others
-    rows: ClassVar[frozenset[str]] = frozenset()  # nodes (1, M) that are (M,) in PyTorch
-    optional: ClassVar[frozenset[str]] = frozenset()  # nodes that a state may lack
-    former: ClassVar[str] = ""  # a word before the names in states of earlier versions
+    _torch_names: ClassVar[Mapping[str, str]] = {}  # PyTorch's names of nodes, where it has others
+    _state_rows: ClassVar[frozenset[str]] = frozenset()  # nodes (1, M) that are (M,) in PyTorch
+    _state_optional: ClassVar[frozenset[str]] = frozenset()  # nodes that a state may lack
+    _state_former: ClassVar[str] = ""  # a word before the names in states of earlier versions
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output from the inputs; a subclass writes this."""
@@ -509,7 +509,7 @@ def _found(
                 yield module, place, x
             elif isinstance(x, Module):
                 stack.append((x, end))
-        if words[start] == module.former and start + 1 < len(words):
+        if words[start] == module._state_former and start + 1 < len(words):
             stack.append((module, start + 1))
 
 
@@ -539,7 +539,7 @@ def load_values(
         raise ValueError(f"{what}: found a {type(state).__name__}, expected arrays by name")
     wrong: list[str] = []
     unexpected: list[str] = []
-    may_lack = {x for m in root.modules() for name, x in members(m) if name in type(m).optional}
+    may_lack = {x for m in root.modules() for name, x in members(m) if name in m._state_optional}
     values: dict[TensorNode, tuple[str, Array | None]] = {}
     held: dict[Module, list[tuple[str, Any]]] = {}
 
@@ -554,7 +554,7 @@ def load_values(
         if not isinstance(node, TensorNode):
             unexpected.append(name)
             continue
-        is_row = place in module.rows and getattr(x, "ndim", 0) == 1
+        is_row = place in module._state_rows and getattr(x, "ndim", 0) == 1
         first, value = values.setdefault(node, (name, None))
         try:
             new = loaded(name, x[None] if is_row else x, node.value)
@@ -593,4 +593,4 @@ class Weighted(Module):
 
     weight = _second_name(NAMES["weight"])
     bias = _second_name(NAMES["bias"])
-    torch_names: ClassVar[Mapping[str, str]] = dict(zip(NAMES.values(), NAMES, strict=True))
+    _torch_names: ClassVar[Mapping[str, str]] = dict(zip(NAMES.values(), NAMES, strict=True))

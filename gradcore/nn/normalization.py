@@ -167,7 +167,7 @@ class BatchNorm1d(Weighted):
             numbers.
     """
 
-    optional = frozenset(
+    _state_optional = frozenset(
         {"num_batches_tracked"}
     )  # states of PyTorch 0.4 and earlier lack the count
     dimensions: ClassVar[tuple[int, ...]] = (2, 3)

@@ -71,7 +71,7 @@ def test_a_class_made_from_sequential_may_have_other_attributes() -> None:
     class Block(nn.Sequential):
         def __init__(self, n: int) -> None:
             super().__init__(nn.Linear(n, n), nn.ReLU())
-            self.out_channels, self.norm_layer, self.extra = n, nn.BatchNorm2d, {"a": n}
+            self.out_channels, self.norm_layer, self.kind = n, nn.BatchNorm2d, {"a": n}
 
     model = Block(3)
     assert len(model) == 2

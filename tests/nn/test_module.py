@@ -107,6 +107,20 @@ def test_an_attribute_may_have_the_name_of_a_method():
     assert net.eval().modules[0].training is False
 
 
+def test_attributes_may_have_any_words_as_names():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.optional, self.former = (nn.Linear(2, 2, bias=False) for _ in range(3))
+            self.weight, self.names, self.kind = nn.Parameter([1.0]), nn.Linear(1, 1), [1]
+            self.register_parameter("bias", None)
+
+    net = Table()
+    state = net.state_dict()
+    assert list(state) == ["weight", "rows.w", "optional.w", "former.w", "names.w", "names.b"]
+    assert net.load_state_dict(state) == nn.load_torch_state_dict(net, nn.torch_state_dict(net))
+
+
 def test_a_dataclass_as_a_module():
     @dataclass
     class Scaled(nn.Module):
