@@ -268,7 +268,7 @@ class Module:
         return self._get(target, Buffer, "buffer")
 
     def _get(self, target: str, kind: type, what: str) -> Any:
-        for _, _, x in _found(self, target, members):
+        for _, _, x in _found(self, target, lambda module: dict(members(module))):
             if isinstance(x, kind):
                 return x
         raise AttributeError(f"{type(self).__name__} has no {what} {target!r}")
@@ -488,7 +488,7 @@ def persistent(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
 
 
 def _found(
-    root: Module, name: str, inside: Callable[[Module], Iterable[tuple[str, Any]]]
+    root: Module, name: str, inside: Callable[[Module], Mapping[str, TensorNode | Module]]
 ) -> Iterator[tuple[Module, str, TensorNode | Module]]:
     """Find what a module, or a module in it, holds under a name of gradcore's or PyTorch's: give
     the module that holds it, its name there, and itself.
@@ -499,7 +499,7 @@ def _found(
     stack = [(root, 0)]
     while stack:
         module, start = stack.pop()
-        held = dict(inside(module))
+        held = inside(module)
         for end in range(start + 1, len(words) + 1):
             place = ".".join(words[start:end])
             if end == len(words) and place not in held:
@@ -541,15 +541,10 @@ def load_values(
     unexpected: list[str] = []
     may_lack = {x for m in root.modules() for name, x in members(m) if name in m._state_optional}
     values: dict[TensorNode, tuple[str, Array | None]] = {}
-    held: dict[Module, list[tuple[str, Any]]] = {}
-
-    def inside(module: Module) -> list[tuple[str, Any]]:
-        if module not in held:
-            held[module] = list(persistent(module))
-        return held[module]
+    held = {id(module): dict(persistent(module)) for _, module in _named_modules(root)}
 
     for name, x in state.items():
-        places = ((m, place, n) for m, place, n in _found(root, str(name), inside))
+        places = ((m, place, n) for m, place, n in _found(root, str(name), lambda m: held[id(m)]))
         module, place, node = next(places, (root, "", None))
         if not isinstance(node, TensorNode):
             unexpected.append(name)

@@ -132,6 +132,7 @@ def test_a_dataclass_as_a_module():
 
     model = Scaled(nn.Linear(3, 2), TensorNode([2.0]))
     assert [name for name, _ in model.named_parameters()] == ["scale", "inner.w", "inner.b"]
+    assert model.load_state_dict(model.state_dict()) == ([], [])
     assert model(TensorNode([[1.0, 2.0, 3.0]])).shape == (1, 2)
 
 
