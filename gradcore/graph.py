@@ -74,7 +74,8 @@ class TensorNode(Operators, metaclass=Listed):
             tensor of PyTorch that requires a gradient there.
     """
 
-    __slots__ = ("_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name", "source")
+    __slots__ = ("_frozen", "_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name",
+                 "source")  # fmt: skip
 
     def __init__(
         self,
@@ -129,6 +130,8 @@ class TensorNode(Operators, metaclass=Listed):
             raise ValueError(f"{problem}; for a constant say stop_gradient(x)")
         if needs and not (self._requires_grad or self.source):
             note_late(self)
+        if self._requires_grad and not needs:
+            self._frozen = True
         self._requires_grad = bool(needs)
 
     @property

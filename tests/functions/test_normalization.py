@@ -32,6 +32,12 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
     ("group_norm", (X, 2), {}, {}),
     ("group_norm", (normal(2, 4, 3, 2), 2, normal(4), normal(4)), {"eps": 0.1}, {"eps": 0.1}),
     ("group_norm", (normal(3, 4), 1, normal(4), normal(4)), {}, {}),
+    ("instance_norm", (X,), {}, {}),
+    ("instance_norm", (X, None, None, normal(4), normal(4)), {"eps": 0.1}, {"eps": 0.1}),
+    ("instance_norm", (normal(3, 2, 2, 3, 2),), {}, {}),
+    ("local_response_norm", (X, 3), {"alpha": 0.5}, {"alpha": 0.5}),
+    ("local_response_norm", (normal(2, 5, 2, 3), 4, 0.5, 2.0, 0.5), {}, {}),
+    ("local_response_norm", (normal(1, 3, 2, 1, 2), 9, 2.0), {}, {}),
 ]
 
 
@@ -77,6 +83,31 @@ def test_kernels_of_layer_norm_are_the_base_definitions(
                 close(backend, y, backend.to_numpy(z), dtype)
 
 
+def test_an_instance_is_normalized_as_a_group_of_one_channel(backend: Backend, dtype: str) -> None:
+    x, w, b = (backend.asarray(a, dtype) for a in (X, normal(4), normal(4)))
+    expected = gradcore.group_norm(x, 4, w, b)
+    close(
+        backend,
+        gradcore.instance_norm(x, None, None, w, b),
+        backend.to_numpy(expected.value),
+        dtype,
+    )
+    running = [TensorNode(backend.asarray(n, dtype), requires_grad=False) for n in ([0.0] * 4,) * 2]
+    gradcore.instance_norm(x, *running, momentum=0.5)
+    variance = X.var(axis=2, ddof=1)
+    for node, statistic in zip(running, (X.mean(axis=2), variance), strict=True):
+        close(backend, node, statistic.mean(axis=0) / 2, dtype)
+    close(backend, gradcore.instance_norm(x, *running, use_input_stats=False),
+          backend.to_numpy(gradcore.batch_norm(x, *running).value), dtype)  # fmt: skip
+
+
+def test_neighbours_of_local_response_norm(backend: Backend, dtype: str) -> None:
+    """By hand: of two channels, the one before counts and the one after does not."""
+    x = backend.asarray([[[1.0], [2.0], [3.0]]], dtype)
+    y = gradcore.local_response_norm(x, 2, alpha=2.0, beta=1.0, k=1.0)
+    close(backend, y, np.asarray([[[1 / 2], [2 / 6], [3 / 14]]]), dtype)
+
+
 def test_sums_of_layer_norm_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of 16-bit numbers in many blocks are as exact as in one."""
     monkeypatch.setattr(blocks, "BLOCK", 64)
@@ -94,6 +125,9 @@ def test_norms_of_nothing(backend: Backend) -> None:
         ((5, 0), lambda x: gradcore.layer_norm(x, 0)),
         ((0, 3), lambda x: gradcore.layer_norm(x, 3)),
         ((2, 4, 0), lambda x: gradcore.group_norm(x, 2)),
+        ((0, 4, 3), lambda x: gradcore.instance_norm(x)),
+        ((2, 4, 0), lambda x: gradcore.instance_norm(x)),
+        ((2, 0, 3), lambda x: gradcore.local_response_norm(x, 2)),
     ):
         x = TensorNode(backend.asarray(np.zeros(shape, "float32")))
         y = call(x)

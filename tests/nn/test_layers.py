@@ -116,7 +116,7 @@ def test_sequential(backend):
     assert model[-1] is model.layers[3]
     assert type(model[:2]) is nn.Sequential
     assert model[:2].layers == model.layers[:2]
-    assert [name for name, _ in model.named_parameters()][2:] == ["layers.2.w", "layers.2.b"]
+    assert [name for name, _ in model.named_parameters()][2:] == ["2.w", "2.b"]
     same_node = TensorNode(x)
     assert nn.Sequential()(same_node) is same_node
 
@@ -151,3 +151,75 @@ def test_flatten(backend, shape):
         y = nn.Flatten()(given)
         expected = x.reshape(shape[0], int(np.prod(shape[1:])))
         assert np.array_equal(backend.to_numpy(y.value), expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (nn.Flatten(0), (2, 3, 4), (24,)),
+        (nn.Flatten(1, 2), (2, 3, 4, 5), (2, 12, 5)),
+        (nn.Flatten(-2), (2, 3, 4), (2, 12)),
+        (nn.Flatten(0), (), (1,)),
+        (nn.Unflatten(1, (3, 2)), (2, 6, 4), (2, 3, 2, 4)),
+        (nn.Unflatten(-1, [2, -1]), (3, 6), (3, 2, 3)),
+        (nn.Unflatten(0, (0, 2)), (0, 3), (0, 2, 3)),
+        (nn.Identity(3, name="any"), (2, 3), (2, 3)),
+    ],
+)
+def test_shapes(backend, layer, shape, expected):
+    x = np.arange(np.prod(shape, dtype=int), dtype="float32").reshape(shape)
+    y = layer(TensorNode(backend.asarray(x)))
+    assert np.array_equal(backend.to_numpy(y.value), x.reshape(expected))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "error", "words"),
+    [
+        (nn.Flatten(3), (2, 3), IndexError, r"^Flatten\(3, -1\): x \(2, 3\) has no axis 3"),
+        (nn.Flatten(2, 1), (2, 3, 4), ValueError, "the first axis comes after the last"),
+        (nn.Unflatten(1, (4, 2)), (2, 6), ValueError, "axis 1 of x .2, 6. has 6 elements, exp.* 8"),
+        (nn.Unflatten(1, (4, -1)), (2, 6), ValueError, "expected a multiple of 4"),
+        (nn.Unflatten(2, (1, 1)), (2, 6), IndexError, "has no axis 2"),
+        (
+            nn.InstanceNorm1d(3, affine=True),
+            (2, 4, 5),
+            ValueError,
+            r"expected \(N, C, L\) or \(C, L",
+        ),
+        (nn.InstanceNorm2d(3), (2, 4), ValueError, r"^InstanceNorm2d: .* \(N, C, H, W\) or \(C, H"),
+        (nn.InstanceNorm2d(3), (2, 3, 1, 1), ValueError, "of one there is no variance"),
+        (nn.BatchNorm3d(3), (2, 3, 4, 5), ValueError, r"expected \(N, C, D, H, W\), where C = 3"),
+        (nn.LocalResponseNorm(2), (2, 3), ValueError, r"^local_response_norm: x is float32 \(2, 3"),
+    ],
+)
+def test_shapes_that_do_not_fit(layer, shape, error, words):
+    with pytest.raises(error, match=words):
+        layer(TensorNode(np.ones(shape, "float32")))
+
+
+def test_layers_of_what_their_functions_compute(backend, dtype):
+    """Values of modules, from NumPy."""
+    x = np.random.default_rng(0).normal(size=(2, 4, 3, 5))
+    exp = np.exp(x)
+    e = np.exp(-x)
+    mean, variance = x.mean(axis=(2, 3), keepdims=True), x.var(axis=(2, 3), keepdims=True)
+    everywhere = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+    for layer, expected in (
+        (nn.Softmax2d(), exp / exp.sum(axis=1, keepdims=True)),
+        (nn.Softmin(1), e / e.sum(axis=1, keepdims=True)),
+        (nn.GLU(1), x[:, :2] / (1 + e[:, 2:])),
+        (nn.PReLU(4, dtype=dtype), np.where(x > 0, x, x / 4)),
+        (nn.InstanceNorm2d(4, dtype=dtype), (x - mean) / np.sqrt(variance + 1e-5)),
+        (nn.InstanceNorm2d(4, affine=True, dtype=dtype), (x - mean) / np.sqrt(variance + 1e-5)),
+        (
+            nn.BatchNorm2d(4, bias=False, dtype=dtype),
+            (x - everywhere[0]) / np.sqrt(everywhere[1] + 1e-5),
+        ),
+    ):
+        y = layer(TensorNode(backend.asarray(x, dtype)))
+        np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-4, atol=1e-5)
+    layer = nn.InstanceNorm2d(4, momentum=1.0, track_running_stats=True, dtype=dtype)
+    for training in (True, False):
+        layer.train(training)(TensorNode(backend.asarray(x, dtype)))
+        found = backend.to_numpy(layer.running_mean.value)
+        np.testing.assert_allclose(found, mean.mean(axis=0).ravel(), rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -58,17 +59,16 @@ def test_modules_are_found_each_once():
     assert net.modules()[1] is net.body
 
 
-def test_frozen_and_computed_nodes_are_no_parameters():
+def test_constants_and_computed_nodes_are_no_parameters():
     net = Net()
-    net.body.w.requires_grad = False
     net.cached = net.scale * 2.0
     names = [name for name, _ in net.named_parameters()]
-    assert "body.w" not in names
-    assert "tied" not in names
-    assert "cached" not in names
+    assert not {"average", "count", "cached"} & {*names}
     assert "cached" not in net.state_dict()
     assert len(net.parameters()) == len(names)
     assert net.state_dict().keys() >= {"tied", "average", "count"}
+    assert [name for name, _ in net.named_buffers()] == ["average", "count"]
+    assert net.buffers() == [net.average, net.count]
 
 
 def test_a_module_that_writes_its_own_parameters():
@@ -107,6 +107,20 @@ def test_an_attribute_may_have_the_name_of_a_method():
     assert net.eval().modules[0].training is False
 
 
+def test_attributes_may_have_any_words_as_names():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.optional, self.former = (nn.Linear(2, 2, bias=False) for _ in range(3))
+            self.weight, self.names, self.kind = nn.Parameter([1.0]), nn.Linear(1, 1), [1]
+            self.register_parameter("bias", None)
+
+    net = Table()
+    state = net.state_dict()
+    assert list(state) == ["weight", "rows.w", "optional.w", "former.w", "names.w", "names.b"]
+    assert net.load_state_dict(state) == nn.load_torch_state_dict(net, nn.torch_state_dict(net))
+
+
 def test_a_dataclass_as_a_module():
     @dataclass
     class Scaled(nn.Module):
@@ -118,6 +132,7 @@ def test_a_dataclass_as_a_module():
 
     model = Scaled(nn.Linear(3, 2), TensorNode([2.0]))
     assert [name for name, _ in model.named_parameters()] == ["scale", "inner.w", "inner.b"]
+    assert model.load_state_dict(model.state_dict()) == ([], [])
     assert model(TensorNode([[1.0, 2.0, 3.0]])).shape == (1, 2)
 
 
@@ -234,12 +249,12 @@ def test_state_comes_to_where_the_parameters_are(backend, dtype):
 def test_a_state_that_does_not_fit():
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = net.state_dict()
-    state = {**before, "layers.1.c": np.ones(3), "layers.1.w": np.ones((3, 1))}
-    state["layers.0.b"] = state["layers.0.b"] + 1
-    del state["layers.0.w"]
+    state = {**before, "1.c": np.ones(3), "1.w": np.ones((3, 1))}
+    state["0.b"] = state["0.b"] + 1
+    del state["0.w"]
     expected = (
-        r"^Sequential\.load_state_dict: layers\.0\.w is missing; "
-        r"layers\.1\.c is unexpected; layers\.1\.w has shape \(3, 1\), expected \(1, 3\)$"
+        r"^Sequential\.load_state_dict: 0\.w is missing; "
+        r"1\.c is unexpected; 1\.w has shape \(3, 1\), expected \(1, 3\)$"
     )
     with pytest.raises(ValueError, match=expected):
         net.load_state_dict(state)
@@ -251,8 +266,8 @@ def test_a_state_that_does_not_fit():
         (np.asarray([["1", "2", "3"]]), r"is <U1 \(1, 3\), expected real numbers"),
         (np.ones((1, 3)) * 1j, r"is complex128 \(1, 3\), expected real numbers"),
     ):
-        changed = {**before, "layers.0.b": wrong, "layers.1.b": np.ones((1, 1))}
-        with pytest.raises(ValueError, match=rf"^Sequential\.load_.*: layers\.0\.b {words}.*$"):
+        changed = {**before, "0.b": wrong, "1.b": np.ones((1, 1))}
+        with pytest.raises(ValueError, match=rf"^Sequential\.load_.*: 0\.b {words}.*$"):
             net.load_state_dict(changed)
         assert same(net.state_dict(), before)
     for state in (None, [before], "state"):
@@ -343,10 +358,196 @@ def test_repr():
         "MLP(\n"
         "  scale: float64 (1, 2)\n"
         "  body: Sequential(\n"
-        "    layers.0: Linear(3, 2)\n"
-        "    layers.1: Relu()\n"
-        "    layers.2: Linear(2, 2, bias=False)\n"
+        "    0: Linear(3, 2)\n"
+        "    1: ReLU()\n"
+        "    2: Linear(2, 2, bias=False)\n"
         "  )\n"
         "  average: float32 (2,)\n"
         ")"
     )
+
+
+# -- Parameters, buffers, and what is frozen -------------------------------------------------------
+
+
+def test_a_parameter_is_a_node_that_is_trained():
+    p = nn.Parameter(np.ones(2, "float32"))
+    assert type(p) is TensorNode
+    assert p.requires_grad
+    average = nn.BatchNorm1d(2).running_mean
+    frozen = nn.Parameter([1.0], requires_grad=False)
+    for x in (p, TensorNode([1.0]), nn.Linear(1, 1).w, frozen, copy.copy(frozen)):
+        assert isinstance(x, nn.Parameter)
+        assert not isinstance(x, nn.Buffer)
+    for x in (TensorNode([1.0], requires_grad=False), average, nn.Buffer([1.0]), TensorNode([1])):
+        assert isinstance(x, nn.Buffer)
+        assert not isinstance(x, nn.Parameter)
+    for x in (p * 2.0, np.ones(2), None):
+        assert not isinstance(x, nn.Parameter | nn.Buffer)
+    assert not pickle.loads(pickle.dumps(frozen)).requires_grad
+    assert isinstance(pickle.loads(pickle.dumps(frozen)), nn.Parameter)
+    assert nn.Parameter(p * 2.0).source is None
+    with pytest.raises(TypeError, match="only floating values have gradients"):
+        nn.Parameter(np.ones(2, "int64"))
+
+
+def test_a_part_is_frozen_and_trained_again():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    x = np.asarray([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]], "float32")
+
+    def step():
+        before = net.state_dict()
+        optimizer.zero_grad()
+        (net(x) ** 2.0).sum().backward()
+        optimizer.step()
+        after = net.state_dict()
+        return [name for name in before if not np.array_equal(before[name], after[name])]
+
+    everything = list(net.state_dict())
+    everything.remove("0.b")  # batch norm takes it away again
+    assert {*step()} >= {*everything}
+    assert net[0].requires_grad_(False) is net[0]
+    assert net[0].parameters() == [net[0].w, net[0].b]  # as in PyTorch
+    assert not {"0.w", "0.b"} & {*step()}
+    assert not net[0].w.has_grad
+    copied = copy.deepcopy(net)
+    optim.Adam(net.parameters())  # takes frozen parameters
+    for model in (net, copied):
+        model.requires_grad_()
+        assert [p.requires_grad for p in model.parameters()] == [True] * 6
+        assert not any(b.requires_grad for b in model.buffers())  # the running averages
+    assert "0.w" in step()
+    for p in net.parameters():
+        p.requires_grad = False
+    assert len(net.parameters()) == 6
+    with pytest.raises(ValueError, match="depends on nothing that requires a gradient"):
+        net(x).sum().backward()
+
+
+def test_buffers_and_parameters_are_registered():
+    net = nn.Module()
+    net.register_buffer("mask", np.tril(np.ones((2, 2))))
+    net.register_buffer("cache", TensorNode([1.0]), persistent=False)
+    net.register_buffer("none", None)
+    net.register_parameter("w", nn.Parameter([2.0]))
+    net.register_parameter("b", None)
+    net.add_module("inner", nn.Linear(1, 1))
+    net.register_module("empty", None)
+    assert net.none is net.b is net.empty is None
+    assert [name for name, _ in net.named_buffers()] == ["mask", "cache"]
+    assert list(net.state_dict()) == ["mask", "w", "inner.w", "inner.b"]
+    assert list(nn.torch_state_dict(net)) == ["mask", "w", "inner.weight", "inner.bias"]
+    assert not net.cache.requires_grad
+    assert list(net.state_dict(prefix="net.")) == [
+        "net.mask",
+        "net.w",
+        "net.inner.w",
+        "net.inner.b",
+    ]
+    with pytest.raises(ValueError, match="cache is unexpected"):
+        net.load_state_dict({**net.state_dict(), "cache": [3.0]})
+    assert str(net.double().cache.dtype) == "float64"
+    assert str(net.half().inner.w.dtype) == "float16"
+    assert str(net.float().w.dtype) == "float32"
+    net.register_buffer("cache", [5.0])  # anew, and now it is kept
+    assert "cache" in net.state_dict()
+    for call, error, words in (
+        (lambda: net.register_buffer("forward", [1.0]), KeyError, "an attribute 'forward'"),
+        (lambda: net.register_buffer("a.b", [1.0]), KeyError, "expected a word without dots"),
+        (lambda: net.register_parameter("c", np.ones(1)), TypeError, "expected a Parameter"),
+        (lambda: net.register_parameter("c", net.w * 2.0), ValueError, "computed, by Multiply"),
+        (lambda: net.add_module("c", 3), TypeError, "c is a int, expected a Module"),
+    ):
+        with pytest.raises(error, match=words):
+            call()
+
+
+def test_what_is_held_is_found_by_name():
+    net = Net()
+    assert [name for name, _ in net.named_children()] == [
+        "body", "stack.0", "stack.1.0", "stack.1.1", "by_name.b.c"
+    ]  # fmt: skip
+    assert net.children()[0] is net.body
+    assert net.get_submodule("") is net
+    assert net.get_submodule("stack.1.1") is net.stack[1][1]
+    assert net.get_parameter("stack.1.1.weight") is net.stack[1][1].w
+    assert net.get_parameter("again.bias") is net.body.b
+    assert net.get_buffer("average") is net.average
+    for get, target, what in (
+        (net.get_submodule, "stack", "module"),
+        (net.get_submodule, "tied", "module"),
+        (net.get_parameter, "body", "parameter"),
+        (net.get_parameter, "average", "parameter"),
+        (net.get_buffer, "scale", "buffer"),
+    ):
+        with pytest.raises(AttributeError, match=rf"^Net has no {what} '{target}'$"):
+            get(target)
+    seen = []
+    assert net.apply(seen.append) is net
+    assert seen[-1] is net
+    assert len(seen) == len(net.modules())
+    two = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())
+    seen.clear()
+    two.apply(lambda module: seen.append(type(module).__name__))
+    assert seen == ["ReLU", "Sequential", "Tanh", "Sequential"]
+
+
+def test_lists_of_parameters_and_modules_are_limited_and_named():
+    net = Net()
+    assert net.parameters(recurse=False) == [net.scale, net.by_name["a"], net.tied]
+    assert net.named_parameters(prefix="net", recurse=False)[0] == ("net.scale", net.scale)
+    every = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    assert {"tied", "body.w"} <= {*every}
+    assert net.buffers(recurse=False) == [net.average, net.count]
+    assert net.named_modules(prefix="net")[0][0] == "net"
+    found = net.parameters()
+    assert next(found) is net.scale  # as from PyTorch's generators
+    assert next(found) is net.by_name["a"]
+    assert next(net.modules()) is net
+    assert len(found) == len(list(found)) == 9
+
+
+def test_weight_and_bias_are_second_names_of_w_and_b():
+    layer, other = nn.Linear(2, 3), nn.Linear(2, 3, bias=False)
+    assert layer.weight is layer.w
+    assert layer.bias is layer.b
+    assert other.bias is None
+    layer.weight = other.weight
+    assert layer.w is other.w
+    assert len(layer.state_dict()) == 2
+    assert (
+        nn.LayerNorm(2, bias=False).bias is nn.LayerNorm(2, elementwise_affine=False).weight is None
+    )
+
+
+def test_a_state_that_fits_in_part():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    state = net.state_dict()
+    weight, bias = np.full((3, 2), 2.0), np.full(3, 3.0)
+    found = net.load_state_dict(
+        {"0.weight": weight, "0.bias": bias, "2.weight": bias}, strict=False
+    )
+    assert type(found).__name__ == "IncompatibleKeys"
+    assert found.missing_keys == ["1.w", "1.b", "1.running_mean", "1.running_var"]
+    assert found.unexpected_keys == ["2.weight"]
+    assert net[0].w.value.tolist() == weight.tolist()
+    assert net[0].b.value.tolist() == [bias.tolist()]
+    del state["1.num_batches_tracked"]  # older states of PyTorch's have no count
+    net[1].num_batches_tracked.value += 5
+    assert net.load_state_dict(state) == ([], [])
+    assert net[1].num_batches_tracked.value == 5
+    with pytest.raises(ValueError, match=r"0\.weight has shape \(1,\), expected \(3, 2\)$"):
+        net.load_state_dict({"0.weight": [1.0]}, strict=False)
+
+
+def test_states_of_gradcores_own_names_of_before_are_read():
+    with use_backend("numpy"):
+        net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1)))
+        state = net.state_dict()
+        assert list(state) == ["0.w", "0.b", "2.0.w", "2.0.b"]
+        renamed = ["layers.0.w", "layers.0.b", "layers.2.layers.0.w", "layers.2.layers.0.b"]
+        before = {new: x + 1 for new, x in zip(renamed, state.values(), strict=True)}
+        assert net.load_state_dict(before) == ([], [])
+        for x, y in zip(net.state_dict().values(), before.values(), strict=True):
+            np.testing.assert_array_equal(x, y)

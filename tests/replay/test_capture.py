@@ -78,10 +78,11 @@ def trained(
     schedule: Any = None,
     inside: bool = True,
     steps: int = 8,
+    model: Callable[[], Module] = Net,
 ) -> tuple[list[float], dict[str, Any]]:
     """The losses, and the model in the end."""
     manual_seed(1)
-    net = Net()
+    net = model()
     optimizer = make(net.parameters())
     scheduled = schedule(optimizer) if schedule else None
 
@@ -118,6 +119,28 @@ def test_replays_are_what_the_step_does(device, name):
     assert_same(eager, trained(device, OPTIMIZERS[name], captured=True))
     assert len({*eager[0]}) == 8
     assert eager[1]["norm.num_batches_tracked"] == 8
+
+
+def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(device):
+    def model() -> Module:
+        return nn.Sequential(
+            nn.Unflatten(1, (1, 5)),
+            nn.InstanceNorm1d(1, affine=True, track_running_stats=True),
+            nn.RReLU(),
+            nn.PReLU(),
+            nn.Dropout1d(0.2),
+            nn.LocalResponseNorm(3, alpha=0.5),
+            nn.Flatten(),
+            nn.AlphaDropout(0.3),
+            nn.Hardshrink(0.1),
+            nn.Linear(5, 6),
+            nn.GLU(),
+        )
+
+    make = OPTIMIZERS["momentum"]
+    eager = trained(device, make, captured=False, model=model)
+    assert_same(eager, trained(device, make, captured=True, model=model))
+    assert abs(eager[1]["1.running_mean"]).max() > 0
 
 
 @pytest.mark.parametrize("inside", [True, False])

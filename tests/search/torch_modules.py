@@ -37,13 +37,6 @@ __all__ = ["DIFFERENT", "LEFT_OUT"]
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 STEPS = 6
 
-# PyTorch's names of modules that have another name in gradcore.
-NAMES = {
-    "CELU": "Celu", "ELU": "Elu", "GELU": "Gelu", "Hardsigmoid": "HardSigmoid",
-    "Hardswish": "HardSwish", "Hardtanh": "HardTanh", "LeakyReLU": "LeakyRelu", "ReLU": "Relu",
-    "ReLU6": "Relu6", "SELU": "Selu", "SiLU": "Silu",
-}  # fmt: skip
-
 # What gradcore lacks: the module, words of gradcore's error, and the reason.
 LEFT_OUT: list[tuple[str, str, str]] = [
     ("", "expected (N, ", "no batch"),
@@ -82,7 +75,7 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     kind = getattr(torch, dtype)
     module = twin(*args, **settings).to(kind).train(training)
     settings = {"axis" if k == "dim" else k: _array(x) for k, x in settings.items()}
-    settings = {k: x for k, x in settings.items() if k not in ("inplace", "device", "dtype")}
+    settings = {k: x for k, x in settings.items() if k not in ("device", "dtype")}
     parameters = inspect.signature(ours).parameters
     if "dtype" in parameters:
         settings["dtype"] = dtype
@@ -110,7 +103,7 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
         return problem
     array_api.sum(y * _array(weights)).backward()
     gradients = [nodes[id(x)].grad for x in leaves]
-    gradients += [_of_name(mine, name).grad for name in names]
+    gradients += [mine.get_parameter(name).grad for name in names]
     for name, x, expected in zip([*["input"] * len(leaves), *names], gradients, found, strict=True):
         x = np.zeros(expected.shape) if x is None else np.asarray(x).reshape(expected.shape)
         problem = problem or _unequal(f"gradient of {name}", x, expected)
@@ -121,16 +114,11 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     return problem
 
 
-def _of_name(module: Any, name: str) -> TensorNode:
-    """Find the parameter of a layer that PyTorch calls by this name."""
-    return getattr(module, {"weight": "w", "bias": "b"}.get(name, name))
-
-
 def modules() -> Iterator[tuple[str, str, str]]:
     """Compare all modules: give name, settings and problem of each input."""
     for info in module_db:
         name = info.module_cls.__name__
-        ours = getattr(nn, NAMES.get(name, name), None)
+        ours = getattr(nn, name, None)
         if ours is None:
             continue
         for dtype in ("float32", "float64"):
