@@ -13,7 +13,7 @@ from ..functions.padding import pad
 from ..functions.sizes import Size, is_named, sizes
 from ..graph import TensorNode
 from .init import initial
-from .module import Module
+from .module import Weighted
 
 __all__ = [
     "Conv1d",
@@ -27,7 +27,7 @@ __all__ = [
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class Conv2d(Module):
+class Conv2d(Weighted):
     """Convolve images x (N, in_channels, H, W) or (in_channels, H, W) with the weights and add the
     bias: (N, out_channels, OH, OW) or (out_channels, OH, OW), see `gradcore.conv2d`.
 
