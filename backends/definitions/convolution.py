@@ -266,7 +266,7 @@ class ConvolutionKernels(Definitions):
     def _windows_as_images(
         self, x: Array, kernel: int, stride: int, padding: Pair, dilation: int
     ) -> Array:
-        """Give the windows along the depth of x (N, C, D, H, W) as images (OD * N, C * KD, H, W)."""
+        """Give the windows along the depth of x (N, C, D, H, W): (OD * N, C * KD, H, W)."""
         xp, (n, c, d, h, w) = self.xp, x.shape
         (od,) = output_size((d,), (kernel,), (stride,), (padding,), (dilation,))
         x = xp.permute_dims(x, (1, 3, 4, 2, 0))

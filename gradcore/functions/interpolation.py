@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import array_api as xp
 from .. import ops
-from ..array_api.common import NodeOrArray, Shape
+from ..array_api.common import NodeOrArray
 from ..backends import Array
 from ..engine.arrays import check_floating, is_integer, namespace, node_or_array, value_of
 from ..graph import TensorNode
@@ -141,7 +141,9 @@ def _check_mode(x: Array, mode: str, align_corners: bool | None, antialias: bool
     if axes not in wanted:
         shapes = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
         expected = " or ".join([shapes[n] for n in wanted])
-        raise ValueError(f"interpolate: mode = {mode!r} and x {tuple(x.shape)}, expected {expected}")
+        raise ValueError(
+            f"interpolate: mode = {mode!r} and x {tuple(x.shape)}, expected {expected}"
+        )
     if align_corners is not None and (is_free or (align_corners and mode == "lanczos")):
         raise ValueError(f"interpolate: align_corners goes with other modes than {mode!r}")
     if antialias != (mode == "lanczos") and not (antialias and mode in ("bilinear", "bicubic")):
@@ -185,9 +187,7 @@ def _wide(like: Array) -> Any:
     return near.float32 if is_half else like.dtype
 
 
-def _weights(
-    like: Array, n: int, o: int, scale: float, mode: str, align_corners: bool
-) -> Array:
+def _weights(like: Array, n: int, o: int, scale: float, mode: str, align_corners: bool) -> Array:
     """Make the matrix (o, n) of the weights of n elements in each of o."""
     near, dtype = namespace(like), _wide(like)
     i = near.arange(o, dtype=dtype, device=like.device)
@@ -204,9 +204,7 @@ def _weights(
     return near.astype(matrix, like.dtype, copy=False)
 
 
-def _smooth_weights(
-    like: Array, n: int, o: int, scale: float, mode: str, _: bool
-) -> Array:
+def _smooth_weights(like: Array, n: int, o: int, scale: float, mode: str, _: bool) -> Array:
     """Make the matrix (o, n) of weights that reach as far as an element of the result, for a
     smaller one. Outside of x there is nothing; the weights of each element add up to one."""
     near, dtype = namespace(like), _wide(like)

@@ -533,9 +533,7 @@ def adaptive_max_pool3d(
     return _adaptive_max_pool("adaptive_max_pool3d", 3, x, output_size, return_indices)
 
 
-def _adaptive_avg_pool(
-    name: str, axes: int, x: NodeOrArray, output_size: OutputSize
-) -> TensorNode:
+def _adaptive_avg_pool(name: str, axes: int, x: NodeOrArray, output_size: OutputSize) -> TensorNode:
     """Compute means of so many windows along each axis."""
     x, wanted = _adaptive(name, axes, x, output_size)
     raw = value_of(x)

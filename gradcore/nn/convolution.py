@@ -198,9 +198,7 @@ class ConvTranspose2d(Conv2d):
         dtype: Any = "float32",
     ) -> None:
         steps = kernel_size, stride, padding, dilation
-        super().__init__(
-            in_channels, out_channels, *steps, groups, bias, padding_mode, init, dtype
-        )
+        super().__init__(in_channels, out_channels, *steps, groups, bias, padding_mode, init, dtype)
         self.output_padding = output_padding
 
     def forward(self, x: TensorNode | Array, output_size: Size | None = None) -> TensorNode:
