@@ -58,6 +58,8 @@ MODES: dict[str, tuple[int, int, Kernel]] = {
     "bicubic": (2, 2, _cubic),
     "lanczos": (2, 3, _lanczos),
 }
+FREE = ("nearest", "nearest-exact", "area")  # for any number of axes
+ANTIALIASED = ("bilinear", "bicubic", "lanczos")
 CUBIC, CUBIC_SMOOTH = -0.75, -0.5  # the parameter of Keys' kernel; the second with antialias
 
 
@@ -132,24 +134,22 @@ def interpolate(
 
 def _check_mode(x: Array, mode: str, align_corners: bool | None, antialias: bool) -> None:
     """Raise an error unless there is such a mode for x, with these settings."""
-    is_free = mode in ("nearest", "nearest-exact", "area")
-    axes = x.ndim - 2
+    is_free, axes = mode in FREE, x.ndim - 2
     if not is_free and mode not in MODES:
-        expected = ", ".join(["nearest", "nearest-exact", "area", *MODES])
+        expected = ", ".join([*FREE, *MODES])
         raise ValueError(f"interpolate: mode = {mode!r}, expected one of {expected}")
     wanted = (1, 2, 3) if is_free else (MODES[mode][0],)
     if axes not in wanted:
         shapes = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
         expected = " or ".join([shapes[n] for n in wanted])
-        raise ValueError(
-            f"interpolate: mode = {mode!r} and x {tuple(x.shape)}, expected {expected}"
-        )
+        found = f"mode = {mode!r} and x {tuple(x.shape)}"
+        raise ValueError(f"interpolate: {found}, expected {expected}")
     if align_corners is not None and (is_free or (align_corners and mode == "lanczos")):
         raise ValueError(f"interpolate: align_corners goes with other modes than {mode!r}")
-    if antialias != (mode == "lanczos") and not (antialias and mode in ("bilinear", "bicubic")):
-        if antialias or mode == "lanczos":
-            expected = "expected True with lanczos only, or with bilinear or bicubic"
-            raise ValueError(f"interpolate: antialias = {antialias}, mode = {mode!r}, {expected}")
+    if mode not in (ANTIALIASED if antialias else {*FREE, *MODES} - {"lanczos"}):
+        expected = "True with lanczos, and with bilinear and bicubic only"
+        found = f"antialias = {antialias} and mode = {mode!r}"
+        raise ValueError(f"interpolate: {found}, expected {expected}")
     if not mode.startswith("nearest"):
         check_floating("interpolate", x)
 

@@ -18,8 +18,8 @@ KNOWN = ("constant", "reflect", "replicate", "circular")
 
 
 def pad(x: NodeOrArray, pad: Any, mode: str = "constant", value: float | None = None) -> TensorNode:
-    """Put more elements before and after those of x, along its last axes; or cut off elements, where
-    the number is negative.
+    """Put more elements before and after those of x, along its last axes; or cut off elements,
+    where the number is negative.
 
     Args:
         x: an array of any shape and dtype.
@@ -78,9 +78,8 @@ def _widths(pad: Any, shape: Shape) -> list[tuple[int, int]]:
     given = pad.tolist() if hasattr(pad, "tolist") else pad
     given = list(given) if isinstance(given, list | tuple) else [(given, given)] * ndim
     if all(map(is_integer, given)) and len(given) % 2 == 0:
-        given = [(0, 0)] * (ndim - len(given) // 2) + [
-            *zip(given[-2::-2], given[::-2], strict=True)
-        ]
+        last = zip(given[-2::-2], given[::-2], strict=True)
+        given = [*[(0, 0)] * (ndim - len(given) // 2), *last]
     elif len(given) == 1:
         given *= ndim
     pairs = [tuple(p) if isinstance(p, list | tuple) else (p,) for p in given]

@@ -1,8 +1,8 @@
 """Pooling of sequences, images and volumes: the maximum or the mean of each window.
 
 The arguments are those of torch.nn.functional. Each function takes nodes, and arrays as constants.
-x is (N, C, L), (N, C, H, W) or (N, C, D, H, W), or one without a batch, and so is the result. A size
-along several axes is one number, or one for each axis: (depth,) rows, columns.
+x is (N, C, L), (N, C, H, W) or (N, C, D, H, W), or one without a batch, and so is the result. A
+size along several axes is one number, or one for each axis: (depth,) rows, columns.
 
 All of them pool images, in one or two steps. A maximum or a mean over a volume is that over its
 depth, of those over its rows and columns.
@@ -19,7 +19,7 @@ from typing import Any
 from .. import array_api as xp
 from .. import ops
 from ..array_api.common import NodeOrArray, Shape
-from ..backends import Array
+from ..backends import Array, backend_of
 from ..engine.arrays import check_floating, describe, namespace, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import AXES, check_size, check_windows
@@ -141,9 +141,10 @@ def _with_indices(axes: int, x: NodeOrArray, options: Mapping[str, Any]) -> Maxi
     found: list[Array] = []  # of each step, the indices in its planes
 
     def pool(x: NodeOrArray, **given: Any) -> TensorNode:
-        y, places = ops.MaxPool2dWithPlaces.do_forward(x, **given)
-        found.append(_in_planes(places.value, tuple(x.shape[2:]), **given))
-        return y
+        raw = value_of(x)
+        _, places = backend_of(raw).max_pool2d(raw, **given)
+        found.append(_in_planes(places, tuple(x.shape[2:]), **given))
+        return ops.MaxPool2dChosen.do_forward(x, places=places, **given)
 
     y = _by_planes(pool, axes, x, options)
     if axes < 3:
@@ -152,7 +153,7 @@ def _with_indices(axes: int, x: NodeOrArray, options: Mapping[str, Any]) -> Maxi
         (n, c, d, h, w), (slices, depths) = x.shape, found
         near = namespace(slices)
         slices = near.permute_dims(near.reshape(slices, (d, n, c, -1)), (1, 2, 0, 3))
-        size, (od, places) = slices.shape[3], depths.shape[2:]
+        size, places = slices.shape[3], depths.shape[3]
         depths = depths // places  # the index was that in a plane of slices and places
         row = near.reshape(near.arange(n * c, device=slices.device), (n, c, 1, 1)) * d
         at = (row + depths) * size + near.arange(size, device=slices.device)
@@ -351,9 +352,10 @@ def _avg_pool(
     """Compute means along so many axes."""
     x, is_one = _batch(name, axes, x)
     *sizes_given, ceil_mode = windows
-    options = cached(_windows, name, axes, x.shape, *sizes_given, 1, ceil_mode, divisor)
+    found = cached(_windows, name, axes, x.shape, *sizes_given, 1, ceil_mode, divisor)
+    options = {key: given for key, given in found.items() if key != "dilation"}
 
-    def pool(x: NodeOrArray, *, dilation: Any, **given: Any) -> TensorNode:
+    def pool(x: NodeOrArray, **given: Any) -> TensorNode:
         y = ops.AvgPool2d.do_forward(x, **given)
         return y if divisor is not None else _counted(x, y, given, count_include_pad)
 

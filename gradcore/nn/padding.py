@@ -1,4 +1,4 @@
-"""Layers that put elements around sequences, images and volumes; arguments are those of torch.nn."""
+"""Layers that put elements around x; arguments are those of torch.nn."""
 
 from __future__ import annotations
 
@@ -89,13 +89,15 @@ class ConstantPad1d(_ConstantPad):
 
 
 class ConstantPad2d(_ConstantPad):
-    """Put `value` around images (N, C, H, W) or (C, H, W): (left, right, top, bottom), or one number."""
+    """Put `value` around images (N, C, H, W) or (C, H, W):
+    (left, right, top, bottom), or one number."""
 
     axes = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """Put `value` around volumes (N, C, D, H, W) or (C, D, H, W): (left, right, top, bottom, front, back), or one number."""
+    """Put `value` around volumes (N, C, D, H, W) or (C, D, H, W):
+    (left, right, top, bottom, front, back), or one number."""
 
     axes = 3
 
@@ -107,13 +109,15 @@ class ZeroPad1d(_Pad):
 
 
 class ZeroPad2d(_Pad):
-    """Put zeros around images (N, C, H, W) or (C, H, W): (left, right, top, bottom), or one number."""
+    """Put zeros around images (N, C, H, W) or (C, H, W):
+    (left, right, top, bottom), or one number."""
 
     axes = 2
 
 
 class ZeroPad3d(_Pad):
-    """Put zeros around volumes (N, C, D, H, W) or (C, D, H, W): (left, right, top, bottom, front, back), or one number."""
+    """Put zeros around volumes (N, C, D, H, W) or (C, D, H, W):
+    (left, right, top, bottom, front, back), or one number."""
 
     axes = 3
 
@@ -140,21 +144,21 @@ class CircularPad3d(_Pad):
 
 
 class ReflectionPad1d(_Pad):
-    """Put the elements mirrored at the outermost one around sequences (N, C, L) or (C, L):
+    """Put elements mirrored at the outermost one around sequences (N, C, L) or (C, L):
     (left, right), or one number."""
 
     axes, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
-    """Put the elements mirrored at the outermost one around images (N, C, H, W) or (C, H, W):
+    """Put elements mirrored at the outermost one around images (N, C, H, W) or (C, H, W):
     (left, right, top, bottom), or one number."""
 
     axes, mode = 2, "reflect"
 
 
 class ReflectionPad3d(_Pad):
-    """Put the elements mirrored at the outermost one around volumes (N, C, D, H, W) or (C, D, H, W):
+    """Put elements mirrored at the outermost one around volumes (N, C, D, H, W) or (C, D, H, W):
     (left, right, top, bottom, front, back), or one number."""
 
     axes, mode = 3, "reflect"

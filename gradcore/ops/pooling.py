@@ -21,7 +21,6 @@ __all__ = [
     "MaxPool2d",
     "MaxPool2dChosen",
     "MaxPool2dGradient",
-    "MaxPool2dWithPlaces",
 ]
 
 UNPADDED = ((0, 0), (0, 0))
@@ -49,22 +48,6 @@ class MaxPool2d(Op):
     def backward(context: Context, go: Array) -> Array:
         places, size = context["places"], context["size"]
         return MaxPool2dGradient.apply(go, places=places, size=size, **context["options"])
-
-
-class MaxPool2dWithPlaces(Op):
-    """As MaxPool2d, and for each maximum the tap of its window where it is: two arrays
-    (N, C, OH, OW), the second of integers."""
-
-    real_only = True
-
-    @staticmethod
-    def forward(context: Context, x: Array, **given: Any) -> tuple[Array, Array]:
-        y = MaxPool2d.forward(context, x, **given)
-        return y, context["places"]
-
-    @staticmethod
-    def backward(context: Context, go: Array, _: Any) -> Array:
-        return MaxPool2d.backward(context, go)
 
 
 class MaxPool2dGradient(Op):
