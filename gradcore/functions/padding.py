@@ -97,14 +97,15 @@ def _widths(pad: Any, shape: Shape) -> list[tuple[int, int]]:
 
 def _pad_indices(x: TensorNode, axis: int, before: int, after: int, mode: str) -> Array:
     """Find for each element of the padded axis the index in x of the element it copies."""
-    n, xp = x.shape[axis], backend_of(x.value).xp
+    n, xp, first = x.shape[axis], backend_of(x.value).xp, 0
+    if mode == "circular":  # around what is left, as in PyTorch
+        first, n = max(-before, 0), n + min(before, 0) + min(after, 0)
+        before, after = max(before, 0), max(after, 0)
     if n == 0:
         raise ValueError(f"pad: axis {axis} of x {x.shape} has nothing to repeat; try 'constant'")
-    if mode == "circular":  # of what is left, as in PyTorch
-        first, left = max(-before, 0), n + min(before, 0) + min(after, 0)
-        i = xp.arange(-max(before, 0), left + max(after, 0), device=x.device)
-        return first + i % left
     i = xp.arange(-before, n + after, device=x.device)
+    if mode == "circular":
+        return first + i % n
     if mode == "reflect" and n > 1:
         i = i % (2 * n - 2)  # there and back again
         return xp.where(i < n, i, 2 * n - 2 - i)
