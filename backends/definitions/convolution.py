@@ -237,9 +237,10 @@ class ConvolutionKernels(Definitions):
         dtype, go, w = xp.result_type(go.dtype, w.dtype), self._wide(go), self._wide(w)
         n, c, kd, od = go.shape[0], w.shape[1] * groups, w.shape[2], go.shape[2]
         w, (front, back) = self._slices_as_channels(w), padding[0]
-        g = self.conv2d_input_gradient(self._images(go), w, size=size[1:], **options)
-        g = xp.reshape(xp.permute_dims(g, (1, 2, 3, 0)), (c, kd, *size[1:], od, n))
-        shape = (c, *size[1:], size[0] + front + back, n)
+        images, slice_size = self._images(go), (size[1], size[2])
+        g = self.conv2d_input_gradient(images, w, size=slice_size, **options)
+        g = xp.reshape(xp.permute_dims(g, (1, 2, 3, 0)), (c, kd, *slice_size, od, n))
+        shape = (c, *slice_size, size[0] + front + back, n)
         gx = xp.zeros(shape, dtype=g.dtype, device=g.device)
         for k, tap in enumerate(depth_taps(od, kd, stride[0], dilation[0])):
             gx[tap] = gx[tap] + g[:, k, ...]
@@ -260,7 +261,8 @@ class ConvolutionKernels(Definitions):
         """Compute the gradient of w (O, C / groups, *kernel) from that of `conv3d`, which is go."""
         options = of_images(stride, padding, dilation, groups)
         windows = self._windows_as_images(x, kernel[0], stride[0], padding[0], dilation[0])
-        gw = self.conv2d_weight_gradient(windows, self._images(go), kernel=kernel[1:], **options)
+        images, tap = self._images(go), (kernel[1], kernel[2])
+        gw = self.conv2d_weight_gradient(windows, images, kernel=tap, **options)
         return self.xp.reshape(gw, (go.shape[1], x.shape[1] // groups, *kernel))
 
     def _windows_as_images(

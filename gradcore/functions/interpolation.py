@@ -208,7 +208,7 @@ def _smooth_weights(like: Array, n: int, o: int, scale: float, mode: str, _: boo
     """Make the matrix (o, n) of weights that reach as far as an element of the result, for a
     smaller one. Outside of x there is nothing; the weights of each element add up to one."""
     near, dtype = namespace(like), _wide(like)
-    _, reach, kernel = MODES[mode]
+    reach, kernel = MODES[mode][1:]
     wide = max(scale, 1.0)
     i = near.arange(o, dtype=dtype, device=like.device)
     center = near.expand_dims((i + 0.5) * scale, axis=1)

@@ -123,7 +123,7 @@ def max_pool3d(
     return _max_pool("max_pool3d", 3, x, return_indices, *given)
 
 
-def _max_pool(name: str, axes: int, x: NodeOrArray, with_indices: bool, *given: Any) -> Maxima:
+def _max_pool(name: str, axes: int, x: NodeOrArray, with_indices: bool, *given: Any) -> Any:
     """Find maxima along so many axes, and where they are."""
     x, is_one = _batch(name, axes, x)
     options = cached(_windows, name, axes, x.shape, *given)

@@ -124,8 +124,8 @@ class Conv2d(Weighted):
     def __repr__(self) -> str:
         first, second = self.w.shape[0], self.w.shape[1] * self.groups
         channels = (first, second) if self.is_transposed else (second, first)
-        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
-        defaults["padding_mode"] = "zeros"
+        names = ("stride", "padding", "output_padding", "dilation", "groups", "padding_mode")
+        defaults = dict(zip(names, (1, 0, 0, 1, 1, "zeros"), strict=True))
         options = [
             f", {name}={x!r}"
             for name, usual in defaults.items()

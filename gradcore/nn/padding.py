@@ -50,8 +50,7 @@ class _Pad(Module):
 
     def __init__(self, padding: Padding) -> None:
         name, n = type(self).__name__, 2 * self.axes
-        several = isinstance(padding, list | tuple)
-        self.padding = tuple(padding) if several else (padding,) * n
+        self.padding = tuple(padding) if isinstance(padding, list | tuple) else (padding,) * n
         if len(self.padding) != n or not all(map(is_integer, self.padding)):
             raise ValueError(f"{name}: padding = {padding!r}, expected an integer, or {n} of them")
 

@@ -18,7 +18,7 @@ from comparing import (
 )
 
 import gradcore
-from gradcore import nn
+from gradcore import TensorNode, nn
 from gradcore.backends import Backend
 
 CALLS: list[Call] = [
@@ -62,7 +62,7 @@ def test_windows_that_do_not_overlap_fold_back(backend: Backend, dtype: str) -> 
 
 def test_columns_times_a_matrix_are_a_convolution(backend: Backend, dtype: str) -> None:
     x, w = backend.asarray(normal(2, 3, 5, 6), dtype), backend.asarray(normal(4, 3, 2, 3), dtype)
-    matrix = backend.xp.reshape(w, (4, -1))
+    matrix = TensorNode(backend.xp.reshape(w, (4, -1)))
     y = matrix @ gradcore.unfold(x, (2, 3), padding=1)
     expected = gradcore.conv2d(x, w, padding=1)
     found = backend.to_numpy(y.value).reshape(expected.shape)
