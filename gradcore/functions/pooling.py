@@ -20,7 +20,14 @@ from .. import array_api as xp
 from .. import ops
 from ..array_api.common import NodeOrArray, Shape
 from ..backends import Array, backend_of
-from ..engine.arrays import check_floating, describe, namespace, node_or_array, value_of
+from ..engine.arrays import (
+    check_floating,
+    describe,
+    is_integer,
+    namespace,
+    node_or_array,
+    value_of,
+)
 from ..graph import TensorNode
 from ..ops.convolution import AXES, check_size, check_windows
 from ..ops.indexing import positions
@@ -711,8 +718,9 @@ def window_sizes(
     around = sizes(name, axes, padding=padding, least=0)
     if any(p > k // 2 for p, k in zip(around, kernels, strict=True)):
         raise ValueError(f"{name}: padding = {padding}, expected at most half of the kernel")
-    if divisor_override is not None:
-        sizes(name, 1, divisor_override=divisor_override)
+    if divisor_override is not None and not (is_integer(divisor_override) and divisor_override):
+        found = f"divisor_override = {divisor_override!r}"
+        raise ValueError(f"{name}: {found}, expected an integer other than 0")
     return kernels, strides, around, dilations
 
 

@@ -374,7 +374,7 @@ def test_maxima_of_longer_floats() -> None:
         (
             lambda: nn.AvgPool2d(2, divisor_override=0),
             ValueError,
-            "^AvgPool2d: divisor_override = 0, expected a positive integer$",
+            "^AvgPool2d: divisor_override = 0, expected an integer other than 0$",
         ),
         (
             lambda: nn.AdaptiveAvgPool2d((0, 2)),

@@ -47,7 +47,6 @@ NAMES = {
 # What gradcore lacks: the module, words of gradcore's error, and the reason.
 LEFT_OUT: list[tuple[str, str, str]] = [
     ("", "expected (N, ", "no batch"),
-    ("Conv", "expected x (N, ", "no batch"),
     ("CrossEntropyLoss", "x (3,) and targets ()", "no batch"),
 ]
 
