@@ -1,4 +1,4 @@
-"""Define convolutions and pooling.
+"""Define convolutions, pooling, and the windows of images.
 
 Images and results have the shape (N, C, H, W), whatever their order in memory. `kernel`, `stride`
 and `dilation` are pairs, for rows and columns; `padding` is ((top, bottom), (left, right)). A tap
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, reduce
 from itertools import product
-from math import inf
+from math import inf, prod
 from operator import add
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "ConvolutionKernels",
     "Padding",
     "Pair",
+    "Sizes",
     "first_taps",
     "inner",
     "output_size",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 Padding = tuple[Pair, Pair]
 
 
@@ -60,6 +62,13 @@ def taps(windows: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[Any]
     return [(every, every, along(0, i), along(1, j)) for i, j in places]
 
 
+def depth_taps(windows: int, kernel: int, stride: int, dilation: int) -> list[Any]:
+    """List for each tap along the depth the index of its elements in volumes (C, H, W, D, N)."""
+    every, reach = slice(None), stride * (windows - 1) + 1
+    starts = range(0, kernel * dilation, dilation)
+    return [(every, every, every, slice(i, i + reach, stride), every) for i in starts]
+
+
 def inner(size: Pair, padding: Padding) -> tuple[slice, ...]:
     """Give the index of the images inside padded images."""
     rows, columns = (slice(p, p + n) for n, (p, _) in zip(size, padding, strict=True))
@@ -85,6 +94,14 @@ def padded_shape(shape: Sequence[int], padding: Padding) -> tuple[int, int, int,
     """Give the shape of images (N, C, H, W) with padding around them."""
     (top, bottom), (left, right) = padding
     return shape[0], shape[1], shape[2] + top + bottom, shape[3] + left + right
+
+
+def of_images(
+    stride: Sizes, padding: tuple[Pair, ...], dilation: Sizes, groups: int
+) -> dict[str, Any]:
+    """Give the options of `conv2d` for the slices of volumes."""
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    return {**{name: option[1:] for name, option in options.items()}, "groups": groups}
 
 
 class ConvolutionKernels(Definitions):
@@ -179,6 +196,136 @@ class ConvolutionKernels(Definitions):
             parts.append(xp.matmul(go, xp.matrix_transpose(part)))
         gw = xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
         return xp.astype(gw, dtype, copy=False)
+
+    # Convolutions of volumes (N, C, D, H, W), whose options have an entry for the depth in front. A
+    # volume becomes OD images, one for each window along its depth, with the KD slices of the
+    # window as channels: these are convolved with w (O, C / groups * KD, KH, KW). The windows of
+    # all volumes are images of one batch, (OD * N), in the order in memory that NumPy's kernels of
+    # images have.
+
+    def conv3d(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        *,
+        stride: Sizes,
+        padding: tuple[Pair, ...],
+        dilation: Sizes,
+        groups: int,
+    ) -> Array:
+        """Multiply w with each window of x, add up, and add b (O,): (N, O, OD, OH, OW)."""
+        options = of_images(stride, padding, dilation, groups)
+        windows = self._windows_as_images(x, w.shape[2], stride[0], padding[0], dilation[0])
+        y = self.conv2d(windows, self._slices_as_channels(w), b, **options)
+        (od,) = output_size(x.shape[2:3], w.shape[2:3], stride[:1], padding[:1], dilation[:1])
+        return self._volumes(y, x.shape[0], od)
+
+    def conv3d_input_gradient(
+        self,
+        go: Array,
+        w: Array,
+        *,
+        size: Sizes,
+        stride: Sizes,
+        padding: tuple[Pair, ...],
+        dilation: Sizes,
+        groups: int,
+    ) -> Array:
+        """Compute the gradient of x (N, C, *size) from that of `conv3d`, go (N, O, OD, OH, OW)."""
+        xp, options = self.xp, of_images(stride, padding, dilation, groups)
+        dtype, go, w = xp.result_type(go.dtype, w.dtype), self._wide(go), self._wide(w)
+        n, c, kd, od = go.shape[0], w.shape[1] * groups, w.shape[2], go.shape[2]
+        w, (front, back) = self._slices_as_channels(w), padding[0]
+        images, slice_size = self._images(go), (size[1], size[2])
+        g = self.conv2d_input_gradient(images, w, size=slice_size, **options)
+        g = xp.reshape(xp.permute_dims(g, (1, 2, 3, 0)), (c, kd, *slice_size, od, n))
+        shape = (c, *slice_size, size[0] + front + back, n)
+        gx = xp.zeros(shape, dtype=g.dtype, device=g.device)
+        for k, tap in enumerate(depth_taps(od, kd, stride[0], dilation[0])):
+            gx[tap] = gx[tap] + g[:, k, ...]
+        gx = gx[:, :, :, front : front + size[0], :]
+        return xp.astype(xp.permute_dims(gx, (4, 0, 3, 1, 2)), dtype, copy=False)
+
+    def conv3d_weight_gradient(
+        self,
+        x: Array,
+        go: Array,
+        *,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: tuple[Pair, ...],
+        dilation: Sizes,
+        groups: int,
+    ) -> Array:
+        """Compute the gradient of w (O, C / groups, *kernel) from that of `conv3d`, which is go."""
+        options = of_images(stride, padding, dilation, groups)
+        windows = self._windows_as_images(x, kernel[0], stride[0], padding[0], dilation[0])
+        images, tap = self._images(go), (kernel[1], kernel[2])
+        gw = self.conv2d_weight_gradient(windows, images, kernel=tap, **options)
+        return self.xp.reshape(gw, (go.shape[1], x.shape[1] // groups, *kernel))
+
+    def _windows_as_images(
+        self, x: Array, kernel: int, stride: int, padding: Pair, dilation: int
+    ) -> Array:
+        """Give the windows along the depth of x (N, C, D, H, W): (OD * N, C * KD, H, W)."""
+        xp, (n, c, d, h, w) = self.xp, x.shape
+        (od,) = output_size((d,), (kernel,), (stride,), (padding,), (dilation,))
+        x = xp.permute_dims(x, (1, 3, 4, 2, 0))
+        if any(padding):
+            y = xp.zeros((c, h, w, d + sum(padding), n), dtype=x.dtype, device=x.device)
+            y[:, :, :, padding[0] : padding[0] + d, :] = x
+            x = y
+        x = xp.stack([x[tap] for tap in depth_taps(od, kernel, stride, dilation)], axis=1)
+        return xp.permute_dims(xp.reshape(x, (c * kernel, h, w, od * n)), (3, 0, 1, 2))
+
+    def _slices_as_channels(self, w: Array) -> Array:
+        o, c, kd, kh, kw = w.shape
+        return self.xp.reshape(w, (o, c * kd, kh, kw))
+
+    def _images(self, go: Array) -> Array:
+        """Give the slices of go (N, O, OD, OH, OW) as images (OD * N, O, OH, OW)."""
+        n, o, od, oh, ow = go.shape
+        go = self.xp.permute_dims(go, (1, 3, 4, 2, 0))
+        return self.xp.permute_dims(self.xp.reshape(go, (o, oh, ow, od * n)), (3, 0, 1, 2))
+
+    def _volumes(self, y: Array, n: int, od: int) -> Array:
+        """Make of images (OD * N, O, OH, OW) the slices of n volumes (N, O, OD, OH, OW)."""
+        y = self.xp.permute_dims(y, (1, 2, 3, 0))
+        y = self.xp.reshape(y, (*y.shape[:3], od, n))
+        return self.xp.permute_dims(y, (4, 0, 3, 1, 2))
+
+    # The windows of images, each channel by itself.
+
+    def unfold(
+        self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> Array:
+        """Copy the windows of x, with zeros in the padding: (N, C * KH * KW, OH * OW)."""
+        n, c = x.shape[:2]
+        windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        x = self._padded(x, padding)
+        seen = self.xp.stack([x[tap] for tap in taps(windows, kernel, stride, dilation)], axis=2)
+        return self.xp.reshape(seen, (n, c * prod(kernel), prod(windows)))
+
+    def fold(
+        self,
+        x: Array,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Array:
+        """Add up windows x (N, C * KH * KW, OH * OW) where they are in images: (N, C, *size)."""
+        xp, dtype, x = self.xp, x.dtype, self._wide(x)
+        n, c = x.shape[0], x.shape[1] // prod(kernel)
+        windows = output_size(size, kernel, stride, padding, dilation)
+        x = xp.reshape(x, (n, c, prod(kernel), *windows))
+        y = xp.zeros(padded_shape((n, c, *size), padding), dtype=x.dtype, device=x.device)
+        for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
+            y[tap] = y[tap] + x[:, :, i, ...]
+        return xp.astype(y[inner(size, padding)], dtype, copy=False)
 
     # Pooling, of each channel alone.
 

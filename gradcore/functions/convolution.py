@@ -1,9 +1,10 @@
-"""Convolutions of images and sequences.
+"""Convolutions of sequences, images and volumes.
 
 The arguments are those of torch.nn.functional
 (https://docs.pytorch.org/docs/stable/nn.functional.html), which calls x, w and b input, weight and
 bias. Each function takes nodes, and arrays as constants. A size along both axes of images is one
-number, or a pair: for rows, and for columns.
+number, or a pair: for rows, and for columns; of volumes there are three: the depth is first. One x
+without a batch, such as (C, H, W), gives one result without a batch.
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ from .. import array_api, ops
 from ..array_api.common import NodeOrArray, Shape
 from ..engine.arrays import check_floating, describe, is_complex, node_or_array, value_of
 from ..graph import TensorNode
-from ..ops.convolution import check_convolution, check_size
-from .padding import pad
+from ..ops.convolution import AXES, FAMILY, check_convolution, check_size
 from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d  # noqa: F401 (were here)
 from .sizes import Size, cached, is_named, sizes
 
-__all__ = ["conv1d", "conv2d", "conv_transpose2d"]
+__all__ = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+]
 
 
 def conv2d(
@@ -38,7 +45,7 @@ def conv2d(
     exact, this is a cross-correlation: the kernel is not flipped.)
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or one (C, H, W).
         w: the kernel (O, C / groups, KH, KW).
         b: the bias (O,), or `None`.
         stride: the distance from one window to the next.
@@ -49,15 +56,14 @@ def conv2d(
             into. Each part of the result depends on one part of x.
 
     Returns:
-        (N, O, OH, OW).
+        (N, O, OH, OW), or (O, OH, OW).
 
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, the kernel is larger than the padded
             x, or an option is out of range.
         TypeError: x, w and b differ in dtype, or are not floating.
     """
-    inputs, options = _prepared("conv2d", 2, x, w, b, stride, padding, dilation, groups)
-    return ops.Conv2d.do_forward(*inputs, **options)
+    return _convolve("conv2d", 2, x, w, b, stride, padding, dilation, groups)
 
 
 def conv1d(
@@ -69,17 +75,29 @@ def conv1d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> TensorNode:
-    """Convolve sequences x (N, C, L) with w (O, C / groups, K), and add b (O,): (N, O, OL).
+    """Convolve sequences x (N, C, L) or (C, L) with w (O, C / groups, K), and add b (O,):
+    (N, O, OL) or (O, OL).
 
     The arguments and errors are those of `conv2d`, for one axis in place of two.
     """
-    inputs, options = _prepared("conv1d", 1, x, w, b, stride, padding, dilation, groups)
-    # Convolve images of one row.
-    inputs[:2] = [ops.Unsqueeze.do_forward(part, dim=2) for part in inputs[:2]]
-    rows = {"stride": 1, "padding": (0, 0), "dilation": 1}
-    both = {name: (row, *options[name]) for name, row in rows.items()}
-    y = ops.Conv2d.do_forward(*inputs, **both, groups=options["groups"])
-    return ops.Squeeze.do_forward(y, dim=2)
+    return _convolve("conv1d", 1, x, w, b, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> TensorNode:
+    """Convolve volumes x (N, C, D, H, W) or (C, D, H, W) with w (O, C / groups, KD, KH, KW), and
+    add b (O,): (N, O, OD, OH, OW) or (O, OD, OH, OW).
+
+    The arguments and errors are those of `conv2d`, for three axes in place of two.
+    """
+    return _convolve("conv3d", 3, x, w, b, stride, padding, dilation, groups)
 
 
 def conv_transpose2d(
@@ -97,7 +115,7 @@ def conv_transpose2d(
     result in this way.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or one (C, H, W).
         w: the kernel (C, O / groups, KH, KW).
         b: the bias (O,), or `None`.
         stride: the distance in the result from one copy of the kernel to the next.
@@ -109,19 +127,88 @@ def conv_transpose2d(
         dilation: as for `conv2d`.
 
     Returns:
-        (N, O, OH, OW), where OH = (H - 1) * stride - 2 * padding + dilation * (KH - 1) +
-        output_padding + 1.
+        (N, O, OH, OW) or (O, OH, OW), where OH = (H - 1) * stride - 2 * padding +
+        dilation * (KH - 1) + output_padding + 1.
 
     Raises:
         ValueError: the shapes do not fit, x has a side of 0, nothing is left of the result, or an
             option is out of range.
         TypeError: x, w and b differ in dtype, or are not floating.
     """
-    name, axes = "conv_transpose2d", 2
+    options = stride, padding, output_padding, groups, dilation
+    return _convolve_transposed("conv_transpose2d", 2, x, w, b, *options)
+
+
+def conv_transpose1d(
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> TensorNode:
+    """Convolve sequences x (N, C, L) or (C, L) transposed, with w (C, O / groups, K), and add
+    b (O,): (N, O, OL) or (O, OL).
+
+    The arguments and errors are those of `conv_transpose2d`, for one axis in place of two.
+    """
+    options = stride, padding, output_padding, groups, dilation
+    return _convolve_transposed("conv_transpose1d", 1, x, w, b, *options)
+
+
+def conv_transpose3d(
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> TensorNode:
+    """Convolve volumes x (N, C, D, H, W) or (C, D, H, W) transposed, with
+    w (C, O / groups, KD, KH, KW), and add b (O,): (N, O, OD, OH, OW) or (O, OD, OH, OW).
+
+    The arguments and errors are those of `conv_transpose2d`, for three axes in place of two.
+    """
+    options = stride, padding, output_padding, groups, dilation
+    return _convolve_transposed("conv_transpose3d", 3, x, w, b, *options)
+
+
+def _convolve(
+    name: str, axes: int, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None, *options: Any
+) -> TensorNode:
+    """Convolve along so many axes."""
+    inputs, _ = _of_one_dtype(name, x, w, b)
+    is_one = _as_batch(axes, inputs)
+    found = cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
+    if axes == 1:
+        found = _as_rows(inputs, found)
+    y = FAMILY[max(axes, 2)][0].do_forward(*inputs, **found)
+    return _without_rows(y, axes, is_one)
+
+
+def _convolve_transposed(
+    name: str,
+    axes: int,
+    x: NodeOrArray,
+    w: NodeOrArray,
+    b: NodeOrArray | None,
+    stride: Size,
+    padding: Size,
+    output_padding: Size,
+    groups: int,
+    dilation: Size,
+) -> TensorNode:
+    """Convolve transposed, along so many axes."""
     inputs, shapes = _of_one_dtype(name, x, w, b)
+    is_one = _as_batch(axes, inputs)
     x, w = inputs[:2]
-    if not len(x.shape) == len(w.shape) == 4:
-        expected = "x (N, C, H, W) and w (C, O / groups, KH, KW)"
+    if not len(x.shape) == len(w.shape) == 2 + axes:
+        places, kernel = AXES[axes]
+        expected = f"x (N, C, {places}) and w (C, O / groups, {kernel})"
         raise ValueError(f"{name}: expected {expected} {shapes}")
     check_size(name, shapes, x.shape[2:])
     strides, dilations = sizes(name, axes, stride=stride), sizes(name, axes, dilation=dilation)
@@ -139,8 +226,8 @@ def conv_transpose2d(
     if any(q >= max(s, d) for q, s, d in zip(more, strides, dilations, strict=True)):
         expected = f"less than the stride, {stride}, or the dilation, {dilation}"
         raise ValueError(f"{name}: output_padding = {output_padding}, expected {expected}")
-    # If output_padding is less than the stride, a conv2d of a result that much larger has no more
-    # windows, so its input gradient may be of this size. Otherwise cut less off the end of the
+    # If output_padding is less than the stride, a convolution of a result that much larger has no
+    # more windows, so its input gradient may be of this size. Otherwise cut less off the end of the
     # result; where output_padding is more than what would be cut off, append zeros.
     ends = [
         (p, 0) if q < s else (max(p - q, 0), max(q - p, 0))
@@ -153,19 +240,39 @@ def conv_transpose2d(
     if min(size) < 1:
         raise ValueError(f"{name}: padding = {padding} leaves nothing of the result {shapes}")
     options = {"stride": strides, "padding": pads, "dilation": dilations, "groups": groups}
-    y = ops.Conv2dInputGradient.do_forward(x, w, size=size, **options)
+    if axes == 1:
+        size, options = (1, *size), _as_rows(inputs, options)
+    y = FAMILY[max(axes, 2)][1].do_forward(*inputs[:2], size=size, **options)
+    y = _without_rows(y, axes, False)
     if any(zeros for _, zeros in ends):
-        y = pad(y, [(0, 0), (0, 0), *[(0, zeros) for _, zeros in ends]])
-    return y if b is None else y + array_api.reshape(inputs[2], (-1, 1, 1))
+        whole = [n + zeros for n, (_, zeros) in zip(y.shape[2:], ends, strict=True)]
+        key = tuple([slice(n) for n in y.shape])
+        y = ops.PutItem.do_forward(y, key=key, shape=(*y.shape[:2], *whole))
+    y = y if b is None else y + array_api.reshape(inputs[2], (-1, *[1] * axes))
+    return ops.Squeeze.do_forward(y, dim=0) if is_one else y
 
 
-def _prepared(
-    name: str, axes: int, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None, *options: Any
-) -> tuple[list[NodeOrArray], Mapping[str, Any]]:
-    """Check the inputs and options of a convolution along so many axes, and give them as the op
-    wants them."""
-    inputs, _ = _of_one_dtype(name, x, w, b)
-    return inputs, cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
+def _as_batch(axes: int, inputs: list[NodeOrArray]) -> bool:
+    """Make of one x without a batch a batch of one, in `inputs`; say whether that was so."""
+    is_one = len(inputs[0].shape) == axes + 1
+    if is_one:
+        inputs[0] = ops.Unsqueeze.do_forward(inputs[0], dim=0)
+    return is_one
+
+
+def _as_rows(inputs: list[NodeOrArray], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Make of sequences, and of their kernel, images of one row, in `inputs`; and give the options
+    for these."""
+    inputs[:2] = [ops.Unsqueeze.do_forward(part, dim=2) for part in inputs[:2]]
+    rows = {"stride": 1, "padding": (0, 0), "dilation": 1}
+    both = {name: (row, *options[name]) for name, row in rows.items()}
+    return {**both, "groups": options["groups"]}
+
+
+def _without_rows(y: TensorNode, axes: int, is_one: bool) -> TensorNode:
+    """Undo what `_as_rows` and `_as_batch` did."""
+    y = ops.Squeeze.do_forward(y, dim=2) if axes == 1 else y
+    return ops.Squeeze.do_forward(y, dim=0) if is_one else y
 
 
 @lru_cache(1024, typed=True)

@@ -31,7 +31,8 @@ def sizes(name: str, axes: int | None, least: int = 1, **arguments: Any) -> tupl
         not is_integer(n) or n < least for n in sizes
     ):
         what = "a positive integer" if least else "0 or a positive integer"
-        several = ", or several" if axes is None else "" if axes == 1 else ", or a pair"
+        counts = {None: ", or several", 1: "", 2: ", or a pair"}
+        several = counts.get(axes, f", or {axes} of them")
         raise ValueError(f"{name}: {argument} = {size!r}, expected {what}{several}")
     return tuple(map(int, sizes))
 

@@ -21,6 +21,7 @@ from . import (
     reductions,
     shape,
     special,
+    unfolding,
 )
 from .activations import *  # noqa: F403
 from .convolution import *  # noqa: F403
@@ -36,13 +37,14 @@ from .pooling import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .special import *  # noqa: F403
+from .unfolding import *  # noqa: F403
 
 if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     __all__ = [
         name
         for file in (
             *(activations, convolution, decompositions, dropout, elementwise, fft, indexing),
-            *(linalg, losses, normalization, pooling, reductions, shape, special),
+            *(linalg, losses, normalization, pooling, reductions, shape, special, unfolding),
         )
         for name in file.__all__
     ]

@@ -3,6 +3,9 @@
 Conv2d is linear in x and in w, and so are its two gradients: the gradients of each of the three ops
 are the other two. Their options are those of the kernels: `stride` and `dilation` are pairs,
 `padding` is ((top, bottom), (left, right)), `groups` is a number.
+
+Conv3d and its gradients are the same for volumes (N, C, D, H, W), whose options have an entry for
+the depth before those for rows and columns.
 """
 
 from __future__ import annotations
@@ -10,20 +13,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType as frozen  # noqa: N813
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..backends.definitions.convolution import Pair, output_size
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 
-__all__ = ["Conv2d", "Conv2dInputGradient", "Conv2dWeightGradient"]
+__all__ = [
+    "Conv2d",
+    "Conv2dInputGradient",
+    "Conv2dWeightGradient",
+    "Conv3d",
+    "Conv3dInputGradient",
+    "Conv3dWeightGradient",
+]
 
-DEFAULTS: dict[str, Any] = {
-    "stride": (1, 1),
-    "padding": ((0, 0), (0, 0)),
-    "dilation": (1, 1),
-    "groups": 1,
+AXES = {1: ("L", "K"), 2: ("H, W", "KH, KW"), 3: ("D, H, W", "KD, KH, KW")}  # of x, and of w
+DEFAULTS: dict[int, dict[str, Any]] = {
+    n: {"stride": (1,) * n, "padding": ((0, 0),) * n, "dilation": (1,) * n, "groups": 1}
+    for n in AXES
 }
 
 
@@ -35,26 +44,30 @@ class Conv2d(Op):
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
-    @staticmethod
-    def forward(context: Context, x: Array, w: Array, *b: Array, **given: Any) -> Array:
-        options = frozen(DEFAULTS | given)
-        check_convolution("Conv2d", x.shape, w.shape, *[p.shape for p in b], **options)
+    axes: ClassVar[int] = 2
+    kernel: ClassVar[str] = "conv2d"
+
+    @classmethod
+    def forward(cls, context: Context, x: Array, w: Array, *b: Array, **given: Any) -> Array:
+        options = frozen(DEFAULTS[cls.axes] | given)
+        check_convolution(cls.__name__, x.shape, w.shape, *[p.shape for p in b], **options)
         context["x"], context["w"], context["options"] = x, w, options
         context["has_b"] = bool(b)
-        return backend_of(x).conv2d(x, w, *(b or (None,)), **options)
+        return getattr(backend_of(x), cls.kernel)(x, w, *(b or (None,)), **options)
 
-    @staticmethod
-    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+    @classmethod
+    def backward(cls, context: Context, go: Array) -> tuple[Array | None, ...]:
+        _, input_gradient, weight_gradient = FAMILY[cls.axes]
         x, w, options = context["x"], context["w"], context["options"]
         gx = gw = gb = None
         if needs(context, 0):
-            gx = Conv2dInputGradient.apply(go, w, size=tuple(x.shape[2:]), **options)
+            gx = input_gradient.apply(go, w, size=tuple(x.shape[2:]), **options)
         if needs(context, 1):
-            gw = Conv2dWeightGradient.apply(x, go, kernel=tuple(w.shape[2:]), **options)
+            gw = weight_gradient.apply(x, go, kernel=tuple(w.shape[2:]), **options)
         if not context["has_b"]:
             return gx, gw
         if needs(context, 2):
-            gb = namespace(go).sum(go, axis=(0, 2, 3))
+            gb = namespace(go).sum(go, axis=(0, *range(2, 2 + cls.axes)))
         return gx, gw, gb
 
 
@@ -66,22 +79,28 @@ class Conv2dInputGradient(Op):
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
-    @staticmethod
-    def forward(context: Context, go: Array, w: Array, *, size: Pair, **given: Any) -> Array:
-        options = frozen(DEFAULTS | given)
-        x = (go.shape[0], w.shape[1] * options["groups"], *size)
-        _check_gradient("Conv2dInputGradient", go, x, w.shape, options)
-        context["go"], context["w"], context["options"] = go, w, options
-        return backend_of(go).conv2d_input_gradient(go, w, size=size, **options)
+    axes: ClassVar[int] = 2
+    kernel: ClassVar[str] = "conv2d_input_gradient"
 
-    @staticmethod
-    def backward(context: Context, ggx: Array) -> tuple[Array | None, ...]:
+    @classmethod
+    def forward(
+        cls, context: Context, go: Array, w: Array, *, size: tuple[int, ...], **given: Any
+    ) -> Array:
+        options = frozen(DEFAULTS[cls.axes] | given)
+        x = (go.shape[0], w.shape[1] * options["groups"], *size)
+        _check_gradient(cls.__name__, go, x, w.shape, options)
+        context["go"], context["w"], context["options"] = go, w, options
+        return getattr(backend_of(go), cls.kernel)(go, w, size=size, **options)
+
+    @classmethod
+    def backward(cls, context: Context, ggx: Array) -> tuple[Array | None, ...]:
+        convolution, _, weight_gradient = FAMILY[cls.axes]
         go, w, options = context["go"], context["w"], context["options"]
         ggo = gw = None
         if needs(context, 0):
-            ggo = Conv2d.apply(ggx, w, **options)
+            ggo = convolution.apply(ggx, w, **options)
         if needs(context, 1):
-            gw = Conv2dWeightGradient.apply(ggx, go, kernel=tuple(w.shape[2:]), **options)
+            gw = weight_gradient.apply(ggx, go, kernel=tuple(w.shape[2:]), **options)
         return ggo, gw
 
 
@@ -93,23 +112,56 @@ class Conv2dWeightGradient(Op):
         ValueError: the shapes do not fit, or an option is out of range.
     """
 
-    @staticmethod
-    def forward(context: Context, x: Array, go: Array, *, kernel: Pair, **given: Any) -> Array:
-        options = frozen(DEFAULTS | given)
-        w = (go.shape[1], x.shape[1] // options["groups"], *kernel)
-        _check_gradient("Conv2dWeightGradient", go, x.shape, w, options)
-        context["x"], context["go"], context["options"] = x, go, options
-        return backend_of(x).conv2d_weight_gradient(x, go, kernel=kernel, **options)
+    axes: ClassVar[int] = 2
+    kernel: ClassVar[str] = "conv2d_weight_gradient"
 
-    @staticmethod
-    def backward(context: Context, ggw: Array) -> tuple[Array | None, ...]:
+    @classmethod
+    def forward(
+        cls, context: Context, x: Array, go: Array, *, kernel: tuple[int, ...], **given: Any
+    ) -> Array:
+        options = frozen(DEFAULTS[cls.axes] | given)
+        w = (go.shape[1], x.shape[1] // options["groups"], *kernel)
+        _check_gradient(cls.__name__, go, x.shape, w, options)
+        context["x"], context["go"], context["options"] = x, go, options
+        return getattr(backend_of(x), cls.kernel)(x, go, kernel=kernel, **options)
+
+    @classmethod
+    def backward(cls, context: Context, ggw: Array) -> tuple[Array | None, ...]:
+        convolution, input_gradient, _ = FAMILY[cls.axes]
         x, go, options = context["x"], context["go"], context["options"]
         gx = ggo = None
         if needs(context, 0):
-            gx = Conv2dInputGradient.apply(go, ggw, size=tuple(x.shape[2:]), **options)
+            gx = input_gradient.apply(go, ggw, size=tuple(x.shape[2:]), **options)
         if needs(context, 1):
-            ggo = Conv2d.apply(x, ggw, **options)
+            ggo = convolution.apply(x, ggw, **options)
         return gx, ggo
+
+
+class Conv3d(Conv2d):
+    """The convolution of x (N, C, D, H, W) with w (O, C / groups, KD, KH, KW), plus b (O,) if
+    given: (N, O, OD, OH, OW)."""
+
+    axes, kernel = 3, "conv3d"
+
+
+class Conv3dInputGradient(Conv2dInputGradient):
+    """The gradient of Conv3d's input x, from go (N, O, OD, OH, OW) and w: (N, C, *size)."""
+
+    axes, kernel = 3, "conv3d_input_gradient"
+
+
+class Conv3dWeightGradient(Conv2dWeightGradient):
+    """The gradient of Conv3d's weights w, from x and go (N, O, OD, OH, OW):
+    (O, C / groups, *kernel)."""
+
+    axes, kernel = 3, "conv3d_weight_gradient"
+
+
+# By the number of axes: the convolution, and its gradients.
+FAMILY: dict[int, tuple[type[Op], type[Op], type[Op]]] = {
+    2: (Conv2d, Conv2dInputGradient, Conv2dWeightGradient),
+    3: (Conv3d, Conv3dInputGradient, Conv3dWeightGradient),
+}
 
 
 @lru_cache(1024)  # a backward pass checks the same shapes again
@@ -125,13 +177,14 @@ def check_convolution(
 ) -> tuple[int, ...]:
     """Compute the shape of a convolution from the shapes of x, w and b.
 
-    The shapes are those of images, or of sequences: then each option has one entry, not two.
+    The shapes are those of images, or of sequences or volumes: each option has as many entries as
+    they have axes.
 
     Raises:
         ValueError: the shapes do not fit, or an option is out of range; `name` opens the message.
     """
     x, w, shapes = tuple(x), tuple(w), f"(x {tuple(x)}, w {tuple(w)})"
-    axes, places = ("H, W", "KH, KW") if len(stride) == 2 else ("L", "K")
+    axes, places = AXES[len(stride)]
     if not len(x) == len(w) == 2 + len(stride):
         expected = f"(N, C, {axes}) and (O, C / groups, {places})"
         raise ValueError(f"{name}: expected x {expected.replace('and', 'and w')} {shapes}")

@@ -15,7 +15,13 @@ from ..backends.definitions.convolution import Padding, Pair
 from ..graph import Context, Op
 from .convolution import check_windows
 
-__all__ = ["AvgPool2d", "AvgPool2dGradient", "MaxPool2d", "MaxPool2dChosen", "MaxPool2dGradient"]
+__all__ = [
+    "AvgPool2d",
+    "AvgPool2dGradient",
+    "MaxPool2d",
+    "MaxPool2dChosen",
+    "MaxPool2dGradient",
+]
 
 UNPADDED = ((0, 0), (0, 0))
 DEFAULTS: dict[str, Any] = {"padding": UNPADDED, "dilation": (1, 1)}

@@ -87,6 +87,23 @@ CALLS: list[Call] = [
     ("conv_transpose2d", ((2, 4, 3, 3), (4, 3, 3, 3), (6,)), {"groups": 2, "stride": 2}),
     ("conv_transpose2d", ((2, 3, 4, 3), (3, 2, 1, 1), (2,)), {}),
     ("conv_transpose2d", ((1, 1, 1, 1), (1, 1, 1, 1), (1,)), {"stride": 3, "output_padding": 2}),
+    ("conv3d", ((2, 3, 4, 5, 3), (4, 3, 2, 3, 2), (4,)), {}),
+    ("conv3d", ((2, 4, 5, 4, 6), (6, 2, 3, 2, 3), (6,)), {"groups": 2, "stride": (2, 1, 2)}),
+    ("conv3d", ((1, 2, 5, 4, 4), (3, 2, 2, 3, 2)), {"padding": (1, 2, 0), "dilation": (3, 1, 2)}),
+    ("conv3d", ((1, 2, 3, 4, 3), (3, 2, 2, 3, 1), (3,)), {"padding": "same"}),
+    ("conv3d", ((3, 4, 3, 3), (4, 3, 2, 3, 2), (4,)), {"padding": 1}),
+    ("conv2d", ((3, 6, 5), (4, 3, 3, 2), (4,)), {"stride": 2}),
+    ("conv1d", ((3, 8), (4, 3, 3), (4,)), {}),
+    ("conv_transpose1d", ((2, 3, 4), (3, 2, 3), (2,)), {"stride": 2, "output_padding": 1}),
+    ("conv_transpose1d", ((4, 3), (4, 3, 2), (6,)), {"groups": 2, "padding": 1, "stride": 3}),
+    ("conv_transpose1d", ((2, 3, 4), (3, 2, 3)), {"dilation": 3, "output_padding": 2}),
+    ("conv_transpose2d", ((3, 4, 3), (3, 2, 3, 2), (2,)), {"stride": 2}),
+    (
+        "conv_transpose3d",
+        ((2, 4, 2, 3, 2), (4, 3, 2, 3, 2), (6,)),
+        {"groups": 2, "stride": (2, 1, 3), "padding": (0, 1, 1), "output_padding": (1, 0, 2)},
+    ),
+    ("conv_transpose3d", ((3, 2, 3, 2), (3, 2, 2, 2, 3), (2,)), {"dilation": (1, 2, 1)}),
 ]
 
 
@@ -106,6 +123,9 @@ def test_against_torch(backend: Backend, dtype: str, call: Call) -> None:
         ("conv2d", ((0, 3, 5, 5), (4, 3, 1, 1), (4,)), {}, (0, 4, 5, 5)),
         ("conv1d", ((0, 3, 5), (4, 3, 3), (4,)), {"padding": "same"}, (0, 4, 5)),
         ("conv_transpose2d", ((0, 3, 5, 5), (3, 4, 3, 3), (4,)), {}, (0, 4, 7, 7)),
+        ("conv3d", ((0, 3, 4, 5, 6), (4, 3, 1, 2, 3), (4,)), {}, (0, 4, 4, 4, 4)),
+        ("conv_transpose1d", ((0, 3, 5), (3, 4, 3), (4,)), {"stride": 2}, (0, 4, 11)),
+        ("conv_transpose3d", ((0, 3, 2, 2, 2), (3, 4, 3, 3, 3), (4,)), {}, (0, 4, 4, 4, 4)),
     ],
 )
 def test_an_empty_batch(
@@ -258,9 +278,9 @@ def test_float16(backend: Backend) -> None:
             "^conv2d: padding = 'same' needs stride = 1, not 2",
         ),
         (
-            lambda: gradcore.conv2d(ones(3, 4, 4), ones(2, 3, 3, 3)),
+            lambda: gradcore.conv2d(ones(4, 4), ones(2, 3, 3, 3)),
             ValueError,
-            r"^conv2d: expected x \(N, C, H, W\) and w \(O, C / groups, KH, KW\) \(x \(3, 4, 4\)",
+            r"^conv2d: expected x \(N, C, H, W\) and w \(O, C / groups, KH, KW\) \(x \(4, 4\)",
         ),
         (
             lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), ones(3)),
@@ -311,6 +331,21 @@ def test_float16(backend: Backend) -> None:
             lambda: gradcore.conv1d(ones(1, 3, 4), ones(2, 3, 5)),
             ValueError,
             r"^conv1d: the kernel \(5,\) is larger than x with its padding, \(4,\)",
+        ),
+        (
+            lambda: gradcore.conv3d(ones(1, 3, 4, 4, 4), ones(2, 3, 5, 1, 1)),
+            ValueError,
+            r"^conv3d: the kernel \(5, 1, 1\) is larger than x with its padding, \(4, 4, 4\)",
+        ),
+        (
+            lambda: gradcore.conv3d(ones(1, 3, 4, 4, 4), ones(2, 3, 1, 1, 1), stride=(1, 1)),
+            ValueError,
+            r"^conv3d: stride = \(1, 1\), expected a positive integer, or 3 of them$",
+        ),
+        (
+            lambda: gradcore.conv_transpose3d(ones(1, 3, 4, 4), ones(3, 2, 3, 3)),
+            ValueError,
+            r"^conv_transpose3d: expected x \(N, C, D, H, W\) and w \(C, O / groups, KD, KH, KW\)",
         ),
         (
             lambda: gradcore.conv1d(ones(1, 3, 4, 4), ones(2, 3, 5)),
@@ -364,6 +399,21 @@ def test_float16(backend: Backend) -> None:
         (lambda: nn.Conv2d(0, 4, 1), ValueError, "^Conv2d: in_channels = 0"),
         (lambda: nn.Conv1d(3, 4, (2, 2)), ValueError, r"^Conv1d: kernel_size = \(2, 2\)"),
         (lambda: nn.ConvTranspose2d(3, 4, 1, groups=2), ValueError, "^ConvTranspose2d: groups = 2"),
+        (
+            lambda: nn.Conv2d(3, 4, 1, padding_mode="mirror"),
+            ValueError,
+            "^Conv2d: padding_mode = 'mirror', expected one of zeros, reflect, replicate, cir",
+        ),
+        (
+            lambda: nn.ConvTranspose1d(3, 4, 1, padding_mode="reflect"),
+            ValueError,
+            "^ConvTranspose1d: padding_mode = 'reflect', expected zeros$",
+        ),
+        (
+            lambda: nn.ConvTranspose2d(1, 1, 3, 2)(ones(1, 1, 4, 4), output_size=(9, 11)),
+            ValueError,
+            r"^ConvTranspose2d: output_size = \(9, 11\), expected from \[9, 9\] to \[10, 10\]",
+        ),
     ],
 )
 def test_refusals(call: Callable[[], Any], error: Any, words: str) -> None:
@@ -419,12 +469,44 @@ def test_layers_of_convolutions(backend: Backend, dtype: str) -> None:
         ("Conv2d", (3, 4, 3), {"padding": "same", "dilation": 2, "bias": False}, (2, 3, 7, 7)),
         ("Conv1d", (4, 6, 3, 2), {"padding": 1}, (2, 4, 9)),
         ("ConvTranspose2d", (4, 6, 3, 2, 1, 1, 2, True, 2), {}, (2, 4, 5, 5)),
+        ("Conv3d", (4, 6, (3, 2, 1), 2, (1, 0, 2), 1, 2), {}, (2, 4, 5, 4, 3)),
+        ("Conv3d", (2, 3, 2, 1, 1), {"padding_mode": "circular"}, (2, 3, 4, 3)),
+        ("Conv2d", (2, 3, 3, 1, (2, 1)), {"padding_mode": "reflect"}, (2, 2, 5, 4)),
+        ("Conv2d", (2, 3, 3, 1, "same"), {"padding_mode": "circular"}, (2, 2, 5, 4)),
+        ("Conv1d", (2, 3, 4, 2, 3, 1, 1, False, "replicate"), {}, (2, 2, 9)),
+        ("ConvTranspose1d", (4, 6, 3, 2, 1, 1, 2), {}, (2, 4, 5)),
+        ("ConvTranspose3d", (4, 6, (1, 2, 3), 2, 0, (0, 1, 0), 2, False), {}, (4, 2, 3, 2)),
     ],
 )
 def test_layers_compute_what_torchs_do(
     name: str, arguments: Any, options: dict[str, Any], shape: Any
 ) -> None:
     layer_is_torchs(name, arguments, options, shape)
+
+
+def test_the_size_of_a_transposed_convolution_may_be_given(backend: Backend, dtype: str) -> None:
+    x = backend.asarray(normal(2, 3, 4, 5), dtype)
+    layer = nn.ConvTranspose2d(3, 2, 3, stride=(2, 3), padding=1, dtype=dtype)
+    for size in ((8, 15), [2, 2, 8, 15]):
+        y = layer(x, output_size=size)
+        assert y.shape == (2, 2, 8, 15)
+        options = {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}
+        expected = gradcore.conv_transpose2d(x, layer.w, layer.b, **options)
+        assert (backend.to_numpy(y.value) == backend.to_numpy(expected.value)).all()
+
+
+def test_a_convolution_of_volumes_is_one_of_their_slices(backend: Backend, dtype: str) -> None:
+    """Golden numbers need no PyTorch: a kernel of one slice, and one of ones."""
+    x, w = normal(2, 3, 4, 5, 5), normal(4, 3, 1, 3, 2)
+    volumes, kernel = backend.asarray(x, dtype), backend.asarray(w, dtype)
+    y = backend.to_numpy(gradcore.conv3d(volumes, kernel, padding=(0, 1, 0)).value)
+    for i in range(4):
+        image, flat = backend.asarray(x[:, :, i].copy(), dtype), backend.asarray(w[:, :, 0], dtype)
+        expected = backend.to_numpy(gradcore.conv2d(image, flat, padding=(1, 0)).value)
+        np.testing.assert_allclose(y[:, :, i], expected, 1e-5, 1e-5)
+    sums = gradcore.conv3d(volumes, backend.asarray(np.ones((1, 3, 2, 2, 2)), dtype), stride=2)
+    expected = x[:, :, :4, :4, :4].reshape(2, 3, 2, 2, 2, 2, 2, 2).sum(axis=(1, 3, 5, 7))
+    np.testing.assert_allclose(backend.to_numpy(sums.value)[:, 0], expected, 1e-4, 1e-5)
 
 
 def test_initial_weights_are_torchs() -> None:
@@ -436,6 +518,8 @@ def test_initial_weights_are_torchs() -> None:
         ("Conv2d", (16, 512, 5, 1, 0, 1, 4)),
         ("Conv1d", (32, 512, 9)),
         ("ConvTranspose2d", (16, 512, 5, 1, 0, 0, 4)),
+        ("Conv3d", (16, 512, 3, 1, 0, 1, 4)),
+        ("ConvTranspose1d", (16, 512, 25, 1, 0, 0, 4)),
     ]:
         ours, theirs = getattr(nn, name)(*arguments), getattr(torch.nn, name)(*arguments)
         bound = 1 / math.sqrt(math.prod(ours.w.shape[1:]))
@@ -462,6 +546,7 @@ def test_the_same_seed_gives_the_same_weights_on_every_backend(backend: Backend)
     [
         ("conv2d", [(2, 4, 6, 5), (6, 2, 3, 2), (6,)], {"stride": 2, "padding": 1, "groups": 2}),
         ("conv_transpose2d", [(2, 4, 3, 3), (4, 3, 3, 2), (3,)], {"stride": 2}),
+        ("conv3d", [(2, 2, 3, 3, 2), (3, 2, 2, 2, 1), (3,)], {"padding": 1}),
     ],
 )
 def test_complex_numbers_are_those_of_pytorch(

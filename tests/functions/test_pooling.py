@@ -65,12 +65,117 @@ CALLS: list[Call] = [
     ("adaptive_avg_pool2d", ((2, 3, 7, 5),), {"output_size": (7, 3)}),
     ("adaptive_avg_pool2d", ((2, 3, 7, 5),), {"output_size": (None, 2)}),
     ("adaptive_avg_pool2d", ((2, 3, 3, 2),), {"output_size": 5}),
+    ("max_pool1d", ((2, 3, 9),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("max_pool1d", ((3, 8),), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
+    ("max_pool2d", ((3, 6, 7),), {"kernel_size": 2}),
+    ("max_pool3d", ((2, 3, 7, 5, 6),), {"kernel_size": (3, 2, 1), "stride": (2, 1, 3)}),
+    ("max_pool3d", ((2, 7, 6, 5),), {"kernel_size": 3, "padding": 1, "dilation": (2, 1, 1)}),
+    (
+        "max_pool3d",
+        ((1, 2, 6, 5, 4),),
+        {"kernel_size": 3, "stride": 2, "padding": (1, 0, 1), "ceil_mode": True},
+    ),
+    ("avg_pool1d", ((2, 3, 8),), {"kernel_size": 3, "padding": 1, "count_include_pad": False}),
+    ("avg_pool1d", ((3, 8),), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
+    ("avg_pool2d", ((3, 6, 7),), {"kernel_size": 2}),
+    (
+        "avg_pool3d",
+        ((2, 3, 6, 5, 4),),
+        {"kernel_size": 3, "stride": 2, "padding": (1, 0, 1), "ceil_mode": True},
+    ),
+    (
+        "avg_pool3d",
+        ((2, 5, 4, 5),),
+        {"kernel_size": (3, 2, 2), "padding": 1, "count_include_pad": False},
+    ),
+    ("avg_pool3d", ((2, 3, 4, 5, 4),), {"kernel_size": 2, "divisor_override": 3}),
+    ("lp_pool1d", ((2, 3, 8),), {"norm_type": 2, "kernel_size": 3, "stride": 2}),
+    ("lp_pool2d", ((2, 3, 6, 5),), {"norm_type": 4, "kernel_size": (3, 2), "ceil_mode": True}),
+    ("lp_pool2d", ((3, 6, 5),), {"norm_type": math.inf, "kernel_size": 2}),
+    ("lp_pool2d", ((3, 6, 5),), {"norm_type": -math.inf, "kernel_size": 2}),
+    ("lp_pool3d", ((2, 4, 5, 4),), {"norm_type": 1, "kernel_size": 2}),
+    ("adaptive_avg_pool1d", ((2, 3, 7),), {"output_size": 4}),
+    ("adaptive_avg_pool2d", ((3, 7, 5),), {"output_size": (4, None)}),
+    ("adaptive_avg_pool3d", ((2, 3, 7, 5, 4),), {"output_size": (4, 1, 2)}),
+    ("adaptive_avg_pool3d", ((3, 7, 5, 4),), {"output_size": 1}),
+    ("adaptive_max_pool1d", ((2, 3, 7),), {"output_size": 4}),
+    ("adaptive_max_pool1d", ((3, 8),), {"output_size": 2}),
+    ("adaptive_max_pool2d", ((2, 3, 7, 6),), {"output_size": (4, None)}),
+    ("adaptive_max_pool2d", ((3, 7, 5),), {"output_size": (9, 1)}),
+    ("adaptive_max_pool3d", ((2, 3, 7, 5, 4),), {"output_size": (3, 5, 3)}),
+]
+
+# Functions that return indices, the shape of x, their options.
+INDEXED: list[Call] = [
+    ("max_pool1d", (2, 3, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("max_pool2d", (2, 3, 7, 6), {"kernel_size": (3, 2), "padding": 1, "ceil_mode": True}),
+    ("max_pool2d", (3, 7, 6), {"kernel_size": 2, "dilation": (3, 2)}),
+    ("max_pool3d", (2, 3, 7, 5, 6), {"kernel_size": 3, "stride": 2, "padding": (1, 0, 1)}),
+    ("max_pool3d", (2, 7, 5, 6), {"kernel_size": 2, "dilation": (2, 1, 3)}),
+    ("adaptive_max_pool1d", (3, 7), {"output_size": 4}),
+    ("adaptive_max_pool2d", (2, 3, 7, 6), {"output_size": (3, 4)}),
+    ("adaptive_max_pool3d", (2, 3, 7, 5, 4), {"output_size": (3, 5, 3)}),
 ]
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
 def test_against_torch(backend: Backend, dtype: str, call: Call) -> None:
     function_is_torchs(backend, dtype, call)
+
+
+@pytest.mark.parametrize("call", INDEXED, ids=name_of)
+def test_indices_are_the_places_of_the_maxima(backend: Backend, dtype: str, call: Call) -> None:
+    """In x made flat, as PyTorch gives them, also of equal maxima; and the gradients go there."""
+    name, shape, options = call
+    x = np.random.default_rng(0).integers(0, 5, shape).astype(float)
+    node = TensorNode(backend.asarray(x, dtype))
+    y, indices = getattr(gradcore, name)(node, **options, return_indices=True)
+    plain = getattr(gradcore, name)(node, **options)
+    found, places = backend.to_numpy(y.value), backend.to_numpy(indices.value)
+    assert (found == backend.to_numpy(plain.value)).all()
+    assert places.dtype == np.int64
+    axes = int(name[-2])
+    flat = x.reshape(*shape[:-axes], -1)
+    rows = places.reshape(*shape[:-axes], -1)
+    assert (np.take_along_axis(flat, rows, -1).reshape(found.shape) == found).all()
+    Sum.do_forward(y).backward()
+    gradient = backend.to_numpy(node.grad).reshape(flat.shape)
+    for i in np.ndindex(flat.shape[:-1]):
+        assert (gradient[i] == np.bincount(rows[i], minlength=flat.shape[-1])).all()
+    torch = pytest.importorskip("torch")
+    function = getattr(torch.nn.functional, name)
+    expected = function(torch.tensor(x), **options, return_indices=True)[1]
+    assert (places == expected.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "output_size"),
+    [
+        (1, (2, 3, 9), (9,)),
+        (2, (2, 3, 8, 6), None),
+        (2, (3, 9, 7), (9, 7)),
+        (3, (2, 3, 4, 6, 5), (2, 3, 4, 6, 5)),
+    ],
+)
+def test_maxima_go_back_to_where_they_were(
+    backend: Backend, dtype: str, axes: int, shape: Any, output_size: Any
+) -> None:
+    x = normal(*shape)
+    pool, unpool = (getattr(gradcore, f"max_{name}{axes}d") for name in ("pool", "unpool"))
+    y, indices = pool(backend.asarray(x, dtype), 2, return_indices=True)
+    node = TensorNode(y.value)
+    z = unpool(node, indices, 2, output_size=output_size)
+    back = backend.to_numpy(z.value)
+    assert back.shape == shape
+    kept = back != 0
+    assert kept.sum() == y.size
+    np.testing.assert_array_equal(back[kept], x.astype(dtype)[kept])
+    w = normal(*shape)
+    Sum.do_forward(z * z * backend.asarray(w, dtype)).backward()
+    found = backend.to_numpy(node.grad)
+    expected = backend.to_numpy(unpool(node.grad, indices, 2, output_size=output_size).value)
+    np.testing.assert_allclose(expected, 2 * back * w, 1e-5, 1e-6)
+    assert found.shape == y.shape
 
 
 @pytest.mark.parametrize(
@@ -80,6 +185,18 @@ def test_against_torch(backend: Backend, dtype: str, call: Call) -> None:
         ("MaxPool2d", (2,), {"dilation": 2}, (2, 3, 8, 8)),
         ("AvgPool2d", (3, 2, 1, True, False), {}, (2, 3, 8, 8)),
         ("AdaptiveAvgPool2d", ((3, None),), {}, (2, 3, 7, 8)),
+        ("MaxPool1d", (3, 2, 1, 1, False, True), {}, (2, 3, 8)),
+        ("MaxPool3d", (3, 2, 1), {}, (2, 3, 8, 7, 6)),
+        ("AvgPool1d", (3, 2, 1, True, False), {}, (3, 8)),
+        ("AvgPool3d", (2, 1, 0, False, True, 5), {}, (3, 8, 7, 6)),
+        ("LPPool1d", (2.0, 2), {}, (3, 8)),
+        ("LPPool2d", (2, 3, 2, True), {}, (2, 3, 8, 8)),
+        ("LPPool3d", (2, 3), {}, (2, 3, 4, 4, 4)),
+        ("AdaptiveAvgPool1d", (3,), {}, (2, 3, 7)),
+        ("AdaptiveAvgPool3d", ((3, None, 2),), {}, (2, 3, 7, 5, 6)),
+        ("AdaptiveMaxPool1d", (3,), {}, (2, 3, 7)),
+        ("AdaptiveMaxPool2d", ((3, None),), {}, (2, 3, 7, 5)),
+        ("AdaptiveMaxPool3d", (2,), {}, (3, 7, 5, 6)),
     ],
 )
 def test_layers_compute_what_torchs_do(
@@ -98,6 +215,9 @@ def test_layers_compute_what_torchs_do(
         ("avg_pool2d", ((0, 3, 5, 5),), {"kernel_size": 2, "ceil_mode": True}, (0, 3, 3, 3)),
         ("adaptive_avg_pool2d", ((0, 3, 5, 5),), {"output_size": 1}, (0, 3, 1, 1)),
         ("adaptive_avg_pool2d", ((0, 3, 5, 5),), {"output_size": 2}, (0, 3, 2, 2)),
+        ("adaptive_max_pool2d", ((0, 3, 5, 5),), {"output_size": 2}, (0, 3, 2, 2)),
+        ("max_pool3d", ((0, 3, 5, 5, 4),), {"kernel_size": 2}, (0, 3, 2, 2, 2)),
+        ("avg_pool1d", ((0, 3, 5),), {"kernel_size": 2}, (0, 3, 2)),
     ],
 )
 def test_an_empty_batch(
@@ -153,9 +273,39 @@ def test_maxima_of_longer_floats() -> None:
     ("call", "error", "words"),
     [
         (
-            lambda: gradcore.max_pool2d(ones(3, 4, 4), 2),
+            lambda: gradcore.max_pool2d(ones(4, 4), 2),
             ValueError,
-            r"^max_pool2d: x has .*\(3, 4,",
+            r"^max_pool2d: x has shape \(4, 4\), expected \(N, C, H, W\) or \(C, H, W\)$",
+        ),
+        (
+            lambda: gradcore.avg_pool3d(ones(1, 3, 4, 4, 4), (2, 2)),
+            ValueError,
+            r"^avg_pool3d: kernel_size = \(2, 2\), expected a positive integer, or 3 of them$",
+        ),
+        (
+            lambda: gradcore.lp_pool2d(ones(1, 3, 4, 4), 0, 2),
+            ValueError,
+            "^lp_pool2d: norm_type = 0, expected a number other than 0$",
+        ),
+        (
+            lambda: gradcore.max_unpool2d(ones(1, 1, 2, 2), np.zeros((1, 1, 2, 1), int), 2),
+            ValueError,
+            r"^max_unpool2d: x has shape \(1, 1, 2, 2\) and indices \(1, 1, 2, 1\), expected",
+        ),
+        (
+            lambda: gradcore.max_unpool2d(ones(1, 1, 1, 1), np.full((1, 1, 1, 1), 4), 2),
+            IndexError,
+            "^max_unpool2d: indices",
+        ),
+        (
+            lambda: nn.MaxUnpool1d(2)(ones(1, 1, 3), np.zeros((1, 1, 3), int), output_size=8),
+            ValueError,
+            r"^max_unpool1d: output_size = 8, expected that each differs by less than the stride",
+        ),
+        (
+            lambda: gradcore.adaptive_max_pool3d(ones(1, 4, 4), 1),
+            ValueError,
+            r"^adaptive_max_pool3d: x is float32 \(1, 4, 4\), expected \(N, C, D, H, W\)",
         ),
         (lambda: gradcore.max_pool2d(ones(1, 1, 4, 4), 5), ValueError, r"^max_pool2d: .*\(5, 5\)"),
         (
@@ -224,7 +374,7 @@ def test_maxima_of_longer_floats() -> None:
         (
             lambda: nn.AvgPool2d(2, divisor_override=0),
             ValueError,
-            "^AvgPool2d: divisor_override = 0, expected a positive integer$",
+            "^AvgPool2d: divisor_override = 0, expected an integer other than 0$",
         ),
         (
             lambda: nn.AdaptiveAvgPool2d((0, 2)),

@@ -144,8 +144,15 @@ def layer_is_torchs(name: str, arguments: Any, options: dict[str, Any], shape: A
     ours.load_state_dict({k: state[names.get(k, k)].numpy() for k in ours.state_dict()})
     assert len(state) == len(ours.state_dict())
     x = normal(*shape).astype("float32")
-    expected = theirs(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(ours(x).value, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+    node, tensor = TensorNode(x), torch.tensor(x, requires_grad=True)
+    y, expected = ours(node), theirs(tensor)
+    np.testing.assert_allclose(y.value, expected.detach(), rtol=1e-5, atol=1e-6, err_msg=name)
+    Sum.do_forward(y * y).backward()
+    (expected * expected).sum().backward()
+    slopes = {names.get(k, k): p.grad for k, p in ours.named_parameters()}
+    pairs = [(node.grad, tensor.grad), *((slopes[k], p.grad) for k, p in theirs.named_parameters())]
+    for found, slope in pairs:
+        np.testing.assert_allclose(found, slope, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 # -- Of a batch of size 0 -------------------------------------------------------------------------

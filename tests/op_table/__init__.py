@@ -19,6 +19,7 @@ from . import (
     reductions,
     shape,
     special,
+    unfolding,
 )
 from .rows import Case, Draw, Raw, Row
 
@@ -33,6 +34,7 @@ ROWS = [
     *fft.ROWS,
     *convolution.ROWS,
     *pooling.ROWS,
+    *unfolding.ROWS,
     *normalization.ROWS,
     *losses.ROWS,
     *dropout.ROWS,

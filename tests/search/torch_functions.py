@@ -21,6 +21,11 @@ __all__ = ["ACCEPTED", "DIFFERENT", "OPS"]
 L = g.linalg
 Function = Callable[..., Any]
 
+# Functions of sequences, images and volumes, without the number of axes; and modes of interpolate.
+WINDOWED = ["adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "conv", "conv_transpose"]
+WINDOWED += ["max_pool", "max_unpool"]
+RESIZING = ["area", "bicubic", "bilinear", "linear", "nearest", "nearest-exact", "trilinear"]
+
 # Why some samples differ: the start of the function's name, words of the problem, and the reason.
 DIFFERENT: list[tuple[str, str, str]] = [
     ("", "out of range for 0 dimensions", "PyTorch counts an axis in an array of shape ()"),
@@ -145,17 +150,6 @@ def _cast(dtype: str) -> Function:
     return lambda x, memory_format=None: xp.astype(x, np.dtype(dtype))
 
 
-def _of_batches(f: Function, ndim: int) -> Function:
-    """Give f, which takes batches only, one image as a batch of one."""
-
-    def function(x: Any, *args: Any, **settings: Any) -> Any:
-        if x.ndim == ndim - 1:
-            return f(xp.expand_dims(x, axis=0), *args, **settings)[0, ...]
-        return f(x, *args, **settings)
-
-    return function
-
-
 def _shape(shape: Sequence[Any]) -> tuple[int, ...]:
     return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
 
@@ -249,19 +243,6 @@ def _squeezed(x: Any, dim: Any = None) -> Any:
 def _chosen(x: Any, mask: Any) -> Any:
     x, mask = xp.broadcast_arrays(x, mask)
     return x[mask]
-
-
-def _pad(x: Any, pad: Any, value: float | None = None) -> Any:
-    if min(pad, default=0) < 0:
-        raise LookupError("negative padding")
-    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
-    return g.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, value=value or 0.0)
-
-
-def _max_pool2d(x: Any, *args: Any, return_indices: bool = False, **settings: Any) -> Any:
-    if return_indices:
-        raise LookupError("the places of maxima")
-    return g.max_pool2d(x, *args, **settings)
 
 
 def _attention(query: Any, key: Any, value: Any, dropout_p: float = 0.0, **settings: Any) -> Any:
@@ -601,13 +582,31 @@ OPS: dict[str, Function] = {
         "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",
         "silu smooth_l1_loss softplus",
     ),
+    **_layers(
+        *[f"{name}{n}d" for n in (1, 2, 3) for name in WINDOWED],
+        "channel_shuffle pixel_shuffle pixel_unshuffle unfold",
+    ),
     **{
-        f"nn.functional.{name}": _of_batches(getattr(g, name), ndim)
-        for name, ndim in {
-            "adaptive_avg_pool2d": 4, "avg_pool2d": 4, "conv1d": 3, "conv2d": 4,
-            "conv_transpose2d": 4,
-        }.items()
+        f"nn.functional.interpolate.{mode}": g.interpolate
+        for mode in RESIZING
     },
+    **{
+        f"nn.functional.{name}.grad": getattr(g, name)
+        for name in ("max_unpool1d", "max_unpool2d", "max_unpool3d")
+    },
+    **{
+        f"nn.functional.pad.{mode}": g.pad
+        for mode in ["constant", "circular", "reflect", "replicate", "replicate_negative"]
+    },
+    "nn.functional.upsample_bilinear": lambda x, size=None, scale_factor=None: (
+        g.interpolate(x, size, scale_factor, "bilinear", align_corners=True)
+    ),
+    "nn.functional.upsample_nearest": lambda x, size=None, scale_factor=None: (
+        g.interpolate(x, size, scale_factor)
+    ),
+    "_upsample_bilinear2d_aa": lambda x, size, align_corners, scale_factors=None: (
+        g.interpolate(x, size, scale_factors, "bilinear", align_corners, antialias=True)
+    ),
     "nn.functional.nll_loss": lambda x, *args, **settings: (
         g.nll_loss(x, *args, **settings) if x.ndim > 1 else _lacks("no batch")
     ),
@@ -619,12 +618,10 @@ OPS: dict[str, Function] = {
     "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*_chunk(x, 2, dim)),
     "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
     "nn.functional.logsigmoid": g.log_sigmoid,
-    "nn.functional.max_pool2d": _of_batches(_max_pool2d, 4),
     "nn.functional.normalize": _normalized,
     "nn.functional.one_hot": _one_hot,
     "nn.functional.pairwise_distance": _distance,
-    "constant_pad_nd": _pad,
-    "nn.functional.pad.constant": lambda x, pad, mode, value=None: _pad(x, pad, value),
+    "constant_pad_nd": lambda x, pad, value=None: g.pad(x, pad, value=value),
     "nn.functional.scaled_dot_product_attention": _attention,
     "nn.functional.softsign": lambda x: x / (1 + xp.abs(x)),
     "nn.functional.tanhshrink": lambda x: x - xp.tanh(x),

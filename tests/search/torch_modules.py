@@ -40,7 +40,6 @@ STEPS = 6
 # What gradcore lacks: the module, words of gradcore's error, and the reason.
 LEFT_OUT: list[tuple[str, str, str]] = [
     ("", "expected (N, ", "no batch"),
-    ("Conv", "expected x (N, ", "no batch"),
     ("CrossEntropyLoss", "x (3,) and targets ()", "no batch"),
 ]
 
