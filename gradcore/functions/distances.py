@@ -24,7 +24,8 @@ def cosine_similarity(
     broadcast together: (N, D) and (N, D) give (N,).
 
     Args:
-        eps: the least length of a vector; a shorter one is divided by eps.
+        eps: the least length of a vector; a shorter one is divided by eps. (PyTorch's gradient of
+            a shorter one, unless that is 0, is that of another function.)
     """
     x1, x2 = array_api.broadcast_arrays(*nodes(x1, x2))
     a, b = (normalize(x, axis=axis, eps=eps) for x in (x1, x2))
