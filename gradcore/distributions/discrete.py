@@ -37,6 +37,11 @@ def _one_of(name: str, probs: Any, logits: Any) -> None:
         raise ValueError(f"{name}: expected either probs or logits, and not both or neither")
 
 
+def _log(x: Any) -> Any:
+    """Compute the logarithm, without a warning of 0."""
+    return special.xlogy(1.0, x)
+
+
 class _Trials(Distribution):
     """Trials that succeed with probability `probs`, which is sigmoid(logits)."""
 
@@ -57,7 +62,7 @@ class _Trials(Distribution):
         """Compute the logarithms of the probabilities of success and failure."""
         if "logits" in vars(self):
             return log_sigmoid(self.logits), log_sigmoid(-self.logits)
-        return array_api.log(self.probs), array_api.log1p(-self.probs)
+        return _log(self.probs), special.xlog1py(1.0, -self.probs)
 
 
 class Bernoulli(_Trials):
@@ -285,7 +290,7 @@ class Categorical(Distribution):
     @Derived
     def logits(self) -> Any:
         """The logarithms of the probabilities."""
-        return array_api.log(self.probs)
+        return _log(self.probs)
 
     @property
     def param_shape(self) -> tuple[int, ...]:

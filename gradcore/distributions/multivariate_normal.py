@@ -60,7 +60,7 @@ class MultivariateNormal(Distribution):
         if shape[-2:] != (size, size):
             found = f"{name} has shape {shape}, expected (..., {size}, {size})"
             raise ValueError(f"MultivariateNormal: {found}, as loc is (..., {size})")
-        self._factor: Any = self.scale_tril
+        self._factor: Any = array_api.tril(self.scale_tril)  # above, no gradient
 
     @Derived
     def scale_tril(self) -> Any:
