@@ -91,7 +91,7 @@ class LossKernels(IndexingKernels):
         ends = xp.where(is_end, xp.zeros_like(x[0, ...]), -math.inf)
         no_skips = xp.zeros(none.shape, dtype=xp.bool, device=skips.device)
         skips = xp.concat([skips, no_skips], axis=1)[:, 2:]
-        b, betas = xp.where(is_end, -math.inf, ends), []
+        b, betas = xp.full_like(ends, -math.inf), list[Array]()
         for t in range(x.shape[0] - 1, -1, -1):
             if betas:
                 padded = xp.concat([b + x[t + 1, ...], none], axis=1)

@@ -349,7 +349,7 @@ class OneHotCategorical(Categorical):
     """The distribution of a class, as K zeros with a one at the class."""
 
     event_ndim = 1
-    support = constraints.one_hot  # type: ignore[assignment]
+    support = constraints.one_hot
 
     def sample(self, sample_shape: int | Sequence[int] = ()) -> TensorNode:
         return self._one_hot(self._draw(sample_shape))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from .. import array_api, ops
@@ -143,7 +144,7 @@ def _difference(weight: Any, a: Any, b: Any) -> Any:
 
 @register_kl(Binomial, Binomial)
 def _binomial(p: Binomial, q: Binomial) -> Any:
-    each = p.total_count * _bernoulli(p, q)  # type: ignore[arg-type]
+    each = p.total_count * _bernoulli(p, q)
     more = p.total_count.value > q.total_count.value
     return where(more, math.inf, where(p.total_count.value < q.total_count.value, math.nan, each))
 
@@ -269,23 +270,19 @@ def _infinite(p: Any, q: Any) -> Any:
     return broadcast(p._full(math.inf), shape)
 
 
-for _kind in (Beta, Exponential, Gamma, Gumbel, Laplace, Uniform):
-    register_kl(_kind, Normal)(_to_normal)
-for _kind in (Beta, Gamma, Uniform):
-    register_kl(_kind, Exponential)(_to_exponential)
-register_kl(Exponential, Exponential)(_to_exponential)
-for _kind in (Beta, Exponential, Uniform):
-    register_kl(_kind, Gamma)(_to_gamma)
-for _kind in (Exponential, Gamma, Gumbel, Normal, Uniform):
-    register_kl(_kind, Gumbel)(_to_gumbel)
-for _wide in (Exponential, Gamma, Gumbel, Laplace, Normal):
-    for _kind in (Beta, Uniform):
-        register_kl(_wide, _kind)(_infinite)
-for _wide in (Gumbel, Laplace, Normal):
-    for _kind in (Exponential, Gamma):
-        register_kl(_wide, _kind)(_infinite)
-register_kl(Poisson, Bernoulli)(_infinite)
-register_kl(Poisson, Binomial)(_infinite)
+# Of each formula, the classes of p and those of q.
+_TABLE: list[tuple[Divergence, tuple[type, ...], tuple[type, ...]]] = [
+    (_to_normal, (Beta, Exponential, Gamma, Gumbel, Laplace, Uniform), (Normal,)),
+    (_to_exponential, (Beta, Exponential, Gamma, Uniform), (Exponential,)),
+    (_to_gamma, (Beta, Exponential, Uniform), (Gamma,)),
+    (_to_gumbel, (Exponential, Gamma, Gumbel, Normal, Uniform), (Gumbel,)),
+    (_infinite, (Exponential, Gamma, Gumbel, Laplace, Normal), (Beta, Uniform)),
+    (_infinite, (Gumbel, Laplace, Normal), (Exponential, Gamma)),
+    (_infinite, (Poisson,), (Bernoulli, Binomial)),
+]
+for _formula, _of_p, _of_q in _TABLE:
+    for _pair in product(_of_p, _of_q):
+        register_kl(*_pair)(_formula)
 
 
 @register_kl(Normal, Laplace)

@@ -94,12 +94,18 @@ class Normal(LocationScale):
 
     standard = "standard_normal"
     numbers = (0.5 + 0.5 * math.log(2 * math.pi), 0.0, 0.0, 1.0)
-    _below = staticmethod(special.ndtr)
-    _quantile = staticmethod(special.ndtri)
 
     @staticmethod
     def _log_density(z: TensorNode) -> TensorNode:
         return -0.5 * (z * z) - 0.5 * math.log(2 * math.pi)
+
+    @staticmethod
+    def _below(z: TensorNode) -> TensorNode:
+        return special.ndtr(z)
+
+    @staticmethod
+    def _quantile(p: TensorNode) -> TensorNode:
+        return special.ndtri(p)
 
 
 class Laplace(LocationScale):

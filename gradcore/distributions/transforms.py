@@ -119,7 +119,7 @@ class AffineTransform(Transform):
         self.loc, self.scale = loc, scale
 
     @property
-    def sign(self) -> Any:  # type: ignore[override]
+    def sign(self) -> Any:
         scale = value_of(self.scale)
         return (scale > 0) * 2 - 1
 

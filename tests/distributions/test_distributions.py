@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comparing import close
+from taped import register
 
 import gradcore
 from gradcore import TensorNode, check_gradients, distributions
@@ -530,3 +531,32 @@ def test_distributions_are_imported_when_they_are_named() -> None:
     code = "import gradcore, sys; assert not [m for m in sys.modules if 'distributions' in m]"
     run = subprocess.run([sys.executable, "-c", f"{code}; gradcore.distributions.Normal"])
     assert run.returncode == 0
+
+
+def test_captured_steps_draw_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that has no parameters. What is drawn from parameters, which the host must read, is
+    an error."""
+    device = register(monkeypatch)
+    found = []
+    for captured in (False, True):
+        gradcore.manual_seed(2)
+        loc = TensorNode(device.asarray(C.astype("float32")))
+
+        def step(scale: Any, loc: TensorNode = loc) -> Any:
+            d = distributions.Normal(loc, scale, validate_args=False)
+            x = d.rsample((2,))
+            total = gradcore.Sum.do_forward(x * x)
+            total.backward()
+            loc.value, gradient = loc.value - 0.1 * loc.grad, loc.grad
+            loc.zero_grad()
+            return gradient
+
+        run = gradcore.capture(step) if captured else step
+        scale = device.asarray(A.astype("float32"))
+        found.append([device.to_numpy(run(scale)) for _ in range(5)])
+    np.testing.assert_allclose(found[1], found[0], 1e-5)
+    assert len({x.tobytes() for x in found[1]}) == 5
+
+    gamma = gradcore.capture(lambda c: distributions.Gamma(c, c, validate_args=False).sample())
+    with pytest.raises(gradcore.CaptureError, match="read"):
+        [gamma(scale) for _ in range(4)]
