@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import autograd as autograd  # which __getattr__ imports
+    from . import distributions as distributions
     from . import numpy as numpy
 
 # `X as X` tells type checkers that X is public.
@@ -91,7 +92,8 @@ for _module in (
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("autograd", "numpy"):  # which take a while to import, and most programs don't need
+    # These take a while to import, and most programs don't need them.
+    if name in ("autograd", "distributions", "numpy"):
         return import_module(f".{name}", __name__)
     places = (place for place, module in _places.items() if name in module.__all__)
     advice = "".join([f"; say {place}.{name}" for place in places][:1])
@@ -112,6 +114,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "concatenate",
         "data",
         "digamma",
+        "distributions",
         "dot",
         "erf",
         "erfc",

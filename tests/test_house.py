@@ -33,7 +33,14 @@ FLOORS = [
     ["gradcore/array_api", "gradcore/transforms"],
     ["gradcore/functions", "gradcore/files"],
     ["gradcore/numpy"],
-    ["gradcore/nn", "gradcore/optim", "gradcore/data", "gradcore/tools", "gradcore/autograd"],
+    [
+        "gradcore/autograd",
+        "gradcore/data",
+        "gradcore/distributions",
+        "gradcore/nn",
+        "gradcore/optim",
+        "gradcore/tools",
+    ],
     ["gradcore"],  # __init__.py, and what else lies beside it
     ["examples", "benchmarks"],
     ["gradcore/__main__.py"],

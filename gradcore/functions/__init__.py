@@ -10,8 +10,10 @@ from . import (
     activations,
     attention,
     convolution,
+    distances,
     interpolation,
     losses,
+    margins,
     normalization,
     padding,
     pooling,
@@ -20,6 +22,7 @@ from . import (
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .distances import *  # noqa: F403
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
 from .dropout import dropout1d as dropout1d
@@ -30,6 +33,7 @@ from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
 from .interpolation import *  # noqa: F403
 from .losses import *  # noqa: F403
+from .margins import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
@@ -42,8 +46,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         activations,
         attention,
         convolution,
+        distances,
         interpolation,
         losses,
+        margins,
         normalization,
         padding,
         pooling,

@@ -13,27 +13,42 @@ probability or weight is 0.
 # ruff: noqa: A001, A002 (torch says `input`)
 from __future__ import annotations
 
-from math import inf, nan
+from collections.abc import Iterator
+from itertools import accumulate
+from math import exp, inf, log, nan, pi
 from numbers import Number
 from typing import Any
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..backends import Array, default
-from ..engine.arrays import describe, is_real_floating, namespace, raw_array, widened
+from ..backends import Array, backend_of, default
+from ..engine.arrays import (
+    broadcast_shape,
+    describe,
+    is_discrete,
+    is_real_floating,
+    namespace,
+    node_or_array,
+    raw_array,
+    widened,
+)
 from ..graph import TensorNode
 from .activations import softplus
 
 __all__ = [
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celoss",
     "cross_entropy",
+    "ctc_loss",
+    "gaussian_nll_loss",
     "huber_loss",
     "kl_div",
     "l1_loss",
     "logceloss",
     "mse_loss",
     "nll_loss",
+    "poisson_nll_loss",
     "smooth_l1_loss",
 ]
 
@@ -46,7 +61,7 @@ def celoss(probabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
     Raises:
         IndexError: a target is not in [0, M).
     """
-    chosen = ops.Select.do_forward(_numbers(probabilities), indices=targets)
+    chosen = ops.Select.do_forward(numbers(probabilities), indices=targets)
     return -ops.Sum.do_forward(ops.Log.do_forward(chosen))
 
 
@@ -61,7 +76,7 @@ def logceloss(logprobabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode
     Raises:
         IndexError: a target is not in [0, M).
     """
-    return -ops.Sum.do_forward(ops.Select.do_forward(_numbers(logprobabilities), indices=targets))
+    return -ops.Sum.do_forward(ops.Select.do_forward(numbers(logprobabilities), indices=targets))
 
 
 def cross_entropy(
@@ -76,8 +91,9 @@ def cross_entropy(
     """Compute the cross-entropy of softmax(input), over the classes of axis 1, and the target.
 
     Args:
-        input: logits (N, C, ...).
+        input: logits (N, C, ...); or (C,), of one instance.
         target: the true classes, integers (N, ...); or the probability of each class (N, C, ...).
+            Of one instance, () or (C,).
         weight: how much each class counts: an array (C,) of input's dtype, or a list. For true
             classes, "mean" then is the weighted mean.
         ignore_index: a target that marks instances that do not count.
@@ -85,21 +101,23 @@ def cross_entropy(
             classes (https://arxiv.org/abs/1512.00567, section 7).
 
     Returns:
-        One number; with reduction "none", (N, ...).
+        One number; with reduction "none", (N, ...), or () of one instance.
 
     Raises:
         IndexError: a target is neither in [0, C) nor `ignore_index`.
         ValueError: the shapes do not fit, or there is no such reduction.
         TypeError: the weight is of another dtype than the input.
     """
-    name, input = "cross_entropy", _numbers(input)
+    name = "cross_entropy"
+    input, target, is_one = as_batch(input, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
     if is_real_floating(raw_array(target)):
-        return _of_probabilities(name, input, target, weight, label_smoothing, reduction)
+        losses = _of_probabilities(name, input, target, weight, label_smoothing)
+        return reduced(name, losses[0] if is_one else losses, reduction)
     classes, ignored = _classes(target, ignore_index)
     losses = ops.CrossEntropy.do_forward(input, targets=classes, ignored=ignored)
-    weight = _weight(name, weight, input)
+    weight = class_weight(name, weight, input)
     shares = _shares(weight, classes, ignored, losses)
     losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
     if label_smoothing:
@@ -108,7 +126,7 @@ def cross_entropy(
         logs = _weighted(ops.LogSoftmax.do_forward(input, axis=1), weight)
         even = ops.Where.do_forward(ignored, 0.0, -array_api.mean(logs, axis=1))
         losses = (1.0 - label_smoothing) * losses + label_smoothing * even
-    return _reduced(name, losses, reduction, shares)
+    return reduced(name, losses[0] if is_one else losses, reduction, shares)
 
 
 def _of_probabilities(
@@ -117,17 +135,15 @@ def _of_probabilities(
     target: NodeOrArray,
     weight: Any,
     label_smoothing: float,
-    reduction: str,
 ) -> TensorNode:
-    """Compute `cross_entropy` for a target of probabilities (N, C, ...)."""
-    input, target = _pair(name, input, target)
+    """Compute the losses (N, ...) of `cross_entropy` for a target of probabilities (N, C, ...)."""
+    input, target = pair(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:
         target = ops.Multiply.do_forward(target, 1.0 - label_smoothing)
         target = target + label_smoothing / logs.shape[1]
-    logs = _weighted(logs, _weight(name, weight, input))
-    losses = -array_api.sum(ops.Weighted.do_forward(target, logs), axis=1)
-    return _reduced(name, losses, reduction)
+    logs = _weighted(logs, class_weight(name, weight, input))
+    return -array_api.sum(ops.Weighted.do_forward(target, logs), axis=1)
 
 
 def nll_loss(
@@ -140,51 +156,71 @@ def nll_loss(
 ) -> TensorNode:
     """Compute the negative log-likelihood of the true classes, the integers `target` (N, ...).
 
-    `input` (N, C, ...) has the logarithm of the probability of each class. The other arguments, the
-    result and the errors are those of `cross_entropy`.
+    `input` (N, C, ...), or (C,), has the logarithm of the probability of each class. The other
+    arguments, the result and the errors are those of `cross_entropy`.
     """
+    input, target, is_one = as_batch(input, target)
     classes, ignored = _classes(target, ignore_index)
-    input = _numbers(input)
     chosen = ops.Select.do_forward(input, indices=classes)
-    weight = _weight("nll_loss", weight, input)
+    weight = class_weight("nll_loss", weight, input)
     shares = _shares(weight, classes, ignored, chosen)
     losses = ops.Where.do_forward(ignored, 0.0, -chosen)
     losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
-    return _reduced("nll_loss", losses, reduction, shares)
+    return reduced("nll_loss", losses[0] if is_one else losses, reduction, shares)
 
 
-def mse_loss(input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean") -> TensorNode:
+def mse_loss(
+    input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean", weight: Any = None
+) -> TensorNode:
     """Square the differences of input and target, of one shape, and take the mean.
+
+    Args:
+        weight: how much each element counts, of the shape of the input. "mean" then is the
+            weighted mean.
 
     Raises:
         ValueError: the shapes differ, or there is no such reduction.
+        TypeError: the weight is of another dtype than the input.
     """
     difference = _difference("mse_loss", input, target)
-    return _reduced("mse_loss", ops.Square.do_forward(difference), reduction)
+    losses, weight = _weighted_each("mse_loss", ops.Square.do_forward(difference), weight)
+    return reduced("mse_loss", losses, reduction, weight)
 
 
-def l1_loss(input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean") -> TensorNode:
+def l1_loss(
+    input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean", weight: Any = None
+) -> TensorNode:
     """Take the absolute differences of input and target, of one shape, and their mean.
 
-    Raises:
-        ValueError: as `mse_loss`.
+    The weight, and errors, are as for `mse_loss`.
     """
-    return _reduced("l1_loss", abs(_difference("l1_loss", input, target)), reduction)
+    losses = abs(_difference("l1_loss", input, target))
+    losses, weight = _weighted_each("l1_loss", losses, weight)
+    return reduced("l1_loss", losses, reduction, weight)
 
 
 def huber_loss(
-    input: NodeOrArray, target: NodeOrArray, *, delta: float = 1.0, reduction: str = "mean"
+    input: NodeOrArray,
+    target: NodeOrArray,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Any = None,
 ) -> TensorNode:
     """Compute d² / 2 for differences |d| < delta, and delta * (|d| - delta / 2) for larger ones
     (https://doi.org/10.1214/aoms/1177703732), and take the mean. Input and target are of one shape.
 
+    Args:
+        weight: a factor for the loss of each element, of the shape of the input. "mean" divides by
+            the number of elements, as in PyTorch, and not by the sum of the weights.
+
     Raises:
-        ValueError: as `mse_loss`, or delta is not positive.
+        ValueError, TypeError: as `mse_loss`, or delta is not positive.
     """
     if delta <= 0:
         raise ValueError(f"huber_loss: delta = {delta}, expected a positive number")
-    difference = _difference("huber_loss", input, target)
-    return _reduced("huber_loss", _huber(difference, delta), reduction)
+    losses = _huber(_difference("huber_loss", input, target), delta)
+    losses, _ = _weighted_each("huber_loss", losses, weight)
+    return reduced("huber_loss", losses, reduction)
 
 
 def smooth_l1_loss(
@@ -199,7 +235,7 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss: beta = {beta}, expected 0 or a positive number")
     difference = _difference("smooth_l1_loss", input, target)
     losses = _huber(difference, beta) * (1.0 / beta) if beta else abs(difference)
-    return _reduced("smooth_l1_loss", losses, reduction)
+    return reduced("smooth_l1_loss", losses, reduction)
 
 
 def _huber(difference: TensorNode, delta: float) -> TensorNode:
@@ -210,8 +246,54 @@ def _huber(difference: TensorNode, delta: float) -> TensorNode:
     return near * (difference - 0.5 * near)
 
 
+def binary_cross_entropy(
+    input: NodeOrArray, target: NodeOrArray, weight: Any = None, *, reduction: str = "mean"
+) -> TensorNode:
+    """Compute the cross-entropy of the input, the probability of the first of two classes, and the
+    target, the true probability, of the same shape and dtype; and take the mean.
+
+    Logarithms are at least -100, as in PyTorch; where one would be less, its gradient is 0.
+    `binary_cross_entropy_with_logits` is more exact.
+
+    Args:
+        weight: a factor for the loss of each element, which can be broadcast to their shape.
+
+    Returns:
+        One number; with reduction "none", of the shape of the input. NaN for an input outside of
+        [0, 1].
+
+    Raises:
+        ValueError: as `mse_loss`.
+        TypeError: the weight is of another dtype than the input.
+    """
+    name = "binary_cross_entropy"
+    x, t = map(as_node, pair(name, input, target))
+    losses = -(t * _log(x) + (1.0 - t) * _log(1.0 - x, -x))
+    losses = losses if weight is None else _times(name, weight, losses)
+    return reduced(name, losses, reduction)
+
+
+def _log(x: TensorNode, less_one: TensorNode | None = None) -> TensorNode:
+    """Compute the logarithm of probabilities, at least -100, and NaN of numbers that are none.
+
+    Args:
+        less_one: x - 1, if it is known more exactly.
+    """
+    tiny, outside = x.value <= exp(-100.0), (x.value < 0) | (x.value > 1)
+    if less_one is None:
+        logs = array_api.log(array_api.where(tiny, 1.0, x))
+    else:
+        logs = ops.Log1p.do_forward(array_api.where(tiny, 0.0, less_one))
+    return array_api.where(outside, nan, array_api.where(tiny, -100.0, logs))
+
+
 def binary_cross_entropy_with_logits(
-    input: NodeOrArray, target: NodeOrArray, *, pos_weight: Any = None, reduction: str = "mean"
+    input: NodeOrArray,
+    target: NodeOrArray,
+    weight: Any = None,
+    *,
+    pos_weight: Any = None,
+    reduction: str = "mean",
 ) -> TensorNode:
     """Compute the cross-entropy of sigmoid(input) and the target, and take the mean.
 
@@ -219,21 +301,24 @@ def binary_cross_entropy_with_logits(
     dtype, is the true probability.
 
     Args:
-        pos_weight: how many times the first class counts: a number, or an array or a list that can
-            be broadcast to the shape of the input.
+        weight: a factor for the loss of each element: a number, or an array or a list that can be
+            broadcast to the shape of the input.
+        pos_weight: how many times the first class counts, likewise.
 
     Raises:
         ValueError: as `mse_loss`.
-        TypeError: `pos_weight` is of another dtype than the input.
+        TypeError: `weight` or `pos_weight` is of another dtype than the input.
     """
     name = "binary_cross_entropy_with_logits"
-    x, t = map(_as_node, _pair(name, input, target))
+    x, t = map(as_node, pair(name, input, target))
     # -log(sigmoid(x)) is log(1 + exp(-x)), and -log(1 - sigmoid(x)) is log(1 + exp(-x)) + x.
     minus_log = softplus(-x, threshold=inf)
     if pos_weight is not None:
-        pos_weight = _constant(name, "pos_weight", pos_weight, x)
+        pos_weight = like_input(name, "pos_weight", pos_weight, x)
         minus_log = minus_log * (t * (pos_weight - 1.0) + 1.0)
-    return _reduced(name, minus_log + (1.0 - t) * x, reduction)
+    losses = minus_log + (1.0 - t) * x
+    losses = losses if weight is None else _times(name, weight, losses)
+    return reduced(name, losses, reduction)
 
 
 def kl_div(
@@ -253,7 +338,7 @@ def kl_div(
     Raises:
         ValueError: as `mse_loss`.
     """
-    x, t = map(_as_node, _pair("kl_div", input, target))
+    x, t = map(as_node, pair("kl_div", input, target))
     if reduction not in ("mean", "sum", "none", "batchmean"):
         expected = "expected 'mean', 'sum', 'none' or 'batchmean'"
         raise ValueError(f"kl_div: reduction = {reduction!r}, {expected}")
@@ -266,11 +351,203 @@ def kl_div(
         losses = array_api.where(nothing, 0.0, t * logs) - ops.Weighted.do_forward(t, x)
     if reduction == "batchmean":
         return array_api.sum(losses) / (losses.shape[0] if losses.ndim else 1)
-    return _reduced("kl_div", losses, reduction)
+    return reduced("kl_div", losses, reduction)
 
 
-def _reduced(
-    name: str, losses: TensorNode, reduction: str, shares: Array | None = None
+def gaussian_nll_loss(
+    input: NodeOrArray,
+    target: NodeOrArray,
+    var: NodeOrArray,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> TensorNode:
+    """Compute (log(var) + (input - target)² / var) / 2, the negative log-likelihood of targets
+    from normal distributions, and take the mean.
+
+    Args:
+        input: the means of the distributions. The target, of their shape, may be broadcast.
+        var: the variances: of the shape of the input, or with an axis of size 1 in place of one of
+            them, or without the last axis; or one number. A variance below eps counts as eps, but
+            has the gradient of eps, as in PyTorch; a negative one gives NaN.
+        full: whether to add log(2 pi) / 2.
+
+    Raises:
+        ValueError: the shapes do not fit, eps is not positive, or there is no such reduction.
+    """
+    name = "gaussian_nll_loss"
+    if not eps > 0:
+        raise ValueError(f"{name}: eps = {eps}, expected a positive number")
+    x, t, v = nodes(input, target, var)
+    if v.ndim and v.shape != x.shape:
+        v = array_api.expand_dims(v, axis=-1) if v.shape == x.shape[:-1] else v
+        unequal = [b for a, b in zip(x.shape, v.shape, strict=False) if a != b]
+        if v.ndim != x.ndim or unequal not in ([], [1]):
+            found = f"input {tuple(x.shape)} and var {tuple(raw_array(var).shape)} do not fit"
+            expected = "expected one shape, or 1 in place of one axis of var, or no last axis"
+            raise ValueError(f"{name}: {found}; {expected}")
+    xp = namespace(v.value)
+    least = xp.where(v.value < 0, nan, xp.where(v.value < eps, eps, v.value))
+    v = v + (least - v.value)
+    losses = 0.5 * (array_api.log(v) + array_api.square(x - t) / v)
+    return reduced(name, losses + 0.5 * log(2 * pi) if full else losses, reduction)
+
+
+def poisson_nll_loss(
+    input: NodeOrArray,
+    target: NodeOrArray,
+    log_input: bool = True,
+    full: bool = False,
+    *,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> TensorNode:
+    """Compute rate - target * log(rate), the negative log-likelihood of counts from Poisson
+    distributions, and take the mean. Input and target are broadcast together.
+
+    Args:
+        input: the logarithm of the rate; without `log_input`, the rate.
+        target: the counts.
+        full: whether to add Stirling's approximation of log(target!), for targets above 1.
+        eps: a number added to the rate before its logarithm is taken, without `log_input`.
+    """
+    x, t = nodes(input, target)
+    losses = array_api.exp(x) - t * x if log_input else x - t * array_api.log(x + eps)
+    if full:
+        many = array_api.where(t > 1, t, 1.0)
+        stirling = many * array_api.log(many) - many + 0.5 * array_api.log(2 * pi * many)
+        losses = losses + array_api.where(t > 1, stirling, 0.0)
+    return reduced("poisson_nll_loss", losses, reduction)
+
+
+def ctc_loss(
+    log_probs: NodeOrArray,
+    targets: NodeOrArray,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> TensorNode:
+    """Compute the connectionist temporal classification loss: minus the logarithm of the summed
+    probability of all ways to spread the target labels over time, each repeated, and with blanks
+    between (https://www.cs.toronto.edu/~graves/icml_2006.pdf).
+
+    The loss is infinite where the time does not suffice for the labels, and the gradient then is
+    NaN, unless `zero_infinity` makes both 0. The gradient is that of the function of `log_probs` as
+    they are; PyTorch's has the gradient of `log_softmax` in it. After `log_softmax` they are one.
+
+    Args:
+        log_probs: log-probabilities of C labels at T times, (T, N, C); or (T, C), of one instance.
+        targets: labels, integers (N, S), of which what is beyond `target_lengths` does not count;
+            or those of all instances one after the other, (sum of target_lengths,). In that form,
+            `target_lengths` on a GPU are read by the host.
+        input_lengths: the number of times of each instance: integers (N,), a list too. Of one
+            instance, one number.
+        target_lengths: the number of labels of each instance, likewise.
+        blank: the label that stands for none.
+        reduction: "mean" divides each loss by the number of its labels, and takes the mean; "sum";
+            "none" gives (N,), or () of one instance.
+        zero_infinity: whether infinite losses count as 0.
+
+    Raises:
+        IndexError: a label is not in [0, C), or a length is larger than T or S.
+        TypeError: labels or lengths are not integers.
+        ValueError: the shapes do not fit, or there is no such reduction.
+    """
+    name, x = "ctc_loss", as_node(numbers(log_probs))
+    is_one = x.ndim == 2
+    x = array_api.expand_dims(x, axis=1) if is_one else x
+    if x.ndim != 3 or not x.shape[0]:
+        found = tuple(raw_array(log_probs).shape)
+        raise ValueError(f"{name}: log_probs has shape {found}, expected (T, N, C) or (T, C)")
+    times, n, classes = x.shape
+    if not 0 <= blank < classes:
+        raise ValueError(f"{name}: blank = {blank}, expected 0 to {classes - 1}")
+    backend, xp = backend_of(x.value), namespace(x.value)
+    of_input, of_target = _lengths(x.value, n, input_lengths, target_lengths)
+    labels = _whole(targets, x.value)
+    labels = xp.reshape(labels, (1, -1)) if is_one else labels
+    if labels.ndim == 1:
+        labels = _in_rows(labels, [int(k) for k in backend.to_numpy(of_target)])
+    if labels.ndim != 2 or labels.shape[0] != n:
+        found = tuple(raw_array(targets).shape)
+        raise ValueError(f"{name}: targets have shape {found}, expected ({n}, S), or all in a row")
+    size = labels.shape[1]
+    backend.check_indices(f"{name}: input_lengths", of_input, times + 1)
+    backend.check_indices(f"{name}: target_lengths", of_target, size + 1)
+    beyond = xp.arange(size, device=labels.device) >= of_target[:, None]
+    labels = xp.where(beyond, blank, labels)
+    # A state for each label, and one for the blank before, between and after: (N, 2 S + 1).
+    blanks = xp.full((n, size + 1), blank, dtype=labels.dtype, device=labels.device)
+    others = xp.concat([blanks[:, :1], labels], axis=1)[:, :-1] != labels
+    skips = xp.stack([xp.zeros_like(others), others], axis=2)
+    states = xp.stack([blanks[:, 1:], labels], axis=2)
+    skips, states = (xp.reshape(z, (n, 2 * size)) for z in (skips, states))
+    skips = xp.concat([skips, xp.zeros_like(blanks[:, :1] == 0)], axis=1)
+    states = xp.concat([states, blanks[:, :1]], axis=1)
+    backend.check_indices(f"{name}: targets", states, classes)
+    x = array_api.take_along_axis(x, xp.expand_dims(states, axis=0), axis=2)
+    losses = ops.CTC.do_forward(x, skips=skips, input_lengths=of_input, last=2 * of_target)
+    if zero_infinity:
+        losses = array_api.where(losses.value == inf, 0.0, losses)
+    if reduction == "mean":
+        sizes = xp.astype(xp.where(of_target > 1, of_target, 1), losses.dtype)
+        losses = losses / sizes
+    return reduced(name, losses[0] if is_one else losses, reduction)
+
+
+def _lengths(x: Array, n: int, *lengths: Any) -> Iterator[Array]:
+    """Make arrays (N,) of the lengths that `ctc_loss` is given, on the device of x.
+
+    Raises:
+        ValueError: a shape is another one.
+    """
+    for given, what in zip(lengths, ("input_lengths", "target_lengths"), strict=True):
+        found = _whole(given, x)
+        if tuple(found.shape) not in ((n,), () if n == 1 else (n,)):
+            shape = tuple(found.shape)
+            raise ValueError(f"ctc_loss: {what} have shape {shape}, expected ({n},)")
+        yield namespace(x).reshape(found, (n,))
+
+
+def _whole(x: Any, like: Array) -> Array:
+    """Make an array of integers in a list or in an array of any library, on the device of `like`.
+
+    Raises:
+        TypeError: these are not integers.
+    """
+    x, xp = raw_array(x), namespace(like)
+    if not x.size:
+        return xp.zeros(x.shape, dtype=xp.int64, device=like.device)
+    if not namespace(x).isdtype(x.dtype, "integral"):
+        raise TypeError(f"ctc_loss: found {describe(x)}, expected integers")
+    x = x if backend_of(x) is backend_of(like) else backend_of(like).asarray(x)
+    return xp.astype(x, xp.int64, copy=False)
+
+
+def _in_rows(labels: Array, lengths: list[int]) -> Array:
+    """Put labels that stand one after the other into rows (N, S), as long as the longest.
+
+    Raises:
+        ValueError: the lengths do not sum up to the number of labels.
+    """
+    if sum(lengths) != labels.shape[0]:
+        found = f"{labels.shape[0]} targets, and target_lengths sum up to {sum(lengths)}"
+        raise ValueError(f"ctc_loss: found {found}")
+    xp, size = namespace(labels), max(lengths, default=0)
+    if not size:
+        return xp.reshape(labels, (len(lengths), 0))
+    starts = [end - k for end, k in zip(accumulate(lengths), lengths, strict=True)]
+    starts = xp.asarray(starts, dtype=xp.int64, device=labels.device)
+    places = starts[:, None] + xp.arange(size, dtype=xp.int64, device=labels.device)
+    places = xp.where(places < labels.shape[0], places, 0)  # beyond the length, any
+    rows = xp.take(labels, xp.reshape(places, (-1,)))
+    return xp.reshape(rows, (len(lengths), size))
+
+
+def reduced(
+    name: str, losses: TensorNode, reduction: str, shares: NodeOrArray | None = None
 ) -> TensorNode:
     """Reduce the losses to their sum or mean. With shares, the mean is the sum of the losses
     divided by the sum of the shares.
@@ -290,7 +567,29 @@ def _reduced(
     raise ValueError(f"{name}: reduction = {reduction!r}, expected 'mean', 'sum' or 'none'")
 
 
-def _as_node(x: NodeOrArray) -> TensorNode:
+def as_batch(input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray, bool]:
+    """Make batches of one of an input (C,) and its target; say whether that was so. A list of
+    numbers becomes an array."""
+    input = numbers(input)
+    is_one = len(raw_array(input).shape) == 1
+    if not is_one:
+        return input, target, False
+    input, target = as_node(input), as_node(node_or_array(target))
+    return array_api.expand_dims(input, axis=0), array_api.expand_dims(target, axis=0), True
+
+
+def nodes(*inputs: Any) -> list[TensorNode]:
+    """Make nodes of arrays, numbers and lists. The latter, and integers, get the dtype and device
+    of the first real floating array; if there is none, numbers are float32."""
+    arrays = [raw_array(x) for x in inputs if not _is_plain(x)]
+    like = next((x for x in arrays if is_real_floating(x)), None)
+    found = [as_node(numbers(x, like)) for x in inputs]
+    if like is None:
+        return [array_api.astype(x, default().dtype("float32"), copy=False) for x in found]
+    return [array_api.astype(x, like.dtype) if is_discrete(x.value) else x for x in found]
+
+
+def as_node(x: NodeOrArray) -> TensorNode:
     return x if isinstance(x, TensorNode) else TensorNode(x, requires_grad=False)
 
 
@@ -299,7 +598,7 @@ def _is_plain(x: Any) -> bool:
     return isinstance(x, list | tuple | Number)
 
 
-def _numbers(x: Any, like: Array | None = None) -> NodeOrArray:
+def numbers(x: Any, like: Array | None = None) -> NodeOrArray:
     """Make an array of a number or of a list, in the dtype and on the device of the floating array
     `like`; `None` is float32 of the default backend. Nodes and arrays stay."""
     if not _is_plain(x):
@@ -309,14 +608,14 @@ def _numbers(x: Any, like: Array | None = None) -> NodeOrArray:
     return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
 
 
-def _pair(name: str, input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray]:
+def pair(name: str, input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray]:
     """Make arrays of numbers and lists, and check that input and target have one shape.
 
     Raises:
         ValueError: the shapes differ.
     """
     like = next((raw_array(x) for x in (input, target) if not _is_plain(x)), None)
-    input, target = _numbers(input, like), _numbers(target, like)
+    input, target = numbers(input, like), numbers(target, like)
     a, b = raw_array(input), raw_array(target)
     if tuple(a.shape) != tuple(b.shape):
         raise ValueError(
@@ -326,7 +625,7 @@ def _pair(name: str, input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray]
 
 
 def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNode:
-    return ops.Sub.do_forward(*_pair(name, input, target))
+    return ops.Sub.do_forward(*pair(name, input, target))
 
 
 def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
@@ -339,21 +638,46 @@ def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
     return xp.where(ignored, 0, target), ignored
 
 
-def _constant(name: str, what: str, x: Any, like: NodeOrArray) -> Array:
-    """Convert x to an array. A number or a list becomes one in the dtype and on the device of
-    `like`.
+def like_input(name: str, what: str, x: Any, like: NodeOrArray) -> NodeOrArray:
+    """Make an array of a number or a list, in the dtype and on the device of `like`.
 
     Raises:
-        TypeError: x is an array of another dtype than `like`; the message calls x `what`.
+        TypeError: x is an array or a node of another dtype than `like`; the message calls it
+            `what`.
     """
     like = raw_array(like)
-    x = raw_array(_numbers(x, like))
+    x = node_or_array(numbers(x, like))
     if x.dtype != like.dtype:
-        raise TypeError(f"{name}: {what} is {describe(x)}, expected {like.dtype}, as input is")
+        found = describe(raw_array(x))
+        raise TypeError(f"{name}: {what} is {found}, expected {like.dtype}, as input is")
     return x
 
 
-def _weight(name: str, weight: Any, input: NodeOrArray) -> Array | None:
+def _times(name: str, weight: Any, losses: TensorNode) -> TensorNode:
+    """Multiply losses by the weight of each element, which is broadcast to their shape."""
+    weight = like_input(name, "weight", weight, losses)
+    if broadcast_shape(name, weight.shape, losses.shape) != tuple(losses.shape):
+        found = f"weight {tuple(weight.shape)} and input {tuple(losses.shape)} do not fit"
+        raise ValueError(f"{name}: {found}; expected a weight that can be broadcast to the input")
+    return ops.Weighted.do_forward(weight, losses)
+
+
+def _weighted_each(name: str, losses: TensorNode, weight: Any) -> tuple[TensorNode, Any]:
+    """Multiply losses by the weight of each element, of their shape; give that weight too.
+
+    Raises:
+        ValueError: the weight is of another shape.
+    """
+    if weight is None:
+        return losses, None
+    weight = like_input(name, "weight", weight, losses)
+    if tuple(weight.shape) != tuple(losses.shape):
+        found, expected = tuple(weight.shape), tuple(losses.shape)
+        raise ValueError(f"{name}: weight has shape {found}, expected {expected}, as input has")
+    return ops.Weighted.do_forward(weight, losses), weight
+
+
+def class_weight(name: str, weight: Any, input: NodeOrArray) -> Array | None:
     """Convert the weight of each class to an array (C,), for an input (N, C, ...).
 
     Raises:
@@ -362,7 +686,8 @@ def _weight(name: str, weight: Any, input: NodeOrArray) -> Array | None:
     """
     if weight is None:
         return None
-    weight, (_, classes, *_) = _constant(name, "weight", weight, input), raw_array(input).shape
+    weight = raw_array(like_input(name, "weight", weight, input))
+    classes = raw_array(input).shape[1]
     if tuple(weight.shape) != (classes,):
         shape = tuple(weight.shape)
         raise ValueError(f"{name}: weight has shape {shape}, expected ({classes},)")

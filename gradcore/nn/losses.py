@@ -1,138 +1,177 @@
 """Losses as modules: the functions of `gradcore.losses`, with their settings."""
-# ruff: noqa: A002 (torch says `input`)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..backends import Array
-from ..functions import losses
+from ..backends import BACKEND_OF_TYPE, Array
+from ..functions import losses, margins
 from ..graph import TensorNode
 from .module import Module
 
 __all__ = [
+    "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
+    "Comparison",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
     "MSELoss",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
+    "PoissonNLLLoss",
     "SmoothL1Loss",
+    "SoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
 
 
-class CrossEntropyLoss(Module):
-    """Compute the cross-entropy of softmax(input) and the target: see `gradcore.cross_entropy`."""
+class Comparison(Module):
+    """A function that compares its inputs, as a module: a loss, or a distance.
 
-    def __init__(
-        self,
-        weight: Array | Sequence[float] | None = None,
-        *,
-        ignore_index: int = -100,
-        label_smoothing: float = 0.0,
-        reduction: str = "mean",
-    ) -> None:
-        self.weight = _fixed(weight)
-        self.ignore_index, self.reduction = ignore_index, reduction
-        self.label_smoothing = label_smoothing
+    A subclass names its `function`. Arguments of the function without a default are what the module
+    is called with; the others are the arguments of the module, and its attributes:
 
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.cross_entropy(
-            input,
-            target,
-            self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-            reduction=self.reduction,
-        )
+        class HuberLoss(Comparison):
+            function = staticmethod(losses.huber_loss)  # (input, target, reduction, delta, weight)
 
+        HuberLoss(delta=0.5)(input, target)
 
-class NLLLoss(Module):
-    """Compute the negative log-likelihood of the true classes: see `gradcore.nll_loss`."""
+    Weights become nodes, which move with the module, but are no parameters.
+    """
 
-    def __init__(
-        self,
-        weight: Array | Sequence[float] | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-    ) -> None:
-        self.weight = _fixed(weight)
-        self.ignore_index, self.reduction = ignore_index, reduction
+    function: ClassVar[Callable[..., TensorNode]]
+    without: ClassVar[tuple[str, ...]] = ()  # arguments of the function that the module has not
+    __signature__: ClassVar[inspect.Signature]  # found by `inspect.signature(cls)`
 
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        ignored, reduction = self.ignore_index, self.reduction
-        return losses.nll_loss(
-            input, target, self.weight, ignore_index=ignored, reduction=reduction
-        )
+    if TYPE_CHECKING:
 
+        def __getattr__(self, name: str) -> Any: ...  # the settings
 
-class MSELoss(Module):
-    """Square the differences: see `gradcore.mse_loss`."""
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "function"):
+            return
+        parameters = inspect.signature(cls.function).parameters.values()
+        settings = [p for p in parameters if p.default is not p.empty and p.name not in cls.without]
+        cls.__signature__ = inspect.Signature(settings)
+        cls.__doc__ = cls.__doc__ or cls.function.__doc__
 
-    def __init__(self, *, reduction: str = "mean") -> None:
-        self.reduction = reduction
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        try:
+            given = self.__signature__.bind(*args, **settings)
+        except TypeError as error:
+            expected = f"expected {type(self).__name__}{self.__signature__}"
+            raise TypeError(f"{type(self).__name__}: {error}; {expected}") from None
+        given.apply_defaults()
+        for name, x in given.arguments.items():
+            is_weight = isinstance(x, TensorNode | list | tuple) or type(x) in BACKEND_OF_TYPE
+            setattr(self, name, TensorNode(x, requires_grad=False) if is_weight else x)
 
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.mse_loss(input, target, reduction=self.reduction)
+    def forward(self, *inputs: TensorNode | Array) -> TensorNode:
+        settings = {name: getattr(self, name) for name in self.__signature__.parameters}
+        return type(self).function(*inputs, **settings)
 
-
-class L1Loss(Module):
-    """Compute the absolute differences: see `gradcore.l1_loss`."""
-
-    def __init__(self, *, reduction: str = "mean") -> None:
-        self.reduction = reduction
-
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.l1_loss(input, target, reduction=self.reduction)
+    def __repr__(self) -> str:
+        values = {name: getattr(self, name) for name in self.__signature__.parameters}
+        changed = [
+            f"{name}={x!r}"
+            for name, x in values.items()
+            if not isinstance(x, TensorNode) and x != self.__signature__.parameters[name].default
+        ]
+        name, _, inside = super().__repr__().partition("(")
+        return f"{name}({', '.join(changed)}{inside}"
 
 
-class HuberLoss(Module):
-    """Square differences near 0, and take absolute values beyond: see `gradcore.huber_loss`."""
-
-    def __init__(self, *, delta: float = 1.0, reduction: str = "mean") -> None:
-        self.delta, self.reduction = delta, reduction
-
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.huber_loss(input, target, delta=self.delta, reduction=self.reduction)
+class CrossEntropyLoss(Comparison):
+    function = staticmethod(losses.cross_entropy)
 
 
-class SmoothL1Loss(Module):
-    """Compute the Huber loss, divided by beta: see `gradcore.smooth_l1_loss`."""
-
-    def __init__(self, *, beta: float = 1.0, reduction: str = "mean") -> None:
-        self.beta, self.reduction = beta, reduction
-
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.smooth_l1_loss(input, target, beta=self.beta, reduction=self.reduction)
+class NLLLoss(Comparison):
+    function = staticmethod(losses.nll_loss)
 
 
-class BCEWithLogitsLoss(Module):
-    """Compute the cross-entropy of sigmoid(input) and the target: see
-    `gradcore.binary_cross_entropy_with_logits`."""
-
-    def __init__(
-        self, *, pos_weight: Array | Sequence[float] | None = None, reduction: str = "mean"
-    ) -> None:
-        self.pos_weight, self.reduction = _fixed(pos_weight), reduction
-
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.binary_cross_entropy_with_logits(
-            input, target, pos_weight=self.pos_weight, reduction=self.reduction
-        )
+class MSELoss(Comparison):
+    function, without = staticmethod(losses.mse_loss), ("weight",)
 
 
-class KLDivLoss(Module):
-    """Compute the terms of the Kullback-Leibler divergence: see `gradcore.kl_div`."""
-
-    def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
-        self.reduction, self.log_target = reduction, log_target
-
-    def forward(self, input: TensorNode | Array, target: TensorNode | Array) -> TensorNode:
-        return losses.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+class L1Loss(Comparison):
+    function, without = staticmethod(losses.l1_loss), ("weight",)
 
 
-def _fixed(weight: Array | Sequence[float] | None) -> TensorNode | None:
-    """Make a weight a node, so that it moves with the module, but is no parameter."""
-    return None if weight is None else TensorNode(weight, requires_grad=False)
+class HuberLoss(Comparison):
+    function, without = staticmethod(losses.huber_loss), ("weight",)
+
+
+class SmoothL1Loss(Comparison):
+    function = staticmethod(losses.smooth_l1_loss)
+
+
+class BCELoss(Comparison):
+    function = staticmethod(losses.binary_cross_entropy)
+
+
+class BCEWithLogitsLoss(Comparison):
+    function = staticmethod(losses.binary_cross_entropy_with_logits)
+
+
+class KLDivLoss(Comparison):
+    function = staticmethod(losses.kl_div)
+
+
+class GaussianNLLLoss(Comparison):
+    function = staticmethod(losses.gaussian_nll_loss)
+
+
+class PoissonNLLLoss(Comparison):
+    function = staticmethod(losses.poisson_nll_loss)
+
+
+class CTCLoss(Comparison):
+    function = staticmethod(losses.ctc_loss)
+
+
+class MarginRankingLoss(Comparison):
+    function = staticmethod(margins.margin_ranking_loss)
+
+
+class HingeEmbeddingLoss(Comparison):
+    function = staticmethod(margins.hinge_embedding_loss)
+
+
+class CosineEmbeddingLoss(Comparison):
+    function = staticmethod(margins.cosine_embedding_loss)
+
+
+class TripletMarginLoss(Comparison):
+    function = staticmethod(margins.triplet_margin_loss)
+
+
+class TripletMarginWithDistanceLoss(Comparison):
+    function = staticmethod(margins.triplet_margin_with_distance_loss)
+
+
+class MultiMarginLoss(Comparison):
+    function = staticmethod(margins.multi_margin_loss)
+
+
+class MultiLabelMarginLoss(Comparison):
+    function = staticmethod(margins.multilabel_margin_loss)
+
+
+class MultiLabelSoftMarginLoss(Comparison):
+    function = staticmethod(margins.multilabel_soft_margin_loss)
+
+
+class SoftMarginLoss(Comparison):
+    function = staticmethod(margins.soft_margin_loss)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from ..backends import Array, backend_of
-from ..engine.arrays import namespace
+from ..engine.arrays import namespace, value_of
 from ..graph import Context, Op, needs
 from .activations import Softmax
+from .by_definition import differentiated
 from .elementwise import Multiply
 from .indexing import Select
 
-__all__ = ["CrossEntropy", "CrossEntropyGradient", "Weighted"]
+__all__ = ["CTC", "CTCGradient", "CrossEntropy", "CrossEntropyGradient", "Weighted"]
 
 
 class Weighted(Multiply):
@@ -82,3 +83,42 @@ class CrossEntropyGradient(Op):
             g = xp.squeeze(total, axis=1) - chosen
             g = g if ignored is None else xp.where(ignored, 0.0, g)
         return gx, g
+
+
+class CTC(Op):
+    """Minus the logarithm of the probability of all paths through the states of each instance: x
+    (T, N, S) gives (N,). `LossKernels` in backends/definitions says what a path is, and what the
+    constants `skips` (N, S), `input_lengths` (N,) and `last` (N,) are. They are not checked here.
+
+    Where there is no path, y is infinite, and the gradient of x is NaN, unless `go` is 0.
+    """
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, **paths: Array) -> Array:
+        context["x"], context["paths"] = x, paths
+        context["y"] = backend_of(x).ctc(x, **paths)
+        return context["y"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        impossible = value_of(context["y"]) == math.inf
+        go = namespace(go).where(impossible & (value_of(go) != 0), math.nan, go)
+        return CTCGradient.apply(context["x"], go, **context["paths"])
+
+
+class CTCGradient(Op):
+    """The gradient of CTC's x (T, N, S), from go (N,)."""
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, go: Array, **paths: Array) -> Array:
+        context["x"], context["go"], context["paths"] = x, go, paths
+        return backend_of(x).ctc_gradient(x, go, **paths)
+
+    @staticmethod
+    def backward(context: Context, ggo: Array) -> tuple[Array | None, ...]:
+        inputs = context["x"], context["go"]
+        return differentiated("ctc_gradient", inputs, (ggo,), **context["paths"])

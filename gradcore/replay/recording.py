@@ -14,9 +14,19 @@ from typing import Any
 
 from ..backends import Array, Backend, backend_of
 from ..backends.types import DType, Number, Recorder
+from ..engine.arrays import namespace
 from ..graph import TensorNode
 
-__all__ = ["CaptureError", "HostWork", "each_replay", "fixed", "is_held", "number", "remember"]
+__all__ = [
+    "CaptureError",
+    "HostWork",
+    "drawn",
+    "each_replay",
+    "fixed",
+    "is_held",
+    "number",
+    "remember",
+]
 
 COUNT = 256  # numbers in one array: all that have changed go to the device in one copy
 
@@ -89,6 +99,13 @@ class HostWork:
             self._shared[key] = self._new_number(function, backend, kind, like.device)
         return self._shared[key]
 
+    def drawn(self, make: Callable[[], Array]) -> Array:
+        """Make the array of `drawn`, below."""
+        with self.recorder.apart():
+            x = make()
+        self._actions.append(lambda: x.__setitem__(..., make()))
+        return x
+
     def _new_number(
         self, function: Callable[[], float], backend: Backend, dtype: DType, device: Any
     ) -> Array:
@@ -151,6 +168,20 @@ def number(
     """
     host_work = _current.get()
     return function() if host_work is None else host_work._number(function, like, dtype, shared)
+
+
+def drawn(function: Callable[[], Any], like: Array) -> Array:
+    """Make an array, of the dtype and on the device of `like`, of what the function draws on the
+    host: NumPy's array. In a step being recorded, each replay finds new numbers in the array.
+
+    >>> noise = drawn(lambda: random.generator().normal(size=3), parameter)
+    """
+
+    def make() -> Array:
+        return namespace(like).asarray(function(), dtype=like.dtype, device=like.device)
+
+    host_work = _current.get()
+    return make() if host_work is None else host_work.drawn(make)
 
 
 def each_replay(function: Callable[[], object]) -> None:

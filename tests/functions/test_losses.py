@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
+from itertools import product
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -14,19 +17,25 @@ import gradcore
 from gradcore import TensorNode, check_gradients, grad, nn
 from gradcore.backends import Backend, get
 from gradcore.backends.numpy import blocks
-from gradcore.functions import losses
+from gradcore.functions import losses, margins
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
 IMAGES, LABELS = RNG.normal(size=(2, 3, 4, 2)), RNG.integers(0, 3, (2, 4, 2))
 CLASSES = np.array([0, 2, 1, -100, 2])
 WEIGHT = np.array([0.5, 2.0, 1.25])
+POSITIVE = RNG.uniform(0.5, 2.0, (5, 3))
+SIGNS = RNG.choice([-1, 1], (5, 3)).astype("int8")  # PyTorch wants floating ones
+MANY = np.array([[1, 0, -1], [2, -1, 0], [-1, 1, 2], [0, 1, 2], [2, 2, -1]])  # true classes
 
 
 def softmax(x: np.ndarray, axis: int = 1) -> np.ndarray:
     z = np.exp(x - x.max(axis=axis, keepdims=True))
     return z / z.sum(axis=axis, keepdims=True)
 
+
+LOGS = np.log(softmax(RNG.normal(size=(7, 2, 4)), 2))
+LABELS_OF_PATHS = np.array([[1, 1, 3], [3, 0, 1]])
 
 # -- Against PyTorch ------------------------------------------------------------------------------
 
@@ -56,10 +65,51 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("smooth_l1_loss", (X, Y), {"beta": 0.0}),
     ("binary_cross_entropy_with_logits", (30 * X, softmax(Y)), {}),
     ("binary_cross_entropy_with_logits", (X, softmax(Y)), {"pos_weight": WEIGHT}),
+    ("cross_entropy", (X[0], CLASSES[1]), {"weight": WEIGHT, "label_smoothing": 0.2}),
+    ("cross_entropy", (X[0], softmax(Y)[0]), {}),
+    ("nll_loss", (X[0], CLASSES[1]), {"weight": WEIGHT}),
+    ("mse_loss", (X, Y), {"weight": POSITIVE}),
+    ("l1_loss", (X, Y), {"weight": POSITIVE}),
+    ("huber_loss", (X, Y), {"weight": POSITIVE, "delta": 0.3}),
+    ("binary_cross_entropy", (softmax(X), softmax(Y)), {}),
+    ("binary_cross_entropy", (softmax(X), softmax(Y)), {"weight": WEIGHT}),
+    ("binary_cross_entropy_with_logits", (X, softmax(Y)), {"weight": POSITIVE}),
+    ("gaussian_nll_loss", (X, Y, POSITIVE), {}),
+    ("gaussian_nll_loss", (X, Y, POSITIVE[:, 0]), {"full": True}),
+    ("gaussian_nll_loss", (X, Y, POSITIVE[:, :1]), {"eps": 0.9}),
+    ("poisson_nll_loss", (X, 3 * POSITIVE), {"full": True}),
+    ("poisson_nll_loss", (POSITIVE, 3 * POSITIVE), {"log_input": False, "eps": 0.1}),
+    ("ctc_loss", (LOGS, LABELS_OF_PATHS, [7, 6], [3, 1]), {}),
+    ("ctc_loss", (LOGS, LABELS_OF_PATHS.ravel()[:4], [7, 6], [3, 1]), {"blank": 2}),
+    ("ctc_loss", (LOGS, LABELS_OF_PATHS, [7, 1], [3, 2]), {"zero_infinity": True}),
+    ("ctc_loss", (LOGS, LABELS_OF_PATHS, [7, 5], [0, 3]), {}),
+    ("ctc_loss", (LOGS[:, 0], LABELS_OF_PATHS[0], [7], [3]), {}),
+    ("margin_ranking_loss", (X, Y, SIGNS), {"margin": 0.3}),
+    ("hinge_embedding_loss", (X, SIGNS), {}),
+    ("hinge_embedding_loss", (X, SIGNS), {"margin": 0.3}),
+    ("cosine_embedding_loss", (X, Y, SIGNS[:, 0]), {"margin": 0.1}),
+    ("cosine_embedding_loss", (X[0], Y[0], SIGNS[0, 0]), {}),
+    ("triplet_margin_loss", (X, Y, POSITIVE), {}),
+    ("triplet_margin_loss", (X, Y, POSITIVE), {"p": 3.0, "swap": True, "margin": 0.5}),
+    ("triplet_margin_loss", (X[0], Y[0], POSITIVE[0]), {}),
+    ("triplet_margin_with_distance_loss", (X, Y, POSITIVE), {"swap": True}),
+    ("multi_margin_loss", (X, CLASSES % 3), {"weight": WEIGHT, "p": 2}),
+    ("multi_margin_loss", (X, CLASSES % 3), {"margin": 0.4}),
+    ("multi_margin_loss", (X[0], CLASSES[0]), {}),
+    ("multilabel_margin_loss", (X, MANY), {}),
+    ("multilabel_margin_loss", (X[0], MANY[0]), {}),
+    ("multilabel_soft_margin_loss", (X, softmax(Y)), {"weight": WEIGHT}),
+    ("multilabel_soft_margin_loss", (X[0], softmax(Y)[0]), {}),
+    ("soft_margin_loss", (X, SIGNS), {}),
     ("kl_div", (np.log(softmax(X)), softmax(Y)), {}),
     ("kl_div", (np.log(softmax(X)), np.log(softmax(Y))), {"log_target": True}),
     ("kl_div", (np.log(softmax(X)), softmax(Y)), {"reduction": "batchmean"}),
 ]
+
+
+# Losses that PyTorch differentiates once only, or the second time with an epsilon;
+# test_gradients_by_differences does it twice.
+ONCE = ("binary_cross_entropy", "ctc_loss", "multi_margin_loss", "multilabel_margin_loss")
 
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # torch's, of kl_div
@@ -72,36 +122,43 @@ def test_against_torch(
     torch = pytest.importorskip("torch")
     settings = {"reduction": reduction, **settings}
 
+    def is_float(x: Any) -> bool:
+        return isinstance(x, np.ndarray) and x.dtype == float
+
     def ours(x: Any) -> Any:
-        is_float = isinstance(x, np.ndarray) and x.dtype == float
-        return backend.asarray(x, dtype if is_float else None) if hasattr(x, "dtype") else x
+        return backend.asarray(x, dtype if is_float(x) else None) if hasattr(x, "dtype") else x
 
     def theirs(x: Any) -> Any:
-        if not isinstance(x, np.ndarray):
+        if not isinstance(x, np.ndarray | np.generic):
             return x
-        return torch.tensor(x, dtype=getattr(torch, dtype) if x.dtype == float else None)
+        floating = x.dtype in (float, np.int8)
+        return torch.tensor(x, dtype=getattr(torch, dtype) if floating else None)
 
-    nodes = [TensorNode(ours(x)) for x in inputs]
+    nodes = [x if isinstance(x, list) else TensorNode(ours(x)) for x in inputs]
     tensors = [theirs(x) for x in inputs]
-    floating = [t for t in tensors if t.is_floating_point()]
-    for t in floating:
-        t.requires_grad_()
-    y = getattr(gradcore, name)(*nodes, **{key: ours(x) for key, x in settings.items()})
+    floating = [t.requires_grad_() for t, x in zip(tensors, inputs, strict=True) if is_float(x)]
+    first = (gradcore.log_softmax(nodes[0]), tensors[0].log_softmax(-1))
+    first = first if name == "ctc_loss" else (nodes[0], tensors[0])  # see the docstring of ctc_loss
+    y = getattr(gradcore, name)(
+        first[0], *nodes[1:], **{key: ours(x) for key, x in settings.items()}
+    )
     expected = getattr(torch.nn.functional, name)(
-        *tensors, **{key: theirs(x) for key, x in settings.items()}
+        first[1], *tensors[1:], **{key: theirs(x) for key, x in settings.items()}
     )
     close(backend, y, expected.detach().numpy(), dtype)
 
-    nodes = [node for node in nodes if node.requires_grad]
+    nodes = [node for node in nodes if isinstance(node, TensorNode) and node.requires_grad]
     total = gradcore.Sum.do_forward(y * y)
     total.backward(create_graph=True)
     gs = [node.grad for node in nodes]
     total.zero_grad()
-    slopes = torch.autograd.grad((expected * expected).sum(), floating, create_graph=True)
+    twice = name not in ONCE
+    slopes = torch.autograd.grad((expected * expected).sum(), floating, create_graph=twice)
     for g, slope in zip(gs, slopes, strict=True):
         close(backend, g, slope.detach().numpy(), dtype)
-    squares = [gradcore.Sum.do_forward(g * g) for g in gs]
-    (squares[0] if len(squares) == 1 else squares[0] + squares[1]).backward()
+    if not twice:
+        return
+    reduce(add, [gradcore.Sum.do_forward(g * g) for g in gs]).backward()
     sum((slope * slope).sum() for slope in slopes).backward()
     for node, t in zip(nodes, floating, strict=True):
         close(backend, node.grad, t.grad.numpy(), dtype)
@@ -173,6 +230,10 @@ def test_gradients_by_differences() -> None:
     check_gradients(losses.huber_loss, X, Y)
     check_gradients(lambda x, y: losses.binary_cross_entropy_with_logits(x, y), X, p)
     check_gradients(losses.kl_div, logs, p)
+    check_gradients(losses.binary_cross_entropy, p, softmax(X))
+    check_gradients(lambda x: losses.ctc_loss(x, LABELS_OF_PATHS, [7, 5], [3, 2]), LOGS)
+    check_gradients(lambda x: gradcore.multi_margin_loss(x, t % 3, p=2, weight=WEIGHT), X)
+    check_gradients(lambda x: gradcore.multilabel_margin_loss(x, MANY), X)
 
 
 def test_the_huber_loss_is_a_parabola_at_zero(backend: Backend) -> None:
@@ -347,7 +408,91 @@ def test_batches_of_nothing_and_of_ignored_instances_give_nan(backend: Backend) 
     assert float(losses.cross_entropy(x, t, reduction="sum").value) == 0.0
 
 
+# -- Connectionist temporal classification --------------------------------------------------------
+
+
+def collapsed(path: tuple[int, ...], blank: int) -> list[int]:
+    """Take repetitions out of a path, and then the blanks."""
+    return [c for i, c in enumerate(path) if c != blank and (not i or path[i - 1] != c)]
+
+
+@pytest.mark.parametrize("blank", [0, 2])
+def test_the_ctc_loss_is_the_sum_over_all_paths(backend: Backend, dtype: str, blank: int) -> None:
+    p = softmax(RNG.normal(size=(5, 4, 3)), 2)
+    labels = [[1, 1], [1, 0] if blank else [1, 2], [1, 1], [1, 1]]
+    times, sizes = [5, 4, 3, 2], [2, 2, 1, 0]
+    expected = []
+    for n in range(4):
+        paths = product(range(3), repeat=times[n])
+        wanted = [path for path in paths if collapsed(path, blank) == labels[n][: sizes[n]]]
+        expected += [-math.log(sum(math.prod(p[t, n, c] for t, c in enumerate(w)) for w in wanted))]
+    logs = TensorNode(backend.asarray(np.log(p), dtype))
+    row = [c for n in range(4) for c in labels[n][: sizes[n]]]
+    for targets in (backend.asarray(labels), row):
+        each = gradcore.ctc_loss(logs, targets, times, sizes, blank, "none")
+        close(backend, each, np.array(expected), dtype)
+    mean = gradcore.ctc_loss(logs, labels, backend.asarray(times), tuple(sizes), blank)
+    close(backend, mean, np.mean(np.array(expected) / [2, 2, 1, 1]), dtype)
+    for n in range(4):
+        one = gradcore.ctc_loss(logs[:, n, :], labels[n], times[n], sizes[n], blank, "none")
+        assert one.shape == ()
+        close(backend, one, np.array(expected[n]), dtype)
+    # Each time that counts, one state is taken; other times have no gradient.
+    gradcore.Sum.do_forward(each).backward()
+    counts = np.arange(5)[:, None] < np.array(times)
+    close(backend, gradcore.Sum.do_forward(TensorNode(logs.grad), axis=2), -1.0 * counts, dtype)
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_what_has_no_path_is_infinite_or_does_not_count(
+    backend: Backend, zero_infinity: bool
+) -> None:
+    """Two equal labels need three times; no time suffices for one label, and for none."""
+    logs = TensorNode(backend.asarray(LOGS[:, [0, 0, 1, 1], :], "float32"))
+    targets, times, sizes = [[1, 1], [1, 1], [3, 3], [3, 3]], [3, 2, 0, 0], [2, 2, 1, 0]
+    settings = {"reduction": "none", "zero_infinity": zero_infinity}
+    y = gradcore.ctc_loss(logs, targets, times, sizes, **settings)
+    none = 0.0 if zero_infinity else math.inf
+    expected = [-LOGS[[0, 1, 2], 0, [1, 0, 1]].sum(), none, none, 0.0]
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-5)
+    gradcore.Sum.do_forward(y).backward()
+    nans = np.isnan(backend.to_numpy(logs.grad))
+    assert nans.any() == nans[:2, 1].any() == (not zero_infinity)
+    assert not nans[2:].any()
+    assert not nans[:, [0, 2, 3]].any()
+
+
+# -- At the ends of the domain -------------------------------------------------------------------
+
+
+def test_binary_cross_entropy_of_certainties(backend: Backend) -> None:
+    x = TensorNode(backend.asarray([0.0, 1.0, 0.0, 1.0, 1.5, -0.1], "float32"))
+    t = backend.asarray([0.0, 1.0, 1.0, 0.0, 0.5, 0.5], "float32")
+    y = losses.binary_cross_entropy(x, t, reduction="none")
+    assert backend.to_numpy(y.value)[:4].tolist() == [0.0, 0.0, 100.0, 100.0]
+    assert np.isnan(backend.to_numpy(y.value)[4:]).all()
+    gradcore.Sum.do_forward(y[:4]).backward()
+    np.testing.assert_array_equal(backend.to_numpy(x.grad)[:4], [1.0, -1.0, 0.0, 0.0])
+
+
+def test_variances_that_are_small_or_negative(backend: Backend) -> None:
+    """A small one counts as eps, and gets the gradient of eps; a negative one gives NaN."""
+    var = TensorNode(backend.asarray([0.0, 0.25, -1.0], "float32"))
+    x, t = backend.asarray([1.0] * 3, "float32"), backend.asarray([0.0] * 3, "float32")
+    y = losses.gaussian_nll_loss(x, t, var, eps=0.25, reduction="none")
+    half = 0.5 * (math.log(0.25) + 4.0)
+    np.testing.assert_allclose(backend.to_numpy(y.value), [half, half, math.nan], 1e-5)
+    gradcore.Sum.do_forward(y[:2]).backward()
+    np.testing.assert_allclose(backend.to_numpy(var.grad)[:2], [-6.0, -6.0], 1e-5)
+
+
 # -- Refusals -------------------------------------------------------------------------------------
+
+
+def ctc(**changed: Any) -> TensorNode:
+    given = {"log_probs": LOGS, "targets": LABELS_OF_PATHS}
+    lengths = {"input_lengths": [7, 7], "target_lengths": [3, 3]}
+    return losses.ctc_loss(**{**given, **lengths, **changed})
 
 
 @pytest.mark.parametrize(
@@ -370,6 +515,47 @@ def test_batches_of_nothing_and_of_ignored_instances_give_nan(backend: Backend) 
             "^cross_entropy: weight is float32.*expected float64",
         ),
         (lambda: losses.cross_entropy(X, CLASSES, label_smoothing=2), ValueError, "smoothing = 2"),
+        (lambda: ctc(input_lengths=[8, 7]), IndexError, "^ctc_loss: input_lengths: 8 is out of"),
+        (lambda: ctc(target_lengths=[3, 4]), IndexError, "^ctc_loss: target_lengths: 4 is out"),
+        (lambda: ctc(targets=[[1, 2, 4], [1, 2, 3]]), IndexError, "^ctc_loss: targets: 4 is out"),
+        (lambda: ctc(targets=[1, 2, 3]), ValueError, "^ctc_loss: found 3 targets.* sum up to 6"),
+        (lambda: ctc(targets=[[1, 2, 3]]), ValueError, r"^ctc_loss: targets have shape \(1, 3\)"),
+        (lambda: ctc(targets=[[0.5] * 3] * 2), TypeError, "^ctc_loss: found float"),
+        (lambda: ctc(input_lengths=[7]), ValueError, r"^ctc_loss: input_lengths have .*\(2,\)"),
+        (lambda: ctc(log_probs=X[0]), ValueError, r"^ctc_loss: log_probs has shape \(3,\)"),
+        (lambda: ctc(blank=4), ValueError, "^ctc_loss: blank = 4, expected 0 to 3"),
+        (lambda: ctc(reduction="q"), ValueError, "^ctc_loss: reduction = 'q'"),
+        (
+            lambda: losses.mse_loss(X, Y, weight=WEIGHT),
+            ValueError,
+            r"^mse_loss: weight has .*\(3,\)",
+        ),
+        (
+            lambda: losses.binary_cross_entropy(X, Y, np.ones((2, 5, 3))),
+            ValueError,
+            r"^binary_cross_entropy: weight \(2, 5, 3\) and input \(5, 3\)",
+        ),
+        (
+            lambda: losses.gaussian_nll_loss(X, Y, POSITIVE[:2]),
+            ValueError,
+            r"^gaussian_nll_loss: input \(5, 3\) and var \(2, 3\)",
+        ),
+        (lambda: losses.gaussian_nll_loss(X, Y, POSITIVE, eps=0), ValueError, "eps = 0, expected"),
+        (
+            lambda: margins.triplet_margin_loss(X, Y, X, margin=0),
+            ValueError,
+            "^triplet_margin_loss: margin = 0, expected",
+        ),
+        (lambda: margins.triplet_margin_loss(X, Y, X[0]), ValueError, r"\(3,\), expected as many"),
+        (lambda: margins.multi_margin_loss(X, CLASSES % 3, p=3), ValueError, "p = 3, expected 1"),
+        (lambda: margins.multi_margin_loss(X, CLASSES), IndexError, "-100 is out of range"),
+        (lambda: margins.multilabel_margin_loss(X, MANY + 1), IndexError, "3 is out of range"),
+        (lambda: margins.multilabel_margin_loss(X, MANY[:2]), ValueError, "expected one shape"),
+        (
+            lambda: margins.cosine_embedding_loss(X, Y, SIGNS),
+            ValueError,
+            r"^cosine_embedding_loss: shapes .*expected \(N, D\), \(N, D\), \(N,\)",
+        ),
         (lambda: losses.huber_loss(X, Y, delta=0), ValueError, "^huber_loss: delta = 0"),
         (lambda: losses.smooth_l1_loss(X, Y, beta=-1), ValueError, "^smooth_l1_loss: beta = -1"),
     ],
@@ -439,36 +625,67 @@ def test_a_step_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> No
 # -- Modules --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("module", "function", "settings"),
-    [
-        (
-            "CrossEntropyLoss",
-            "cross_entropy",
-            {"weight": WEIGHT, "ignore_index": 1, "label_smoothing": 0.1, "reduction": "sum"},
-        ),
-        ("NLLLoss", "nll_loss", {"weight": WEIGHT, "ignore_index": 1, "reduction": "sum"}),
-        ("MSELoss", "mse_loss", {"reduction": "sum"}),
-        ("L1Loss", "l1_loss", {"reduction": "sum"}),
-        ("HuberLoss", "huber_loss", {"delta": 0.3, "reduction": "sum"}),
-        ("SmoothL1Loss", "smooth_l1_loss", {"beta": 0.3, "reduction": "sum"}),
-        (
-            "BCEWithLogitsLoss",
-            "binary_cross_entropy_with_logits",
-            {"pos_weight": WEIGHT, "reduction": "sum"},
-        ),
-        ("KLDivLoss", "kl_div", {"log_target": True, "reduction": "sum"}),
-    ],
-)
-def test_modules(module: str, function: str, settings: dict[str, Any]) -> None:
-    target = CLASSES % 3 if function in ("cross_entropy", "nll_loss") else softmax(Y)
-    for given in ({}, settings):
+MODULES: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
+    ("MSELoss", "mse_loss", (X, Y), {}),
+    ("L1Loss", "l1_loss", (X, Y), {}),
+    ("HuberLoss", "huber_loss", (X, Y), {"delta": 0.3}),
+    ("SmoothL1Loss", "smooth_l1_loss", (X, Y), {"beta": 0.3}),
+    ("BCELoss", "binary_cross_entropy", (softmax(X), softmax(Y)), {"weight": WEIGHT}),
+    (
+        "BCEWithLogitsLoss",
+        "binary_cross_entropy_with_logits",
+        (X, softmax(Y)),
+        {"weight": WEIGHT, "pos_weight": WEIGHT},
+    ),
+    ("KLDivLoss", "kl_div", (X, softmax(Y)), {"log_target": True}),
+    ("GaussianNLLLoss", "gaussian_nll_loss", (X, Y, POSITIVE), {"full": True, "eps": 0.9}),
+    ("PoissonNLLLoss", "poisson_nll_loss", (POSITIVE, Y), {"log_input": False, "eps": 0.1}),
+    ("CTCLoss", "ctc_loss", (LOGS, LABELS_OF_PATHS, [7, 6], [3, 2]), {"blank": 2}),
+    ("MarginRankingLoss", "margin_ranking_loss", (X, Y, SIGNS), {"margin": 0.3}),
+    ("HingeEmbeddingLoss", "hinge_embedding_loss", (X, SIGNS), {"margin": 0.3}),
+    ("CosineEmbeddingLoss", "cosine_embedding_loss", (X, Y, SIGNS[:, 0]), {"margin": 0.3}),
+    ("TripletMarginLoss", "triplet_margin_loss", (X, Y, -X), {"p": 1.0, "swap": True}),
+    (
+        "TripletMarginWithDistanceLoss",
+        "triplet_margin_with_distance_loss",
+        (X, Y, -X),
+        {"distance_function": gradcore.cosine_similarity, "margin": 0.5},
+    ),
+    ("MultiMarginLoss", "multi_margin_loss", (X, CLASSES % 3), {"p": 2, "weight": WEIGHT}),
+    ("MultiLabelMarginLoss", "multilabel_margin_loss", (X, MANY), {}),
+    ("MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss", (X, Y), {"weight": WEIGHT}),
+    ("SoftMarginLoss", "soft_margin_loss", (X, SIGNS), {}),
+    ("NLLLoss", "nll_loss", (X, CLASSES % 3), {"weight": WEIGHT, "ignore_index": 1}),
+    (
+        "CrossEntropyLoss",
+        "cross_entropy",
+        (X, CLASSES % 3),
+        {"weight": WEIGHT, "ignore_index": 1, "label_smoothing": 0.1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "function", "inputs", "settings"), MODULES)
+def test_modules(module: str, function: str, inputs: Any, settings: dict[str, Any]) -> None:
+    for given in ({}, {"reduction": "sum", **settings}):
         loss = getattr(nn, module)(**given)
-        expected = getattr(losses, function)(X, target, **given)
-        np.testing.assert_array_equal(loss(X, target).value, expected.value)
+        expected = getattr(gradcore, function)(*inputs, **given)
+        np.testing.assert_array_equal(loss(*inputs).value, expected.value)
         assert loss.parameters() == []
+        assert all(f"{name}" in repr(loss) for name in given), "repr shows what was set"
     if "weight" in settings:
         assert loss.to("strict").weight.value.__class__ in get("strict").array_types
+
+
+def test_every_loss_is_a_module() -> None:
+    functions = {row[1] for row in MODULES} | {"celoss", "logceloss"}
+    assert functions == {*losses.__all__, *margins.__all__}
+    assert {row[0] for row in MODULES} == {name for name in nn.__all__ if name.endswith("Loss")}
+
+
+def test_a_setting_that_a_loss_has_not_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^HuberLoss: .*'size_average'; expected HuberLoss\("):
+        nn.HuberLoss(size_average=True)
 
 
 def test_modules_have_torchs_defaults() -> None:
@@ -477,4 +694,5 @@ def test_modules_have_torchs_defaults() -> None:
         if name.endswith("Loss"):
             theirs = getattr(torch.nn, name)()
             for setting, x in vars(getattr(nn, name)()).items():
-                assert getattr(theirs, setting) == x, (name, setting)
+                if setting != "distance_function":  # PyTorch's is `pairwise_distance`, ours None
+                    assert getattr(theirs, setting) == x, (name, setting)

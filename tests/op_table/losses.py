@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from functools import reduce
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,80 @@ def _torch_gradient(x: Any, go: Any, targets: Any, ignored: Any = None) -> Any:
     return (x.softmax(1) - onehot) * go[:, None]
 
 
+# Two instances of 3 times and 5 states, of 2 labels that differ, and of 1.
+PATHS: dict[str, Any] = {
+    "skips": raw([[False, True, False, True, False], [False, True, False, False, False]]),
+    "input_lengths": raw([3, 2]),
+    "last": raw([4, 2]),
+}
+ONE_STATE = {"skips": raw([[False]]), "input_lengths": raw([1]), "last": raw([0])}
+NOTHING = {
+    "skips": booleans((0, 5)),
+    "input_lengths": integers((0,), 3),
+    "last": integers((0,), 3),
+}
+
+
+def _each_path(x: Any, skips: Any, input_lengths: Any, last: Any) -> list[list[Any]]:
+    """For each instance, each path with its log-probability."""
+
+    def is_path(n: int, path: tuple[int, ...]) -> bool:
+        steps = [b - a in (0, 1) or (b - a == 2 and skips[n, b]) for a, b in pairwise(path)]
+        return all(steps) and path[0] < 2 and 0 <= last[n] - path[-1] < 2
+
+    states = range(x.shape[2])
+    return [
+        [
+            (path, reduce(operator.add, [x[t, n, s] for t, s in enumerate(path)]))
+            for path in product(states, repeat=int(input_lengths[n]))
+            if is_path(n, path)
+        ]
+        for n in range(x.shape[1])
+    ]
+
+
+def _ctc(x: Any, **paths: Any) -> Any:
+    each = _each_path(x, **paths)
+    return np.array([-np.log(sum(np.exp(log) for _, log in some)) for some in each])
+
+
+def _torch_ctc(x: Any, **paths: Any) -> Any:
+    import torch
+
+    each = _each_path(x, **paths)
+    found = [-torch.stack([log for _, log in some]).logsumexp(0) for some in each]
+    return torch.stack(found) if found else x.sum((0, 2))
+
+
+def _ctc_gradient(x: Any, go: Any, **paths: Any) -> Any:
+    g, losses = np.zeros_like(x), _ctc(x, **paths)
+    for n, some in enumerate(_each_path(x, **paths)):
+        for path, log in some:
+            for t, s in enumerate(path):
+                g[t, n, s] -= np.exp(log + losses[n]) * go[n]
+    return g
+
+
 ROWS = [
+    Row(
+        ops.CTC,
+        _ctc,
+        [case((3, 2, 5), **PATHS), case((1, 1, 1), **ONE_STATE), case((2, 0, 5), **NOTHING)],
+        _torch_ctc,
+        high=-0.1,
+        low=-3.0,
+    ),
+    Row(
+        ops.CTCGradient,
+        _ctc_gradient,
+        [
+            case((3, 2, 5), (2,), **PATHS),
+            case((1, 1, 1), (1,), **ONE_STATE),
+            case((2, 0, 5), (0,), **NOTHING),
+        ],
+        high=-0.1,
+        low=-3.0,
+    ),
     Row(
         ops.Weighted,
         operator.mul,

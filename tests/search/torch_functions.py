@@ -52,6 +52,13 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("nn.functional.normalize", "gradients", "of vectors of one element: 0 up to rounding"),
     ("nextafter", "gradients", "of equal numbers: 1, as of others; PyTorch: 0"),
     ("nn.functional.avg_pool2d", "ValueError", "PyTorch takes sizes (1,) and () for two axes"),
+    (
+        "nn.functional.margin_ranking_loss",
+        "gradients",
+        "of the target, where the inputs differ by infinity: NaN; PyTorch: 0",
+    ),
+    ("nn.functional.multi_margin_loss", "x () and", "PyTorch takes one score ()"),
+    ("nn.functional.multilabel_margin_loss", "target int64 ()", "the same"),
     ("nn.functional.batch_norm", "x has shape (0,), expected", "PyTorch takes (0,)"),
     ("nn.functional.hardshrink", "gradients", "at NaN PyTorch's is 0"),
     ("nn.functional.mish", "second", "at infinity PyTorch multiplies it by 0, NaN"),
@@ -303,14 +310,6 @@ def _one_hot(x: Any, num_classes: int = -1) -> Any:
     if num_classes < 0:
         raise LookupError("no number of classes")
     return g.one_hot(x, num_classes, dtype="int64")
-
-
-def _normalized(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
-    return x / xp.clip(L.vector_norm(x, axis=dim, ord=p, keepdims=True), eps, None)
-
-
-def _distance(x: Any, y: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
-    return L.vector_norm(x - y + eps, axis=-1, ord=p, keepdims=keepdim)
 
 
 def _without_nan(f: Function) -> Function:
@@ -581,6 +580,17 @@ OPS: dict[str, Function] = {
         "binary_cross_entropy_with_logits celu elu gelu group_norm hardsigmoid hardswish hardtanh",
         "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",
         "silu smooth_l1_loss softplus",
+        "binary_cross_entropy cosine_embedding_loss cross_entropy gaussian_nll_loss",
+        "hinge_embedding_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss",
+        "multilabel_soft_margin_loss nll_loss pdist poisson_nll_loss soft_margin_loss",
+        "triplet_margin_loss",
+    ),
+    "nn.functional.cosine_similarity": lambda x, y, dim=1, eps=1e-8: (
+        g.cosine_similarity(x, y, dim, eps)
+    ),
+    "nn.functional.ctc_loss": lambda x, *args, **settings: (
+        # PyTorch's gradient has that of `log_softmax` in it.
+        g.ctc_loss(g.log_softmax(x, axis=-1), *args, **settings)
     ),
     **_layers(
         *[f"{name}{n}d" for n in (1, 2, 3) for name in WINDOWED],
@@ -607,20 +617,16 @@ OPS: dict[str, Function] = {
     "_upsample_bilinear2d_aa": lambda x, size, align_corners, scale_factors=None: (
         g.interpolate(x, size, scale_factors, "bilinear", align_corners, antialias=True)
     ),
-    "nn.functional.nll_loss": lambda x, *args, **settings: (
-        g.nll_loss(x, *args, **settings) if x.ndim > 1 else _lacks("no batch")
-    ),
-    "nn.functional.cross_entropy": lambda x, *args, **settings: (
-        g.cross_entropy(x, *args, **settings) if x.ndim > 1 else _lacks("no batch")
-    ),
     "nn.functional.batch_norm": _batch_norm,
     "nn.functional.embedding": _embedding,
     "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*_chunk(x, 2, dim)),
     "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
     "nn.functional.logsigmoid": g.log_sigmoid,
-    "nn.functional.normalize": _normalized,
+    "nn.functional.normalize": lambda x, p=2.0, dim=1, eps=1e-12: g.normalize(x, p, dim, eps),
     "nn.functional.one_hot": _one_hot,
-    "nn.functional.pairwise_distance": _distance,
+    "nn.functional.pairwise_distance": lambda x, y, p=2.0, eps=1e-6, keepdim=False: (
+        g.pairwise_distance(x, y, p, eps, keepdim)
+    ),
     "constant_pad_nd": lambda x, pad, value=None: g.pad(x, pad, value=value),
     "nn.functional.scaled_dot_product_attention": _attention,
     "nn.functional.softsign": lambda x: x / (1 + xp.abs(x)),

@@ -40,12 +40,12 @@ STEPS = 6
 # What gradcore lacks: the module, words of gradcore's error, and the reason.
 LEFT_OUT: list[tuple[str, str, str]] = [
     ("", "expected (N, ", "no batch"),
-    ("CrossEntropyLoss", "x (3,) and targets ()", "no batch"),
 ]
 
 # Why some inputs differ: the module or optimizer, words of the problem, and the reason.
 DIFFERENT: list[tuple[str, str, str]] = [
     ("", "cannot have duplicate", "PyTorch warns of a parameter twice; gradcore steps it once"),
+    ("CTCLoss", "gradient of input", "PyTorch's has the gradient of log_softmax in it"),
     ("Adam", "both floats or both", "an array of one number is a number"),
 ]
 

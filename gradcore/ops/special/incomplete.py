@@ -145,12 +145,16 @@ class BetaDensity(Op):
 
 
 class GammaIncInv(Op):
-    """The x at which P(a, x) is p."""
+    """The x at which P(a, x) is p.
+
+    Args:
+        known: x, if it is known; then p does not matter.
+    """
 
     @staticmethod
-    def forward(context: Context, a: Array, p: Array) -> Array:
+    def forward(context: Context, a: Array, p: Array, *, known: Array | None = None) -> Array:
         context["a"] = a
-        context["y"] = backend_of(p).gammaincinv(a, p)
+        context["y"] = backend_of(a).gammaincinv(a, p) if known is None else known
         return context["y"]
 
     @staticmethod
@@ -177,12 +181,18 @@ class GammaIncCInv(Op):
 
 
 class BetaIncInv(Op):
-    """The x at which I(a, b, x) is p."""
+    """The x at which I(a, b, x) is p.
+
+    Args:
+        known: x, if it is known; then p does not matter.
+    """
 
     @staticmethod
-    def forward(context: Context, a: Array, b: Array, p: Array) -> Array:
+    def forward(
+        context: Context, a: Array, b: Array, p: Array, *, known: Array | None = None
+    ) -> Array:
         context["a"], context["b"] = a, b
-        context["y"] = backend_of(p).betaincinv(a, b, p)
+        context["y"] = backend_of(a).betaincinv(a, b, p) if known is None else known
         return context["y"]
 
     @staticmethod
