@@ -1,5 +1,6 @@
 """Neural networks: modules, layers, activations and losses."""
 
+from . import utils as utils
 from .activations import (
     Activation,
     Celu,
@@ -88,4 +89,5 @@ __all__ = [
     "Tanh",
     "load_torch_state_dict",
     "torch_state_dict",
+    "utils",
 ]
