@@ -188,7 +188,7 @@ def trainable(name: str, params: Any, first: int = 0) -> tuple[list[TensorNode],
             )
         if p.source is not None:
             raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
-        if not p.requires_grad:
+        if not (p.requires_grad or p.is_frozen):
             raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
         if label is not None:
             names.setdefault(p, label)

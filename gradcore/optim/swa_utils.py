@@ -22,8 +22,8 @@ from typing import Any
 from ..backends import Array, default
 from ..engine.arrays import copied, is_floating, namespace, node_or_array
 from ..graph import TensorNode
-from ..nn.module import Module, members
-from ..nn.normalization import BatchNorm1d
+from ..nn.module import Module
+from ..nn.normalization import BatchNorm1d, InstanceNorm1d
 from .schedules import LRScheduler, Scheduled, for_each_group
 
 __all__ = [
@@ -81,7 +81,7 @@ class AveragedModel(Module):
             average is of: arrays, the last one of no dimensions. `None`: the plain average.
         multi_avg_fn: the same for lists of averages and of values; gives a list.
         use_buffers: whether to average also what belongs to the state but is not trained, such as
-            running means. Otherwise it is the model's.
+            running means. Otherwise, and where it is of integers, it is the model's.
 
     Attributes:
         module: the copy.
@@ -111,17 +111,19 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Take the values that the model has now into the averages."""
-        mine, its = nodes_of(self.module), nodes_of(model)
-        if [p.shape for p in mine] != [p.shape for p in its]:
-            raise ValueError("AveragedModel.update_parameters: found a model of other parameters")
+        name = "AveragedModel.update_parameters"
+        others: list[tuple[TensorNode, TensorNode]] = []
+        pairs = _pairs(name, self.module.parameters(), model.parameters())
+        buffers = _pairs(name, self.module.buffers(), model.buffers())
+        (pairs if self.use_buffers else others).extend(buffers)
         averaged: dict[Any, list[tuple[TensorNode, TensorNode]]] = {}
-        is_first = not self._has_begun()
-        for p, q in zip(mine, its, strict=True):
-            is_averaged = is_floating(p.value) and (self.use_buffers or p.requires_grad)
-            if is_first or not is_averaged:
-                p.value = copied(q.value, p.value)
-            else:
+        for p, q in pairs:
+            if self._has_begun() and is_floating(p.value):
                 averaged.setdefault((p.value.dtype, str(p.value.device)), []).append((p, q))
+            else:
+                others.append((p, q))
+        for p, q in others:
+            p.value = copied(q.value, p.value)
         count = self.n_averaged.value
         for pairs in averaged.values():
             old = [p.value for p, _ in pairs]
@@ -138,10 +140,14 @@ class AveragedModel(Module):
         return getattr(self, "_begun", False) or int(self.n_averaged) > 0
 
 
-def nodes_of(module: Module) -> list[TensorNode]:
-    """List the nodes of a module's state, each once."""
-    found = [x for m in module.modules() for _, x in members(m) if isinstance(x, TensorNode)]
-    return list(dict.fromkeys(found))
+def _pairs(
+    what: str, mine: Sequence[TensorNode], its: Sequence[TensorNode]
+) -> list[tuple[TensorNode, TensorNode]]:
+    """Pair the nodes of two models; an error begins with `what`."""
+    ours, theirs = ([p.shape for p in nodes] for nodes in (mine, its))
+    if ours != theirs:
+        raise ValueError(f"{what}: found a model of other parameters: {theirs}, expected {ours}")
+    return list(zip(mine, its, strict=True))
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:
@@ -150,7 +156,13 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     Args:
         loader: the batches; of a batch that is a tuple or list, the first is the model's input.
     """
-    norms = [m for m in model.modules() if isinstance(m, BatchNorm1d) and m.track_running_stats]
+    norms = [
+        m
+        for m in model.modules()
+        if isinstance(m, BatchNorm1d)
+        and not isinstance(m, InstanceNorm1d)
+        and m.track_running_stats
+    ]
     if not norms:
         return
     modes = [(m, m.training) for m in model.modules()]
