@@ -361,7 +361,11 @@ class OptimizerUpdates(Definitions):
 
     def _rms(self, x: Array) -> Array:
         """Compute the root of the mean square, of no dimensions."""
-        return self.xp.linalg.vector_norm(x) / max(x.size, 1) ** 0.5
+        return self._norm(x) / max(x.size, 1) ** 0.5
+
+    def _norm(self, x: Array) -> Array:
+        flat = self.xp.reshape(x, (-1,))
+        return self.xp.sqrt(self.xp.vecdot(flat, flat))
 
     @rounded_once
     def muon(
@@ -386,7 +390,7 @@ class OptimizerUpdates(Definitions):
         update = momentum * velocity + (1 - momentum) * gradient if nesterov else velocity
         tall = update.shape[0] > update.shape[1]
         x = update.T if tall else update
-        x = x / xp.maximum(xp.linalg.vector_norm(x), eps)
+        x = x / xp.maximum(self._norm(x), eps)
         for _ in range(ns_steps):  # of Newton and Schulz: singular values go to about 1
             gram = x @ x.T
             x = a * x + (b * gram + c * (gram @ gram)) @ x

@@ -20,7 +20,7 @@ from math import cos, pi
 from typing import Any
 
 from ..backends import Array, default
-from ..engine.arrays import copied, is_floating, namespace, node_or_array
+from ..engine.arrays import copied, fits, is_floating, namespace, node_or_array
 from ..graph import TensorNode
 from ..nn.module import Module
 from ..nn.normalization import BatchNorm1d, InstanceNorm1d
@@ -123,7 +123,8 @@ class AveragedModel(Module):
             else:
                 others.append((p, q))
         for p, q in others:
-            p.value = copied(q.value, p.value)
+            is_alike = fits(q.value, p.value) and q.value.device == p.value.device
+            p.value = copied(q.value) if is_alike else copied(q.value, p.value)
         count = self.n_averaged.value
         for pairs in averaged.values():
             old = [p.value for p, _ in pairs]

@@ -11,7 +11,7 @@ there where to clip.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from ...backends import Array, default
@@ -36,7 +36,8 @@ def clip_grad_norm_(
 
     Args:
         parameters: nodes, or one; those without a gradient don't count.
-        norm_type: 2, or any other p of a p-norm; infinity for the largest element.
+        norm_type: 2, or any other p of a p-norm; infinity for the largest element; 0 counts the
+            gradients that are not all zeros, as in PyTorch.
         foreach: has no effect.
 
     Returns:
@@ -64,13 +65,14 @@ def get_total_norm(
     Raises:
         RuntimeError: with `error_if_nonfinite`, the norm is not finite.
     """
-    given = [raw_array(x) for x in (tensors if isinstance(tensors, Iterable) else [tensors])]
+    is_one = isinstance(tensors, TensorNode) or hasattr(tensors, "dtype")
+    given = [x for x in map(raw_array, [tensors] if is_one else tensors) if x.size]
     if not given:
         return default().asarray(0.0)
     order, xp = float(norm_type), namespace(given[0])
-    norms = [namespace(x).linalg.vector_norm(widened(x), ord=order) for x in given]
+    norms = [_norm(widened(x), order) for x in given]
     like = {"dtype": xp.result_type(*norms), "device": given[0].device}
-    total = xp.linalg.vector_norm(xp.stack([xp.asarray(n, **like) for n in norms]), ord=order)
+    total = _norm(xp.stack([xp.asarray(n, **like) for n in norms]), order)
     if error_if_nonfinite and not isfinite(float(total)):
         raise RuntimeError(
             f"get_total_norm: the norm of order {order:g} is {float(total)}, expected a finite "
@@ -118,6 +120,20 @@ def clip_grad_value_(
             raise TypeError("clip_grad_value_: a gradient is complex, expected real numbers")
         xp, limit = namespace(p.value), float(clip_value)
         p.grad = xp.minimum(xp.maximum(raw_array(p.grad), -limit), limit)
+
+
+def _norm(x: Array, order: float) -> Array:
+    """Compute the p-norm of an array, of no dimensions: operations that steps captured can have."""
+    xp = namespace(x)
+    x = xp.reshape(x, (-1,))
+    if order == 2:
+        return xp.sqrt(xp.vecdot(x, x) if not is_complex(x) else xp.real(xp.vecdot(x, x)))
+    x = xp.abs(x)
+    if order == 0:
+        return xp.sum(xp.astype(x != 0, x.dtype))
+    if order in (inf, -inf):
+        return xp.max(x) if order > 0 else xp.min(x)
+    return xp.sum(x**order) ** (1 / order)
 
 
 def _with_gradients(parameters: Nodes) -> list[TensorNode]:
