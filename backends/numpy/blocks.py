@@ -40,7 +40,9 @@ def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
         results = [writeable(x) for x in (parameter, *memory)]
         numbers: dict[int, Any] = {}
         for block in blocks(parameter):
-            parts = [x if x is None or x.shape != shape else x[block] for x in memory]
+            parts: Any = memory
+            if block is not ...:
+                parts = [x if x is None or x.shape != shape else x[block] for x in memory]
             new = kernel(self, parameter[block], gradient[block], *parts, **settings)
             for i, x in enumerate(new):
                 if x is not None:

@@ -97,7 +97,8 @@ class Optimizer:
         self.state: list[dict[str, Any]] = []
         self._rates: list[Rate] = []  # of each group
         self._known: list[tuple[Group, Group]] = []  # its settings as given, and as checked
-        self._at = 0  # the group whose settings count now
+        self._at = 0  # the group whose settings count now; these, as checked
+        self._now: Group = self.defaults
         self._call = object()  # renewed in each step: the key of the numbers that it shares
         self._before: dict[object, StepHook] = {}
         self._after: dict[object, StepHook] = {}
@@ -203,6 +204,13 @@ class Optimizer:
             self._known[k] = given, self.checked(given)
         return self._known[k][1]
 
+    def _rate_of(self, k: int) -> float:
+        """Give the learning rate of group k, checked."""
+        before, checked = self._known[k]
+        is_as_before = self.param_groups[k]["lr"] is before.get("lr")
+        lr: float = (checked if is_as_before else self._settings_of(k))["lr"]
+        return lr
+
     # -- Steps ------------------------------------------------------------------------------
 
     def step(self, closure: Closure | None = None) -> Any:
@@ -244,8 +252,7 @@ class Optimizer:
         updated, states = list[tuple[int, Array, Array]](), list[dict[str, Any]]()
         try:
             for k, group in enumerate(self.param_groups):
-                self._at = k
-                self._settings_of(k)
+                self._at, self._now = k, self._settings_of(k)
                 last = first + len(group["params"])
                 chosen = [i for i in range(first, last) if self.parameters[i].has_grad]
                 states += [self.state[i] for i in chosen]
@@ -304,6 +311,7 @@ class Optimizer:
         """Inside, `settings` and `lr` are those of the group of parameter i."""
         ends = accumulate(len(group["params"]) for group in self.param_groups)
         self._at = next(k for k, end in enumerate(ends) if i < end)
+        self._now = self._settings_of(self._at)
         try:
             yield
         finally:
@@ -351,7 +359,7 @@ class Optimizer:
         that each replay sets to it. A subclass may give each parameter its own."""
         k, dtype = self._at, wide_dtype(parameter)
         shared = self._call, k
-        return number(lambda: self._settings_of(k)["lr"], parameter, dtype, shared)
+        return number(lambda: self._rate_of(k), parameter, dtype, shared)
 
     def of_step(
         self,
@@ -593,10 +601,12 @@ class KernelOptimizer(Optimizer):
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Make the kernel's settings, for parameters of this type, dtype, device and count."""
-        settings = self._settings_of(self._at)
-        hidden = ("maximize", *self.hidden)
-        numbers = {name: x for name, x in settings.items() if name not in hidden}
-        return {**numbers, "lr": self.lr_for(parameter)} if "lr" in numbers else numbers
+        settings = self._now.copy()
+        for name in ("maximize", *self.hidden):
+            settings.pop(name, None)
+        if "lr" in settings:
+            settings["lr"] = self.lr_for(parameter)
+        return settings
 
     def correction(self, beta: float, parameter: Array, state: dict[str, Any]) -> Number:
         """Compute how much of an average is of gradients; see the function `correction`."""
@@ -605,7 +615,7 @@ class KernelOptimizer(Optimizer):
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
-        if self._settings_of(self._at).get("maximize"):
+        if self._now.get("maximize"):
             gradients = [node_or_array(-g) for g in gradients]
         alike: dict[Any, list[int]] = {}
         has_rates = type(self).lr_for is not Optimizer.lr_for  # each parameter may have its own
@@ -630,9 +640,13 @@ class KernelOptimizer(Optimizer):
                 updates = _joined(updates, imag, arrays)
             for i, (new[i], *memory) in zip(some, updates, strict=True):
                 results = zip(self.memory, memory, strict=True)
-                for name, x in results:
-                    if x is not None:  # an array, and no NumPy's scalar in place of one
-                        states[i][name] = x if type(x) in BACKEND_OF_TYPE else node_or_array(x)
+                states[i].update(
+                    {  # with arrays, and no NumPy's scalar in place of one
+                        name: x if type(x) in BACKEND_OF_TYPE else node_or_array(x)
+                        for name, x in results
+                        if x is not None
+                    }
+                )
         return new
 
 

@@ -120,13 +120,13 @@ class Adam(KernelOptimizer):
         super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        names = self.memory if self.settings["amsgrad"] else self.memory[:2]
+        names = self.memory if self._now["amsgrad"] else self.memory[:2]
         return {"step": 0, **{name: filled(parameter) for name in names}}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        if self.settings["amsgrad"] != ("largest" in state):
+        if self._now["amsgrad"] != ("largest" in state):
             expected = "expected it as it was in the first step"
-            problem = f"amsgrad = {self.settings['amsgrad']}"
+            problem = f"amsgrad = {self._now['amsgrad']}"
             raise ValueError(f"{type(self).__name__}: {problem}, {expected}")
         settings = super().settings_for(parameter, state)
         corrections = [self.correction(beta, parameter, state) for beta in settings["betas"]]
@@ -183,7 +183,7 @@ class NAdam(KernelOptimizer):
         return {"step": 0, "mu_product": number_for(parameter, 1.0), **averages}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings, decay = super().settings_for(parameter, state), self.settings["momentum_decay"]
+        settings, decay = super().settings_for(parameter, state), self._now["momentum_decay"]
         beta = settings["betas"][0]
 
         def momentum(ahead: int, step: Number) -> Number:
@@ -319,11 +319,11 @@ class Adagrad(KernelOptimizer):
         super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        start = self.settings["initial_accumulator_value"]
+        start = self._now["initial_accumulator_value"]
         return {"step": 0, "square": filled(parameter, start)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings, decay = super().settings_for(parameter, state), self.settings["lr_decay"]
+        settings, decay = super().settings_for(parameter, state), self._now["lr_decay"]
         if decay:
             slower = self.of_step(lambda step: 1 + (step - 1) * decay, parameter, state, decay)
             settings["lr"] = settings["lr"] / slower
@@ -365,7 +365,7 @@ class RMSprop(KernelOptimizer):
         super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        names = ("square", "mean") if self.settings["centered"] else ("square",)
+        names = ("square", "mean") if self._now["centered"] else ("square",)
         return {name: filled(parameter) for name in names}
 
     def torch_state_dict(self, convert: Callable[[Array], Any] = lambda x: x) -> dict[str, Any]:
@@ -412,7 +412,7 @@ class Rprop(KernelOptimizer):
         return result
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        lengths = filled(parameter, self.settings["lr"])
+        lengths = filled(parameter, self._now["lr"])
         return {"step": 0, "prev": filled(parameter), "step_size": lengths}
 
 
@@ -444,7 +444,7 @@ class ASGD(KernelOptimizer):
         super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        rate, share = (number_for(parameter, x) for x in (self.settings["lr"], 1.0))
+        rate, share = (number_for(parameter, x) for x in (self._now["lr"], 1.0))
         return {"step": 0, "eta": rate, "mu": share, "ax": filled(parameter)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
@@ -506,7 +506,7 @@ class Adafactor(KernelOptimizer):
         return {"step": 0, "row_var": zeros(rows, **like), "col_var": zeros(columns, **like)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings, power = super().settings_for(parameter, state), self.settings["beta2_decay"]
+        settings, power = super().settings_for(parameter, state), self._now["beta2_decay"]
         share, limit = (
             self.of_step(lambda step, k=k: step**k, parameter, state, ("power", k))
             for k in (power, -0.5)
@@ -604,7 +604,7 @@ class Muon(KernelOptimizer):
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         rows, columns = parameter.shape
         ratio = math.sqrt(max(1, rows / max(columns, 1)))
-        if self.settings["adjust_lr_fn"] == "match_rms_adamw":
+        if self._now["adjust_lr_fn"] == "match_rms_adamw":
             ratio = 0.2 * math.sqrt(max(rows, columns))
         return {**super().settings_for(parameter, state), "ratio": ratio}
 

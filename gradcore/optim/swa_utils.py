@@ -167,20 +167,22 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     if not norms:
         return
     modes = [(m, m.training) for m in model.modules()]
-    momenta = [m.momentum for m in norms]
+    momenta = [norm.momentum for norm in norms]
     model.train()
     try:
-        for m in norms:
-            for node, x in ((m.running_mean, 0), (m.running_var, 1), (m.num_batches_tracked, 0)):
-                node.value = namespace(node.value).full_like(node.value, x)
-            m.momentum = None  # the plain average
+        for norm in norms:
+            start = ((norm.running_mean, 0), (norm.running_var, 1), (norm.num_batches_tracked, 0))
+            for node, x in start:
+                if node is not None:
+                    node.value = namespace(node.value).full_like(node.value, x)
+            norm.momentum = None  # the plain average
         for batch in loader:
             model(batch[0] if isinstance(batch, list | tuple) else batch)
     finally:
-        for m, momentum in zip(norms, momenta, strict=True):
-            m.momentum = momentum
-        for m, mode in modes:
-            m.training = mode
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes:
+            module.training = mode
 
 
 class SWALR(LRScheduler):
