@@ -126,6 +126,8 @@ class Optimizer:
         group = {**param_group, "params": nodes, **self.checked(given)}
         if names:
             group["param_names"] = names
+        if nodes and any(bool(names) != ("param_names" in other) for other in self.param_groups):
+            raise ValueError(f"{name}: expected names for the parameters of all groups or of none")
         self.param_groups.append(group)
         self._rates.append(Rate(group))
         self._known.append(({}, {}))
@@ -514,8 +516,10 @@ class Optimizer:
         """
         numbers = settings.pop("params", group["params"])
         if len(numbers) != len(group["params"]):
-            found, expected = len(numbers), len(group["params"])
-            raise ValueError(f"{what}: found {found} parameters in the group, expected {expected}")
+            counts = (
+                f"found {len(numbers)} parameters in the group, expected {len(group['params'])}"
+            )
+            raise ValueError(f"{what}: {counts}")
         flags = {n: x for n, x in group.items() if isinstance(x, bool) and n in self.defaults}
         found, settings = sorted(settings), flags | settings
         if sorted(settings) != (expected := sorted([*self.defaults, "initial_lr"])):
@@ -669,8 +673,9 @@ def _joined(reals: _Arrays, imags: _Arrays, before: _Arrays) -> _Arrays:
     """Undo `_parts`, for what the kernel has made of the arrays before."""
 
     def joined(x: Array | None, y: Array | None, old: Array | None) -> Array | None:
-        is_real = x is None or y is None or (old is not None and not is_complex(old))
-        return x if is_real else x + 1j * y
+        if x is None or y is None or (old is not None and not is_complex(old)):
+            return x
+        return x + 1j * y
 
     return [
         tuple(map(joined, x, y, (parameter, *memory)))

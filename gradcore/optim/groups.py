@@ -140,7 +140,8 @@ class Rate:
         if lr != self.scheduled:
             made = prod(f for f in self.factors.values() if f)
             self.group["initial_lr"], self.scheduled = lr / made, lr
-        return self.group.setdefault("initial_lr", lr)
+        start: Any = self.group.setdefault("initial_lr", lr)
+        return start
 
     def follow(self, schedule: object, lr: float, anew: bool, multiplies: bool) -> None:
         """Set the learning rate that a schedule gives; see `Optimizer.follow`."""

@@ -508,8 +508,7 @@ class Adafactor(KernelOptimizer):
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
         settings, power = super().settings_for(parameter, state), self._now["beta2_decay"]
         share, limit = (
-            self.of_step(lambda step, k=k: step**k, parameter, state, ("power", k))
-            for k in (power, -0.5)
+            self.of_step(partial(_power, k), parameter, state, ("power", k)) for k in (power, -0.5)
         )
         eps = settings["eps"][0]
         if eps is None:
@@ -644,6 +643,10 @@ def refuse_complex(name: str, parameter: Array) -> None:
     """Raise TypeError if the parameter is complex; the error begins with `name`."""
     if is_complex(parameter):
         raise TypeError(f"{name}: a parameter is {describe(parameter)}, expected real numbers")
+
+
+def _power(k: float, step: Number) -> Number:
+    return step**k
 
 
 def _length(beta: float, step: Number) -> tuple[Number, float]:

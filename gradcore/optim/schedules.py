@@ -585,6 +585,7 @@ class OneCycleLR(LRScheduler):
             self._require_count("steps_per_epoch", steps_per_epoch)
             total_steps = (epochs or 0) * (steps_per_epoch or 0)
         self._require_count("total_steps", total_steps)
+        count = int(total_steps or 0)
         self._require_number("pct_start", pct_start, lambda n: 0 <= n <= 1, "0 to 1")
         self._require_positive("div_factor", div_factor)
         self._require_positive("final_div_factor", final_div_factor)
@@ -593,12 +594,12 @@ class OneCycleLR(LRScheduler):
         self._require_momentum(optimizer, cycle_momentum)
         tops = [top for (top,) in _ranges(self, optimizer, max_lr=max_lr)]
         momenta = _ranges(self, optimizer, base_momentum=base_momentum, max_momentum=max_momentum)
-        self.total_steps, self.cycle_momentum = total_steps, cycle_momentum
+        self.total_steps, self.cycle_momentum = count, cycle_momentum
         self.between = cosine if anneal_strategy == "cos" else linear
         # The steps at which the ways up and down end; and where these lead, in each group.
-        top, last = pct_start * total_steps - 1, total_steps - 1
+        top, last = pct_start * count - 1, count - 1
         self.ends = [top, 2 * top, last] if three_phase else [top, last]
-        self.rates, self.momenta = [], []
+        self.rates, self.momenta = list[list[float]](), list[list[float]]()
         for high, (least, most) in zip(tops, momenta, strict=True):
             first = high / div_factor
             back_to = [(first, most)] if three_phase else []

@@ -103,6 +103,8 @@ def test_names_of_parameters_are_kept():
         optim.Adam([("p", p), q])
     grouped = optim.SGD([{"params": [("p", p)]}, {"params": [("q", q)]}])
     assert [group["param_names"] for group in grouped.param_groups] == [["p"], ["q"]]
+    with pytest.raises(ValueError, match=r"^SGD: expected names for the parameters of all groups"):
+        grouped.add_param_group({"params": [node(1.0)]})
 
 
 def test_what_is_no_group():
