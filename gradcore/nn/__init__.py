@@ -1,6 +1,7 @@
 """Neural networks: modules, layers, activations and losses."""
 
 from . import init as init
+from . import utils as utils
 from .activations import (
     CELU,
     ELU,
@@ -276,4 +277,5 @@ __all__ = [
     "load_torch_state_dict",
     "summary",
     "torch_state_dict",
+    "utils",
 ]

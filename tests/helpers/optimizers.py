@@ -13,7 +13,10 @@ from gradcore.backends import default
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "optim.json").read_text())
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
-ALL = [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop]
+ALL = [
+    *(optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop, optim.NAdam, optim.RAdam),
+    *(optim.Adamax, optim.Adadelta, optim.Rprop, optim.ASGD, optim.Lion),
+]
 
 
 def node(*values: float) -> TensorNode:

@@ -19,6 +19,13 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {"lr": 0.1}),
     ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.1}),
     ("RMSprop", {"lr": 0.1, "momentum": 0.5, "centered": True}),
+    ("Adam", {"lr": 0.1, "amsgrad": True, "maximize": True}),
+    ("NAdam", {"lr": 0.1}),
+    ("RAdam", {"lr": 0.1, "betas": (0.5, 0.9)}),
+    ("Adamax", {"lr": 0.1}),
+    ("Adadelta", {"lr": 1.0}),
+    ("Rprop", {"lr": 0.01}),
+    ("ASGD", {"lr": 0.01, "t0": 2.0}),
 ]
 
 

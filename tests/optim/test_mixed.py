@@ -158,6 +158,12 @@ COUNTING: dict[str, Any] = {
     "adagrad": lambda parameters: optim.Adagrad(
         parameters, lr=0.1, lr_decay=0.5, initial_accumulator_value=0.25
     ),
+    "amsgrad": lambda parameters: optim.Adam(parameters, lr=0.1, amsgrad=True),
+    "nadam": lambda parameters: optim.NAdam(parameters, lr=0.1, momentum_decay=0.1),
+    "radam": lambda parameters: optim.RAdam(parameters, lr=0.1, betas=(0.5, 0.9)),
+    "adamax": lambda parameters: optim.Adamax(parameters, lr=0.1),
+    "asgd": lambda parameters: optim.ASGD(parameters, lr=0.1, lambd=0.1, t0=1.0),
+    "adafactor": lambda parameters: optim.Adafactor(parameters, lr=0.5),
 }
 
 
@@ -223,6 +229,44 @@ def test_its_learning_rate_is_the_optimizers():
     for name in ("momentum", "learning_rate"):
         with pytest.raises(AttributeError, match=name):
             setattr(mixed, name, 0.9)
+
+
+def test_groups_and_schedules_change_the_masters_rates():
+    nodes = [TensorNode([1.0]) for _ in range(2)]
+    mixed = MixedPrecision(
+        nodes, lambda m: optim.SGD([{"params": m[:1], "lr": 0.5}, {"params": m[1:]}], lr=0.25)
+    )
+    schedule = optim.ExponentialLR(mixed, 0.5)
+    schedule.step()
+    for group in mixed.param_groups:
+        group["lr"] *= 0.5
+    schedule.step()
+    assert schedule.get_last_lr() == [0.0625, 0.03125]
+    for p in nodes:
+        p.grad = np.asarray([mixed.scale.value.item()], np.float16)
+    mixed.step()
+    assert [m.value.item() for m in mixed.masters] == [0.9375, 0.96875]
+    again = MixedPrecision([TensorNode([1.0]), TensorNode([1.0])], lambda m: optim.SGD(
+        [{"params": m[:1]}, {"params": m[1:]}]))  # fmt: skip
+    again.load_state_dict(mixed.state_dict())
+    assert [group["lr"] for group in again.param_groups] == [0.0625, 0.03125]
+    assert [p.value.item() for p in again.parameters] == [0.9375, 0.96875]
+
+
+def test_gradients_are_clipped_before_the_masters_change():
+    p = TensorNode([1.0, 1.0])
+    mixed = MixedPrecision([p], lambda m: optim.SGD(m, lr=1.0), scale=8.0)
+
+    def clip(*_: Any) -> None:
+        nn.utils.clip_grad_norm_(mixed.masters, 0.5)
+
+    mixed.optimizer.register_step_pre_hook(clip)
+    loss = mixed.step(lambda: mixed.scaled(Sum.do_forward(single(p) * np.float32([3.0, 4.0]))))
+    assert loss.value == 56.0
+    assert p.value.tolist() == [1.0, 1.0]  # nobody called backward
+    loss.backward()
+    mixed.step()
+    np.testing.assert_allclose(mixed.masters[0].value, [0.7, 0.6], rtol=1e-5)
 
 
 def test_a_schedule_changes_what_it_wraps():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from comparing import no_garbage
@@ -10,6 +12,11 @@ from optimizers import ALL, GOLDEN, TOLERANCE, is_close, node, parameters, read_
 from gradcore import Sum, TensorNode, namespace, optim
 from gradcore.backends import default, get, use_backend
 from gradcore.replay.recording import HostWork
+
+NAMES = [
+    *("SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "NAdam", "RAdam", "Adamax", "Adadelta"),
+    *("Rprop", "ASGD", "Adafactor", "Muon", "LBFGS"),
+]
 
 # -- The same numbers as torch ------------------------------------------------------------------
 
@@ -64,12 +71,71 @@ def test_against_torch(precision):
             assert is_close(backend, p.value, value, 2 * TOLERANCE[precision]), (name, settings)
 
 
-@pytest.mark.parametrize("optimizer", ALL)
-def test_defaults_are_torchs(optimizer):
+@pytest.mark.parametrize("name", sorted({*optim.__all__} & {*NAMES}))
+def test_settings_order_and_defaults_are_torchs(name):
     torch = pytest.importorskip("torch")
-    theirs = getattr(torch.optim, optimizer.__name__)([torch.zeros(1, requires_grad=True)])
-    for name, x in optimizer([node(1.0)]).settings.items():
-        assert x == theirs.defaults[name], name
+    optimizer, twin = getattr(optim, name), getattr(torch.optim, name)
+    p, t = TensorNode(np.ones((2, 2))), torch.zeros((2, 2), requires_grad=True)
+    for key, x in optimizer([p]).settings.items():
+        assert x == twin([t]).defaults[key], key
+    ours, theirs = ([*inspect.signature(kind).parameters] for kind in (optimizer, twin))
+    unused = {"foreach", "fused", "capturable", "differentiable"}
+    positional = [key for key in theirs if key not in unused][: len(ours)]
+    assert positional[:6] == [*ours[: len(positional)]][:6]
+    assert {*theirs} - {*ours} <= unused | {"params"}
+    with pytest.raises(TypeError, match=rf"^{name}.*(no setting|unexpected).*learning_rate"):
+        optimizer([p], learning_rate=0.1)
+    if "unused" in ours:
+        optimizer([p], foreach=True, differentiable=False)
+        with pytest.raises(TypeError, match=rf"^{name}: differentiable = True"):
+            optimizer([p], differentiable=True)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("adjust", [None, "match_rms_adamw"])
+def test_muon_is_torchs_without_its_rounding_to_bfloat16(backend, monkeypatch, nesterov, adjust):
+    torch = pytest.importorskip("torch")
+    rng, settings = np.random.default_rng(0), {"nesterov": nesterov, "adjust_lr_fn": adjust}
+    starts = [rng.normal(size=shape).astype("float32") for shape in ((6, 4), (3, 7))]
+    nodes = [TensorNode(backend.asarray(x)) for x in starts]
+    twins = [torch.tensor(x, requires_grad=True) for x in starts]
+    ours, theirs = optim.Muon(nodes, lr=0.1, **settings), torch.optim.Muon(twins, 0.1, **settings)
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda x: x.clone())
+    for _ in range(8):
+        for p, t in zip(nodes, twins, strict=True):
+            gradient = rng.normal(size=p.shape).astype("float32")
+            p.grad, t.grad = backend.asarray(gradient), torch.tensor(gradient)
+        ours.step()
+        theirs.step()
+    for p, t in zip(nodes, twins, strict=True):
+        np.testing.assert_allclose(backend.to_numpy(p.value), t.detach().numpy(), 1e-4, 2e-5)
+
+
+def test_lion_is_the_papers(backend, dtype):
+    rng = np.random.default_rng(0)
+    x, m, b1, b2, lr, decay = rng.normal(size=5), 0.0, 0.9, 0.99, 0.1, 0.5
+    p = TensorNode(backend.asarray(x, dtype))
+    optimizer = optim.Lion([p], lr=lr, weight_decay=decay)
+    for _ in range(10):
+        g = rng.normal(size=5)
+        p.grad = backend.asarray(g, dtype)
+        optimizer.step()
+        x = x - lr * (np.sign(b1 * m + (1 - b1) * g) + decay * x)
+        m = b2 * m + (1 - b2) * g
+    np.testing.assert_allclose(backend.to_numpy(p.value), x, rtol=1e-5)
+
+
+def test_what_matrices_and_real_numbers_are_for():
+    vector, number = TensorNode(np.ones(3)), TensorNode(np.ones((2, 2), "complex128"))
+    with pytest.raises(
+        ValueError, match=r"^Muon: parameter 0 is float64 \(3,\), expected a matrix"
+    ):
+        optim.Muon([vector])
+    with pytest.raises(TypeError, match=r"^Muon: a parameter is complex128 .* expected real"):
+        optim.Muon([number])
+    number.grad = np.ones((2, 2), "complex128")
+    with pytest.raises(TypeError, match=r"^Adafactor: a parameter is complex128 .* expected real"):
+        optim.Adafactor([number]).step()
 
 
 def test_centered_rmsprop_of_a_constant_gradient_stays_finite():
@@ -171,7 +237,8 @@ def test_only_parameters_with_a_gradient_are_updated():
     for make in ALL:
         p, q = node(1.0), node(1.0)
         q.zero_grad()
-        optimizer = make((x for x in (p, q, p)), lr=0.1, weight_decay=0.1)
+        more = {} if make is optim.Rprop else {"weight_decay": 0.1}
+        optimizer = make((x for x in (p, q, p)), lr=0.1, **more)
         assert optimizer.parameters == [p, q]
         optimizer.step()
         assert float(p.value[0]) < 1
@@ -208,7 +275,7 @@ def test_training_needs_no_garbage_collector():
 def test_settings_become_pythons_numbers():
     p = node(1.0, 2.0)
     optimizer = optim.SGD([p], lr=np.float64(0.1), momentum=np.asarray(0.9))
-    assert [type(x) for x in optimizer.settings.values()] == [float, float, float, float, bool]
+    assert [type(x) for x in optimizer.settings.values()] == [*[float] * 4, bool, bool]
     optimizer.lr = np.float64(0.2)
     assert type(optimizer.lr) is float
     optimizer.step()
@@ -257,6 +324,22 @@ def test_a_change_of_dtype_is_an_error(backend):
         (optim.RMSprop, {"alpha": 1.5}, "RMSprop: alpha = 1.5, expected a number from 0 to 1"),
         (optim.RMSprop, {"eps": float("nan")}, "RMSprop: eps = nan, expected"),
         (optim.RMSprop, {"momentum": -1}, "RMSprop: momentum = -1"),
+        (optim.NAdam, {"momentum_decay": -1}, "NAdam: momentum_decay = -1, expected"),
+        (optim.Adadelta, {"rho": 1.5}, "Adadelta: rho = 1.5, expected a number from 0 to 1"),
+        (optim.Rprop, {"etas": (0.5, 0.9)}, r"Rprop: etas = \(0.5, 0.9\), expected one between"),
+        (
+            optim.Adafactor,
+            {"beta2_decay": 0.1},
+            "Adafactor: beta2_decay = 0.1, expected a number up",
+        ),
+        (optim.Adafactor, {"d": 0.5}, "Adafactor: d = 0.5, expected a number of at least 1"),
+        (optim.Adafactor, {"eps": (-1, 0)}, "Adafactor: eps = -1, expected"),
+        (
+            optim.LBFGS,
+            {"line_search_fn": "wolfe"},
+            "LBFGS: line_search_fn = 'wolfe', expected None",
+        ),
+        (optim.LBFGS, {"max_iter": -1}, "LBFGS: max_iter = -1, expected an integer"),
     ],
 )
 def test_settings_out_of_range(make, settings, message):
@@ -284,7 +367,7 @@ def test_what_is_no_parameter():
     with pytest.raises(TypeError, match=r"^SGD: parameter 1 is a ndarray, expected a TensorNode"):
         optim.SGD([p, np.ones(3)])
     with pytest.raises(TypeError, match=r"^Adam: parameter 0 is a tuple"):
-        optim.Adam([("w", p)])
+        optim.Adam([(p, "w")])
     with pytest.raises(ValueError, match=r"^Adam: parameter 1 has requires_grad=False"):
         optim.Adam([p, TensorNode([1.0], requires_grad=False)])
     with pytest.raises(ValueError, match=r"^Adam: parameter 0 was computed, by Multiply"):

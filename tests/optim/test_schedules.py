@@ -93,6 +93,199 @@ def test_a_new_schedule_goes_on_from_where_one_before_has_stopped():
     assert optimizer.lr == pytest.approx(0.05)
 
 
+FUNCTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("LambdaLR", {"lr_lambda": lambda k: min(1.0, (k + 1) / 6) * 0.9**k}),
+    ("LambdaLR", {"lr_lambda": [lambda k: 0.9**k, lambda k: 1 / (1 + k)]}),
+    ("MultiplicativeLR", {"lr_lambda": lambda k: 0.9 if k % 3 else 0.5}),
+    ("OneCycleLR", {"max_lr": [0.5, 0.1], "total_steps": 30}),
+    ("CyclicLR", {"base_lr": [0.1, 0.2], "max_lr": 0.5, "step_size_up": 4, "gamma": 0.9}),
+    (
+        "CyclicLR",
+        {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 4, "scale_fn": lambda x: 0.9**x},
+    ),
+    ("MultiStepLR", {"milestones": [3, 8, 8, 20], "gamma": 0.5}),
+    ("PolynomialLR", {"total_iters": 30, "power": 0.5}),
+    ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}),
+    ("ReduceLROnPlateau", {"patience": 1, "cooldown": 2, "min_lr": [0.01, 0.1]}),
+    ("ReduceLROnPlateau", {"patience": 0, "mode": "max", "threshold": 0.5, "factor": 0.9}),
+    ("ReduceLROnPlateau", {"patience": 1, "threshold": 0.3, "threshold_mode": "abs"}),
+]
+
+
+def pair(torch: Any) -> tuple[Any, Any]:
+    """Our optimizer, and torch's, with two groups."""
+    nodes = [[node(1.0)], [node(1.0)]]
+    twins = [[torch.zeros(1, requires_grad=True)] for _ in range(2)]
+    return tuple(
+        library.SGD([{"params": one}, {"params": two, "lr": 0.25}], lr=0.3, momentum=0.9)
+        for library, (one, two) in ((optim, nodes), (torch.optim, twins))
+    )
+
+
+@pytest.mark.parametrize(("name", "arguments"), FUNCTIONS)
+def test_schedules_of_groups_are_torchs(name, arguments):
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(torch)
+    one = getattr(optim.lr_scheduler, name)(ours, **arguments)
+    other = getattr(torch.optim.lr_scheduler, name)(theirs, **arguments)
+    metrics = [3.0, 2.0, 2.0, 2.5, 1.0, 1.0, 1.0, 1.0, 0.9, 0.8, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0] * 2
+    for metric in metrics[:28]:
+        assert one.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-12)
+        assert one.last_epoch == other.last_epoch
+        for mine, its in zip(ours.param_groups, theirs.param_groups, strict=True):
+            assert mine["lr"] == pytest.approx(its["lr"], rel=1e-12)
+            assert mine["momentum"] == pytest.approx(its["momentum"], rel=1e-12)
+        theirs.step()
+        given = (metric,) if name == "ReduceLROnPlateau" else ()
+        one.step(*given)
+        other.step(*given)
+    again = optim.SGD([{"params": [p]} for p in ours.parameters], momentum=0.9)
+    resumed = getattr(optim, name)(again, **arguments)
+    again.load_state_dict(json.loads(json.dumps(ours.state_dict(), default=lambda _: None)))
+    resumed.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    for schedule in (one, resumed):
+        schedule.step(*given)
+    assert resumed.get_last_lr() == one.get_last_lr()
+    assert "lr_lambda" in name or repr(one).startswith(f"{name}(")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("StepLR", {"step_size": 3, "gamma": 0.5}),
+        ("MultiStepLR", {"milestones": [4, 9]}),
+        ("ExponentialLR", {"gamma": 0.9}),
+        ("LinearLR", {"total_iters": 12}),
+        ("ConstantLR", {"total_iters": 9}),
+        ("PolynomialLR", {"total_iters": 30}),
+        ("CosineAnnealingLR", {"T_max": 25}),
+        ("MultiplicativeLR", {"lr_lambda": lambda k: 0.9 if k % 3 else 0.5}),
+    ],
+)
+def test_rates_that_a_program_writes_go_on_as_torchs(name, arguments):
+    torch = pytest.importorskip("torch")
+    optimizers = pair(torch)
+    schedules = [
+        getattr(library, name)(optimizer, **arguments)
+        for library, optimizer in zip((optim, torch.optim.lr_scheduler), optimizers, strict=True)
+    ]
+    for k in range(14):
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            if optimizer is optimizers[1]:
+                optimizer.step()
+            schedule.step()
+            if k in (5, 8):
+                for group in optimizer.param_groups:
+                    group["lr"] *= 0.5
+                optimizer.param_groups[1]["lr"] = 0.07
+        ours, theirs = ([group["lr"] for group in o.param_groups] for o in optimizers)
+        assert ours == pytest.approx(theirs, rel=1e-12)
+
+
+def test_the_rate_of_a_plateau_goes_through_other_schedules():
+    optimizer = optim.SGD([node(1.0)], lr=1.0)
+    decay, plateau = (
+        optim.ExponentialLR(optimizer, 0.5),
+        optim.ReduceLROnPlateau(optimizer, patience=0),
+    )
+    for metric in (1.0, 1.0):
+        plateau.step(metric)
+        decay.step()
+    assert optimizer.lr == pytest.approx(0.1 * 0.25)
+    plateau.step(float("nan"))
+    assert optimizer.lr == pytest.approx(0.01 * 0.25)
+
+
+def test_a_subclass_written_for_torch():
+    torch = pytest.importorskip("torch")
+
+    def warmup(base: Any) -> Any:
+        class Warmup(base):
+            def __init__(self, optimizer: Any, steps: int, last_epoch: int = -1) -> None:
+                self.warmup = steps
+                super().__init__(optimizer, last_epoch)
+
+            def get_lr(self) -> list[float]:
+                assert self._get_lr_called_within_step
+                if self.last_epoch < self.warmup:
+                    return [lr * (self.last_epoch + 1) / self.warmup for lr in self.base_lrs]
+                return [group["lr"] * 0.9 for group in self.optimizer.param_groups]
+
+        return Warmup
+
+    ours, theirs = pair(torch)
+    one, other = (
+        warmup(library.LRScheduler)(optimizer, 4)
+        for library, optimizer in ((optim.lr_scheduler, ours), (torch.optim.lr_scheduler, theirs))
+    )
+    steps = optim.StepLR(ours, 3), torch.optim.lr_scheduler.StepLR(theirs, 3)
+    for _ in range(9):
+        assert [g["lr"] for g in ours.param_groups] == pytest.approx(
+            [g["lr"] for g in theirs.param_groups], rel=1e-12
+        )
+        theirs.step()
+        for schedule in (one, other, *steps):
+            schedule.step()
+    again = optim.SGD([{"params": [p]} for p in ours.parameters], momentum=0.9)
+    resumed = warmup(optim.LRScheduler)(again, 4)
+    again.load_state_dict(ours.state_dict())
+    resumed.load_state_dict(one.state_dict())
+    one.step()
+    resumed.step()
+    assert resumed.get_last_lr() == one.get_last_lr()
+
+
+def test_fractions_of_epochs_and_last_epoch():
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(torch)
+    one, other = (
+        library.CosineAnnealingWarmRestarts(optimizer, 3, 2)
+        for library, optimizer in ((optim, ours), (torch.optim.lr_scheduler, theirs))
+    )
+    for epoch in (0.25, 1.5, 2.75, 3.5, 8.9, 9.0, 14.0):
+        for schedule in (one, other):
+            schedule.step(epoch)
+        assert one.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-12)
+        assert one.last_epoch == other.last_epoch
+    optimizer = optim.SGD([node(1.0)], lr=0.8)
+    assert optim.StepLR(optimizer, 2, 0.5, last_epoch=3).last_epoch == 4
+    assert optimizer.lr == pytest.approx(0.2)
+
+
+def test_chained_schedules_make_their_steps_together():
+    torch = pytest.importorskip("torch")
+    optimizers = pair(torch)
+    chains = [
+        library.ChainedScheduler(
+            [library.ConstantLR(o, 0.5, 4), library.ExponentialLR(o, 0.9), library.StepLR(o, 3)]
+        )
+        for library, o in zip((optim, torch.optim.lr_scheduler), optimizers, strict=True)
+    ]
+    for _ in range(9):
+        assert chains[0].get_last_lr() == pytest.approx(chains[1].get_last_lr(), rel=1e-12)
+        optimizers[1].step()
+        for chain in chains:
+            chain.step()
+    state = chains[0].state_dict()
+    again = optim.SGD([{"params": [p]} for p in optimizers[0].parameters], momentum=0.9)
+    parts = [
+        optim.ConstantLR(again, 0.5, 4),
+        optim.ExponentialLR(again, 0.9),
+        optim.StepLR(again, 3),
+    ]
+    resumed = optim.ChainedScheduler(parts, again)
+    again.load_state_dict(optimizers[0].state_dict())
+    resumed.load_state_dict(state)
+    assert resumed.get_last_lr() == pytest.approx(chains[0].get_last_lr(), rel=1e-12)
+    for wrong in ({}, {"schedulers": state["schedulers"][:1]}, None):
+        with pytest.raises(ValueError, match=r"^ChainedScheduler.load_state_dict: found"):
+            resumed.load_state_dict(wrong)
+    with pytest.raises(ValueError, match=r"schedulers\[0\] = .*, expected one whose step needs"):
+        optim.ChainedScheduler([optim.ReduceLROnPlateau(again)])
+    with pytest.raises(ValueError, match=r"schedulers = \[\], expected one or more"):
+        optim.ChainedScheduler([])
+
+
 CHAINS: list[Any] = [
     [("StepLR", {"step_size": 3, "gamma": 0.5}), ("StepLR", {"step_size": 4, "gamma": 0.7})],
     [("LinearLR", {"start_factor": 0.25, "total_iters": 7}), ("StepLR", {"step_size": 5})],
@@ -216,6 +409,30 @@ def test_one_cycle_at_its_ends():
             {"max_lr": 1, "total_steps": 9, "anneal_strategy": "cosine"},
             "OneCycleLR: anneal_strategy = 'cosine', expected 'cos' or 'linear'",
         ),
+        (
+            optim.LambdaLR,
+            {"lr_lambda": [abs, abs]},
+            "LambdaLR: lr_lambda = .*, expected one, or one",
+        ),
+        (optim.MultiStepLR, {"milestones": [1.5]}, r"MultiStepLR: milestones = \[1.5\], expected"),
+        (optim.ConstantLR, {"factor": 2}, "ConstantLR: factor = 2, expected 0 to 1"),
+        (optim.ExponentialLR, {"gamma": -1}, "ExponentialLR: gamma = -1, expected"),
+        (optim.PolynomialLR, {"total_iters": 0}, "PolynomialLR: total_iters = 0, expected"),
+        (
+            optim.CosineAnnealingWarmRestarts,
+            {"T_0": 0},
+            "CosineAnnealingWarmRestarts: T_0 = 0, expected a positive integer",
+        ),
+        (
+            optim.CyclicLR,
+            {"base_lr": 0.1, "max_lr": 1, "mode": "up", "cycle_momentum": False},
+            "CyclicLR: mode = 'up', expected 'triangular' or",
+        ),
+        (optim.OneCycleLR, {"max_lr": 1}, "OneCycleLR: total_steps = None, expected a positive"),
+        (optim.OneCycleLR, {"max_lr": 1, "epochs": 3}, "OneCycleLR: steps_per_epoch = None, exp"),
+        (optim.ReduceLROnPlateau, {"factor": 1.0}, "ReduceLROnPlateau: factor = 1.0, expected at"),
+        (optim.ReduceLROnPlateau, {"mode": "up"}, "ReduceLROnPlateau: mode = 'up', expected 'min'"),
+        (optim.StepLR, {"step_size": 1, "last_epoch": -2}, "StepLR: last_epoch = -2, expected"),
         (optim.SequentialLR, {"schedulers": [], "milestones": []}, r"SequentialLR: milestones = "),
     ],
 )

@@ -12,6 +12,7 @@ from gradcore.backends import Backend, get
 from gradcore.backends.numpy import blocks
 
 ADAM: dict[str, Any] = {"corrections": (0.271, 0.0297), "betas": (0.9, 0.99), "eps": 1e-8}
+DECAYED: dict[str, Any] = {"betas": (0.9, 0.99), "eps": 1e-3}
 KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is remembered
     ("sgd", [None], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
     ("sgd", [None], {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1, "nesterov": False}),
@@ -21,11 +22,12 @@ KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is 
     ("sgd", [None], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True}),
     ("sgd", ["any"], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.1, "nesterov": False}),
     *[
-        ("adam", ["any", "positive"], {**ADAM, **options})
+        ("adam", ["any", "positive", largest], {**ADAM, **options})
+        for largest in (None, "positive")
         for options in (
-            {"weight_decay": 0.0, "decoupled": False},
-            {"weight_decay": 0.1, "decoupled": False},
-            {"weight_decay": 0.1, "decoupled": True},
+            {"weight_decay": 0.0, "decoupled_weight_decay": False},
+            {"weight_decay": 0.1, "decoupled_weight_decay": False},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True},
         )
     ],
     ("adagrad", ["positive"], {"eps": 1e-8, "weight_decay": 0.0}),
@@ -39,6 +41,25 @@ KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is 
             (["positive", "any", "small"], 0.9),
         )
     ],
+    *[
+        (kernel, ["any", "positive", *more], {**DECAYED, **options, **numbers})
+        for kernel, more, numbers in (
+            ("nadam", ["number"], {"correction": 0.0297, "mus": (0.7, 0.8)}),
+            ("radam", [], {"correction": 0.271, "plain": 0.0, "rectified": 0.3}),
+        )
+        for options in (
+            {"weight_decay": 0.1, "decoupled_weight_decay": False},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True},
+        )
+    ],
+    ("adamax", ["any", "positive"], {**DECAYED, "correction": 0.271, "weight_decay": 0.1}),
+    ("adadelta", ["positive"] * 2, {"rho": 0.9, "eps": 1e-6, "weight_decay": 0.1}),
+    (
+        "asgd",
+        ["number", "number", "any"],
+        {"step": 3, "lambd": 0.1, "alpha": 0.75, "t0": 1.0, "weight_decay": 0.1},
+    ),
+    ("lion", ["any"], {"betas": (0.9, 0.99), "weight_decay": 0.1}),
 ]
 
 
@@ -46,6 +67,8 @@ def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0, kind: str | None = 
     if kind is None:
         return None
     x = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    if kind == "number":
+        return np.asarray(0.1 * seed, dtype)
     return {"any": x, "positive": x * x + 1, "small": x / 100}[kind]
 
 
@@ -82,7 +105,7 @@ def test_numpy_kernels_of_any_layout(kernel, memory, settings, monkeypatch):
     given = [drawn((20, 30), "float64", i, k) for i, k in enumerate(["any", "any", *memory])]
     expected = getattr(Backend, kernel)(backend, *given, lr=0.1, **settings)
     for layout in (np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2], read_only):
-        arrays = [None if x is None else layout(x.copy()) for x in given]
+        arrays = [x if x is None or x.ndim == 0 else layout(x.copy()) for x in given]
         before = [None if x is None else x.copy() for x in arrays]
         results = getattr(backend, kernel)(*arrays, lr=0.1, **settings)
         for x, e in zip(results, expected, strict=True):

@@ -45,6 +45,19 @@ OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "adamw": lambda parameters: optim.AdamW(parameters, lr=0.01, weight_decay=0.1),
     "adagrad": lambda parameters: optim.Adagrad(parameters, lr=0.1, lr_decay=0.1),
     "rmsprop": lambda parameters: optim.RMSprop(parameters, momentum=0.5, centered=True),
+    "amsgrad": lambda parameters: optim.Adam(parameters, lr=0.01, amsgrad=True),
+    "nadam": lambda parameters: optim.NAdam(parameters, lr=0.01),
+    "radam": lambda parameters: optim.RAdam(parameters, lr=0.01, betas=(0.5, 0.9)),
+    "adamax": lambda parameters: optim.Adamax(parameters, lr=0.01),
+    "adadelta": optim.Adadelta,
+    "rprop": lambda parameters: optim.Rprop(parameters, lr=0.01),
+    "asgd": lambda parameters: optim.ASGD(parameters, lr=0.1, lambd=0.1, t0=2.0),
+    "adafactor": lambda parameters: optim.Adafactor(parameters, lr=0.1),
+    "lion": lambda parameters: optim.Lion(parameters, lr=0.01),
+    "muon": lambda parameters: optim.Muon([p for p in parameters if p.ndim == 2], ns_steps=2),
+    "groups": lambda parameters: optim.Adam(
+        [{"params": parameters[:2], "lr": 0.1, "betas": (0.5, 0.9)}, {"params": parameters[2:]}]
+    ),
 }
 
 
@@ -144,13 +157,41 @@ def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(devi
 
 
 @pytest.mark.parametrize("inside", [True, False])
-@pytest.mark.parametrize("name", ["momentum", "adamw", "adagrad"])
+@pytest.mark.parametrize("name", ["momentum", "adamw", "adagrad", "asgd", "adafactor", "groups"])
 def test_schedules_and_counts_go_on(device, name, inside):
     def schedule(optimizer: optim.Optimizer) -> Any:
         return optim.OneCycleLR(optimizer, 0.2, 9, cycle_momentum=False)
 
     eager = trained(device, OPTIMIZERS[name], False, schedule, inside)
     assert_same(eager, trained(device, OPTIMIZERS[name], True, schedule, inside))
+
+
+def test_rates_written_into_groups_and_clipped_gradients_go_on(device):
+    def run(captured: bool) -> Any:
+        manual_seed(1)
+        net = Net()
+        optimizer = OPTIMIZERS["groups"](net.parameters())
+        averaged = optim.swa_utils.AveragedModel(
+            net, multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(0.5)
+        )
+
+        def step(x: Any, targets: Any) -> Any:
+            loss = cross_entropy(net(x), targets)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+            optimizer.step()
+            optimizer.zero_grad()
+            averaged.update_parameters(net)
+            return norm
+
+        does, norms = capture(step) if captured else step, []
+        for x, targets in batches(device, 8):
+            norms.append(float(does(x, targets)))
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.5
+        return norms, {name: device.to_numpy(x) for name, x in averaged.state_dict().items()}
+
+    assert_same(run(False), run(True))
 
 
 def test_a_setting_that_replays_cannot_follow(device):
