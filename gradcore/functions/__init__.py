@@ -6,8 +6,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..array_api import einsum as einsum  # a neighbour of matmul there
-from . import activations, attention, convolution, losses, normalization, padding, pooling
+from . import (
+    activations,
+    arithmetic,
+    attention,
+    convolution,
+    losses,
+    normalization,
+    ordering,
+    padding,
+    pooling,
+    sampling,
+    selection,
+    shaping,
+    statistics,
+)
 from .activations import *  # noqa: F403
+from .arithmetic import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .dropout import dropout as dropout
@@ -15,12 +30,20 @@ from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
+from .ordering import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .sampling import *  # noqa: F403
+from .selection import *  # noqa: F403
+from .shaping import *  # noqa: F403
+from .statistics import *  # noqa: F403
 
 # The files dropout.py and embedding.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
-    _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
+    _FILES = (
+        activations, arithmetic, attention, convolution, losses, normalization, ordering, padding,
+        pooling, sampling, selection, shaping, statistics,
+    )  # fmt: skip
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += ["dropout", "einsum", "embedding", "one_hot"]
