@@ -141,6 +141,8 @@ def isclose(
 ) -> Any:
     """Test whether |x - other| <= atol + rtol |other|, or they are the same infinity. With
     `equal_nan`, NaN is close to NaN."""
+    if rtol < 0 or atol < 0:
+        raise ValueError(f"isclose: rtol = {rtol} and atol = {atol}, expected 0 or more")
     x = node_or_array(x)
     a, b = op_inputs("isclose", [x, other if type(other) in NUMBER_TYPES else node_or_array(other)])
     lib = namespace(a)

@@ -186,6 +186,8 @@ def _source(name: str, x: NodeOrArray, index: Any, src: Any) -> Any:
     if type(src) in NUMBER_TYPES:
         return src
     src, shape = node_or_array(src), tuple(index.shape)
+    if src.dtype != x.dtype:
+        raise TypeError(f"{name}: x is {x.dtype} and src {src.dtype}; give both one dtype")
     if src.ndim == 0 < x.ndim:
         return src
     if src.ndim != len(shape) or any(n > m for n, m in zip(shape, src.shape, strict=True)):

@@ -3,12 +3,14 @@ assigned to them is assigned to the whole, where that may be assigned to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import prod
+from typing import Any
 
 from .. import array_api as xp
 from ..array_api.common import NodeOrArray, Shape, axes_from_front, axis_from_front
+from ..backends.types import DType
 from ..engine.arrays import integers, is_integer, node_or_array, value_of
 
 __all__ = [
@@ -52,14 +54,14 @@ def numel(x: NodeOrArray) -> int:
     return prod(x.shape)
 
 
-def cumsum(x: NodeOrArray, axis: int) -> NodeOrArray:
-    """Sum the first 1, 2, ... elements along `axis`."""
-    return xp.cumulative_sum(x, axis=axis)
+def cumsum(x: NodeOrArray, axis: int, *, dtype: DType | None = None) -> NodeOrArray:
+    """Sum the first 1, 2, ... elements along `axis`, in a dtype that may be given."""
+    return xp.cumulative_sum(x, axis=axis, dtype=dtype)
 
 
-def cumprod(x: NodeOrArray, axis: int) -> NodeOrArray:
-    """Multiply the first 1, 2, ... elements along `axis`."""
-    return xp.cumulative_prod(x, axis=axis)
+def cumprod(x: NodeOrArray, axis: int, *, dtype: DType | None = None) -> NodeOrArray:
+    """Multiply the first 1, 2, ... elements along `axis`, in a dtype that may be given."""
+    return xp.cumulative_prod(x, axis=axis, dtype=dtype)
 
 
 def permute(x: NodeOrArray, axes: Sequence[int]) -> NodeOrArray:
@@ -181,6 +183,8 @@ def tensor_split(
     x = node_or_array(x)
     axis, sections = axis_from_front("tensor_split", axis, x.ndim), value_of(indices_or_sections)
     n = x.shape[axis]
+    if getattr(sections, "ndim", 1) == 0:
+        sections = int(sections)
     if not is_integer(sections):
         return _parts(x, axis, [*integers(sections), n])
     if sections < 1:
@@ -192,35 +196,54 @@ def tensor_split(
 # -- Stacks -----------------------------------------------------------------------------------
 
 
-def atleast_1d(x: NodeOrArray) -> NodeOrArray:
-    """Make a number a vector (1,)."""
+def _each(f: Callable[[NodeOrArray], NodeOrArray], xs: tuple[Any, ...]) -> Any:
+    """Apply a function to one array; to several, or a list of some, each by itself: a tuple."""
+    if len(xs) == 1 and not isinstance(xs[0], list | tuple):
+        return f(node_or_array(xs[0]))
+    return tuple([f(node_or_array(x)) for x in (xs[0] if len(xs) == 1 else xs)])
+
+
+def _row(x: NodeOrArray) -> NodeOrArray:
     return xp.reshape(x, (1,)) if x.ndim == 0 else x
 
 
-def atleast_2d(x: NodeOrArray) -> NodeOrArray:
+def _matrix(x: NodeOrArray) -> NodeOrArray:
+    return xp.expand_dims(_row(x), axis=0) if x.ndim < 2 else x
+
+
+def _stack(x: NodeOrArray) -> NodeOrArray:
+    return xp.expand_dims(_matrix(x), axis=-1) if x.ndim < 3 else x
+
+
+def atleast_1d(*xs: Any) -> Any:
+    """Make a number a vector (1,)."""
+    return _each(_row, xs)
+
+
+def atleast_2d(*xs: Any) -> Any:
     """Make a vector (N,) a row (1, N), and a number a matrix (1, 1)."""
-    return xp.expand_dims(atleast_1d(x), axis=0) if x.ndim < 2 else x
+    return _each(_matrix, xs)
 
 
-def atleast_3d(x: NodeOrArray) -> NodeOrArray:
+def atleast_3d(*xs: Any) -> Any:
     """Make a matrix (N, M) an array (N, M, 1), and a vector (N,) one of (1, N, 1)."""
-    return xp.expand_dims(atleast_2d(x), axis=-1) if x.ndim < 3 else x
+    return _each(_stack, xs)
 
 
 def hstack(xs: Sequence[NodeOrArray]) -> NodeOrArray:
     """Join arrays along the second axis; vectors along their only one."""
-    xs = [atleast_1d(x) for x in xs]
+    xs = [_row(x) for x in xs]
     return xp.concat(xs, axis=0 if xs and xs[0].ndim == 1 else 1)
 
 
 def vstack(xs: Sequence[NodeOrArray]) -> NodeOrArray:
     """Join arrays along the first axis; vectors are rows."""
-    return xp.concat([atleast_2d(x) for x in xs], axis=0)
+    return xp.concat([_matrix(x) for x in xs], axis=0)
 
 
 def dstack(xs: Sequence[NodeOrArray]) -> NodeOrArray:
     """Join arrays along the third axis; see `atleast_3d`."""
-    return xp.concat([atleast_3d(x) for x in xs], axis=2)
+    return xp.concat([_stack(x) for x in xs], axis=2)
 
 
 def column_stack(xs: Sequence[NodeOrArray]) -> NodeOrArray:

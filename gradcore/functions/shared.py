@@ -9,7 +9,7 @@ from typing import Any
 from .. import array_api as xp
 from ..array_api.common import Axis, NodeOrArray, axes_from_front
 from ..backends import Array
-from ..engine.arrays import namespace, value_of
+from ..engine.arrays import is_node, namespace, value_of
 
 __all__ = ["PLACES", "accumulated", "quantiles"]
 
@@ -26,7 +26,7 @@ PLACES: dict[str, Place] = {
 
 
 def quantiles(
-    name: str, x: NodeOrArray, fractions: Array, axis: Axis, keepdims: bool,
+    name: str, x: NodeOrArray, fractions: NodeOrArray, axis: Axis, keepdims: bool,
     place: Callable[[Any, Array], Array], interpolation: str, leave: bool,
 ) -> NodeOrArray:  # fmt: skip
     """Sort, and interpolate between the two elements next to the place of each quantile.
@@ -51,8 +51,9 @@ def quantiles(
     lib, n = namespace(raw), x.shape[-1]
     is_nan = lib.isnan(raw)  # they come last
     total = lib.sum(lib.astype(~is_nan, raw.dtype), axis=-1, keepdims=True) if leave else n
-    is_fraction = (fractions >= 0.0) & (fractions <= 1.0)
-    places = place(total, lib.where(is_fraction, fractions, lib.zeros_like(fractions)))  # (..., Q)
+    f = value_of(fractions)
+    is_fraction = (f >= 0.0) & (f <= 1.0)
+    places = place(total, lib.where(is_fraction, f, lib.zeros_like(f)))  # (..., Q)
     last = total - 1
     places = lib.clip(places, 0.0, None)
     places = lib.where(places > last, lib.zeros_like(places) + last, places)
@@ -61,12 +62,14 @@ def quantiles(
     places = lib.clip(lib.broadcast_to(places, (*raw.shape[:-1], size)), 0.0, None)
     below = lib.floor(places)
     share = places - below
+    if is_node(fractions) and interpolation == "linear":
+        share = place(total, fractions) - below
     low, high = (lib.astype(p, lib.int64) for p in (below, lib.ceil(places)))
     y_low = xp.take_along_axis(x, low, axis=-1)
     y_high = xp.take_along_axis(x, high, axis=-1)
     is_same = (low == high) | lib.isinf(value_of(y_low)) & (value_of(y_low) == value_of(y_high))
-    step = xp.where(is_same, 0.0, y_high) - xp.where(is_same, 0.0, y_low)
-    y = y_low + step * share
+    step = xp.subtract(xp.where(is_same, 0.0, y_high), xp.where(is_same, 0.0, y_low))
+    y = xp.add(y_low, xp.multiply(step, share))
     bad = lib.all(is_nan, axis=-1, keepdims=True) if leave else is_nan[..., -1:]
     y = xp.moveaxis(xp.where(bad | ~is_fraction, math.nan, y), -1, 0)
     return xp.reshape(y, (size, *kept)) if keepdims else y

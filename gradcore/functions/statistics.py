@@ -17,6 +17,7 @@ from ..engine.arrays import (
     namespace,
     node_or_array,
     value_of,
+    widened,
 )
 from ..graph import TensorNode
 from .shared import PLACES, accumulated, quantiles
@@ -42,7 +43,8 @@ def quantile(
     is the median. If an element is NaN, so is the result.
 
     Args:
-        q: a number, or a vector (Q,): then the results have a first axis (Q, ...).
+        q: a number, or a vector (Q,): then the results have a first axis (Q, ...). A node gets the
+            gradient that "linear" gives it.
         interpolation: between two elements, "linear"; or their "midpoint", or the "lower",
             "higher", or "nearest" one.
 
@@ -69,14 +71,14 @@ def _quantile(
         raise ValueError(f"{name}: interpolation = {interpolation!r}, expected one of {known}")
     x = floating(node_or_array(x))
     raw = value_of(x)
-    lib, q = namespace(raw), value_of(q)
+    lib = namespace(raw)
     if not hasattr(q, "shape"):
         if not all(0 <= f <= 1 for f in ([q] if isinstance(q, float | int) else q)):
             raise ValueError(f"{name}: q is {q}, expected fractions of 1")
         q = lib.asarray(q, dtype=raw.dtype, device=raw.device)
     if q.ndim > 1:
         raise ValueError(f"{name}: q {tuple(q.shape)}, expected a number or a vector")
-    flat = lib.astype(lib.reshape(q, (-1,)), raw.dtype)
+    flat = xp.astype(xp.reshape(q, (-1,)), raw.dtype, copy=False)
     y = quantiles(name, x, flat, axis, keepdims, lambda n, f: (n - 1) * f, interpolation, leave)
     return y if q.ndim else y[0, ...]
 
@@ -88,7 +90,7 @@ def cov(
     x: NodeOrArray, *, correction: float = 1, fweights: Any = None, aweights: Any = None
 ) -> NodeOrArray:
     """Compute the covariances (N, N) of N variables, each a row of x (N, K) with K observations;
-    of one variable (K,) its variance ().
+    of one variable its variance ().
 
     Args:
         correction: divide by K - correction.
@@ -98,11 +100,17 @@ def cov(
         ValueError: x has more than two dimensions.
     """
     x = floating(node_or_array(x))
+    x, dtype = widened(x), x.dtype
     if x.ndim > 2:
         raise ValueError(f"cov: x {tuple(x.shape)}, expected variables in rows (N, K), or (K,)")
-    is_one, x = x.ndim < 2, x if x.ndim == 2 else xp.reshape(x, (1, -1))
+    x = x if x.ndim == 2 else xp.reshape(x, (1, -1))
     raw = value_of(x)
     given = [node_or_array(w) for w in (fweights, aweights) if w is not None]
+    for w in given:
+        if tuple(w.shape) != tuple(x.shape[1:]):
+            raise ValueError(f"cov: weights {tuple(w.shape)} for {x.shape[1]} observations")
+    if fweights is not None and not is_discrete(value_of(given[0])):
+        raise TypeError(f"cov: fweights are {given[0].dtype}, expected integers")
     given = [xp.astype(w, raw.dtype, copy=False) for w in given]
     one = namespace(raw).ones((x.shape[1],), dtype=raw.dtype, device=raw.device)
     w = xp.multiply(*given) if len(given) == 2 else given[0] if given else one
@@ -115,7 +123,8 @@ def cov(
     centered = xp.subtract(x, xp.divide(xp.sum(xp.multiply(x, w), axis=1, keepdims=True), total))
     other = xp.conj(centered) if is_complex(x) else centered
     y = xp.matmul(xp.multiply(centered, w), xp.matrix_transpose(other)) / fact
-    return xp.reshape(y, ()) if is_one else y
+    y = xp.astype(y, dtype, copy=False)
+    return xp.reshape(y, ()) if y.shape == (1, 1) else y
 
 
 def corrcoef(x: NodeOrArray) -> NodeOrArray:
