@@ -27,6 +27,7 @@ from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .dropout import dropout as dropout
 from .embedding import embedding as embedding
+from .embedding import embedding_bag as embedding_bag
 from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
@@ -46,4 +47,4 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         pooling, sampling, selection, shaping, statistics,
     )  # fmt: skip
     __all__ = [name for file in _FILES for name in file.__all__]
-    __all__ += ["dropout", "einsum", "embedding", "one_hot"]
+    __all__ += ["dropout", "einsum", "embedding", "embedding_bag", "one_hot"]

@@ -24,6 +24,7 @@ from .activations import (
 )
 from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .dropout import Dropout
+from .embedding import EmbeddingBag
 from .interop import load_torch_state_dict, torch_state_dict
 from .layers import Embedding, Flatten, Linear, Sequential
 from .losses import (
@@ -55,6 +56,7 @@ __all__ = [
     "Dropout",
     "Elu",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Function",
     "Gelu",
