@@ -137,10 +137,10 @@ def _middle(x: Array, axis: int, leave: bool) -> Array:
     lib, n = namespace(x), x.shape[axis]
     is_nan = lib.astype(x != x, lib.int64)
     many = lib.sum(is_nan, axis=axis, keepdims=True)
-    place = lib.where(many > 0, n - 1, (n - 1) // 2)  # NaN comes last
-    if leave:
-        place = (n - 1 - many) // 2
-        place = lib.where(place < 0, lib.zeros_like(place), place)
+    place = (n - 1 - many) // 2  # NaN comes last
+    if not leave:
+        place = lib.where(many > 0, lib.zeros_like(many) + n - 1, place)
+    place = lib.where(place < 0, lib.zeros_like(place), place)
     order = lib.argsort(x, axis=axis)
     return lib.take_along_axis(order, lib.astype(place, order.dtype), axis=axis)
 

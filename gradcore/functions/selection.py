@@ -70,7 +70,7 @@ def scatter(x: NodeOrArray, axis: int, index: Any, src: Any) -> NodeOrArray:
     """
     x = node_or_array(x)
     places = _places("scatter", x, axis, index)
-    return _put(x, places, _source("scatter", x, index, src))
+    return _put(x, places, _source("scatter", x, places, src))
 
 
 def scatter_add(x: NodeOrArray, axis: int, index: Any, src: NodeOrArray) -> NodeOrArray:
@@ -78,7 +78,7 @@ def scatter_add(x: NodeOrArray, axis: int, index: Any, src: NodeOrArray) -> Node
     y[n, index[n, k]] += src[n, k]. See `scatter`."""
     x = node_or_array(x)
     places = _places("scatter_add", x, axis, index)
-    return xp.add(x, _added(_source("scatter_add", x, index, src), places, x))
+    return xp.add(x, _added(_source("scatter_add", x, places, src), places, x))
 
 
 def scatter_reduce(
@@ -104,7 +104,7 @@ def scatter_reduce(
         raise ValueError(f"{name}: reduce is {reduce!r}, expected sum, prod, mean, amax or amin")
     x = node_or_array(x)
     places = _places(name, x, axis, index)
-    src = _source(name, x, index, src)
+    src = _source(name, x, places, src)
     if not prod(places.shape):
         return xp.positive(x)
     raw = value_of(x)
@@ -186,7 +186,8 @@ def _source(name: str, x: NodeOrArray, index: Any, src: Any) -> Any:
     if type(src) in NUMBER_TYPES:
         return src
     src, shape = node_or_array(src), tuple(index.shape)
-    if src.dtype != x.dtype:
+    raw, given = op_inputs(name, [x, src])
+    if given.dtype != raw.dtype:
         raise TypeError(f"{name}: x is {x.dtype} and src {src.dtype}; give both one dtype")
     if src.ndim == 0 < x.ndim:
         return src
