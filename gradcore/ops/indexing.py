@@ -172,15 +172,18 @@ class ScatterMax(Op):
     @staticmethod
     def forward(context: Context, x: Array, y: Array, *, indices: Array) -> Array:
         xp = namespace(x)
+        context["x"], context["y"], context["indices"] = x, y, indices
+        if not math.prod(y.shape):
+            context["z"] = xp.asarray(x, copy=True)
+            return context["z"]
         # Of y in ascending order, the last element of an index is the largest; NaN comes last.
         flat, y_flat = xp.reshape(indices, (-1,)), xp.reshape(y, (-1,))
         order = xp.argsort(y_flat)
         places = xp.reshape(xp.arange(math.prod(x.shape), device=x.device), x.shape)
         named, last = last_named(places, xp.take(flat, order))
         best = xp.reshape(xp.take(y_flat, xp.take(order, last)), x.shape)
-        z = xp.where(named, xp.maximum(x, best), x)
-        context["x"], context["y"], context["z"], context["indices"] = x, y, z, indices
-        return z
+        context["z"] = xp.where(named, xp.maximum(x, best), x)
+        return context["z"]
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array, Array]:

@@ -185,27 +185,30 @@ class SolveTriangular(Op):
 
 
 class LU(Op):
-    """L (..., M, K) with ones in the diagonal, U (..., K, N), K = min(M, N), and the order of rows
-    and the pivots, in integers, with which a[order, :] = L @ U, for a (..., M, N).
+    """L (..., M, K) with ones in the diagonal and U (..., K, N), K = min(M, N), with
+    a[order, :] = L @ U, for a (..., M, N) and an order of its rows.
 
     The gradient is that of de Hoog, Anderssen and Lukas 2011, https://doi.org/10.1016/j.laa.2010.10.010
 
     Args:
         pivot: put the largest element of each column first; else rows keep their order.
+        found: what the kernel `lu` of the backend gave of a, if that is known, with the order.
     """
 
     @staticmethod
-    def forward(context: Context, a: Array, *, pivot: bool = True) -> tuple[Array, ...]:
+    def forward(
+        context: Context, a: Array, *, pivot: bool = True, found: tuple[Array, ...] | None = None
+    ) -> tuple[Array, ...]:
         check_matrices("LU", a)
         xp, k = namespace(a), min(a.shape[-2:])
-        lu, order, pivots = backend_of(a).lu(a, pivot)
+        lu, order, _ = found or backend_of(a).lu(a, pivot)
         eye = xp.eye(a.shape[-2], k, dtype=a.dtype, device=a.device)
         low, u = xp.tril(lu[..., :k], k=-1) + eye, xp.triu(lu[..., :k, :])
         context["l"], context["u"], context["inverse"] = low, u, xp.argsort(order, axis=-1)
-        return low, u, order, pivots
+        return low, u
 
     @staticmethod
-    def backward(context: Context, gl: Array, gu: Array, *_: Array) -> Array:
+    def backward(context: Context, gl: Array, gu: Array) -> Array:
         xp, whole, u = namespace(gl), context["l"], context["u"]
         k, unit = whole.shape[-1], {"unitriangular": True, "upper": True}
         low, high = whole[..., :k, :], u[..., :, :k]

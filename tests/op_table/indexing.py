@@ -210,6 +210,7 @@ ROWS = [
             case((4,), (2, 3), indices=raw([[0, 0, 0], [2, 2, 0]])),
             case((4,), constant((2,)), indices=raw([0, 0])),
             case((1,), (1,), indices=raw([0])),
+            case((3,), (0,), indices=integers((0,), 3)),
         ],
         lambda x, y, indices: (
             x.flatten().scatter_reduce(0, indices.flatten(), y.flatten(), "amax").reshape(x.shape)

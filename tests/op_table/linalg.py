@@ -238,6 +238,7 @@ ROWS = [
             case((3, 3), (2, 3, 2), upper=False, unitriangular=True),
             case((34, 34), (34, 1), upper=True),  # in two halves
             case((0, 0), (0, 2), upper=True),
+            case((1, 1), (1, 1), upper=True),
             case((2, 2), (2, 0), upper=False),
             case((2, 2), constant((2, 2)), upper=True),
         ],
@@ -248,7 +249,7 @@ ROWS = [
             refuses(case((2, 2), (3, 2), upper=True), ValueError, "a (2, 2) and b (3, 2)"),
             refuses(case((2, 2), (2,), upper=True), ValueError, "a (2, 2) and b (2,)"),
         ],
-        complex=True,
+        complex="together",
     ),
     Row(
         ops.LU,
@@ -256,7 +257,6 @@ ROWS = [
         [*ANY, case((2, 2), pivot=False), case((3, 2, 2))],
         lambda a, **_: in_torch("lu")(a)[1:],
         prepare=conditioned,
-        determined=lambda low, u, *_: (low, u),
         refuses=NO_MATRICES,
         complex=True,
     ),

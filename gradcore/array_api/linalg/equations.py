@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from ... import ops
-from ...backends import Array
+from ...backends import Array, backend_of
 from ...engine.arrays import is_node, namespace, value_of
 from ...graph import TensorNode
 from ...ops.decompositions import adjoint, check_matrices, check_square
@@ -103,12 +103,19 @@ def lu(a: NodeOrArray, /, *, pivot: bool = True) -> LUResult:
     Args:
         pivot: with False, rows keep their order; it takes matrices whose leading parts are regular.
     """
-    lower, u, order, _ = ops.LU.apply(a, pivot=pivot)
-    raw = value_of(order)
+    found = _factors("lu", a, pivot)
+    lower, u = ops.LU.apply(a, found=found)
+    raw = found[1]
     lib = namespace(raw)
     rows = lib.arange(raw.shape[-1], dtype=raw.dtype, device=raw.device)
     p = lib.astype(rows[:, None] == raw[..., None, :], value_of(lower).dtype)
     return LUResult(TensorNode(p, requires_grad=False) if is_node(a) else p, lower, u)
+
+
+def _factors(name: str, a: NodeOrArray, pivot: bool) -> tuple[Array, ...]:
+    check_matrices(name, a)
+    raw = value_of(a)
+    return backend_of(raw).lu(raw, pivot)
 
 
 def lu_factor(a: NodeOrArray, /, *, pivot: bool = True) -> LUFactors:
@@ -118,7 +125,9 @@ def lu_factor(a: NodeOrArray, /, *, pivot: bool = True) -> LUFactors:
         L, without its diagonal, and U, in one matrix (..., M, N); and with which row, counted from
         1, each row changed places, one after the other (..., K).
     """
-    lower, u, _, pivots = ops.LU.apply(a, pivot=pivot)
+    found = _factors("lu_factor", a, pivot)
+    lower, u = ops.LU.apply(a, found=found)
+    pivots = found[2] + 1
     (m, k), n = lower.shape[-2:], u.shape[-1]
     raw = value_of(lower)
     xp = namespace(raw)
@@ -130,7 +139,8 @@ def lu_factor(a: NodeOrArray, /, *, pivot: bool = True) -> LUFactors:
         shape = (*raw.shape[:-2], m - k, n)
         more = xp.zeros(shape, dtype=raw.dtype, device=raw.device)
         u = concat([u, more], axis=-2)
-    return LUFactors(lower + u, pivots + 1)
+    pivots = TensorNode(pivots, requires_grad=False) if is_node(a) else pivots
+    return LUFactors(lower + u, pivots)
 
 
 def lu_solve(
