@@ -72,11 +72,12 @@ def _constant(function: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(function)
     def constant(*inputs: P.args, **options: P.kwargs) -> Any:
+        arrays: Any = inputs
         if len(inputs) > n and more:  # an axis, behind the arrays
-            options = {**dict(zip(more, inputs[n:], strict=False)), **options}
-            inputs = inputs[:n]
+            arrays = inputs[:n]
+            options.update(zip(more, inputs[n:], strict=False))
         raw_options = {key: value_of(x) for key, x in options.items()}
-        result = call_library(name, op_inputs(name, inputs), **raw_options)
+        result = call_library(name, op_inputs(name, arrays), **raw_options)
         if not [x for x in inputs if is_node(x)]:
             return result
         return tree_map(lambda y: TensorNode(y, requires_grad=False), result)

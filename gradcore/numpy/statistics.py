@@ -189,7 +189,7 @@ def cov(
         x = xp.concat(promoted(x, _variables(y, rowvar)))
     x = cast(x, np.result_type(numpy_dtype(x.dtype), np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    weights = [None if w is None else alike(w, x)[0] for w in (fweights, aweights)]
+    weights = [None if w is None else arrays_of(w, x)[0] for w in (fweights, aweights)]
     y = statistics.cov(x, correction=ddof, fweights=weights[0], aweights=weights[1])
     return xp.reshape(y, ()) if y.shape == (1, 1) else y
 

@@ -22,9 +22,6 @@ from ..products import matmul
 from .standard import inv, matrix_norm, pinv, solve, svdvals
 
 __all__ = [
-    "LUFactors",
-    "LUResult",
-    "LstsqResult",
     "cholesky_inverse",
     "cholesky_solve",
     "cond",
