@@ -32,6 +32,10 @@ def loss(x: TensorNode) -> TensorNode:
     y += numpy.sum(numpy.exp(x)) + gradcore.linalg.trace(x) + vector_norm(x)
     y += np.sum(gradcore.special.ndtr(x) + erf(x) + log_ndtr(x) + gammainc(x, x))
     y += np.fft.rfft(x).real.sum() + np.einsum("ij->", x) + fft.fft(x).imag.sum()
+    y += (
+        gradcore.sum(gradcore.exp(x), 0)[0] + gradcore.topk(x, 2).values.sum() + x.softmax(-1)[0, 0]
+    )
+    y += gradcore.linalg.solve_triangular(x.tril() + 1.0, x.view(3, 3), upper=False).float().sum()
     z: TensorNode = x * 2.0
     z[0] = z[1, ::-1]
     z -= 1.0

@@ -19,6 +19,7 @@ import numpy as np
 from .definitions import (
     ConvolutionKernels,
     ElementwiseKernels,
+    LinalgKernels,
     LossKernels,
     NormalizationKernels,
     OptimizerUpdates,
@@ -35,6 +36,7 @@ DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 class Backend(
     ConvolutionKernels,
     ElementwiseKernels,
+    LinalgKernels,
     LossKernels,
     NormalizationKernels,
     OptimizerUpdates,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,11 @@ from . import data as data
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
-from .array_api import concatenate as concatenate
-from .array_api import dot as dot
+from .array_api import *  # noqa: F403 (the functions below have names that some of these have)
+from .array_api import fft as fft
 from .array_api import linalg as linalg
 from .array_api import special as special
+from .array_api.namespace import FUNCTIONS, OF_A_BACKEND
 from .array_api.special import digamma as digamma
 from .array_api.special import erf as erf
 from .array_api.special import erfc as erfc
@@ -66,16 +68,11 @@ from .transforms import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-# From here on, `a + b` works on nodes, and `a.relu()` says what to call. The names of array_api are
-# names of gradcore.numpy too.
-_places = {
-    "gradcore": functions,
-    "gradcore.numpy": array_api,
-    "gradcore.linalg": linalg,
-    "gradcore.special": special,
-}
-connect(ops, array_api, lambda: import_module(".numpy", __name__))
-point_elsewhere(TensorNode, _places)
+# From here on, `a + b` works on nodes, and `a.gelu()` says what to call.
+_places = {"gradcore.linalg": linalg, "gradcore.special": special}
+connect(ops, array_api, functions, lambda: import_module(".numpy", __name__))
+point_elsewhere(TensorNode, {"gradcore": functions, **_places})
+point_elsewhere(TensorNode, {"gradcore": array_api})
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.
 for _module in (
@@ -95,6 +92,8 @@ def __getattr__(name: str) -> Any:
     # These take a while to import, and most programs don't need them.
     if name in ("autograd", "distributions", "numpy"):
         return import_module(f".{name}", __name__)
+    if name in OF_A_BACKEND:  # `zeros`, `float32`: those of the default backend
+        return getattr(array_api, name)
     places = (place for place, module in _places.items() if name in module.__all__)
     advice = "".join([f"; say {place}.{name}" for place in places][:1])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
@@ -111,13 +110,12 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "array_api",
         "autograd",
         "backends",
-        "concatenate",
         "data",
         "digamma",
         "distributions",
-        "dot",
         "erf",
         "erfc",
+        "fft",
         "lgamma",
         "linalg",
         "load",
@@ -140,6 +138,8 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
     ]
     for _module in (functions, ops, replay, tools, transforms):
         __all__ += _module.__all__
+    _of_arrays = [*FUNCTIONS, *OF_A_BACKEND]
+    __all__ += [name for name in _of_arrays if name not in __all__ and not hasattr(builtins, name)]
 
     def __dir__() -> list[str]:
-        return __all__
+        return [*__all__, *_of_arrays]

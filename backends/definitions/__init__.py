@@ -8,6 +8,7 @@ differentiates it. Backends override it to be fast.
 from .convolution import ConvolutionKernels
 from .elementwise import ElementwiseKernels
 from .indexing import IndexingKernels
+from .linalg import LinalgKernels
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .random_bits import RandomBits
@@ -18,6 +19,7 @@ __all__ = [
     "ConvolutionKernels",
     "ElementwiseKernels",
     "IndexingKernels",
+    "LinalgKernels",
     "LossKernels",
     "NormalizationKernels",
     "OptimizerUpdates",

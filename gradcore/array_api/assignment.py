@@ -25,13 +25,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from ..backends import Array
 from ..backends.ownership import UNKNOWN, holders
 from ..engine import traversal
 from ..engine.arrays import describe, is_node, namespace
 from ..engine.modes import is_building
 from ..engine.views import view_of
 from ..graph import Op, TensorNode
+from ..ops.indexing import last_named
 from .common import NodeOrArray
 from .indexing import getitem, is_array
 from .views import chain, put_back, views_below
@@ -80,7 +80,7 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
     named = getitem(positions, key)
     if not named.size:
         return
-    is_named, last = _last_named(positions, named)
+    is_named, last = last_named(positions, named)
     if not is_scalar:
         yp = namespace(y)
         y = yp.reshape(yp.broadcast_to(y, tuple(named.shape)), (-1,))
@@ -146,28 +146,6 @@ def _cast(y: TensorNode, x: TensorNode) -> TensorNode:
 
 def _inputs(y: TensorNode) -> Sequence[Any]:
     return y.source.inputs if y.source else ()
-
-
-def _last_named(positions: Array, named: Array) -> tuple[Array, Array]:
-    """Find which positions a key names, and for each of them the last element of y that goes there.
-    (The standard has no assignment by arrays.)
-
-    Args:
-        positions: 0, 1, 2, ... in the shape of x.
-        named: positions[key].
-
-    Returns:
-        Whether each position is named, in the shape of x; and for each, in a vector, the last index
-        in `named` flat at which it is, or any index if it is nowhere.
-    """
-    xp = namespace(positions)
-    flat, named = xp.reshape(positions, (-1,)), xp.reshape(named, (-1,))
-    order = xp.argsort(named, stable=True)
-    named = xp.take(named, order)
-    last = xp.searchsorted(named, flat, side="right") - 1
-    last = xp.where(last < 0, 0, last)
-    is_named = xp.reshape(xp.take(named, last) == flat, positions.shape)
-    return is_named, xp.take(order, last)
 
 
 def _is_start(x: TensorNode) -> bool:

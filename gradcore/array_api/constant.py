@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import Parameter, signature
 from typing import Any, ParamSpec
 
 from ..backends.types import DType
@@ -65,11 +66,18 @@ def _constant(function: Callable[P, Any]) -> Callable[P, Any]:
     """Replace a function by the one of its name in the arrays' own library. If an input is a node,
     the results are nodes that require no gradient."""
     name = function.__name__.removeprefix("_")
+    kinds = [(key, x.kind) for key, x in signature(function).parameters.items()]
+    n = len([key for key, kind in kinds if kind is Parameter.POSITIONAL_ONLY])
+    more = [key for key, kind in kinds if kind is Parameter.POSITIONAL_OR_KEYWORD]
 
     @wraps(function)
     def constant(*inputs: P.args, **options: P.kwargs) -> Any:
+        arrays: Any = inputs
+        if len(inputs) > n and more:  # an axis, behind the arrays
+            arrays = inputs[:n]
+            options.update(zip(more, inputs[n:], strict=False))
         raw_options = {key: value_of(x) for key, x in options.items()}
-        result = call_library(name, op_inputs(name, inputs), **raw_options)
+        result = call_library(name, op_inputs(name, arrays), **raw_options)
         if not [x for x in inputs if is_node(x)]:
             return result
         return tree_map(lambda y: TensorNode(y, requires_grad=False), result)
@@ -118,34 +126,34 @@ trunc = _unary("trunc")
 
 
 @_constant
-def all(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+def all(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:  # noqa: A001
     """Test whether all elements, or all along `axis`, are true."""
 
 
 @_constant
-def any(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A001
+def any(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:  # noqa: A001
     """Test whether any element, or any along `axis`, is true."""
 
 
 @_constant
-def argmax(x: NodeOrArray, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmax(x: NodeOrArray, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Find the index of the maximum along `axis`, or in x flat."""
 
 
 @_constant
-def argmin(x: NodeOrArray, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmin(x: NodeOrArray, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Find the index of the minimum along `axis`, or in x flat."""
 
 
 @_constant
 def argsort(
-    x: NodeOrArray, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+    x: NodeOrArray, /, axis: int = -1, *, descending: bool = False, stable: bool = True
 ) -> Any:
     """Find the indices that sort x along `axis`: the first is that of the smallest element."""
 
 
 @_constant
-def count_nonzero(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def count_nonzero(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Count the elements, of all or along `axis`, that are not zero."""
 
 

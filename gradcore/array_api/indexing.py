@@ -200,7 +200,7 @@ def _as_one(x: Array, arrays: list[Array], sizes: Shape) -> Array:
     return joined
 
 
-def take(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int | None = None) -> NodeOrArray:
+def take(x: NodeOrArray, indices: NodeOrArray, /, axis: int | None = None) -> NodeOrArray:
     """Take the parts of x at the indices (N,) along `axis`, which only a vector may leave out.
     Negative indices count from the end."""
     if axis is None and x.ndim != 1:
@@ -208,7 +208,7 @@ def take(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int | None = None) ->
     return ops.Take.apply(x, indices=indices, axis=0 if axis is None else axis)
 
 
-def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
+def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, axis: int = -1) -> NodeOrArray:
     """Take elements along `axis`, with other indices in each row: of x (N, M) along the last axis,
     y[n, k] = x[n, indices[n, k]].
 
@@ -237,7 +237,7 @@ def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, *, axis: int = -1) 
 
 
 def sort(
-    x: NodeOrArray, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+    x: NodeOrArray, /, axis: int = -1, *, descending: bool = False, stable: bool = True
 ) -> NodeOrArray:
     """Sort the elements along `axis`. Each element takes its gradient along.
 

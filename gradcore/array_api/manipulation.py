@@ -149,7 +149,7 @@ def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     return reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in gone]))
 
 
-def concat(arrays: Sequence[NodeOrArray], /, *, axis: int | None = 0) -> NodeOrArray:
+def concat(arrays: Sequence[NodeOrArray], /, axis: int | None = 0) -> NodeOrArray:
     """Join arrays along an axis that they have; with `axis=None`, flatten them first."""
     if axis is None:
         arrays, axis = [reshape(x, (-1,)) for x in arrays], 0
@@ -161,12 +161,12 @@ def concatenate(arrays: Sequence[NodeOrArray], axis: int | None = 0) -> NodeOrAr
     return concat(arrays, axis=axis)
 
 
-def stack(arrays: Sequence[NodeOrArray], /, *, axis: int = 0) -> NodeOrArray:
+def stack(arrays: Sequence[NodeOrArray], /, axis: int = 0) -> NodeOrArray:
     """Join arrays of one shape along a new axis."""
     return ops.Concat.apply(*[expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
-def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
+def unstack(x: NodeOrArray, /, axis: int = 0) -> tuple[NodeOrArray, ...]:
     """Split x into its parts along `axis`, which they don't have: `stack` undoes it."""
     parts = ops.Unstack.apply(x, axis=axis)
     if is_node(x) and x.ndim > 1:
@@ -176,13 +176,13 @@ def unstack(x: NodeOrArray, /, *, axis: int = 0) -> tuple[NodeOrArray, ...]:
     return parts
 
 
-def flip(x: NodeOrArray, /, *, axis: Axis = None) -> NodeOrArray:
+def flip(x: NodeOrArray, /, axis: Axis = None) -> NodeOrArray:
     """Reverse the order of elements along `axis`, or along all axes."""
     axes = range(x.ndim) if axis is None else axes_from_front("flip", axis, x.ndim)
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
 
-def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], *, axis: Axis = None) -> NodeOrArray:
+def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], axis: Axis = None) -> NodeOrArray:
     """Shift elements along `axis`; those pushed off the end come in at the start. With `axis=None`,
     shift the elements of x flat. For several axes there are as many shifts; those of an axis that
     is named twice add up."""
@@ -201,9 +201,7 @@ def tile(x: NodeOrArray, repetitions: tuple[int, ...], /) -> NodeOrArray:
     return ops.Reshape.apply(x, shape=tuple([r * n for r, n in pairs]))
 
 
-def repeat(
-    x: NodeOrArray, repeats: int | NodeOrArray, /, *, axis: int | None = None
-) -> NodeOrArray:
+def repeat(x: NodeOrArray, repeats: int | NodeOrArray, /, axis: int | None = None) -> NodeOrArray:
     """Repeat each element along `axis`: [1, 2] becomes [1, 1, 2, 2]. With `axis=None`, repeat each
     element of x flat.
 
@@ -239,12 +237,12 @@ def repeat(
     return ops.Reshape.apply(wide, shape=(*x.shape[:axis], n * repeats, *after))
 
 
-def tril(x: NodeOrArray, /, *, k: int = 0) -> NodeOrArray:
+def tril(x: NodeOrArray, /, k: int = 0) -> NodeOrArray:
     """Keep the lower triangle of each matrix, up to diagonal `k`; put zeros elsewhere."""
     return _triangle("tril", x, k)
 
 
-def triu(x: NodeOrArray, /, *, k: int = 0) -> NodeOrArray:
+def triu(x: NodeOrArray, /, k: int = 0) -> NodeOrArray:
     """Keep the upper triangle of each matrix, from diagonal `k` on; put zeros elsewhere."""
     return _triangle("triu", x, k)
 

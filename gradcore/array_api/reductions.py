@@ -26,26 +26,26 @@ __all__ = [
 
 
 def sum(  # noqa: A001
-    x: NodeOrArray, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False
+    x: NodeOrArray, /, axis: Axis = None, *, dtype: DType | None = None, keepdims: bool = False
 ) -> NodeOrArray:
     """Sum all elements, or along `axis`; in `dtype`, if that is given."""
     return in_dtype(dtype, ops.Sum, x, axis=axis, keepdims=keepdims)
 
 
 def prod(
-    x: NodeOrArray, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False
+    x: NodeOrArray, /, axis: Axis = None, *, dtype: DType | None = None, keepdims: bool = False
 ) -> NodeOrArray:
     """Multiply all elements, or along `axis`; in `dtype`, if that is given."""
     return in_dtype(dtype, ops.Prod, x, axis=axis, keepdims=keepdims)
 
 
-def mean(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> NodeOrArray:
+def mean(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> NodeOrArray:
     """Compute the mean of all elements, or along `axis`."""
     return ops.Mean.apply(x, axis=axis, keepdims=keepdims)
 
 
 def var(
-    x: NodeOrArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+    x: NodeOrArray, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False
 ) -> NodeOrArray:
     """Compute the variance of all elements, or along `axis`: the sum of squares divided by
     n - correction; see the op Var."""
@@ -53,18 +53,18 @@ def var(
 
 
 def std(
-    x: NodeOrArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+    x: NodeOrArray, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False
 ) -> NodeOrArray:
     """Compute the standard deviation of all elements, or along `axis`: the root of `var`."""
     return ops.Std.apply(x, axis=axis, correction=correction, keepdims=keepdims)
 
 
-def max(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> NodeOrArray:  # noqa: A001
+def max(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> NodeOrArray:  # noqa: A001
     """Find the maximum of all elements, or along `axis`. Equal maxima share the gradient."""
     return ops.Max.apply(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: NodeOrArray, /, *, axis: Axis = None, keepdims: bool = False) -> NodeOrArray:  # noqa: A001
+def min(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> NodeOrArray:  # noqa: A001
     """Find the minimum of all elements, or along `axis`. Equal minima share the gradient."""
     return ops.Min.apply(x, axis=axis, keepdims=keepdims)
 

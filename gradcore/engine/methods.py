@@ -1,9 +1,9 @@
-"""The methods that nodes share with arrays. All but a few call the function of their name in
-gradcore.numpy: `x.sum(axis=0)` is `gradcore.numpy.sum(x, axis=0)`.
+"""The methods that nodes share with arrays. All but a few call the function of their name.
 
-The names are those that arrays of NumPy, CuPy and PyTorch have in common, with NumPy's arguments,
-and what else NumPy's programs call. A name that only one library has (`x.relu()`, `x.unsqueeze(0)`)
-is an AttributeError that says what to call.
+The names are those that NumPy's programs call, with NumPy's arguments, also where PyTorch's methods
+of these names take others: `x.sum(axis=0)` is `gradcore.numpy.sum(x, axis=0)`. Names that only
+PyTorch has, and that its programs call most, are those of gradcore: `x.softmax(-1)` is
+`gradcore.softmax(x, -1)`. Other names are an AttributeError that says what to call.
 """
 
 from __future__ import annotations
@@ -22,15 +22,32 @@ class _Method(Protocol):
     def __get__(self, node: Node, kind: Any = None, /) -> Callable[..., Node]: ...
 
 
-def _method(name: str) -> _Method:
+def _method(name: str, api: str = "numpy_api") -> _Method:
     def function(self: Methods, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.numpy_api, name)(self, *args, **kwargs)
+        return getattr(getattr(self, api), name)(self, *args, **kwargs)
 
     method: Any = function
 
     method.__name__, method.__qualname__ = name, f"Methods.{name}"
-    method.__doc__ = f"Compute gradcore.numpy.{name}(x, ...)."
+    place = "gradcore.numpy" if api == "numpy_api" else "gradcore"
+    method.__doc__ = f"Compute {place}.{name}(x, ...)."
     return method
+
+
+def _of_functions(name: str) -> Any:
+    return _method(name, "functions")
+
+
+def _of_array_api(name: str) -> _Method:
+    return _method(name, "array_api")
+
+
+def _cast(dtype: str) -> Any:
+    def cast(self: Methods) -> Any:
+        return self.astype(dtype)
+
+    cast.__doc__ = f"Convert x to {dtype}."
+    return cast
 
 
 class Methods:
@@ -38,7 +55,10 @@ class Methods:
 
     __slots__ = ()
 
-    numpy_api: ClassVar[Any] = None  # gradcore.numpy, or what imports it; see `operators.connect`
+    # gradcore.numpy, or what imports it, and two packages of gradcore; see `operators.connect`
+    numpy_api: ClassVar[Any] = None
+    array_api: ClassVar[Any] = None
+    functions: ClassVar[Any] = None
 
     all = _method("all")
     any = _method("any")
@@ -74,14 +94,24 @@ class Methods:
         given = shape[:1] if len(shape) == 1 else (shape,) if shape else ()
         return self.numpy_api.reshape(self, *given, **kwargs)
 
-    def transpose(self, *axes: Any) -> Self:
+    def transpose(self: Any, *axes: Any) -> Any:
         """Compute gradcore.numpy.transpose(x, axes): `x.transpose(1, 0)` or
-        `x.transpose((1, 0))`; without axes, reverse their order."""
+        `x.transpose((1, 0))`; without axes, reverse their order.
+
+        Raises:
+            ValueError: these are not all axes; `x.swapaxes(0, 1)` exchanges two.
+        """
+        if len(axes) == 2 != self.ndim:
+            found = f"axes {axes} of {self.ndim}"
+            raise ValueError(f"transpose: {found}, expected all; x.swapaxes{axes} exchanges two")
         return self.numpy_api.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    def flatten(self, order: str = "C") -> Self:
-        """Copy x as a vector."""
-        return self.numpy_api.copy(self.numpy_api.ravel(self, order))
+    def flatten(self, *axes: Any, order: str = "C") -> Self:
+        """Copy x as a vector; or `x.flatten(1)` or `x.flatten(1, 2)`: make one axis of those from
+        the first to the last that are named."""
+        if axes and not isinstance(axes[0], str):
+            return self.functions.flatten(self, *axes)
+        return self.numpy_api.copy(self.numpy_api.ravel(self, *axes or (order,)))
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
@@ -123,49 +153,143 @@ class Methods:
             raise TypeError(f"x.imag = y: x has {self.dtype} numbers, without imaginary parts")
         self.imag[...] = y
 
+    # -- As in PyTorch ----------------------------------------------------------------------------
+
+    abs = _of_array_api("abs")
+    add = _of_array_api("add")
+    ceil = _of_array_api("ceil")
+    cos = _of_array_api("cos")
+    exp = _of_array_api("exp")
+    flip = _of_array_api("flip")
+    floor = _of_array_api("floor")
+    isnan = _of_array_api("isnan")
+    log = _of_array_api("log")
+    log1p = _of_array_api("log1p")
+    log2 = _of_array_api("log2")
+    pow = _of_array_api("pow")
+    roll = _of_array_api("roll")
+    sign = _of_array_api("sign")
+    sin = _of_array_api("sin")
+    sqrt = _of_array_api("sqrt")
+    square = _of_array_api("square")
+    tril = _of_array_api("tril")
+    triu = _of_array_api("triu")
+    bmm = _of_functions("bmm")
+    chunk = _of_functions("chunk")
+    clamp = _of_functions("clamp")
+    cummax = _of_functions("cummax")
+    div = _of_functions("div")
+    eq = _of_functions("eq")
+    gather = _of_functions("gather")
+    ge = _of_functions("ge")
+    gt = _of_functions("gt")
+    index_add = _of_functions("index_add")
+    index_fill = _of_functions("index_fill")
+    index_select = _of_functions("index_select")
+    le = _of_functions("le")
+    log_softmax = _of_functions("log_softmax")
+    logsumexp = _of_functions("logsumexp")
+    lt = _of_functions("lt")
+    masked_fill = _of_functions("masked_fill")
+    masked_select = _of_functions("masked_select")
+    median = _of_functions("median")
+    mm = _of_functions("mm")
+    mul = _of_functions("mul")
+    narrow = _of_functions("narrow")
+    ne = _of_functions("ne")
+    neg = _of_functions("neg")
+    numel = _of_functions("numel")
+    quantile = _of_functions("quantile")
+    relu = _of_functions("relu")
+    rsqrt = _of_functions("rsqrt")
+    scatter = _of_functions("scatter")
+    scatter_add = _of_functions("scatter_add")
+    select = _of_functions("select")
+    sigmoid = _of_functions("sigmoid")
+    softmax = _of_functions("softmax")
+    split = _of_functions("split")
+    sub = _of_functions("sub")
+    t = _of_functions("t")
+    tanh = _of_functions("tanh")
+    topk = _of_functions("topk")
+    unbind = _of_functions("unbind")
+    unflatten = _of_functions("unflatten")
+    unique = _of_functions("unique")
+    unsqueeze = _of_functions("unsqueeze")
+    view = reshape
+
+    def expand(self, *shape: Any) -> Self:
+        """Compute gradcore.expand(x, shape): `x.expand(2, -1)` or `x.expand((2, -1))`."""
+        return self.functions.expand(self, *shape if len(shape) == 1 else (shape,))
+
+    def permute(self, *axes: Any) -> Self:
+        """Compute gradcore.permute(x, axes): `x.permute(1, 0)` or `x.permute((1, 0))`."""
+        return self.functions.permute(self, *axes if len(axes) == 1 else (axes,))
+
+    def expand_as(self, other: Any) -> Self:
+        """Repeat x to fill the shape of the other."""
+        return self.array_api.broadcast_to(self, tuple(other.shape))
+
+    def reshape_as(self, other: Any) -> Self:
+        """Arrange the elements in the shape of the other."""
+        return self.array_api.reshape(self, tuple(other.shape))
+
+    view_as = reshape_as
+
+    def type_as(self, other: Any) -> Self:
+        """Convert x to the dtype of the other."""
+        return self.astype(other.dtype)
+
+    def contiguous(self) -> Self:
+        """Give x itself: how it lies in memory is the library's choice."""
+        return self
+
+    def clone(self) -> Self:
+        """Copy x, with its gradient."""
+        return self.numpy_api.copy(self)
+
+    def dim(self: Any) -> Any:
+        """Count the axes."""
+        return self.ndim
+
+    def requires_grad_(self: Any, requires_grad: Any = True) -> Any:
+        """Set `x.requires_grad`, and give x."""
+        self.requires_grad = requires_grad
+        return self
+
+    bool = _cast("bool")
+    double = _cast("float64")
+    float = _cast("float32")
+    half = _cast("float16")
+    int = _cast("int32")
+    long = _cast("int64")
+
 
 # -- What is not there ----------------------------------------------------------------------------
 
 # What to say in place of attributes that arrays of one library have.
 INSTEAD = {
-    "bmm": "x @ y",
-    "clone": "x.copy()",
     "cpu": "x.numpy()",
     "cuda": "x.to_device(device)",
     "data": "x.value",
-    "dim": "x.ndim",
-    "double": "x.astype('float64')",
-    "expand": "gradcore.numpy.broadcast_to(x, shape)",
     "fill": "x[...] = value",
     "fill_": "x[...] = value",
     "flags": "x.value.flags",
     "flat": "x.ravel()",
-    "float": "x.astype('float32')",
     "get": "x.numpy()",
     "getitem": "x[key]",
     "grad_fn": "x.source",
-    "half": "x.astype('float16')",
-    "int": "x.astype('int32')",
     "is_leaf": "x.source is None",
-    "long": "x.astype('int64')",
-    "masked_fill": "gradcore.numpy.where(mask, value, x)",
-    "mm": "x @ y",
     "namespace_of": "gradcore.namespace(x)",
-    "norm": "gradcore.numpy.linalg.norm(x)",
-    "numel": "x.size",
-    "permute": "x.transpose(axes)",
-    "requires_grad_": "x.requires_grad = True",
+    "norm": "gradcore.linalg.norm(x)",
     "resize": "x.reshape(shape)",
     "setitem": "x[key] = value",
     "strides": "x.value.strides",
-    "t": "x.T",
     "to": "x.astype(dtype) or x.to_device(device)",
     "tobytes": "x.numpy().tobytes()",
     "tofile": "x.numpy().tofile(file)",
     "type": "x.astype(dtype)",
-    "unsqueeze": "gradcore.numpy.expand_dims(x, axis)",
     "update": "x[...] = value",
-    "view": "x.reshape(shape)",
     "zero_": "x[...] = 0",
 }
 

@@ -511,11 +511,12 @@ class _Late:
         return module
 
 
-def connect(ops: Any, array_api: Any, numpy: Callable[[], Any]) -> None:
+def connect(ops: Any, array_api: Any, functions: Any, numpy: Callable[[], Any]) -> None:
     """Set the functions behind operators and methods.
 
     Args:
-        ops, array_api: the packages `gradcore.ops` and `gradcore.array_api`.
+        ops, array_api, functions: the packages of `gradcore` with these names.
         numpy: a function that imports and gives `gradcore.numpy`.
     """
-    Operators.ops, Operators.array_api, Operators.numpy_api = ops, array_api, _Late(numpy)
+    Operators.ops, Operators.array_api, Operators.functions = ops, array_api, functions
+    Operators.numpy_api = _Late(numpy)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..array_api import einsum as einsum  # a neighbour of matmul there
 from . import (
     activations,
+    arithmetic,
     attention,
     convolution,
     distances,
@@ -15,11 +16,17 @@ from . import (
     losses,
     margins,
     normalization,
+    ordering,
     padding,
     pooling,
+    sampling,
+    selection,
+    shaping,
+    statistics,
     unfolding,
 )
 from .activations import *  # noqa: F403
+from .arithmetic import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .distances import *  # noqa: F403
@@ -30,13 +37,19 @@ from .dropout import dropout2d as dropout2d
 from .dropout import dropout3d as dropout3d
 from .dropout import feature_alpha_dropout as feature_alpha_dropout
 from .embedding import embedding as embedding
+from .embedding import embedding_bag as embedding_bag
 from .embedding import one_hot as one_hot
 from .interpolation import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .margins import *  # noqa: F403
 from .normalization import *  # noqa: F403
+from .ordering import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .sampling import *  # noqa: F403
+from .selection import *  # noqa: F403
+from .shaping import *  # noqa: F403
+from .statistics import *  # noqa: F403
 from .unfolding import *  # noqa: F403
 
 # The files dropout.py and embedding.py have the names of functions. An import from such
@@ -44,6 +57,7 @@ from .unfolding import *  # noqa: F403
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (
         activations,
+        arithmetic,
         attention,
         convolution,
         distances,
@@ -51,10 +65,15 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         losses,
         margins,
         normalization,
+        ordering,
         padding,
         pooling,
+        sampling,
+        selection,
+        shaping,
+        statistics,
         unfolding,
     )
     __all__ = [name for file in _FILES for name in file.__all__]
-    __all__ += ["dropout", "einsum", "embedding", "one_hot"]
+    __all__ += ["dropout", "einsum", "embedding", "embedding_bag", "one_hot"]
     __all__ += ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]

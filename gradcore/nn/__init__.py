@@ -49,6 +49,7 @@ from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Se
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .distances import CosineSimilarity, PairwiseDistance
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .embedding import EmbeddingBag
 from .interop import load_torch_state_dict, torch_state_dict
 from .interpolation import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from .layers import Embedding, Linear
@@ -179,6 +180,7 @@ __all__ = [
     "Dropout3d",
     "Elu",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

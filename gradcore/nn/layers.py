@@ -89,6 +89,9 @@ class Embedding(Weighted):
         num_embeddings: how many vectors there are; x holds integers from 0 to one less.
         padding_idx: the integer whose vector is zeros and is not trained; a negative one counts
             from the end.
+        max_norm: scale vectors that x names, and whose norm is larger, down to this norm, in `w`.
+        norm_type: the order of that norm.
+        scale_grad_by_freq: divide the gradient of each vector by how often x names it.
         dtype: of the vectors.
 
     Attributes:
@@ -103,6 +106,9 @@ class Embedding(Weighted):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
         dtype: Any = "float32",
     ) -> None:
         (num_embeddings,) = sizes("Embedding", 1, num_embeddings=num_embeddings)
@@ -118,6 +124,8 @@ class Embedding(Weighted):
             rows = xp.expand_dims(xp.arange(num_embeddings, device=w.device), axis=1)
             w = xp.where(rows == padding_idx, xp.zeros_like(w), w)
         self.w, self.padding_idx = TensorNode(w), padding_idx
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
 
     def forward(self, x: Any) -> TensorNode:
         """Look up the vectors of x: a node, an array or (nested) lists of integers.
@@ -126,8 +134,10 @@ class Embedding(Weighted):
             IndexError: an integer is not in [0, num_embeddings).
             TypeError: x has other numbers than integers.
         """
-        return functions.embedding(x, self.w, self.padding_idx)
+        return functions.embedding(
+            x, self.w, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
+        )
 
     def __repr__(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"Embedding({self.w.shape[0]}, {self.w.shape[1]}{padding})"
+        return f"{type(self).__name__}({self.w.shape[0]}, {self.w.shape[1]}{padding})"

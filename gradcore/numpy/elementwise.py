@@ -11,6 +11,7 @@ import numpy as np
 from .. import array_api as xp
 from .. import ops
 from ..engine.arrays import value_of
+from ..functions import arithmetic
 from . import ignoring_nan, reductions
 from .common import (
     NOTHING,
@@ -126,9 +127,7 @@ def _fmin(a: Any, b: Any) -> Any:
 
 
 def _heaviside(a: Any, b: Any) -> Any:
-    """Give 0 below 0, 1 above, and b at 0."""
-    a, b = alike(a, b)
-    return xp.where(a == 0, b, xp.where(a != a, a, cast(a > 0, a.dtype)))
+    return arithmetic.heaviside(*alike(a, b))
 
 
 def _logsumexp(a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
@@ -279,17 +278,7 @@ def nan_to_num(
 ) -> Any:
     """Replace NaN, inf and -inf by numbers: 0, and the largest and smallest that there are."""
     (x,) = arrays_of(x)
-    kind = numpy_dtype(x.dtype)
-    if kind.kind in "biu":
-        return x
-    if kind.kind == "c":
-        more = {"nan": nan, "posinf": posinf, "neginf": neginf}
-        return nan_to_num(xp.real(x), **more) + 1j * nan_to_num(xp.imag(x), **more)
-    most = np.finfo(kind).max.item()
-    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-    y = xp.where(xp.isnan(x), nan, x)
-    y = xp.where(value_of(y) == math.inf, high, y)
-    return xp.where(value_of(y) == -math.inf, low, y)
+    return arithmetic.nan_to_num(x, nan, posinf, neginf)
 
 
 def sinc(x: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -181,19 +179,13 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
         return int(bool(xp.any(value_of(x) != 0)))
     if tol is None:
         return xp.linalg.matrix_rank(x, rtol=rtol)
-    (tol,) = arrays_of(tol)
-    s = value_of(xp.linalg.svdvals(x))
-    return xp.count_nonzero(s > (xp.expand_dims(tol, axis=-1) if tol.ndim else tol), axis=-1)
+    return xp.linalg.matrix_rank(x, atol=tol, rtol=0.0)
 
 
 def cond(x: Any, p: Any = None) -> Any:
     """Divide the largest by the smallest singular value; or multiply the norms, of order p, of each
     matrix and its inverse."""
-    x = _matrices(x)
-    if p in (None, 2, -2):
-        s = xp.linalg.svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return xp.linalg.matrix_norm(x, ord=p) * xp.linalg.matrix_norm(xp.linalg.inv(x), ord=p)
+    return xp.linalg.cond(_matrices(x), p)
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
@@ -203,68 +195,28 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     The sums are an empty array where NumPy's are: if a (M, N) has M <= N or a smaller rank than N.
     """
     a, b = promoted(*map(floats, arrays_of(a, b)))
-    m, n = a.shape
-    eps = float(np.finfo(numpy_dtype(a.dtype)).eps)
-    rcond = eps * max(m, n) if rcond is None else eps if rcond == -1 else rcond
-    x = xp.matmul(xp.linalg.pinv(a, rtol=rcond), b)
-    s = xp.linalg.svdvals(a)
-    rank = int(xp.count_nonzero(value_of(s) > rcond * value_of(s[0]))) if min(m, n) else 0
-    if rank == n and m > n:
-        rest = xp.abs(b - xp.matmul(a, x))
-        sums = xp.sum(rest * rest, axis=0, keepdims=b.ndim == 1)
-    else:
-        sums = value_of(s)[:0]
-    return x, sums, rank, s
+    (m, n), eps = a.shape, float(np.finfo(numpy_dtype(a.dtype)).eps)
+    found = xp.linalg.lstsq(a, b, rcond=eps if rcond == -1 else rcond)
+    rank, sums = int(found.rank), found.residuals
+    if rank < n or m <= n:
+        return found.solution, value_of(found.singular_values)[:0], rank, found.singular_values
+    return found.solution, sums, rank, found.singular_values
 
 
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """Multiply matrices, of which the first and the last may be vectors, in the order that takes
     least."""
-    parts = promoted(*arrays_of(*arrays))
-    first, last = parts[0].ndim == 1, parts[-1].ndim == 1
-    parts[0] = parts[0][None, :] if first else parts[0]
-    parts[-1] = parts[-1][:, None] if last else parts[-1]
-    sizes = [parts[0].shape[0], *[x.shape[1] for x in parts]]
-
-    @functools.cache
-    def best(i: int, j: int) -> tuple[float, int]:
-        """Give the cost of the product of parts i to j, and after which one it is split."""
-        if i == j:
-            return 0.0, i
-        costs = [
-            best(i, k)[0] + best(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1]
-            for k in range(i, j)
-        ]
-        return min(costs), i + costs.index(min(costs))
-
-    def product(i: int, j: int) -> Any:
-        if i == j:
-            return parts[i]
-        k = best(i, j)[1]
-        return xp.matmul(product(i, k), product(k + 1, j))
-
-    y = product(0, len(parts) - 1)
-    y = y[0, ...] if first else y
-    return filled("multi_dot", out, y[..., 0] if last else y)
+    return filled("multi_dot", out, xp.linalg.multi_dot(promoted(*arrays_of(*arrays))))
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """Find the x with tensordot(a, x, x.ndim) = b."""
-    a, b = promoted(*map(floats, arrays_of(a, b)))
-    if axes is not None:
-        rest = [k for k in range(a.ndim) if k not in axes]
-        a = xp.permute_dims(a, (*rest, *axes))
-    shape = tuple(a.shape[b.ndim :])
-    a = xp.reshape(a, (math.prod(b.shape), math.prod(shape)))
-    return xp.reshape(xp.linalg.solve(a, xp.reshape(b, (-1,))), shape)
+    return xp.linalg.tensorsolve(*promoted(*map(floats, arrays_of(a, b))), axes)
 
 
 def tensorinv(a: Any, ind: int = 2) -> Any:
     """Invert a as a matrix, whose rows are the first `ind` axes."""
-    a = _matrices(a)
-    left, right = tuple(a.shape[:ind]), tuple(a.shape[ind:])
-    inverse = xp.linalg.inv(xp.reshape(a, (math.prod(left), -1)))
-    return xp.reshape(inverse, (*right, *left))
+    return xp.linalg.tensorinv(_matrices(a), ind)
 
 
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import array_api as xp
 from ..engine.arrays import value_of
+from ..functions import arithmetic
 from . import reductions
 from .common import alike, arrays_of, cast
-from .elementwise import absolute, add, multiply, subtract
 from .ufuncs import Ufunc
 
 __all__ = [
@@ -102,12 +102,8 @@ def isreal(x: Any) -> Any:
 
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Test whether |a - b| <= atol + rtol |b|, or a and b are the same infinity."""
-    a, b = arrays_of(a, b)
-    a, b = (value_of(x) for x in (a, b))
-    x, y = alike(*[xp.where(isfinite(x), x, xp.zeros_like(x)) for x in (a, b)])
-    near = less_equal(absolute(subtract(x, y)), add(atol, multiply(rtol, absolute(y))))
-    found = (near & isfinite(a) & isfinite(b)) | equal(a, b)
-    return found | (isnan(a) & isnan(b)) if equal_nan else found
+    a, b = (value_of(x) for x in alike(a, b))
+    return arithmetic.isclose(a, b, rtol, atol, equal_nan)
 
 
 def allclose(

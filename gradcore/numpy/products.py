@@ -108,12 +108,7 @@ def _letters(axes: Any) -> str:
 def kron(a: Any, b: Any) -> Any:
     """Put b, multiplied by each element of a, in the element's place."""
     a, b = promoted(*arrays_of(a, b))
-    n = max(a.ndim, b.ndim)
-    a, b = (xp.reshape(x, (1,) * (n - x.ndim) + tuple(x.shape)) for x in (a, b))
-    apart = [tuple([m for pair in zip(*sides, strict=True) for m in pair]) for sides in
-             ((a.shape, [1] * n), ([1] * n, b.shape))]  # fmt: skip
-    y = xp.reshape(a, apart[0]) * xp.reshape(b, apart[1])
-    return xp.reshape(y, tuple([i * j for i, j in zip(a.shape, b.shape, strict=True)]))
+    return xp.linalg.kron(a, b)
 
 
 def cross(

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import array_api as xp
 from ..engine.arrays import value_of
+from ..functions import ordering
 from .common import alike, arrays_of, as_node_or_array, on_host, place_of, placed
 
 __all__ = [
@@ -49,14 +50,17 @@ def unique(
     ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
     axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True,
 ) -> Any:  # fmt: skip
-    """Find the different elements, sorted. The first of equal elements gets their gradient.
+    """Find the different elements, sorted, or the different parts along `axis`. The first of equal
+    ones gets their gradient.
 
     Raises:
-        ValueError: there is an `axis`, which is not supported.
+        ValueError: `return_index` is asked for along an axis.
     """
     (x,) = arrays_of(ar)
     if axis is not None and x.ndim > 1:
-        raise ValueError(f"unique: axis = {axis} is not supported; of all elements it is None")
+        if return_index:
+            raise ValueError(f"unique: return_index is not supported along axis {axis}")
+        return ordering.unique(x, True, return_inverse, return_counts, axis)
     _, index, inverse, counts = np.unique(
         on_host(x), return_index=True, return_inverse=True, return_counts=True, equal_nan=equal_nan
     )

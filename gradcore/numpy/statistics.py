@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import array_api as xp
-from .. import ops
 from ..array_api.common import axes_from_front
-from ..engine.arrays import is_node, namespace, value_of
+from ..engine.arrays import is_node
+from ..functions import shared, statistics
 from . import reductions
 from .common import (
     NOTHING,
@@ -53,12 +53,6 @@ _CONTINUOUS = {
     "median_unbiased": (1 / 3, 1 / 3),
     "normal_unbiased": (3 / 8, 3 / 8),
     "interpolated_inverted_cdf": (0.0, 1.0),
-}
-_OF_LINEAR = {  # what is made of the place that "linear" has
-    "lower": lambda xp, place: xp.floor(place),
-    "higher": lambda xp, place: xp.ceil(place),
-    "nearest": lambda xp, place: xp.round(place),
-    "midpoint": lambda xp, place: 0.5 * (xp.floor(place) + xp.ceil(place)),
 }
 
 
@@ -128,8 +122,8 @@ def _quantile(
     """
     if weights is not None:
         raise ValueError(f"{name}: weights are not supported")
-    if method not in _CONTINUOUS and method not in _OF_LINEAR:
-        known = ", ".join([*_CONTINUOUS, *_OF_LINEAR])
+    if method not in _CONTINUOUS and method not in shared.PLACES:
+        known = ", ".join({**_CONTINUOUS, **shared.PLACES})
         raise ValueError(f"{name}: method = {method!r}, expected one of {known}")
     fractions = on_host(q)
     if not ((fractions >= 0) & (fractions <= 1)).all():
@@ -139,36 +133,13 @@ def _quantile(
         floats(x),
         np.result_type(fractions, numpy_dtype(floats(x).dtype)) if fractions.ndim else None,
     )
-    axes = [*range(x.ndim)] if axis is None else axes_from_front(name, axis, x.ndim)
-    rest = [k for k in range(x.ndim) if k not in axes]
-    kept = tuple([1 if k in axes else n for k, n in enumerate(x.shape)])
-    x = xp.permute_dims(x, (*rest, *axes))
-    x = xp.sort(xp.reshape(x, (*x.shape[: len(rest)], math.prod(x.shape[len(rest) :]))))
-    if x.shape[-1] == 0:  # of no elements, NaN
-        x = xp.sum(x, axis=-1, keepdims=True) + math.nan
-    raw = value_of(x)
-    lib, n = namespace(raw), x.shape[-1]
-    is_nan = lib.isnan(raw)  # they come last
-    total = lib.sum(lib.astype(~is_nan, raw.dtype), axis=-1, keepdims=True) if leave else n
     alpha, beta = _CONTINUOUS.get(method, (1.0, 1.0))
-    f = placed(fractions.reshape(-1), place_of(raw), raw.dtype)
-    places = total * f + (alpha + f * (1.0 - alpha - beta)) - 1.0  # (..., Q)
-    last = total - 1
-    places = lib.clip(places, 0.0, None)
-    places = lib.where(places > last, lib.zeros_like(places) + last, places)
-    places = _OF_LINEAR[method](lib, places) if method in _OF_LINEAR else places
-    places = lib.clip(lib.broadcast_to(places, (*raw.shape[:-1], fractions.size)), 0.0, None)
-    below = lib.floor(places)
-    share = places - below
-    low, high = (lib.astype(p, lib.int64) for p in (below, lib.ceil(places)))
-    y_low = xp.take_along_axis(x, low, axis=-1)
-    y_high = xp.take_along_axis(x, high, axis=-1)
-    is_same = (low == high) | lib.isinf(value_of(y_low)) & (value_of(y_low) == value_of(y_high))
-    step = xp.where(is_same, 0.0, y_high) - xp.where(is_same, 0.0, y_low)
-    y = y_low + step * share
-    bad = lib.all(is_nan, axis=-1, keepdims=True) if leave else is_nan[..., -1:]
-    y = xp.moveaxis(xp.where(bad, math.nan, y), -1, 0)
-    return xp.reshape(y, (*fractions.shape, *(kept if keepdims else y.shape[1:])))
+    y = shared.quantiles(
+        name, x, placed(fractions.reshape(-1), place_of(x), x.dtype), axis, keepdims,
+        lambda n, f: n * f + (alpha + f * (1.0 - alpha - beta)) - 1.0,
+        method if method in shared.PLACES else "linear", leave,
+    )  # fmt: skip
+    return xp.reshape(y, (*fractions.shape, *y.shape[1:]))
 
 
 def average(
@@ -218,19 +189,9 @@ def cov(
         x = xp.concat(promoted(x, _variables(y, rowvar)))
     x = cast(x, np.result_type(numpy_dtype(x.dtype), np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    given = [alike(w, x)[0] for w in (fweights, aweights) if w is not None]
-    w = given[0] * given[1] if len(given) == 2 else given[0] if given else xp.ones_like(x[0, ...])
-    total = xp.sum(w)
-    fact = total - ddof
-    if aweights is not None and ddof != 0:
-        fact = total - ddof * xp.sum(w * given[-1]) / total
-    fact = xp.where(
-        xp.real(value_of(fact)) > 0, fact, 0.0
-    )  # as NumPy: fewer than ddof have no variance
-    centered = x - xp.sum(x * w, axis=1, keepdims=True) / total
-    conjugate = xp.conj(centered) if numpy_dtype(x.dtype).kind == "c" else centered
-    found = xp.matmul(centered * w, xp.matrix_transpose(conjugate)) / fact
-    return xp.reshape(found, ()) if found.shape == (1, 1) else found
+    weights = [None if w is None else arrays_of(w, x)[0] for w in (fweights, aweights)]
+    y = statistics.cov(x, correction=ddof, fweights=weights[0], aweights=weights[1])
+    return xp.reshape(y, ()) if y.shape == (1, 1) else y
 
 
 def _variables(m: Any, rowvar: bool) -> Any:
@@ -254,17 +215,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """Count how often 0, 1, 2, ... are in x (N,), or sum the weights (N,) of each."""
     (x,) = arrays_of(x)
-    raw = value_of(x)
-    if raw.ndim != 1 or numpy_dtype(raw.dtype).kind not in "biu":
-        raise TypeError(f"bincount: x is {raw.dtype} {tuple(raw.shape)}, expected integers (N,)")
-    raw = cast(raw, np.int64)
-    if raw.shape[0] and int(namespace(raw).min(raw)) < 0:
-        raise ValueError("bincount: there are negative numbers in x, expected 0 and more")
-    size = max(int(namespace(raw).max(raw)) + 1 if raw.shape[0] else 0, minlength)
-    w = placed(np.ones(raw.shape[0]), place_of(raw)) if weights is None else weights
-    (w,) = arrays_of(w)
-    y = ops.ScatterAdd.apply(cast(w, np.float64), indices=raw, size=size)
-    return cast(y, np.int64) if weights is None else y
+    if weights is None:
+        return statistics.bincount(x, None, minlength)
+    return statistics.bincount(x, cast(arrays_of(weights)[0], np.float64), minlength)
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:

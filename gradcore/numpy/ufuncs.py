@@ -13,6 +13,7 @@ from .. import array_api as xp
 from .. import ops
 from ..engine.arrays import NUMBER_TYPES
 from ..engine.operators import Operators
+from ..functions.shared import accumulated
 from .common import (
     NOTHING,
     arrays_of,
@@ -102,12 +103,8 @@ class Ufunc:
         if self.reduction is None:
             raise TypeError(f"{self.__name__}.accumulate is not there; write a loop")
         (x,) = arrays_of(array)
-        x, step = xp.moveaxis(cast(x, dtype), axis, 0), 1
-        while (
-            step < x.shape[0]
-        ):  # each element joins the one `step` before, which has joined others
-            x, step = xp.concat([x[:step, ...], self(x[step:, ...], x[:-step, ...])]), 2 * step
-        return filled(f"{self.__name__}.accumulate", out, xp.moveaxis(x, 0, axis))
+        y = accumulated(self, cast(x, dtype), axis)
+        return filled(f"{self.__name__}.accumulate", out, y)
 
     def at(self, a: Any, indices: Any, b: Any, /) -> None:
         """Add b to a, or subtract b, at the indices, as often as each is named; in place."""

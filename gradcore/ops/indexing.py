@@ -11,7 +11,7 @@ from ..engine.arrays import NUMBER_TYPES, is_complex, is_node, namespace, node_o
 from ..engine.inputs import op_inputs
 from ..graph import Context, Op
 
-__all__ = ["GetItem", "PutItem", "ScatterAdd", "Select", "SetItem", "Take"]
+__all__ = ["GetItem", "PutItem", "ScatterAdd", "ScatterMax", "Select", "SetItem", "Take"]
 
 
 class GetItem(Op):
@@ -159,6 +159,44 @@ class ScatterAdd(Op):
         return Take.apply(go, indices=context["indices"], axis=context["axis"], check=False)
 
 
+class ScatterMax(Op):
+    """The largest of each element of x and those of y (...) that have its index (...) in x flat.
+    Equal maxima share the gradient.
+
+    Args:
+        indices: integers in [0, M), for x of M elements; they are not checked here.
+    """
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, y: Array, *, indices: Array) -> Array:
+        xp = namespace(x)
+        context["x"], context["y"], context["indices"] = x, y, indices
+        if not math.prod(y.shape):
+            context["z"] = xp.asarray(x, copy=True)
+            return context["z"]
+        # Of y in ascending order, the last element of an index is the largest; NaN comes last.
+        flat, y_flat = xp.reshape(indices, (-1,)), xp.reshape(y, (-1,))
+        order = xp.argsort(y_flat)
+        places = xp.reshape(xp.arange(math.prod(x.shape), device=x.device), x.shape)
+        named, last = last_named(places, xp.take(flat, order))
+        best = xp.reshape(xp.take(y_flat, xp.take(order, last)), x.shape)
+        context["z"] = xp.where(named, xp.maximum(x, best), x)
+        return context["z"]
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array, Array]:
+        xp, x, y, z = namespace(go), context["x"], context["y"], context["z"]
+        indices, shape = context["indices"], tuple(context["x"].shape)
+        there = {"indices": indices, "check": False}
+        is_x = xp.astype(x == z, go.dtype)
+        is_y = xp.astype(y == Take.apply(xp.reshape(z, (-1,)), **there), go.dtype)
+        count = is_x + xp.reshape(ScatterAdd.apply(is_y, size=math.prod(shape), **there), shape)
+        share = go / count  # that of NaN is NaN
+        return share * is_x, Take.apply(xp.reshape(share, (-1,)), **there) * is_y
+
+
 def positions(what: str, x: Array, indices: Any, size: int) -> Array:
     """Return indices as int64, with negative ones counted from the front: -1 becomes size - 1.
 
@@ -181,6 +219,28 @@ def positions(what: str, x: Array, indices: Any, size: int) -> Array:
         indices = xp.astype(indices, xp.int64, copy=False)
     backend_of(x).check_indices(what, indices, size, -size)
     return xp.where(indices < 0, indices + size, indices)
+
+
+def last_named(positions: Array, named: Array) -> tuple[Array, Array]:
+    """Find which positions a key names, and for each of them the last element of y that goes there.
+    (The standard has no assignment by arrays.)
+
+    Args:
+        positions: 0, 1, 2, ... in the shape of x.
+        named: positions[key].
+
+    Returns:
+        Whether each position is named, in the shape of x; and for each, in a vector, the last index
+        in `named` flat at which it is, or any index if it is nowhere.
+    """
+    xp = namespace(positions)
+    flat, named = xp.reshape(positions, (-1,)), xp.reshape(named, (-1,))
+    order = xp.argsort(named, stable=True)
+    named = xp.take(named, order)
+    last = xp.searchsorted(named, flat, side="right") - 1
+    last = xp.where(last < 0, 0, last)
+    is_named = xp.reshape(xp.take(named, last) == flat, positions.shape)
+    return is_named, xp.take(order, last)
 
 
 class Select(Op):

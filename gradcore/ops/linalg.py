@@ -13,6 +13,7 @@ from .elementwise import Id, Quotient
 from .reductions import product_of_others
 
 __all__ = [
+    "LU",
     "BatchMM",
     "Cofactors",
     "CofactorsAlong",
@@ -22,7 +23,10 @@ __all__ = [
     "MatrixMultiply",
     "PseudoInverse",
     "Solve",
+    "SolveTriangular",
 ]
+
+Tolerance = Array | float | None
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -141,6 +145,95 @@ class Solve(Op):
         return ga, xp.squeeze(gb, axis=-1) if context["is_vector"] else gb
 
 
+class SolveTriangular(Op):
+    """The solution x of a @ x = b, for a (..., M, M), of which only the upper or lower triangle is
+    read, and b (..., M, K).
+
+    Args:
+        upper: which triangle.
+        unitriangular: whether the diagonal counts as ones, and is not read.
+    """
+
+    @staticmethod
+    def forward(
+        context: Context, a: Array, b: Array, *, upper: bool, unitriangular: bool = False
+    ) -> Array:
+        check_square("SolveTriangular", a)
+        xp = namespace(a)
+        if b.ndim < 2 or b.shape[-2] != a.shape[-1]:
+            raise ValueError(
+                f"SolveTriangular: a {tuple(a.shape)} and b {tuple(b.shape)} do not fit; "
+                "expected (..., M, M) and (..., M, K)"
+            )
+        stack = broadcast_shape("SolveTriangular", tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+        matrices = xp.broadcast_to(a, (*stack, *a.shape[-2:]))
+        columns = xp.broadcast_to(b, (*stack, *b.shape[-2:]))
+        x = backend_of(a).solve_triangular(matrices, columns, upper, unitriangular)
+        context["a"], context["x"], context["of"] = a, x, (upper, unitriangular)
+        return x
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        xp, (upper, unitriangular) = namespace(go), context["of"]
+        there = {"upper": not upper, "unitriangular": unitriangular}
+        gb = SolveTriangular.apply(context["a"].mT, go, **there)
+        if not needs(context, 0):
+            return None, gb
+        first = int(unitriangular)
+        ga = -xp.matmul(gb, context["x"].mT)
+        return xp.triu(ga, k=first) if upper else xp.tril(ga, k=-first), gb
+
+
+class LU(Op):
+    """L (..., M, K) with ones in the diagonal and U (..., K, N), K = min(M, N), with
+    a[order, :] = L @ U, for a (..., M, N) and an order of its rows.
+
+    The gradient is that of de Hoog, Anderssen and Lukas 2011, https://doi.org/10.1016/j.laa.2010.10.010
+
+    Args:
+        pivot: put the largest element of each column first; else rows keep their order.
+        found: what the kernel `lu` of the backend gave of a, if that is known, with the order.
+    """
+
+    @staticmethod
+    def forward(
+        context: Context, a: Array, *, pivot: bool = True, found: tuple[Array, ...] | None = None
+    ) -> tuple[Array, ...]:
+        check_matrices("LU", a)
+        xp, k = namespace(a), min(a.shape[-2:])
+        lu, order, _ = found or backend_of(a).lu(a, pivot)
+        eye = xp.eye(a.shape[-2], k, dtype=a.dtype, device=a.device)
+        low, u = xp.tril(lu[..., :k], k=-1) + eye, xp.triu(lu[..., :k, :])
+        context["l"], context["u"], context["inverse"] = low, u, xp.argsort(order, axis=-1)
+        return low, u
+
+    @staticmethod
+    def backward(context: Context, gl: Array, gu: Array) -> Array:
+        xp, whole, u = namespace(gl), context["l"], context["u"]
+        k, unit = whole.shape[-1], {"unitriangular": True, "upper": True}
+        low, high = whole[..., :k, :], u[..., :, :k]
+        below = right = None
+        if whole.shape[-2] > k:  # rows of L below are rows of a, times the inverse of U
+            below = _over(gl[..., k:, :], high)
+            gu = gu - xp.matmul(whole[..., k:, :].mT, below)
+        if u.shape[-1] > k:  # columns of U behind are the inverse of L, times columns of a
+            right = SolveTriangular.apply(low.mT, gu[..., k:], **unit)
+            gl = gl - xp.matmul(right, u[..., k:].mT)
+        inner = xp.tril(xp.matmul(low.mT, gl[..., :k, :]), k=-1)
+        inner = inner + xp.triu(xp.matmul(gu[..., :k], high.mT))
+        inner = SolveTriangular.apply(low.mT, inner, **unit)
+        g = _over(inner, high)
+        g = g if right is None else xp.concat([g, right], axis=-1)
+        g = g if below is None else xp.concat([g, below], axis=-2)
+        rows = namespace(context["inverse"]).broadcast_to(context["inverse"][..., None], g.shape)
+        return xp.take_along_axis(g, rows, axis=-2)
+
+
+def _over(x: Array, u: Array) -> Array:
+    """Compute x @ inv(u).mT, for u upper triangular."""
+    return SolveTriangular.apply(u, x.mT, upper=True).mT
+
+
 class Inverse(Op):
     """The inverse of each matrix (..., M, M).
 
@@ -162,22 +255,26 @@ class Inverse(Op):
 
 class PseudoInverse(Op):
     """The Moore-Penrose inverse (..., N, M) of each matrix (..., M, N). Singular values of at
-    most `rtol` times the largest count as 0. The default is max(M, N) times the dtype's epsilon.
+    most `rtol` times the largest, or of at most `atol`, count as 0. The default of `rtol` is
+    max(M, N) times the dtype's epsilon; with an `atol` above 0, it is 0.
 
     The gradient, valid where the rank does not change nearby, is that of Golub and Pereyra 1973,
     https://doi.org/10.1137/0710036
     """
 
     @staticmethod
-    def forward(context: Context, a: Array, *, rtol: Array | float | None = None) -> Array:
+    def forward(
+        context: Context,
+        a: Array,
+        *,
+        rtol: Tolerance = None,
+        atol: Tolerance = None,
+    ) -> Array:
         check_matrices("PseudoInverse", a)
         xp = namespace(a)
         # Not xp.linalg.pinv, which may make the host wait for the device.
         u, s, vh = decomposed("svd", a, full_matrices=False)
-        rtol = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps) if rtol is None else rtol
-        if not isinstance(rtol, float | int):
-            rtol = xp.asarray(rtol, dtype=s.dtype, device=a.device)[..., None]
-        counts = s > rtol * s[..., : min(1, s.shape[-1])]
+        counts = s > cutoff(a, s, atol, rtol)
         inverse = xp.where(counts, 1.0 / xp.where(counts, s, 1.0), 0.0)
         y = xp.matmul(adjoint(vh) * xp.expand_dims(inverse, axis=-2), adjoint(u))
         context["a"], context["y"] = a, y
@@ -190,6 +287,22 @@ class PseudoInverse(Op):
         right = matmul(matmul(adjoint(y), y), go.mT)
         g = left - matmul(a, matmul(y, left)) + right - matmul(matmul(right, y), a)
         return conj(g) - matmul(matmul(y.mT, go), y.mT)
+
+
+def cutoff(a: Array, s: Array, atol: Tolerance, rtol: Tolerance) -> Array:
+    """Compute up to which size (..., 1) singular values s (..., K) of matrices a count as 0; see
+    `PseudoInverse`."""
+    xp = namespace(s)
+    atol, rtol = (
+        None if t is None else xp.asarray(t, dtype=s.dtype, device=s.device)[..., None]
+        for t in (atol, rtol)
+    )
+    if rtol is None:
+        eps = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps)
+        eps = xp.asarray(eps, dtype=s.dtype, device=s.device)
+        rtol = eps if atol is None else xp.where(atol > 0.0, xp.zeros_like(atol), eps)
+    limit = rtol * s[..., : min(1, s.shape[-1])]
+    return limit if atol is None else xp.maximum(limit, atol)
 
 
 class Determinant(Op):

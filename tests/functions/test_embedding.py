@@ -66,3 +66,95 @@ def test_the_module(backend: Backend) -> None:
             nn.Embedding(*sizes)
     with pytest.raises(ValueError, match=r"^Embedding: padding_idx = 3"):
         nn.Embedding(3, 2, padding_idx=3)
+
+
+# -- Bags, norms and frequencies --------------------------------------------------------------
+
+W = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.25], [2.0, 1.0]])
+BAGS = [[0, 1, 1], [], [2, 3]]  # of the indices 0, 1, 1, 2, 3
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_are_reduced_rows_and_an_empty_one_is_zeros(backend: Backend, mode: str) -> None:
+    w = TensorNode(backend.asarray(W, "float32"))
+    f = {"sum": np.sum, "mean": np.mean, "max": np.max}[mode]
+    expected = [f(W[bag], axis=0) if bag else np.zeros(2) for bag in BAGS]
+    y = gradcore.embedding_bag([0, 1, 1, 2, 3], w, [0, 3, 3], mode=mode)
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, 1e-6)
+    again = gradcore.embedding_bag(
+        [0, 1, 1, 2, 3, 0], w, [0, 3, 3, 5], mode=mode, include_last_offset=True
+    )
+    np.testing.assert_array_equal(backend.to_numpy(again.value), backend.to_numpy(y.value))
+    both = gradcore.embedding_bag([[0, 1], [3, 1]], w, mode=mode, padding_idx=1)
+    np.testing.assert_allclose(backend.to_numpy(both.value), W[[0, 3]], 1e-6)
+    Sum.do_forward(y).backward()
+    expected = {
+        "sum": [[1, 1], [2, 2], [1, 1], [1, 1]],
+        "mean": np.array([2, 4, 3, 3])[:, None] / 6,
+    }
+    expected["max"] = [[1, 0], [0, 1], [0, 0], [1, 1]]
+    np.testing.assert_allclose(
+        backend.to_numpy(w.grad), np.broadcast_to(expected[mode], (4, 2)), 1e-6
+    )
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("padding_idx", [None, -1])
+@pytest.mark.parametrize("max_norm", [None, 1.5])
+def test_bags_against_torch(mode: str, padding_idx: int | None, max_norm: float | None) -> None:
+    torch = pytest.importorskip("torch")
+    indices, offsets = np.array([0, 3, 1, 1, 2, 3]), np.array([0, 2, 2, 5])
+    settings = {"mode": mode, "padding_idx": padding_idx, "max_norm": max_norm}
+    module, twin = nn.EmbeddingBag(4, 2, **settings), torch.nn.EmbeddingBag(4, 2, **settings)
+    module.w = TensorNode(W.astype("float32"))
+    twin.weight.data = torch.tensor(W, dtype=torch.float32)
+    given, theirs = [indices, offsets], [torch.tensor(indices), torch.tensor(offsets)]
+    weights, more = np.array([0.5, 2.0, -1.0, 1.0, 3.0, 0.25], "float32"), {}
+    if mode == "sum":
+        given.append(TensorNode(weights.copy()))
+        more["per_sample_weights"] = torch.tensor(weights, requires_grad=True)
+    y, z = module(*given), twin(*theirs, **more)
+    np.testing.assert_allclose(y.value, z.detach().numpy(), 1e-6)
+    np.testing.assert_allclose(module.w.value, twin.weight.detach().numpy(), 1e-6)
+    Sum.do_forward(y * y).backward()
+    (z * z).sum().backward()
+    np.testing.assert_allclose(module.w.grad, twin.weight.grad.numpy(), 1e-5)
+    if mode == "sum":
+        np.testing.assert_allclose(given[2].grad, more["per_sample_weights"].grad.numpy(), 1e-5)
+
+
+def test_norms_and_frequencies(backend: Backend) -> None:
+    w = TensorNode(backend.asarray(W, "float32"))
+    y = gradcore.embedding([[1, 1], [0, 1]], w, scale_grad_by_freq=True)
+    np.testing.assert_array_equal(backend.to_numpy(y.value), W[[[1, 1], [0, 1]]])
+    Sum.do_forward(y).backward()
+    np.testing.assert_allclose(backend.to_numpy(w.grad), [[1, 1], [1, 1], [0, 0], [0, 0]], 1e-6)
+    module = nn.Embedding(4, 2, max_norm=1.0, norm_type=1.0)
+    module.w = w
+    module(backend.asarray(np.array([1, 2]), "int64"))
+    expected = np.where([[False], [True], [True], [False]], W / abs(W).sum(1, keepdims=True), W)
+    np.testing.assert_allclose(backend.to_numpy(w.value), expected, 1e-5)
+
+
+def test_bags_refuse_what_does_not_fit(backend: Backend) -> None:
+    w = TensorNode(backend.asarray(W, "float32"))
+    for given, settings, error, words in [
+        (([0, 4], w, [0]), {}, IndexError, "indices: 4"),
+        (([0, 1], w, [1]), {}, IndexError, r"offsets\[0\]: 1"),
+        (([0, 1], w, [0, 3]), {}, IndexError, "offsets: 3"),
+        (([0, 1], w), {}, ValueError, r"expected \(B, K\), or \(L,\) and offsets"),
+        (([[0, 1]], w, [0]), {}, ValueError, "leave offsets out"),
+        (([[0]], w), {"mode": "least"}, ValueError, "expected sum, mean or max"),
+        (([[0]], w), {"per_sample_weights": [[1.0]]}, ValueError, "and 'sum'"),
+        (([[0]], w), {"mode": "max", "scale_grad_by_freq": True}, ValueError, "is not for"),
+        (([[0]], w * 1.0), {"max_norm": 1.0}, TypeError, "a node of its own"),
+    ]:  # fmt: skip
+        with pytest.raises(error, match=f"^embedding_bag: .*{words}"):
+            gradcore.embedding_bag(*given, **settings)
+
+
+def test_the_number_of_classes_is_found(backend: Backend) -> None:
+    y = gradcore.one_hot(backend.asarray(np.array([2, 0]), "int64"))
+    np.testing.assert_array_equal(backend.to_numpy(y.value), [[0, 0, 1], [1, 0, 0]])
+    with pytest.raises(ValueError, match="there are no indices"):
+        gradcore.one_hot(backend.asarray(np.zeros(0), "int64"))

@@ -97,7 +97,7 @@ def test_where_leaves_out_nan_in_the_gradient_too() -> None:
         (lambda x: gnp.array(["a"]), TypeError, "expected numbers"),
         (lambda x: gnp.ndarray((3,)), TypeError, "call array"),
         (lambda x: gnp.pad(x, 1, mode="mean"), ValueError, "mode = 'mean'"),
-        (lambda x: gnp.unique(gnp.ones((2, 2)), axis=0), ValueError, "axis = 0"),
+        (lambda x: gnp.unique(gnp.ones((2, 2)), True, axis=0), ValueError, "along axis 0"),
         (lambda x: gnp.convolve(x, x, "most"), ValueError, "mode = 'most'"),
         (lambda x: gnp.linalg.eigh(gnp.eye(2), UPLO="M"), ValueError, "UPLO"),
         (lambda x: gnp.r_["r", x], ValueError, "'r'"),

@@ -64,6 +64,12 @@ def _scatter_add(x: Any, indices: Any, size: int, axis: int = 0) -> Any:
     return y
 
 
+def _scatter_max(x: Any, y: Any, indices: Any) -> Any:
+    z = x.copy()
+    np.maximum.at(z.reshape(-1), indices, y)
+    return z
+
+
 def _torch_take(x: Any, indices: Any, axis: int = 0) -> Any:
     return x[(slice(None),) * (axis % x.ndim) + (indices,)]
 
@@ -194,5 +200,20 @@ ROWS = [
             refuses(case((1, 3), indices=raw([0.0]), size=3), TypeError, "integers"),
         ],
         complex=True,
+    ),
+    Row(
+        ops.ScatterMax,
+        _scatter_max,
+        [
+            case((5,), (3,), indices=raw([1, 3, 1])),
+            case((2, 3), (4,), indices=raw([5, 5, 0, 5])),
+            case((4,), (2, 3), indices=raw([[0, 0, 0], [2, 2, 0]])),
+            case((4,), constant((2,)), indices=raw([0, 0])),
+            case((1,), (1,), indices=raw([0])),
+            case((3,), (0,), indices=integers((0,), 3)),
+        ],
+        lambda x, y, indices: (
+            x.flatten().scatter_reduce(0, indices.flatten(), y.flatten(), "amax").reshape(x.shape)
+        ),
     ),
 ]

@@ -35,6 +35,25 @@ def conditioned(x: np.ndarray) -> np.ndarray:
     return x / 4 + np.eye(m, n) * np.arange(1.5, 1.5 + n * 1.5, 1.5)[:n]
 
 
+def triangle(a: np.ndarray, upper: bool, unitriangular: bool = False) -> np.ndarray:
+    y = np.triu(a) if upper else np.tril(a)
+    return np.where(np.eye(a.shape[-1]) == 1, 1, y) if unitriangular else y
+
+
+def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factor one matrix after the other, by the textbook."""
+    k = min(a.shape[-2:])
+    found = np.array(a)
+    for at in np.ndindex(a.shape[:-2]):
+        x = found[at]
+        for i in range(k):
+            p = i + abs(x[i:, i]).argmax()
+            x[[i, p]] = x[[p, i]]
+            x[i + 1 :, i] /= x[i, i]
+            x[i + 1 :, i + 1 :] -= np.outer(x[i + 1 :, i], x[i, i + 1 :])
+    return np.tril(found[..., :k], -1) + np.eye(a.shape[-2], k), np.triu(found[..., :k, :])
+
+
 def positive(x: np.ndarray) -> np.ndarray:
     """Symmetric, with eigenvalues between about 1 and 6, apart from one another."""
     y = conditioned(x)
@@ -207,6 +226,38 @@ ROWS = [
             refuses(case((2, 2), ()), ValueError, "a (2, 2) and b ()", "expected"),
             refuses(case((2, 2, 2), (3, 2, 1)), ValueError, "(2,) and (3,)", "broadcast"),
         ],
+        complex=True,
+    ),
+    Row(
+        ops.SolveTriangular,
+        lambda a, b, **of: np.linalg.solve(triangle(a, **of), b),
+        [
+            case((2, 2), (2, 3), upper=True),
+            case((3, 3), (3, 1), upper=False),
+            case((2, 3, 3), (3, 2), upper=True, unitriangular=True),
+            case((3, 3), (2, 3, 2), upper=False, unitriangular=True),
+            case((34, 34), (34, 1), upper=True),  # in two halves
+            case((0, 0), (0, 2), upper=True),
+            case((1, 1), (1, 1), upper=True),
+            case((2, 2), (2, 0), upper=False),
+            case((2, 2), constant((2, 2)), upper=True),
+        ],
+        in_torch("solve_triangular"),
+        prepare=lambda x: conditioned(x) if x.shape[-1] == x.shape[-2] else x,
+        refuses=[
+            refuses(case((2, 3), (2, 3), upper=True), ValueError, "(2, 3)", "square matrices"),
+            refuses(case((2, 2), (3, 2), upper=True), ValueError, "a (2, 2) and b (3, 2)"),
+            refuses(case((2, 2), (2,), upper=True), ValueError, "a (2, 2) and b (2,)"),
+        ],
+        complex="together",
+    ),
+    Row(
+        ops.LU,
+        lambda a, **_: lu(a),
+        [*ANY, case((2, 2), pivot=False), case((3, 2, 2))],
+        lambda a, **_: in_torch("lu")(a)[1:],
+        prepare=conditioned,
+        refuses=NO_MATRICES,
         complex=True,
     ),
     Row(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -38,9 +37,18 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("cat", "Concat: ", "PyTorch joins an empty vector (0,) with arrays of any shape"),
     ("clamp", "gradients", "where one is NaN: its gradient is 1; PyTorch: 0 for all"),
     ("copysign", "gradients", "of infinity: PyTorch divides it by itself, NaN"),
+    ("cholesky_", "gradients", "of the triangle that is not read: 0; PyTorch: not"),
+    ("cholesky_", "second", "the same"),
+    ("linalg.vander", "x is a number", "PyTorch takes () for (1,)"),
+    ("cov", "", "rounding, of the first or the second weight"),
+    ("corrcoef", "gradients", "rounding, of correlations of 1"),
     ("copysign", "second", "as gradients"),
     ("digamma", "gradients", "PyTorch: large numbers in place of inf at 0, -1, ..., NaN at inf"),
     ("einsum", "the output has no '...'", "PyTorch sums over '...', NumPy and gradcore refuse"),
+    ("gather", "(2, 0) do not fit", "PyTorch takes an empty index of any shape"),
+    ("heaviside", "values", "of NaN: NaN, as NumPy's; PyTorch: 0"),
+    ("index_copy", "gradients", "of places named twice, the last counts; PyTorch: all"),
+    ("mode", "values", "of equal elements, PyTorch leaves open which index"),
     ("hypot", "gradients", "at (0, 0): 0, a subgradient; PyTorch: NaN"),
     ("lgamma", "second", "as digamma's gradients"),
     ("logaddexp", "second", "as gradients"),
@@ -85,11 +93,12 @@ DIFFERENT: list[tuple[str, str, str]] = [
 
 # Why gradcore accepts some inputs that PyTorch refuses: the function, PyTorch's words, the reason.
 ACCEPTED: list[tuple[str, str, str]] = [
+    ("cov", "fweights cannot be negative", "the host does not read the weights"),
+    ("narrow", "start must be", "an array of one integer is an integer"),
     ("linalg.cross", "same number of dimensions", "arrays are broadcast, as in NumPy"),
     ("masked_fill", "0-dimensional value", "arrays are broadcast, as in NumPy"),
     ("masked_fill", "without overflow", "the result has the larger dtype, as in NumPy"),
     ("mean", "could not infer output dtype", "the mean of integers is a number, as in NumPy"),
-    ("narrow", "", "slices end where the array ends, as in Python"),
     ("roll", "shift", "shifts and axes are broadcast, as in NumPy"),
     ("trace", "expected a matrix", "stacks of matrices, as the standard has it"),
 ]
@@ -164,28 +173,6 @@ def _shape(shape: Sequence[Any]) -> tuple[int, ...]:
 # -- Functions that take more than a line ---------------------------------------------------------
 
 
-def _permuted(x: Any, *axes: Any) -> Any:
-    axes = _shape(axes)
-    return xp.permute_dims(x, tuple([a % x.ndim for a in axes]))
-
-
-def _transposed(x: Any, a: int, b: int) -> Any:
-    order = list(range(x.ndim))
-    if order:
-        order[a], order[b] = order[b], order[a]
-    return xp.permute_dims(x, tuple(order))
-
-
-def _gather(x: Any, dim: int, index: Any) -> Any:
-    if (
-        not x.ndim
-        or x.ndim != index.ndim
-        or [n for a, n in enumerate(index.shape) if a != dim % x.ndim != n != x.shape[a]]
-    ):
-        raise LookupError("a part of the other axes")
-    return xp.take_along_axis(x, index, axis=dim)
-
-
 def _matrix_norm(x: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False) -> Any:  # noqa: A002
     return L.norm(x, ord, axis=tuple(dim), keepdims=keepdim)
 
@@ -198,58 +185,9 @@ def _norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Any
     return L.vector_norm(x, axis=axis, ord=2 if p == "fro" else p, keepdims=keepdim)
 
 
-def _expanded(x: Any, *shape: Any) -> Any:
-    shape = _shape(shape)
-    sizes = (1,) * (len(shape) - x.ndim) + x.shape
-    return xp.broadcast_to(x, [m if n == -1 else n for m, n in zip(sizes, shape, strict=True)])
-
-
-def _split(x: Any, size: Any, dim: int = 0) -> Any:
-    sizes = size if isinstance(size, list | tuple) else None
-    whole = x.shape[dim]
-    if sizes is None:
-        sizes = [min(size, whole - i) for i in range(0, whole, size)] if size else [whole]
-    ends = np.cumsum(sizes)
-    return tuple([_part(x, dim, int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True)])
-
-
-def _chunk(x: Any, chunks: int, dim: int = 0) -> Any:
-    return _split(x, max(1, -(-x.shape[dim] // chunks)), dim)
-
-
-def _part(x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
-    return x[(slice(None),) * (dim % max(x.ndim, 1)) + (slice(start, end, step),)]
-
-
-def _narrow(x: Any, dim: int, start: Any, n: int) -> Any:
-    start = int(start) + (x.shape[dim] if start < 0 else 0)
-    return _part(x, dim, start, start + n)
-
-
-def _flattened(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
-    if not x.ndim:
-        return xp.reshape(x, (1,))
-    start, end = start_dim % x.ndim, end_dim % x.ndim
-    return xp.reshape(
-        x, (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
-    )
-
-
-def _unflattened(x: Any, dim: int, sizes: Any) -> Any:
-    dim %= x.ndim
-    known = math.prod(n for n in sizes if n != -1)
-    sizes = [x.shape[dim] // known if n == -1 else n for n in sizes]
-    return xp.reshape(x, (*x.shape[:dim], *sizes, *x.shape[dim + 1 :]))
-
-
 def _squeezed(x: Any, dim: Any = None) -> Any:
     axes = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
     return xp.squeeze(x, axis=tuple([a for a in axes if x.ndim and x.shape[a] == 1]))
-
-
-def _chosen(x: Any, mask: Any) -> Any:
-    x, mask = xp.broadcast_arrays(x, mask)
-    return x[mask]
 
 
 def _attention(query: Any, key: Any, value: Any, dropout_p: float = 0.0, **settings: Any) -> Any:
@@ -284,38 +222,49 @@ def _solve(a: Any, b: Any, left: bool = True) -> Any:
     return L.solve(a, b)
 
 
-def _searched(
-    sorted_: Any, x: Any, right: bool = False, side: str = "", sorter: Any = None,
-    out_int32: bool = False,
-) -> Any:  # fmt: skip
-    if sorted_.ndim != 1 or out_int32:
-        raise LookupError("rows that are searched each in its own, or indices of int32")
-    x = x if hasattr(x, "shape") else np.asarray(x, sorted_.dtype)
-    return xp.searchsorted(sorted_, x, side=side or ("right" if right else "left"), sorter=sorter)
-
-
-def _unique(
-    x: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,  # noqa: A002
-    dim: int | None = None,
-) -> Any:  # fmt: skip
-    if dim is not None or not sorted:
-        raise LookupError("rows, or another order")
-    found = xp.unique_all(x)
-    wanted = [True, return_inverse, return_counts]
-    parts = [found.values, found.inverse_indices, found.counts]
-    return tuple([part for part, is_wanted in zip(parts, wanted, strict=True) if is_wanted])
-
-
 def _one_hot(x: Any, num_classes: int = -1) -> Any:
     if num_classes < 0:
         raise LookupError("no number of classes")
     return g.one_hot(x, num_classes, dtype="int64")
 
 
-def _without_nan(f: Function) -> Function:
-    return lambda x, dim=None, keepdim=False: f(
-        xp.where(xp.isnan(x), 0.0, x), axis=_axis(dim), keepdims=keepdim
+def _dim(f: Function) -> Function:
+    """Call a function of gradcore with PyTorch's names of arguments."""
+    names = {"dim": "axis", "keepdim": "keepdims", "start_dim": "start_axis", "end_dim": "end_axis",
+             "dim0": "axis0", "dim1": "axis1"}  # fmt: skip
+
+    def function(*args: Any, **settings: Any) -> Any:
+        y = f(*args, **{names.get(key, key): value for key, value in settings.items()})
+        return tuple(y) if isinstance(y, tuple) else y
+
+    return function
+
+
+def _part(x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
+    return x[(slice(None),) * (dim % max(x.ndim, 1)) + (slice(start, end, step),)]
+
+
+def _scattered(x: Any, dim: int, index: Any, src: Any, reduce: Any = None) -> Any:
+    if reduce is not None:
+        raise LookupError("scatter(reduce=), which PyTorch says to write as scatter_reduce")
+    return g.scatter(x, dim, index, src)
+
+
+def _median(f: Function) -> Function:
+    return lambda x, dim=None, keepdim=False: (
+        f(x) if dim is None else tuple(f(x, axis=dim, keepdims=keepdim))
     )
+
+
+def _of_arrays(f: Function) -> Function:
+    def function(a: Any, b: Any, out_int32: bool = False, **settings: Any) -> Any:
+        if out_int32:
+            raise LookupError("indices of int32")
+        a = a if hasattr(a, "shape") else np.asarray(a, b.dtype)
+        b = b if hasattr(b, "shape") else np.asarray(b, a.dtype)
+        return f(a, b, **settings)
+
+    return function
 
 
 def _aminmax(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -391,10 +340,10 @@ OPS: dict[str, Function] = {
     "clamp_max": lambda x, y: xp.clip(x, None, y),
     "clamp_min": lambda x, y: xp.clip(x, y, None),
     "where": lambda x, condition, other: xp.where(condition, x, other),
-    "masked_fill": lambda x, mask, value: xp.where(mask, value, x),
-    "masked_select": _chosen,
+    "masked_fill": g.masked_fill,
+    "masked_select": g.masked_select,
     "round": lambda x: xp.round(x),
-    "frac": lambda x: x - xp.trunc(x),
+    "frac": g.frac,
     "isposinf": lambda x: x == math.inf,
     "isneginf": lambda x: x == -math.inf,
     "deg2rad": lambda x: x * (math.pi / 180),
@@ -417,16 +366,16 @@ OPS: dict[str, Function] = {
     },
     **{name: getattr(g.special, name) for name in ("i0", "erfinv", "sinc", "xlogy")},
     "logit": lambda x, eps=None: g.special.logit(x if eps is None else xp.clip(x, eps, 1 - eps)),
-    "rsqrt": lambda x: 1 / xp.sqrt(x),
-    "exp2": lambda x: 2**x,
+    "rsqrt": g.rsqrt,
+    "exp2": g.exp2,
     "ldexp": lambda x, y: x * 2.0**y,
-    "addcmul": lambda x, a, b, value=1: x + value * a * b,
-    "addcdiv": lambda x, a, b, value=1: x + value * a / b,
-    "lerp": lambda x, y, w: x + w * (y - x),
+    "addcmul": g.addcmul,
+    "addcdiv": g.addcdiv,
+    "lerp": g.lerp,
     # Reductions.
     "sum": _reduction(xp.sum),
     "mean": _reduction(xp.mean),
-    "nansum": _without_nan(xp.sum),
+    "nansum": _reduction(g.nansum),
     "amax": _reduction(xp.max),
     "amin": _reduction(xp.min),
     "aminmax": _aminmax,
@@ -453,8 +402,8 @@ OPS: dict[str, Function] = {
     "std_mean.unbiased": _both(_biased(xp.std), lambda x, unbiased: xp.mean(x)),
     "var_mean.unbiased": _both(_biased(xp.var), lambda x, unbiased: xp.mean(x)),
     "logsumexp": lambda x, dim, keepdim=False: g.logsumexp(x, axis=_axis(dim), keepdims=keepdim),
-    "cumsum": lambda x, dim: xp.cumulative_sum(x, axis=dim),
-    "cumprod": lambda x, dim: xp.cumulative_prod(x, axis=dim),
+    "cumsum": lambda x, dim: g.cumsum(x, dim),
+    "cumprod": lambda x, dim: g.cumprod(x, dim),
     "diff": lambda x, n=1, dim=-1, prepend=None, append=None: xp.diff(
         x, n=n, axis=dim, prepend=prepend, append=append
     ),
@@ -466,24 +415,46 @@ OPS: dict[str, Function] = {
         ["alias_copy", "clone", "contiguous"], lambda x, memory_format=None: xp.astype(x, x.dtype)),
     **dict.fromkeys(["reshape", "view", "view_copy"], lambda x, *s: xp.reshape(x, _shape(s))),
     **dict.fromkeys(["reshape_as", "view_as"], lambda x, y: xp.reshape(x, y.shape)),
-    **dict.fromkeys(["permute", "permute_copy"], _permuted),
-    **dict.fromkeys(["transpose", "transpose_copy"], _transposed),
-    **dict.fromkeys(["t", "t_copy"], lambda x: x.T if x.ndim > 1 else x),
+    **dict.fromkeys(["permute", "permute_copy"], lambda x, *axes: g.permute(x, _shape(axes))),
+    **dict.fromkeys(["transpose", "transpose_copy"], _dim(g.transpose)),
+    **dict.fromkeys(["t", "t_copy"], g.t),
     **dict.fromkeys(["squeeze", "squeeze.multiple", "squeeze_copy"], _squeezed),
     **dict.fromkeys(["unsqueeze", "unsqueeze_copy"], lambda x, dim: xp.expand_dims(x, axis=dim)),
-    **dict.fromkeys(["expand", "expand_copy"], _expanded),
+    **dict.fromkeys(["expand", "expand_copy"], lambda x, *shape: g.expand(x, _shape(shape))),
     **dict.fromkeys(["unbind", "unbind_copy"], lambda x, dim=0: xp.unstack(x, axis=dim)),
     **dict.fromkeys(["tile", "repeat"], lambda x, *reps: xp.tile(x, _shape(reps))),
-    **dict.fromkeys(["narrow", "narrow_copy"], _narrow),
+    **dict.fromkeys(
+        ["narrow", "narrow_copy"], lambda x, dim, start, n: g.narrow(x, dim, int(start), n)
+    ),
     **dict.fromkeys(
         ["split", "split.list_args", "split_with_sizes", "split_with_sizes_copy", "unsafe_split"],
-        _split,
+        _dim(g.split),
     ),
-    **dict.fromkeys(["chunk", "unsafe_chunk"], _chunk),
+    **dict.fromkeys(["chunk", "unsafe_chunk"], _dim(g.chunk)),
+    **{name: _dim(getattr(g, name)) for name in (
+        "addbmm", "addmm", "addmv", "addr", "atleast_1d", "atleast_2d", "atleast_3d",
+        "baddbmm", "bincount", "column_stack", "corrcoef", "cov", "cummax", "cummin",
+        "dstack", "fmod", "heaviside", "histc", "hstack", "index_add", "index_copy", "index_fill",
+        "isclose",
+        "kthvalue", "logcumsumexp", "masked_scatter", "mode", "nanmean", "nanquantile",
+        "nan_to_num", "outer", "quantile", "scatter_add", "take_along_dim", "tensor_split", "topk",
+        "unique_consecutive", "vstack",
+    )},
+    "addmm.decomposed": g.addmm,
+    "cdist": lambda x, y, p=2.0, compute_mode=None: g.cdist(x, y, p),
+    "scatter": _scattered,
+    "median": _median(g.median),
+    "nanmedian": _median(g.nanmedian),
+    "index_put": lambda x, indices, values, accumulate=False: g.index_put(
+        x, indices, values, accumulate=accumulate
+    ),
+    **{f"scatter_reduce.{reduce}": _dim(g.scatter_reduce) for reduce in (
+        "sum", "prod", "mean", "amax", "amin"
+    )},
     "slice": _part,
-    "flatten": _flattened,
-    "unflatten": _unflattened,
-    "ravel": lambda x: xp.reshape(x, (-1,)),
+    "flatten": _dim(g.flatten),
+    "unflatten": _dim(g.unflatten),
+    "ravel": g.ravel,
     "T": lambda x: xp.permute_dims(x, tuple(range(x.ndim))[::-1]),
     "mT": lambda x: x.mT,
     "mH": lambda x: x.mT,
@@ -493,8 +464,8 @@ OPS: dict[str, Function] = {
     "broadcast_to": lambda x, shape: xp.broadcast_to(x, tuple(shape)),
     "broadcast_tensors": lambda *xs: xp.broadcast_arrays(*xs),
     "flip": lambda x, dims: xp.flip(x, axis=tuple(dims)),
-    "fliplr": lambda x: xp.flip(x, axis=1),
-    "flipud": lambda x: xp.flip(x, axis=0),
+    "fliplr": g.fliplr,
+    "flipud": g.flipud,
     "roll": lambda x, shifts, dims=None: xp.roll(x, _axis(shifts), axis=_axis(dims)),
     "stack": lambda xs, dim=0: xp.stack(list(xs), axis=dim),
     "cat": lambda xs, dim=0: xp.concat(list(xs), axis=dim),
@@ -504,23 +475,19 @@ OPS: dict[str, Function] = {
         xp.sort(x, axis=dim, descending=descending),
         xp.argsort(x, axis=dim, descending=descending),
     ),
-    "msort": lambda x: xp.sort(x, axis=0),
+    "msort": g.msort,
     "argsort": lambda x, dim=-1, descending=False, stable=True: xp.argsort(
         x, axis=dim, descending=descending, stable=stable
     ),
-    "searchsorted": _searched,
-    "bucketize": lambda x, boundaries, **settings: _searched(boundaries, x, **settings),
-    "unique": _unique,
+    "searchsorted": _of_arrays(g.searchsorted),
+    "bucketize": _of_arrays(g.bucketize),
+    "unique": _dim(g.unique),
     "nonzero": lambda x: xp.stack(xp.nonzero(x), axis=-1),
     "argwhere": lambda x: xp.stack(xp.nonzero(x), axis=-1),
     "take": lambda x, index: xp.reshape(x, (-1,))[index],
-    "take_along_dim": lambda x, index, dim=None: (
-        xp.take_along_axis(xp.reshape(x, (-1,)), xp.reshape(index, (-1,)), axis=0)
-        if dim is None else xp.take_along_axis(x, index, axis=dim)
-    ),
-    "gather": _gather,
-    "index_select": lambda x, dim, index: xp.take(x, index, axis=dim),
-    "select": lambda x, dim, i: x[(slice(None),) * (dim % x.ndim) + (i,)],
+    "gather": _dim(g.gather),
+    "index_select": _dim(g.index_select),
+    "select": _dim(g.select),
     "__getitem__": lambda x, key: x[key],
     "repeat_interleave": lambda x, repeats, dim=None: xp.repeat(x, repeats, axis=dim),
     "tril": lambda x, k=0: xp.tril(x, k=k),
@@ -539,9 +506,8 @@ OPS: dict[str, Function] = {
     "tensordot": lambda x, y, dims=2: xp.tensordot(x, y, axes=dims),
     "inner": lambda x, y: xp.tensordot(x, y, axes=((-1,), (-1,))) if x.ndim and y.ndim else x * y,
     "einsum": lambda xs, equation: g.einsum(equation, *xs),
-    "outer": lambda x, y: L.outer(x, y),
     "trace": lambda x: L.trace(x),
-    "linalg.multi_dot": lambda xs: reduce(xp.matmul, xs),
+    "linalg.multi_dot": lambda xs: L.multi_dot(xs),
     "linalg.diagonal": lambda x, offset=0: L.diagonal(x, offset=offset),
     **dict.fromkeys(["diagonal", "diagonal_copy"], lambda x, offset=0: (
         L.diagonal(x, offset=offset) if x.ndim == 2 else _lacks("other axes")
@@ -551,7 +517,7 @@ OPS: dict[str, Function] = {
     "linalg.inv": lambda x: L.inv(x),
     "linalg.solve": _solve,
     "linalg.matrix_power": lambda x, n: L.matrix_power(x, n),
-    "linalg.matrix_rank": lambda x, rtol=None: L.matrix_rank(x, rtol=rtol),
+    "linalg.matrix_rank": lambda x, rtol=None, atol=None: L.matrix_rank(x, rtol=rtol, atol=atol),
     "linalg.norm": lambda x, ord=None, dim=None, keepdim=False: L.norm(  # noqa: A006
         x, ord, axis=_axis(dim), keepdims=keepdim
     ),
@@ -564,16 +530,39 @@ OPS: dict[str, Function] = {
     "linalg.qr": lambda x, mode="reduced": tuple(L.qr(x, mode=mode)),
     "linalg.svdvals": lambda x: L.svdvals(x),
     "linalg.eigvalsh": lambda x, UPLO="L": L.eigvalsh(_symmetric(x, UPLO)),
-    **dict.fromkeys(["linalg.pinv", "pinverse"], lambda x, rtol=None: L.pinv(x, rtol=rtol)),
+    **dict.fromkeys(
+        ["linalg.pinv", "pinverse"],
+        lambda x, rtol=None, atol=None: L.pinv(x, rtol=rtol, atol=atol),
+    ),
+    "linalg.pinv.hermitian": lambda x, hermitian: L.pinv(_symmetric(x), hermitian=hermitian),
+    "linalg.pinv.singular": lambda a, b: L.pinv(a @ b.mT),
+    "linalg.solve_triangular": L.solve_triangular,
+    "cholesky_solve": lambda b, a, upper=False: L.cholesky_solve(b, a, upper=upper),
+    "cholesky_inverse": lambda a, upper=False: L.cholesky_inverse(a, upper=upper),
+    "linalg.lu": lambda x, pivot=True: tuple(L.lu(x, pivot=pivot)),
+    "linalg.lu_factor": lambda x, pivot=True: tuple(L.lu_factor(x)),
+    "linalg.lu_solve": lambda lu, pivots, b, left=True, adjoint=False: L.lu_solve(
+        lu, pivots, b, left=left, adjoint=adjoint
+    ),
+    "lu_solve": lambda b, lu, pivots: L.lu_solve(lu, pivots, b),
+    "linalg.lstsq": lambda a, b, driver=None: (
+        tuple(L.lstsq(a, b)) if driver == "gelsd" else _lacks("other drivers")
+    ),
+    "linalg.lstsq.grad_oriented": lambda a, b, driver=None: tuple(L.lstsq(a, b))[:2],
+    "linalg.cond": lambda x, p=None: L.cond(x, p),
+    "linalg.vander": lambda x, N=None: L.vander(x, N=N),
+    "linalg.tensorinv": lambda x, ind=2: L.tensorinv(x, ind),
+    "linalg.tensorsolve": lambda a, b, dims=None: L.tensorsolve(a, b, dims),
+    "linalg.householder_product": L.householder_product,
+    "matrix_exp": L.matrix_exp,
+    "linalg.matrix_exp": L.matrix_exp,
+    "kron": lambda a, b: L.kron(a, b),
+    "diag": lambda x, diagonal=0: L.diag(x, diagonal),
+    "diag_embed": lambda x, offset=0, dim1=-2, dim2=-1: L.diag_embed(x, offset, dim1, dim2),
+    "block_diag": lambda *xs: L.block_diag(*xs),
     **dict.fromkeys(["linalg.cholesky", "cholesky"], lambda x, upper=False: L.cholesky(
         _symmetric(x, "U" if upper else "L"), upper=upper
     )),
-    **dict.fromkeys(
-        ["addmm", "addmm.decomposed", "addmv", "baddbmm"],
-        lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
-    ),
-    "addr": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * L.outer(a, b),
-    "addbmm": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * xp.sum(a @ b, axis=0),
     # Neural networks.
     "nn.functional.linear": lambda x, w, b=None: x @ w.mT if b is None else x @ w.mT + b,
     **_layers(
@@ -619,7 +608,7 @@ OPS: dict[str, Function] = {
     ),
     "nn.functional.batch_norm": _batch_norm,
     "nn.functional.embedding": _embedding,
-    "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*_chunk(x, 2, dim)),
+    "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*g.chunk(x, 2, dim)),
     "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
     "nn.functional.logsigmoid": g.log_sigmoid,
     "nn.functional.normalize": lambda x, p=2.0, dim=1, eps=1e-12: g.normalize(x, p, dim, eps),

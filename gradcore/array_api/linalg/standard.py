@@ -1,38 +1,29 @@
-"""Linear algebra on nodes: the array API standard's `linalg` extension, and NumPy's `norm`
-(https://data-apis.org/array-api/2025.12/extensions/linear_algebra_functions.html).
-
-`namespace(node).linalg` is this module. Given arrays only, its functions give arrays. Matrices are
-the last two axes, (..., M, N).
-
-What happens to matrices that have no result, such as the inverse of a singular one, is up to the
-array library. NumPy raises an error. On a GPU a check would have to wait for the result, so the
-result is infinities or NaN. docs/array_api.md says which gradients degenerate matrices have.
-"""
+"""The functions of the standard's extension, and NumPy's `norm`; see the package."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-from .. import ops
-from ..backends import backend_of
-from ..backends.types import DType
-from ..engine.arrays import (
+from ... import ops
+from ...backends import backend_of
+from ...backends.types import DType
+from ...engine.arrays import (
     integers,
     is_complex,
     is_integer,
     is_node,
-    namespace,
     value_of,
     widened,
 )
-from ..graph import TensorNode
-from ..ops.decompositions import adjoint, check_matrices, check_square, decomposed
-from . import elementwise, reductions
-from .common import Axis, NodeOrArray, axes_from_front
-from .constant import count_nonzero, zeros_like
-from .elementwise import where
-from .manipulation import (
+from ...graph import TensorNode
+from ...ops.decompositions import adjoint, check_matrices, check_square, decomposed
+from ...ops.linalg import cutoff
+from .. import elementwise, reductions
+from ..common import Axis, NodeOrArray, axes_from_front
+from ..constant import count_nonzero, zeros_like
+from ..elementwise import where
+from ..manipulation import (
     astype,
     concat,
     expand_dims,
@@ -43,8 +34,8 @@ from .manipulation import (
     tril,
     triu,
 )
-from .products import matmul, tensordot, vecdot
-from .views import view
+from ..products import matmul, tensordot, vecdot
+from ..views import view
 
 __all__ = [
     "cholesky",
@@ -129,14 +120,26 @@ def slogdet(x: NodeOrArray, /) -> SlogdetResult:
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
-def pinv(x: NodeOrArray, /, *, rtol: float | NodeOrArray | None = None) -> NodeOrArray:
+def pinv(
+    x: NodeOrArray,
+    /,
+    *,
+    atol: float | NodeOrArray | None = None,
+    rtol: float | NodeOrArray | None = None,
+    hermitian: bool = False,
+) -> NodeOrArray:
     """Compute the Moore-Penrose inverse (..., N, M) of each matrix (..., M, N).
 
     Args:
-        rtol: singular values up to `rtol` times the largest one count as 0; `None` is the op's
-            choice.
+        atol, rtol: singular values up to `atol`, or up to `rtol` times the largest one, count as 0;
+            numbers, or an array (...). Of `rtol`, `None` is the op's choice, and 0 if `atol` is
+            given and not 0.
+        hermitian: compute it of the symmetric, or Hermitian, part of square matrices.
     """
-    return ops.PseudoInverse.apply(x, rtol=value_of(rtol))
+    if hermitian:
+        check_square("pinv", x)
+        x = (x + adjoint(x)) * 0.5
+    return ops.PseudoInverse.apply(x, rtol=value_of(rtol), atol=value_of(atol))
 
 
 def matrix_power(x: NodeOrArray, n: int, /) -> NodeOrArray:
@@ -242,16 +245,20 @@ def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
     return SVDResult(*ops.SVD.apply(x, full_matrices=full_matrices))
 
 
-def matrix_rank(x: NodeOrArray, /, *, rtol: float | NodeOrArray | None = None) -> NodeOrArray:
+def matrix_rank(
+    x: NodeOrArray,
+    /,
+    *,
+    atol: float | NodeOrArray | None = None,
+    rtol: float | NodeOrArray | None = None,
+) -> NodeOrArray:
     """Count the singular values of each matrix (..., M, N) that are larger than `rtol` times the
-    largest one. `None` is max(M, N) times the dtype's epsilon. No gradient flows through."""
+    largest one, and than `atol`. Of `rtol`, `None` is max(M, N) times the dtype's epsilon, and 0 if
+    `atol` is given and not 0. No gradient flows through."""
     check_matrices("matrix_rank", x)
     s = svdvals(x)
-    if rtol is None:
-        rtol = max(x.shape[-2:]) * namespace(x).finfo(x.dtype).eps
-    elif not isinstance(rtol, int | float):
-        rtol = expand_dims(rtol, axis=-1)
-    return count_nonzero(s > s[..., :1] * rtol, axis=-1)
+    limit = cutoff(value_of(x), value_of(s), value_of(atol), value_of(rtol))
+    return count_nonzero(s > limit, axis=-1)
 
 
 # -- Products and parts -----------------------------------------------------------------------
@@ -411,7 +418,3 @@ def norm(
         gone = {a % x.ndim for a in axes}
         y = reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)]))
     return y
-
-
-def __dir__() -> list[str]:
-    return __all__
