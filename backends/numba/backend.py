@@ -16,6 +16,7 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
+from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
 from .products import FastProducts
 
@@ -93,7 +94,7 @@ def channels(x: np.ndarray) -> np.ndarray | None:
     return y if y.shape[2] >= LANES else None
 
 
-class FastNumpyBackend(FastProducts):
+class FastNumpyBackend(FastAttention, FastProducts):
     """Wrap NumPy, with compiled kernels where these are faster."""
 
     def describe_library(self) -> str:

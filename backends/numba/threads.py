@@ -9,7 +9,9 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-__all__ = ["count", "share"]
+__all__ = ["count", "share", "shared"]
+
+SHARED = 1 << 22  # products: so many are worth a second thread
 
 
 @cache
@@ -58,3 +60,8 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
     for other in others:
         if not other.cancel():
             other.result()
+
+
+def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> None:
+    """Run a loop for all of range(n), in several threads if it has SHARED products or more."""
+    share(loop, n, *arguments, alone=work < SHARED)

@@ -18,7 +18,8 @@ __all__ = ["Embedding", "Flatten", "Linear", "Sequential"]
 
 
 class Linear(Module):
-    """Multiply x (N, input_size) with the weights and add the bias: (N, output_size).
+    """Multiply x (..., input_size) with the weights and add the bias: (..., output_size). All vectors
+    of x are multiplied in one product.
 
     Args:
         bias: whether there is a bias.
@@ -56,17 +57,17 @@ class Linear(Module):
         """Apply the layer to a node, or to an array, which is a constant.
 
         Raises:
-            ValueError: x is not of shape (N, input_size).
+            ValueError: x is not of shape (..., input_size).
             TypeError: x has not the weights' dtype.
         """
         x = node_or_array(x)
         w, raw = self.w.value, x.value if isinstance(x, TensorNode) else x
-        if raw.ndim != 2 or raw.shape[1] != w.shape[1]:
+        if not raw.ndim or raw.shape[-1] != w.shape[1]:
             advice = ""
-            if raw.ndim > 2 and prod(raw.shape[1:]) == w.shape[1]:
+            if raw.ndim > 1 and prod(raw.shape[1:]) == w.shape[1]:
                 advice = "; make each instance a row with nn.Flatten()"
             raise ValueError(
-                f"{self!r}: x is {describe(raw)}, expected (N, {w.shape[1]}), "
+                f"{self!r}: x is {describe(raw)}, expected (..., {w.shape[1]}), "
                 f"as w is {tuple(w.shape)}{advice}"
             )
         if type(raw) is type(w) and raw.dtype != w.dtype:
