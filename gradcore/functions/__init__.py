@@ -10,17 +10,26 @@ from . import activations, attention, convolution, losses, normalization, paddin
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
+from .dropout import dropout1d as dropout1d
+from .dropout import dropout2d as dropout2d
+from .dropout import dropout3d as dropout3d
+from .dropout import feature_alpha_dropout as feature_alpha_dropout
 from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
+from .linear import bilinear as bilinear
+from .linear import linear as linear
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 
-# The files dropout.py and embedding.py have the names of functions. An import from such
+# The files dropout.py, embedding.py and linear.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
     __all__ = [name for file in _FILES for name in file.__all__]
+    __all__ += ["bilinear", "linear"]
     __all__ += ["dropout", "einsum", "embedding", "one_hot"]
+    __all__ += ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]

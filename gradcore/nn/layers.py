@@ -1,8 +1,7 @@
-"""Layers with weights, and what puts layers together."""
+"""Layers with weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -12,14 +11,16 @@ from ..engine.arrays import describe, is_integer, namespace, node_or_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .init import initial
-from .module import Module
+from .module import Module, Weighted
 
-__all__ = ["Embedding", "Flatten", "Linear", "Sequential"]
+__all__ = ["Bilinear", "Embedding", "Linear"]
 
 
-class Linear(Module):
-    """Multiply x (..., input_size) with the weights and add the bias: (..., output_size). All vectors
-    of x are multiplied in one product.
+class Linear(Weighted):
+    """Multiply x (..., in_features) with the weights and add the bias: (..., out_features). All
+    vectors of x are multiplied in one product.
+
+    `input_size` and `output_size` are the same sizes by gradcore's first names.
 
     Args:
         bias: whether there is a bias.
@@ -28,24 +29,29 @@ class Linear(Module):
         dtype: of the weights and the bias; x must have the same.
 
     Attributes:
-        w: the weights, (output_size, input_size).
-        b: the bias, (1, output_size), or `None`.
+        w: the weights, (out_features, in_features).
+        b: the bias, (1, out_features), or `None`.
 
     Raises:
         ValueError: a size is not positive, or there is no such `init`.
         TypeError: the dtype is not real floating.
     """
 
+    rows = frozenset({"b"})
+
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: int | None = None,
+        output_size: int | None = None,
         bias: bool = True,
         init: str = "glorot",
         dtype: Any = "float32",
+        *,
+        in_features: int | None = None,
+        out_features: int | None = None,
     ) -> None:
-        (input_size,) = sizes("Linear", 1, input_size=input_size)
-        (output_size,) = sizes("Linear", 1, output_size=output_size)
+        input_size = _one_size("input_size", input_size, in_features)
+        output_size = _one_size("output_size", output_size, out_features)
         fans = input_size, output_size
         self.w = TensorNode(initial(init, (output_size, input_size), *fans, dtype))
         self.b = None
@@ -57,7 +63,7 @@ class Linear(Module):
         """Apply the layer to a node, or to an array, which is a constant.
 
         Raises:
-            ValueError: x is not of shape (..., input_size).
+            ValueError: x is not of shape (..., in_features).
             TypeError: x has not the weights' dtype.
         """
         x = node_or_array(x)
@@ -77,12 +83,75 @@ class Linear(Module):
             )
         return ops.BatchMM.do_forward(self.w, x, *([] if self.b is None else [self.b]))
 
+    @property
+    def in_features(self) -> int:
+        """How many numbers each vector of x has."""
+        return int(self.w.shape[1])
+
+    @property
+    def out_features(self) -> int:
+        """How many numbers each vector of the output has."""
+        return int(self.w.shape[0])
+
+    input_size, output_size = in_features, out_features
+
     def __repr__(self) -> str:
         output_size, input_size = self.w.shape
         return f"Linear({input_size}, {output_size}{', bias=False' if self.b is None else ''})"
 
 
-class Embedding(Module):
+def _one_size(name: str, size: int | None, other: int | None) -> int:
+    """Check a size of a Linear that is given by one of two names."""
+    if size is not None and other is not None:
+        raise TypeError(f"Linear: {name} is given twice, as {size} and {other}")
+    return sizes("Linear", 1, **{name: other if size is None else size})[0]
+
+
+class Bilinear(Module):
+    """Compute x1 W x2 + b for each pair of vectors x1 (..., in1_features) and x2 (...,
+    in2_features), with a matrix W for each of the numbers that come out: (..., out_features).
+
+    Attributes:
+        weight: the matrices, (out_features, in1_features, in2_features), drawn uniformly from
+            -1 / sqrt(in1_features) to 1 / sqrt(in1_features), as in PyTorch.
+        bias: (out_features,), drawn from the same distribution; or `None`.
+
+    Raises:
+        ValueError: a size is not positive.
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: Any = "float32",
+    ) -> None:
+        (in1_features,) = sizes("Bilinear", 1, in1_features=in1_features)
+        (in2_features,) = sizes("Bilinear", 1, in2_features=in2_features)
+        (out_features,) = sizes("Bilinear", 1, out_features=out_features)
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        init, fans = "kaiming_uniform", (in1_features, out_features)
+        shape = out_features, in1_features, in2_features
+        self.weight = TensorNode(initial(init, shape, *fans, dtype))
+        self.bias = TensorNode(initial(init, shape[:1], *fans, dtype)) if bias else None
+
+    def forward(self, x1: TensorNode | Array, x2: TensorNode | Array) -> TensorNode:
+        """Apply the layer.
+
+        Raises:
+            ValueError: the shapes do not fit.
+        """
+        return functions.bilinear(x1, x2, self.weight, self.bias)
+
+    def __repr__(self) -> str:
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"Bilinear({self.in1_features}, {self.in2_features}, {self.out_features}{bias})"
+
+
+class Embedding(Weighted):
     """Replace each integer in x (...) by its vector: (..., embedding_dim).
 
     Args:
@@ -131,45 +200,3 @@ class Embedding(Module):
     def __repr__(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"Embedding({self.w.shape[0]}, {self.w.shape[1]}{padding})"
-
-
-class Sequential(Module):
-    """Apply modules, or any functions of one node, one after the other.
-
-    A Sequential has a length, and can be iterated over and indexed: `model[0]` is the first
-    module, and `model[:-1]` a Sequential of all but the last.
-
-    Raises:
-        TypeError: an argument can't be called.
-    """
-
-    def __init__(self, *modules: Callable[[Any], Any]) -> None:
-        for i, module in enumerate(modules):
-            if not callable(module):
-                advice = "; write Sequential(*modules)" if isinstance(module, list | tuple) else ""
-                raise TypeError(
-                    f"Sequential: argument {i} is a {type(module).__name__}, "
-                    f"expected a module or function{advice}"
-                )
-        self.layers = list(modules)
-
-    def forward(self, x: Any) -> Any:
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
-        return iter(self.layers)
-
-    def __getitem__(self, i: int | slice) -> Any:
-        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
-
-
-class Flatten(Module):
-    """Make each instance of x (N, ...) a row: (N, M)."""
-
-    def forward(self, x: TensorNode | Array) -> TensorNode:
-        return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))
