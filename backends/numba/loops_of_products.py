@@ -21,6 +21,7 @@ from .vectors import BYTES, ROWS, ROWS_OF_DOTS, RUNS, dots, product
 __all__ = ["conv", "conv_weight_gradient", "instances_last", "linear"]
 
 CHUNK = 512  # elements of a run: of so many, some channels stay in the cache next to the core
+GROUPS = 8  # of ROWS rows of w: so many stay in the larger cache
 DEPTH = 256  # rows of xt: a panel of so many stays in the cache next to the core
 SUMS = 1 << 18  # elements: so many sums of `dots` stay in the larger cache behind that
 
@@ -44,10 +45,10 @@ def linear(
     (I, N), O = xt.shape, len(yt)
     top, bottom = (0, O) if columns else (start, stop)
     left, right = (start, stop) if columns else (0, N)
-    panel, block = 2 * BYTES // xt.itemsize, 8 * ROWS
-    some = min(I, DEPTH)
-    x = np.empty(some * (right - left), xt.dtype)
-    turned = np.empty((some if transposed else 0, block), w.dtype)
+    run, most = 2 * BYTES // xt.itemsize, min(I, DEPTH)
+    panel = run * max(1, DEPTH // max(most, 1))
+    x = np.empty(most * (right - left), xt.dtype)
+    turned = np.empty((GROUPS if transposed else 0, most, ROWS), w.dtype)
     for low in range(0, max(I, 1), DEPTH):
         depth = min(DEPTH, I - low)
         # Make panels contiguous, or their rows compete for the cache.
@@ -58,26 +59,36 @@ def linear(
                 for m in range(width):
                     x[at + i * width + m] = row[n + m]
         whole, rest = np.arange(depth) * panel, np.arange(depth) * ((right - left) % panel)
-        for first in range(top, bottom, block):
-            last = min(first + block, bottom)
+        for first in range(top, bottom, GROUPS * ROWS):
+            last = min(first + GROUPS * ROWS, bottom)
             if transposed:
-                for i in range(depth):
-                    for o in range(first, last):
-                        turned[i, o - first] = w[low + i, o]
-                weights = turned.T[: last - first, :depth]
-            else:
-                weights = w[first:last, low : low + depth]
-            size = in_equal_parts(last - first, ROWS)
+                for o in range(first, last, ROWS):
+                    group = turned[(o - first) // ROWS]
+                    if o + ROWS <= last:
+                        for i in range(depth):
+                            for r in range(ROWS):  # by one instruction, as ROWS is known
+                                group[i, r] = w[low + i, o + r]
+                    else:
+                        for i in range(depth):
+                            for r in range(last - o):
+                                group[i, r] = w[low + i, o + r]
             for n in range(left, right, panel):
                 width = min(panel, right - n)
                 offsets = whole if width == panel else rest
-                for o in range(first, last, size):
-                    out = yt[o : min(o + size, last), n : n + width]
-                    part = weights[o - first : o - first + size, :]
-                    if low == 0:
-                        product(part, x, (n - left) * depth, offsets, b[:, n:], out)
+                for o in range(first, last, ROWS):
+                    end = min(o + ROWS, last)
+                    if transposed:
+                        part = turned[(o - first) // ROWS].T[: end - o, :depth]
                     else:
-                        product(part, x, (n - left) * depth, offsets, None, out)
+                        part = w[o:end, low : low + depth]
+                    if low == 0:
+                        product(
+                            part, x, (n - left) * depth, offsets, b[:, n:], yt[o:end, n : n + width]
+                        )
+                    else:
+                        product(
+                            part, x, (n - left) * depth, offsets, None, yt[o:end, n : n + width]
+                        )
 
 
 @compiled
