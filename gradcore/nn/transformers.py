@@ -82,7 +82,8 @@ class _Layer(Module):
         """Add to x what each block makes of it, and norm before or after."""
         for i, block in enumerate(blocks, start=1):
             norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
-            x = x + dropout(block(norm(x))) if self.norm_first else norm(x + dropout(block(x)))
+            # The node comes first: x may be an array of a library that adds no nodes.
+            x = dropout(block(norm(x))) + x if self.norm_first else norm(dropout(block(x)) + x)
         return x
 
     def _feed_forward(self, x: Any) -> TensorNode:

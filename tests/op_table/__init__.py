@@ -6,6 +6,7 @@ from gradcore import Op
 
 from . import (
     activations,
+    attention,
     checkpoint,
     convolution,
     dropout,
@@ -36,6 +37,7 @@ ROWS = [
     *normalization.ROWS,
     *losses.ROWS,
     *dropout.ROWS,
+    *attention.ROWS,
     *checkpoint.ROWS,
 ]
 
