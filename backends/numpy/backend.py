@@ -211,6 +211,8 @@ class NumpyBackend(NumpyAttention, NumpyConvolutions, Backend):
         words = np.random.Philox(key=key).random_raw(-(-n // 2))
         return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
+    gelu = by_elements(Backend.gelu)
+    gelu_gradient = by_elements(Backend.gelu_gradient)
     adam = in_blocks(Backend.adam)
     adagrad = in_blocks(Backend.adagrad)
     rmsprop = in_blocks(Backend.rmsprop)

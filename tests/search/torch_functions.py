@@ -595,7 +595,8 @@ OPS: dict[str, Function] = {
     "addr": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * L.outer(a, b),
     "addbmm": lambda x, a, b, beta=1, alpha=1: beta * x + alpha * xp.sum(a @ b, axis=0),
     # Neural networks.
-    "nn.functional.linear": lambda x, w, b=None: x @ w.mT if b is None else x @ w.mT + b,
+    "nn.functional.bilinear": g.bilinear,
+    "nn.functional.linear": g.linear,
     **_layers(
         "binary_cross_entropy_with_logits celu elu gelu group_norm hardsigmoid hardswish hardtanh",
         "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",
