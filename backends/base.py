@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .definitions import (
+    AttentionKernels,
     ConvolutionKernels,
     ElementwiseKernels,
     LinalgKernels,
@@ -34,6 +35,7 @@ DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 
 class Backend(
+    AttentionKernels,
     ConvolutionKernels,
     ElementwiseKernels,
     LinalgKernels,

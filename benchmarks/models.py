@@ -24,6 +24,7 @@ __all__ = [
     "conv",
     "cost",
     "dense",
+    "gpt",
     "mlp",
     "norm",
     "parameters",
@@ -110,16 +111,29 @@ def resnet(width: int, blocks: int) -> list[Layer]:
     return [*layers, AVERAGE, FLATTEN, dense(before, 10)]
 
 
+def gpt(classes: int, width: int, heads: int, depth: int, length: int) -> list[Layer]:
+    """A language model as GPT-2: the sum of two embeddings, blocks of causal attention and two
+    linear layers, each with the norm before it, and a prediction at each place."""
+    attention = Layer("attention", ((3 * width, width), (3 * width,), (width, width), (width,)))
+    layer_norm = Layer("layer_norm", ((width,), (width,)))
+    inside = attention, dense(width, 4 * width), dense(4 * width, width), layer_norm, layer_norm
+    block = Layer("block", constants={"heads": heads, "length": length}, parts=(inside,))
+    tokens = Layer("tokens", ((classes, width), (length, width)))
+    return [tokens, *[block] * depth, layer_norm, dense(width, classes), Layer("rows")]
+
+
 def parameters(layers: Sequence[Layer]) -> list[Draw]:
     """Give the parameters in the order in which a library's modules have them: weights so large
     that outputs are about as large as inputs, and biases that are not zeros."""
     found: list[Draw] = []
     for layer in layers:
         for i, shape in enumerate(layer.shapes):
-            if layer.op == "batch_norm":
+            if layer.op in ("batch_norm", "layer_norm"):
                 found.append(Draw(shape, 0.1, mean=1.0 - i))
+            elif len(shape) == 1:
+                found.append(Draw(shape, 0.01))
             else:
-                found.append(Draw(shape, 0.01 if i else (2 / prod(shape[1:])) ** 0.5))
+                found.append(Draw(shape, (2 / prod(shape[1:])) ** 0.5))
         for part in layer.parts:
             found += parameters(part)
     return found
@@ -127,9 +141,15 @@ def parameters(layers: Sequence[Layer]) -> list[Draw]:
 
 def output_shape(layer: Layer, shape: Shape) -> Shape:
     """Give the shape of a layer's output for an input of this shape."""
-    N, C, *sizes = shape
     if layer.op == "linear":
-        return N, layer.shapes[0][0]
+        return *shape[:-1], layer.shapes[0][0]
+    if layer.op == "tokens":
+        return *shape, layer.shapes[0][1]
+    if layer.op == "rows":
+        return prod(shape[:-1]), shape[-1]
+    if layer.op in ("attention", "layer_norm"):
+        return shape
+    N, C, *sizes = shape
     if layer.op == "conv2d":
         (outputs, _, K, _), constants = layer.shapes[0], layer.constants
         more = 2 * constants["padding"] - K
@@ -150,6 +170,11 @@ def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Sh
     """
     forward, backward = [Cost()], [Cost()]
     for i, layer in enumerate(layers):
+        if layer.op == "block":
+            _, *costs = cost(layer.parts[0], shape)
+            forward.append(costs[0])
+            backward.append(costs[1])
+            continue
         if layer.parts:
             shapes, *costs = zip(*[cost(part, shape) for part in layer.parts], strict=True)
             shape = shapes[0]
@@ -163,8 +188,16 @@ def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Sh
             once = Cost(2 * prod(y) * prod(w[1:]), moved + prod(w))
             forward.append(once)
             backward += [once] * (1 if first and i == 0 else 2)
-        elif layer.op in ("batch_norm", "max_pool2d", "average"):
-            again = prod(shape) if layer.op == "batch_norm" else 0  # its input, read once more
+        elif layer.op == "attention":
+            length, width = shape[-2:]
+            products = [dense(width, 3 * width), dense(width, width)]
+            scores = 2 * prod(shape) * (length + 1)  # and means, for half of the keys on average
+            forward += [cost(products[:1], shape)[1], cost(products[1:], shape)[1]]
+            forward.append(Cost(scores, 4 * prod(shape)))
+            backward += [cost(products[:1], shape)[2], cost(products[1:], shape)[2]]
+            backward.append(Cost(2 * scores, 7 * prod(shape)))
+        elif layer.op in ("batch_norm", "layer_norm", "max_pool2d", "average", "tokens"):
+            again = prod(shape) if "norm" in layer.op else 0  # its input, read once more
             forward.append(Cost(0, moved))
             backward.append(Cost(0, moved + again))
         shape = y

@@ -98,6 +98,13 @@ def resnet(width: int, blocks: int, size: int, batch: int) -> Case:
     return training(models.resnet(width, blocks), images, "mean", "momentum", 1e-3)
 
 
+def gpt(classes: int, width: int, heads: int, depth: int, length: int, batch: int) -> Case:
+    layers = models.gpt(classes, width, heads, depth, length)
+    case = training(layers, Draw((batch, length), classes=classes), "mean", "adamw", 1e-3)
+    case.given["targets"] = Draw((batch * length,), classes=classes)
+    return case
+
+
 def update(optimizer: str, inputs: int, hidden: int) -> Case:
     given, update = updating(optimizer, 0.01, models.mlp(inputs, hidden, 2))
     return Case({**given, "gradients": [Draw(p.shape) for p in given["parameters"]]}, update)
@@ -201,6 +208,7 @@ WORKLOADS = [
     Workload("mnist-3layer", "train", mlp, (784, 3136, 3, 128), (6, 24, 3, 5)),
     *[Workload(f"blitz-{n}", "train", blitz, (n,), (2,)) for n in (4, 32, 128, 512)],
     Workload("resnet20-64", "train", resnet, (16, 3, 32, 64), (2, 1, 8, 2)),
+    Workload("gpt-small", "train", gpt, (100, 128, 4, 4, 64, 32), (5, 8, 2, 2, 6, 3)),
     *[Workload(f"chain-{k}", "gradients", chain, (k, 1000), (k, 6), threads=1) for k in CHAINS],
     Workload("cross-entropy-128x10", "gradients", cross_entropy, (128, 10), (3, 4)),
     Workload("cross-entropy-4096x1000", "gradients", cross_entropy, (4096, 1000), (5, 3)),

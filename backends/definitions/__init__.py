@@ -5,6 +5,7 @@ definition is written to be read and to be right on every library, also on nodes
 differentiates it. Backends override it to be fast.
 """
 
+from .attention import AttentionKernels
 from .convolution import ConvolutionKernels
 from .elementwise import ElementwiseKernels
 from .indexing import IndexingKernels
@@ -16,6 +17,7 @@ from .special import SpecialFunctions
 from .updates import OptimizerUpdates
 
 __all__ = [
+    "AttentionKernels",
     "ConvolutionKernels",
     "ElementwiseKernels",
     "IndexingKernels",

@@ -25,9 +25,14 @@ class ElementwiseKernels(SpecialFunctions):
     """Compute linear layers, masks, and activations with their gradients."""
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
-        """Multiply x (N, I) with each row of w (O, I), add b (O,) unless it is `None`: (N, O)."""
-        y = self.xp.matmul(x, w.T)
-        return y if b is None else y + b
+        """Multiply x (..., I) with each row of w (O, I), add b (O,) unless it is `None`: (..., O).
+        All vectors of x are multiplied in one product."""
+        xp, rows = self.xp, x
+        if x.ndim > 2:
+            rows = xp.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        y = xp.matmul(rows, w.T)
+        y = y if b is None else y + b
+        return xp.reshape(y, (*x.shape[:-1], w.shape[0])) if x.ndim > 2 else y
 
     def masked(self, x: Array, mask: Array) -> Array:
         """Keep the floating x where the boolean mask is true, and put 0 elsewhere."""

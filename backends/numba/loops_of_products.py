@@ -21,6 +21,8 @@ from .vectors import BYTES, ROWS, ROWS_OF_DOTS, RUNS, dots, product
 __all__ = ["conv", "conv_weight_gradient", "instances_last", "linear"]
 
 CHUNK = 512  # elements of a run: of so many, some channels stay in the cache next to the core
+GROUPS = 8  # of ROWS rows of w: so many stay in the larger cache
+DEPTH = 256  # rows of xt: a panel of so many stays in the cache next to the core
 SUMS = 1 << 18  # elements: so many sums of `dots` stay in the larger cache behind that
 
 
@@ -31,37 +33,62 @@ def in_equal_parts(n: int, most: int) -> int:
 
 
 @compiled
-def linear(xt: Array, w: Array, transposed: bool, b: Array, yt: Array) -> None:
-    """Write w (O, I) times xt (I, N), plus b (O,), into yt (O, N).
+def linear(
+    xt: Array, w: Array, transposed: bool, b: Array, columns: bool, yt: Array, start: int, stop: int
+) -> None:
+    """Write w (O, I) times xt (I, N), plus b (1, N), into columns `start` to `stop` of yt (O, N),
+    or, unless `columns`, into these rows.
 
     Args:
         w: (I, O) if it is `transposed`.
     """
     (I, N), O = xt.shape, len(yt)
-    panel = 2 * BYTES // xt.itemsize
-    x = np.empty(I * N, xt.dtype)
-    for n in range(0, N, panel):  # make panels contiguous, or their rows compete for the cache
-        width = min(panel, N - n)
-        for i in range(I):
-            for m in range(width):
-                x[n * I + i * width + m] = xt[i, n + m]
-    whole, rest = np.arange(I) * panel, np.arange(I) * (N % panel)
-    block = 8 * ROWS
-    columns = np.empty((I if transposed else 0, block), w.dtype)
-    for first in range(0, O, block):
-        last = min(first + block, O)
-        if transposed:
-            for i in range(I):
-                for o in range(first, last):
-                    columns[i, o - first] = w[i, o]
-        weights = columns.T[: last - first, :] if transposed else w[first:last, :]
-        size = in_equal_parts(last - first, ROWS)
-        for n in range(0, N, panel):
-            width = min(panel, N - n)
-            offsets = whole if width == panel else rest
-            for o in range(first, last, size):
-                some, out = weights[o - first : o - first + size, :], yt[o:, n : n + width]
-                product(some, x, n * I, offsets, b[o:], out)
+    top, bottom = (0, O) if columns else (start, stop)
+    left, right = (start, stop) if columns else (0, N)
+    run, most = 2 * BYTES // xt.itemsize, min(I, DEPTH)
+    panel = run * max(1, DEPTH // max(most, 1))
+    x = np.empty(most * (right - left), xt.dtype)
+    turned = np.empty((GROUPS if transposed else 0, most, ROWS), w.dtype)
+    for low in range(0, max(I, 1), DEPTH):
+        depth = min(DEPTH, I - low)
+        # Make panels contiguous, or their rows compete for the cache.
+        for n in range(left, right, panel):
+            width, at = min(panel, right - n), (n - left) * depth
+            for i in range(depth):
+                row = xt[low + i]
+                for m in range(width):
+                    x[at + i * width + m] = row[n + m]
+        whole, rest = np.arange(depth) * panel, np.arange(depth) * ((right - left) % panel)
+        for first in range(top, bottom, GROUPS * ROWS):
+            last = min(first + GROUPS * ROWS, bottom)
+            if transposed:
+                for o in range(first, last, ROWS):
+                    group = turned[(o - first) // ROWS]
+                    if o + ROWS <= last:
+                        for i in range(depth):
+                            for r in range(ROWS):  # by one instruction, as ROWS is known
+                                group[i, r] = w[low + i, o + r]
+                    else:
+                        for i in range(depth):
+                            for r in range(last - o):
+                                group[i, r] = w[low + i, o + r]
+            for n in range(left, right, panel):
+                width = min(panel, right - n)
+                offsets = whole if width == panel else rest
+                for o in range(first, last, ROWS):
+                    end = min(o + ROWS, last)
+                    if transposed:
+                        part = turned[(o - first) // ROWS].T[: end - o, :depth]
+                    else:
+                        part = w[o:end, low : low + depth]
+                    if low == 0:
+                        product(
+                            part, x, (n - left) * depth, offsets, b[:, n:], yt[o:end, n : n + width]
+                        )
+                    else:
+                        product(
+                            part, x, (n - left) * depth, offsets, None, yt[o:end, n : n + width]
+                        )
 
 
 @compiled

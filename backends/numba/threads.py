@@ -9,7 +9,10 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-__all__ = ["count", "share"]
+__all__ = ["count", "in_parts", "share", "shared"]
+
+MANY = 1 << 17  # elements, of a function that takes many operations: worth a second thread
+SHARED = 1 << 22  # products: so many are worth a second thread
 
 
 @cache
@@ -58,3 +61,24 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
     for other in others:
         if not other.cancel():
             other.result()
+
+
+def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> None:
+    """Run a loop for all of range(n), in several threads if it has SHARED products or more."""
+    share(loop, n, *arguments, alone=work < SHARED)
+
+
+def in_parts(loop: Callable[..., Any], *arrays: Any, size: int) -> list[Any]:
+    """Run a loop for parts of arrays along their first axes, which are of one length, in several
+    threads if there are MANY elements. List what the loop returned, in the order of the parts.
+
+    Args:
+        size: how many elements there are.
+    """
+    results: dict[int, Any] = {}
+
+    def part(start: int, stop: int) -> None:
+        results[start] = loop(*[x[start:stop] for x in arrays])
+
+    share(part, len(arrays[0]), alone=size < MANY)
+    return [results[start] for start in sorted(results)]

@@ -129,26 +129,38 @@ def product(_: Any, w: Any, x: Any, start: Any, offsets: Any, b: Any, y: Any) ->
         x: (...,), contiguous.
         start: an integer, which may be negative.
         offsets: (K,), contiguous, of int64.
-        b: (R,), contiguous.
+        b: (R,), contiguous; or (1, I), contiguous, for b[0, i] in place of b[r]; or `None`, for
+            y[r, i], so that the sums are added to y.
         y: (R, I); its rows are contiguous.
     """
     signature = types.void(w, x, types.intp, offsets, b, y)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds, start = signature.args, arguments[2]
-        w, x, offsets, b, y = (
-            Elements(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3, 4, 5)
+        w, x, offsets, y = (
+            Elements(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3, 5)
         )
+        b = None
+        if not isinstance(kinds[4], types.NoneType):
+            b = Elements(context, builder, kinds[4], arguments[4])
         vectors = Vectors(builder, context.get_value_type(kinds[0].dtype))
         at, lanes, width = builder.gep, vectors.lanes, y.shape[1]
 
         def tile(R: int, V: int, i: Any, mask: Any) -> None:
             """Compute R rows of y, of V vectors each, from i on."""
-            sums = [
-                vectors.variable(vectors.same(builder.load(at(b.data, [integer(r)]))))
-                for r in range(R)
-                for _ in range(V)
+            outs = [
+                at(y.data, [builder.add(i, builder.mul(y.steps[0], integer(r)))]) for r in range(R)
             ]
+            places = [at(out, [integer(v * lanes)]) for out in outs for v in range(V)]
+            if b is None:
+                starts = [vectors.load(place, mask) for place in places]
+            elif kinds[4].ndim == 2:
+                columns = [at(b.data, [builder.add(i, integer(v * lanes))]) for v in range(V)]
+                starts = [vectors.load(column, mask) for column in columns] * R
+            else:
+                levels = [builder.load(at(b.data, [integer(r)])) for r in range(R)]
+                starts = [vectors.same(level) for level in levels for _ in range(V)]
+            sums = [vectors.variable(start) for start in starts]
             weights = [at(w.data, [builder.mul(w.steps[0], integer(r))]) for r in range(R)]
             run = at(x.data, [builder.add(start, i)])
             with cgutils.for_range(builder, w.shape[1]) as loop:
@@ -159,11 +171,8 @@ def product(_: Any, w: Any, x: Any, start: Any, offsets: Any, b: Any, y: Any) ->
                     weight = vectors.same(builder.load(at(weights[r], [k])))
                     for v in range(V):
                         vectors.add_product(weight, parts[v], sums[r * V + v])
-            for r in range(R):
-                out = at(y.data, [builder.add(i, builder.mul(y.steps[0], integer(r)))])
-                for v in range(V):
-                    total = builder.load(sums[r * V + v])
-                    vectors.store(total, at(out, [integer(v * lanes)]), mask)
+            for total, place in zip(sums, places, strict=True):
+                vectors.store(builder.load(total), place, mask)
 
         for R in cases(builder, w.shape[0], ROWS):
             V = 4 if 4 * R <= REGISTERS // 2 else 2  # fewer sums would wait for one another

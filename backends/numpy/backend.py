@@ -16,6 +16,7 @@ from ..definitions.special import KERNELS
 from ..definitions.updates import rounded_once
 from ..ownership import holders
 from . import namespace as xp
+from .attention import NumpyAttention
 from .blocks import blocks, by_channels, by_elements, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .memory import keep_memory
@@ -38,7 +39,7 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     return places[0], targets, *places[1:]
 
 
-class NumpyBackend(NumpyConvolutions, Backend):
+class NumpyBackend(NumpyAttention, NumpyConvolutions, Backend):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
     name = "numpy"
@@ -86,7 +87,7 @@ class NumpyBackend(NumpyConvolutions, Backend):
     def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
         # Put instances last in memory, as for images: BLAS is faster so (x (128, 784) and w
         # (3136, 784) take 3.5 ms in place of 4.2 ms), and NumPy's functions keep the order.
-        if len(x) < 16:
+        if x.ndim != 2 or len(x) < 16:
             return super().linear(x, w, b)
         y = w @ x.T
         if b is not None and b.dtype == y.dtype:
@@ -219,6 +220,8 @@ class NumpyBackend(NumpyConvolutions, Backend):
         words = np.random.Philox(key=key).random_raw(-(-n // 2))
         return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
+    gelu = by_elements(Backend.gelu)
+    gelu_gradient = by_elements(Backend.gelu_gradient)
     adam = in_blocks(Backend.adam)
     nadam = in_blocks(Backend.nadam)
     radam = in_blocks(Backend.radam)

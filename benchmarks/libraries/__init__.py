@@ -69,6 +69,31 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
         def forward(self, x: Any) -> Any:
             return self.body(x) + self.shortcut(x)
 
+    class Tokens(nn.Module):
+        def __init__(self, classes: int, width: int, length: int) -> None:
+            super().__init__()
+            self.token, self.place = nn.Embedding(classes, width), nn.Embedding(length, width)
+
+        def forward(self, x: Any) -> Any:
+            return self.token(x) + self.place.weight
+
+    class Block(nn.Module):
+        def __init__(self, width: int, heads: int, length: int) -> None:
+            super().__init__()
+            settings = {"activation": "gelu", "batch_first": True, "norm_first": True}
+            self.layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, **settings)
+            self.mask = nn.Transformer.generate_square_subsequent_mask(length)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x, self.mask, is_causal=True)
+
+    def tokens(layer: Layer) -> Any:
+        (classes, width), (length, _) = layer.shapes
+        return Tokens(classes, width, length)
+
+    def block(layer: Layer) -> Any:
+        return Block(layer.parts[0][0].shapes[-1][0], **layer.constants)
+
     def conv2d(layer: Layer) -> Any:
         outputs, inputs, K, _ = layer.shapes[0]
         return nn.Conv2d(inputs, outputs, K, bias=len(layer.shapes) == 2, **layer.constants)
@@ -79,13 +104,17 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
     table = Table(
         average=lambda _: nn.AdaptiveAvgPool2d(1),
         batch_norm=lambda layer: nn.BatchNorm2d(*layer.shapes[0]),
+        block=block,
         conv2d=conv2d,
         flatten=lambda _: nn.Flatten(),
+        layer_norm=lambda layer: nn.LayerNorm(layer.shapes[0]),
         linear=lambda layer: nn.Linear(*layer.shapes[0][::-1]),
         max_pool2d=lambda layer: nn.MaxPool2d(**layer.constants),
         relu=lambda _: relu(),
         residual=lambda layer: Residual(*map(network, layer.parts)),
+        rows=lambda _: nn.Flatten(0, 1),
         sigmoid=lambda _: nn.Sigmoid(),
+        tokens=tokens,
     )
     return network
 

@@ -40,6 +40,8 @@ from .embedding import embedding as embedding
 from .embedding import embedding_bag as embedding_bag
 from .embedding import one_hot as one_hot
 from .interpolation import *  # noqa: F403
+from .linear import bilinear as bilinear
+from .linear import linear as linear
 from .losses import *  # noqa: F403
 from .margins import *  # noqa: F403
 from .normalization import *  # noqa: F403
@@ -52,7 +54,7 @@ from .shaping import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .unfolding import *  # noqa: F403
 
-# The files dropout.py and embedding.py have the names of functions. An import from such
+# The files dropout.py, embedding.py and linear.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (
@@ -75,5 +77,5 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         unfolding,
     )
     __all__ = [name for file in _FILES for name in file.__all__]
-    __all__ += ["dropout", "einsum", "embedding", "embedding_bag", "one_hot"]
+    __all__ += ["bilinear", "dropout", "einsum", "embedding", "embedding_bag", "linear", "one_hot"]
     __all__ += ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]

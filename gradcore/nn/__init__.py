@@ -45,6 +45,7 @@ from .activations import (
     Tanhshrink,
     Threshold,
 )
+from .attention import MultiheadAttention
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .distances import CosineSimilarity, PairwiseDistance
@@ -52,7 +53,7 @@ from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Fea
 from .embedding import EmbeddingBag
 from .interop import load_torch_state_dict, torch_state_dict
 from .interpolation import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
-from .layers import Embedding, Linear
+from .layers import Bilinear, Embedding, Linear
 from .losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -130,6 +131,13 @@ from .pooling import (
 )
 from .shape import Flatten, Identity, Unflatten
 from .summaries import summary
+from .transformers import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .unfolding import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 
 __all__ = [
@@ -154,6 +162,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Buffer",
     "CTCLoss",
     "Celu",
@@ -228,6 +237,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -265,6 +275,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -11,13 +11,16 @@ from ..engine.arrays import describe, is_integer, namespace, node_or_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .init import initial
-from .module import Weighted
+from .module import Module, Weighted
 
-__all__ = ["Embedding", "Linear"]
+__all__ = ["Bilinear", "Embedding", "Linear"]
 
 
 class Linear(Weighted):
-    """Multiply x (N, input_size) with the weights and add the bias: (N, output_size).
+    """Multiply x (..., in_features) with the weights and add the bias: (..., out_features). All
+    vectors of x are multiplied in one product.
+
+    `input_size` and `output_size` are the same sizes by gradcore's first names.
 
     Args:
         bias: whether there is a bias.
@@ -26,8 +29,8 @@ class Linear(Weighted):
         dtype: of the weights and the bias; x must have the same.
 
     Attributes:
-        w: the weights, (output_size, input_size).
-        b: the bias, (1, output_size), or `None`.
+        w: the weights, (out_features, in_features).
+        b: the bias, (1, out_features), or `None`.
 
     Raises:
         ValueError: a size is not positive, or there is no such `init`.
@@ -38,14 +41,17 @@ class Linear(Weighted):
 
     def __init__(
         self,
-        input_size: int,
-        output_size: int,
+        input_size: int | None = None,
+        output_size: int | None = None,
         bias: bool = True,
         init: str = "glorot",
         dtype: Any = "float32",
+        *,
+        in_features: int | None = None,
+        out_features: int | None = None,
     ) -> None:
-        (input_size,) = sizes("Linear", 1, input_size=input_size)
-        (output_size,) = sizes("Linear", 1, output_size=output_size)
+        input_size = _one_size("input_size", input_size, in_features)
+        output_size = _one_size("output_size", output_size, out_features)
         fans = input_size, output_size
         self.w = TensorNode(initial(init, (output_size, input_size), *fans, dtype))
         self.b = None
@@ -57,17 +63,17 @@ class Linear(Weighted):
         """Apply the layer to a node, or to an array, which is a constant.
 
         Raises:
-            ValueError: x is not of shape (N, input_size).
+            ValueError: x is not of shape (..., in_features).
             TypeError: x has not the weights' dtype.
         """
         x = node_or_array(x)
         w, raw = self.w.value, x.value if isinstance(x, TensorNode) else x
-        if raw.ndim != 2 or raw.shape[1] != w.shape[1]:
+        if not raw.ndim or raw.shape[-1] != w.shape[1]:
             advice = ""
-            if raw.ndim > 2 and prod(raw.shape[1:]) == w.shape[1]:
+            if raw.ndim > 1 and prod(raw.shape[1:]) == w.shape[1]:
                 advice = "; make each instance a row with nn.Flatten()"
             raise ValueError(
-                f"{self!r}: x is {describe(raw)}, expected (N, {w.shape[1]}), "
+                f"{self!r}: x is {describe(raw)}, expected (..., {w.shape[1]}), "
                 f"as w is {tuple(w.shape)}{advice}"
             )
         if type(raw) is type(w) and raw.dtype != w.dtype:
@@ -77,9 +83,72 @@ class Linear(Weighted):
             )
         return ops.BatchMM.do_forward(self.w, x, *([] if self.b is None else [self.b]))
 
+    @property
+    def in_features(self) -> int:
+        """How many numbers each vector of x has."""
+        return int(self.w.shape[1])
+
+    @property
+    def out_features(self) -> int:
+        """How many numbers each vector of the output has."""
+        return int(self.w.shape[0])
+
+    input_size, output_size = in_features, out_features
+
     def __repr__(self) -> str:
         output_size, input_size = self.w.shape
         return f"Linear({input_size}, {output_size}{', bias=False' if self.b is None else ''})"
+
+
+def _one_size(name: str, size: int | None, other: int | None) -> int:
+    """Check a size of a Linear that is given by one of two names."""
+    if size is not None and other is not None:
+        raise TypeError(f"Linear: {name} is given twice, as {size} and {other}")
+    return sizes("Linear", 1, **{name: other if size is None else size})[0]
+
+
+class Bilinear(Module):
+    """Compute x1 W x2 + b for each pair of vectors x1 (..., in1_features) and x2 (...,
+    in2_features), with a matrix W for each of the numbers that come out: (..., out_features).
+
+    Attributes:
+        weight: the matrices, (out_features, in1_features, in2_features), drawn uniformly from
+            -1 / sqrt(in1_features) to 1 / sqrt(in1_features), as in PyTorch.
+        bias: (out_features,), drawn from the same distribution; or `None`.
+
+    Raises:
+        ValueError: a size is not positive.
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: Any = "float32",
+    ) -> None:
+        (in1_features,) = sizes("Bilinear", 1, in1_features=in1_features)
+        (in2_features,) = sizes("Bilinear", 1, in2_features=in2_features)
+        (out_features,) = sizes("Bilinear", 1, out_features=out_features)
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        init, fans = "kaiming_uniform", (in1_features, out_features)
+        shape = out_features, in1_features, in2_features
+        self.weight = TensorNode(initial(init, shape, *fans, dtype))
+        self.bias = TensorNode(initial(init, shape[:1], *fans, dtype)) if bias else None
+
+    def forward(self, x1: TensorNode | Array, x2: TensorNode | Array) -> TensorNode:
+        """Apply the layer.
+
+        Raises:
+            ValueError: the shapes do not fit.
+        """
+        return functions.bilinear(x1, x2, self.weight, self.bias)
+
+    def __repr__(self) -> str:
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"Bilinear({self.in1_features}, {self.in2_features}, {self.out_features}{bias})"
 
 
 class Embedding(Weighted):

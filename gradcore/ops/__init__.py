@@ -8,6 +8,7 @@ import typing as _typing
 
 from . import (
     activations,
+    attention,
     convolution,
     decompositions,
     dropout,
@@ -24,6 +25,7 @@ from . import (
     unfolding,
 )
 from .activations import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .decompositions import *  # noqa: F403
 from .dropout import *  # noqa: F403
@@ -43,8 +45,9 @@ if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and k
     __all__ = [
         name
         for file in (
-            *(activations, convolution, decompositions, dropout, elementwise, fft, indexing),
-            *(linalg, losses, normalization, pooling, reductions, shape, special, unfolding),
+            *(activations, attention, convolution, decompositions, dropout, elementwise, fft),
+            *(indexing, linalg, losses, normalization, pooling, reductions, shape, special),
+            *(unfolding,),
         )
         for name in file.__all__
     ]

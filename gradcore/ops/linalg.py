@@ -79,17 +79,18 @@ class MatrixMultiply(Op):
 
 
 class BatchMM(Op):
-    """One matrix (O, I) times each of a batch of vectors (N, I), plus b (O,) or (1, O) if given:
-    (N, O)."""
+    """One matrix (O, I) times each of the vectors (..., I), in one product, plus b (O,) or (1, O)
+    if given: (..., O)."""
 
     @staticmethod
     def forward(context: Context, matrix: Array, vectors: Array, *b: Array) -> Array:
-        if matrix.ndim != 2 or vectors.ndim != 2 or matrix.shape[1] != vectors.shape[1]:
+        if matrix.ndim != 2 or not vectors.ndim or matrix.shape[1] != vectors.shape[-1]:
             raise ValueError(
                 f"BatchMM: matrix {tuple(matrix.shape)} and vectors {tuple(vectors.shape)} "
-                "do not fit; expected (O, I) and (N, I)"
+                "do not fit; expected (O, I) and (..., I)"
             )
-        context["matrix"], context["vectors"], context["b"] = matrix, vectors, bool(b)
+        context["matrix"], context["vectors"] = matrix, vectors
+        context["b"] = b[0].shape if b else None
         linear = backend_of(vectors).linear
         if not b:
             return linear(vectors, matrix, None)
@@ -100,12 +101,16 @@ class BatchMM(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        matrix, vectors = context["matrix"], context["vectors"]
-        return (
-            BatchMM.apply(go.T, vectors.T).T if needs(context, 0) else None,
-            BatchMM.apply(matrix.T, go) if needs(context, 1) else None,
-            *([go] if context["b"] else []),
-        )
+        matrix, vectors, gb = context["matrix"], context["vectors"], ()
+        if (shape := context["b"]) is not None:
+            xp = namespace(go)
+            gb = (xp.reshape(xp.sum(_rows(go), axis=0), shape) if go.ndim != 2 else go,)
+        gx = BatchMM.apply(matrix.T, go) if needs(context, 1) else None
+        if not needs(context, 0):
+            return None, gx, *gb
+        if go.ndim != 2:
+            go, vectors = _rows(go), _rows(vectors)
+        return BatchMM.apply(go.T, vectors.T).T, gx, *gb
 
 
 class Solve(Op):

@@ -35,7 +35,7 @@ def test_masked_is_the_base_definition(backend: Backend, kind: str) -> None:
 
 @pytest.mark.parametrize("b", [True, False])
 @pytest.mark.parametrize(
-    ("n", "i", "o"), [(1, 3, 2), (20, 7, 19), (67, 5, 3), (40, 1, 1), (0, 2, 3)]
+    ("n", "i", "o"), [(1, 3, 2), (20, 7, 19), (67, 5, 3), (40, 1, 1), (0, 2, 3), (70, 300, 67)]
 )
 def test_linear_is_the_base_definition(
     backend: Backend, dtype: str, n: int, i: int, o: int, b: bool
@@ -48,6 +48,10 @@ def test_linear_is_the_base_definition(
         found, expected = backend.linear(*arrays), Backend.linear(backend, *arrays)
         assert found.dtype == expected.dtype
         close(backend, found, backend.to_numpy(expected), dtype)
+        stack = backend.xp.reshape(arrays[0], (1, n, i))
+        several = backend.linear(stack, *arrays[1:])
+        assert several.shape == (1, n, o)
+        close(backend, several[0, ...], backend.to_numpy(expected), dtype)
 
 
 @pytest.mark.parametrize("kernel", ["relu_gradient", "sigmoid_gradient"])

@@ -85,6 +85,19 @@ POOLS: list[tuple[Any, dict[str, Any]]] = [
 PLAIN = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 
 
+# The leading axes, numbers of queries and keys, and the shape of the mask.
+ATTENTIONS: list[tuple[Any, int, int, Any]] = [
+    ((2, 3), 7, 7, None),
+    ((2, 3), 9, 5, (2, 1, 9, 5)),
+    ((), 5, 9, (5, 9)),
+    ((2,), 70, 100, (2, 70, 100)),
+    ((2, 2, 3), 8, 8, (1, 8)),
+    ((1, 2), 150, 130, None),
+    ((1, 1), 70, 3000, None),
+    ((2, 0), 4, 5, None),
+]
+
+
 def compare_kernels(
     backend: Backend, dtype: str, kernel: str, arrays: Any, options: dict[str, Any]
 ) -> None:
@@ -199,3 +212,20 @@ def test_kernels_of_batch_norm_are_the_base_definitions(
     monkeypatch.setattr(blocks, "BLOCK", block)
     for kind in dtypes(backend, dtype):
         compare_batch_norm(backend, kind, shape)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("lead", "L", "S", "masked"), ATTENTIONS)
+def test_attention(
+    backend: Backend, dtype: str, lead: Any, L: int, S: int, masked: Any, causal: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    sizes = (L, 4), (S, 4), (S, 6), (L, 6)
+    q, k, v, go = (rng.normal(size=(*lead, *size)) for size in sizes)
+    mask = []
+    if masked:
+        mask = [np.where(rng.uniform(size=masked) < 0.6, rng.normal(size=masked), -np.inf)]
+        mask[0][..., 0, : S // 2] = -np.inf
+    options = {"causal": causal, "scale": 0.5}
+    compare_kernels(backend, dtype, "attention", (q, k, v, *mask), options)
+    compare_kernels(backend, dtype, "attention_gradient", (q, k, v, go, *mask), options)

@@ -165,6 +165,14 @@ def test_cost_of_a_step() -> None:
     assert blitz.cost(quick=False).flops == 128 * (3 * per_image - 2 * 28**2 * 6 * 75)
 
 
+def test_cost_of_a_transformer() -> None:
+    """By hand: each token meets each weight of the matrices once, and half of the keys and values
+    in each block; twice that backward."""
+    (small,) = [w for w in WORKLOADS if w.name == "gpt-small"]
+    tokens, weights, attention = 32 * 64, 4 * 12 * 128**2 + 128 * 100, 4 * 2 * 128 * 65 / 2
+    assert small.cost(quick=False).flops == 3 * 2 * tokens * (weights + attention)
+
+
 def test_slope_of_growth() -> None:
     assert report.slope({10: 0.1, 100: 1.0, 1000: 10.0}, "seconds") == "1.00"
     assert report.slope({10: 1e3, 100: 1e7, 1000: 1e9}, "memory") == "2.00"  # 1 kB is noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ def normal(*shape: int) -> np.ndarray:
 
 
 Q, K, V = normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 6)
+Q3 = normal(3, 3, 4)
 BOOLEANS = RNG.uniform(size=(2, 3, 5)) < 0.6
 BOOLEANS[0, 1] = False  # a query that looks at no key
 ADDED = np.where(BOOLEANS, normal(2, 3, 5), -np.inf)
@@ -58,6 +60,41 @@ def test_a_mask_of_minus_infinities_against_torch(backend: Backend, dtype: str) 
         close(backend, node.grad, t.grad.numpy(), dtype)
 
 
+@pytest.mark.parametrize("heads", [1, 2, 6])
+def test_queries_may_share_keys_and_values(backend: Backend, dtype: str, heads: int) -> None:
+    """`enable_gqa`: each head of keys and values counts for a group of heads of the query."""
+    q, k, v = normal(2, 6, 3, 4), normal(2, heads, 5, 4), normal(2, heads, 5, 3)
+    groups = 6 // heads
+    nodes = [TensorNode(backend.asarray(x, dtype)) for x in (q, k, v)]
+    mask = backend.asarray(RNG.uniform(size=(3, 5)) < 0.7)
+    y = gradcore.scaled_dot_product_attention(*nodes, mask, enable_gqa=True)
+    alone = [
+        TensorNode(backend.asarray(x, dtype))
+        for x in (q, *(np.repeat(x, groups, 1) for x in (k, v)))
+    ]
+    expected = gradcore.scaled_dot_product_attention(*alone, mask)
+    close(backend, y, backend.to_numpy(expected.value), dtype)
+    for z in (y, expected):
+        Sum.do_forward(z * z).backward()
+    for node, other in zip(nodes, alone, strict=True):
+        gradient = backend.to_numpy(other.grad)
+        gradient = gradient.reshape(2, node.shape[1], -1, *node.shape[2:]).sum(axis=2)
+        close(backend, node.grad, gradient, dtype)
+
+
+def test_long_sequences_keep_no_weights() -> None:
+    """Scores of 64 MB, of which each array at a time is a part."""
+    for n in (128, 4096):  # the first one compiles kernels
+        q = TensorNode(RNG.normal(size=(1, 1, n, 8)).astype("float32"))
+        tracemalloc.start()
+        y = gradcore.scaled_dot_product_attention(q, q, q, is_causal=True)
+        Sum.do_forward(y * y).backward()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert np.isfinite(q.grad).all()
+    assert peak < 8e6
+
+
 def test_attention_is_what_its_definition_says(backend: Backend, dtype: str) -> None:
     scores = np.where(BOOLEANS, np.exp(Q @ K.mT / 2), 0.0)
     total = scores.sum(axis=-1, keepdims=True)
@@ -87,8 +124,13 @@ def test_gradients_by_differences() -> None:
             lambda: gradcore.scaled_dot_product_attention(Q, K, V, BOOLEANS, is_causal=True),
             "is_causal and attn_mask",
         ),
+        (
+            lambda: gradcore.scaled_dot_product_attention(Q, Q3, Q3, enable_gqa=True),
+            r"dividing those of the query; found query \(2, 3, 4\)",
+        ),
+        (lambda: gradcore.scaled_dot_product_attention(Q, K, V, dropout_p=2), "dropout_p = 2"),
         (lambda: gradcore.scaled_dot_product_attention(Q[0, 0], K, V), r"query is .*\(4,\)"),
-        (lambda: gradcore.scaled_dot_product_attention(Q, V, V), r"\(2, 3, 4\).*\(2, 6, 5\)"),
+        (lambda: gradcore.scaled_dot_product_attention(Q, V, V), r"\(2, 3, 4\).*\(2, 5, 6\)"),
     ],
 )
 def test_refusals(call: Callable[[], Any], words: str) -> None:

@@ -6,6 +6,7 @@ from gradcore import Op
 
 from . import (
     activations,
+    attention,
     checkpoint,
     convolution,
     dropout,
@@ -38,6 +39,7 @@ ROWS = [
     *normalization.ROWS,
     *losses.ROWS,
     *dropout.ROWS,
+    *attention.ROWS,
     *checkpoint.ROWS,
 ]
 

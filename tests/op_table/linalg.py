@@ -177,6 +177,9 @@ ROWS = [
             case((2, 3), (4, 3)),
             case((2, 3), (4, 3), (2,)),
             case((2, 3), (0, 3), (1, 2)),
+            case((2, 3), (2, 2, 3), (1, 2)),
+            case((2, 3), (3,), (2,)),
+            case(constant((2, 3)), (2, 0, 3), (2,)),
             case(constant((2, 3)), constant((1, 3)), (1, 2)),
             case((2, 3), constant((2, 3))),
             case(constant((2, 3)), (1, 3)),
@@ -187,7 +190,7 @@ ROWS = [
         refuses=[
             refuses(case((2, 3), (4, 3), (3,)), ValueError, "(3,)", "(2,)", "(1, 2)"),
             refuses(case((2, 3), (4, 2)), ValueError, "(2, 3)", "(4, 2)", "expected"),
-            refuses(case((2, 3), (3,)), ValueError, "(2, 3)", "(3,)", "expected"),
+            refuses(case((2, 3), (2,)), ValueError, "(2, 3)", "(2,)", "expected"),
         ],
         complex=True,
     ),

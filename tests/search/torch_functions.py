@@ -564,7 +564,8 @@ OPS: dict[str, Function] = {
         _symmetric(x, "U" if upper else "L"), upper=upper
     )),
     # Neural networks.
-    "nn.functional.linear": lambda x, w, b=None: x @ w.mT if b is None else x @ w.mT + b,
+    "nn.functional.bilinear": g.bilinear,
+    "nn.functional.linear": g.linear,
     **_layers(
         "binary_cross_entropy_with_logits celu elu gelu group_norm hardsigmoid hardswish hardtanh",
         "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",

@@ -30,12 +30,14 @@ import torch
 from torch.testing._internal.common_modules import module_db
 from torch.testing._internal.common_optimizers import optim_db
 
-from gradcore import TensorNode, array_api, nn, optim
+from gradcore import TensorNode, array_api, gelu, nn, optim, relu
 
 __all__ = ["DIFFERENT", "LEFT_OUT"]
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 STEPS = 6
+
+FUNCTIONS = {torch.nn.functional.gelu: gelu, torch.nn.functional.relu: relu}
 
 # What gradcore lacks: the module, words of gradcore's error, and the reason.
 LEFT_OUT: list[tuple[str, str, str]] = [
@@ -61,7 +63,14 @@ DIFFERENT: list[tuple[str, str, str]] = [
 
 
 def _array(x: Any) -> Any:
+    if callable(x) and x in FUNCTIONS:
+        return FUNCTIONS[x]
     return x.numpy(force=True).copy() if isinstance(x, torch.Tensor) else x
+
+
+def _several(y: Any) -> list[Any]:
+    """List the results of a module that may give several."""
+    return [x for x in (y if isinstance(y, tuple) else (y,)) if x is not None]
 
 
 def _unequal(what: str, ours: Any, theirs: Any) -> str:
@@ -91,26 +100,34 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     unknown = sorted(settings.keys() - parameters.keys())
     if unknown:
         return f"left out: no setting {', '.join(unknown)}"
-    inputs = [*given.forward_input.args, *given.forward_input.kwargs.values()]
+    inputs, options = given.forward_input.args, dict(given.forward_input.kwargs)
+    if "input" in options:  # which gradcore calls x
+        inputs = *inputs, options.pop("input")
     mine = ours(*map(_array, args), **settings)
     nn.load_torch_state_dict(mine, dict(module.state_dict()))
     mine.train(training)
 
-    result = module(*inputs)
-    weights = torch.linspace(-1, 1, result.numel(), dtype=kind).reshape(result.shape)
-    leaves = [x for x in inputs if isinstance(x, torch.Tensor) and x.requires_grad]
+    results = _several(module(*inputs, **options))
+    weights = [torch.linspace(-1, 1, y.numel(), dtype=kind).reshape(y.shape) for y in results]
+    leaves = [x for x in (*inputs, *options.values()) if getattr(x, "requires_grad", False)]
     names = [name for name, p in module.named_parameters()]
+    total = sum((y * w).sum() for y, w in zip(results, weights, strict=True))
     found = torch.autograd.grad(
-        (result * weights).sum(), [*leaves, *module.parameters()], allow_unused=True,
+        total, [*leaves, *module.parameters()], allow_unused=True,
         materialize_grads=True,
     )  # fmt: skip
 
     nodes = {id(x): TensorNode(_array(x)) for x in leaves}
-    y = mine(*[nodes.get(id(x), _array(x)) for x in inputs])
-    problem = _unequal("value", y.value, result)
-    if problem:
-        return problem
-    array_api.sum(y * _array(weights)).backward()
+    ys = _several(mine(
+        *[nodes.get(id(x), _array(x)) for x in inputs],
+        **{name: nodes.get(id(x), _array(x)) for name, x in options.items()},
+    ))  # fmt: skip
+    for y, result in zip(ys, results, strict=True):
+        if problem := _unequal("value", y.value, result):
+            return problem
+    loss = sum(array_api.sum(y * _array(w)) for y, w in zip(ys, weights, strict=True))
+    loss.backward()
+    problem = ""
     gradients = [nodes[id(x)].grad for x in leaves]
     gradients += [mine.get_parameter(name).grad for name in names]
     for name, x, expected in zip([*["input"] * len(leaves), *names], gradients, found, strict=True):
