@@ -41,6 +41,23 @@ def multiplied(x: Array, w: Array, zeros: Array, offsets: Array, y: Array) -> No
             product(some, flat, p * K * W, offsets, zeros, out)
 
 
+# The loops over units below read and write few arrays each: then LLVM checks that these are apart in
+# memory, and takes many units at a time.
+
+
+@compiled
+def add_and_sigmoid(x: Array, z: Array) -> None:
+    one = np.float32(1.0)
+    for k in range(len(z)):
+        z[k] = one / (one + exp(-(z[k] + x[k])))
+
+
+@compiled
+def add_and_tanh(x: Array, z: Array) -> None:
+    for k in range(len(z)):
+        z[k] = tanh(z[k] + x[k])
+
+
 @compiled
 def lstm(
     h: Array, c: Array, w: Array, y: Array, cells: Array, gates: Array, start: int, stop: int
@@ -50,23 +67,23 @@ def lstm(
     Args:
         w: the panels of w_hh.T.
     """
-    one, (T, N, H) = np.float32(1.0), y.shape
+    T, _, H = y.shape
     offsets, zeros = np.arange(H) * w.shape[2], np.zeros(ROWS, y.dtype)
     products = np.empty((stop - start, 4 * H), y.dtype)
     for t in range(T):
         before = y[t - 1] if t else h
         multiplied(before[start:stop, :], w, zeros, offsets, products)
         for n in range(start, stop):
-            z, s = gates[t, n], products[n - start]
+            z, x = gates[t, n], products[n - start]
+            add_and_sigmoid(x[: 2 * H], z[: 2 * H])
+            add_and_tanh(x[2 * H : 3 * H], z[2 * H : 3 * H])
+            add_and_sigmoid(x[3 * H :], z[3 * H :])
+            i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
             old, new, out = (cells[t - 1, n] if t else c[n]), cells[t, n], y[t, n]
             for k in range(H):
-                i = one / (one + exp(-(z[k] + s[k])))
-                f = one / (one + exp(-(z[H + k] + s[H + k])))
-                g = tanh(z[2 * H + k] + s[2 * H + k])
-                o = one / (one + exp(-(z[3 * H + k] + s[3 * H + k])))
-                z[k], z[H + k], z[2 * H + k], z[3 * H + k] = i, f, g, o
-                new[k] = f * old[k] + i * g
-                out[k] = o * tanh(new[k])
+                new[k] = f[k] * old[k] + i[k] * g[k]
+            for k in range(H):
+                out[k] = o[k] * tanh(new[k])
 
 
 @compiled
@@ -82,25 +99,36 @@ def lstm_gradient(
     start: int,
     stop: int,
 ) -> None:
-    """Write the gradients for sequences `start` to `stop` into gz, gh and gc, of which the last is
+    """Write the gradients for sequences `start` to `stop` into gz, and into gh and gc, which are
     zeros.
 
     Args:
         w: the panels of w_hh.
     """
-    one, (T, N, H) = np.float32(1.0), cells.shape
+    one, (T, _, H) = np.float32(1.0), cells.shape
     offsets, zeros = np.arange(4 * H) * w.shape[2], np.zeros(ROWS, c.dtype)
     for t in range(T - 1, -1, -1):
         for n in range(start, stop):
-            z, out, go = gates[t, n], gz[t, n], gy[t, n]
-            old, new, rest, back = (cells[t - 1, n] if t else c[n]), cells[t, n], gc[n], gh[n]
+            z, gates_gradient = gates[t, n], gz[t, n]
+            i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
+            gi, gf = gates_gradient[:H], gates_gradient[H : 2 * H]
+            gg, go = gates_gradient[2 * H : 3 * H], gates_gradient[3 * H :]
+            old, new, more = (cells[t - 1, n] if t else c[n]), cells[t, n], gy[t, n]
+            cell, out, s = gc[n], gh[n], gg
             for k in range(H):
-                i, f, g, o = z[k], z[H + k], z[2 * H + k], z[3 * H + k]
-                s, total = tanh(new[k]), back[k] + go[k]
-                cell = rest[k] + total * o * (one - s * s)
-                out[k] = cell * g * i * (one - i)
-                out[H + k] = cell * old[k] * f * (one - f)
-                out[2 * H + k] = cell * i * (one - g * g)
-                out[3 * H + k] = total * s * o * (one - o)
-                rest[k] = cell * f
+                out[k] += more[k]
+            for k in range(H):
+                s[k] = tanh(new[k])
+            for k in range(H):
+                cell[k] += out[k] * o[k] * (one - s[k] * s[k])
+            for k in range(H):
+                go[k] = out[k] * s[k] * o[k] * (one - o[k])
+            for k in range(H):
+                gg[k] = cell[k] * i[k] * (one - g[k] * g[k])
+            for k in range(H):
+                gf[k] = cell[k] * old[k] * f[k] * (one - f[k])
+            for k in range(H):
+                gi[k] = cell[k] * g[k] * i[k] * (one - i[k])
+            for k in range(H):
+                cell[k] *= f[k]
         multiplied(gz[t, start:stop, :], w, zeros, offsets, gh[start:stop, :])
