@@ -46,21 +46,35 @@ def multiplied(x: Array, w: Array, zeros: Array, offsets: Array, y: Array) -> No
 
 
 @compiled
-def add_and_sigmoid(x: Array, z: Array) -> None:
+def add_and_sigmoid(x: Array, b: Array, z: Array) -> None:
     one = np.float32(1.0)
     for k in range(len(z)):
-        z[k] = one / (one + exp(-(z[k] + x[k])))
+        z[k] = one / (one + exp(-(z[k] + x[k] + b[k])))
 
 
 @compiled
-def add_and_tanh(x: Array, z: Array) -> None:
+def add_and_tanh(x: Array, b: Array, z: Array) -> None:
     for k in range(len(z)):
-        z[k] = tanh(z[k] + x[k])
+        z[k] = tanh(z[k] + x[k] + b[k])
+
+
+@compiled
+def add(x: Array, y: Array) -> None:
+    for k in range(len(y)):
+        y[k] += x[k]
 
 
 @compiled
 def lstm(
-    h: Array, c: Array, w: Array, y: Array, cells: Array, gates: Array, start: int, stop: int
+    h: Array,
+    c: Array,
+    w: Array,
+    b: Array,
+    y: Array,
+    cells: Array,
+    gates: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Write the results for sequences `start` to `stop`; `gates` hold the products with x.
 
@@ -75,9 +89,9 @@ def lstm(
         multiplied(before[start:stop, :], w, zeros, offsets, products)
         for n in range(start, stop):
             z, x = gates[t, n], products[n - start]
-            add_and_sigmoid(x[: 2 * H], z[: 2 * H])
-            add_and_tanh(x[2 * H : 3 * H], z[2 * H : 3 * H])
-            add_and_sigmoid(x[3 * H :], z[3 * H :])
+            add_and_sigmoid(x[: 2 * H], b[: 2 * H], z[: 2 * H])
+            add_and_tanh(x[2 * H : 3 * H], b[2 * H : 3 * H], z[2 * H : 3 * H])
+            add_and_sigmoid(x[3 * H :], b[3 * H :], z[3 * H :])
             i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
             old, new, out = (cells[t - 1, n] if t else c[n]), cells[t, n], y[t, n]
             for k in range(H):
@@ -93,6 +107,7 @@ def lstm_gradient(
     cells: Array,
     gates: Array,
     gy: Array,
+    gcells: Array,
     gz: Array,
     gh: Array,
     gc: Array,
@@ -103,6 +118,7 @@ def lstm_gradient(
     zeros.
 
     Args:
+        gy, gcells: (T, N, H), or if there are none (0, N, H).
         w: the panels of w_hh.
     """
     one, (T, _, H) = np.float32(1.0), cells.shape
@@ -113,10 +129,12 @@ def lstm_gradient(
             i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
             gi, gf = gates_gradient[:H], gates_gradient[H : 2 * H]
             gg, go = gates_gradient[2 * H : 3 * H], gates_gradient[3 * H :]
-            old, new, more = (cells[t - 1, n] if t else c[n]), cells[t, n], gy[t, n]
+            old, new = (cells[t - 1, n] if t else c[n]), cells[t, n]
             cell, out, s = gc[n], gh[n], gg
-            for k in range(H):
-                out[k] += more[k]
+            if len(gy):
+                add(gy[t, n], out)
+            if len(gcells):
+                add(gcells[t, n], cell)
             for k in range(H):
                 s[k] = tanh(new[k])
             for k in range(H):

@@ -41,16 +41,15 @@ class FastRecurrence(FastProducts):
         w_hh: np.ndarray,
         b: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        (T, N, _), H = x.shape, h.shape[1]
+        (T, N, M), H = x.shape, h.shape[1]
         if not is_fit(T * N * w_hh.size, x, h, c, w_ih, w_hh):
             return super().lstm(x, h, c, w_ih, w_hh, b)
-        gates = x.reshape(T * N, -1) @ w_ih.T
-        if b is not None:
-            gates += b
-        gates = gates.reshape(T, N, 4 * H)
+        gates = (x.reshape(T * N, M) @ w_ih.T).reshape(T, N, 4 * H)
         y, cells = np.empty((T, N, H), x.dtype), np.empty((T, N, H), x.dtype)
-        h, c, loops = np.ascontiguousarray(h), np.ascontiguousarray(c), kernels()
-        arrays = h, c, loops.panels(w_hh.T), y, cells, gates
+        loops = kernels()
+        b = np.zeros(4 * H, x.dtype) if b is None else b
+        h, c, b = map(np.ascontiguousarray, (h, c, b))
+        arrays = h, c, loops.panels(w_hh.T), b, y, cells, gates
         rows(loops.lstm, N, T * N * w_hh.size, *arrays)
         return y, cells, gates
 
@@ -64,10 +63,13 @@ class FastRecurrence(FastProducts):
         given: tuple[bool, bool, bool],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         T, N, H = cells.shape
-        if given != (True, False, False) or not is_fit(T * N * w_hh.size, c, w_hh, cells, gates):
+        fit = not given[2] and is_fit(T * N * w_hh.size, c, w_hh, cells, gates, *gos)
+        if not fit:
             return super().lstm_gradient(c, w_hh, cells, gates, *gos, given=given)
-        solid = [np.ascontiguousarray(a) for a in (cells, gates, *gos)]
-        gz, gh, gc, loops = np.empty_like(solid[1]), np.zeros_like(c), np.zeros_like(c), kernels()
+        rest, nothing, loops = iter(gos), np.empty((0, N, H), c.dtype), kernels()
+        gy, gcells = (next(rest) if there else nothing for there in given[:2])
+        solid = [np.ascontiguousarray(a) for a in (cells, gates, gy, gcells)]
+        gz, gh, gc = np.empty_like(solid[1]), np.zeros((N, H), c.dtype), np.zeros((N, H), c.dtype)
         arrays = np.ascontiguousarray(c), loops.panels(w_hh), *solid, gz, gh, gc
         rows(loops.lstm_gradient, N, T * N * w_hh.size, *arrays)
         return gz, gh, gc
