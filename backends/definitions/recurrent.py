@@ -26,10 +26,9 @@ class RecurrentKernels(ElementwiseKernels):
         T, N, _ = x.shape
         b = b if b is None else self._wide(b)
         projected = self.linear(xp.reshape(x, (T * N, x.shape[2])), w_ih, b)
-        projected = xp.reshape(projected, (T, N, w_hh.shape[0]))
         ys, cells, gates = [], [], []
-        for t in range(T):
-            z = projected[t, ...] + xp.matmul(h, w_hh.T)
+        for z in xp.unstack(xp.reshape(projected, (T, N, w_hh.shape[0]))):
+            z = z + xp.matmul(h, w_hh.T)
             i, f, g, o = _four(z)
             i, f, g, o = self.sigmoid(i), self.sigmoid(f), xp.tanh(g), self.sigmoid(o)
             c = f * c + i * g
@@ -59,18 +58,18 @@ class RecurrentKernels(ElementwiseKernels):
         xp, dtype = self.xp, c.dtype
         c, w_hh, cells, gates, *some = (self._wide(a) for a in (c, w_hh, cells, gates, *gos))
         rest = iter(some)
-        gy, gcells, ggates = (next(rest) if there else None for there in given)
+        gys, gcs, ggates = (xp.unstack(next(rest)) if there else None for there in given)
+        cs, zs = [c, *xp.unstack(cells)], xp.unstack(gates)
         gh, gc, gzs = xp.zeros_like(c), xp.zeros_like(c), []
-        for t in range(gates.shape[0] - 1, -1, -1):
-            i, f, g, o = _four(gates[t, ...])
-            before = cells[t - 1, ...] if t else c
-            s = xp.tanh(cells[t, ...])
-            gh = gh if gy is None else gh + gy[t, ...]
+        for t in range(len(zs) - 1, -1, -1):
+            i, f, g, o = _four(zs[t])
+            s = xp.tanh(cs[t + 1])
+            gh = gh if gys is None else gh + gys[t]
             gc = gc + gh * o * (1.0 - s * s)
-            gc = gc if gcells is None else gc + gcells[t, ...]
-            gi, gf, gg, g_o = gc * g, gc * before, gc * i, gh * s
+            gc = gc if gcs is None else gc + gcs[t]
+            gi, gf, gg, g_o = gc * g, gc * cs[t], gc * i, gh * s
             if ggates is not None:
-                more = _four(ggates[t, ...])
+                more = _four(ggates[t])
                 gi, gf, gg, g_o = gi + more[0], gf + more[1], gg + more[2], g_o + more[3]
             gz = [gi * i * (1.0 - i), gf * f * (1.0 - f), gg * (1.0 - g * g), g_o * o * (1.0 - o)]
             gzs.append(xp.concat(gz, axis=1))

@@ -33,7 +33,7 @@ def panels(w: Array) -> Array:
 @compiled
 def multiplied(x: Array, w: Array, zeros: Array, offsets: Array, y: Array) -> None:
     """Write x (N, K) times the matrix (K, M) whose panels are w into y (N, M)."""
-    (N, M), (_, K, W) = y.shape, w.shape
+    N, (_, K, W) = len(y), w.shape
     flat = w.reshape(-1)
     for p in range(len(w)):
         for n in range(0, N, ROWS):
@@ -41,8 +41,8 @@ def multiplied(x: Array, w: Array, zeros: Array, offsets: Array, y: Array) -> No
             product(some, flat, p * K * W, offsets, zeros, out)
 
 
-# The loops over units below read and write few arrays each: then LLVM checks that these are apart in
-# memory, and takes many units at a time.
+# The loops over units below read and write few arrays each: then LLVM checks that these are apart
+# in memory, and takes many units at a time.
 
 
 @compiled

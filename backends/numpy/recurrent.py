@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Backend
+from ..definitions import RecurrentKernels
 from ..definitions.common import is_half
 
 __all__ = ["NumpyRecurrence"]
 
 
-class NumpyRecurrence(Backend):
+class NumpyRecurrence(RecurrentKernels):
     """Override the definitions. The first product gives the sigmoid gates with the other sign, as
     their exponential is taken next."""
 
@@ -35,7 +35,8 @@ class NumpyRecurrence(Backend):
             gates += b * signs
         gates = gates.reshape(T, N, 4 * H)
         y, cells = np.empty((T, N, H), x.dtype), np.empty((T, N, H), x.dtype)
-        w, products, part = w_hh.T * signs, np.empty_like(gates[0]), np.empty_like(y[0])
+        w = np.multiply(w_hh.T, signs, order="C")
+        products, part = np.empty_like(gates[0]), np.empty_like(y[0])
         with np.errstate(over="ignore"):  # 1 / (1 + infinity) is right
             for t in range(T):
                 z, new, out = gates[t], cells[t], y[t]
