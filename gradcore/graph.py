@@ -74,7 +74,8 @@ class TensorNode(Operators, metaclass=Listed):
             tensor of PyTorch that requires a gradient there.
     """
 
-    __slots__ = ("_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name", "source")
+    __slots__ = ("_frozen", "_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name",
+                 "source")  # fmt: skip
 
     def __init__(
         self,
@@ -129,7 +130,15 @@ class TensorNode(Operators, metaclass=Listed):
             raise ValueError(f"{problem}; for a constant say stop_gradient(x)")
         if needs and not (self._requires_grad or self.source):
             note_late(self)
+        if self._requires_grad and not needs:
+            self._frozen = True
         self._requires_grad = bool(needs)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether somebody has set `requires_grad` from True to False: the node is a parameter
+        still, and training leaves it as it is. A constant is not frozen."""
+        return not self._requires_grad and getattr(self, "_frozen", False)
 
     @property
     def grad(self) -> Any:

@@ -10,7 +10,12 @@ from . import activations, attention, convolution, losses, normalization, paddin
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
+from .dropout import dropout1d as dropout1d
+from .dropout import dropout2d as dropout2d
+from .dropout import dropout3d as dropout3d
+from .dropout import feature_alpha_dropout as feature_alpha_dropout
 from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
@@ -24,3 +29,4 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
     _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += ["dropout", "einsum", "embedding", "one_hot"]
+    __all__ += ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
