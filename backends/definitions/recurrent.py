@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..types import Array
+from .common import is_half
 from .elementwise import ElementwiseKernels
 
 __all__ = ["RecurrentKernels"]
@@ -21,7 +24,7 @@ class RecurrentKernels(ElementwiseKernels):
     ) -> tuple[Array, Array, Array]:
         """Compute y (T, N, H), what h is after each step; the cells (T, N, H), what c is; and the
         gates (T, N, 4 H)."""
-        xp, dtype = self.xp, x.dtype
+        xp, like = self.xp, x
         x, h, c, w_ih, w_hh = (self._wide(a) for a in (x, h, c, w_ih, w_hh))
         T, N, _ = x.shape
         b = b if b is None else self._wide(b)
@@ -36,7 +39,7 @@ class RecurrentKernels(ElementwiseKernels):
             ys.append(h)
             cells.append(c)
             gates.append(xp.concat([i, f, g, o], axis=1))
-        y, c, z = (xp.astype(xp.stack(a), dtype, copy=False) for a in (ys, cells, gates))
+        y, c, z = (_rounded(xp, xp.stack(a), like) for a in (ys, cells, gates))
         return y, c, z
 
     def lstm_gradient(
@@ -55,7 +58,7 @@ class RecurrentKernels(ElementwiseKernels):
             gos: the gradients of y, the cells and the gates, as far as they are not zero.
             given: of which of the three there is a gradient.
         """
-        xp, dtype = self.xp, c.dtype
+        xp, like = self.xp, c
         c, w_hh, cells, gates, *some = (self._wide(a) for a in (c, w_hh, cells, gates, *gos))
         rest = iter(some)
         gys, gcs, ggates = (xp.unstack(next(rest)) if there else None for there in given)
@@ -75,8 +78,12 @@ class RecurrentKernels(ElementwiseKernels):
             gzs.append(xp.concat(gz, axis=1))
             gc = gc * f
             gh = xp.matmul(gzs[-1], w_hh)
-        gz, gh, gc = (xp.astype(a, dtype, copy=False) for a in (xp.stack(gzs[::-1]), gh, gc))
+        gz, gh, gc = (_rounded(xp, a, like) for a in (xp.stack(gzs[::-1]), gh, gc))
         return gz, gh, gc
+
+
+def _rounded(xp: Any, x: Array, like: Array) -> Array:
+    return xp.astype(x, like.dtype) if is_half(like) else x
 
 
 def _four(z: Array) -> tuple[Array, Array, Array, Array]:

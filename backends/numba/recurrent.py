@@ -12,13 +12,13 @@ from .products import FastProducts
 
 __all__ = ["FastRecurrence"]
 
-STEPS = 1 << 16  # products in the sum over all steps: for so many, compiled loops run
-TOGETHER = 1 << 18  # products of so many are worth a second thread
+WORK = 1 << 18  # products over all steps: compiled loops run, and numba is imported, for so many
+SHARED = 1 << 20  # products: so many are worth a second thread
 
 
 def rows(loop: Any, N: int, work: int, *arrays: np.ndarray) -> None:
     """Run a loop for N sequences, as many for each thread."""
-    parts = threads.count() if work >= TOGETHER else 1
+    parts = threads.count() if work >= SHARED else 1
     size = -(-N // parts)
 
     def some(first: int, last: int) -> None:
@@ -77,4 +77,4 @@ class FastRecurrence(FastProducts):
 
 def is_fit(work: int, *arrays: np.ndarray) -> bool:
     """Say whether the compiled loops can take the arrays, and are worth a call."""
-    return work >= STEPS and all(a.dtype == np.float32 for a in arrays) and kernels() is not None
+    return work >= WORK and all(a.dtype == np.float32 for a in arrays) and kernels() is not None

@@ -1,6 +1,7 @@
 """Neural networks: modules, layers, activations and losses."""
 
 from . import init as init
+from . import utils as utils
 from .activations import (
     CELU,
     ELU,
@@ -70,6 +71,7 @@ from .module import Module
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Buffer, Parameter
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from .shape import Flatten, Identity, Unflatten
 
 __all__ = [
@@ -77,6 +79,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "AdaptiveAvgPool2d",
@@ -100,6 +105,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Function",
+    "GRUCell",
     "Gelu",
     "GroupNorm",
     "HardSigmoid",
@@ -113,6 +119,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LeakyRelu",
@@ -131,6 +138,8 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -155,4 +164,5 @@ __all__ = [
     "init",
     "load_torch_state_dict",
     "torch_state_dict",
+    "utils",
 ]
