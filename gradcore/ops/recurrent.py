@@ -36,7 +36,7 @@ class Lstm(Op):
         if (
             x.ndim != 3
             or x.shape[1] != N
-            or not len(x)
+            or not x.shape[0]
             or any(a != e for a, e in zip(shapes[1:], expected[1:], strict=False))
         ):
             raise ValueError(
