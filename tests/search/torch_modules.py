@@ -94,21 +94,20 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     nn.load_torch_state_dict(mine, dict(module.state_dict()))
     mine.train(training)
 
-    result = module(*inputs)
-    weights = torch.linspace(-1, 1, result.numel(), dtype=kind).reshape(result.shape)
-    leaves = [x for x in inputs if isinstance(x, torch.Tensor) and x.requires_grad]
+    results = _flat(module(*inputs))
+    weights = [torch.linspace(-1, 1, y.numel(), dtype=kind).reshape(y.shape) for y in results]
+    leaves = [x for x in _flat(tuple(inputs)) if isinstance(x, torch.Tensor) and x.requires_grad]
     names = [name for name, p in module.named_parameters()]
-    found = torch.autograd.grad(
-        (result * weights).sum(), [*leaves, *module.parameters()], allow_unused=True,
-        materialize_grads=True,
-    )  # fmt: skip
+    total = sum((y * w).sum() for y, w in zip(results, weights, strict=True))
+    asked = [*leaves, *module.parameters()]
+    found = torch.autograd.grad(total, asked, allow_unused=True, materialize_grads=True)
 
     nodes = {id(x): TensorNode(_array(x)) for x in leaves}
-    y = mine(*[nodes.get(id(x), _array(x)) for x in inputs])
-    problem = _unequal("value", y.value, result)
-    if problem:
+    ys = _flat(mine(*[_mapped(x, nodes) for x in inputs]))
+    problems = [_unequal("value", y.value, z) for y, z in zip(ys, results, strict=True)]
+    if problem := next(filter(None, problems), ""):
         return problem
-    array_api.sum(y * _array(weights)).backward()
+    sum(array_api.sum(y * _array(w)) for y, w in zip(ys, weights, strict=True)).backward()
     gradients = [nodes[id(x)].grad for x in leaves]
     gradients += [_of_name(mine, name).grad for name in names]
     for name, x, expected in zip([*["input"] * len(leaves), *names], gradients, found, strict=True):
@@ -119,6 +118,17 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
         if name in after:
             problem = problem or _unequal(f"{name} afterwards", after[name], expected)
     return problem
+
+
+def _flat(y: Any) -> list[Any]:
+    """List the results of a module: one, or several, of which some may be tuples."""
+    return [part for entry in y for part in _flat(entry)] if isinstance(y, tuple) else [y]
+
+
+def _mapped(x: Any, nodes: dict[int, TensorNode]) -> Any:
+    if isinstance(x, tuple):
+        return tuple([_mapped(entry, nodes) for entry in x])
+    return nodes.get(id(x), _array(x))
 
 
 def _of_name(module: Any, name: str) -> TensorNode:
