@@ -25,6 +25,7 @@ from .definitions import (
     NormalizationKernels,
     OptimizerUpdates,
     RandomBits,
+    RecurrentKernels,
 )
 from .types import Array, DType, Recorder
 
@@ -43,6 +44,7 @@ class Backend(
     NormalizationKernels,
     OptimizerUpdates,
     RandomBits,
+    RecurrentKernels,
 ):
     """One array library on one device: its namespace, the way in and out, and the kernels.
 

@@ -66,12 +66,13 @@ class Workload:
 
 # Reads and writes of an update, for each element: parameter, gradient, and optimizer state.
 MOVED = {"sgd": 3, "momentum": 5, "adam": 7, "adamw": 7, "adagrad": 5, "rmsprop": 5}
+CLIPPED = {"clipped-adam": 8}  # which reads the gradient once more
 
 
 def updating(optimizer: str, lr: float, layers: list[Layer]) -> tuple[dict[str, Any], Cost]:
     """Give the arguments for updates of the layers' parameters, and the cost of an update."""
     drawn = parameters(layers)
-    moved = MOVED[optimizer] * sum(prod(p.shape) for p in drawn)
+    moved = (MOVED | CLIPPED)[optimizer] * sum(prod(p.shape) for p in drawn)
     return {"optimizer": optimizer, "lr": lr, "parameters": drawn}, Cost(0, moved)
 
 
@@ -102,6 +103,14 @@ def gpt(classes: int, width: int, heads: int, depth: int, length: int, batch: in
     layers = models.gpt(classes, width, heads, depth, length)
     case = training(layers, Draw((batch, length), classes=classes), "mean", "adamw", 1e-3)
     case.given["targets"] = Draw((batch * length,), classes=classes)
+    return case
+
+
+def char_lstm(classes: int, width: int, hidden: int, depth: int, batch: int, steps: int) -> Case:
+    layers = models.char_lstm(classes, width, hidden, depth)
+    characters = Draw((batch, steps), classes=classes)
+    case = training(layers, characters, "mean", "clipped-adam", 2e-3)
+    case.given["targets"] = Draw((batch * steps,), classes=classes)
     return case
 
 
@@ -209,6 +218,8 @@ WORKLOADS = [
     *[Workload(f"blitz-{n}", "train", blitz, (n,), (2,)) for n in (4, 32, 128, 512)],
     Workload("resnet20-64", "train", resnet, (16, 3, 32, 64), (2, 1, 8, 2)),
     Workload("gpt-small", "train", gpt, (100, 128, 4, 4, 64, 32), (5, 8, 2, 2, 6, 3)),
+    Workload("char-lstm", "train", char_lstm, (96, 64, 256, 1, 32, 64), (5, 3, 4, 1, 2, 3)),
+    Workload("char-lstm-2layer", "train", char_lstm, (96, 64, 256, 2, 32, 64), (5, 3, 4, 2, 2, 3)),
     *[Workload(f"chain-{k}", "gradients", chain, (k, 1000), (k, 6), threads=1) for k in CHAINS],
     Workload("cross-entropy-128x10", "gradients", cross_entropy, (128, 10), (3, 4)),
     Workload("cross-entropy-4096x1000", "gradients", cross_entropy, (4096, 1000), (5, 3)),

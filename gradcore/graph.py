@@ -266,9 +266,12 @@ class Op:
     Attributes:
         real_only: whether the op is for real numbers. If so, complex outputs that have a gradient
             are refused.
+        takes_none: whether `backward` of an op of several outputs takes `None` for an output that
+            the loss does not depend on; else it is given zeros, which take memory.
     """
 
     real_only: ClassVar[bool] = False
+    takes_none: ClassVar[bool] = False
 
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:
@@ -423,7 +426,7 @@ def _input_gradients(
             watcher.before_backward(opnode)
     if opnode.specs:
         context = {**context, "_given": [g is not None for g in gos]}
-        gos = with_zeros(opnode, gos)
+        gos = list(gos) if op.takes_none else with_zeros(opnode, gos)
     if create:
         context, gos = with_nodes(opnode, context, TensorNode), as_nodes(gos, TensorNode)
     try:

@@ -21,6 +21,7 @@ from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
 from .pooling import CupyPooling
 from .recorder import CupyRecorder
+from .recurrent import CupyRecurrence
 from .updates import CupyUpdates
 
 __all__ = ["CupyBackend"]
@@ -39,6 +40,7 @@ class CupyBackend(
     CupyPooling,
     CupyNorms,
     CupyCrossEntropy,
+    CupyRecurrence,
     CupyUpdates,
 ):
     """CuPy on one GPU.

@@ -13,6 +13,7 @@ from .linalg import LinalgKernels
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .random_bits import RandomBits
+from .recurrent import RecurrentKernels
 from .special import SpecialFunctions
 from .updates import OptimizerUpdates
 
@@ -26,5 +27,6 @@ __all__ = [
     "NormalizationKernels",
     "OptimizerUpdates",
     "RandomBits",
+    "RecurrentKernels",
     "SpecialFunctions",
 ]

@@ -19,6 +19,7 @@ from ..numpy.backend import NumpyBackend
 from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
 from .products import FastProducts
+from .recurrent import FastRecurrence
 from .threads import in_parts
 
 __all__ = ["CHOSEN", "FastNumpyBackend"]
@@ -102,7 +103,7 @@ def channels(x: np.ndarray) -> np.ndarray | None:
     return y if y.shape[2] >= LANES else None
 
 
-class FastNumpyBackend(FastAttention, FastProducts):
+class FastNumpyBackend(FastAttention, FastProducts, FastRecurrence):
     """Wrap NumPy, with compiled kernels where these are faster."""
 
     def describe_library(self) -> str:

@@ -18,9 +18,10 @@ from ..definitions.convolution import Pair
 from ..definitions.special.error import SINGLE
 from ..types import Array
 from .compiling import compiled, exact
-from .elements import exp
+from .elementary import exp
 from .loops_of_attention import attention, attention_gradient
 from .loops_of_products import conv, conv_weight_gradient, instances_last, linear
+from .loops_of_recurrence import lstm, lstm_gradient, panels
 from .vectors import RUNS
 
 __all__ = [
@@ -43,9 +44,12 @@ __all__ = [
     "layer_norm",
     "layer_norm_gradient",
     "linear",
+    "lstm",
+    "lstm_gradient",
     "masked",
     "max_pool",
     "max_pool_gradient",
+    "panels",
     "relu_gradient",
     "rmsprop",
     "sgd",

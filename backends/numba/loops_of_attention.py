@@ -12,7 +12,7 @@ import numpy as np
 
 from ..types import Array
 from .compiling import compiled
-from .elements import exp
+from .elementary import exp
 from .vectors import ROWS, product
 
 __all__ = ["attention", "attention_gradient"]

@@ -20,6 +20,7 @@ from .attention import NumpyAttention
 from .blocks import blocks, by_channels, by_elements, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .memory import keep_memory
+from .recurrent import NumpyRecurrence
 
 __all__ = ["NumpyBackend"]
 
@@ -39,7 +40,7 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     return places[0], targets, *places[1:]
 
 
-class NumpyBackend(NumpyAttention, NumpyConvolutions, Backend):
+class NumpyBackend(NumpyAttention, NumpyConvolutions, NumpyRecurrence, Backend):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
     name = "numpy"

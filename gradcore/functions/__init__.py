@@ -19,6 +19,7 @@ from . import (
     ordering,
     padding,
     pooling,
+    recurrent,
     sampling,
     selection,
     shaping,
@@ -48,6 +49,7 @@ from .normalization import *  # noqa: F403
 from .ordering import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .selection import *  # noqa: F403
 from .shaping import *  # noqa: F403
@@ -70,6 +72,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         ordering,
         padding,
         pooling,
+        recurrent,
         sampling,
         selection,
         shaping,

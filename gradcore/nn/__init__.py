@@ -129,6 +129,7 @@ from .pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from .shape import Flatten, Identity, Unflatten
 from .summaries import summary
 from .transformers import (
@@ -145,6 +146,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "AdaptiveAvgPool1d",
@@ -194,6 +198,7 @@ __all__ = [
     "Flatten",
     "Fold",
     "Function",
+    "GRUCell",
     "GaussianNLLLoss",
     "Gelu",
     "GroupNorm",
@@ -215,6 +220,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LeakyRelu",
@@ -248,6 +254,8 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

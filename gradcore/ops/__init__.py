@@ -19,6 +19,7 @@ from . import (
     losses,
     normalization,
     pooling,
+    recurrent,
     reductions,
     shape,
     special,
@@ -36,6 +37,7 @@ from .linalg import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .special import *  # noqa: F403
@@ -46,8 +48,8 @@ if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and k
         name
         for file in (
             *(activations, attention, convolution, decompositions, dropout, elementwise, fft),
-            *(indexing, linalg, losses, normalization, pooling, reductions, shape, special),
-            *(unfolding,),
+            *(indexing, linalg, losses, normalization, pooling, recurrent, reductions, shape),
+            *(special, unfolding),
         )
         for name in file.__all__
     ]

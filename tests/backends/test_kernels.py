@@ -229,3 +229,18 @@ def test_attention(
     options = {"causal": causal, "scale": 0.5}
     compare_kernels(backend, dtype, "attention", (q, k, v, *mask), options)
     compare_kernels(backend, dtype, "attention_gradient", (q, k, v, go, *mask), options)
+
+
+def test_recurrence(backend: Backend, dtype: str) -> None:
+    for T, N, M, H in ((3, 4, 2, 5), (2, 19, 7, 40), (4, 1, 3, 1)):  # sequences in several parts
+        x, h, c, b = normal(T, N, M), normal(N, H), 3 * normal(N, H), normal(4 * H)
+        w_ih, w_hh = normal(4 * H, M), normal(4 * H, H)
+        gates = normal(T, N, 4 * H) / 9
+        for kind in dtypes(backend, dtype):
+            compare_kernels(backend, kind, "lstm", (x, h, c, w_ih, w_hh, b), {})
+            compare_kernels(backend, kind, "lstm", (40 * x, h, c, w_ih, w_hh, None), {})
+            for given in ((True, False, False), (False, True, False), (True, True, True)):
+                gos = [g for g, there in zip((x[..., :1] + h, c + x[..., :1], gates), given,
+                                             strict=True) if there]  # fmt: skip
+                inputs = c, w_hh / 9, c + x[..., :1], gates, *gos
+                compare_kernels(backend, kind, "lstm_gradient", inputs, {"given": given})

@@ -68,11 +68,6 @@ def _array(x: Any) -> Any:
     return x.numpy(force=True).copy() if isinstance(x, torch.Tensor) else x
 
 
-def _several(y: Any) -> list[Any]:
-    """List the results of a module that may give several."""
-    return [x for x in (y if isinstance(y, tuple) else (y,)) if x is not None]
-
-
 def _unequal(what: str, ours: Any, theirs: Any) -> str:
     x, y = np.asarray(ours), _array(theirs)
     if x.shape != y.shape:
@@ -107,27 +102,24 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     nn.load_torch_state_dict(mine, dict(module.state_dict()))
     mine.train(training)
 
-    results = _several(module(*inputs, **options))
+    results = _flat(module(*inputs, **options))
     weights = [torch.linspace(-1, 1, y.numel(), dtype=kind).reshape(y.shape) for y in results]
-    leaves = [x for x in (*inputs, *options.values()) if getattr(x, "requires_grad", False)]
+    given = _flat((*inputs, *options.values()))
+    leaves = [x for x in given if isinstance(x, torch.Tensor) and x.requires_grad]
     names = [name for name, p in module.named_parameters()]
     total = sum((y * w).sum() for y, w in zip(results, weights, strict=True))
-    found = torch.autograd.grad(
-        total, [*leaves, *module.parameters()], allow_unused=True,
-        materialize_grads=True,
-    )  # fmt: skip
+    asked = [*leaves, *module.parameters()]
+    found = torch.autograd.grad(total, asked, allow_unused=True, materialize_grads=True)
 
     nodes = {id(x): TensorNode(_array(x)) for x in leaves}
-    ys = _several(mine(
-        *[nodes.get(id(x), _array(x)) for x in inputs],
-        **{name: nodes.get(id(x), _array(x)) for name, x in options.items()},
+    ys = _flat(mine(
+        *[_mapped(x, nodes) for x in inputs],
+        **{name: _mapped(x, nodes) for name, x in options.items()},
     ))  # fmt: skip
-    for y, result in zip(ys, results, strict=True):
-        if problem := _unequal("value", y.value, result):
-            return problem
-    loss = sum(array_api.sum(y * _array(w)) for y, w in zip(ys, weights, strict=True))
-    loss.backward()
-    problem = ""
+    problems = [_unequal("value", y.value, z) for y, z in zip(ys, results, strict=True)]
+    if problem := next(filter(None, problems), ""):
+        return problem
+    sum(array_api.sum(y * _array(w)) for y, w in zip(ys, weights, strict=True)).backward()
     gradients = [nodes[id(x)].grad for x in leaves]
     gradients += [mine.get_parameter(name).grad for name in names]
     for name, x, expected in zip([*["input"] * len(leaves), *names], gradients, found, strict=True):
@@ -138,6 +130,17 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
         if name in after:
             problem = problem or _unequal(f"{name} afterwards", after[name], expected)
     return problem
+
+
+def _flat(y: Any) -> list[Any]:
+    """List the results of a module: one, or several, of which some may be tuples."""
+    return [part for entry in y for part in _flat(entry)] if isinstance(y, tuple) else [y]
+
+
+def _mapped(x: Any, nodes: dict[int, TensorNode]) -> Any:
+    if isinstance(x, tuple):
+        return tuple([_mapped(entry, nodes) for entry in x])
+    return nodes.get(id(x), _array(x))
 
 
 def modules() -> Iterator[tuple[str, str, str]]:

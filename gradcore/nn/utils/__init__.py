@@ -1,5 +1,7 @@
-"""What programs do with parameters and their gradients: clip them, and make one vector of them."""
+"""What programs do with parameters and their gradients: clip them, and make one vector of them; and
+with sequences of several lengths: `gradcore.nn.utils.rnn`."""
 
+from . import rnn as rnn
 from .clip_grad import clip_grad_norm_ as clip_grad_norm_
 from .clip_grad import clip_grad_value_ as clip_grad_value_
 from .clip_grad import clip_grads_with_norm_ as clip_grads_with_norm_
@@ -13,5 +15,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]

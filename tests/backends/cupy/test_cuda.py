@@ -62,6 +62,7 @@ MEANS = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (1, 1))}
 X, W, GO = normal(3, 4, 7, 6), normal(6, 2, 3, 2), normal(3, 6, 3, 6)
 POOLED = normal(3, 4, 3, 6)
 C = normal(4) ** 2 + 0.5  # of each channel
+GATES = normal(20, 2), normal(20, 5)
 LOGITS, LABELS = 3 * normal(5, 6, 2), integers(6, 5, 2)
 MANY = 3 * normal(4, 300)
 P, G, M = (normal(9, 5) + k for k in range(3))
@@ -129,6 +130,15 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("cross_entropy_gradient", (LOGITS, normal(5, 2), LABELS, None), {}),
     ("cross_entropy_gradient", (LOGITS, normal(5, 2), LABELS, booleans(5, 2)), {}),
     ("cross_entropy_gradient", (MANY, normal(4), integers(300, 4), None), {}),
+    ("lstm", (normal(3, 4, 2), normal(4, 5), C[:, None] * normal(5), *GATES, normal(20)), {}),
+    *[
+        (
+            "lstm_gradient",
+            (normal(4, 5), GATES[1], normal(3, 4, 5), normal(3, 4, 20) / 9, *gos),
+            {"given": (len(gos) != 1, len(gos) > 0, False)},
+        )
+        for gos in ((normal(3, 4, 5), normal(3, 4, 5) + 1), (normal(3, 4, 5),))
+    ],
     *[
         (method, arrays, {**options, **STEPS, "GRADCORE_CONV": way})
         for way in ("windows", "implicit")
