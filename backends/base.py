@@ -37,6 +37,7 @@ DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 class Backend(
     AttentionKernels,
+    RecurrentKernels,
     ConvolutionKernels,
     ElementwiseKernels,
     LinalgKernels,
@@ -44,7 +45,6 @@ class Backend(
     NormalizationKernels,
     OptimizerUpdates,
     RandomBits,
-    RecurrentKernels,
 ):
     """One array library on one device: its namespace, the way in and out, and the kernels.
 

@@ -18,7 +18,6 @@ from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
 from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
-from .products import FastProducts
 from .recurrent import FastRecurrence
 from .threads import in_parts
 
@@ -103,7 +102,7 @@ def channels(x: np.ndarray) -> np.ndarray | None:
     return y if y.shape[2] >= LANES else None
 
 
-class FastNumpyBackend(FastAttention, FastProducts, FastRecurrence):
+class FastNumpyBackend(FastAttention, FastRecurrence):
     """Wrap NumPy, with compiled kernels where these are faster."""
 
     def describe_library(self) -> str:

@@ -133,8 +133,10 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
 
 
 def _flat(y: Any) -> list[Any]:
-    """List the results of a module: one, or several, of which some may be tuples."""
-    return [part for entry in y for part in _flat(entry)] if isinstance(y, tuple) else [y]
+    """List the results of a module: one, or several, of which some may be tuples or `None`."""
+    if isinstance(y, tuple):
+        return [part for entry in y for part in _flat(entry)]
+    return [] if y is None else [y]
 
 
 def _mapped(x: Any, nodes: dict[int, TensorNode]) -> Any:
