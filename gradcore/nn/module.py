@@ -173,15 +173,11 @@ class Module:
 
     def children(self) -> Listing[Module]:
         """List the modules that this one holds itself, each once."""
-        return Listing(module for _, module in self.named_children())
+        return Listing(module for _, module in _children(self))
 
     def named_children(self) -> Listing[tuple[str, Module]]:
         """List the modules that this one holds itself, each once, with their names."""
-        first: dict[int, tuple[str, Module]] = {}
-        for name, x in members(self):
-            if isinstance(x, Module):
-                first.setdefault(id(x), (name, x))
-        return Listing(first.values())
+        return Listing(_children(self))
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call the function with each module in this one, and then with this one itself."""
@@ -434,6 +430,15 @@ def _named_modules(
     return list(found.values())
 
 
+def _children(module: Module) -> list[tuple[str, Module]]:
+    """List the modules that a module holds itself, each once, with their names."""
+    first: dict[int, tuple[str, Module]] = {}
+    for name, x in members(module):
+        if isinstance(x, Module):
+            first.setdefault(id(x), (name, x))
+    return list(first.values())
+
+
 def _inner_first(root: Module) -> list[Module]:
     """List a module and all modules in it, each once, after those that it holds."""
     order: list[Module] = []
@@ -446,7 +451,7 @@ def _inner_first(root: Module) -> list[Module]:
         elif id(module) not in seen:
             seen.add(id(module))
             stack.append((module, True))
-            stack += [(x, False) for x in reversed(module.children())]
+            stack += [(x, False) for _, x in reversed(_children(module))]
     return order
 
 
@@ -539,10 +544,10 @@ def load_values(
         raise ValueError(f"{what}: found a {type(state).__name__}, expected arrays by name")
     wrong: list[str] = []
     unexpected: list[str] = []
-    may_lack = {x for m in root.modules() for name, x in members(m) if name in m._state_optional}
     values: dict[TensorNode, tuple[str, Array | None]] = {}
-    held = {id(module): dict(persistent(module)) for _, module in _named_modules(root)}
-
+    inside = [module for _, module in _named_modules(root)]
+    may_lack = {x for m in inside for name, x in members(m) if name in m._state_optional}
+    held = {id(module): dict(persistent(module)) for module in inside}
     for name, x in state.items():
         places = ((m, place, n) for m, place, n in _found(root, str(name), lambda m: held[id(m)]))
         module, place, node = next(places, (root, "", None))

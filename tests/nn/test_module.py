@@ -105,6 +105,7 @@ def test_an_attribute_may_have_the_name_of_a_method():
     assert len(net.parameters()) == 2
     assert list(net.state_dict()) == ["modules.0.w", "modules.0.b"]
     assert net.eval().modules[0].training is False
+    assert net.load_state_dict(net.state_dict()) == ([], [])
 
 
 def test_attributes_may_have_any_words_as_names():
