@@ -149,9 +149,9 @@ class FastProducts(NumpyBackend):
     products_for_sums = 4.0
 
     def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        # BLAS lets its threads wait for more work in a loop, and so slow down what runs next. On one
-        # core it takes four fifths of the time; and with many instances next to each other in
-        # memory, as perceptrons have them, it is as fast on several.
+        # BLAS lets its threads wait for more work in a loop, and so slow down what runs next. On
+        # one core BLAS takes four fifths of the time; and with many instances next to each other
+        # in memory, as perceptrons have them, it is as fast on several.
         n = prod(x.shape[:-1])
         rows, columns = (len(w), n) if x.ndim == 2 else (n, len(w))
         many = rows >= COPIED and columns >= LANES and n * w.size >= WORK
