@@ -151,7 +151,8 @@ def split(
         ValueError: a size is negative, or the sizes don't add up.
     """
     x = node_or_array(x)
-    axis, sizes = axis_from_front("split", axis, x.ndim), split_size_or_sections
+    sizes: Any = split_size_or_sections
+    axis = axis_from_front("split", axis, x.ndim)
     n = x.shape[axis]
     if is_integer(sizes):
         if sizes < 0 or (sizes == 0 < n):
