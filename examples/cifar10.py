@@ -220,7 +220,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         epoch.stop()
         pairs = ((normalized(images), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
-        session.end_epoch(epoch, evaluate(model, pairs, summed, classes))
+        session.end_epoch(epoch, **evaluate(model, pairs, summed, classes))
 
 
 def main() -> int:
