@@ -185,7 +185,7 @@ def draw(u: Solution, expected: Array) -> Any:
         axes.plot(line, expected[i], label="exact")
         axes.plot(line, found[i], "--", label="network")
         axes.set(title=f"t = {t}", xlabel="x", ylabel="u")
-        axes.legend()
+        axes.legend(loc="upper right")
     return figure
 
 

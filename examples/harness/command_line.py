@@ -66,6 +66,7 @@ class Parser(OneLineParser):
         batch_size: int | None = None,
         lr: float | None = None,
         optimizer: str | None = None,
+        limit: int | None = None,
         dtype: str = "float32",
         dtypes: Sequence[str] = ("float16", "float32", "float64"),
         without: Sequence[str] = (),
@@ -85,7 +86,8 @@ class Parser(OneLineParser):
         flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
         flag("--seed", type=natural, default=0, metavar="N", help=default)
         flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
-        flag("--limit", type=positive, metavar="N", help="only the first N training instances")
+        first = f"only the first N training instances{f' {default}' if limit else ''}"
+        flag("--limit", type=positive, default=limit, metavar="N", help=first)
         flag("--dtype", choices=dtypes, default=dtype, help=default)
         flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
         flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")

@@ -54,7 +54,7 @@ def draw_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         values = [y for line in axes.lines for y in line.get_ydata()]
-        if 0 < min(values) * 1000 < max(values):
+        if 0 < min(values) * 300 < max(values):
             axes.set_yscale("log")
     figure.savefig(file, format="png", dpi=150)
 
