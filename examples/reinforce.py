@@ -199,10 +199,10 @@ def draw(player: Player, dtype: str) -> Any:
     states, _, going = play(player, 1, dtype, best=True)
     path = [backends.default().to_numpy(state)[0] for state in states[: len(going)]]
     time = [Carts.seconds * i for i in range(len(path))]
-    figure = new_figure(9, 5)
-    above, below = figure.subplots(2, 1)
+    figure = new_figure(9, 4)
+    above, below = figure.subplots(2, 1, height_ratios=[3, 1])
     above.plot(time, [state[0] for state in path], label="cart (m)")
-    above.plot(time, [state[2] * 57.3 / 10 for state in path], label="pole (10 degrees)")
+    above.plot(time, [state[2] * 57.3 / 10 for state in path], label="pole (tens of degrees)")
     above.set(xlabel="seconds", title=f"{len(path)} steps")
     above.legend(loc="upper right")
     above.grid(alpha=0.3)
@@ -212,8 +212,8 @@ def draw(player: Player, dtype: str) -> Any:
         top = x + xp.sin(angle), xp.cos(angle)
         below.plot([x, float(top[0])], [0, float(top[1])], color="C1", linewidth=3)
         below.plot([x - 0.3, x + 0.3], [0, 0], color="C0", linewidth=8, solid_capstyle="butt")
-        below.text(x, -0.4, f"{time[i]:.1f} s", ha="center", fontsize="small")
-    below.set(ylim=(-0.5, 1.2), aspect="equal")
+        below.text(x, -0.6, f"{time[i]:.1f} s", ha="center", fontsize="small")
+    below.set(ylim=(-0.6, 1.2), aspect="equal")
     below.axis("off")
     return figure
 

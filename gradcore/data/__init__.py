@@ -5,7 +5,7 @@ from .batches import Batches
 from .cifar10 import CIFAR10_CLASSES, CIFAR10_MEAN, CIFAR10_STD, find_cifar10, load_cifar10
 from .errors import DataError, NotFoundError
 from .mnist import find_mnist, load_fashion_mnist, load_mnist
-from .shapes import SHAPES_CLASSES, load_shapes
+from .shapes import SHAPES_CLASSES, load_shape_masks, load_shapes
 from .synth import load_synth
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "load_cifar10",
     "load_fashion_mnist",
     "load_mnist",
+    "load_shape_masks",
     "load_shapes",
     "load_synth",
     "normalize",
