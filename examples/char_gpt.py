@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.schema import Metric
 from harness.session import Session
 from harness.text import CHARACTERS, add_text_flags, decoded, draw, encoded, load_windows
-from harness.training import captured, make_optimizer
+from harness.training import captured, make_optimizer, one_cycle
 
 from gradcore import (
     TensorNode,
@@ -38,7 +38,6 @@ from gradcore import (
 from gradcore import array_api as xp
 from gradcore.backends import Array
 from gradcore.data import Batches
-from gradcore.optim import OneCycleLR
 
 EVALUATION_BATCH = 100
 METRICS = [Metric("val_loss", "validation loss (nats per character)", min, format=".4f")]
@@ -93,7 +92,7 @@ class GPT(nn.Module):
 
     def forward(self, x: Array) -> TensorNode:
         length = x.shape[1]
-        places = namespace(x).arange(length)
+        places = namespace(x).arange(length, device=x.device)
         h = self.characters(x) + self.places(places)  # (N, T, width)
         h = xp.reshape(h, (-1, h.shape[2]))
         for block in self.blocks:
@@ -128,8 +127,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     session.begin(model, optimizer, is_scheduled=True, **facts)
     batches = Batches(x, y, args.batch_size)
     held_out = Batches(*held_out, EVALUATION_BATCH, shuffle=False)
-    schedule = OneCycleLR(optimizer, args.lr, args.epochs * len(batches), cycle_momentum=False)
-    schedule.load_state_dict({"steps": session.epochs_done * len(batches)})
+    schedule = one_cycle(args, optimizer, len(batches), session)
 
     @captured(args)
     def training_step(x: Array, y: Array) -> Array:

@@ -88,7 +88,7 @@ class Process(nn.Module):
 
     def kernel(self, logs: TensorNode | Array, x1: Array, x2: Array) -> TensorNode:
         """Give the covariances (N, M) of the values at x1 (N,) and x2 (M,), without noise."""
-        d = abs(x1[:, None] - x2[None, :])
+        d = xp.abs(x1[:, None] - x2[None, :])
         trend, trend_length, season, season_length, smoothness, *rest = [
             xp.exp(logs[i]) for i in range(10)
         ]
@@ -104,7 +104,7 @@ class Process(nn.Module):
 
     def factor(self, logs: TensorNode | Array, x: Array) -> TensorNode:
         """Give the Cholesky factor L (N, N) of the covariances of measurements, L L^T."""
-        noise = xp.exp(2 * logs[10]) * namespace(x).eye(x.shape[0], dtype=x.dtype)
+        noise = xp.exp(2 * logs[10]) * namespace(x).eye(x.shape[0], dtype=x.dtype, device=x.device)
         return linalg.cholesky(self.kernel(logs, x, x) + noise)
 
     def predict(self, x: Array, y: Array, new: Array) -> tuple[Array, Array]:
@@ -191,7 +191,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 def draw(model: Process, x: Array, y: Array, middle: Array, xval: Array, ppm_val: Array) -> Any:
     """Draw the mean of the process, a band of two deviations around it, and what was measured."""
     to_numpy = backends.default().to_numpy
-    new = namespace(x).linspace(1958, 2012, 54 * 24 + 1, dtype=x.dtype)
+    new = namespace(x).linspace(1958, 2012, 54 * 24 + 1, dtype=x.dtype, device=x.device)
     mean, variance = model.predict(x, y, new)
     years, mean, deviation = to_numpy(new), to_numpy(mean + middle), to_numpy(variance**0.5)
     figure = new_figure(11, 4.5)

@@ -24,13 +24,12 @@ from harness.command_line import Parser, add_device_flags, positive_float, run, 
 from harness.pictures import new_figure
 from harness.schema import Metric
 from harness.session import Session
-from harness.training import captured, make_optimizer
+from harness.training import captured, make_optimizer, one_cycle
 
 from gradcore import TensorNode, backends, grad, namespace, nn, no_grad, tanh
 from gradcore import array_api as xp
 from gradcore.backends import Array, random
 from gradcore.data import Batches
-from gradcore.optim import OneCycleLR
 
 POINTS = 100_000
 GRID = 201  # points of the comparison on each axis
@@ -46,14 +45,16 @@ def load(args: argparse.Namespace) -> tuple[Array, Array]:
     solution on a grid, (GRID, GRID)."""
     points = random.generator().random((args.limit or POINTS, 2))
     points = backends.default().asarray(points * [2.0, 1.0] - [1.0, 0.0], args.dtype)
-    x, t = grid(args.dtype)
-    return points, namespace(x).reshape(exact(x, t, args.viscosity), (GRID, GRID))
+    x, t = (namespace(part).reshape(part, (GRID, GRID)) for part in grid(args.dtype))
+    rows = [exact(x[i, :], t[i, :], args.viscosity) for i in range(GRID)]
+    return points, namespace(x).stack(rows)
 
 
 def grid(dtype: str) -> tuple[Array, Array]:
     """Give x and t, (GRID * GRID,), of the points to compare at."""
     place = backends.default()
-    x, t = (place.xp.linspace(a, 1, GRID, dtype=place.dtype(dtype)) for a in (-1, 0))
+    lines = [[a + (1 - a) * i / (GRID - 1) for i in range(GRID)] for a in (-1, 0)]
+    x, t = (place.asarray(line, dtype) for line in lines)
     t, x = place.xp.meshgrid(t, x, indexing="ij")
     return place.xp.reshape(x, (-1,)), place.xp.reshape(t, (-1,))
 
@@ -63,7 +64,7 @@ def exact(x: Array, t: Array, nu: float) -> Array:
     initial values -sin(pi (x - s)) with weights exp(-cos(pi (x - s)) / (2 pi nu) - s^2 / (4 nu t)).
     """
     xp = namespace(x)
-    z = xp.linspace(-10, 10, 1001, dtype=x.dtype)  # s, in units that grow with time
+    z = xp.linspace(-10, 10, 1001, dtype=x.dtype, device=x.device)  # s / (4 nu t)^0.5
     start = pi * (x[:, None] - (4 * nu * t[:, None]) ** 0.5 * z)
     exponent = -xp.cos(start) / (2 * pi * nu) - z * z
     weights = xp.exp(exponent - xp.max(exponent, axis=1, keepdims=True))
@@ -84,7 +85,7 @@ class Solution(nn.Module):
         h = xp.stack([x, t], axis=1)
         for layer in self.layers[:-1]:
             h = tanh(layer(h))
-        return t * (1 - x * x) * self.layers[-1](h)[:, 0] - xp.sin(pi * x)
+        return self.layers[-1](h)[:, 0] * (t * (1 - x * x)) - xp.sin(pi * x)
 
 
 # -- The loss -------------------------------------------------------------------------------------
@@ -100,11 +101,11 @@ def residual(u: Solution, x: TensorNode, t: TensorNode, nu: float) -> TensorNode
     return u_t + u(x, t) * u_x - nu * u_xx
 
 
-def error(u: Solution, expected: Array) -> float:
+def error(u: Solution, expected: Array, dtype: str) -> float:
     """Compute the root of the mean square error on the grid, relative to that of the solution."""
     xp = namespace(expected)
     with no_grad():
-        found = xp.reshape(u(*grid(str(expected.dtype))).value, expected.shape)
+        found = xp.reshape(u(*grid(dtype)).value, expected.shape)
     return float((xp.sum((found - expected) ** 2) / xp.sum(expected**2)) ** 0.5)
 
 
@@ -126,8 +127,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         validation_instances=GRID * GRID,
     )
     batches = Batches(points[:, 0], points[:, 1], args.batch_size)
-    schedule = OneCycleLR(optimizer, args.lr, args.epochs * len(batches), cycle_momentum=False)
-    schedule.load_state_dict({"steps": session.epochs_done * len(batches)})
+    schedule = one_cycle(args, optimizer, len(batches), session)
 
     @captured(args)
     def training_step(x: Array, t: Array) -> Array:
@@ -145,18 +145,18 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
             schedule.step()
             epoch.add(loss, x.shape[0], mean=True)
         epoch.stop()
-        session.end_epoch(epoch, val_error=error(model, expected))
+        session.end_epoch(epoch, val_error=error(model, expected, args.dtype))
     if session.out:
-        session.draw(PICTURES[0], draw(model, expected))
+        session.draw(PICTURES[0], draw(model, expected, args.dtype))
 
 
 # -- The picture ----------------------------------------------------------------------------------
 
 
-def draw(u: Solution, expected: Array) -> Any:
+def draw(u: Solution, expected: Array, dtype: str) -> Any:
     """Draw the exact solution, the network and their difference over t and x, and some moments."""
     with no_grad():
-        found = u(*grid(str(expected.dtype))).value
+        found = u(*grid(dtype)).value
     to_numpy = backends.default().to_numpy
     expected, found = to_numpy(expected), to_numpy(found).reshape(GRID, GRID)
     figure = new_figure(11, 5)

@@ -106,7 +106,7 @@ def play(
         episodes were not over before it (n,).
     """
     carts, place = Carts(n, dtype), backends.default()
-    stands = namespace(carts.state).ones(n, dtype=place.dtype("bool"))
+    stands = place.asarray([True] * n)
     states, actions, going = list[Array](), list[Array](), list[Array]()
     with no_grad():
         while len(states) < LIMIT and namespace(stands).any(stands):
@@ -136,7 +136,7 @@ def loss_of(
     expected = player.expected(states)
     advantage = returns - expected.value  # a constant: no gradient goes through the baseline here
     logs = player(states)
-    taken = right * logs[:, 1] + (1 - right) * logs[:, 0]
+    taken = logs[:, 1] * right + logs[:, 0] * (1 - right)
     losses = (expected - returns) ** 2 - taken * advantage
     return xp.sum(losses * going) / xp.sum(going)
 

@@ -22,14 +22,14 @@ from harness.command_line import Parser, add_device_flags, run, size
 from harness.pictures import draw_images
 from harness.schema import Metric, fraction
 from harness.session import Session
-from harness.training import captured, make_optimizer
+from harness.training import captured, make_optimizer, one_cycle
 
 from gradcore import TensorNode, backends, cross_entropy, max_pool2d, namespace, nn, no_grad, relu
 from gradcore import array_api as xp
 from gradcore.backends import Array
 from gradcore.data import SHAPES_CLASSES, Batches, load_shape_masks, normalize
 
-TRAINING, VALIDATION = 8000, 1000
+VALIDATION = 1000
 EVALUATION_BATCH = 100
 MIDDLE = 127.5  # of pixels from 0 to 255; the network gets them from -1 to 1
 CLASSES = ("background", *SHAPES_CLASSES)
@@ -51,7 +51,7 @@ PICTURES = ["masks.png"]
 
 def load(args: argparse.Namespace) -> Any:
     """Generate the images and masks for training, and those for validation."""
-    (x, y), validation, _ = load_shape_masks(args.limit or TRAINING, VALIDATION)
+    (x, y), validation, _ = load_shape_masks(args.limit, VALIDATION)
     return (x, y), validation
 
 
@@ -142,6 +142,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     session.begin(
         model,
         optimizer,
+        is_scheduled=True,
         data="masks of generated shapes",
         source="generated",
         classes=CLASSES,
@@ -152,6 +153,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     place = backends.default()
     batches = Batches(x, y, args.batch_size, to=place)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
+    schedule = one_cycle(args, optimizer, len(batches), session)
 
     @captured(args)
     def training_step(images: Array, masks: Array) -> Array:
@@ -164,6 +166,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     for epoch in session.epochs():
         for images, masks in session.progress(batches):
             loss = training_step(images, masks)
+            schedule.step()
             epoch.add(loss, images.shape[0], mean=True)
         epoch.stop()
         session.end_epoch(epoch, **evaluate(model, held_out, args.dtype))
@@ -193,9 +196,10 @@ def draw(model: UNet, xval: Array, yval: Array, dtype: str) -> Any:
 def main() -> int:
     parser = Parser(
         "Train a U-Net on generated shapes (3 minutes).",
-        epochs=5,
+        epochs=6,
         batch_size=32,
-        lr=0.003,
+        limit=12_000,
+        lr=0.01,
         optimizer="adam",
         without=["--data-dir"],
     )

@@ -33,6 +33,7 @@ from .array_api.special import erf as erf
 from .array_api.special import erfc as erfc
 from .array_api.special import lgamma as lgamma
 from .array_api.special import polygamma as polygamma
+from .backends import random as random
 from .backends import use_backend as use_backend
 from .backends.random import manual_seed as manual_seed
 from .data import load_mnist as load_mnist
@@ -41,6 +42,8 @@ from .engine.arrays import namespace as namespace
 from .engine.methods import point_elsewhere
 from .engine.modes import no_grad as no_grad
 from .engine.operators import connect
+from .files import load as load
+from .files import save as save
 from .functions import *  # noqa: F403
 from .functions import activations as activations
 from .functions import convolution as convolution
@@ -53,6 +56,7 @@ from .graph import TensorNode as TensorNode
 from .graph import needs as needs
 from .nn import Linear as Linear
 from .nn import Module as Module
+from .nn import summary as summary
 from .ops import *  # noqa: F403
 from .replay import *  # noqa: F403
 from .replay import recording as recording
@@ -73,7 +77,16 @@ connect(ops, array_api, lambda: import_module(".numpy", __name__))
 point_elsewhere(TensorNode, _places)
 
 # These modules lie in folders; `import gradcore.linalg` finds them all the same.
-for _module in (activations, convolution, linalg, losses, normalization, recording, special):
+for _module in (
+    activations,
+    convolution,
+    linalg,
+    losses,
+    normalization,
+    random,
+    recording,
+    special,
+):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
 
 
@@ -104,6 +117,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "erfc",
         "lgamma",
         "linalg",
+        "load",
         "load_mnist",
         "load_synth",
         "manual_seed",
@@ -115,7 +129,10 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "ops",
         "optim",
         "polygamma",
+        "random",
+        "save",
         "special",
+        "summary",
         "use_backend",
     ]
     for _module in (functions, ops, replay, tools, transforms):

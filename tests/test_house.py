@@ -31,7 +31,7 @@ FLOORS = [
     ["gradcore/graph.py"],
     ["gradcore/ops", "gradcore/replay"],
     ["gradcore/array_api", "gradcore/transforms"],
-    ["gradcore/functions"],
+    ["gradcore/functions", "gradcore/files"],
     ["gradcore/numpy"],
     ["gradcore/nn", "gradcore/optim", "gradcore/data", "gradcore/tools", "gradcore/autograd"],
     ["gradcore"],  # __init__.py, and what else lies beside it
@@ -43,6 +43,7 @@ ARRAY_LIBRARIES = {"cupy", "cupyx", "jax", "jaxlib", "numpy", "torch"}
 MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import all
     "backends": ARRAY_LIBRARIES,
     "gradcore/data": {"numpy"},
+    "gradcore/files": {"numpy"},
     "gradcore/numpy": {"numpy"},
     "gradcore/autograd/numpy": {"numpy"},
     "examples/cifar10_torch.py": {"torch"},

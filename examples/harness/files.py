@@ -10,17 +10,18 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import gradcore
-from gradcore.backends import Array, backend_of
-from gradcore.data.files import must_be_regular, open_regular, sync_folder
+from gradcore.backends import Array
+from gradcore.files import opening, safetensors
+from gradcore.files.opening import open_regular
+from gradcore.files.safetensors import parsed
 
 from .errors import UserError
-from .schema import CHECKPOINT, CLASSIFIER, Metric, anything, check, line, natural, text
+from .schema import CHECKPOINT, CLASSIFIER, Metric, check, line
 
 __all__ = [
     "FILES",
@@ -37,46 +38,35 @@ __all__ = [
 ]
 
 FILES = ("checkpoint.safetensors", "metrics.jsonl", "summary.json", "curves.png")  # in --out
-DIGEST = "sha256"  # of a safetensors file, in its header, with these zeros in place of the digest
-NO_DIGEST = "0" * 64
-MOST = 100_000_000  # bytes of a header; safetensors reads no larger ones
 BUSY = (errno.EAGAIN, errno.EACCES, errno.EEXIST)  # what `_lock` fails with if others have the lock
 
 # The only flags in which a resumed run may differ from the run that it continues.
 FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
-FREE |= {"resume", "runs", "save_init"}
+FREE |= {"resume", "runs", "sample", "save_init"}
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """In the block, write to a temporary file; after the block, the file is on the disk and
-    replaces `path`, whole even if the power fails. If the block raises, the file is deleted.
+    """Replace a file, whole: see `gradcore.files.opening.replaced`.
 
     Raises:
         UserError: the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    must_be_replaceable(path)
-    try:
-        temporary.unlink(missing_ok=True)
-        try:
-            with temporary.open("xb") as file:  # x: never through a link that stands there
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
+    with writing(path), opening.replaced(path) as file:
+        yield file
 
 
 def must_be_replaceable(path: Path) -> None:
     """Raise a UserError if a folder, a pipe or a device is in place of a file to write."""
+    with writing(path):
+        opening.must_be_replaceable(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make an OSError in the block a UserError."""
     try:
-        if path.exists():
-            must_be_regular(path, path.stat())
+        yield
     except OSError as error:
         raise UserError(f"{path}: can't be written ({error.strerror or error})") from None
 
@@ -141,29 +131,17 @@ def _lock(folder: Path) -> int:
 def write_safetensors(
     path: Path, arrays: dict[str, Array], facts: dict[str, Any] | None = None
 ) -> None:
-    """Write arrays of any library by name, and facts that JSON can hold. The file has a digest of
-    itself, by which `read_safetensors` sees each damage.
+    """Write arrays of any library by name, and facts that JSON can hold.
 
     Raises:
         UserError: the file can't be written.
     """
-    from safetensors.numpy import save
-
-    # safetensors writes the memory as it lies, so each array must be contiguous.
-    host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
-    metadata = {DIGEST: NO_DIGEST}
-    if facts:
-        metadata["gradcore"] = json.dumps(facts)
-    data = memoryview(save(host, metadata))
-    i = bytes(data[: _header_end(data)]).index(_entry(NO_DIGEST)) + len(_entry("")) - 1
-    with replaced(path) as file:
-        file.write(data[:i])
-        file.write(sha256(data).hexdigest().encode())
-        file.write(data[i + len(NO_DIGEST) :])
+    with writing(path):
+        safetensors.write_safetensors(path, arrays, facts)
 
 
 def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read a file of `write_safetensors`, or of another program, which has no facts and no digest.
+    """Read a file of `write_safetensors`, or of another program, which has no facts.
 
     Args:
         flag: which names the file, for errors.
@@ -174,71 +152,13 @@ def read_safetensors(path: Path, flag: str) -> tuple[dict[str, Any], dict[str, A
     Raises:
         UserError: the file can't be read, or is no safetensors file, or not as it was written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            start = file.read(8)
-            end = _header_end(start)
-            if end <= min(size, MOST):  # else this is no header
-                start += file.read(end - len(start))
-            metadata, expected = _described(start)
-            if size != expected:
-                raise ValueError(f"{size} bytes, expected {expected}")
-            data = start + file.read(size - end)
-        if (digest := metadata.get(DIGEST)) is not None:
-            entry = _entry(digest)
-            if start.count(entry) != 1 or len(digest) != len(NO_DIGEST):
-                raise ValueError("its digest is damaged")
-            found = sha256(start.replace(entry, _entry(NO_DIGEST)))
-            found.update(memoryview(data)[len(start) :])
-            if found.hexdigest() != digest:
-                raise ValueError("its bytes are not those of its digest")
-        elif "gradcore" in metadata:
-            raise ValueError("it has no digest; a version before 0.1 wrote it, or it is damaged")
-        return parsed(metadata.get("gradcore", "{}")), load(data)
+        facts, arrays = safetensors.read_safetensors(path)
     except OSError as error:
         raise UserError(f"{flag}: {path} can't be read ({error.strerror})") from None
-    except MemoryError:
-        size = path.stat().st_size
-        raise UserError(f"{flag}: {path} has {size:,} bytes, for which memory is short") from None
-    except (SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{flag}: {path} is damaged, or no safetensors file ({error})") from None
-
-
-def _entry(digest: str) -> bytes:
-    """The entry of a file's header with its digest. A text in the header can't look like this, as
-    its quotation marks have a backslash before them."""
-    return f'"{DIGEST}":"{digest}"'.encode()
-
-
-def _header_end(data: bytes | memoryview) -> int:
-    """Where the header of a safetensors file ends, whose length is in the first 8 bytes."""
-    return 8 + int.from_bytes(data[:8], "little")
-
-
-def _described(start: bytes) -> tuple[dict[str, str], int]:
-    """Give the metadata in a safetensors file's header, and the size that the file should have."""
-    header = parsed(start[8:].decode())
-    check(header, {...: {...: anything}}, "its header")
-    metadata = header.pop("__metadata__", {})
-    check(metadata, {...: text}, "its metadata")
-    check(header, {...: {"data_offsets": [natural], ...: anything}}, "its header")
-    return metadata, len(start) + max((x["data_offsets"][-1] for x in header.values()), default=0)
-
-
-def parsed(data: str) -> Any:
-    """Parse JSON.
-
-    Raises:
-        ValueError: it is none, or is nested too deep.
-    """
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
+    except (MemoryError, ValueError) as error:
+        raise UserError(f"{flag}: {error}") from None
+    return {} if facts is None else facts, arrays
 
 
 def read_json(path: Path) -> list[Any]:

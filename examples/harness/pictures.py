@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
+from gradcore import namespace
+
 from .record import mean_and_deviation
 from .schema import CLASSIFIER, Metric
 
-__all__ = ["draw_curves", "draw_images", "new_figure", "plot_runs"]
+__all__ = ["DPI", "draw_curves", "draw_images", "new_figure", "plot_runs"]
+
+DPI = 100  # of the examples' own pictures
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -74,19 +78,23 @@ def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: 
         axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)
 
 
-def draw_images(images: Any, columns: int, titles: Sequence[str] = ()) -> Any:
-    """Draw images in rows of `columns`, and give the figure.
+def draw_images(images: Any, columns: int, scale: int = 2) -> Any:
+    """Draw images in rows of `columns`, each pixel as `scale` times `scale`; give the figure.
 
     Args:
         images: (N, H, W) of numbers from 0 to 1, or (N, H, W, 3) of colours; an array of NumPy.
-        titles: above the first row.
     """
-    rows = -(-len(images) // columns)
-    figure = new_figure(0.7 * columns, 0.7 * rows + (0.3 if titles else 0))
-    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        axes.axis("off")
-        if i < len(images):
-            axes.imshow(images[i], cmap="gray", vmin=0, vmax=1)
-        if i < len(titles):
-            axes.set_title(titles[i], fontsize="small")
+    n, height, width, *colors = images.shape
+    rows, gap = -(-n // columns), 2
+    sheet = namespace(images).ones(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, *colors), dtype=images.dtype
+    )
+    for i in range(n):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[y : y + height, x : x + width, ...] = images[i, ...]
+    figure = new_figure(sheet.shape[1] * scale / DPI, sheet.shape[0] * scale / DPI)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     return figure

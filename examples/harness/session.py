@@ -28,7 +28,7 @@ from .files import (
     versions,
     write_safetensors,
 )
-from .pictures import draw_curves
+from .pictures import DPI, draw_curves
 from .record import Epoch, Record
 from .schema import CLASSIFIER, Metric
 
@@ -408,7 +408,7 @@ class Session:
         """Write a figure of matplotlib to the file of this name, a PNG, in `--out`."""
         assert self.out
         with replaced(self.out / name) as file:
-            figure.savefig(file, format="png", dpi=100)
+            figure.savefig(file, format="png", dpi=DPI)
 
     # -- The parts that depend on the library, here gradcore -----------------------------------
 

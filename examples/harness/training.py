@@ -11,8 +11,9 @@ from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
 from gradcore.backends import Array
 
 from .command_line import OPTIMIZERS
+from .session import Session
 
-__all__ = ["captured", "classified", "evaluate", "make_optimizer"]
+__all__ = ["captured", "classified", "evaluate", "make_optimizer", "one_cycle"]
 
 Step = Callable[..., Array]
 
@@ -35,6 +36,16 @@ def make_optimizer(
     model.register_forward_pre_hook(lambda _, inputs: (cast(inputs[0], xp.float16),))
     model.register_forward_hook(lambda *call: cast(call[-1], xp.float32))
     return optim.MixedPrecision(model.parameters(), make)
+
+
+def one_cycle(
+    args: argparse.Namespace, optimizer: Any, steps: int, session: Session
+) -> optim.OneCycleLR:
+    """Make the schedule by which the learning rate goes up to --lr and down again, over all epochs,
+    each of `steps` steps. A run that is resumed goes on where it was."""
+    schedule = optim.OneCycleLR(optimizer, args.lr, args.epochs * steps, cycle_momentum=False)
+    schedule.load_state_dict({"steps": session.epochs_done * steps})
+    return schedule
 
 
 def cast(x: TensorNode | Array, dtype: Any) -> TensorNode | Array:

@@ -2,33 +2,260 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
 
-from ..backends import Array, Backend, backend_of
+import numpy as np
+
+from ..backends import Array, Backend, backend_of, default, get
 from ..backends.random import generator
+from ..engine.arrays import backend_or_none, is_integer
+from ..engine.trees import leaves, tree_map
+from .datasets import TensorDataset
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "DataLoader", "default_collate"]
+
+Cut = tuple[int, int]  # where a batch begins and ends in the order of an epoch
 
 
-class Batches:
-    """Give the data in batches: each iteration is an epoch, and has each instance once.
+@dataclass
+class Epoch:
+    """An epoch in progress."""
 
-        for x, y in Batches(xtrain, ytrain, batch_size=128):
+    number: int
+    order: Any  # an array of indices of NumPy; `None`: as the data are
+    given: int = 0  # how many instances were given
+
+
+class DataLoader:
+    """Give the data in batches: each iteration is an epoch.
+
+        for x, y in DataLoader((xtrain, ytrain), batch_size=128, shuffle=True):
             ...
 
-    The order of an epoch is drawn on the host when the iteration begins, by the generator that
-    `manual_seed` seeds: the same seed gives the same batches on every backend. Batches are on the
-    device of the data, unless `to` names another: data that are too large for the memory of a GPU
-    stay in that of the host.
+    The order of an epoch is drawn on the host when the iteration begins: the same seed gives the
+    same batches on every backend. A loader has a `state_dict`, also in the middle of an epoch: a
+    loader that loads it goes on with the next batch. Names are those of torch.utils.data.
+
+    Args:
+        dataset: an array (N, ...); or a tuple or dictionary of arrays of one length N, also nested,
+            of which a batch is a tuple or dictionary of some rows; or anything else with a length
+            and indexing, whose instances `collate_fn` puts together.
+        batch_size: the number of instances in a batch; the last batch may have fewer.
+        shuffle: whether each epoch has a new order. If not, batches of arrays are slices of them,
+            and share memory with them where the library has views.
+        sampler: gives the indices of an epoch, in place of `shuffle`: an iterable with a length.
+        num_workers: how many threads read batches ahead; 0: each is read when it is asked for. A
+            dataset that draws random numbers should draw them from a generator of its own.
+        collate_fn: makes a batch of a list of instances. `None`: `default_collate`, whose arrays
+            are then moved to the default backend.
+        pin_memory: without effect; a copy to a GPU always goes by way of pinned memory.
+        drop_last: whether to leave out a last batch that has fewer instances.
+        prefetch_factor: how many batches each thread reads ahead.
+        to: the backend whose device batches are copied to, if the data are not there. A copy from
+            the host to a GPU is made while the GPU computes with the batch before.
+        seed: decides the order of each epoch by its number. `None`: the generator draws it that
+            `manual_seed` seeds; of several processes, 0.
+        rank, world_size: which share of each epoch this process gives, of how many processes. All
+            shares have one length: with `drop_last` some instances are left out, without it some
+            are given twice.
+
+    Attributes:
+        epoch: the number of the next epoch.
+
+    Raises:
+        TypeError: the dataset has no length or no indexing.
+        ValueError: the arrays differ in length, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        sampler: Iterable[int] | None = None,
+        *,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,  # noqa: ARG002
+        drop_last: bool = False,
+        prefetch_factor: int = 2,
+        to: Backend | None = None,
+        seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        name = type(self).__name__
+        if isinstance(dataset, TensorDataset) and not collate_fn:
+            dataset = dataset.tensors
+        self.dataset, self.columns = dataset, None
+        if isinstance(dataset, dict | tuple) or backend_or_none(dataset):
+            self.columns, self.length = dataset, _common_length(name, dataset)
+        elif hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
+            self.length = len(dataset)
+        else:
+            raise TypeError(
+                f"{name}: the dataset is a {type(dataset).__name__}, expected arrays, or something "
+                "with a length and indexing"
+            )
+        numbers = {"batch_size": batch_size, "world_size": world_size}
+        numbers |= {"prefetch_factor": prefetch_factor}
+        for key, least in {**dict.fromkeys(numbers, 1), "num_workers": 0, "rank": 0}.items():
+            x = {**numbers, "num_workers": num_workers, "rank": rank}[key]
+            if not is_integer(x) or x < least or (key == "rank" and x >= world_size):
+                most = f" and less than world_size = {world_size}" if key == "rank" else ""
+                raise ValueError(f"{name}: {key} = {x!r}, expected at least {least}{most}")
+        if shuffle and sampler is not None:
+            raise ValueError(f"{name}: shuffle and sampler exclude each other")
+        self.batch_size, self.shuffle, self.sampler = int(batch_size), shuffle, sampler
+        self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
+        self.collate_fn = collate_fn or default_collate
+        self.drop_last = drop_last
+        self.to = to
+        if self.columns is not None:
+            is_there = to is None or all(_is_on(to, x) for _, x in leaves(self.columns))
+            self.to = None if is_there else to
+        self.seed = 0 if seed is None and shuffle and world_size > 1 else seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        self._now: Epoch | None = None  # the epoch in progress
+        self._to_resume: Epoch | None = None
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return len(self._cuts(self._share()))
+
+    def __iter__(self) -> Iterator[Any]:
+        now = self._to_resume
+        if now is None:
+            now = Epoch(self.epoch, self._order())
+            self.epoch += 1
+        self._now, self._to_resume = now, None
+        cuts = self._cuts(self._share(), now.given)
+        fetch = self._reader(now.order)
+        batches = (fetch(*cut) for cut in cuts)
+        if self.num_workers:
+            batches = _ahead(fetch, cuts, self.num_workers, self.prefetch_factor)
+        place = self.to
+        if self.columns is None and self.collate_fn is default_collate:
+            place = place or default()
+        return self._counted(_copied(place, batches) if place else batches, cuts, now)
+
+    def _counted(self, batches: Iterator[Any], cuts: list[Cut], now: Epoch) -> Iterator[Any]:
+        """Give the batches, and note how far the epoch is."""
+        for batch, (_, end) in zip(batches, cuts, strict=True):
+            now.given = end
+            yield batch
+        if self._now is now:
+            self._now = None
+
+    # -- The order of an epoch ----------------------------------------------------------------
+
+    def _order(self) -> Any:
+        """Draw the order of the next epoch: of this process's share, as an array of indices."""
+        if self.sampler is not None:
+            order = np.asarray(list(self.sampler), dtype=np.int64)
+        elif self.shuffle:
+            rng = (
+                generator() if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+            )
+            order = rng.permutation(self.length)
+        elif self.world_size > 1:
+            order = np.arange(self.length)
+        else:
+            return None
+        if self.world_size > 1:  # with np.resize, the order begins anew at its end
+            order = np.resize(order, self._share() * self.world_size)
+        return order[self.rank :: self.world_size]
+
+    def _share(self) -> int:
+        """Count the instances that this process gives in an epoch."""
+        n = self.length if self.sampler is None else len(self.sampler)  # type: ignore[arg-type]
+        return n // self.world_size if self.drop_last else -(-n // self.world_size)
+
+    def _cuts(self, n: int, first: int = 0) -> list[Cut]:
+        """Cut the instances `first` to n into batches."""
+        size = self.batch_size
+        cuts = [(i, min(i + size, n)) for i in range(first, n, size)]
+        return cuts[:-1] if self.drop_last and cuts and n - cuts[-1][0] < size else cuts
+
+    def _reader(self, order: Any) -> Callable[[int, int], Any]:
+        """Make a function that reads a batch, from the places where it begins and ends."""
+        columns = self.columns
+        if columns is None:
+            return lambda i, j: self.collate_fn(
+                [self._instance(k) for k in (range(i, j) if order is None else order[i:j].tolist())]
+            )
+        if order is None:
+            return lambda i, j: tree_map(lambda x: x[i:j, ...], columns)
+        orders = tree_map(lambda x: backend_of(x).xp.asarray(order, device=x.device), columns)
+        return lambda i, j: tree_map(
+            lambda x, order: backend_of(x).xp.take(x, order[i:j], axis=0), columns, orders
+        )
+
+    def _instance(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except Exception as error:
+            error.add_note(f"{type(self).__name__}: while reading instance {index}")
+            raise
+
+    # -- The state ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the next batches depend on, besides the generator that `manual_seed` seeds: the
+        number of the epoch and, in the middle of one, how many instances it has given and its
+        order."""
+        now = self._to_resume or self._now
+        if now is None:
+            return {"epoch": self.epoch, "given": 0, "order": None}
+        return {"epoch": now.number, "given": now.given, "order": now.order}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`: the next iteration gives what is left of its epoch.
+
+        Raises:
+            ValueError: `state` is no state of a loader of this dataset; nothing is changed.
+        """
+        expected = ["epoch", "given", "order"]
+        if not isinstance(state, Mapping) or sorted(state) != expected:
+            found = sorted(state) if isinstance(state, Mapping) else type(state).__name__
+            raise ValueError(f"{type(self).__name__}: found {found}, expected {expected}")
+        epoch, given, order = (state[name] for name in expected)
+        n = self._share()
+        if order is not None:
+            order = backend_of(order).to_numpy(order).astype(np.int64)
+        if not (is_integer(epoch) and is_integer(given) and epoch >= 0 and 0 <= given <= n) or (
+            order is not None and (order.shape != (n,) or not _are_indices(order, self.length))
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: the state is of another dataset, not of {self}"
+            )
+        is_between = given == 0 and order is None
+        self.epoch = int(epoch) if is_between else int(epoch) + 1
+        self._to_resume = None if is_between else Epoch(int(epoch), order, int(given))
+        self._now = None
+
+    def __repr__(self) -> str:
+        n, how = len(self), ", shuffled" if self.shuffle else ""
+        share = f", share {self.rank} of {self.world_size}" if self.world_size > 1 else ""
+        return (
+            f"{type(self).__name__}({self.length:,} instances, "
+            f"{n:,} batches of {self.batch_size}{how}{share})"
+        )
+
+
+class Batches(DataLoader):
+    """Give x and y in batches, shuffled: `DataLoader((x, y), batch_size, shuffle=True)`.
 
     Args:
         x: the instances, an array of shape (N, ...).
         y: the labels or other targets of the instances, an array of shape (N, ...).
-        batch_size: the number of instances in a batch; the last batch may have fewer.
-        shuffle: whether each epoch has a new order. If not, the batches are slices of the data, in
-            the order of the data, and share memory with the data where the library has views.
-        to: the backend whose device batches are copied to, if the data are not there. A copy from
-            the host to a GPU is made while the GPU computes with the batch before.
+        batch_size, shuffle, to: see `DataLoader`.
 
     Raises:
         TypeError: `x` or `y` is not an array.
@@ -42,36 +269,78 @@ class Batches:
         batch_size: int,
         shuffle: bool = True,
         to: Backend | None = None,
+        **options: Any,
     ) -> None:
         for array in (x, y):
             backend_of(array)
-        if not x.shape or not y.shape or x.shape[0] != y.shape[0]:
-            raise ValueError(
-                f"Batches: x has shape {tuple(x.shape)} and y {tuple(y.shape)}, "
-                "expected the same length"
-            )
-        if batch_size < 1:
-            raise ValueError(f"Batches: batch_size = {batch_size}, expected at least 1")
+        super().__init__((x, y), batch_size, shuffle, to=to, **options)
         self.x, self.y = x, y
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        is_there = to is None or all(_is_on(to, array) for array in (x, y))
-        self.to = None if is_there else to
 
-    def __len__(self) -> int:
-        """The number of batches."""
-        return -(-self.x.shape[0] // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        n, size = self.x.shape[0], self.batch_size
-        cuts = [(i, min(i + size, n)) for i in range(0, n, size)]
-        batches: Iterator[tuple[Array, ...]]
-        if self.shuffle:
-            order = generator().permutation(n)
-            batches = zip(*(_shuffled(x, order, cuts) for x in (self.x, self.y)), strict=True)
-        else:
-            batches = ((self.x[i:j, ...], self.y[i:j, ...]) for i, j in cuts)
-        return self.to.copies(batches) if self.to else batches
+def default_collate(instances: list[Any]) -> Any:
+    """Put instances together: arrays and numbers of each place become one array, in which the first
+    axis counts the instances; tuples, lists and dictionaries stay what they are; of anything else,
+    such as strings, there is a list.
+
+    Python's floats become float32.
+    """
+    first = instances[0]
+    if isinstance(first, dict):
+        return {key: default_collate([x[key] for x in instances]) for key in first}
+    if isinstance(first, tuple | list):
+        entries = [default_collate(list(xs)) for xs in zip(*instances, strict=True)]
+        return type(first)(*entries) if hasattr(first, "_fields") else type(first)(entries)
+    if backend := backend_or_none(first):
+        return backend.xp.stack([backend.asarray(x) for x in instances])
+    return get("numpy").asarray(instances) if isinstance(first, Number) else instances
+
+
+def _ahead(
+    fetch: Callable[[int, int], Any], cuts: list[Cut], threads: int, factor: int
+) -> Iterator[Any]:
+    """Read batches in threads, some of them before they are asked for, and give them in order."""
+    from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes a while
+
+    waiting: deque[Any] = deque()
+    with ThreadPoolExecutor(threads, "gradcore-loader") as pool:
+        try:
+            for cut in cuts:
+                # In a copy of this context, in which `use_backend` may have chosen.
+                waiting.append(pool.submit(copy_context().run, fetch, *cut))
+                if len(waiting) > threads * factor:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _copied(to: Backend, batches: Iterable[Any]) -> Iterator[Any]:
+    """Copy the arrays of each batch to a backend."""
+    read: deque[Any] = deque()
+
+    def arrays() -> Iterator[list[Array]]:
+        for batch in batches:
+            read.append(batch)
+            yield [x for _, x in leaves(batch) if backend_or_none(x)]
+
+    for copies in to.copies(arrays()):
+        copy = iter(copies)
+        yield tree_map(lambda x, copy=copy: next(copy) if backend_or_none(x) else x, read.popleft())
+
+
+def _common_length(name: str, columns: Any) -> int:
+    """Give the length of all arrays of a tree."""
+    shapes = {path: tuple(x.shape) for path, x in leaves(columns) if backend_of(x)}
+    if not shapes or not all(shapes.values()) or len({s[0] for s in shapes.values()}) != 1:
+        found = " and ".join(map(str, shapes.values())) or "of none"
+        raise ValueError(f"{name}: the arrays have shapes {found}, expected one length")
+    return next(iter(shapes.values()))[0]
+
+
+def _are_indices(order: Any, n: int) -> bool:
+    return order.size == 0 or bool(order.min() >= -n and order.max() < n)
 
 
 def _is_on(to: Backend, array: Array) -> bool:
@@ -80,11 +349,3 @@ def _is_on(to: Backend, array: Array) -> bool:
         return False
     # `to.device` may be a number or a name; libraries compare only device objects.
     return to.device is None or bool(array.device == to.asarray([0]).device)
-
-
-def _shuffled(array: Array, order: Array, cuts: list[tuple[int, int]]) -> Iterator[Array]:
-    """Give the batches of one array, in an order that was drawn on the host."""
-    xp = backend_of(array).xp
-    order = xp.asarray(order, device=array.device)
-    for i, j in cuts:
-        yield xp.take(array, order[i:j], axis=0)

@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from ..files.opening import sync_folder
 from .errors import DataError, one_line
-from .files import sync_folder
 
 __all__ = ["Remote", "download", "store", "writing"]
 

@@ -39,6 +39,7 @@ from .losses import (
 from .module import Module
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .summaries import summary
 
 __all__ = [
     "Activation",
@@ -87,5 +88,6 @@ __all__ = [
     "Softplus",
     "Tanh",
     "load_torch_state_dict",
+    "summary",
     "torch_state_dict",
 ]

@@ -110,9 +110,9 @@ def test_batches_of_images_and_of_other_types() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "size", "error", "text"),
     [
-        (np.ones((4, 2)), np.ones(3), 2, ValueError, r"x has shape \(4, 2\) and y \(3,\)"),
-        (np.ones(()), np.ones(3), 2, ValueError, r"x has shape \(\) and y \(3,\)"),
-        (np.ones(3), np.ones(()), 2, ValueError, r"x has shape \(3,\) and y \(\)"),
+        (np.ones((4, 2)), np.ones(3), 2, ValueError, r"shapes \(4, 2\) and \(3,\)"),
+        (np.ones(()), np.ones(3), 2, ValueError, r"shapes \(\) and \(3,\)"),
+        (np.ones(3), np.ones(()), 2, ValueError, r"shapes \(3,\) and \(\)"),
         (np.ones(3), np.ones(3), 0, ValueError, "batch_size = 0, expected at least 1"),
         (np.ones(3), np.ones(3), -5, ValueError, "batch_size = -5, expected at least 1"),
         ([1, 2], np.ones(2), 1, TypeError, "expected an array, not list"),

@@ -566,9 +566,26 @@ class Event:
 
 
 class Stream:
-    """The only stream."""
+    """A stream whose work is done at once."""
 
     ptr = 0
+
+    def __init__(self, non_blocking: bool = False) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def record(self) -> Event:
+        event = Event()
+        event.record()
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        pass
 
     def synchronize(self) -> None:
         device.read("synchronize")
@@ -608,6 +625,7 @@ def _modules() -> dict[str, ModuleType]:
         MemoryPointer=lambda memory, _: SimpleNamespace(memory=memory),
         UnownedMemory=lambda *arguments: SimpleNamespace(owner=arguments[2]),
         Event=Event,
+        Stream=Stream,
         alloc=lambda size: SimpleNamespace(ptr=4096, size=size),
         alloc_pinned_memory=PinnedMemory,
         get_elapsed_time=lambda begin, end: float(end.time - begin.time),

@@ -1,0 +1,121 @@
+"""Datasets: anything with a length and indexing. Names are those of torch.utils.data."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, Protocol
+
+from ..backends import Array
+from ..backends.random import generator
+
+__all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "WeightedRandomSampler",
+           "random_split"]  # fmt: skip
+
+
+class Dataset(Protocol):
+    """Anything with a length, and an instance at each index from 0 on. A class of your own need not
+    be derived from this one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class TensorDataset(Dataset):
+    """Arrays of one length: instance i is the tuple of their rows i.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+
+    def __init__(self, *tensors: Array) -> None:
+        self.tensors = tensors
+        shapes = [tuple(x.shape) for x in tensors]
+        if not all(shapes) or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(f"TensorDataset: the shapes are {shapes}, expected one length")
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+    def __getitem__(self, index: int, /) -> tuple[Array, ...]:
+        return tuple([x[index, ...] for x in self.tensors])
+
+
+class Subset(Dataset):
+    """The instances of a dataset at these indices, in their order."""
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Any:
+        return self.dataset[self.indices[index]]
+
+
+class ConcatDataset(Dataset):
+    """The instances of several datasets, one after the other."""
+
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        self.datasets = list(datasets)
+        self.ends = list(accumulate(map(len, self.datasets)))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def __getitem__(self, index: int, /) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"ConcatDataset: index {index}, and there are {len(self)} instances")
+        index %= len(self)
+        i = bisect_right(self.ends, index)
+        return self.datasets[i][index - (self.ends[i - 1] if i else 0)]
+
+
+def random_split(dataset: Dataset, lengths: Sequence[float]) -> list[Subset]:
+    """Split a dataset at random, by the generator that `manual_seed` seeds.
+
+    Args:
+        lengths: how many instances each part has; or which fractions of all, whose sum is 1. What
+            is left by rounding down goes to the first parts, one each.
+
+    Raises:
+        ValueError: the lengths do not add up to that of the dataset.
+    """
+    n = len(dataset)
+    if all(isinstance(x, float) for x in lengths) and abs(sum(lengths) - 1) < 1e-9:
+        counts = [int(n * x) for x in lengths]
+        left = n - sum(counts)
+        lengths = [count + (i < left) for i, count in enumerate(counts)]
+    if sum(lengths) != n:
+        raise ValueError(f"random_split: the lengths {list(lengths)} do not add up to {n}")
+    order = generator().permutation(n).tolist()
+    ends = list(accumulate(map(int, lengths)))
+    return [Subset(dataset, order[i:j]) for i, j in zip([0, *ends], ends, strict=False)]
+
+
+class WeightedRandomSampler:
+    """Indices drawn with these weights, anew in each epoch: a `sampler` for `DataLoader`.
+
+    Args:
+        weights: of each instance; they need not add up to 1.
+        num_samples: how many indices an epoch has.
+        replacement: whether an index may be drawn again.
+    """
+
+    def __init__(
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True
+    ) -> None:
+        total = sum(weights)
+        self.probabilities = [w / total for w in weights]
+        self.num_samples, self.replacement = num_samples, replacement
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        n, size = len(self.probabilities), self.num_samples
+        drawn = generator().choice(n, size, self.replacement, self.probabilities)
+        return iter(drawn.tolist())

@@ -1,0 +1,145 @@
+"""Files of arrays by name, in the format of https://github.com/huggingface/safetensors, which other
+libraries read, and in which nothing can be run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import Array, backend_of
+from .opening import open_regular, replaced
+
+__all__ = ["parsed", "read_safetensors", "write_safetensors"]
+
+FACTS = "gradcore"  # the entry of a header with what is no array, as JSON
+DIGEST = "sha256"  # of the file, in its header, with these zeros in place of the digest
+NO_DIGEST = "0" * 64
+MOST = 100_000_000  # bytes of a header; safetensors reads no larger ones
+DTYPES = {"BOOL": "bool", "C64": "complex64", "BF16": "uint16"}  # bfloat16 has NumPy's no name
+DTYPES |= {f"{kind.upper()}{n}": f"{name}{n}" for kind, name, sizes in [
+    ("i", "int", (8, 16, 32, 64)), ("u", "uint", (8, 16, 32, 64)), ("f", "float", (16, 32, 64))
+] for n in sizes}  # fmt: skip
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None) -> None:
+    """Write arrays of any library by name, and facts that JSON can hold. The file has a digest of
+    itself, by which `read_safetensors` sees each damage. The file is written under a temporary
+    name, and takes the place of an earlier one once it is on the disk.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    from safetensors.numpy import save
+
+    # safetensors writes the memory as it lies, so each array must be contiguous.
+    host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
+    metadata = {DIGEST: NO_DIGEST}
+    if facts is not None:
+        metadata[FACTS] = json.dumps(facts)
+    data = memoryview(save(host, metadata))
+    i = bytes(data[: _header_end(data)]).index(_entry(NO_DIGEST)) + len(_entry("")) - 1
+    with replaced(path) as file:
+        file.write(data[:i])
+        file.write(sha256(data).hexdigest().encode())
+        file.write(data[i + len(NO_DIGEST) :])
+
+
+def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
+    """Read a file of `write_safetensors`, or of another program, which has no facts and no digest.
+
+    Returns:
+        The facts, or `None`; and NumPy's arrays by name. Those of bfloat16, which NumPy lacks,
+        become float32.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: the file is no safetensors file, or not as it was written.
+        MemoryError: the memory is too small for the file.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            start = file.read(8)
+            end = _header_end(start)
+            if end <= min(size, MOST):  # else this is no header
+                start += file.read(end - len(start))
+            metadata, expected = _described(start)
+            if size != expected:
+                raise ValueError(f"{size} bytes, expected {expected}")
+            file.seek(0)
+            data = file.read()
+            _check_digest(metadata, start, data)
+            facts = parsed(metadata[FACTS]) if FACTS in metadata else None
+            return facts, {name: _array(name, x) for name, x in deserialize(data)}
+        except MemoryError:
+            raise MemoryError(f"{path} has {size:,} bytes, for which memory is short") from None
+        except (SafetensorError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged, or no safetensors file ({error})") from None
+
+
+def _array(name: str, of: dict[str, Any]) -> Array:
+    """Make an array of NumPy of an entry of a file."""
+    if of["dtype"] not in DTYPES:
+        raise ValueError(f"{name} is of {of['dtype']}, which NumPy lacks")
+    x = np.frombuffer(of["data"], DTYPES[of["dtype"]]).reshape(of["shape"])
+    # The upper half of a float32 is a bfloat16.
+    return (x.astype("uint32") << 16).view("float32") if of["dtype"] == "BF16" else x
+
+
+def _check_digest(metadata: Mapping[str, str], start: bytes, data: bytes) -> None:
+    """Raise a ValueError unless the file's bytes are those of its digest, if it has one."""
+    if (digest := metadata.get(DIGEST)) is not None:
+        entry = _entry(digest)
+        if start.count(entry) != 1 or len(digest) != len(NO_DIGEST):
+            raise ValueError("its digest is damaged")
+        found = sha256(start.replace(entry, _entry(NO_DIGEST)))
+        found.update(memoryview(data)[len(start) :])
+        if found.hexdigest() != digest:
+            raise ValueError("its bytes are not those of its digest")
+    elif FACTS in metadata:
+        raise ValueError("it has no digest; a version before 0.1 wrote it, or it is damaged")
+
+
+def _entry(digest: str) -> bytes:
+    """The entry of a file's header with its digest. A text in the header can't look like this, as
+    its quotation marks have a backslash before them."""
+    return f'"{DIGEST}":"{digest}"'.encode()
+
+
+def _header_end(data: bytes | memoryview) -> int:
+    """Where the header of a safetensors file ends, whose length is in the first 8 bytes."""
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def _described(start: bytes) -> tuple[dict[str, str], int]:
+    """Give the metadata in a safetensors file's header, and the size that the file should have."""
+    header = parsed(start[8:].decode())
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
+        raise ValueError("its metadata are no texts by name")
+    ends = [x["data_offsets"][-1] for x in header.values()]
+    if not all(type(end) is int and end >= 0 for end in ends):
+        raise ValueError("its header says no sizes")
+    return metadata, len(start) + max(ends, default=0)
+
+
+def parsed(data: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: it is none, or is nested too deep.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None

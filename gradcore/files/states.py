@@ -1,0 +1,176 @@
+"""Save and load states: weights, and all that a training needs to go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..backends import Array, default
+from ..engine.arrays import is_complex, is_integer, namespace, raw_array
+from ..engine.trees import tree_map
+from .safetensors import read_safetensors, write_safetensors
+
+__all__ = ["load", "save"]
+
+
+def save(path: str | os.PathLike[str], state: Any) -> None:
+    """Save weights, or all that a training needs to go on, in one file.
+
+        gradcore.save("weights.safetensors", model)
+        gradcore.save(
+            "run.safetensors",
+            {"model": model, "optimizer": optimizer, "random": gradcore.random, "epoch": 3},
+        )
+
+    The file is in the format safetensors: arrays by name, which other programs read
+    (`safetensors.torch.load_file`), and no code. A state that is a dictionary of arrays becomes a
+    file of these names; in nested states names are joined by dots, as in `model.layers.0.w`. The
+    file is written under a temporary name, is brought to the disk, and only then takes the place
+    of an earlier file: a program that is interrupted leaves the earlier file whole.
+
+    Args:
+        path: of the file; its folder must be there.
+        state: an array or node of any backend, a number, a string, `None`; something with a
+            `state_dict`, such as a module, an optimizer, a schedule, a loader or `gradcore.random`,
+            whose state is saved; or lists, tuples and dictionaries of these.
+
+    Raises:
+        TypeError: the state holds something else.
+        OSError: the file can't be written.
+    """
+    arrays: dict[str, Array] = {}
+    facts = _written(state, "", arrays)
+    plain = {name: {ARRAY: name} for name in arrays}
+    write_safetensors(Path(path), arrays, None if facts == plain else facts)
+
+
+def load(path: str | os.PathLike[str], into: Any = None) -> Any:
+    """Load what `save` saved, or arrays by name from a file of another program.
+
+        gradcore.load("weights.safetensors", into=model)
+        rest = gradcore.load(
+            "run.safetensors",
+            into={"model": model, "optimizer": optimizer, "random": gradcore.random},
+        )
+        epoch = rest["epoch"]
+
+    Args:
+        path: of the file.
+        into: something with a `load_state_dict`, which is given the state; or a dictionary of such
+            things, each of which is given its entry of the state. If one entry does not fit, the
+            things that were set before get their earlier states back.
+
+    Returns:
+        The state, with arrays of the default backend; without what went `into` something.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: the file is damaged, or no safetensors file; or an entry is missing, or does
+            not fit the thing that it goes into, which then says why.
+    """
+    path = Path(path)
+    facts, arrays = read_safetensors(path)
+    try:
+        state = arrays if facts is None else _read(facts, arrays)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} was not written by gradcore.save ({error!r})") from None
+    if into is None:
+        return _placed(state)
+    if not isinstance(into, Mapping):
+        _give(path, {"": into}, {"": state})
+        return None
+    if not isinstance(state, dict) or (missing := [name for name in into if name not in state]):
+        found = f"has {sorted(map(str, state))}" if isinstance(state, dict) else "is no dictionary"
+        what = f"has no {missing[0]!r}: it {found}" if isinstance(state, dict) else found
+        raise ValueError(f"load: {path} {what}")
+    _give(path, into, state)
+    return _placed({name: x for name, x in state.items() if name not in into})
+
+
+def _give(path: Path, things: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+    """Load the states of all things, or of none."""
+    before: dict[str, Any] = {}
+    try:
+        for name, thing in things.items():
+            before[name] = thing.state_dict()
+            thing.load_state_dict(states[name])
+    except Exception as error:
+        for name, state in before.items():
+            things[name].load_state_dict(state)
+        what = f"{name}: " if name else ""
+        raise ValueError(f"load: {path}: {what}{error}") from error
+
+
+# How what JSON lacks stands in the facts of a file: an object with one of these keys.
+ARRAY, COMPLEX, TUPLE, PAIRS = "$array", "$complex", "$tuple", "$pairs"
+
+
+def _written(x: Any, path: str, arrays: dict[str, Array]) -> Any:
+    """Write a state as JSON can hold it, with the arrays by name in `arrays`."""
+    if x is None or isinstance(x, bool | str):
+        return x
+    if is_integer(x):
+        return int(x)  # NumPy's integers, too
+    if isinstance(x, float):
+        return float(x)
+    if isinstance(x, complex):
+        return {COMPLEX: [x.real, x.imag]}
+    if hasattr(x, "state_dict"):
+        return _written(x.state_dict(), path, arrays)
+    inside = f"{path}." if path else ""
+    if isinstance(x, Mapping):
+        entries = {key: _written(entry, f"{inside}{key}", arrays) for key, entry in x.items()}
+        if all(isinstance(key, str) and key[:1] != "$" for key in entries):
+            return entries
+        return {PAIRS: [[_written(key, path, arrays), entry] for key, entry in entries.items()]}
+    if isinstance(x, list | tuple):
+        items = [_written(entry, f"{inside}{i}", arrays) for i, entry in enumerate(x)]
+        return {TUPLE: items} if isinstance(x, tuple) else items
+    try:
+        array = raw_array(x)
+    except TypeError:
+        raise TypeError(
+            f"save: {path or 'the state'} is a {type(x).__name__}, expected arrays, numbers, "
+            "strings, None, what has a state_dict, and lists, tuples and dictionaries of these"
+        ) from None
+    name = path or "value"
+    while name in arrays:  # "a.b" in the state, beside "b" in "a"
+        name += "'"
+    if is_complex(array):
+        # The format has no complex128: its real and imaginary parts lie side by side.
+        xp = namespace(array)
+        arrays[name] = xp.stack([xp.real(array), xp.imag(array)], axis=-1)
+        return {COMPLEX: {ARRAY: name}}
+    arrays[name] = array
+    return {ARRAY: name}
+
+
+def _read(x: Any, arrays: Mapping[str, Array]) -> Any:
+    """Read what `_written` wrote."""
+    if isinstance(x, list):
+        return [_read(entry, arrays) for entry in x]
+    if not isinstance(x, dict):
+        return x
+    [key] = [*x] if len(x) == 1 else [""]
+    if key == ARRAY:
+        return arrays[x[key]]
+    if key == COMPLEX:
+        parts = _read(x[key], arrays)
+        return complex(*parts) if isinstance(parts, list) else _joined(parts)
+    if key == TUPLE:
+        return tuple(_read(x[key], arrays))
+    if key == PAIRS:
+        return {_read(name, arrays): _read(entry, arrays) for name, entry in x[key]}
+    return {name: _read(entry, arrays) for name, entry in x.items()}
+
+
+def _joined(parts: Array) -> Array:
+    """Make complex numbers of an array of NumPy (..., 2)."""
+    return parts.view(f"c{2 * parts.itemsize}")[..., 0]
+
+
+def _placed(state: Any) -> Any:
+    """Bring the arrays of a state that was read to the default backend."""
+    return tree_map(lambda x: default().asarray(x) if hasattr(x, "dtype") else x, state)
