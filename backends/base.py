@@ -23,6 +23,7 @@ from .definitions import (
     NormalizationKernels,
     OptimizerUpdates,
     RandomBits,
+    RecurrentKernels,
 )
 from .types import Array, DType, Recorder
 
@@ -33,6 +34,7 @@ DTYPES = re.compile("bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 
 class Backend(
+    RecurrentKernels,
     ConvolutionKernels,
     ElementwiseKernels,
     LossKernels,

@@ -74,7 +74,8 @@ class TensorNode(Operators, metaclass=Listed):
             tensor of PyTorch that requires a gradient there.
     """
 
-    __slots__ = ("_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name", "source")
+    __slots__ = ("_frozen", "_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name",
+                 "source")  # fmt: skip
 
     def __init__(
         self,
@@ -129,7 +130,15 @@ class TensorNode(Operators, metaclass=Listed):
             raise ValueError(f"{problem}; for a constant say stop_gradient(x)")
         if needs and not (self._requires_grad or self.source):
             note_late(self)
+        if self._requires_grad and not needs:
+            self._frozen = True
         self._requires_grad = bool(needs)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether somebody has set `requires_grad` from True to False: the node is a parameter
+        still, and training leaves it as it is. A constant is not frozen."""
+        return not self._requires_grad and getattr(self, "_frozen", False)
 
     @property
     def grad(self) -> Any:
@@ -263,9 +272,12 @@ class Op:
     Attributes:
         real_only: whether the op is for real numbers. If so, complex outputs that have a gradient
             are refused.
+        takes_none: whether `backward` of an op of several outputs takes `None` for an output that
+            the loss does not depend on; else it is given zeros, which take memory.
     """
 
     real_only: ClassVar[bool] = False
+    takes_none: ClassVar[bool] = False
 
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:
@@ -420,7 +432,7 @@ def _input_gradients(
             watcher.before_backward(opnode)
     if opnode.specs:
         context = {**context, "_given": [g is not None for g in gos]}
-        gos = with_zeros(opnode, gos)
+        gos = list(gos) if op.takes_none else with_zeros(opnode, gos)
     if create:
         context, gos = with_nodes(opnode, context, TensorNode), as_nodes(gos, TensorNode)
     try:

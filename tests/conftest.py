@@ -33,7 +33,7 @@ from op_table import all_ops
 import gradcore
 from gradcore.backends import Backend, problem
 from gradcore.backends.numba import backend as numba_backend
-from gradcore.backends.numba import loading, products
+from gradcore.backends.numba import loading, products, recurrent
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # SciPy looks as the first of all imports it
 
@@ -110,7 +110,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for name in {"forward", "backward"} & vars(op).keys():
                 monkeypatch.setattr(op, name, _read_only(getattr(op, name)))
     if request.param == "numpy-fast":
-        for module in (numba_backend, products):
+        for module in (numba_backend, products, recurrent):
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
     name, device = MATRIX[request.param]

@@ -11,6 +11,7 @@ from .indexing import IndexingKernels
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .random_bits import RandomBits
+from .recurrent import RecurrentKernels
 from .special import SpecialFunctions
 from .updates import OptimizerUpdates
 
@@ -22,5 +23,6 @@ __all__ = [
     "NormalizationKernels",
     "OptimizerUpdates",
     "RandomBits",
+    "RecurrentKernels",
     "SpecialFunctions",
 ]

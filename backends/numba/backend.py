@@ -17,7 +17,7 @@ from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
 from .loading import DTYPES, kernels, problem
-from .products import FastProducts
+from .recurrent import FastRecurrence
 
 __all__ = ["CHOSEN", "FastNumpyBackend"]
 
@@ -93,7 +93,7 @@ def channels(x: np.ndarray) -> np.ndarray | None:
     return y if y.shape[2] >= LANES else None
 
 
-class FastNumpyBackend(FastProducts):
+class FastNumpyBackend(FastRecurrence):
     """Wrap NumPy, with compiled kernels where these are faster."""
 
     def describe_library(self) -> str:

@@ -19,6 +19,7 @@ from . import namespace as xp
 from .blocks import blocks, by_channels, by_elements, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .memory import keep_memory
+from .recurrent import NumpyRecurrence
 
 __all__ = ["NumpyBackend"]
 
@@ -38,7 +39,7 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     return places[0], targets, *places[1:]
 
 
-class NumpyBackend(NumpyConvolutions, Backend):
+class NumpyBackend(NumpyRecurrence, NumpyConvolutions, Backend):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
     name = "numpy"

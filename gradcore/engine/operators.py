@@ -48,6 +48,7 @@ class Operators(Methods):
     index: int
     requires_grad: bool
     _requires_grad: bool
+    is_frozen: bool
 
     # gradcore.ops and gradcore.array_api. Both are built on this class, so this file can't import
     # them; gradcore/__init__.py sets them by `connect`.
@@ -474,14 +475,17 @@ class Operators(Methods):
         return self.__array_namespace__().asarray(self, copy=True)
 
     def _leaf(self, value: Any) -> Self:
-        node: Any = type(self)
-        return node(value, None, self.name, self.requires_grad)
+        kind: Any = type(self)
+        node = kind(value, None, self.name, self.requires_grad or self.is_frozen)
+        node.requires_grad = self.requires_grad
+        return node
 
     def __reduce__(self) -> Any:
         """Let pickle take the value, without the gradient."""
         if self._is_computed:
             raise TypeError("a node that was computed can't be pickled; take its .value")
-        return type(self), (self.value, None, self.name, self.requires_grad)
+        made = type(self), (self.value, None, self.name, self.requires_grad or self.is_frozen)
+        return (*made, (None, {"requires_grad": False})) if self.is_frozen else made
 
     @property
     def _is_computed(self) -> bool:

@@ -6,21 +6,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..array_api import einsum as einsum  # a neighbour of matmul there
-from . import activations, attention, convolution, losses, normalization, padding, pooling
+from . import (
+    activations,
+    attention,
+    convolution,
+    losses,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+)
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
+from .dropout import dropout1d as dropout1d
+from .dropout import dropout2d as dropout2d
+from .dropout import dropout3d as dropout3d
+from .dropout import feature_alpha_dropout as feature_alpha_dropout
 from .embedding import embedding as embedding
 from .embedding import one_hot as one_hot
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 
 # The files dropout.py and embedding.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (activations, attention, convolution, losses, normalization, padding, pooling)
+    _FILES += (recurrent,)
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += ["dropout", "einsum", "embedding", "one_hot"]
+    __all__ += ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]

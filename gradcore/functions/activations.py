@@ -2,7 +2,8 @@
 
 Each takes x of any shape, a node or an array as a constant, and gives a node of this shape. They
 are functions of each element by itself, apart from the softmax and its relatives. Integers become
-float32. At kinks the gradients are PyTorch's; where x is NaN, so is the gradient.
+float32. At kinks the gradients are PyTorch's; where x is NaN, so is the gradient. `inplace` is
+without effect: nothing is changed in place.
 """
 
 from __future__ import annotations
@@ -11,29 +12,42 @@ import math
 
 from .. import ops
 from ..array_api.common import NodeOrArray, floating
+from ..backends import random
+from ..engine.arrays import namespace, raw_array
 from ..graph import TensorNode
+from ..replay.recording import number
 
 __all__ = [
     "celu",
     "elu",
     "gelu",
+    "glu",
+    "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "leaky_relu",
     "log_sigmoid",
     "log_softmax",
+    "logsigmoid",
     "logsoftmax",
     "logsumexp",
     "mish",
+    "prelu",
     "relu",
     "relu6",
+    "rrelu",
     "selu",
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
 ]
 
 
@@ -48,34 +62,34 @@ def tanh(x: NodeOrArray) -> TensorNode:
     return ops.Tanh.do_forward(floating(x))
 
 
-def relu(x: NodeOrArray) -> TensorNode:
+def relu(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute max(x, 0). The gradient at 0 is 0."""
     return ops.Relu.do_forward(floating(x))
 
 
-def relu6(x: NodeOrArray) -> TensorNode:
+def relu6(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute min(max(x, 0), 6). The gradient at 0 and 6 is 0."""
     return ops.HardTanh.do_forward(floating(x), min_val=0.0, max_val=6.0)
 
 
-def leaky_relu(x: NodeOrArray, negative_slope: float = 0.01) -> TensorNode:
+def leaky_relu(x: NodeOrArray, negative_slope: float = 0.01, inplace: bool = False) -> TensorNode:
     """Compute x, times `negative_slope` where x <= 0. The gradient at 0 is `negative_slope`."""
     return ops.LeakyRelu.do_forward(floating(x), negative_slope=negative_slope)
 
 
-def elu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
+def elu(x: NodeOrArray, alpha: float = 1.0, inplace: bool = False) -> TensorNode:
     """Compute x, but alpha (exp(x) - 1) where x <= 0 (https://arxiv.org/abs/1511.07289). The
     gradient at 0 is alpha."""
     return ops.Elu.do_forward(floating(x), alpha=alpha)
 
 
-def selu(x: NodeOrArray) -> TensorNode:
+def selu(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute the elu with the alpha and the scale that keep mean 0 and variance 1 through layers
     (https://arxiv.org/abs/1706.02515)."""
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
-def celu(x: NodeOrArray, alpha: float = 1.0) -> TensorNode:
+def celu(x: NodeOrArray, alpha: float = 1.0, inplace: bool = False) -> TensorNode:
     """Compute x, but alpha (exp(x / alpha) - 1) where x <= 0 (https://arxiv.org/abs/1704.07483).
 
     Raises:
@@ -102,13 +116,13 @@ def gelu(x: NodeOrArray, approximate: str = "none") -> TensorNode:
     return chosen[approximate].do_forward(floating(x))
 
 
-def silu(x: NodeOrArray) -> TensorNode:
+def silu(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute x sigmoid(x), also named swish (https://arxiv.org/abs/1702.03118). At -inf the result
     is NaN, as 0 times infinity is."""
     return ops.Silu.do_forward(floating(x))
 
 
-def mish(x: NodeOrArray) -> TensorNode:
+def mish(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute x tanh(softplus(x)) (https://arxiv.org/abs/1908.08681)."""
     return ops.Mish.do_forward(floating(x))
 
@@ -127,7 +141,12 @@ def log_sigmoid(x: NodeOrArray) -> TensorNode:
     return -softplus(ops.Negative.do_forward(floating(x)), threshold=math.inf)
 
 
-def hardtanh(x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0) -> TensorNode:
+logsigmoid = log_sigmoid  # PyTorch's name
+
+
+def hardtanh(
+    x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> TensorNode:
     """Compute min(max(x, min_val), max_val). The gradient at both bounds is 0.
 
     Raises:
@@ -136,15 +155,102 @@ def hardtanh(x: NodeOrArray, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return ops.HardTanh.do_forward(floating(x), min_val=min_val, max_val=max_val)
 
 
-def hardsigmoid(x: NodeOrArray) -> TensorNode:
+def hardsigmoid(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute min(max(x + 3, 0), 6) / 6. The gradient at -3 and 3 is 0."""
     return relu6(ops.Add.do_forward(floating(x), 3.0)) / 6.0
 
 
-def hardswish(x: NodeOrArray) -> TensorNode:
+def hardswish(x: NodeOrArray, inplace: bool = False) -> TensorNode:
     """Compute x hardsigmoid(x) (https://arxiv.org/abs/1905.02244). The gradient at -3 is 0, and at
     3 it is 1."""
     return ops.HardSwish.do_forward(floating(x))
+
+
+def softsign(x: NodeOrArray) -> TensorNode:
+    """Compute x / (1 + |x|)."""
+    x = floating(x)
+    return ops.Divide.do_forward(x, 1.0 + abs(x))
+
+
+def tanhshrink(x: NodeOrArray) -> TensorNode:
+    """Compute x - tanh(x)."""
+    x = floating(x)
+    return ops.Sub.do_forward(x, ops.Tanh.do_forward(x))
+
+
+def softshrink(x: NodeOrArray, lambd: float = 0.5) -> TensorNode:
+    """Bring x closer to 0 by lambd, at most to 0. The gradient at lambd and -lambd is 0.
+
+    Raises:
+        ValueError: lambd is negative.
+    """
+    return ops.Shrink.do_forward(floating(x), lambd=lambd, bias=lambd)
+
+
+def hardshrink(x: NodeOrArray, lambd: float = 0.5) -> TensorNode:
+    """Compute x, but 0 from -lambd to lambd. The gradient at lambd and -lambd is 0.
+
+    Raises:
+        ValueError: lambd is negative.
+    """
+    return ops.Shrink.do_forward(floating(x), lambd=lambd, bias=0.0)
+
+
+def threshold(x: NodeOrArray, threshold: float, value: float, inplace: bool = False) -> TensorNode:
+    """Compute x where x > threshold, and `value` elsewhere. The gradient at the threshold is 0."""
+    return ops.Threshold.do_forward(floating(x), threshold=threshold, value=value)
+
+
+def prelu(x: NodeOrArray, weight: NodeOrArray) -> TensorNode:
+    """Compute x, times the weight where x <= 0 (https://arxiv.org/abs/1502.01852). The gradient at
+    0 is the weight.
+
+    Args:
+        x: (N, C, ...), or of any shape if the weight is one number.
+        weight: (C,), or one number of shape () or (1,).
+
+    Raises:
+        ValueError: the weight has neither of these shapes.
+        TypeError: x and the weight have different dtypes.
+    """
+    x, w = floating(x), raw_array(weight)
+    shape = tuple(raw_array(x).shape)
+    if w.size != 1 and (w.ndim != 1 or len(shape) < 2 or w.shape[0] != shape[1]):
+        raise ValueError(
+            f"prelu: weight has shape {tuple(w.shape)} and x {shape}, expected (1,), or (C,) "
+            "with x (N, C, ...)"
+        )
+    if w.dtype != raw_array(x).dtype:
+        raise TypeError(f"prelu: x is {raw_array(x).dtype} and weight {w.dtype}; give one dtype")
+    each = (w.size, *[1] * (len(shape) - 2)) if w.size != 1 else ()
+    return ops.Prelu.do_forward(x, ops.Reshape.do_forward(weight, shape=each))
+
+
+def rrelu(
+    x: NodeOrArray,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> TensorNode:
+    """Compute x, times a slope where x <= 0 (https://arxiv.org/abs/1505.00853): in training, each
+    element has one of its own from [lower, upper); else it is their mean.
+
+    `manual_seed` seeds the random numbers. The same seed gives the same slopes on every backend.
+
+    Raises:
+        ValueError: lower is larger than upper, or one of them is not finite.
+    """
+    if not -math.inf < lower <= upper < math.inf:
+        raise ValueError(f"rrelu: slopes from {lower} to {upper}, expected lower <= upper")
+    if not training:
+        return leaky_relu(x, (lower + upper) / 2)
+    x = floating(x)
+    raw = raw_array(x)
+    key, ones = number(random.new_key, raw, "uint64"), namespace(raw).ones_like(raw)
+    return ops.Prelu.do_forward(
+        x, ops.UniformScale.do_forward(ones, low=lower, high=upper, key=key)
+    )
 
 
 # -- Along an axis ---------------------------------------------------------------------------------
@@ -159,6 +265,31 @@ def softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
 def log_softmax(x: NodeOrArray, axis: int = -1) -> TensorNode:
     """Compute log(softmax(x, axis)), also where a probability is too small for its dtype."""
     return ops.LogSoftmax.do_forward(floating(x), axis=axis)
+
+
+def softmin(x: NodeOrArray, axis: int = -1) -> TensorNode:
+    """Compute softmax(-x, axis)."""
+    return softmax(ops.Negative.do_forward(floating(x)), axis)
+
+
+def glu(x: NodeOrArray, axis: int = -1) -> TensorNode:
+    """Multiply the first half of x along the axis by the sigmoid of the second half
+    (https://arxiv.org/abs/1612.08083): (..., 2 M, ...) becomes (..., M, ...).
+
+    Raises:
+        IndexError: x has no such axis.
+        ValueError: the axis has an odd number of elements.
+    """
+    x = floating(x)
+    shape = tuple(raw_array(x).shape)
+    if not -len(shape) <= axis < len(shape):
+        raise IndexError(f"glu: x {shape} has no axis {axis}")
+    axis %= len(shape)
+    if shape[axis] % 2:
+        raise ValueError(f"glu: axis {axis} of x {shape} has an odd number of elements")
+    half, before = shape[axis] // 2, (slice(None),) * axis
+    first = ops.GetItem.do_forward(x, key=(*before, slice(None, half)))
+    return first * sigmoid(ops.GetItem.do_forward(x, key=(*before, slice(half, None))))
 
 
 logsoftmax = log_softmax  # the course's name

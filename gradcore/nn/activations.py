@@ -6,13 +6,20 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .. import functions
-from ..backends import Array
+from ..backends import Array, default
+from ..engine.arrays import describe, raw_array
 from ..functions import activations
+from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .module import Module
+from .parameter import Parameter
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "Activation",
     "Celu",
     "Elu",
@@ -21,18 +28,34 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
     "LeakyRelu",
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
     "Relu",
     "Relu6",
     "Selu",
+    "SiLU",
     "Sigmoid",
     "Silu",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]
 
 
@@ -42,10 +65,10 @@ class Function(Module):
     A subclass names its `function`. The first argument of the function is the input x; the others
     are the arguments of the module:
 
-        class LeakyRelu(Function):
+        class LeakyReLU(Function):
             function = staticmethod(activations.leaky_relu)  # (x, negative_slope=0.01)
 
-        LeakyRelu(0.2)(x)
+        LeakyReLU(0.2)(x)
 
     A subclass may also have a `check`, which raises an error for wrong arguments. It is called
     when a module is made, with the name of the class and the arguments.
@@ -87,82 +110,173 @@ class Activation(Function):
     """A function of each element of x (...): (...)."""
 
 
-class Sigmoid(Activation):
-    function = staticmethod(activations.sigmoid)
-
-
-class Tanh(Activation):
-    function = staticmethod(activations.tanh)
-
-
-class Relu(Activation):
-    function = staticmethod(activations.relu)
-
-
-class Relu6(Activation):
-    function = staticmethod(activations.relu6)
-
-
-class LeakyRelu(Activation):
-    function = staticmethod(activations.leaky_relu)
-
-
-class Elu(Activation):
-    function = staticmethod(activations.elu)
-
-
-class Selu(Activation):
-    function = staticmethod(activations.selu)
-
-
-class Celu(Activation):
+class CELU(Activation):
     function = staticmethod(activations.celu)
 
 
-class Gelu(Activation):
+class ELU(Activation):
+    function = staticmethod(activations.elu)
+
+
+class GELU(Activation):
     function = staticmethod(activations.gelu)
 
 
-class Silu(Activation):
-    function = staticmethod(activations.silu)
+class Hardshrink(Activation):
+    function = staticmethod(activations.hardshrink)
 
 
-class Mish(Activation):
-    function = staticmethod(activations.mish)
+class Hardsigmoid(Activation):
+    function = staticmethod(activations.hardsigmoid)
 
 
-class Softplus(Activation):
-    function = staticmethod(activations.softplus)
+class Hardswish(Activation):
+    function = staticmethod(activations.hardswish)
+
+
+class Hardtanh(Activation):
+    function = staticmethod(activations.hardtanh)
+
+
+class LeakyReLU(Activation):
+    function = staticmethod(activations.leaky_relu)
 
 
 class LogSigmoid(Activation):
     function = staticmethod(activations.log_sigmoid)
 
 
-class HardTanh(Activation):
-    function = staticmethod(activations.hardtanh)
+class Mish(Activation):
+    function = staticmethod(activations.mish)
 
 
-class HardSigmoid(Activation):
-    function = staticmethod(activations.hardsigmoid)
+class ReLU(Activation):
+    function = staticmethod(activations.relu)
 
 
-class HardSwish(Activation):
-    function = staticmethod(activations.hardswish)
+class ReLU6(Activation):
+    function = staticmethod(activations.relu6)
 
 
-class Softmax(Module):
-    """Divide exp(x) by its sum along the axis, which gives probabilities: x (...) to (...)."""
+class SELU(Activation):
+    function = staticmethod(activations.selu)
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+
+class Sigmoid(Activation):
+    function = staticmethod(activations.sigmoid)
+
+
+class SiLU(Activation):
+    function = staticmethod(activations.silu)
+
+
+class Softplus(Activation):
+    function = staticmethod(activations.softplus)
+
+
+class Softshrink(Activation):
+    function = staticmethod(activations.softshrink)
+
+
+class Softsign(Activation):
+    function = staticmethod(activations.softsign)
+
+
+class Tanh(Activation):
+    function = staticmethod(activations.tanh)
+
+
+class Tanhshrink(Activation):
+    function = staticmethod(activations.tanhshrink)
+
+
+class Threshold(Activation):
+    function = staticmethod(activations.threshold)
+
+
+class RReLU(Activation):
+    """Multiply x (...) by a slope where x <= 0: in training, each element by a random one; after
+    `eval()`, by their mean. See `gradcore.rrelu`."""
+
+    function = staticmethod(
+        lambda x, lower=1 / 8, upper=1 / 3, inplace=False: activations.rrelu(
+            x, lower, upper, False, inplace
+        )
+    )
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return functions.softmax(x, self.axis)
+        return activations.rrelu(x, **{**self.constants, "training": self.training})
 
 
-class LogSoftmax(Softmax):
-    """Compute the logarithm of the softmax along the axis, stably: x (...) to (...)."""
+class PReLU(Module):
+    """Multiply x by the weight where x <= 0: see `gradcore.prelu`.
+
+    Args:
+        num_parameters: 1, for x of any shape, or the number of channels of x (N, C, ...).
+        init: the value of the weight at first.
+        dtype: of the weight; x must have the same.
+
+    Attributes:
+        weight: (num_parameters,).
+
+    Raises:
+        ValueError: `num_parameters` is not positive.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = "float32") -> None:
+        (self.num_parameters,) = sizes("PReLU", 1, num_parameters=num_parameters)
+        self.init = init
+        backend = default()
+        self.weight = Parameter(backend.asarray([init] * self.num_parameters, dtype))
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return functions.log_softmax(x, self.axis)
+        return activations.prelu(x, self.weight)
+
+    def __repr__(self) -> str:
+        return f"PReLU({self.num_parameters})"
+
+
+# -- Along an axis ---------------------------------------------------------------------------------
+
+
+class GLU(Function):
+    function = staticmethod(activations.glu)
+
+
+class Softmax(Function):
+    function = staticmethod(activations.softmax)
+
+
+class LogSoftmax(Function):
+    function = staticmethod(activations.log_softmax)
+
+
+class Softmin(Function):
+    function = staticmethod(activations.softmin)
+
+
+class Softmax2d(Module):
+    """Divide exp(x) by its sum over the channels of images x (N, C, H, W) or (C, H, W).
+
+    Raises:
+        ValueError: x has another number of axes.
+    """
+
+    def forward(self, x: TensorNode | Array) -> TensorNode:
+        if (raw := raw_array(x)).ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: x is {describe(raw)}, expected (N, C, H, W) or (C, H, W)")
+        return activations.softmax(x, -3)
+
+
+# Second names.
+Celu = CELU
+Elu = ELU
+Gelu = GELU
+HardSigmoid = Hardsigmoid
+HardSwish = Hardswish
+HardTanh = Hardtanh
+LeakyRelu = LeakyReLU
+Relu = ReLU
+Relu6 = ReLU6
+Selu = SELU
+Silu = SiLU

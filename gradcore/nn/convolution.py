@@ -11,12 +11,12 @@ from ..functions import convolution
 from ..functions.sizes import Size, is_named, sizes
 from ..graph import TensorNode
 from .init import initial
-from .module import Module
+from .module import Weighted
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose2d"]
 
 
-class Conv2d(Module):
+class Conv2d(Weighted):
     """Convolve images x (N, in_channels, H, W) with the weights and add the bias:
     (N, out_channels, OH, OW), see `gradcore.conv2d`.
 

@@ -1,30 +1,81 @@
-"""Dropout, as a module."""
+"""Dropout, as modules."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
 
 from .. import functions
 from ..backends import Array
 from ..graph import TensorNode
 from .module import Module
 
-__all__ = ["Dropout"]
+__all__ = [
+    "AlphaDropout",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
+]
 
 
 class Dropout(Module):
     """Set elements of x (...) to 0, each with probability p, and divide the others by 1 - p: see
     `gradcore.dropout`. After `eval()`, leave x as it is.
 
+    Args:
+        p: the probability.
+        inplace: without effect; nothing is changed in place.
+
     Raises:
         ValueError: p is not in [0, 1].
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    function: ClassVar[Callable[..., TensorNode]] = staticmethod(functions.dropout)
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
-        self.p = p
+            name = type(self).__name__
+            raise ValueError(f"{name}: p = {p}, expected a probability, from 0 to 1")
+        self.p, self.inplace = p, inplace
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return functions.dropout(x, self.p, self.training)
+        return type(self).function(x, self.p, self.training)
 
     def __repr__(self) -> str:
-        return f"Dropout({self.p})"
+        return f"{type(self).__name__}({self.p}{', inplace=True' if self.inplace else ''})"
+
+
+class Dropout1d(Dropout):
+    """Set channels of x (N, C, L) or (C, L) to 0, as `Dropout` does elements: see
+    `gradcore.dropout1d`."""
+
+    function = staticmethod(functions.dropout1d)
+
+
+class Dropout2d(Dropout):
+    """Set channels of x (N, C, H, W) to 0, as `Dropout` does elements: see `gradcore.dropout2d`."""
+
+    function = staticmethod(functions.dropout2d)
+
+
+class Dropout3d(Dropout):
+    """Set channels of x (N, C, D, H, W) or (C, D, H, W) to 0, as `Dropout` does elements: see
+    `gradcore.dropout3d`."""
+
+    function = staticmethod(functions.dropout3d)
+
+
+class AlphaDropout(Dropout):
+    """Set elements of x (...) to the limit of `selu`, and keep mean and variance: see
+    `gradcore.alpha_dropout`."""
+
+    function = staticmethod(functions.alpha_dropout)
+
+
+class FeatureAlphaDropout(Dropout):
+    """Set channels of x (N, C, ...) to the limit of `selu`, and keep mean and variance: see
+    `gradcore.feature_alpha_dropout`."""
+
+    function = staticmethod(functions.feature_alpha_dropout)

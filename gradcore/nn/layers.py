@@ -1,8 +1,7 @@
-"""Layers with weights, and what puts layers together."""
+"""Layers with weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -12,12 +11,12 @@ from ..engine.arrays import describe, is_integer, namespace, node_or_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .init import initial
-from .module import Module
+from .module import Weighted
 
-__all__ = ["Embedding", "Flatten", "Linear", "Sequential"]
+__all__ = ["Embedding", "Linear"]
 
 
-class Linear(Module):
+class Linear(Weighted):
     """Multiply x (N, input_size) with the weights and add the bias: (N, output_size).
 
     Args:
@@ -34,6 +33,8 @@ class Linear(Module):
         ValueError: a size is not positive, or there is no such `init`.
         TypeError: the dtype is not real floating.
     """
+
+    rows = frozenset({"b"})
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Linear(Module):
         return f"Linear({input_size}, {output_size}{', bias=False' if self.b is None else ''})"
 
 
-class Embedding(Module):
+class Embedding(Weighted):
     """Replace each integer in x (...) by its vector: (..., embedding_dim).
 
     Args:
@@ -130,45 +131,3 @@ class Embedding(Module):
     def __repr__(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"Embedding({self.w.shape[0]}, {self.w.shape[1]}{padding})"
-
-
-class Sequential(Module):
-    """Apply modules, or any functions of one node, one after the other.
-
-    A Sequential has a length, and can be iterated over and indexed: `model[0]` is the first
-    module, and `model[:-1]` a Sequential of all but the last.
-
-    Raises:
-        TypeError: an argument can't be called.
-    """
-
-    def __init__(self, *modules: Callable[[Any], Any]) -> None:
-        for i, module in enumerate(modules):
-            if not callable(module):
-                advice = "; write Sequential(*modules)" if isinstance(module, list | tuple) else ""
-                raise TypeError(
-                    f"Sequential: argument {i} is a {type(module).__name__}, "
-                    f"expected a module or function{advice}"
-                )
-        self.layers = list(modules)
-
-    def forward(self, x: Any) -> Any:
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
-        return iter(self.layers)
-
-    def __getitem__(self, i: int | slice) -> Any:
-        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
-
-
-class Flatten(Module):
-    """Make each instance of x (N, ...) a row: (N, M)."""
-
-    def forward(self, x: TensorNode | Array) -> TensorNode:
-        return ops.Reshape.do_forward(x, shape=(x.shape[0], prod(x.shape[1:])))

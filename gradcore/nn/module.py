@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
-from typing import Any, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from weakref import ref
 
 from ..backends import Array, backend_of, get
@@ -12,8 +12,38 @@ from ..engine.arrays import copied, describe, flat, is_real_floating, loaded, na
 from ..engine.hooks import Handle
 from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
+from .parameter import Buffer, Parameter, is_parameter
 
-__all__ = ["Module", "load_values", "members"]
+__all__ = [
+    "NAMES",
+    "IncompatibleKeys",
+    "Listing",
+    "Module",
+    "Weighted",
+    "load_values",
+    "members",
+    "persistent",
+]
+
+# PyTorch's names of what layers of the course's library call w and b.
+NAMES = {"weight": "w", "bias": "b"}
+
+T = TypeVar("T")
+
+
+class IncompatibleKeys(NamedTuple):
+    """The names that a state lacks, and those that it should not have."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Listing(list[T]):
+    """A list from which `next` takes too, as from PyTorch's iterators: `next(net.parameters())`."""
+
+    def __next__(self) -> T:
+        self._rest: Iterator[T] = getattr(self, "_rest", iter(self))
+        return next(self._rest)
 
 
 class Module:
@@ -43,6 +73,13 @@ class Module:
 
     training = True
     _hooks: Hooks | None = None  # made with the first hook
+    _transient: frozenset[str] = frozenset()  # nodes of this module outside of its state
+
+    # What classes of layers say of their states.
+    torch_names: ClassVar[Mapping[str, str]] = {}  # PyTorch's names of nodes, where it has others
+    rows: ClassVar[frozenset[str]] = frozenset()  # nodes (1, M) that are (M,) in PyTorch
+    optional: ClassVar[frozenset[str]] = frozenset()  # nodes that a state may lack
+    former: ClassVar[str] = ""  # a word before the names in states of earlier versions
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output from the inputs; a subclass writes this."""
@@ -90,9 +127,9 @@ class Module:
 
     # -- Parameters and submodules ----------------------------------------------------------
 
-    def parameters(self) -> list[TensorNode]:
-        """List the nodes that training changes, each once: the module's own, then those of its
-        submodules.
+    def parameters(self, recurse: bool = True) -> Listing[TensorNode]:
+        """List the parameters, each once: the module's own, then those of its submodules.
+        `requires_grad_(False)` freezes parameters; they stay in this list, as in PyTorch.
 
         A subclass may write its own version; modules that contain it use what that returns.
         """
@@ -101,23 +138,138 @@ class Module:
             return module is self or type(module).parameters is Module.parameters
 
         found: list[TensorNode] = []
-        for _, module in _named_modules(self, within=is_ours):
+        inside = _named_modules(self, within=is_ours) if recurse else [("", self)]
+        for _, module in inside:
             nodes = [x for _, x in members(module)] if is_ours(module) else module.parameters()
-            found += [x for x in nodes if isinstance(x, TensorNode) and x.requires_grad]
-        return list(dict.fromkeys(found))
+            found += [x for x in nodes if is_parameter(x)]
+        return Listing(dict.fromkeys(found))
 
-    def named_parameters(self) -> list[tuple[str, TensorNode]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Listing[tuple[str, TensorNode]]:
         """List the parameters with their names, such as `layer1.w`. A parameter in several places
-        is listed once, with the first name."""
-        return [(name, node) for name, node in _named_nodes(self) if node.requires_grad]
+        is listed once, with the first name, or with `remove_duplicate=False` with each."""
+        found = _named_nodes(self, recurse, remove_duplicate)
+        return Listing((_joined(prefix, name), x) for name, x in found if is_parameter(x))
 
-    def modules(self) -> list[Module]:
+    def buffers(self, recurse: bool = True) -> Listing[TensorNode]:
+        """List the nodes that are no parameters, each once: running averages, for example."""
+        return Listing(x for _, x in self.named_buffers(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Listing[tuple[str, TensorNode]]:
+        """List the nodes that are no parameters with their names, as `named_parameters` does."""
+        found = _named_nodes(self, recurse, remove_duplicate)
+        return Listing((_joined(prefix, name), x) for name, x in found if not is_parameter(x))
+
+    def modules(self) -> Listing[Module]:
         """List this module and all modules in it, each once."""
-        return [module for _, module in _named_modules(self)]
+        return Listing(module for _, module in _named_modules(self))
 
-    def named_modules(self) -> list[tuple[str, Module]]:
+    def named_modules(self, prefix: str = "") -> Listing[tuple[str, Module]]:
         """List the modules with their names, such as `layer1`; the name of this one is empty."""
-        return _named_modules(self)
+        return Listing((_joined(prefix, name), module) for name, module in _named_modules(self))
+
+    def children(self) -> Listing[Module]:
+        """List the modules that this one holds itself, each once."""
+        return Listing(module for _, module in self.named_children())
+
+    def named_children(self) -> Listing[tuple[str, Module]]:
+        """List the modules that this one holds itself, each once, with their names."""
+        held = [(name, x) for name, x in members(self) if isinstance(x, Module)]
+        first = {id(x): (name, x) for name, x in reversed(held)}
+        return Listing(reversed(first.values()))
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call the function with each module in this one, and then with this one itself."""
+        for module in _inner_first(self):
+            function(module)
+        return self
+
+    def register_parameter(self, name: str, parameter: TensorNode | None) -> None:
+        """Set the attribute of this name to a parameter, or to `None`.
+
+        Raises:
+            KeyError: there is such an attribute, or the name is empty or has a dot.
+            TypeError: it is no node. ValueError: an op computed it.
+        """
+        what = f"{type(self).__name__}.register_parameter"
+        if not (parameter is None or isinstance(parameter, TensorNode)):
+            raise TypeError(f"{what}: {name} is a {type(parameter).__name__}, expected a Parameter")
+        if parameter is not None and parameter.source is not None:
+            op = parameter.source.op.__name__
+            raise ValueError(f"{what}: {name} was computed, by {op}; write Parameter(x)")
+        self._set_new(what, name, parameter)
+
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Set the attribute of this name to a node that is not trained, or to `None`.
+
+        Args:
+            value: a node or an array; the new node is a constant of the same value.
+            persistent: whether it belongs to the state.
+
+        Raises:
+            KeyError: there is such an attribute, or the name is empty or has a dot.
+        """
+        given = value.value if isinstance(value, TensorNode) else value
+        node = None if value is None else TensorNode(given, requires_grad=False)
+        self._set_new(f"{type(self).__name__}.register_buffer", name, node)
+        if not persistent:
+            self._transient = self._transient | {name}
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Set the attribute of this name to a module, or to `None`.
+
+        Raises:
+            KeyError: there is such an attribute, or the name is empty or has a dot.
+            TypeError: it is no module.
+        """
+        what = f"{type(self).__name__}.add_module"
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(f"{what}: {name} is a {type(module).__name__}, expected a Module")
+        self._set_new(what, name, module)
+
+    add_module = register_module
+
+    def _set_new(self, what: str, name: str, x: TensorNode | Module | None) -> None:
+        """Set an attribute that is new, or that holds a node, a module or `None` so far."""
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{what}: the name is {name!r}, expected a word without dots")
+        if not isinstance(getattr(self, name, None), TensorNode | Module | None):
+            raise KeyError(f"{what}: {type(self).__name__} has an attribute {name!r}; rename it")
+        self._transient = self._transient - {name}
+        setattr(self, name, x)
+
+    def get_submodule(self, target: str) -> Module:
+        """Find a module by its name, such as `layers.0`; by the empty name, this one.
+
+        Raises:
+            AttributeError: there is no such module.
+        """
+        return self if target == "" else self._get(target, Module, "module")
+
+    def get_parameter(self, target: str) -> TensorNode:
+        """Find a parameter by its name, such as `layers.0.w` or `layers.0.weight`.
+
+        Raises:
+            AttributeError: there is no such parameter.
+        """
+        return self._get(target, Parameter, "parameter")
+
+    def get_buffer(self, target: str) -> TensorNode:
+        """Find a node that is no parameter by its name, such as `norm.running_mean`.
+
+        Raises:
+            AttributeError: there is no such node.
+        """
+        return self._get(target, Buffer, "buffer")
+
+    def _get(self, target: str, kind: type, what: str) -> Any:
+        for _, _, x in _found(self, target, members):
+            if isinstance(x, kind):
+                return x
+        raise AttributeError(f"{type(self).__name__} has no {what} {target!r}")
 
     # -- Training ---------------------------------------------------------------------------
 
@@ -131,33 +283,56 @@ class Module:
         """Set `training` to False, for validation and for use."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to zero."""
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters (False), or train them (again): `model.features.requires_grad_(
+        False)`. Frozen parameters get no gradients, and optimizers leave them as they are."""
+        for node in self.parameters():
+            node.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to zero.
+
+        Args:
+            set_to_none: without effect; as a gradient that is zero is not kept, `has_grad` is
+                False afterwards.
+        """
+        del set_to_none
         for node in self.parameters():
             node.zero_grad()
 
     # -- The state --------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Array]:
+    def state_dict(self, prefix: str = "") -> dict[str, Array]:
         """Copy the values of all nodes, by name, so that further training does not change them.
+
+        Args:
+            prefix: what all names begin with.
 
         Raises:
             ValueError: two nodes have the same name.
         """
-        return {name: copied(node.value) for name, node in _named_nodes(self)}
+        return {prefix + name: copied(node.value) for name, node in _state(self)}
 
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Set all nodes to copies of the values in `state`, an earlier `state_dict`.
+    def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> IncompatibleKeys:
+        """Set all nodes to copies of the values in `state`, an earlier `state_dict`, or that of a
+        twin in PyTorch: names may be gradcore's (`layer1.w`) or PyTorch's (`layer1.weight`).
 
         Args:
-            state: arrays of any backend and of any real dtype; each node stays on its own device
+            state: arrays of any library and of any real dtype; each node stays on its own device
                 and keeps its own dtype. One node in several places may have any of its names.
+            strict: whether it is an error if names are missing or unexpected. A shape that
+                differs always is one.
+
+        Returns:
+            A tuple of two lists, `missing_keys` and `unexpected_keys`.
 
         Raises:
             ValueError: names or shapes differ from those of this module, or an entry is no array of
                 real numbers; nothing is changed.
         """
-        load_values(f"{type(self).__name__}.load_state_dict", _names(self), state)
+        what = f"{type(self).__name__}.load_state_dict"
+        return load_values(what, self, _state(self), state, strict)
 
     def to(self, backend: str, device: Any = None) -> Self:
         """Move all values to a backend and device; gradients become zero.
@@ -184,6 +359,18 @@ class Module:
                 node.value = backend.xp.astype(node.value, backend.dtype(dtype))
                 node.zero_grad()
         return self
+
+    def half(self) -> Self:
+        """Convert all floating values to float16."""
+        return self.astype("float16")
+
+    def float(self) -> Self:
+        """Convert all floating values to float32."""
+        return self.astype("float32")
+
+    def double(self) -> Self:
+        """Convert all floating values to float64."""
+        return self.astype("float64")
 
     @recursive_repr()
     def __repr__(self) -> str:
@@ -245,58 +432,163 @@ def _named_modules(
     return list(found.values())
 
 
-def _named_nodes(root: Module) -> list[tuple[str, TensorNode]]:
-    """List the nodes of a module and all modules in it, with their names, each once."""
-    first = {names[0]: node for node, names in _names(root).items()}
-    return list(first.items())
+def _inner_first(root: Module) -> list[Module]:
+    """List a module and all modules in it, each once, after those that it holds."""
+    order: list[Module] = []
+    seen: set[int] = set()
+    stack = [(root, False)]
+    while stack:
+        module, is_done = stack.pop()
+        if is_done:
+            order.append(module)
+        elif id(module) not in seen:
+            seen.add(id(module))
+            stack.append((module, True))
+            stack += [(x, False) for x in reversed(module.children())]
+    return order
 
 
-def _names(root: Module) -> dict[TensorNode, list[str]]:
-    """Find the nodes of a module and all modules in it, each with the names of all its places."""
-    names: dict[TensorNode, list[str]] = {}
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix and name else prefix or name
+
+
+def _state(root: Module) -> list[tuple[str, TensorNode]]:
+    """List the nodes of a module and all modules in it that belong to its state, each once."""
+    return _named_nodes(root, inside=persistent)
+
+
+def _named_nodes(
+    root: Module,
+    recurse: bool = True,
+    remove_duplicate: bool = True,
+    inside: Callable[[Module], Iterable[tuple[str, Any]]] | None = None,
+) -> list[tuple[str, TensorNode]]:
+    """List the nodes of a module and all modules in it, with their names."""
     taken: dict[str, TensorNode] = {}
-    for prefix, module in _named_modules(root):
-        for name, x in members(module):
+    for prefix, module in _named_modules(root) if recurse else [("", root)]:
+        for name, x in (inside or members)(module):
             if isinstance(x, TensorNode):
-                full = f"{prefix}.{name}" if prefix else name
+                full = _joined(prefix, name)
                 if taken.setdefault(full, x) is not x:
                     problem = f"two parameters are named {full}; rename one"
                     raise ValueError(f"{type(root).__name__}: {problem}")
-                names.setdefault(x, []).append(full)
-    return names
+    if not remove_duplicate:
+        return list(taken.items())
+    first = {node: name for name, node in reversed(taken.items())}
+    return [(name, node) for name, node in taken.items() if first[node] == name]
+
+
+def persistent(module: Module) -> Iterator[tuple[str, TensorNode | Module]]:
+    """Give those of `members` that belong to the state."""
+    for name, x in members(module):
+        if name not in module._transient:
+            yield name, x
+
+
+def _found(
+    root: Module, name: str, inside: Callable[[Module], Iterable[tuple[str, Any]]]
+) -> Iterator[tuple[Module, str, TensorNode | Module]]:
+    """Find what a module, or a module in it, holds under a name of gradcore's or PyTorch's: give
+    the module that holds it, its name there, and itself.
+
+    There are several only where names have dots: `{"a.b": x, "a": {"b": y}}`.
+    """
+    words = name.split(".")
+    stack = [(root, 0)]
+    while stack:
+        module, start = stack.pop()
+        held = dict(inside(module))
+        for end in range(start + 1, len(words) + 1):
+            place = ".".join(words[start:end])
+            if end == len(words) and place not in held:
+                place = NAMES.get(place, place)
+            x = held.get(place)
+            if end == len(words) and x is not None:
+                yield module, place, x
+            elif isinstance(x, Module):
+                stack.append((x, end))
+        if words[start] == module.former and start + 1 < len(words):
+            stack.append((module, start + 1))
 
 
 def load_values(
-    what: str, nodes: Mapping[TensorNode, Sequence[str]], state: Mapping[str, Array]
-) -> None:
+    what: str,
+    root: Module,
+    nodes: Iterable[tuple[str, TensorNode]],
+    state: Mapping[str, Array],
+    strict: bool = True,
+) -> IncompatibleKeys:
     """Set each node to a copy of the array that the state has under one of its names.
 
     A node of several names is one weight in several places ("tied"). Files often have it once; if
     it is there several times, the arrays must be equal.
 
+    Args:
+        what: begins each error.
+        root: the module in which the names of the state are looked up.
+        nodes: the nodes that the state should have, with the names that errors call them by.
+
     Raises:
-        ValueError: the state is no dictionary, an array is missing, unexpected, misshapen or no
-            array of numbers, or those of one node differ; nothing is changed. The error begins with
-            `what`, and names each entry that is wrong.
+        ValueError: the state is no dictionary, an array is misshapen or no array of numbers, or
+            those of one node differ; or, if `strict`, one is missing or unexpected. Nothing is
+            changed. The error names each entry that is wrong.
     """
     if not isinstance(state, Mapping):
         raise ValueError(f"{what}: found a {type(state).__name__}, expected arrays by name")
-    expected = {name for names in nodes.values() for name in names}
-    wrong = [f"{name} is unexpected" for name in state if name not in expected]
-    values: dict[TensorNode, Array] = {}
-    for node, names in nodes.items():
-        there = [name for name in names if name in state]
+    wrong: list[str] = []
+    unexpected: list[str] = []
+    may_lack = {x for m in root.modules() for name, x in members(m) if name in type(m).optional}
+    values: dict[TensorNode, tuple[str, Array | None]] = {}
+    held: dict[Module, list[tuple[str, Any]]] = {}
+
+    def inside(module: Module) -> list[tuple[str, Any]]:
+        if module not in held:
+            held[module] = list(persistent(module))
+        return held[module]
+
+    for name, x in state.items():
+        places = ((m, place, n) for m, place, n in _found(root, str(name), inside))
+        module, place, node = next(places, (root, "", None))
+        if not isinstance(node, TensorNode):
+            unexpected.append(name)
+            continue
+        is_row = place in module.rows and getattr(x, "ndim", 0) == 1
+        first, value = values.setdefault(node, (name, None))
         try:
-            for name in there:
-                x = loaded(name, state[name], node.value)
-                xp = namespace(x)
-                if not xp.all((x == values.setdefault(node, x)) | (x != x)):
-                    raise ValueError(f"{name} differs from {there[0]}, with which it is tied")
+            new = loaded(name, x[None] if is_row else x, node.value)
+            xp = namespace(new)
+            if value is not None and not xp.all((new == value) | (new != new)):
+                wrong.append(f"{name} differs from {first}, with which it is tied")
+            values[node] = first, new
         except ValueError as error:
             wrong.append(str(error))
-        if not there:
-            wrong.append(f"{names[0]} is missing")
+    missing = [name for name, x in nodes if x not in values and x not in may_lack]
+    if strict:
+        wrong += [f"{name} is unexpected" for name in unexpected]
+        wrong += [f"{name} is missing" for name in missing]
     if wrong:
         raise ValueError(f"{what}: {'; '.join(sorted(wrong))}")
-    for node, value in values.items():
+    for node, (_, value) in values.items():
         node.value = value
+    return IncompatibleKeys(missing, unexpected)
+
+
+def _second_name(name: str) -> Any:
+    """Make a property that is the attribute of another name."""
+
+    def get(self: Any) -> Any:
+        return getattr(self, name)
+
+    def put(self: Any, x: Any) -> None:
+        setattr(self, name, x)
+
+    return property(get, put, doc=f"The same as `{name}`.")
+
+
+class Weighted(Module):
+    """A layer whose weight is named `w` and whose bias is named `b`, as in the course's library.
+    `weight` and `bias`, PyTorch's names, are the same nodes; states are read with both names."""
+
+    weight = _second_name(NAMES["weight"])
+    bias = _second_name(NAMES["bias"])
+    torch_names: ClassVar[Mapping[str, str]] = dict(zip(NAMES.values(), NAMES, strict=True))

@@ -10,12 +10,12 @@ from ..engine.modes import is_recomputing
 from ..functions import normalization
 from ..functions.sizes import sizes
 from ..graph import TensorNode
-from .module import Module
+from .module import Weighted
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
 
-class LayerNorm(Module):
+class LayerNorm(Weighted):
     """Give x (..., *normalized_shape) mean 0 and variance 1 over its last axes, then multiply with
     the weight and add the bias: see `gradcore.layer_norm`.
 
@@ -49,7 +49,7 @@ class LayerNorm(Module):
         return f"LayerNorm({self.normalized_shape}, eps={self.eps})"
 
 
-class RMSNorm(Module):
+class RMSNorm(Weighted):
     """Divide x (..., *normalized_shape) by the root of its mean square over its last axes, then
     multiply with the weight: see `gradcore.rms_norm`.
 
@@ -81,7 +81,7 @@ class RMSNorm(Module):
         return f"RMSNorm({self.normalized_shape}, eps={self.eps})"
 
 
-class GroupNorm(Module):
+class GroupNorm(Weighted):
     """Give x (N, C, ...) mean 0 and variance 1 in each instance over each group of channels, then
     multiply with the weight and add the bias: see `gradcore.group_norm`.
 
@@ -123,7 +123,7 @@ class GroupNorm(Module):
         return f"GroupNorm({self.num_groups}, {self.num_channels}, eps={self.eps})"
 
 
-class BatchNorm1d(Module):
+class BatchNorm1d(Weighted):
     """Give x (N, C) or (N, C, L) mean 0 and variance 1 in each channel, then multiply with the
     weight and add the bias: see `gradcore.batch_norm`. In training, use the mean and variance of
     the batch; after `eval()`, the running mean and variance of the batches seen in training.
@@ -149,6 +149,9 @@ class BatchNorm1d(Module):
             numbers.
     """
 
+    optional = frozenset(
+        {"num_batches_tracked"}
+    )  # states of PyTorch 0.4 and earlier lack the count
     dimensions: ClassVar[tuple[int, ...]] = (2, 3)
 
     def __init__(

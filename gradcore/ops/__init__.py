@@ -18,6 +18,7 @@ from . import (
     losses,
     normalization,
     pooling,
+    recurrent,
     reductions,
     shape,
     special,
@@ -33,6 +34,7 @@ from .linalg import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .special import *  # noqa: F403
@@ -42,7 +44,7 @@ if not _typing.TYPE_CHECKING:  # type checkers read lists of strings only, and k
         name
         for file in (
             *(activations, convolution, decompositions, dropout, elementwise, fft, indexing),
-            *(linalg, losses, normalization, pooling, reductions, shape, special),
+            *(linalg, losses, normalization, pooling, recurrent, reductions, shape, special),
         )
         for name in file.__all__
     ]

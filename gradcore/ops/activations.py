@@ -22,13 +22,16 @@ __all__ = [
     "LeakyRelu",
     "LogSoftmax",
     "Mish",
+    "Prelu",
     "Relu",
     "ReluGradient",
+    "Shrink",
     "Sigmoid",
     "SigmoidGradient",
     "Silu",
     "Softmax",
     "Softplus",
+    "Threshold",
 ]
 
 
@@ -78,6 +81,25 @@ class LeakyRelu(Op):
         xp, slope = namespace(go), context["negative_slope"]
         right = xp.sign(xp.maximum(context["x"], 0.0))  # 1 where x > 0; quicker than `where`
         return go * (right + slope * (1.0 - right))
+
+
+class Prelu(Op):
+    """x where x > 0, the slope times x elsewhere, for slopes that are broadcast to x
+    (https://arxiv.org/abs/1502.01852)."""
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, slope: Array) -> Array:
+        context["x"], context["slope"] = x, slope
+        xp = namespace(x)
+        return xp.maximum(x, 0.0) + slope * xp.minimum(x, 0.0)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> tuple[Array, ...]:
+        x, xp = context["x"], namespace(go)
+        right = xp.sign(xp.maximum(x, 0.0))  # as in LeakyRelu
+        return go * (right + context["slope"] * (1.0 - right)), go * xp.minimum(x, 0.0)
 
 
 class Elu(Op):
@@ -246,6 +268,42 @@ class HardTanh(Op):
         x, xp, (low, high) = context["x"], namespace(go), context["bounds"]
         inside = raw_array((x > low) & (x < high))
         return Masked.apply(go, mask=inside) + xp.minimum(abs(x), 0.0)  # NaN where x is NaN
+
+
+class Shrink(Op):
+    """x - bias where x > lambd, x + bias where x < -lambd, 0 between. The gradient at lambd and at
+    -lambd is 0."""
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, *, lambd: float, bias: float) -> Array:
+        if lambd < 0:
+            raise ValueError(f"lambd = {lambd}, expected 0 or a positive number")
+        context["x"], context["outside"] = x, ~((x >= -lambd) & (x <= lambd))
+        y = x - bias * namespace(x).sign(x) if bias else x
+        return backend_of(x).masked(y, context["outside"])
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        x, xp = context["x"], namespace(go)
+        return Masked.apply(go, mask=context["outside"]) + xp.minimum(abs(x), 0.0)  # NaN stays NaN
+
+
+class Threshold(Op):
+    """x where x > threshold, `value` elsewhere."""
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, x: Array, *, threshold: float, value: float) -> Array:
+        context["x"], context["above"] = x, ~(x <= threshold)
+        return namespace(x).where(context["above"], x, value)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        x, xp = context["x"], namespace(go)
+        return Masked.apply(go, mask=context["above"]) + xp.minimum(abs(x), 0.0)  # NaN stays NaN
 
 
 class HardSwish(OfInput):

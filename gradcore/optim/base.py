@@ -387,7 +387,7 @@ def trainable(name: str, parameters: Iterable[TensorNode]) -> list[TensorNode]:
             )
         if p.source is not None:
             raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
-        if not p.requires_grad:
+        if not (p.requires_grad or p.is_frozen):
             raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
     if not nodes:
         raise ValueError(f"{name}: there are no parameters; does the model have any?")

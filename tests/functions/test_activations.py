@@ -32,39 +32,39 @@ SCALE, ALPHA = 1.05070098735548049, 1.67326324235437728
 TABLE: list[tuple[str, str, dict[str, Any], type[nn.Activation], str, Callable[[Any], Any]]] = [
     ("sigmoid", "sigmoid", {}, nn.Sigmoid, "Sigmoid()", sigmoid),
     ("tanh", "tanh", {}, nn.Tanh, "Tanh()", np.tanh),
-    ("relu", "relu", {}, nn.Relu, "Relu()", lambda x: np.maximum(x, 0)),
-    ("relu6", "relu6", {}, nn.Relu6, "Relu6()", lambda x: np.clip(x, 0, 6)),
-    ("leaky_relu", "leaky_relu", {}, nn.LeakyRelu, "LeakyRelu()", lambda x: np.maximum(x, x / 100)),
+    ("relu", "relu", {}, nn.ReLU, "ReLU()", lambda x: np.maximum(x, 0)),
+    ("relu6", "relu6", {}, nn.ReLU6, "ReLU6()", lambda x: np.clip(x, 0, 6)),
+    ("leaky_relu", "leaky_relu", {}, nn.LeakyReLU, "LeakyReLU()", lambda x: np.maximum(x, x / 100)),
     (
         "leaky_relu",
         "leaky_relu",
         {"negative_slope": 0.2},
-        nn.LeakyRelu,
-        "LeakyRelu(negative_slope=0.2)",
+        nn.LeakyReLU,
+        "LeakyReLU(negative_slope=0.2)",
         lambda x: np.maximum(x, 0.2 * x),
     ),
-    ("elu", "elu", {}, nn.Elu, "Elu()", lambda x: elu(x, 1)),
-    ("elu", "elu", {"alpha": 0.5}, nn.Elu, "Elu(alpha=0.5)", lambda x: elu(x, 0.5)),
-    ("selu", "selu", {}, nn.Selu, "Selu()", lambda x: SCALE * elu(x, ALPHA)),
-    ("celu", "celu", {}, nn.Celu, "Celu()", lambda x: elu(x, 1)),
-    ("celu", "celu", {"alpha": 2.0}, nn.Celu, "Celu(alpha=2.0)", lambda x: 2 * elu(x / 2, 1)),
+    ("elu", "elu", {}, nn.ELU, "ELU()", lambda x: elu(x, 1)),
+    ("elu", "elu", {"alpha": 0.5}, nn.ELU, "ELU(alpha=0.5)", lambda x: elu(x, 0.5)),
+    ("selu", "selu", {}, nn.SELU, "SELU()", lambda x: SCALE * elu(x, ALPHA)),
+    ("celu", "celu", {}, nn.CELU, "CELU()", lambda x: elu(x, 1)),
+    ("celu", "celu", {"alpha": 2.0}, nn.CELU, "CELU(alpha=2.0)", lambda x: 2 * elu(x / 2, 1)),
     (
         "gelu",
         "gelu",
         {},
-        nn.Gelu,
-        "Gelu()",
+        nn.GELU,
+        "GELU()",
         lambda x: x * np.vectorize(math.erfc)(-x / 2**0.5) / 2,
     ),
     (
         "gelu",
         "gelu",
         {"approximate": "tanh"},
-        nn.Gelu,
-        "Gelu(approximate='tanh')",
+        nn.GELU,
+        "GELU(approximate='tanh')",
         lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
     ),
-    ("silu", "silu", {}, nn.Silu, "Silu()", lambda x: x * sigmoid(x)),
+    ("silu", "silu", {}, nn.SiLU, "SiLU()", lambda x: x * sigmoid(x)),
     ("mish", "mish", {}, nn.Mish, "Mish()", lambda x: x * np.tanh(np.logaddexp(x, 0))),
     (
         "softplus",
@@ -90,30 +90,64 @@ TABLE: list[tuple[str, str, dict[str, Any], type[nn.Activation], str, Callable[[
         "LogSigmoid()",
         lambda x: -np.logaddexp(-x, 0),
     ),
-    ("hardtanh", "hardtanh", {}, nn.HardTanh, "HardTanh()", lambda x: np.clip(x, -1, 1)),
+    ("hardtanh", "hardtanh", {}, nn.Hardtanh, "Hardtanh()", lambda x: np.clip(x, -1, 1)),
     (
         "hardtanh",
         "hardtanh",
         {"min_val": 0.0, "max_val": 3.0},
-        nn.HardTanh,
-        "HardTanh(min_val=0.0, max_val=3.0)",
+        nn.Hardtanh,
+        "Hardtanh(min_val=0.0, max_val=3.0)",
         lambda x: np.clip(x, 0, 3),
     ),
     (
         "hardsigmoid",
         "hardsigmoid",
         {},
-        nn.HardSigmoid,
-        "HardSigmoid()",
+        nn.Hardsigmoid,
+        "Hardsigmoid()",
         lambda x: np.clip(x / 6 + 0.5, 0, 1),
     ),
     (
         "hardswish",
         "hardswish",
         {},
-        nn.HardSwish,
-        "HardSwish()",
+        nn.Hardswish,
+        "Hardswish()",
         lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    ),
+    ("softsign", "softsign", {}, nn.Softsign, "Softsign()", lambda x: x / (1 + abs(x))),
+    ("tanhshrink", "tanhshrink", {}, nn.Tanhshrink, "Tanhshrink()", lambda x: x - np.tanh(x)),
+    (
+        "softshrink",
+        "softshrink",
+        {"lambd": 0.25},
+        nn.Softshrink,
+        "Softshrink(lambd=0.25)",
+        lambda x: np.sign(x) * np.maximum(abs(x) - 0.25, 0),
+    ),
+    (
+        "hardshrink",
+        "hardshrink",
+        {},
+        nn.Hardshrink,
+        "Hardshrink()",
+        lambda x: np.where(abs(x) > 0.5, x, 0),
+    ),
+    (
+        "threshold",
+        "threshold",
+        {"threshold": 0.5, "value": -2.0},
+        nn.Threshold,
+        "Threshold(threshold=0.5, value=-2.0)",
+        lambda x: np.where(x > 0.5, x, -2),
+    ),
+    (
+        "rrelu",
+        "rrelu",
+        {"lower": 0.25, "upper": 0.75},
+        nn.RReLU,
+        "RReLU(lower=0.25, upper=0.75)",
+        lambda x: np.where(x > 0, x, x / 2),
     ),
 ]
 IDS = [entry[4] for entry in TABLE]
@@ -126,7 +160,7 @@ def test_values(backend: Backend, dtype: str, entry: Any) -> None:
     name, _, constants, module, text, reference = entry
     function, x = getattr(gradcore, name), backend.asarray(np.array(X), dtype)
     expected = reference(backend.to_numpy(x).astype("float64"))
-    layer = module(**constants)
+    layer = module(**constants).eval()
     assert repr(layer) == text
     assert repr(module(*constants.values())) == text
     assert layer.parameters() == []
@@ -279,10 +313,10 @@ def test_what_is_refused() -> None:
         gradcore.softplus(x, beta=0)
     with pytest.raises(ValueError, match=r"^HardTanh: min_val = 2 is larger than max_val = 1.0"):
         gradcore.hardtanh(x, 2)
-    with pytest.raises(TypeError, match=r"^Gelu: .*'alpha'; expected Gelu\(approximate: 'str' ="):
-        nn.Gelu(alpha=1.0)
-    with pytest.raises(TypeError, match=r"^Relu: too many positional arguments; expected Relu\(\)"):
-        nn.Relu(1)
+    with pytest.raises(TypeError, match=r"^GELU: .*'alpha'; expected GELU\(approximate: 'str' ="):
+        nn.GELU(alpha=1.0)
+    with pytest.raises(TypeError, match=r"^ReLU: too many positional arguments; expected ReLU\("):
+        nn.ReLU(True, 1)
 
 
 def test_an_activation_of_ones_own() -> None:
@@ -295,7 +329,7 @@ def test_an_activation_of_ones_own() -> None:
     assert repr(Cube(2.0)) == "Cube(scale=2.0)"
     assert Cube(2.0)(TensorNode([3.0])).value.tolist() == [54.0]
     assert Cube.__doc__ == "x³, times `scale`."
-    assert nn.Gelu.__doc__ == gradcore.gelu.__doc__
+    assert nn.GELU.__doc__ == gradcore.gelu.__doc__
 
 
 # -- Softmax and its logarithm ------------------------------------------------------------------

@@ -74,9 +74,7 @@ def test_dropout_goes_by_the_mode() -> None:
     x = TensorNode(np.random.default_rng(0).normal(size=(8, 4)).astype("float32"))
     assert (net(x).value == 0).any()
     assert (net.eval()(x).value == net[0](x).value).all()
-    assert repr(net) == (
-        "Sequential(\n  layers.0: LayerNorm((4,), eps=1e-05)\n  layers.1: Dropout(0.5)\n)"
-    )
+    assert repr(net) == ("Sequential(\n  0: LayerNorm((4,), eps=1e-05)\n  1: Dropout(0.5)\n)")
     assert repr(nn.RMSNorm(3)) == "RMSNorm((3,), eps=None)"
     assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05)"
     assert get("numpy").to_numpy(nn.GroupNorm(2, 4).w.value).tolist() == [1.0] * 4

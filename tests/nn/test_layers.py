@@ -116,7 +116,7 @@ def test_sequential(backend):
     assert model[-1] is model.layers[3]
     assert type(model[:2]) is nn.Sequential
     assert model[:2].layers == model.layers[:2]
-    assert [name for name, _ in model.named_parameters()][2:] == ["layers.2.w", "layers.2.b"]
+    assert [name for name, _ in model.named_parameters()][2:] == ["2.w", "2.b"]
     same_node = TensorNode(x)
     assert nn.Sequential()(same_node) is same_node
 

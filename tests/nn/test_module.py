@@ -58,17 +58,16 @@ def test_modules_are_found_each_once():
     assert net.modules()[1] is net.body
 
 
-def test_frozen_and_computed_nodes_are_no_parameters():
+def test_constants_and_computed_nodes_are_no_parameters():
     net = Net()
-    net.body.w.requires_grad = False
     net.cached = net.scale * 2.0
     names = [name for name, _ in net.named_parameters()]
-    assert "body.w" not in names
-    assert "tied" not in names
-    assert "cached" not in names
+    assert not {"average", "count", "cached"} & {*names}
     assert "cached" not in net.state_dict()
     assert len(net.parameters()) == len(names)
     assert net.state_dict().keys() >= {"tied", "average", "count"}
+    assert [name for name, _ in net.named_buffers()] == ["average", "count"]
+    assert net.buffers() == [net.average, net.count]
 
 
 def test_a_module_that_writes_its_own_parameters():
@@ -234,12 +233,12 @@ def test_state_comes_to_where_the_parameters_are(backend, dtype):
 def test_a_state_that_does_not_fit():
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = net.state_dict()
-    state = {**before, "layers.1.c": np.ones(3), "layers.1.w": np.ones((3, 1))}
-    state["layers.0.b"] = state["layers.0.b"] + 1
-    del state["layers.0.w"]
+    state = {**before, "1.c": np.ones(3), "1.w": np.ones((3, 1))}
+    state["0.b"] = state["0.b"] + 1
+    del state["0.w"]
     expected = (
-        r"^Sequential\.load_state_dict: layers\.0\.w is missing; "
-        r"layers\.1\.c is unexpected; layers\.1\.w has shape \(3, 1\), expected \(1, 3\)$"
+        r"^Sequential\.load_state_dict: 0\.w is missing; "
+        r"1\.c is unexpected; 1\.w has shape \(3, 1\), expected \(1, 3\)$"
     )
     with pytest.raises(ValueError, match=expected):
         net.load_state_dict(state)
@@ -251,8 +250,8 @@ def test_a_state_that_does_not_fit():
         (np.asarray([["1", "2", "3"]]), r"is <U1 \(1, 3\), expected real numbers"),
         (np.ones((1, 3)) * 1j, r"is complex128 \(1, 3\), expected real numbers"),
     ):
-        changed = {**before, "layers.0.b": wrong, "layers.1.b": np.ones((1, 1))}
-        with pytest.raises(ValueError, match=rf"^Sequential\.load_.*: layers\.0\.b {words}.*$"):
+        changed = {**before, "0.b": wrong, "1.b": np.ones((1, 1))}
+        with pytest.raises(ValueError, match=rf"^Sequential\.load_.*: 0\.b {words}.*$"):
             net.load_state_dict(changed)
         assert same(net.state_dict(), before)
     for state in (None, [before], "state"):
@@ -343,9 +342,9 @@ def test_repr():
         "MLP(\n"
         "  scale: float64 (1, 2)\n"
         "  body: Sequential(\n"
-        "    layers.0: Linear(3, 2)\n"
-        "    layers.1: Relu()\n"
-        "    layers.2: Linear(2, 2, bias=False)\n"
+        "    0: Linear(3, 2)\n"
+        "    1: ReLU()\n"
+        "    2: Linear(2, 2, bias=False)\n"
         "  )\n"
         "  average: float32 (2,)\n"
         ")"

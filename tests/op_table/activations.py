@@ -80,6 +80,26 @@ ROWS = [
         ],
     ),
     Row(
+        ops.Prelu,
+        lambda x, slope: np.maximum(x, 0) + slope * np.minimum(x, 0),
+        [
+            case((2, 3), ()),
+            case((2, 3, 4), (3, 1)),
+            case(node((7,), -2.0, -0.5), (7,)),
+            case((1,), (1,)),
+            case((0, 2), (2,)),
+        ],
+        lambda x, slope: x.clamp(min=0) + slope * x.clamp(max=0),
+        avoid=0.0,
+        points=[
+            Point(
+                ([-1000.0, -2.0, 0.0, 3.0, 1000.0], [0.25]),
+                [-250.0, -0.5, 0.0, 3.0, 1000.0],
+                ([0.25, 0.25, 0.25, 1.0, 1.0], [-1002.0]),
+            )
+        ],
+    ),
+    Row(
         ops.Elu,
         lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
         [*_few(alpha=1.0), case((2, 3), alpha=0.5), case((3,), alpha=-2)],
@@ -197,6 +217,43 @@ ROWS = [
         refuses=[
             refuses(
                 case((2,), min_val=1.0, max_val=-1.0), ValueError, "min_val = 1.0", "max_val = -1.0"
+            )
+        ],
+    ),
+    Row(
+        ops.Shrink,
+        lambda x, lambd, bias: np.where(abs(x) > lambd, x - bias * np.sign(x), 0),
+        [
+            *_few(lambd=0.2, bias=0.2),
+            *_few(lambd=0.2, bias=0.0),
+            case(node((9,), -3.0, 3.0), lambd=0, bias=1),
+        ],
+        lambda x, lambd, bias: (x - bias * x.sign()).where(abs(x) > lambd, x * 0),
+        avoid=0.0,
+        points=[
+            Point(
+                ([-1000.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1000.0],),
+                [-999.5, -0.5, 0.0, 0.0, 0.0, 0.5, 999.5],
+                ([1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0],),
+                None,
+                {"lambd": 0.5, "bias": 0.5},
+            )
+        ],
+        refuses=[refuses(case((2,), lambd=-1.0, bias=0.0), ValueError, "lambd = -1.0")],
+    ),
+    Row(
+        ops.Threshold,
+        lambda x, threshold, value: np.where(x > threshold, x, value),
+        [*_few(threshold=0.0, value=-1.0), case(node((5,), 0.5, 3.0), threshold=4, value=7)],
+        _with_torch("threshold"),
+        avoid=0.0,
+        points=[
+            Point(
+                ([-1000.0, 0.5, 1.0, 1000.0],),
+                [3.0, 3.0, 1.0, 1000.0],
+                ([0.0, 0.0, 1.0, 1.0],),
+                None,
+                {"threshold": 0.5, "value": 3.0},
             )
         ],
     ),

@@ -1,0 +1,93 @@
+"""Define long short-term memory over whole sequences, and its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..types import Array
+from .common import is_half
+from .elementwise import ElementwiseKernels
+
+__all__ = ["RecurrentKernels"]
+
+
+class RecurrentKernels(ElementwiseKernels):
+    """Compute an LSTM (https://arxiv.org/abs/1402.1128, without peepholes) over T steps.
+
+    x is (T, N, I), h and c at the start are (N, H), w_ih (4 H, I), w_hh (4 H, H) and b (4 H,), in
+    the order of PyTorch: input gate, forget gate, candidate, output gate. The products with x of
+    all steps are one product. Of 16 bits, all is computed in float32 and rounded once.
+    """
+
+    def lstm(
+        self, x: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """Compute y (T, N, H), what h is after each step; the cells (T, N, H), what c is; and the
+        gates (T, N, 4 H)."""
+        xp, like = self.xp, x
+        x, h, c, w_ih, w_hh = (self._wide(a) for a in (x, h, c, w_ih, w_hh))
+        T, N, _ = x.shape
+        b = b if b is None else self._wide(b)
+        projected = self.linear(xp.reshape(x, (T * N, x.shape[2])), w_ih, b)
+        ys, cells, gates = [], [], []
+        for z in xp.unstack(xp.reshape(projected, (T, N, w_hh.shape[0]))):
+            z = z + xp.matmul(h, w_hh.T)
+            i, f, g, o = _four(z)
+            i, f, g, o = self.sigmoid(i), self.sigmoid(f), xp.tanh(g), self.sigmoid(o)
+            c = f * c + i * g
+            h = o * xp.tanh(c)
+            ys.append(h)
+            cells.append(c)
+            gates.append(xp.concat([i, f, g, o], axis=1))
+        y, c, z = (_rounded(xp, xp.stack(a), like) for a in (ys, cells, gates))
+        return y, c, z
+
+    def lstm_gradient(
+        self,
+        c: Array,
+        w_hh: Array,
+        cells: Array,
+        gates: Array,
+        *gos: Array,
+        given: tuple[bool, bool, bool],
+    ) -> tuple[Array, Array, Array]:
+        """Compute the gradient of what the gates are computed from, (T, N, 4 H), and those of h and
+        c, (N, H), from c, w_hh, and the cells and gates that `lstm` gives.
+
+        Args:
+            gos: the gradients of y, the cells and the gates, as far as they are not zero.
+            given: of which of the three there is a gradient.
+        """
+        xp, like = self.xp, c
+        c, w_hh, cells, gates, *some = (self._wide(a) for a in (c, w_hh, cells, gates, *gos))
+        rest = iter(some)
+        gys, gcs, ggates = (xp.unstack(next(rest)) if there else None for there in given)
+        cs, zs = [c, *xp.unstack(cells)], xp.unstack(gates)
+        gh, gc, gzs = xp.zeros_like(c), xp.zeros_like(c), []
+        for t in range(len(zs) - 1, -1, -1):
+            i, f, g, o = _four(zs[t])
+            s = xp.tanh(cs[t + 1])
+            gh = gh if gys is None else gh + gys[t]
+            gc = gc + gh * o * (1.0 - s * s)
+            gc = gc if gcs is None else gc + gcs[t]
+            gi, gf, gg, g_o = gc * g, gc * cs[t], gc * i, gh * s
+            if ggates is not None:
+                more = _four(ggates[t])
+                gi, gf, gg, g_o = gi + more[0], gf + more[1], gg + more[2], g_o + more[3]
+            gz = [gi * i * (1.0 - i), gf * f * (1.0 - f), gg * (1.0 - g * g), g_o * o * (1.0 - o)]
+            gzs.append(xp.concat(gz, axis=1))
+            gc = gc * f
+            gh = xp.matmul(gzs[-1], w_hh)
+        gz, gh, gc = (_rounded(xp, a, like) for a in (xp.stack(gzs[::-1]), gh, gc))
+        return gz, gh, gc
+
+
+def _rounded(xp: Any, x: Array, like: Array) -> Array:
+    return xp.astype(x, like.dtype) if is_half(like) else x
+
+
+def _four(z: Array) -> tuple[Array, Array, Array, Array]:
+    """Give the four parts of z (N, 4 H)."""
+    H = z.shape[1] // 4
+    i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+    return i, f, g, o
