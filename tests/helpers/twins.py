@@ -96,6 +96,19 @@ class UNet(nn.Module):
         return F.cross_entropy(self.out(self.up1(torch.cat([full, h], 1))), masks)
 
 
+class Reader(nn.Module):
+    def __init__(self, layers: int, width: int) -> None:
+        super().__init__()
+        self.characters = nn.Embedding(96, width)
+        self.layers = nn.LSTM(width, width, layers, batch_first=True)
+        self.out = nn.Linear(width, 96)
+
+    def loss(self, x: Any, y: Any) -> Any:
+        return F.cross_entropy(
+            self.out(self.layers(self.characters(x))[0].flatten(0, 1)), y.flatten()
+        )
+
+
 class GPTBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
