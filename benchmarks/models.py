@@ -21,6 +21,7 @@ __all__ = [
     "Draw",
     "Layer",
     "Shape",
+    "char_lstm",
     "conv",
     "cost",
     "dense",
@@ -87,6 +88,15 @@ def mlp(inputs: int, hidden: int, depth: int) -> list[Layer]:
     return [*[x for m, n in hiddens for x in (dense(m, n), SIGMOID)], dense(hidden, 10)]
 
 
+def char_lstm(classes: int, width: int, hidden: int, depth: int) -> list[Layer]:
+    """A model of text that predicts the next of its characters."""
+    recurrent: list[Shape] = []
+    for n in (width, *[hidden] * (depth - 1)):
+        recurrent += [(4 * hidden, n), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,)]
+    embedding = Layer("embedding", ((classes, width),))
+    return [embedding, Layer("lstm", tuple(recurrent)), dense(hidden, classes)]
+
+
 # https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html
 BLITZ = [
     *(conv(3, 6, 5, bias=True), RELU, POOL),
@@ -118,6 +128,10 @@ def parameters(layers: Sequence[Layer]) -> list[Draw]:
         for i, shape in enumerate(layer.shapes):
             if layer.op == "batch_norm":
                 found.append(Draw(shape, 0.1, mean=1.0 - i))
+            elif layer.op == "embedding":
+                found.append(Draw(shape))
+            elif layer.op == "lstm":
+                found.append(Draw(shape, 0.5 * layer.shapes[1][1] ** -0.5))
             else:
                 found.append(Draw(shape, 0.01 if i else (2 / prod(shape[1:])) ** 0.5))
         for part in layer.parts:
@@ -128,6 +142,10 @@ def parameters(layers: Sequence[Layer]) -> list[Draw]:
 def output_shape(layer: Layer, shape: Shape) -> Shape:
     """Give the shape of a layer's output for an input of this shape."""
     N, C, *sizes = shape
+    if layer.op == "embedding":
+        return *shape, layer.shapes[0][1]
+    if layer.op == "lstm":  # all steps of all sequences as rows
+        return N * C, layer.shapes[1][1]
     if layer.op == "linear":
         return N, layer.shapes[0][0]
     if layer.op == "conv2d":
@@ -158,7 +176,15 @@ def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Sh
             continue
         y = output_shape(layer, shape)
         moved = prod(shape) + prod(y)
-        if layer.op in ("linear", "conv2d"):
+        if layer.op == "lstm":
+            weights = sum(map(prod, layer.shapes))
+            once = Cost(2 * prod(y[:1]) * weights, moved + weights)
+            forward.append(once)
+            backward += [once] * 2
+        elif layer.op == "embedding":
+            forward.append(Cost(0, 2 * prod(y)))
+            backward.append(Cost(0, 2 * prod(y)))
+        elif layer.op in ("linear", "conv2d"):
             w = layer.shapes[0]
             once = Cost(2 * prod(y) * prod(w[1:]), moved + prod(w))
             forward.append(once)

@@ -66,12 +66,13 @@ class Workload:
 
 # Reads and writes of an update, for each element: parameter, gradient, and optimizer state.
 MOVED = {"sgd": 3, "momentum": 5, "adam": 7, "adamw": 7, "adagrad": 5, "rmsprop": 5}
+CLIPPED = {"clipped-adam": 8}  # which reads the gradient once more
 
 
 def updating(optimizer: str, lr: float, layers: list[Layer]) -> tuple[dict[str, Any], Cost]:
     """Give the arguments for updates of the layers' parameters, and the cost of an update."""
     drawn = parameters(layers)
-    moved = MOVED[optimizer] * sum(prod(p.shape) for p in drawn)
+    moved = (MOVED | CLIPPED)[optimizer] * sum(prod(p.shape) for p in drawn)
     return {"optimizer": optimizer, "lr": lr, "parameters": drawn}, Cost(0, moved)
 
 
@@ -96,6 +97,14 @@ def blitz(batch: int) -> Case:
 def resnet(width: int, blocks: int, size: int, batch: int) -> Case:
     images = Draw((batch, 3, size, size))
     return training(models.resnet(width, blocks), images, "mean", "momentum", 1e-3)
+
+
+def char_lstm(classes: int, width: int, hidden: int, depth: int, batch: int, steps: int) -> Case:
+    layers = models.char_lstm(classes, width, hidden, depth)
+    characters = Draw((batch, steps), classes=classes)
+    case = training(layers, characters, "mean", "clipped-adam", 2e-3)
+    case.given["targets"] = Draw((batch * steps,), classes=classes)
+    return case
 
 
 def update(optimizer: str, inputs: int, hidden: int) -> Case:
@@ -201,6 +210,8 @@ WORKLOADS = [
     Workload("mnist-3layer", "train", mlp, (784, 3136, 3, 128), (6, 24, 3, 5)),
     *[Workload(f"blitz-{n}", "train", blitz, (n,), (2,)) for n in (4, 32, 128, 512)],
     Workload("resnet20-64", "train", resnet, (16, 3, 32, 64), (2, 1, 8, 2)),
+    Workload("char-lstm", "train", char_lstm, (96, 64, 256, 1, 32, 64), (5, 3, 4, 1, 2, 3)),
+    Workload("char-lstm-2layer", "train", char_lstm, (96, 64, 256, 2, 32, 64), (5, 3, 4, 2, 2, 3)),
     *[Workload(f"chain-{k}", "gradients", chain, (k, 1000), (k, 6), threads=1) for k in CHAINS],
     Workload("cross-entropy-128x10", "gradients", cross_entropy, (128, 10), (3, 4)),
     Workload("cross-entropy-4096x1000", "gradients", cross_entropy, (4096, 1000), (5, 3)),

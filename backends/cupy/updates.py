@@ -40,13 +40,18 @@ p[i] = W(p[i]) - lr * step;
 )
 adam = multi_array(
     "adam",
-    "T p, T g, W m, W s",
+    "T p, T g, W m, W s, W top",  # top is null unless the update is AMSGrad's
     "W lr, W weight_decay, W decay, W beta1, W share1, W beta2, W share2, W c1, W c2, W eps",
     f"""
 {DECAYED}
 W mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
 m[i] = mean;
 s[i] = square;
+if (top) {{
+    W before = top[i];
+    if (before > square || before != before) square = before;
+    top[i] = square;
+}}
 W kept = 1 - lr * decay, root = sqrt(c2);
 p[i] = kept * W(p[i]) - lr / c1 * (mean / (sqrt(square) / root + eps));
 """,
@@ -135,11 +140,12 @@ def _adam(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
-    decoupled: bool,
+    decoupled_weight_decay: bool,
 ) -> None:
     decays = weight_decay, 0.0  # of the gradient, and of the parameter itself
     shares = [x for beta in betas for x in (beta, 1 - beta)]
-    adam(sets, lr, *(decays[::-1] if decoupled else decays), *shares, *corrections, eps)
+    both = decays[::-1] if decoupled_weight_decay else decays
+    adam(sets, lr, *both, *shares, *corrections, eps)
 
 
 def _adagrad(sets: Sets, *, lr: Number, eps: float, weight_decay: float) -> None:
@@ -179,6 +185,8 @@ class CupyUpdates(Backend):
     def update_all(
         self, kernel: str, arrays: list[tuple[Any, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
+        if kernel not in UPDATES:
+            return super().update_all(kernel, arrays, **settings)
         definition = getattr(super(), kernel)
         with arrays[0][0].device:  # for the kernel and for new arrays
             sets = {i: self._ready(*of_one) for i, of_one in enumerate(arrays) if _fits(*of_one)}

@@ -41,6 +41,26 @@ def rounded_once(update: Update) -> Update:
     return cast(Update, compute)
 
 
+def decayed(
+    parameter: Array, gradient: Array, lr: Number, weight_decay: float, decoupled: bool
+) -> tuple[Array, Array]:
+    """Make the parameter smaller if the weight decay is decoupled, else add it to the gradient."""
+    if not weight_decay:
+        return parameter, gradient
+    if decoupled:
+        return parameter * (1 - lr * weight_decay), gradient
+    return parameter, gradient + weight_decay * parameter
+
+
+def averaged(
+    gradient: Array, mean: Array, square: Array, betas: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Take the gradient into the averages of gradients and of their squares."""
+    beta1, beta2 = betas
+    mean = beta1 * mean + (1 - beta1) * gradient
+    return mean, beta2 * square + (1 - beta2) * gradient * gradient
+
+
 class OptimizerUpdates(Definitions):
     """Compute a step of an optimizer, for one parameter or for several."""
 
@@ -122,26 +142,256 @@ class OptimizerUpdates(Definitions):
         gradient: Array,
         mean: Array,
         square: Array,
+        largest: Array | None,
         *,
         lr: Number,
         corrections: tuple[Number, Number],
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
-        decoupled: bool,
-    ) -> tuple[Array, Array, Array]:
+        decoupled_weight_decay: bool,
+    ) -> tuple[Array, Array, Array, Array | None]:
         """Update by Adam (https://arxiv.org/abs/1412.6980), or by AdamW
-        (https://arxiv.org/abs/1711.05101) if the weight decay is `decoupled`. The `corrections` of
-        mean and square in step t, counted from 1, are 1 - beta**t."""
-        beta1, beta2 = betas
-        if weight_decay and decoupled:
-            parameter = parameter * (1 - lr * weight_decay)
-        elif weight_decay:
+        (https://arxiv.org/abs/1711.05101) if the weight decay is decoupled. The `corrections` of
+        mean and square in step t, counted from 1, are 1 - beta**t. By AMSGrad
+        (https://arxiv.org/abs/1904.09237) if `largest` is an array: the largest square so far."""
+        parameter, gradient = decayed(parameter, gradient, lr, weight_decay, decoupled_weight_decay)
+        mean, square = averaged(gradient, mean, square, betas)
+        divisor = square
+        if largest is not None:
+            divisor = largest = self.xp.maximum(largest, square)
+        scale = self.xp.sqrt(divisor) / corrections[1] ** 0.5 + eps
+        return parameter - lr / corrections[0] * (mean / scale), mean, square, largest
+
+    @rounded_once
+    def nadam(
+        self,
+        parameter: Array,
+        gradient: Array,
+        exp_avg: Array,
+        exp_avg_sq: Array,
+        mu_product: Array,
+        *,
+        lr: Number,
+        correction: Number,
+        mus: tuple[Number, Number],
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled_weight_decay: bool,
+    ) -> tuple[Array, Array, Array, Array]:
+        """Update by Adam with Nesterov's momentum
+        (https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ). `mus` are the momenta of this step
+        and the next; `mu_product`, of no dimensions, is the product of those so far."""
+        parameter, gradient = decayed(parameter, gradient, lr, weight_decay, decoupled_weight_decay)
+        exp_avg, exp_avg_sq = averaged(gradient, exp_avg, exp_avg_sq, betas)
+        mu_product = mu_product * mus[0]
+        new, old = (1 - mus[0]) / (1 - mu_product), mus[1] / (1 - mu_product * mus[1])
+        scale = self.xp.sqrt(exp_avg_sq / correction) + eps
+        step = lr * (new * gradient + old * exp_avg) / scale
+        return parameter - step, exp_avg, exp_avg_sq, mu_product
+
+    @rounded_once
+    def radam(
+        self,
+        parameter: Array,
+        gradient: Array,
+        exp_avg: Array,
+        exp_avg_sq: Array,
+        *,
+        lr: Number,
+        correction: Number,
+        plain: Number,
+        rectified: Number,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled_weight_decay: bool,
+    ) -> tuple[Array, Array, Array]:
+        """Update by rectified Adam (https://arxiv.org/abs/1908.03265). In the first steps, whose
+        variance is not known, `plain` is 1 and `rectified` 0; then `plain` is 0."""
+        parameter, gradient = decayed(parameter, gradient, lr, weight_decay, decoupled_weight_decay)
+        exp_avg, exp_avg_sq = averaged(gradient, exp_avg, exp_avg_sq, betas)
+        scale = plain + rectified / (self.xp.sqrt(exp_avg_sq) + eps)
+        return parameter - lr / correction * (exp_avg * scale), exp_avg, exp_avg_sq
+
+    @rounded_once
+    def adamax(
+        self,
+        parameter: Array,
+        gradient: Array,
+        exp_avg: Array,
+        exp_inf: Array,
+        *,
+        lr: Number,
+        correction: Number,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+    ) -> tuple[Array, Array, Array]:
+        """Update by Adam with the largest gradient in place of the root of the average square
+        (https://arxiv.org/abs/1412.6980, section 7)."""
+        if weight_decay:
             gradient = gradient + weight_decay * parameter
-        mean = beta1 * mean + (1 - beta1) * gradient
-        square = beta2 * square + (1 - beta2) * gradient * gradient
-        scale = self.xp.sqrt(square) / corrections[1] ** 0.5 + eps
-        return parameter - lr / corrections[0] * (mean / scale), mean, square
+        exp_avg = betas[0] * exp_avg + (1 - betas[0]) * gradient
+        exp_inf = self.xp.maximum(betas[1] * exp_inf, self.xp.abs(gradient) + eps)
+        return parameter - lr / correction * (exp_avg / exp_inf), exp_avg, exp_inf
+
+    @rounded_once
+    def adadelta(
+        self,
+        parameter: Array,
+        gradient: Array,
+        square_avg: Array,
+        acc_delta: Array,
+        *,
+        lr: Number,
+        rho: float,
+        eps: float,
+        weight_decay: float,
+    ) -> tuple[Array, Array, Array]:
+        """Update by Adadelta (https://arxiv.org/abs/1212.5701)."""
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        xp = self.xp
+        square_avg = rho * square_avg + (1 - rho) * gradient * gradient
+        delta = xp.sqrt(acc_delta + eps) / xp.sqrt(square_avg + eps) * gradient
+        acc_delta = rho * acc_delta + (1 - rho) * delta * delta
+        return parameter - lr * delta, square_avg, acc_delta
+
+    @rounded_once
+    def rprop(
+        self,
+        parameter: Array,
+        gradient: Array,
+        prev: Array,
+        step_size: Array,
+        *,
+        etas: tuple[float, float],
+        step_sizes: tuple[float, float],
+    ) -> tuple[Array, Array, Array]:
+        """Update by resilient backpropagation (https://doi.org/10.1109/ICNN.1993.298623): where the
+        gradient has changed its sign, it counts as 0, in the next step too."""
+        xp, agreement = self.xp, gradient * prev
+        back = agreement < 0
+        factor = xp.where(back, etas[0], xp.where(agreement > 0, etas[1], xp.ones_like(gradient)))
+        step_size = xp.minimum(xp.maximum(step_size * factor, step_sizes[0]), step_sizes[1])
+        gradient = xp.where(back, 0.0, gradient)
+        return parameter - xp.sign(gradient) * step_size, gradient, step_size
+
+    @rounded_once
+    def asgd(
+        self,
+        parameter: Array,
+        gradient: Array,
+        eta: Array,
+        mu: Array,
+        ax: Array,
+        *,
+        lr: Number,
+        step: Number,
+        lambd: float,
+        alpha: float,
+        t0: float,
+        weight_decay: float,
+    ) -> tuple[Array, Array, Array, Array]:
+        """Descend, and average the parameters in `ax` (https://dl.acm.org/doi/10.1137/0330046).
+        `eta` and `mu`, of no dimensions, are this step's rate and share in the average."""
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        parameter = parameter * (1 - lambd * eta) - eta * gradient
+        ax = self.xp.where(mu == 1.0, parameter, ax + (parameter - ax) * mu)
+        zero = self.xp.zeros_like(eta)
+        eta = (zero + lr) / (1 + lambd * lr * (zero + step)) ** alpha
+        return parameter, eta, 1 / self.xp.maximum(zero + step - t0, 1.0), ax
+
+    @rounded_once
+    def lion(
+        self,
+        parameter: Array,
+        gradient: Array,
+        exp_avg: Array,
+        *,
+        lr: Number,
+        betas: tuple[float, float],
+        weight_decay: float,
+    ) -> tuple[Array, Array]:
+        """Update by Lion, with the sign of an average (https://arxiv.org/abs/2302.06675)."""
+        beta1, beta2 = betas
+        if weight_decay:
+            parameter = parameter * (1 - lr * weight_decay)
+        parameter = parameter - lr * self.xp.sign(beta1 * exp_avg + (1 - beta1) * gradient)
+        return parameter, beta2 * exp_avg + (1 - beta2) * gradient
+
+    @rounded_once
+    def adafactor(
+        self,
+        parameter: Array,
+        gradient: Array,
+        row_var: Array | None,
+        col_var: Array | None,
+        variance: Array | None,
+        *,
+        lr: Number,
+        share: Number,
+        limit: Number,
+        eps: tuple[float, float],
+        d: float,
+        weight_decay: float,
+    ) -> tuple[Array, Array | None, Array | None, Array | None]:
+        """Update by Adafactor (https://arxiv.org/abs/1804.04235): of matrices, the average squares
+        are kept by row and by column. `share` of a new square goes into the averages; `limit` is
+        the most that `lr` may be."""
+        xp = self.xp
+        one = xp.ones((), dtype=parameter.dtype, device=parameter.device)
+        rate = xp.minimum(one * lr, one * limit) * xp.maximum(self._rms(parameter), eps[1])
+        if weight_decay:
+            parameter = parameter * (1 - lr * weight_decay)
+        squares = gradient * gradient
+        if row_var is None or col_var is None:
+            estimate = variance = variance + share * (squares - variance)
+        else:
+            row_var = row_var + share * (xp.mean(squares, axis=-1, keepdims=True) - row_var)
+            col_var = col_var + share * (xp.mean(squares, axis=-2, keepdims=True) - col_var)
+            mean = xp.maximum(xp.mean(row_var, axis=-2, keepdims=True), eps[0])
+            estimate = row_var * col_var / mean
+        update = gradient / xp.sqrt(xp.maximum(estimate, eps[0] ** 2))
+        rate = rate / xp.maximum(self._rms(update) / d, 1.0)
+        return parameter - rate * update, row_var, col_var, variance
+
+    def _rms(self, x: Array) -> Array:
+        """Compute the root of the mean square, of no dimensions."""
+        return self.xp.linalg.vector_norm(x) / max(x.size, 1) ** 0.5
+
+    @rounded_once
+    def muon(
+        self,
+        parameter: Array,
+        gradient: Array,
+        momentum_buffer: Array,
+        *,
+        lr: Number,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+        ns_coefficients: tuple[float, float, float],
+        eps: float,
+        ns_steps: int,
+        ratio: float,
+    ) -> tuple[Array, Array]:
+        """Step a matrix along its momentum, made nearly orthogonal
+        (https://kellerjordan.github.io/posts/muon/), with `ratio` times the learning rate."""
+        xp, (a, b, c) = self.xp, ns_coefficients
+        velocity = momentum * momentum_buffer + (1 - momentum) * gradient
+        update = momentum * velocity + (1 - momentum) * gradient if nesterov else velocity
+        tall = update.shape[0] > update.shape[1]
+        x = update.T if tall else update
+        x = x / xp.maximum(xp.linalg.vector_norm(x), eps)
+        for _ in range(ns_steps):  # of Newton and Schulz: singular values go to about 1
+            gram = x @ x.T
+            x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = x.T if tall else x
+        return parameter * (1 - lr * weight_decay) - lr * ratio * x, velocity
 
     @rounded_once
     def adagrad(

@@ -287,18 +287,20 @@ class FastNumpyBackend(FastRecurrence):
         gradient: np.ndarray,
         mean: np.ndarray,
         square: np.ndarray,
+        largest: np.ndarray | None,
         **settings: Any,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        views = updated(parameter, gradient, mean, square)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        views = updated(parameter, gradient, mean, square) if largest is None else None
         if views is None:
-            return super().adam(parameter, gradient, mean, square, **settings)
+            return super().adam(parameter, gradient, mean, square, largest, **settings)
         lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
         beta1, beta2 = map(float, settings["betas"])
-        keep, decay = (1.0 - lr * decay, 0.0) if settings["decoupled"] else (1.0, float(decay))
+        is_decoupled = settings["decoupled_weight_decay"]
+        keep, decay = (1.0 - lr * decay, 0.0) if is_decoupled else (1.0, float(decay))
         rate, root = float(lr / corrections[0]), float(corrections[1] ** 0.5)
         numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
         kernels().adam(views[0], *numbers, *views[1])
-        return parameter, mean, square
+        return parameter, mean, square, None
 
     def adagrad(
         self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float

@@ -11,6 +11,23 @@ from .compiling import compiled
 
 __all__ = ["exp", "tanh"]
 
+ABOVE = tuple(
+    map(
+        np.float32,
+        (
+            *(-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11),
+            *(5.12229709037114e-08, 1.48572235717979e-05, 6.37261928875436e-04),
+            4.89352455891786e-03,
+        ),
+    )
+)
+BELOW = tuple(
+    map(
+        np.float32,
+        (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03),
+    )
+)
+
 
 @compiled
 def exp(x: Any) -> Any:
@@ -38,14 +55,14 @@ def exp(x: Any) -> Any:
 
 @compiled
 def tanh(x: Any) -> Any:
-    """Compute tanh(x) with a relative error of 2e-7: from exp(2 x), but for |x| < 0.625 with the
-    polynomial of Cephes' tanhf."""
-    one, two, z = np.float32(1.0), np.float32(2.0), x * x
-    far = one - two / (exp(two * abs(x)) + one)
-    near = np.float32(-5.70498872745e-3) * z + np.float32(2.06390887954e-2)
-    near = near * z + np.float32(-5.37397155531e-2)
-    near = near * z + np.float32(1.33314422036e-1)
-    near = near * z + np.float32(-3.33332819422e-1)
-    near = near * z * x + x
-    far = far if x > np.float32(0.0) else -far
-    return near if abs(x) < np.float32(0.625) else far
+    """Compute tanh(x) with a relative error of 3e-7, as a quotient of polynomials: those of Eigen
+    (https://gitlab.com/libeigen/eigen, MathFunctionsImpl.h)."""
+    far = np.float32(7.90531110763549805)  # from here on it is 1
+    x = x if not x > far else far
+    x = x if not x < -far else -far
+    z, above, below = x * x, np.float32(0.0), np.float32(0.0)
+    for c in ABOVE:
+        above = above * z + c
+    for c in BELOW:
+        below = below * z + c
+    return x * above / below

@@ -15,6 +15,8 @@ from .vectors import BYTES, ROWS, product
 
 __all__ = ["lstm", "lstm_gradient", "panels"]
 
+STEPS = 4  # so many have their products with x together: all weights might not fit into the cache
+
 
 @compiled
 def panels(w: Array) -> Array:
@@ -39,6 +41,18 @@ def multiplied(x: Array, w: Array, zeros: Array, offsets: Array, y: Array) -> No
         for n in range(0, N, ROWS):
             some, out = x[n : n + ROWS, :], y[n : n + ROWS, p * W : p * W + W]
             product(some, flat, p * K * W, offsets, zeros, out)
+
+
+@compiled
+def multiply_steps(x: Array, w: Array, zeros: Array, y: Array) -> None:
+    """Do as `multiplied` for each step of x (T, N, K) and y (T, N, M), panel by panel."""
+    (T, N, K), W = x.shape, w.shape[2]
+    flat, offsets = w.reshape(-1), np.arange(K) * W
+    for p in range(len(w)):
+        for t in range(T):
+            for n in range(0, N, ROWS):
+                some, out = x[t, n : n + ROWS, :], y[t, n : n + ROWS, p * W : p * W + W]
+                product(some, flat, p * K * W, offsets, zeros, out)
 
 
 # The loops over units below read and write few arrays each: then LLVM checks that these are apart
@@ -66,8 +80,10 @@ def add(x: Array, y: Array) -> None:
 
 @compiled
 def lstm(
+    x: Array,
     h: Array,
     c: Array,
+    w_x: Array,
     w: Array,
     b: Array,
     y: Array,
@@ -76,22 +92,26 @@ def lstm(
     start: int,
     stop: int,
 ) -> None:
-    """Write the results for sequences `start` to `stop`; `gates` hold the products with x.
+    """Write the results for sequences `start` to `stop`.
 
     Args:
-        w: the panels of w_hh.T.
+        w_x, w: the panels of w_ih.T and w_hh.T.
     """
     T, _, H = y.shape
     offsets, zeros = np.arange(H) * w.shape[2], np.zeros(ROWS, y.dtype)
     products = np.empty((stop - start, 4 * H), y.dtype)
     for t in range(T):
+        if t % STEPS == 0:
+            multiply_steps(
+                x[t : t + STEPS, start:stop], w_x, zeros, gates[t : t + STEPS, start:stop]
+            )
         before = y[t - 1] if t else h
         multiplied(before[start:stop, :], w, zeros, offsets, products)
         for n in range(start, stop):
-            z, x = gates[t, n], products[n - start]
-            add_and_sigmoid(x[: 2 * H], b[: 2 * H], z[: 2 * H])
-            add_and_tanh(x[2 * H : 3 * H], b[2 * H : 3 * H], z[2 * H : 3 * H])
-            add_and_sigmoid(x[3 * H :], b[3 * H :], z[3 * H :])
+            z, more = gates[t, n], products[n - start]
+            add_and_sigmoid(more[: 2 * H], b[: 2 * H], z[: 2 * H])
+            add_and_tanh(more[2 * H : 3 * H], b[2 * H : 3 * H], z[2 * H : 3 * H])
+            add_and_sigmoid(more[3 * H :], b[3 * H :], z[3 * H :])
             i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
             old, new, out = (cells[t - 1, n] if t else c[n]), cells[t, n], y[t, n]
             for k in range(H):

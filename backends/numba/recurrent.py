@@ -41,15 +41,14 @@ class FastRecurrence(FastProducts):
         w_hh: np.ndarray,
         b: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        (T, N, M), H = x.shape, h.shape[1]
+        (T, N, _), H = x.shape, h.shape[1]
         if not is_fit(T * N * w_hh.size, x, h, c, w_ih, w_hh):
             return super().lstm(x, h, c, w_ih, w_hh, b)
-        gates = (x.reshape(T * N, M) @ w_ih.T).reshape(T, N, 4 * H)
-        y, cells = np.empty((T, N, H), x.dtype), np.empty((T, N, H), x.dtype)
+        y, cells, gates = (np.empty((T, N, size), x.dtype) for size in (H, H, 4 * H))
         loops = kernels()
         b = np.zeros(4 * H, x.dtype) if b is None else b
-        h, c, b = map(np.ascontiguousarray, (h, c, b))
-        arrays = h, c, loops.panels(w_hh.T), b, y, cells, gates
+        x, h, c, b = map(np.ascontiguousarray, (x, h, c, b))
+        arrays = x, h, c, loops.panels(w_ih.T), loops.panels(w_hh.T), b, y, cells, gates
         rows(loops.lstm, N, T * N * w_hh.size, *arrays)
         return y, cells, gates
 

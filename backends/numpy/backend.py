@@ -212,8 +212,15 @@ class NumpyBackend(NumpyRecurrence, NumpyConvolutions, Backend):
         return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
     adam = in_blocks(Backend.adam)
+    nadam = in_blocks(Backend.nadam)
+    radam = in_blocks(Backend.radam)
+    adamax = in_blocks(Backend.adamax)
+    adadelta = in_blocks(Backend.adadelta)
     adagrad = in_blocks(Backend.adagrad)
     rmsprop = in_blocks(Backend.rmsprop)
+    rprop = in_blocks(Backend.rprop)
+    asgd = in_blocks(Backend.asgd)
+    lion = in_blocks(Backend.lion)
 
     @rounded_once
     def sgd(

@@ -69,6 +69,19 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
         def forward(self, x: Any) -> Any:
             return self.body(x) + self.shortcut(x)
 
+    class Recurrent(nn.Module):
+        """The outputs of an LSTM, all steps of all sequences as rows."""
+
+        def __init__(self, layer: Layer) -> None:
+            super().__init__()
+            (_, inputs), (_, hidden), *_ = layer.shapes
+            depth = len(layer.shapes) // 4
+            self.lstm = nn.LSTM(inputs, hidden, depth, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            y, _ = self.lstm(x)
+            return y.reshape((-1, y.shape[2]))
+
     def conv2d(layer: Layer) -> Any:
         outputs, inputs, K, _ = layer.shapes[0]
         return nn.Conv2d(inputs, outputs, K, bias=len(layer.shapes) == 2, **layer.constants)
@@ -80,8 +93,10 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
         average=lambda _: nn.AdaptiveAvgPool2d(1),
         batch_norm=lambda layer: nn.BatchNorm2d(*layer.shapes[0]),
         conv2d=conv2d,
+        embedding=lambda layer: nn.Embedding(*layer.shapes[0]),
         flatten=lambda _: nn.Flatten(),
         linear=lambda layer: nn.Linear(*layer.shapes[0][::-1]),
+        lstm=Recurrent,
         max_pool2d=lambda layer: nn.MaxPool2d(**layer.constants),
         relu=lambda _: relu(),
         residual=lambda layer: Residual(*map(network, layer.parts)),
@@ -90,9 +105,25 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
     return network
 
 
-def optimizers(optim: Any) -> Table:
+def optimizers(optim: Any, nn: Any) -> Table:
     """Give the optimizers of the library's module `optim`."""
+
+    class Clipped:
+        """Adam, after gradients are clipped to a norm of 1."""
+
+        def __init__(self, parameters: Any, lr: float) -> None:
+            self.parameters = list(parameters)
+            self.updates = optim.Adam(self.parameters, lr)
+
+        def step(self) -> None:
+            nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.updates.step()
+
+        def zero_grad(self) -> None:
+            self.updates.zero_grad()
+
     return Table(
+        {"clipped-adam": Clipped},
         sgd=optim.SGD,
         momentum=partial(optim.SGD, momentum=0.9),
         adam=optim.Adam,

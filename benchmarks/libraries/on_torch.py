@@ -35,7 +35,7 @@ OPS = Table(
     sum=torch.sum,
     tanh=torch.tanh,
 )
-NETWORK, OPTIMIZERS = modules(nn, nn.ReLU), optimizers(optim)
+NETWORK, OPTIMIZERS = modules(nn, nn.ReLU), optimizers(optim, nn)
 
 
 def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:

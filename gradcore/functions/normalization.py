@@ -25,9 +25,17 @@ from ..engine.arrays import (
 from ..engine.inputs import op_inputs_and_mask
 from ..engine.modes import is_recomputing
 from ..graph import TensorNode
+from .padding import pad
 from .sizes import sizes
 
-__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
+]
 
 
 def layer_norm(
@@ -185,6 +193,84 @@ def batch_norm(
             old = statistic.value
             statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
     return y
+
+
+def instance_norm(
+    x: NodeOrArray,
+    running_mean: TensorNode | None = None,
+    running_var: TensorNode | None = None,
+    weight: NodeOrArray | None = None,
+    bias: NodeOrArray | None = None,
+    use_input_stats: bool = True,
+    momentum: float | Array = 0.1,
+    eps: float = 1e-5,
+) -> TensorNode:
+    """Bring each channel of each instance of x (N, C, L, ...) to mean 0 and variance 1, multiply by
+    the weight (C,) and add the bias (C,) (https://arxiv.org/abs/1607.08022).
+
+    Args:
+        running_mean, running_var: (C,), nodes that require no gradient. With `use_input_stats`,
+            they are updated as by `batch_norm`, with the means over the instances. Otherwise they
+            are used as the mean and variance.
+        use_input_stats: use the means and variances of x.
+        momentum, eps: as for `batch_norm`.
+
+    Raises:
+        ValueError, TypeError: as `batch_norm`.
+    """
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    raw = raw_array(x)
+    xp, shape = namespace(raw), tuple(raw.shape)
+    if len(shape) < 3 or prod(shape[2:]) == 1:
+        raise ValueError(
+            f"instance_norm: x has shape {shape}, expected (N, C, L, ...) with several values in "
+            "each channel: of one there is no variance"
+        )
+    n, c = shape[:2]
+    weight, bias = _arrays(raw, weight, bias)
+    running = {"running_mean": running_mean, "running_var": running_var}
+    _check_shapes("instance_norm", (c,), **running, weight=weight, bias=bias)
+    # Each channel of each instance is a channel of one batch.
+    tiled = [
+        None
+        if s is None
+        else TensorNode(xp.reshape(xp.broadcast_to(s.value, (n, c)), (n * c,)), requires_grad=False)
+        for s in running.values()
+    ]
+    rows = array_api.reshape(x, (1, n * c, *shape[2:]))
+    y = array_api.reshape(batch_norm(rows, *tiled, None, None, True, momentum, eps), shape)
+    for old, new in zip(running.values(), tiled, strict=True):
+        if old is not None and new is not None and n and not is_recomputing.get():
+            old.value = xp.mean(xp.reshape(new.value, (n, c)), axis=0)
+    each = (-1, *[1] * (len(shape) - 2))
+    weight, bias = (None if p is None else array_api.reshape(p, each) for p in (weight, bias))
+    return _scaled(y, weight, bias)
+
+
+def local_response_norm(
+    x: NodeOrArray, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> TensorNode:
+    """Divide x (N, C, L, ...) by (k + alpha m) ** beta, where m is the mean of the squares of
+    `size` neighbouring channels, with zeros beyond the first and the last
+    (https://papers.nips.cc/paper/4824).
+
+    Raises:
+        ValueError: x has fewer than three axes, or `size` is not positive.
+        TypeError: x is not real floating.
+    """
+    (size,) = sizes("local_response_norm", 1, size=size)
+    raw = raw_array(x)
+    check_floating("local_response_norm", raw)
+    if raw.ndim < 3:
+        raise ValueError(f"local_response_norm: x is {describe(raw)}, expected (N, C, L, ...)")
+    wide, channels = widened(node_or_array(x)), raw.shape[1]
+    pads = [(0, 0), (size // 2, (size - 1) // 2), *[(0, 0)] * (raw.ndim - 2)]
+    squares = pad(ops.Square.do_forward(wide), pads)
+    parts = [squares[:, i : i + channels] for i in range(size)]
+    total = sum(parts[1:], parts[0])
+    y = ops.Divide.do_forward(wide, (k + (alpha / size) * total) ** beta)
+    return array_api.astype(y, raw.dtype, copy=False)
 
 
 def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:

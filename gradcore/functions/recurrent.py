@@ -111,7 +111,7 @@ def gru_step(z: TensorNode, h: NodeOrArray, weights: Weights) -> TensorNode:
     r_of_h, u_of_h, n_of_h = array_api.unstack(of_h, axis=1)
     u = sigmoid(u + u_of_h)
     n = tanh(n + sigmoid(r + r_of_h) * n_of_h)
-    return n + u * (h - n)
+    return n - u * (n - h)
 
 
 def tanh_step(z: TensorNode, h: NodeOrArray, weights: Weights) -> TensorNode:

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .. import array_api
 from ..backends import Array, default
-from ..engine.arrays import namespace, raw_array
+from ..engine.arrays import namespace, node_or_array, raw_array
 from ..engine.modes import is_recomputing
 from ..functions import normalization
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from .activations import Function
 from .module import Weighted
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LocalResponseNorm",
+    "RMSNorm",
+]
+
+
+AXES = {2: "(N, C)", 3: "(N, C, L)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}
 
 
 class LayerNorm(Weighted):
@@ -86,7 +102,7 @@ class GroupNorm(Weighted):
     multiply with the weight and add the bias: see `gradcore.group_norm`.
 
     Args:
-        affine: whether there are a weight and a bias.
+        affine: whether there are a weight and, if `bias`, a bias.
         dtype: of the weight and the bias; x must have the same.
 
     Attributes:
@@ -104,6 +120,8 @@ class GroupNorm(Weighted):
         eps: float = 1e-5,
         affine: bool = True,
         dtype: Any = "float32",
+        *,
+        bias: bool = True,
     ) -> None:
         (num_groups,) = sizes("GroupNorm", 1, num_groups=num_groups)
         (num_channels,) = sizes("GroupNorm", 1, num_channels=num_channels)
@@ -114,7 +132,7 @@ class GroupNorm(Weighted):
             )
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.w = _full((num_channels,), 1.0, dtype) if affine else None
-        self.b = _full((num_channels,), 0.0, dtype) if affine else None
+        self.b = _full((num_channels,), 0.0, dtype) if affine and bias else None
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
         return normalization.group_norm(x, self.num_groups, self.w, self.b, self.eps)
@@ -131,7 +149,7 @@ class BatchNorm1d(Weighted):
     Args:
         momentum: the part of the running mean and variance that each batch replaces; with `None`
             they are the averages over all batches.
-        affine: whether there are a weight and a bias.
+        affine: whether there are a weight and, if `bias`, a bias.
         track_running_stats: whether there are a running mean and variance; without them, those of
             the batch are used after `eval()` too.
         dtype: of the weight, the bias and the running mean and variance; x must have the same.
@@ -162,13 +180,16 @@ class BatchNorm1d(Weighted):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: Any = "float32",
+        *,
+        bias: bool = True,
     ) -> None:
         (num_features,) = sizes(type(self).__name__, 1, num_features=num_features)
         normalization.check_numbers(type(self).__name__, eps, 0.0 if momentum is None else momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
-        self.b = _full(shape, 0.0, dtype) if affine else None
+        self.b = _full(shape, 0.0, dtype) if affine and bias else None
         self.running_mean: TensorNode | None = None
         self.running_var: TensorNode | None = None
         self.num_batches_tracked: TensorNode | None = None
@@ -186,8 +207,7 @@ class BatchNorm1d(Weighted):
         """
         raw, name = raw_array(x), type(self).__name__
         if raw.ndim not in self.dimensions or raw.shape[1] != self.num_features:
-            axes = [", ".join("NCHW"[:n] if n != 3 else "NCL") for n in self.dimensions]
-            expected = " or ".join(f"({a})" for a in axes)
+            expected = " or ".join(AXES[n] for n in self.dimensions)
             raise ValueError(
                 f"{name}: x has shape {tuple(raw.shape)}, expected {expected}, where C = "
                 f"{self.num_features}"
@@ -220,6 +240,89 @@ class BatchNorm2d(BatchNorm1d):
     """
 
     dimensions = (4,)
+
+
+class BatchNorm3d(BatchNorm1d):
+    """Give volumes x (N, C, D, H, W) mean 0 and variance 1 in each channel, as `BatchNorm1d` does.
+
+    Arguments and attributes are those of `BatchNorm1d`.
+    """
+
+    dimensions = (5,)
+
+
+class InstanceNorm1d(BatchNorm1d):
+    """Give sequences x (N, C, L) or (C, L) mean 0 and variance 1 in each channel of each instance,
+    then multiply with the weight and add the bias: see `gradcore.instance_norm`. With
+    `track_running_stats`, use the running mean and variance after `eval()`.
+
+    Arguments and attributes are those of `BatchNorm1d`, but by default there are neither weight
+    and bias, nor running mean and variance. With `momentum=None` these stay what they are at first,
+    as in PyTorch.
+    """
+
+    dimensions = (3,)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        dtype: Any = "float32",
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
+
+    def forward(self, x: TensorNode | Array) -> TensorNode:
+        """Apply the layer; in training, update the running mean and variance.
+
+        Raises:
+            ValueError: x has another shape than above, or one value in each channel; the number of
+                channels counts if there are weights or running means.
+        """
+        x = node_or_array(x)
+        shape, (batched,) = tuple(raw_array(x).shape), self.dimensions
+        counts = self.affine or self.track_running_stats
+        if len(shape) not in (batched, batched - 1) or (
+            counts and shape[1 - batched] != self.num_features
+        ):
+            name, axes = type(self).__name__, AXES[batched]
+            raise ValueError(
+                f"{name}: x has shape {shape}, expected {axes} or {axes.replace('N, ', '')}, "
+                f"where C = {self.num_features}"
+            )
+        y = normalization.instance_norm(
+            x if len(shape) == batched else array_api.expand_dims(x, axis=0),
+            self.running_mean,
+            self.running_var,
+            self.w,
+            self.b,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y if len(shape) == batched else array_api.squeeze(y, axis=0)
+
+
+class InstanceNorm2d(InstanceNorm1d):
+    """Give images x (N, C, H, W) or (C, H, W) mean 0 and variance 1 in each channel of each
+    instance, as `InstanceNorm1d` does."""
+
+    dimensions = (4,)
+
+
+class InstanceNorm3d(InstanceNorm1d):
+    """Give volumes x (N, C, D, H, W) or (C, D, H, W) mean 0 and variance 1 in each channel of each
+    instance, as `InstanceNorm1d` does."""
+
+    dimensions = (5,)
+
+
+class LocalResponseNorm(Function):
+    function = staticmethod(normalization.local_response_norm)
 
 
 def _full(

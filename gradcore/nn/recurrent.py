@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..backends import Array, backend_of, default
+from ..backends import Array, default
 from ..backends.random import generator
 from ..engine.arrays import (
     describe,
@@ -27,6 +27,7 @@ from ..graph import TensorNode
 from .module import Module
 from .utils.rnn import (
     PackedSequence,
+    beside,
     checked_lengths,
     is_inside,
     pack_padded_sequence,
@@ -465,9 +466,7 @@ def check_dtype(module: Module, x: Array, w: Array) -> None:
 
 def _along(h: Any, order: Any) -> Any:
     """Reorder the sequences of states (layers, N, ...)."""
-    raw = raw_array(h)
-    places = backend_of(raw).asarray(order)
-    return ops.Take.do_forward(h, indices=places, axis=1, check=False)
+    return ops.Take.do_forward(h, indices=beside(order, h), axis=1, check=False)
 
 
 # Two functions of y (T, N, ...): the same from the last step to the first, and the last step.
@@ -477,11 +476,10 @@ _whole = partial(array_api.flip, axis=0), lambda y: y[-1, ...]
 def _some(ends: list[int], T: int, x: Any) -> Any:
     """Give the two functions for sequences with these ends: the first turns each sequence around by
     itself, and leaves what comes after its end."""
-    raw = raw_array(x)
     N, places = len(ends), range(len(ends))
     rows = [[(e - 1 - t if t < e else t) * N + n for n, e in enumerate(ends)] for t in range(T)]
     lasts = [(ends[n] - 1) * N + n for n in places]
-    rows, lasts = (backend_of(raw).asarray(a, "int64") for a in (rows, lasts))
+    rows, lasts = (beside(a, x) for a in (rows, lasts))
 
     def taken(indices: Array, y: Any) -> Any:
         flat = array_api.reshape(y, (T * N, y.shape[2]))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from math import inf, nextafter, prod
+from itertools import accumulate
 from typing import Any, ClassVar
 
-from ..backends import Array, backend_of
+from ..backends import BACKEND_OF_TYPE, Array, backend_of
 from ..backends.types import Number
 from ..engine.arrays import (
     copied,
@@ -22,11 +24,29 @@ from ..engine.arrays import (
     real,
     wide_dtype,
 )
+from ..engine.hooks import Handle
+from ..engine.modes import building
 from ..engine.ownership import is_alone
+from ..engine.trees import tree_map
 from ..graph import TensorNode
 from ..replay.recording import each_replay, fixed, is_held, number, remember
+from .groups import (
+    AT_LEAST_0,
+    RANGES,
+    Group,
+    Range,
+    Rate,
+    Settings,
+    as_groups,
+    trainable,
+    within_range,
+)
 
-__all__ = ["KernelOptimizer", "Optimizer", "parts", "trainable"]
+__all__ = ["Closure", "KernelOptimizer", "Optimizer", "Params", "correction", "parts", "zero_grad"]
+
+Params = Iterable[TensorNode] | Iterable[tuple[str, TensorNode]] | Iterable[Mapping[str, Any]]
+Closure = Callable[[], Any]
+StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
 
 
 class Optimizer:
@@ -38,51 +58,118 @@ class Optimizer:
             def update(self, parameters, gradients, states):
                 return [p - self.lr * g for p, g in zip(parameters, gradients)]
 
+    Parameters may come in groups, each with settings of its own:
+
+        optimizer = SGD([{"params": biases, "weight_decay": 0.0}, {"params": weights}], lr=0.1)
+        for group in optimizer.param_groups:
+            group["lr"] *= 0.5
+
     Args:
-        parameters: TensorNodes that require a gradient; one that is repeated is updated once.
+        params: TensorNodes that require a gradient; one that is repeated is updated once. Or pairs
+            of a name and a node, as `model.named_parameters()` gives. Or groups: dictionaries with
+            such "params", and with the settings that are not to be those of all groups.
+        defaults: the settings, in a dictionary, as PyTorch's subclasses give them.
         settings: the learning rate `lr`, and other numbers.
 
     Attributes:
-        parameters: the parameters, in a list.
-        settings: the numbers by name. Schedules change them between steps, and so may you.
+        param_groups: the groups: a list of dictionaries with "params" and the settings by name,
+            which you may change between steps.
+        defaults: the settings of groups that have no others.
+        parameters: the parameters of all groups, in a list.
         state: for each parameter a dictionary, empty before its first update, then with arrays
             and the count of its updates: `{"step": 3, "mean": ..., "square": ...}` with Adam.
 
     Raises:
         TypeError: a parameter is not a TensorNode, or a setting is not a number.
-        ValueError: there are no parameters, one can't have a gradient, or a setting is out of
-            range.
+        ValueError: there are no parameters, one can't have a gradient or is in two groups, or a
+            setting is out of range.
     """
 
-    def __init__(self, parameters: Iterable[TensorNode], **settings: Any) -> None:
-        self.settings = self.checked(settings)
-        self._start: float = self.settings["lr"]  # the learning rate that you set last
-        self._scheduled = self._start  # the learning rate that schedules have made of it
-        self._factors: dict[object, float] = {}  # what each schedule multiplies it by
-        self.parameters = trainable(type(self).__name__, parameters)
-        self.state: list[dict[str, Any]] = [{} for _ in self.parameters]
+    ranges: ClassVar[Mapping[str, Range]] = RANGES  # what numbers settings may be
+    others: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # settings that are no numbers
+
+    def __init__(
+        self, params: Params, defaults: Mapping[str, Any] | None = None, **settings: Any
+    ) -> None:
+        self.defaults = self.checked({**(defaults or {}), **settings})
+        self.param_groups: list[Group] = []
+        self.parameters: list[TensorNode] = []
+        self.state: list[dict[str, Any]] = []
+        self._rates: list[Rate] = []  # of each group
+        self._known: list[tuple[Group, Group]] = []  # its settings as given, and as checked
+        self._at = 0  # the group whose settings count now
         self._call = object()  # renewed in each step: the key of the numbers that it shares
+        self._before: dict[object, StepHook] = {}
+        self._after: dict[object, StepHook] = {}
+        for group in as_groups(type(self).__name__, params):
+            self.add_param_group(group)
+        if not self.parameters:
+            name = type(self).__name__
+            raise ValueError(f"{name}: there are no parameters; does the model have any?")
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add a group: a dictionary with "params", and with settings other than the defaults.
+
+        Raises:
+            TypeError, ValueError: as when the optimizer is made; nothing is added.
+        """
+        name = type(self).__name__
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            found = reprlib.repr(param_group)
+            raise TypeError(f"{name}: found {found}, expected a dictionary with 'params'")
+        nodes, names = trainable(name, param_group["params"], len(self.parameters))
+        if not {*self.parameters}.isdisjoint(nodes):
+            i = self.parameters.index(next(p for p in nodes if p in {*self.parameters}))
+            raise ValueError(f"{name}: parameter {i} is in more than one group")
+        given = {n: param_group.get(n, default) for n, default in self.defaults.items()}
+        group = {**param_group, "params": nodes, **self.checked(given)}
+        if names:
+            group["param_names"] = names
+        self.param_groups.append(group)
+        self._rates.append(Rate(group))
+        self._known.append(({}, {}))
+        self.parameters += nodes
+        self.state += [{} for _ in nodes]
+
+    # -- Settings ---------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, by name: reading gives those of the first group (in `update`, those of the
+        group being updated); writing sets those of all groups."""
+        return Settings(self.defaults, self._rates[self._at], self._rates)
 
     @property
     def lr(self) -> float:
-        """The learning rate."""
-        return self.settings["lr"]
+        """The learning rate, of the first group; setting it sets that of all groups."""
+        lr: float = self.param_groups[self._at]["lr"]
+        return lr
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self.settings = self.checked({**self.settings, "lr": lr})
-        self._start = self._scheduled = self.settings["lr"]
+        self.settings["lr"] = self.checked({**self.settings, "lr": lr})["lr"]
 
     @property
     def initial_lr(self) -> float:
-        """The learning rate that you set last, by `lr` or in the settings: schedules start from
-        it."""
-        if self.settings["lr"] != self._scheduled:
-            self.lr = self.settings["lr"]
-        return self._start
+        """The learning rate that schedules start from, of the first group: that which you set last,
+        by `lr` or in the settings."""
+        return self.initial_lrs[self._at]
 
-    def follow(self, schedule: object, settings: Mapping[str, Any], anew: bool = False) -> None:
-        """Take settings from a schedule, which has computed them from `initial_lr`.
+    @property
+    def initial_lrs(self) -> list[float]:
+        """The learning rates that schedules start from, of each group."""
+        for k in range(len(self.param_groups)):
+            self._settings_of(k)  # which checks the rates
+        return [float(rate.start) for rate in self._rates]
+
+    def follow(
+        self,
+        schedule: object,
+        settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        anew: bool = False,
+        multiplies: bool = True,
+    ) -> None:
+        """Take settings from a schedule, which has computed them from `initial_lrs`.
 
         Several schedules multiply the learning rate: it becomes that of `settings`, times what the
         other schedules have made of `initial_lr`. Where it is `initial_lr` itself as the schedule
@@ -90,33 +177,99 @@ class Optimizer:
 
         Args:
             schedule: the key of the schedule, the same in each call.
+            settings: for all groups, or a list with those for each.
+            multiplies: if False, the learning rate becomes that of `settings` itself.
 
         Raises:
             TypeError, ValueError: a setting is out of range; nothing is changed.
         """
-        start, new = self.initial_lr, self.checked({**self.settings, **settings})
-        if "lr" in settings:
-            if anew or (schedule not in self._factors and self.lr == start):
-                self._factors.clear()
-            others = prod(f for key, f in self._factors.items() if key is not schedule)
-            self._factors[schedule] = new["lr"] / start if start else 1.0
-            new["lr"] = self._scheduled = new["lr"] * others
-        self.settings.update(new)
+        groups = self.param_groups
+        given = [settings] * len(groups) if isinstance(settings, Mapping) else settings
+        if len(given) != len(groups):
+            raise ValueError(
+                f"{type(self).__name__}: settings for {len(given)} groups, expected {len(groups)}"
+            )
+        news = [self.checked({**self._settings_of(k), **new}) for k, new in enumerate(given)]
+        for group, rate, new, names in zip(groups, self._rates, news, given, strict=True):
+            group.update({name: new[name] for name in names if name != "lr"})
+            if "lr" in names:
+                rate.follow(schedule, new["lr"], anew, multiplies)
 
-    def step(self) -> None:
+    def _settings_of(self, k: int) -> Group:
+        """Check the settings of group k, unless they are as before, and convert them."""
+        group = self.param_groups[k]
+        given = {name: group[name] for name in self.defaults}
+        if given != self._known[k][0]:
+            self._known[k] = given, self.checked(given)
+        return self._known[k][1]
+
+    # -- Steps ------------------------------------------------------------------------------
+
+    def step(self, closure: Closure | None = None) -> Any:
         """Update the parameters that have a gradient.
 
         A step may write into the array of a parameter. An array that somebody else holds too
         (you, another node, a graph still to be used) stays as it is, and the parameter gets a new
         one.
 
+        Args:
+            closure: computes the loss, calls its `backward`, and returns it.
+
+        Returns:
+            What the closure returns, or `None`.
+
         Raises:
-            TypeError: a parameter would change its dtype, to that of its gradient or state.
-            ValueError: the `update` of a subclass returned something else than the new values.
+            TypeError: a parameter would change its dtype, to that of its gradient or state; or a
+                setting is no number.
+            ValueError: the `update` of a subclass returned something else than the new values; or
+                a setting is out of range.
         """
-        fixed(f"{type(self).__name__}'s settings but lr", lambda: {**self.settings, "lr": None})
+        arguments = (self,) if closure is None else (self, closure)
+        for hook in [*self._before.values()]:
+            hook(self, arguments, {})
+        loss = self.do_step(closure)
+        for hook in [*self._after.values()]:
+            hook(self, arguments, {})
+        return loss
+
+    def do_step(self, closure: Closure | None) -> Any:
+        """Do what `step` does between its hooks."""
+        loss = None
+        if closure is not None:
+            with building(True):
+                loss = closure()
+        name, first = type(self).__name__, 0
+        fixed(f"{name}'s settings but lr", self._all_but_rates)
         self._call = object()
-        chosen = [i for i, p in enumerate(self.parameters) if p.has_grad]
+        updated, states = list[tuple[int, Array, Array]](), list[dict[str, Any]]()
+        try:
+            for k, group in enumerate(self.param_groups):
+                self._at = k
+                self._settings_of(k)
+                last = first + len(group["params"])
+                chosen = [i for i in range(first, last) if self.parameters[i].has_grad]
+                states += [self.state[i] for i in chosen]
+                updated += self._updates(chosen)
+                first = last
+        finally:
+            self._at = 0
+        for i, new, gradient in updated:
+            if new.dtype != (value := self.parameters[i].value).dtype:
+                raise TypeError(
+                    f"{name}: parameter {i} is {describe(value)}, but would "
+                    f"become {describe(new)}; its gradient is {describe(gradient)}. After "
+                    "Module.to or Module.astype, make a new optimizer"
+                )
+        for i, new, _ in updated:
+            self.parameters[i].value = new
+        # Parameters with equal counts share the numbers that follow from the count.
+        fixed(f"how {name}'s counts differ", lambda: _differences(states))
+        return loss
+
+    def _updates(self, chosen: list[int]) -> list[tuple[int, Array, Array]]:
+        """Update parameters of one group: give the number, the new value and the gradient."""
+        if not chosen:
+            return []
         states = [self.state[i] for i in chosen]
         values, gradients = list[Array](), list[Array]()
         for i, state in zip(chosen, states, strict=True):
@@ -137,26 +290,46 @@ class Optimizer:
                 f"{type(self).__name__}.update: gave {found}, expected the new values of all "
                 f"parameters in a list, of shapes {expected}"
             )
-        for i, new, gradient in zip(chosen, news, gradients, strict=True):
-            if new.dtype != (value := self.parameters[i].value).dtype:
-                raise TypeError(
-                    f"{type(self).__name__}: parameter {i} is {describe(value)}, but would "
-                    f"become {describe(new)}; its gradient is {describe(gradient)}. After "
-                    "Module.to or Module.astype, make a new optimizer"
-                )
-        for i, new in zip(chosen, news, strict=True):
-            self.parameters[i].value = new
-        # Parameters with equal counts share the numbers that follow from the count.
-        fixed(f"how {type(self).__name__}'s counts differ", lambda: _differences(states))
+        return list(zip(chosen, news, gradients, strict=True))
+
+    def begin(self, i: int) -> dict[str, Any]:
+        """Give the state of parameter i; if it has none, make the first."""
+        if not self.state[i]:
+            with self._in_group_of(i):
+                self.state[i].update(self.initial_state(self.parameters[i].value))
+        return self.state[i]
+
+    @contextmanager
+    def _in_group_of(self, i: int) -> Iterator[None]:
+        """Inside, `settings` and `lr` are those of the group of parameter i."""
+        ends = accumulate(len(group["params"]) for group in self.param_groups)
+        self._at = next(k for k, end in enumerate(ends) if i < end)
+        try:
+            yield
+        finally:
+            self._at = 0
+
+    def _all_but_rates(self) -> list[Group]:
+        names = [name for name in self.defaults if name != "lr"]
+        return [{name: group[name] for name in names} for group in self.param_groups]
+
+    def register_step_pre_hook(self, hook: StepHook) -> Handle:
+        """Call `hook(optimizer, arguments, {})` before each step. The handle's `remove()`, or the
+        end of a `with` block, takes the hook off."""
+        return Handle(self._before, hook)
+
+    def register_step_post_hook(self, hook: StepHook) -> Handle:
+        """Call `hook(optimizer, arguments, {})` after each step."""
+        return Handle(self._after, hook)
 
     def scaled(self, loss: TensorNode) -> TensorNode:
         """Return the node that backward starts from: the loss itself; see `MixedPrecision`."""
         return loss
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to zero."""
-        for p in self.parameters:
-            p.zero_grad()
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to zero. Then a step does not update them; unless
+        `set_to_none` is False, so that gradients there were are arrays of zeros."""
+        zero_grad(self.parameters, set_to_none)
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:  # noqa: ARG002
         """Make the state of a parameter before its first update: arrays, and the count `step`."""
@@ -165,7 +338,7 @@ class Optimizer:
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
-        """Compute the new values of parameters, and change their `states`.
+        """Compute the new values of parameters of one group, and change their `states`.
 
         The new values may be written into the arrays of the old ones. For `gradcore.capture`,
         numbers that change from step to step go through `gradcore.recording`, as those of
@@ -176,14 +349,16 @@ class Optimizer:
     def lr_for(self, parameter: Array) -> float | Array:
         """Give the learning rate for a parameter: a number or, in a step being captured, an array
         that each replay sets to it. A subclass may give each parameter its own."""
-        return number(lambda: self.lr, parameter, wide_dtype(parameter), shared=self._call)
+        k, dtype = self._at, wide_dtype(parameter)
+        shared = self._call, k
+        return number(lambda: self._settings_of(k)["lr"], parameter, dtype, shared)
 
     def of_step(
         self,
         function: Callable[[Number], Number],
         parameter: Array,
         state: dict[str, Any],
-        key: float,
+        key: object,
     ) -> Number:
         """Compute a function of the number of a parameter's updates, in a step being captured too.
 
@@ -202,23 +377,37 @@ class Optimizer:
 
     # -- The state --------------------------------------------------------------------------
 
+    # The names that arrays of the state have in PyTorch, where they are others than here.
+    torch_names: ClassVar[Mapping[str, str]] = {}
+
     def state_dict(self) -> dict[str, Any]:
         """Copy all that the next steps depend on, besides the parameters and their gradients.
 
         Returns:
-            "settings": the settings and `initial_lr`, plain numbers by name.
+            "settings": the settings and `initial_lr`, plain numbers by name; of several groups a
+                list, where "params" are the numbers of the group's parameters.
             "state": for each parameter a dictionary of arrays (copies) and the number "step".
         """
-        state = []
-        for memory in self.state:
-            arrays = {n: copied(x) for n, x in memory.items() if n not in ("step", "skipped")}
-            if "step" in memory:
-                arrays["step"] = memory["step"] - int(memory.get("skipped", 0))
-            state.append({name: arrays[name] for name in memory if name in arrays})
-        return {"settings": {**self.settings, "initial_lr": self.initial_lr}, "state": state}
+        settings, first = list[Group](), 0
+        for k, (group, start) in enumerate(zip(self.param_groups, self.initial_lrs, strict=True)):
+            last = first + len(group["params"])
+            numbers = {"params": [*range(first, last)]} if len(self.param_groups) > 1 else {}
+            settings.append({**self._settings_of(k), "initial_lr": start, **numbers})
+            first = last
+        state = [self._copied_memory(memory) for memory in self.state]
+        return {"settings": settings if len(settings) > 1 else settings[0], "state": state}
+
+    def _copied_memory(self, memory: dict[str, Any]) -> dict[str, Any]:
+        """Copy the state of a parameter, with the updates that count."""
+        arrays = {n: copied(x) for n, x in memory.items() if n not in ("step", "skipped")}
+        if "step" in memory:
+            arrays["step"] = memory["step"] - int(memory.get("skipped", 0))
+        return {name: arrays[name] for name in memory if name in arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue as the optimizer that gave this `state_dict`, with steps equal to the bit.
+
+        A state of the optimizer of this name in PyTorch is read as well, with tensors or arrays.
 
         Raises:
             ValueError: the state is no such state, or of another kind of optimizer or of other
@@ -226,27 +415,108 @@ class Optimizer:
         """
         self.take(self.read(state))
 
+    def torch_state_dict(self, convert: Callable[[Array], Any] = lambda x: x) -> dict[str, Any]:
+        """Copy the state as the optimizer of this name in PyTorch has it. That one takes tensors:
+
+            twin.load_state_dict(optimizer.torch_state_dict(torch.from_dlpack))
+
+        Args:
+            convert: is applied to each array.
+        """
+
+        def converted(x: Any) -> Any:
+            return convert(x) if type(x) in BACKEND_OF_TYPE else x
+
+        state, settings = self.state_dict()["state"], list[Group]()
+        first = 0
+        for group in self.param_groups:
+            last = first + len(group["params"])
+            settings.append({**group, "params": [*range(first, last)]})
+            first = last
+        memories = {
+            i: {
+                self.torch_names.get(name, name): tree_map(converted, x)
+                for name, x in memory.items()
+            }
+            for i, memory in enumerate(state)
+            if memory
+        }
+        return {"state": memories, "param_groups": settings}
+
+    def _from_torch(self, name: str, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Make of a state of PyTorch's one of this class."""
+        ours = {theirs: mine for mine, theirs in self.torch_names.items()}
+        try:
+            groups = [dict(group) for group in state["param_groups"]]
+            order = [i for group in groups for i in group["params"]]
+            memories = [dict(state["state"].get(i, {})) for i in order]
+            for memory, p in zip(memories, self.parameters, strict=True):
+                if "step" in memory:
+                    memory["step"] = int(float(memory["step"]))
+                    if "step" not in self.initial_state(p.value):
+                        del memory["step"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            found, expected = reprlib.repr(state), f"of {len(self.parameters)} parameters"
+            problem = f"found {found}, expected a state of PyTorch's, {expected}"
+            raise ValueError(f"{name}: {problem}") from None
+        names = [*self.defaults, "params"]
+        return {
+            "settings": [
+                {n: x for n, x in group.items() if n in names}
+                | {"initial_lr": group.get("initial_lr", group.get("lr"))}
+                for group in groups
+            ],
+            "state": [
+                {ours.get(n, n): x for n, x in memory.items() if x is not None}
+                for memory in memories
+            ],
+        }
+
     def read(self, state: Mapping[str, Any]) -> Optimizer:
         """Make an optimizer like this one, with the state; the errors are those of
         `load_state_dict`."""
         name = f"{type(self).__name__}.load_state_dict"
+        if isinstance(state, Mapping) and "param_groups" in state:
+            state = self._from_torch(name, state)
         settings, given = parts(name, state, len(self.parameters))
-        expected = sorted([*self.settings, "initial_lr"])
-        if sorted(settings) != expected:
-            found = sorted(settings)
-            raise ValueError(f"{name}: found settings {found}, expected {expected}")
+        if len(settings) != len(self.param_groups):
+            found, groups = len(settings), len(self.param_groups)
+            raise ValueError(f"{name}: found {found} groups of parameters, expected {groups}")
         read = copy(self)
-        try:
-            read.lr = settings.pop("initial_lr")
-            read.settings = read.checked(settings)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}: {error}") from None
-        read._scheduled = read.lr
-        read.state = [
-            read._read_memory(f"{name}: parameter {i}", p, of_one) if of_one else {}
-            for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True))
+        read.param_groups = [
+            self._read_group(f"{name}: group {k}" if k else name, group, of_one)
+            for k, (group, of_one) in enumerate(zip(self.param_groups, settings, strict=True))
         ]
+        read._rates = [
+            Rate(group, rate.factors)
+            for group, rate in zip(read.param_groups, self._rates, strict=True)
+        ]
+        read._known = [({}, {}) for _ in read.param_groups]
+        read.state = []
+        for i, (p, of_one) in enumerate(zip(self.parameters, given, strict=True)):
+            with read._in_group_of(i):
+                what = f"{name}: parameter {i}"
+                read.state.append(read._read_memory(what, p, of_one) if of_one else {})
         return read
+
+    def _read_group(self, what: str, group: Group, settings: Group) -> Group:
+        """Make a group like this one with settings that were saved; an error begins with `what`.
+
+        A flag that the state lacks is of a later version, and stays as it is.
+        """
+        numbers = settings.pop("params", group["params"])
+        if len(numbers) != len(group["params"]):
+            found, expected = len(numbers), len(group["params"])
+            raise ValueError(f"{what}: found {found} parameters in the group, expected {expected}")
+        flags = {n: x for n, x in group.items() if isinstance(x, bool) and n in self.defaults}
+        found, settings = sorted(settings), flags | settings
+        if sorted(settings) != (expected := sorted([*self.defaults, "initial_lr"])):
+            raise ValueError(f"{what}: found settings {found}, expected {expected}")
+        try:
+            start = self.checked({**self.defaults, "lr": settings.pop("initial_lr")})["lr"]
+            return {**group, **self.checked(settings), "initial_lr": start}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{what}: {error}") from None
 
     def _read_memory(self, what: str, p: TensorNode, memory: Mapping[str, Any]) -> dict[str, Any]:
         """Check and copy the state of a parameter; an error begins with `what`."""
@@ -275,7 +545,9 @@ class Optimizer:
             if skipped is not None:
                 skipped.value = namespace(skipped.value).zeros_like(skipped.value)
                 mine["skipped"] = skipped
-        vars(self).update({**vars(read), "state": self.state})
+        for rate, new in zip(self._rates, read.param_groups, strict=True):
+            rate.group.update(new)
+            rate.scheduled = new["lr"]
 
     # -- Checks of the arguments ------------------------------------------------------------
 
@@ -286,26 +558,23 @@ class Optimizer:
             TypeError: a setting is not a number, or `betas` are not two.
             ValueError: a setting is out of range.
         """
-        result: dict[str, Any] = {}
-        for name, x in settings.items():
-            several = "two numbers" if name == "betas" else "a number"
-            what = f"{type(self).__name__}: {name} = {x!r}, expected {several}"
-            try:
-                numbers = tuple([float(n) for n in (x if name == "betas" else [x])])
-            except (TypeError, ValueError):
-                raise TypeError(what) from None
-            if isinstance(x, str) or (name == "betas" and len(numbers) != 2):
-                raise TypeError(what)
-            least, limit = "of at least 0", inf
-            if name == "betas":
-                least, limit = "of at least 0 and less than 1", 1.0
-            elif name == "alpha":
-                least, limit = "from 0 to 1", nextafter(1.0, inf)
-            if not all(0 <= n < limit for n in numbers):
-                raise ValueError(f"{what} {least}")
-            is_flag = isinstance(x, bool) and name != "lr"
-            result[name] = x if is_flag else numbers if name == "betas" else numbers[0]
+        name, result = type(self).__name__, dict[str, Any]()
+        for key, x in settings.items():
+            if key not in self.others:
+                result[key] = within_range(name, key, x, self.ranges.get(key, AT_LEAST_0))
+            elif x in self.others[key]:
+                result[key] = x
+            else:
+                known = " or ".join(map(repr, self.others[key]))
+                raise ValueError(f"{name}: {key} = {x!r}, expected {known}")
         return result
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for k, group in enumerate(self.param_groups):
+            names = sorted(name for name in group if name not in ("params", "param_names"))
+            lines += [f"Parameter Group {k}", *[f"    {name}: {group[name]}" for name in names]]
+        return "\n".join([*lines, ")"])
 
 
 class KernelOptimizer(Optimizer):
@@ -315,18 +584,29 @@ class KernelOptimizer(Optimizer):
         kernel: the name of the kernel in `backends/definitions/updates.py`.
         memory: the names of the arrays of the state that the kernel takes after the parameter and
             the gradient, and gives after the new parameter; in its order.
+        hidden: the names of settings that the kernel does not take.
     """
 
     kernel: ClassVar[str]
     memory: ClassVar[tuple[str, ...]]
+    hidden: ClassVar[tuple[str, ...]] = ()
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Make the kernel's settings, for parameters of this type, dtype, device and count."""
-        return {**self.settings, "lr": self.lr_for(parameter)}
+        settings = self._settings_of(self._at)
+        hidden = ("maximize", *self.hidden)
+        numbers = {name: x for name, x in settings.items() if name not in hidden}
+        return {**numbers, "lr": self.lr_for(parameter)} if "lr" in numbers else numbers
+
+    def correction(self, beta: float, parameter: Array, state: dict[str, Any]) -> Number:
+        """Compute how much of an average is of gradients; see the function `correction`."""
+        return self.of_step(partial(correction, beta), parameter, state, beta)
 
     def update(
         self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
     ) -> list[Array]:
+        if self._settings_of(self._at).get("maximize"):
+            gradients = [node_or_array(-g) for g in gradients]
         alike: dict[Any, list[int]] = {}
         has_rates = type(self).lr_for is not Optimizer.lr_for  # each parameter may have its own
         for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
@@ -347,10 +627,12 @@ class KernelOptimizer(Optimizer):
             updates = backend_of(parameters[first]).update_all(self.kernel, parts[0], **settings)
             if len(parts) > 1:
                 imag = backend_of(parameters[first]).update_all(self.kernel, parts[1], **settings)
-                updates = _joined(updates, imag)
+                updates = _joined(updates, imag, arrays)
             for i, (new[i], *memory) in zip(some, updates, strict=True):
                 results = zip(self.memory, memory, strict=True)
-                states[i].update({name: x for name, x in results if x is not None})
+                for name, x in results:
+                    if x is not None:  # an array, and no NumPy's scalar in place of one
+                        states[i][name] = x if type(x) in BACKEND_OF_TYPE else node_or_array(x)
         return new
 
 
@@ -358,50 +640,58 @@ _Arrays = list[tuple[Array | None, ...]]  # of each parameter, as kernels take a
 
 
 def _parts(arrays: _Arrays) -> list[_Arrays]:
-    """Make two real parameters of each complex one, as PyTorch does."""
+    """Make two real parameters of each complex one, as PyTorch does. What is real is for both."""
+
+    def imag(x: Array) -> Array:
+        return namespace(x).imag(x) if is_complex(x) else x
+
     return [
         [tuple(None if x is None else copied(part(x)) for x in of_one) for of_one in arrays]
-        for part in (real, lambda x: namespace(x).imag(x))
+        for part in (real, imag)
     ]
 
 
-def _joined(reals: _Arrays, imags: _Arrays) -> _Arrays:
-    """Undo `_parts`."""
-    pairs = zip(reals, imags, strict=True)
+def _joined(reals: _Arrays, imags: _Arrays, before: _Arrays) -> _Arrays:
+    """Undo `_parts`, for what the kernel has made of the arrays before."""
+
+    def joined(x: Array | None, y: Array | None, old: Array | None) -> Array | None:
+        is_real = x is None or y is None or (old is not None and not is_complex(old))
+        return x if is_real else x + 1j * y
+
     return [
-        tuple(None if x is None or y is None else x + 1j * y for x, y in zip(*pair, strict=True))
-        for pair in pairs
+        tuple(map(joined, x, y, (parameter, *memory)))
+        for x, y, (parameter, _, *memory) in zip(reals, imags, before, strict=True)
     ]
 
 
-def trainable(name: str, parameters: Iterable[TensorNode]) -> list[TensorNode]:
-    """Check the parameters of an optimizer, and list each once; an error begins with `name`."""
-    if isinstance(parameters, TensorNode):
-        raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
-    nodes = list(parameters)
-    for i, p in enumerate(nodes):
-        if not isinstance(p, TensorNode):
-            raise TypeError(
-                f"{name}: parameter {i} is a {type(p).__name__}, expected a TensorNode, "
-                "as model.parameters() gives"
-            )
-        if p.source is not None:
-            raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
-        if not (p.requires_grad or p.is_frozen):
-            raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
-    if not nodes:
-        raise ValueError(f"{name}: there are no parameters; does the model have any?")
-    return list(dict.fromkeys(nodes))
+def zero_grad(parameters: Iterable[TensorNode], set_to_none: bool) -> None:
+    """Set gradients to zero; see `Optimizer.zero_grad`."""
+    for p in parameters:
+        zeros = not set_to_none and p.has_grad
+        p.zero_grad()
+        if zeros:
+            p.grad = namespace(p.value).zeros_like(p.value)
 
 
-def parts(name: str, state: Any, count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Give copies of the two parts of an optimizer's `state_dict`, for so many parameters.
+def correction(beta: float, step: Number) -> Number:
+    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step, as
+    exactly of an array of float32."""
+    exponent = step * (math.log(beta) if beta else -math.inf)
+    return -(math if isinstance(exponent, float) else namespace(exponent)).expm1(exponent)
+
+
+def parts(name: str, state: Any, count: int) -> tuple[list[Group], list[dict[str, Any]]]:
+    """Give copies of the two parts of an optimizer's `state_dict`, for so many parameters; the
+    first is a list with the settings of each group.
 
     Raises:
         ValueError: the state does not have these parts; the error begins with `name`.
     """
     try:
-        settings = dict(state["settings"])
+        settings = state["settings"]
+        groups = [
+            dict(of_one) for of_one in (settings if isinstance(settings, list) else [settings])
+        ]
         memories = [dict(of_one) for of_one in state["state"]]
     except (TypeError, ValueError, KeyError, IndexError):
         raise ValueError(
@@ -410,7 +700,7 @@ def parts(name: str, state: Any, count: int) -> tuple[dict[str, Any], list[dict[
         ) from None
     if len(memories) != count:
         raise ValueError(f"{name}: found {len(memories)} parameters, expected {count}")
-    return settings, memories
+    return groups, memories
 
 
 def _count(state: dict[str, Any]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from numbers import Real
 from typing import Any
 
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
+from ..engine.modes import building
 from ..graph import TensorNode
 from ..replay.recording import CaptureError, is_held, remember
-from .base import Optimizer, parts, trainable
+from .base import Closure, Optimizer, parts, zero_grad
+from .groups import Group, Settings, trainable
 
 __all__ = ["MixedPrecision"]
 
@@ -35,6 +37,11 @@ class MixedPrecision:
             optimizer.scaled(loss).backward()
             optimizer.step()
             optimizer.zero_grad()
+
+    Clip gradients, without the scale, before the update of the masters:
+
+        clip = lambda *_: nn.utils.clip_grad_norm_(optimizer.masters, 1.0)
+        optimizer.optimizer.register_step_pre_hook(clip)
 
     A skipped step does not count: Adam corrects its averages by the number of good steps. A
     schedule counts its own steps; `optimizer.scale` is less after a step that was skipped.
@@ -75,12 +82,14 @@ class MixedPrecision:
 
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        parameters: Iterable[TensorNode] | Iterable[tuple[str, TensorNode]],
         make: Callable[[list[TensorNode]], Optimizer],
         scale: float = 2.0**15,
         growth_interval: int = 2000,
     ) -> None:
-        self.parameters = trainable("MixedPrecision", parameters)
+        self.parameters, _ = trainable("MixedPrecision", parameters)
+        if not self.parameters:
+            raise ValueError("MixedPrecision: there are no parameters; does the model have any?")
         for i, p in enumerate(self.parameters):
             if p.dtype != namespace(p.value).float32:
                 raise TypeError(
@@ -114,7 +123,12 @@ class MixedPrecision:
     # What schedules use of an optimizer:
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def param_groups(self) -> list[Group]:
+        """The optimizer's groups; their "params" are masters."""
+        return self.optimizer.param_groups
+
+    @property
+    def settings(self) -> Settings:
         """The optimizer's settings."""
         return self.optimizer.settings
 
@@ -132,9 +146,20 @@ class MixedPrecision:
         """The optimizer's learning rate as set last, which schedules start from."""
         return self.optimizer.initial_lr
 
-    def follow(self, schedule: object, settings: Mapping[str, Any], anew: bool = False) -> None:
+    @property
+    def initial_lrs(self) -> list[float]:
+        """Those of each group."""
+        return self.optimizer.initial_lrs
+
+    def follow(
+        self,
+        schedule: object,
+        settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        anew: bool = False,
+        multiplies: bool = True,
+    ) -> None:
         """Take settings from a schedule, as `Optimizer.follow` does."""
-        self.optimizer.follow(schedule, settings, anew)
+        self.optimizer.follow(schedule, settings, anew, multiplies)
 
     def scaled(self, loss: TensorNode) -> TensorNode:
         """Multiply the float32 loss with the scale: the backward pass is to start from this.
@@ -149,23 +174,37 @@ class MixedPrecision:
             )
         return loss * self.scale
 
-    def step(self) -> None:
-        """Update masters and parameters, unless a gradient has overflowed."""
-        memory_of = dict(zip(self.optimizer.parameters, self.optimizer.state, strict=True))
+    def step(self, closure: Closure | None = None) -> Any:
+        """Update masters and parameters, unless a gradient has overflowed.
+
+        Args:
+            closure: computes the loss, calls the `backward` of `scaled(loss)`, and returns it.
+
+        Returns:
+            What the closure returns, or `None`.
+        """
+        loss = None
+        if closure is not None:
+            with building(True):
+                loss = closure()
+        self._update()
+        return loss
+
+    def _update(self) -> None:
+        number_of = {master: i for i, master in enumerate(self.optimizer.parameters)}
         pairs = zip(self.parameters, self.masters, strict=True)
-        chosen = [(p, m) for p, m in pairs if p.has_grad and m in memory_of]
+        chosen = [(p, m) for p, m in pairs if p.has_grad and m in number_of]
         if not chosen:
             return
         masters = [master for _, master in chosen]
-        memories = [memory_of[master] for master in masters]
+        memories = [self.optimizer.state[number_of[master]] for master in masters]
         backend = backend_of(self.scale.value)
         gradients = [raw_array(p.grad) for p, _ in chosen]
         gradients, good = backend.unscale_all(gradients, self.scale.value)
         for master, memory, gradient in zip(masters, memories, gradients, strict=True):
             master.grad = gradient
             remember(memory)
-            if not memory:
-                memory.update(self.optimizer.initial_state(master.value))
+            self.optimizer.begin(number_of[master])
         counts = self._counts(memories)
         before = _arrays(memories)
         # Copy what a skipped step must restore: the optimizer may write into all these arrays.
@@ -241,23 +280,27 @@ class MixedPrecision:
         for p, value in zip(self.parameters, halves, strict=True):
             p.value = value
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to zero."""
-        for p in self.parameters:
-            p.zero_grad()
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to zero, as `Optimizer.zero_grad` does."""
+        zero_grad(self.parameters, set_to_none)
+
+    def __repr__(self) -> str:
+        return f"MixedPrecision(scale={float(self.scale):g}, {self.optimizer!r})"
 
     def state_dict(self) -> dict[str, Any]:
         """Copy the optimizer's state, with the masters and the scale.
 
         Returns:
             The optimizer's `state_dict`, with "master" in the state of each parameter, and the
-            numbers "scale" and "good" in the settings.
+            numbers "scale" and "good" in the settings, of the first group.
         """
         state = self.optimizer.state_dict()
         for memory, master in zip(state["state"], self.optimizer.parameters, strict=True):
             memory["master"] = copied(master.value)
-        numbers = {"scale": float(self.scale), "good": float(self.good)}
-        return {"settings": {**state["settings"], **numbers}, "state": state["state"]}
+        settings = state["settings"]
+        first = settings[0] if isinstance(settings, list) else settings
+        first.update({"scale": float(self.scale), "good": float(self.good)})
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue as the one that gave this `state_dict`, with steps equal to the bit.
@@ -268,12 +311,12 @@ class MixedPrecision:
         """
         name, masters = "MixedPrecision.load_state_dict", self.optimizer.parameters
         settings, memories = parts(name, state, len(masters))
-        if not {"scale", "good"} <= settings.keys() or any("master" not in m for m in memories):
+        if not {"scale", "good"} <= settings[0].keys() or any("master" not in m for m in memories):
             raise ValueError(
                 f"{name}: found no scale or masters; the state is of training without "
                 "MixedPrecision"
             )
-        numbers = settings.pop("scale"), settings.pop("good")
+        numbers = settings[0].pop("scale"), settings[0].pop("good")
         _check_number(f"{name}: scale", numbers[0], LEAST, LARGEST)
         _check_number(f"{name}: good", numbers[1], 0.0, LARGEST)
         values = [

@@ -10,22 +10,40 @@
 Names, defaults and formulas are torch.optim's. `backends/definitions/updates.py` has the formulas.
 Parameters of float16 are updated in float32 and rounded once; their states are float32. An update
 smaller than half of a parameter's last digit is lost even so: see `MixedPrecision`.
+
+With `maximize=True` an optimizer makes the loss larger. PyTorch's `foreach`, `fused` and
+`capturable` say how to compute, and are taken without effect; `differentiable=True` is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 from ..backends import Array
 from ..backends.types import Number
-from ..engine.arrays import is_complex, namespace, wide_dtype
-from ..graph import TensorNode
-from .base import KernelOptimizer
+from ..engine.arrays import describe, is_complex, namespace, real_dtype, wide_dtype
+from .base import KernelOptimizer, Params, correction
+from .groups import ANY, AT_LEAST_0, RANGES, within_range
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+]
 
 
 class SGD(KernelOptimizer):
@@ -43,17 +61,21 @@ class SGD(KernelOptimizer):
     """
 
     kernel, memory = "sgd", ("velocity",)
+    torch_names: ClassVar = {"velocity": "momentum_buffer"}
 
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(**_arguments(locals()))
+        super().__init__(**arguments(locals()))
 
     def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         result = super().checked(settings)
@@ -73,51 +95,198 @@ class Adam(KernelOptimizer):
         betas: the parts of the two averages that are kept at each step.
         eps: is added to the root.
         weight_decay: this times the parameter is added to its gradient.
+        amsgrad: whether to divide by the root of the largest average square so far
+            (https://arxiv.org/abs/1904.09237); to be set before the first step.
+        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
     """
 
-    kernel, memory = "adam", ("mean", "square")
-    decoupled: ClassVar[bool] = False  # whether the weight decay is: see AdamW
+    kernel, memory = "adam", ("mean", "square", "largest")
+    hidden = ("amsgrad",)  # the kernel sees it by whether there is a largest square
+    torch_names: ClassVar = {"mean": "exp_avg", "square": "exp_avg_sq", "largest": "max_exp_avg_sq"}
 
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(**_arguments(locals()))
+        super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
-        return {"step": 0, "mean": _filled(parameter), "square": _filled(parameter)}
+        names = self.memory if self.settings["amsgrad"] else self.memory[:2]
+        return {"step": 0, **{name: filled(parameter) for name in names}}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        corrections = [
-            self.of_step(partial(_correction, beta), parameter, state, beta)
-            for beta in self.settings["betas"]
-        ]
-        return {
-            **super().settings_for(parameter, state),
-            "corrections": tuple(corrections),
-            "decoupled": self.decoupled,
-        }
+        if self.settings["amsgrad"] != ("largest" in state):
+            expected = "expected it as it was in the first step"
+            problem = f"amsgrad = {self.settings['amsgrad']}"
+            raise ValueError(f"{type(self).__name__}: {problem}, {expected}")
+        settings = super().settings_for(parameter, state)
+        corrections = [self.correction(beta, parameter, state) for beta in settings["betas"]]
+        return {**settings, "corrections": tuple(corrections)}
 
 
 class AdamW(Adam):
     """Step as Adam, but multiply the parameter itself by `1 - lr * weight_decay`, in place of
     adding the weight decay to the gradient (https://arxiv.org/abs/1711.05101)."""
 
-    decoupled = True
-
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(**_arguments(locals()))
+        super().__init__(**arguments(locals()), decoupled_weight_decay=True)
+
+
+class NAdam(KernelOptimizer):
+    """Step as Adam, with Nesterov's momentum (https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ).
+
+    Args:
+        momentum_decay: how fast the momentum comes to the first beta.
+        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
+    """
+
+    kernel, memory = "nadam", ("exp_avg", "exp_avg_sq", "mu_product")
+    hidden = ("momentum_decay",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        averages = {name: filled(parameter) for name in self.memory[:2]}
+        return {"step": 0, "mu_product": number_for(parameter, 1.0), **averages}
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        settings, decay = super().settings_for(parameter, state), self.settings["momentum_decay"]
+        beta = settings["betas"][0]
+
+        def momentum(ahead: int, step: Number) -> Number:
+            return beta * (1 - 0.5 * 0.96 ** ((step + ahead) * decay))
+
+        mus = [
+            self.of_step(partial(momentum, k), parameter, state, ("mu", k, beta, decay))
+            for k in (0, 1)
+        ]
+        correction = self.correction(settings["betas"][1], parameter, state)
+        return {**settings, "mus": tuple(mus), "correction": correction}
+
+
+class RAdam(KernelOptimizer):
+    """Step as Adam, but without the division while the average square is of too few gradients
+    (https://arxiv.org/abs/1908.03265).
+
+    Args:
+        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
+    """
+
+    kernel, memory = "radam", ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        return {"step": 0, **{name: filled(parameter) for name in self.memory}}
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        settings = super().settings_for(parameter, state)
+        beta1, beta2 = settings["betas"]
+        plain, rectified = (
+            self.of_step(partial(f, beta2), parameter, state, (f, beta2))
+            for f in (_is_plain, _rectified)
+        )
+        correction = self.correction(beta1, parameter, state)
+        return {**settings, "correction": correction, "plain": plain, "rectified": rectified}
+
+
+class Adamax(KernelOptimizer):
+    """Step as Adam, but divide by the largest gradient, which fades as `betas[1]` says, in place of
+    the root of the average square (https://arxiv.org/abs/1412.6980, section 7)."""
+
+    kernel, memory = "adamax", ("exp_avg", "exp_inf")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        return {"step": 0, **{name: filled(parameter) for name in self.memory}}
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        settings = super().settings_for(parameter, state)
+        return {**settings, "correction": self.correction(settings["betas"][0], parameter, state)}
+
+
+class Adadelta(KernelOptimizer):
+    """Divide the gradient by the root of its average square, and multiply by that of the steps so
+    far (https://arxiv.org/abs/1212.5701).
+
+    Args:
+        rho: the part of the averages that is kept at each step.
+    """
+
+    kernel, memory = "adadelta", ("square_avg", "acc_delta")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        return {"step": 0, **{name: filled(parameter) for name in self.memory}}
 
 
 class Adagrad(KernelOptimizer):
@@ -132,27 +301,33 @@ class Adagrad(KernelOptimizer):
     """
 
     kernel, memory = "adagrad", ("square",)
+    hidden = "lr_decay", "initial_accumulator_value"
+    torch_names: ClassVar = {"square": "sum"}
 
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(**_arguments(locals()))
+        super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         start = self.settings["initial_accumulator_value"]
-        return {"step": 0, "square": _filled(parameter, start)}
+        return {"step": 0, "square": filled(parameter, start)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        lr, decay = self.lr_for(parameter), self.settings["lr_decay"]
+        settings, decay = super().settings_for(parameter, state), self.settings["lr_decay"]
         if decay:
-            lr = lr / self.of_step(lambda step: 1 + (step - 1) * decay, parameter, state, decay)
-        return {"lr": lr, **{name: self.settings[name] for name in ("eps", "weight_decay")}}
+            slower = self.of_step(lambda step: 1 + (step - 1) * decay, parameter, state, decay)
+            settings["lr"] = settings["lr"] / slower
+        return settings
 
 
 class RMSprop(KernelOptimizer):
@@ -167,43 +342,332 @@ class RMSprop(KernelOptimizer):
     """
 
     kernel, memory = "rmsprop", ("square", "velocity", "mean")
+    hidden = ("centered",)  # the kernel sees it by whether there is a mean
+    torch_names: ClassVar = {
+        "square": "square_avg",
+        "velocity": "momentum_buffer",
+        "mean": "grad_avg",
+    }
 
     def __init__(
         self,
-        parameters: Iterable[TensorNode],
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        *,
+        maximize: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(**_arguments(locals()))
+        super().__init__(**arguments(locals()))
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:
         names = ("square", "mean") if self.settings["centered"] else ("square",)
-        return {name: _filled(parameter) for name in names}
+        return {name: filled(parameter) for name in names}
+
+    def torch_state_dict(self, convert: Callable[[Array], Any] = lambda x: x) -> dict[str, Any]:
+        result = super().torch_state_dict(convert)
+        for memory in result["state"].values():
+            memory["step"] = 0  # which PyTorch counts here, and does not use
+        return result
+
+
+class Rprop(KernelOptimizer):
+    """Step by the sign of the gradient (resilient backpropagation,
+    https://doi.org/10.1109/ICNN.1993.298623): the length of an element's step grows while the
+    sign stays, and shrinks where it changes. For gradients of all data at once.
+
+    Args:
+        lr: the length of the first steps.
+        etas: the factors by which a length shrinks, and grows.
+        step_sizes: the least and the greatest length.
+
+    Raises:
+        ValueError: the first of the etas is not between 0 and 1, or the second not above 1.
+    """
+
+    kernel, memory = "rprop", ("prev", "step_size")
+    hidden = ("lr",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        result = super().checked(settings)
+        if not 0 < result["etas"][0] < 1 < result["etas"][1]:
+            expected = "expected one between 0 and 1, and one above 1"
+            raise ValueError(f"Rprop: etas = {settings['etas']!r}, {expected}")
+        return result
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        lengths = filled(parameter, self.settings["lr"])
+        return {"step": 0, "prev": filled(parameter), "step_size": lengths}
+
+
+class ASGD(KernelOptimizer):
+    """Descend along the gradient, and average the parameters, as "ax" of their state
+    (https://dl.acm.org/doi/10.1137/0330046).
+
+    Args:
+        lambd: this, times the learning rate, is the part of a parameter that each step takes off.
+        alpha: the power by which the learning rate falls.
+        t0: the step after which the average begins.
+    """
+
+    kernel, memory = "asgd", ("eta", "mu", "ax")
+    ranges: ClassVar = {**RANGES, "alpha": ANY}
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        rate, share = (number_for(parameter, x) for x in (self.settings["lr"], 1.0))
+        return {"step": 0, "eta": rate, "mu": share, "ax": filled(parameter)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings = super().settings_for(parameter, state)
-        del settings["centered"]  # the kernel sees it by whether there is a mean
-        return settings
+        step = self.of_step(float, parameter, state, "step")
+        return {**super().settings_for(parameter, state), "step": step}
 
 
-def _arguments(names: dict[str, Any]) -> dict[str, Any]:
-    """Pick the arguments of an `__init__` from its `locals()`, so that it lists them only once."""
-    return {name: x for name, x in names.items() if name not in ("self", "__class__")}
+class Adafactor(KernelOptimizer):
+    """Divide the gradient by the root of its average square, of which for matrices only the means
+    by row and by column are kept (https://arxiv.org/abs/1804.04235); the learning rate is relative
+    to the parameter.
+
+    Args:
+        lr: the most that the relative rate may be; in step t it is at most `t**-0.5`.
+        beta2_decay: the power of t, up to 0, that tells the part that step t has in the averages.
+        eps: the least root of a square, `None` for the dtype's eps; and the least size of the
+            parameter, to which the rate is relative.
+        d: the greatest size of an update, in multiples of the rate.
+
+    Raises:
+        TypeError: a parameter is complex.
+    """
+
+    kernel, memory = "adafactor", ("row_var", "col_var", "variance")
+    hidden = ("beta2_decay",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        what = f"Adafactor: eps = {settings['eps']!r}, expected None or a number, and a number"
+        try:
+            eps1, eps2 = settings["eps"]
+        except (TypeError, ValueError):
+            raise TypeError(what) from None
+        first = eps1 if eps1 is None else within_range("Adafactor", "eps", eps1, AT_LEAST_0)
+        pair = first, within_range("Adafactor", "eps", eps2, AT_LEAST_0)
+        rest = super().checked({name: x for name, x in settings.items() if name != "eps"})
+        return {name: pair if name == "eps" else rest[name] for name in settings}
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        refuse_complex("Adafactor", parameter)
+        if parameter.ndim < 2:
+            return {"step": 0, "variance": filled(parameter)}
+        rows, columns = (*parameter.shape[:-1], 1), (*parameter.shape[:-2], 1, parameter.shape[-1])
+        zeros, like = namespace(parameter).zeros, {"dtype": wide_dtype(parameter)}
+        like["device"] = parameter.device
+        return {"step": 0, "row_var": zeros(rows, **like), "col_var": zeros(columns, **like)}
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        settings, power = super().settings_for(parameter, state), self.settings["beta2_decay"]
+        share, limit = (
+            self.of_step(lambda step, k=k: step**k, parameter, state, ("power", k))
+            for k in (power, -0.5)
+        )
+        eps = settings["eps"][0]
+        if eps is None:
+            eps = float(namespace(parameter).finfo(parameter.dtype).eps)
+        return {**settings, "share": share, "limit": limit, "eps": (eps, settings["eps"][1])}
 
 
-def _filled(parameter: Array, x: complex = 0.0) -> Array:
+class Lion(KernelOptimizer):
+    """Step by the sign of an average of gradients (https://arxiv.org/abs/2302.06675), with
+    decoupled weight decay. The learning rate is to be 3 to 10 times less than AdamW's, and the
+    weight decay as much more.
+
+    Args:
+        betas: the part of the average in the sign's argument, and that kept at each step.
+    """
+
+    kernel, memory = "lion", ("exp_avg",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        return {"exp_avg": filled(parameter)}
+
+
+class Muon(KernelOptimizer):
+    """Step matrices along their momentum, made nearly orthogonal by iterations of Newton and Schulz
+    (https://kellerjordan.github.io/posts/muon/). For the weights of hidden layers; use AdamW for
+    the others.
+
+    PyTorch iterates in bfloat16, so its steps are these to about 1 %.
+
+    Args:
+        weight_decay: decoupled, as AdamW's.
+        ns_coefficients: a, b, c of an iteration X to (a + b XX' + c XX'XX') X.
+        eps: the least norm to divide by.
+        ns_steps: the number of iterations.
+        adjust_lr_fn: "original" or `None` multiplies the learning rate for a matrix of shape (A, B)
+            by the root of max(1, A / B), and "match_rms_adamw" by 0.2 times that of max(A, B).
+
+    Raises:
+        ValueError: a parameter is no matrix.
+        TypeError: a parameter is complex.
+    """
+
+    kernel, memory = "muon", ("momentum_buffer",)
+    hidden = ("adjust_lr_fn",)
+    others: ClassVar = {"adjust_lr_fn": (None, "original", "match_rms_adamw")}
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+        **unused: Any,
+    ) -> None:
+        super().__init__(**arguments(locals()))
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        super().add_param_group(param_group)
+        for i, p in enumerate(self.parameters):
+            refuse_complex("Muon", p.value)
+            if p.ndim != 2:
+                expected = "expected a matrix; use AdamW for the others"
+                raise ValueError(f"Muon: parameter {i} is {describe(p.value)}, {expected}")
+
+    def initial_state(self, parameter: Array) -> dict[str, Any]:
+        return {"momentum_buffer": filled(parameter)}
+
+    def update(
+        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
+    ) -> list[Array]:
+        """Update matrices one by one, as their shapes give each its own learning rate."""
+        one_by_one = zip(parameters, gradients, states, strict=True)
+        return [super(Muon, self).update([p], [g], [state])[0] for p, g, state in one_by_one]
+
+    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
+        rows, columns = parameter.shape
+        ratio = math.sqrt(max(1, rows / max(columns, 1)))
+        if self.settings["adjust_lr_fn"] == "match_rms_adamw":
+            ratio = 0.2 * math.sqrt(max(rows, columns))
+        return {**super().settings_for(parameter, state), "ratio": ratio}
+
+
+UNUSED = {"foreach", "fused", "capturable", "differentiable"}
+
+
+def arguments(names: dict[str, Any]) -> dict[str, Any]:
+    """Pick the arguments of an `__init__` from its `locals()`, so that it lists them only once.
+
+    Raises:
+        TypeError: an argument is unknown, or `differentiable` is True.
+    """
+    unused, name = names.get("unused", {}), type(names["self"]).__name__
+    if wrong := sorted(unused.keys() - UNUSED):
+        raise TypeError(f"{name}: there is no setting {wrong[0]}")
+    if unused.get("differentiable"):
+        raise TypeError(f"{name}: differentiable = True; steps have no gradients here")
+    return {n: x for n, x in names.items() if n not in ("self", "__class__", "unused")}
+
+
+def filled(parameter: Array, x: complex = 0.0) -> Array:
     """Make an array of the parameter's shape, full of x: of float32, if the parameter has 16 bits,
     as squares of small gradients would be 0 in float16."""
     x = x + 1j * x if is_complex(parameter) else x
     return namespace(parameter).full_like(parameter, x, dtype=wide_dtype(parameter))
 
 
-def _correction(beta: float, step: Number) -> Number:
-    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step, as
-    exactly of an array of float32."""
-    exponent = step * (math.log(beta) if beta else -math.inf)
-    return -(math if isinstance(exponent, float) else namespace(exponent)).expm1(exponent)
+def number_for(parameter: Array, x: float) -> Array:
+    """Make a real array of no dimensions, for the state of the parameter."""
+    xp, dtype = namespace(parameter), wide_dtype(parameter)
+    dtype = real_dtype(parameter) if is_complex(parameter) else dtype
+    return xp.full((), x, dtype=dtype, device=parameter.device)
+
+
+def refuse_complex(name: str, parameter: Array) -> None:
+    """Raise TypeError if the parameter is complex; the error begins with `name`."""
+    if is_complex(parameter):
+        raise TypeError(f"{name}: a parameter is {describe(parameter)}, expected real numbers")
+
+
+def _length(beta: float, step: Number) -> tuple[Number, float]:
+    """Compute of how many gradients, in effect, an average is now, and in the end."""
+    most = 2 / (1 - beta) - 1
+    part = correction(beta, step)
+    return most - 2 * step * (1 - part) / part, most
+
+
+def _is_plain(beta: float, step: Number) -> Number:
+    """Give 1.0 while an average square is of 5 gradients or less, then 0.0."""
+    length, _ = _length(beta, step)
+    if isinstance(length, float):
+        return float(length <= 5)
+    xp = namespace(length)
+    return xp.astype(length <= 5, length.dtype)
+
+
+def _rectified(beta: float, step: Number) -> Number:
+    """Give what the root of the average square is divided into, or 0.0 while `_is_plain` is 1.0."""
+    length, most = _length(beta, step)
+    if most <= 5:
+        return 0.0 * length
+    is_number = isinstance(length, float)
+    known = max(length, 5.0) if is_number else namespace(length).maximum(length, 5.0)
+    share = (known - 4) * (known - 2) * most / ((most - 4) * (most - 2) * known)
+    return (1 - _is_plain(beta, step)) * (share * correction(beta, step)) ** 0.5

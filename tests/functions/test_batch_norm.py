@@ -309,5 +309,5 @@ def test_batch_norm_moves_and_is_converted() -> None:
     twin.load_state_dict(state)
     assert twin.layers[1].num_batches_tracked.value == 1
     np.testing.assert_allclose(
-        twin.layers[1].running_mean.value, strict.to_numpy(state["layers.1.running_mean"]), 1e-6
+        twin.layers[1].running_mean.value, strict.to_numpy(state["1.running_mean"]), 1e-6
     )

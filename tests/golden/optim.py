@@ -38,6 +38,30 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("RMSprop", {"lr": 0.02, "momentum": 0.9}),
     ("RMSprop", {"lr": 0.02, "centered": True}),
     ("RMSprop", {"lr": 0.02, "centered": True, "momentum": 0.5, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
+    ("Adam", {"lr": 0.05, "amsgrad": True, "betas": [0.5, 0.6]}),
+    ("Adam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("AdamW", {"lr": 0.05, "amsgrad": True, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.1}),
+    (
+        "NAdam",
+        {"momentum_decay": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.1}),
+    ("RAdam", {"betas": [0.5, 0.5], "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.05, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.1}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.05, "etas": [0.3, 1.7], "step_sizes": [0.01, 0.2]}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.05, "lambd": 0.1, "alpha": 0.5, "t0": 5.0, "weight_decay": 0.1}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": [1e-3, 0.1], "d": 2.0}),
+    ("Adafactor", {"lr": 0.3, "weight_decay": 0.1, "maximize": True}),
 ]
 
 # The optimizer, and the schedule or schedules; the milestones of SequentialLR are numbers.
@@ -66,7 +90,50 @@ SCHEDULES: list[tuple[str, list[Any]]] = [
         ],
     ),
     ("Adagrad", ["OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "cycle_momentum": False}]),
+    ("SGD", ["OneCycleLR", {"max_lr": 0.5, "epochs": 5, "steps_per_epoch": 5}]),
+    (
+        "Adam",
+        ["OneCycleLR", {"max_lr": 0.5, "total_steps": 26, "three_phase": True, "pct_start": 0.4}],
+    ),
+    ("SGD", ["MultiStepLR", {"milestones": [3, 8, 8, 20], "gamma": 0.5}]),
+    ("SGD", ["ConstantLR", {}]),
+    ("SGD", ["ConstantLR", {"factor": 0.5, "total_iters": 9}]),
+    ("SGD", ["ExponentialLR", {"gamma": 0.9}]),
+    ("SGD", ["PolynomialLR", {}]),
+    ("SGD", ["PolynomialLR", {"total_iters": 20, "power": 2.5}]),
+    ("SGD", ["CosineAnnealingWarmRestarts", {"T_0": 7}]),
+    ("SGD", ["CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2, "eta_min": 0.01}]),
+    ("SGD", ["CyclicLR", {"base_lr": 0.01, "max_lr": 0.5, "step_size_up": 4}]),
+    (
+        "Adam",
+        [
+            "CyclicLR",
+            {
+                "base_lr": 0.01,
+                "max_lr": 0.5,
+                "step_size_up": 4,
+                "step_size_down": 3,
+                "mode": "triangular2",
+                "base_momentum": 0.5,
+            },
+        ],
+    ),
+    (
+        "Adagrad",
+        [
+            "CyclicLR",
+            {
+                "base_lr": 0.01,
+                "max_lr": 0.5,
+                "step_size_up": 5,
+                "mode": "exp_range",
+                "gamma": 0.9,
+                "cycle_momentum": False,
+            },
+        ],
+    ),
     ("SGD", ["LinearLR", {}, 5, "CosineAnnealingLR", {"T_max": 20}]),
+    ("SGD", ["ConstantLR", {}, 4, "ExponentialLR", {"gamma": 0.9}, 14, "PolynomialLR", {}]),
     ("SGD", ["LinearLR", {}, 3, "StepLR", {"step_size": 4}, 15, "LinearLR", {"end_factor": 0.5}]),
 ]
 
@@ -90,15 +157,20 @@ def trained(
     name: str, settings: dict[str, Any], dtype: str, parameters: list[Any], gradients: list[Any]
 ) -> list[list[np.ndarray]]:
     """The parameters after each of torch's steps."""
-    nodes = [torch.tensor(p, dtype=getattr(torch, dtype), requires_grad=True) for p in parameters]
-    optimizer = getattr(torch.optim, name)(nodes, **settings)
-    history = []
-    for of_step in gradients:
-        for node, gradient in zip(nodes, of_step, strict=True):
-            node.grad = torch.tensor(gradient, dtype=node.dtype)
-        optimizer.step()
-        history.append([node.detach().numpy().copy() for node in nodes])
-    return history
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))  # of the numbers that some states have
+    try:
+        nodes = [torch.tensor(p, dtype=getattr(torch, dtype)).requires_grad_() for p in parameters]
+        optimizer = getattr(torch.optim, name)(nodes, **settings)
+        history = []
+        for of_step in gradients:
+            for node, gradient in zip(nodes, of_step, strict=True):
+                node.grad = torch.tensor(gradient, dtype=node.dtype)
+            optimizer.step()
+            history.append([node.detach().numpy().copy() for node in nodes])
+        return history
+    finally:
+        torch.set_default_dtype(before)
 
 
 def schedule(optimizer: Any, parts: list[Any], library: Any) -> Any:

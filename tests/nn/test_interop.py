@@ -86,11 +86,91 @@ LAYERS: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+def _same(name: str, shape: Any, *args: Any, **options: Any) -> None:
+    """Add a layer whose name and arguments are PyTorch's."""
+    given = [*map(repr, args), *[f"{k}={x!r}" for k, x in options.items()]]
+    LAYERS[f"{name}({', '.join(given)})"] = (
+        lambda: getattr(nn, name)(*args, **options),
+        lambda: getattr(torch.nn, name)(*args, **options),
+        shape,
+    )
+
+
+SEQUENCES, VOLUMES = (2, 4, 5), (2, 4, 3, 2, 3)
+_same("LayerNorm", ROWS, 4, bias=False)
+_same("GroupNorm", IMAGES, 2, 4, bias=False)
+_same("BatchNorm1d", SEQUENCES, 4, momentum=None)
+_same("BatchNorm2d", IMAGES, 4, bias=False)
+_same("BatchNorm3d", VOLUMES, 4)
+for _affine in (False, True):
+    for _tracks in (False, True):
+        _options = {"affine": _affine, "track_running_stats": _tracks}
+        _same("InstanceNorm2d", IMAGES, 4, **_options)
+        _same("InstanceNorm1d", SEQUENCES[1:], 4, **_options)
+_same("InstanceNorm1d", SEQUENCES, 4, affine=True, bias=False)
+_same("InstanceNorm2d", IMAGES[1:], 4)
+_same("InstanceNorm3d", VOLUMES, 4, momentum=None, affine=True, track_running_stats=True)
+_same("InstanceNorm3d", VOLUMES[1:], 4)
+for _size in (1, 2, 5, 9):
+    _same("LocalResponseNorm", IMAGES, _size, alpha=0.5, k=0.75)
+_same("LocalResponseNorm", SEQUENCES, 3, beta=2.0)
+_same("PReLU", IMAGES)
+_same("PReLU", VOLUMES, 4)
+_same("PReLU", ROWS, 4)
+for _name in ("ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardtanh",
+              "Hardsigmoid", "Hardswish"):  # fmt: skip
+    _same(_name, ROWS, inplace=True)
+for _name in ("GELU", "Hardshrink", "Softshrink", "Tanhshrink", "Softsign", "Softplus", "Tanh",
+              "Sigmoid", "LogSigmoid", "Identity", "Flatten", "GLU", "Softmax2d"):  # fmt: skip
+    _same(_name, IMAGES)
+_same("Threshold", ROWS, 0.5, -3.0, inplace=True)
+_same("Threshold", ROWS, 0.5, 20.0)
+_same("GLU", IMAGES, 1)
+for _name in ("Softmin", "Softmax", "LogSoftmax"):
+    _same(_name, IMAGES, 1)
+_same("Softmax2d", IMAGES[1:])
+_same("Identity", ROWS, 54, unused=0.1)
+_same("Flatten", IMAGES, 0)
+_same("Flatten", IMAGES, 1, 2)
+_same("Flatten", IMAGES, start_dim=-2)
+_same("Unflatten", IMAGES, 1, (2, 1, 2))
+_same("Unflatten", IMAGES, -1, (3, -1))
+for _name, _shape in (("Dropout", ROWS), ("Dropout1d", SEQUENCES), ("Dropout2d", IMAGES),
+                      ("Dropout3d", VOLUMES), ("AlphaDropout", ROWS),
+                      ("FeatureAlphaDropout", IMAGES)):  # fmt: skip
+    _same(_name, _shape, 0.0)
+
+
 def given(shape: Any) -> np.ndarray:
     rng = np.random.default_rng(0)
     if shape == INTEGERS:
         return rng.integers(0, 6, (5, 2))
     return rng.standard_normal(shape).astype(np.float32)
+
+
+def _runs_alike(backend: Any, ours: Any, twin: Any, x: np.ndarray) -> None:
+    """Compare values and gradients of a module and its twin, and their states afterwards."""
+    node = TensorNode(backend.asarray(x))
+    tensor = torch.from_numpy(x.copy()).requires_grad_(node.requires_grad)
+    y = ours(node)
+    # PyTorch changes no leaf in place.
+    expected = twin(tensor * 1 if node.requires_grad else tensor)
+    close = {"rtol": 2e-4, "atol": 2e-5}
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected.detach().numpy(), **close)
+    ours.zero_grad()
+    twin.zero_grad()
+    go = np.random.default_rng(1).standard_normal(expected.shape).astype(np.float32)
+    Sum.do_forward(y * backend.asarray(go)).backward()
+    (expected * torch.from_numpy(go)).sum().backward()
+    theirs = dict(twin.named_parameters())
+    pairs = [(ours.get_parameter(name), p) for name, p in theirs.items()]
+    assert len(ours.parameters()) == len(pairs)
+    for p, q in [*pairs, *([(node, tensor)] if node.requires_grad else [])]:
+        found = backend.to_numpy(p.grad).reshape(q.shape)
+        np.testing.assert_allclose(found, q.grad.numpy(), **close)
+    state = torch_state_dict(ours)
+    for name, q in twin.state_dict().items():
+        np.testing.assert_allclose(backend.to_numpy(state[name]), q.numpy(), **close)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -99,16 +179,17 @@ def test_layers_there_and_back(backend: Any, layer: str) -> None:
     ours, twin = make().eval(), randomize(make_twin())
     load_torch_state_dict(ours, twin.state_dict())
     x = given(shape)
-    y = ours(backend.asarray(x))
-    expected = twin(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(backend.to_numpy(y.value), expected, rtol=1e-5, atol=1e-6)
+    for training in (True, False):
+        _runs_alike(backend, ours.train(training), twin.train(training), x)
+    expected = twin(torch.from_numpy(x.copy())).detach().numpy()
 
     state = torch_state_dict(ours)
     assert list(state) == list(twin.state_dict())
     assert all(isinstance(array, backend.array_types) for array in state.values())
     other = make_twin().eval()
     other.load_state_dict(tensors(state), strict=True)
-    np.testing.assert_array_equal(other(torch.from_numpy(x)).detach().numpy(), expected)
+    found = other(torch.from_numpy(x.copy())).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def images() -> tuple[Any, Any]:

@@ -208,7 +208,7 @@ def test_training_needs_no_garbage_collector():
 def test_settings_become_pythons_numbers():
     p = node(1.0, 2.0)
     optimizer = optim.SGD([p], lr=np.float64(0.1), momentum=np.asarray(0.9))
-    assert [type(x) for x in optimizer.settings.values()] == [float, float, float, float, bool]
+    assert [type(x) for x in optimizer.settings.values()] == [*[float] * 4, bool, bool]
     optimizer.lr = np.float64(0.2)
     assert type(optimizer.lr) is float
     optimizer.step()
@@ -284,7 +284,7 @@ def test_what_is_no_parameter():
     with pytest.raises(TypeError, match=r"^SGD: parameter 1 is a ndarray, expected a TensorNode"):
         optim.SGD([p, np.ones(3)])
     with pytest.raises(TypeError, match=r"^Adam: parameter 0 is a tuple"):
-        optim.Adam([("w", p)])
+        optim.Adam([(p, "w")])
     with pytest.raises(ValueError, match=r"^Adam: parameter 1 has requires_grad=False"):
         optim.Adam([p, TensorNode([1.0], requires_grad=False)])
     with pytest.raises(ValueError, match=r"^Adam: parameter 0 was computed, by Multiply"):

@@ -132,7 +132,7 @@ def test_a_state_that_does_not_fit():
 
     other = optim.SGD([p, q], momentum=0.9)
     cases = [
-        (other.state_dict(), r"settings \['dampening', .*\], expected \['betas', "),
+        (other.state_dict(), r"settings \['dampening', .*\], expected \['amsgrad', 'betas', "),
         (bad(settings={"lr": -1.0}), r"lr = -1.0, expected"),
         (bad(state=good["state"][:1]), "found 1 parameters, expected 2"),
         (

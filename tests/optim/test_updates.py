@@ -21,11 +21,12 @@ KERNELS: list[tuple[str, list[str | None], dict[str, Any]]] = [  # with what is 
     ("sgd", [None], {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True}),
     ("sgd", ["any"], {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.1, "nesterov": False}),
     *[
-        ("adam", ["any", "positive"], {**ADAM, **options})
+        ("adam", ["any", "positive", largest], {**ADAM, **options})
+        for largest in (None, "positive")
         for options in (
-            {"weight_decay": 0.0, "decoupled": False},
-            {"weight_decay": 0.1, "decoupled": False},
-            {"weight_decay": 0.1, "decoupled": True},
+            {"weight_decay": 0.0, "decoupled_weight_decay": False},
+            {"weight_decay": 0.1, "decoupled_weight_decay": False},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True},
         )
     ],
     ("adagrad", ["positive"], {"eps": 1e-8, "weight_decay": 0.0}),

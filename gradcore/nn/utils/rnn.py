@@ -232,7 +232,14 @@ def packed_lengths(sequence: PackedSequence) -> list[int]:
     return [sum(size > n for size in sizes) for n in range(sizes[0] if sizes else 0)]
 
 
-def _host(values: list[int]) -> Array:
+def beside(values: Any, like: NodeOrArray) -> Array:
+    """Make an int64 array of integers in (nested) lists, on the device of the other array."""
+    raw = raw_array(like)
+    host = _host(values)
+    return namespace(raw).asarray(backend_of(raw).from_numpy(host), device=raw.device)
+
+
+def _host(values: Any) -> Array:
     return get("numpy").asarray(values, "int64")
 
 
@@ -247,10 +254,9 @@ def _together(x: Any) -> Any:
 
 def _taken(x: Any, rows: Any, shape: tuple[int, ...]) -> Any:
     """Take rows of x (K, ...), listed or nested as `shape` says."""
-    backend, like = backend_of(raw_array(x)), raw_array(x)
-    xp = namespace(like)
-    indices = xp.asarray(backend.from_numpy(_host(rows)), device=like.device)
-    return ops.Take.do_forward(x, indices=xp.reshape(indices, shape), check=False)
+    indices = beside(rows, x)
+    indices = namespace(indices).reshape(indices, shape)
+    return ops.Take.do_forward(x, indices=indices, check=False)
 
 
 def _padded(
@@ -269,9 +275,8 @@ def _padded(
 def is_inside(lengths: list[int], T: int, like: NodeOrArray) -> Array:
     """Make booleans (T, N, 1, ...), to be broadcast with `like` (T, N, ...): true up to the ends of
     the sequences."""
-    raw = raw_array(like)
-    xp, backend = namespace(raw), backend_of(raw)
-    ends = xp.asarray(backend.from_numpy(_host(lengths)), device=raw.device)
+    raw, ends = raw_array(like), beside(lengths, like)
+    xp = namespace(raw)
     steps = xp.arange(T, dtype=ends.dtype, device=raw.device)
     inside = xp.expand_dims(steps, axis=1) < ends
     return xp.reshape(inside, (T, len(lengths), *[1] * (raw.ndim - 2)))

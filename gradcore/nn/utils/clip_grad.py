@@ -1,0 +1,126 @@
+"""Make gradients smaller where they are too large, between the backward pass and the step.
+
+    loss.backward()
+    norm = clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+Nothing here waits for the device, unless it is to raise an error. With `optim.MixedPrecision`, see
+there where to clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from ...backends import Array, default
+from ...engine.arrays import is_complex, namespace, node_or_array, raw_array, widened
+from ...engine.ownership import is_alone
+from ...graph import TensorNode
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+Nodes = TensorNode | Iterable[TensorNode]
+
+
+def clip_grad_norm_(
+    parameters: Nodes,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,  # noqa: ARG001
+) -> Array:
+    """Multiply the gradients of the parameters so that their norm, as of one vector, is at most
+    `max_norm`.
+
+    Args:
+        parameters: nodes, or one; those without a gradient don't count.
+        norm_type: 2, or any other p of a p-norm; infinity for the largest element.
+        foreach: has no effect.
+
+    Returns:
+        The norm before, an array of no dimensions; of gradients of 16 bits in float32.
+
+    Raises:
+        RuntimeError: with `error_if_nonfinite`, the norm is not finite; no gradient is changed.
+    """
+    nodes = _with_gradients(parameters)
+    gradients = [p.grad for p in nodes]
+    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    del gradients  # which would be another holder of the arrays
+    clip_grads_with_norm_(nodes, max_norm, norm)
+    return norm
+
+
+def get_total_norm(
+    tensors: Any,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,  # noqa: ARG001
+) -> Array:
+    """Compute the norm of arrays or nodes, or of one, as of one vector: an array of no dimensions.
+
+    Raises:
+        RuntimeError: with `error_if_nonfinite`, the norm is not finite.
+    """
+    given = [raw_array(x) for x in (tensors if isinstance(tensors, Iterable) else [tensors])]
+    if not given:
+        return default().asarray(0.0)
+    order, xp = float(norm_type), namespace(given[0])
+    norms = [namespace(x).linalg.vector_norm(widened(x), ord=order) for x in given]
+    like = {"dtype": xp.result_type(*norms), "device": given[0].device}
+    total = xp.linalg.vector_norm(xp.stack([xp.asarray(n, **like) for n in norms]), ord=order)
+    if error_if_nonfinite and not isfinite(float(total)):
+        raise RuntimeError(
+            f"get_total_norm: the norm of order {order:g} is {float(total)}, expected a finite "
+            "number; look for NaN and infinity in the gradients, or say error_if_nonfinite=False"
+        )
+    return node_or_array(total)
+
+
+def clip_grads_with_norm_(
+    parameters: Nodes,
+    max_norm: float,
+    total_norm: Any,
+    foreach: bool | None = None,  # noqa: ARG001
+) -> None:
+    """Multiply the gradients of the parameters by `max_norm / (total_norm + 1e-6)`, if that is less
+    than 1."""
+    nodes = _with_gradients(parameters)
+    if not nodes:
+        return
+    norm = raw_array(total_norm)
+    factor = namespace(norm).minimum(float(max_norm) / (norm + 1e-6), 1.0)
+    for p in nodes:
+        xp = namespace(p.value)
+        kind = xp.real(p.value).dtype if is_complex(p.value) else p.value.dtype
+        times = xp.asarray(factor, dtype=kind, device=p.value.device)
+        if is_alone(p, "_grad") and not isinstance(p._grad, TensorNode):
+            p._grad *= times
+        else:
+            p.grad = raw_array(p.grad) * times
+
+
+def clip_grad_value_(
+    parameters: Nodes,
+    clip_value: float,
+    foreach: bool | None = None,  # noqa: ARG001
+) -> None:
+    """Set the elements of gradients that are above `clip_value` to it, and those below
+    `-clip_value` to that.
+
+    Raises:
+        TypeError: a gradient is complex.
+    """
+    for p in _with_gradients(parameters):
+        if is_complex(p.value):
+            raise TypeError("clip_grad_value_: a gradient is complex, expected real numbers")
+        xp, limit = namespace(p.value), float(clip_value)
+        p.grad = xp.minimum(xp.maximum(raw_array(p.grad), -limit), limit)
+
+
+def _with_gradients(parameters: Nodes) -> list[TensorNode]:
+    """List the nodes that have a gradient, each once."""
+    nodes = [parameters] if isinstance(parameters, TensorNode) else parameters
+    return [p for p in dict.fromkeys(nodes) if p.has_grad]
