@@ -5,7 +5,7 @@
 The text is that of the standard library's modules, which are wherever Python is. The network reads
 one character after the other, keeps what it makes of them in a state of some hundred numbers
 (https://doi.org/10.1162/neco.1997.9.8.1735), and says which character follows. Compare
-`char_gpt.py`, which looks at the characters themselves again. It takes 4 minutes on two cores.
+`char_gpt.py`, which looks at the characters themselves again. It takes 2 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def written(model: Reader, start: str, n: int) -> str:
 
 def main() -> int:
     parser = Parser(
-        "Train an LSTM on Python's sources, character by character (4 minutes).",
+        "Train an LSTM on Python's sources, character by character (2 minutes).",
         epochs=3,
         batch_size=32,
         limit=16_000,

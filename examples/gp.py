@@ -88,7 +88,7 @@ class Process(nn.Module):
 
     def kernel(self, logs: TensorNode | Array, x1: Array, x2: Array) -> TensorNode:
         """Give the covariances (N, M) of the values at x1 (N,) and x2 (M,), without noise."""
-        d = xp.abs(x1[:, None] - x2[None, :])
+        d = TensorNode(abs(x1[:, None] - x2[None, :]), requires_grad=False)
         trend, trend_length, season, season_length, smoothness, *rest = [
             xp.exp(logs[i]) for i in range(10)
         ]

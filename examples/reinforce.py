@@ -5,7 +5,7 @@
 The physics are those of Gymnasium's CartPole-v1. In each state the network gives the probabilities
 of pushing left and right. Pushes after which the pole stayed up for longer than was expected are
 made more likely ("REINFORCE", https://doi.org/10.1007/BF00992696); what is expected, the baseline,
-is learnt by a second network. Most runs balance for all 500 steps in the end. It takes a minute on
+is learnt by a second network. Most runs balance for all 500 steps in the end. It takes half a minute on
 two cores.
 """
 
@@ -220,7 +220,7 @@ def draw(player: Player, dtype: str) -> Any:
 
 def main() -> int:
     parser = Parser(
-        "Balance a pole on a cart (1 minute).",
+        "Balance a pole on a cart (half a minute).",
         epochs=20,
         batch_size=16,
         lr=0.01,

@@ -24,7 +24,17 @@ from harness.schema import Metric, fraction
 from harness.session import Session
 from harness.training import captured, make_optimizer, one_cycle
 
-from gradcore import TensorNode, backends, cross_entropy, max_pool2d, namespace, nn, no_grad, relu
+from gradcore import (
+    TensorNode,
+    backends,
+    cross_entropy,
+    max_pool2d,
+    namespace,
+    nn,
+    no_grad,
+    one_hot,
+    relu,
+)
 from gradcore import array_api as xp
 from gradcore.backends import Array
 from gradcore.data import SHAPES_CLASSES, Batches, load_shape_masks, normalize
@@ -107,22 +117,21 @@ class UNet(nn.Module):
 
 def evaluate(model: UNet, batches: Batches, dtype: str) -> dict[str, Any]:
     """Measure the loss, and how well the pixels of each class are found."""
-    loss, pixels = 0.0, 0
-    both, either, there = ([0] * len(CLASSES) for _ in range(3))
+    loss, n = 0.0, len(CLASSES)
+    confusions = []  # of each batch: how often each class there (row) is found as which (column)
     model.eval()
     with no_grad():
         for images, masks in batches:
-            xp = namespace(masks)
             logits = model(prepared(images, dtype))
             loss += float(cross_entropy(logits, masks, reduction="sum"))
-            found = xp.argmax(logits.value, axis=1)
-            pixels += masks.size
-            for i in range(len(CLASSES)):
-                is_found, is_there = found == i, masks == i
-                both[i] += int(xp.sum(is_found & is_there))
-                either[i] += int(xp.sum(is_found | is_there))
-                there[i] += int(xp.sum(is_there))
+            found = namespace(masks).argmax(logits.value, axis=1)
+            rows, columns = (xp.reshape(one_hot(part, n), (-1, n)) for part in (masks, found))
+            confusions.append(backends.default().to_numpy((rows.T @ columns).value))
     model.train()
+    confusion = sum(confusions)
+    both, there = confusion.diagonal().tolist(), confusion.sum(1).tolist()
+    either = (confusion.sum(0) + confusion.sum(1) - confusion.diagonal()).tolist()
+    pixels = sum(there)
     overlaps = [a / b for a, b in zip(both, either, strict=True) if b]
     return {
         "val_loss": loss / pixels,
