@@ -5,8 +5,8 @@
 The physics are those of Gymnasium's CartPole-v1. In each state the network gives the probabilities
 of pushing left and right. Pushes after which the pole stayed up for longer than was expected are
 made more likely ("REINFORCE", https://doi.org/10.1007/BF00992696); what is expected, the baseline,
-is learnt by a second network. Most runs balance for all 500 steps in the end. It takes half a minute on
-two cores.
+is learnt by a second network. In the end the pole stays up for all 500 steps. It takes
+half a minute on two cores.
 """
 
 from __future__ import annotations
