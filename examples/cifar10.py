@@ -23,7 +23,7 @@ from typing import Any
 
 from harness.command_line import Parser, add_device_flags, positive_float, run, size
 from harness.session import Session
-from harness.training import captured, evaluate, make_optimizer
+from harness.training import captured, evaluate, make_optimizer, one_cycle
 
 from gradcore import TensorNode, adaptive_avg_pool2d, backends, cross_entropy, max_pool2d, nn, relu
 from gradcore.backends import Array
@@ -40,7 +40,6 @@ from gradcore.data import (
     random_crop,
     random_flip,
 )
-from gradcore.optim import OneCycleLR
 
 GENERATED = "generated shapes, not CIFAR-10"
 EVALUATION_BATCH = 250
@@ -195,11 +194,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     place = backends.default()
     batches = Batches(x, y, args.batch_size, to=place)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
-    schedule = None
-    if is_scheduled:
-        steps = args.epochs * len(batches)
-        schedule = OneCycleLR(optimizer, args.lr, steps, cycle_momentum=False)
-        schedule.load_state_dict({"steps": session.epochs_done * len(batches)})
+    schedule = one_cycle(args, optimizer, len(batches), session) if is_scheduled else None
 
     @captured(args)
     def training_step(images: Array, labels: Array) -> Array:
@@ -220,7 +215,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
         epoch.stop()
         pairs = ((normalized(images), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
-        session.end_epoch(epoch, evaluate(model, pairs, summed, classes))
+        session.end_epoch(epoch, **evaluate(model, pairs, summed, classes))
 
 
 def main() -> int:

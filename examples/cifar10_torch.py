@@ -20,8 +20,8 @@ from typing import Any
 from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
 from harness.command_line import run
 from harness.errors import UserError
-from harness.record import Validation
 from harness.session import Session
+from harness.training import classified
 
 from gradcore.backends import random, use_backend
 
@@ -145,7 +145,7 @@ def normalized(images: Tensor, dtype: torch.dtype) -> Tensor:
 @torch.no_grad()
 def evaluate(
     model: nn.Module, x: Tensor, y: Tensor, classes: int, dtype: torch.dtype
-) -> Validation:
+) -> dict[str, Any]:
     """Measure how good the model is on the images x with the labels y."""
     loss, correct = 0.0, torch.zeros(classes, dtype=torch.int64, device=y.device)
     model.eval()
@@ -155,7 +155,7 @@ def evaluate(
         correct += torch.bincount(labels[output.argmax(1) == labels], minlength=classes)
     model.train()
     counts = torch.bincount(y, minlength=classes)
-    return Validation(loss / len(x), correct.tolist(), counts.tolist())
+    return classified(loss / len(x), correct.tolist(), counts.tolist())
 
 
 def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
@@ -195,7 +195,7 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
                 schedule.step()
             epoch.add(loss.detach(), len(labels), mean=True)
         epoch.stop()
-        session.end_epoch(epoch, evaluate(model, xval, yval, classes, dtype))
+        session.end_epoch(epoch, **evaluate(model, xval, yval, classes, dtype))
 
 
 def main() -> int:

@@ -128,7 +128,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
             loss = training_step(images, labels)
             epoch.add(loss, images.shape[0])
         epoch.stop()
-        session.end_epoch(epoch, evaluate(model, held_out, logceloss, classes))
+        session.end_epoch(epoch, **evaluate(model, held_out, logceloss, classes))
 
 
 def main() -> int:

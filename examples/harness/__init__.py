@@ -4,7 +4,9 @@ command_line  flags, errors of one line, the exit status
 session       a run: its seed, backend, checkpoints, and what it prints and writes
 record        the measurements: losses, times, accuracies
 training      optimizer, captured steps and validation, by the flags
-files         checkpoints, metrics and curves on disk
+files         checkpoints and metrics on disk
+pictures      curves, and grids of images
+text          what the examples about text read
 schema        what these files must hold
 report        tables, pictures and pages for assignment.py
 launch        the first and the last moment of a program

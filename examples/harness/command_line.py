@@ -7,7 +7,7 @@ import io
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,10 +59,24 @@ class Parser(OneLineParser):
     """The flags of every example that trains."""
 
     def __init__(
-        self, description: str, *, epochs: int, batch_size: int, lr: float, optimizer: str
+        self,
+        description: str,
+        *,
+        epochs: int,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        optimizer: str | None = None,
+        limit: int | None = None,
+        dtype: str = "float32",
+        dtypes: Sequence[str] = ("float16", "float32", "float64"),
+        without: Sequence[str] = (),
     ):
+        """Args: the defaults, where `None` leaves a flag out; the flags `without` are left out too,
+        such as "--data-dir"."""
         super().__init__(description=description)
-        flag = self.add_argument
+        own = {"--batch-size": batch_size, "--lr": lr, "--optimizer": optimizer}
+        self.without = {*without, *[name for name, x in own.items() if x is None]}
+        flag = self.flag
         default = "(default: %(default)s)"
         flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
         flag("--backend", metavar="NAME", help="numpy, cupy, ... (or GRADCORE_BACKEND)")
@@ -72,19 +86,26 @@ class Parser(OneLineParser):
         flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
         flag("--seed", type=natural, default=0, metavar="N", help=default)
         flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
-        flag("--limit", type=positive, metavar="N", help="only the first N training instances")
-        dtypes = ["float16", "float32", "float64"]
-        flag("--dtype", choices=dtypes, default="float32", help=default)
+        first = f"only the first N training instances{f' {default}' if limit else ''}"
+        flag("--limit", type=positive, default=limit, metavar="N", help=first)
+        flag("--dtype", choices=dtypes, default=dtype, help=default)
         flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
         flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
         flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
         flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
 
+    def flag(self, name: str, **options: Any) -> None:
+        """Add a flag, unless the example is without it; then it is `None`."""
+        if name in self.without:
+            self.set_defaults(**{name.removeprefix("--").replace("-", "_"): None})
+        else:
+            self.add_argument(name, **options)
 
-def add_device_flags(parser: argparse.ArgumentParser) -> None:
+
+def add_device_flags(parser: Parser) -> None:
     """Add the flags about the device, for examples that run on gradcore."""
-    flag = parser.add_argument
+    flag = parser.flag
     flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
     flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
     flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,17 +21,14 @@ from gradcore.files.opening import open_regular
 from gradcore.files.safetensors import parsed
 
 from .errors import UserError
-from .record import mean_and_deviation
-from .schema import CHECKPOINT, check
+from .schema import CHECKPOINT, CLASSIFIER, Metric, check, line
 
 __all__ = [
     "FILES",
     "as_line",
     "checkpoint_to_resume",
-    "draw_curves",
     "locked",
     "must_be_replaceable",
-    "plot_runs",
     "read_checkpoint",
     "read_json",
     "read_safetensors",
@@ -45,7 +42,7 @@ BUSY = (errno.EAGAIN, errno.EACCES, errno.EEXIST)  # what `_lock` fails with if 
 
 # The only flags in which a resumed run may differ from the run that it continues.
 FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
-FREE |= {"resume", "runs", "save_init"}
+FREE |= {"resume", "runs", "sample", "save_init"}
 
 
 @contextmanager
@@ -75,9 +72,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, names: Sequence[str] = FILES) -> Iterator[None]:
     """Make a folder, and keep other runs out of it during the block. The lock ends with the
     process, however that ends.
+
+    Args:
+        names: of the files that the run writes there.
 
     Raises:
         UserError: another run has the folder, or it can't be written to.
@@ -100,7 +100,7 @@ def locked(folder: Path) -> Iterator[None]:
                 "folder"
             ) from None
     try:
-        for name in FILES:
+        for name in names:
             for left in folder.glob(f".{name}.*.part"):  # of `replaced` in a killed process
                 left.unlink(missing_ok=True)
         yield
@@ -168,36 +168,41 @@ def read_json(path: Path) -> list[Any]:
     return list(map(parsed, data.splitlines() if path.suffix == ".jsonl" else [data]))
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, metrics: Sequence[Metric] = CLASSIFIER) -> dict[str, Any]:
     """Read a file of `Session.save`: its facts, and NumPy's arrays under "arrays".
+
+    Args:
+        metrics: of the session.
 
     Raises:
         UserError: the file can't be read, or is no checkpoint.
     """
     facts, arrays = read_safetensors(path, "--resume")
     try:
-        check(facts, CHECKPOINT, "checkpoint")
+        check(facts, {**CHECKPOINT, "history": [line(metrics)]}, "checkpoint")
         run, epoch, whole = facts["run"], facts["epoch"], facts["settings"]["epochs"]
         n = run * whole + epoch
         for name, length in (("history", n), ("curves", n), ("per_class", run + bool(epoch))):
             if len(facts[name]) != length:
                 found = f"has {len(facts[name])} items, expected {length}"
                 raise ValueError(f"checkpoint.{name} {found}")
-        for i, line in enumerate(facts["history"]):
-            if (line["run"], line["epoch"]) != divmod(i, whole):
+        for i, of_epoch in enumerate(facts["history"]):
+            if (of_epoch["run"], of_epoch["epoch"]) != divmod(i, whole):
                 raise ValueError(f"checkpoint.history[{i}] is of another run or epoch")
     except ValueError as error:
         raise UserError(f"--resume: {path} is no checkpoint of this program: {error}") from None
     return {**facts, "arrays": arrays}
 
 
-def checkpoint_to_resume(out: Path, program: str, args: argparse.Namespace) -> dict[str, Any]:
+def checkpoint_to_resume(
+    out: Path, program: str, args: argparse.Namespace, metrics: Sequence[Metric] = CLASSIFIER
+) -> dict[str, Any]:
     """Read the checkpoint in `out`, and check that `program` can continue it with these settings.
 
     Raises:
         UserError: it can't, or the file can't be read.
     """
-    checkpoint = read_checkpoint(out / "checkpoint.safetensors")
+    checkpoint = read_checkpoint(out / "checkpoint.safetensors", metrics)
     if checkpoint["program"] != program:
         raise UserError(f"--resume: the run in {out} is one of {checkpoint['program']}")
     before, now = checkpoint["settings"], vars(args)
@@ -230,52 +235,3 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
-
-
-def draw_curves(runs: list[list[dict[str, Any]]], title: str, file: BinaryIO) -> None:
-    """Plot loss and accuracy over the epochs; of several runs, the mean and the deviation.
-
-    Args:
-        runs: of each run, the lines of its epochs, with their curves.
-        file: for the picture (PNG).
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    n, points = min(map(len, runs)), len(runs[0][0]["curve"])
-    within = [(i + 0.5) / points for i in range(n * points)]
-    training = [[y for line in lines[:n] for y in line["curve"]] for lines in runs]
-    loss, accuracy = (
-        [[line[key] for line in lines[:n]] for lines in runs]
-        for key in ("val_loss", "val_accuracy")
-    )
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    figure.suptitle(title)
-    left, right = figure.subplots(1, 2)
-    after = range(1, n + 1)
-    plot_runs(left, within, training, color="C0", label="training (running)")
-    plot_runs(left, after, loss, color="C1", marker=".", label="validation")
-    plot_runs(right, after, accuracy, color="C1", marker=".", label="validation")
-    left.set(xlabel="epochs", ylabel="loss per instance")
-    right.set(xlabel="epochs", ylabel="accuracy")
-    for axes in (left, right):
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(file, format="png", dpi=150)
-
-
-def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:
-    """Plot the mean of several runs, in a band of the standard deviation.
-
-    Args:
-        axes: matplotlib's.
-        runs: of each run, the values at the places `xs`.
-        style: of matplotlib's `plot`.
-    """
-    xs, pairs = list(xs), [mean_and_deviation(ys) for ys in zip(*runs, strict=True)]
-    axes.plot(xs, [mean for mean, _ in pairs], **style)
-    if len(runs) > 1:
-        low, high = ([mean + sign * deviation for mean, deviation in pairs] for sign in (-1, 1))
-        axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)

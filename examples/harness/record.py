@@ -5,34 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import mul
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcore.backends import Array, backend_of
 
 from .errors import UserError
+from .schema import Metric
 
-__all__ = ["Epoch", "Record", "Validation", "mean_and_deviation"]
+__all__ = ["Epoch", "Record", "mean_and_deviation"]
 
 CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 POINTS = 50  # of the training loss in the curves, per epoch
-
-
-class Validation(NamedTuple):
-    """How good a model is on the validation set.
-
-    Attributes:
-        loss: per instance.
-        correct: how many instances of each class were recognized.
-        counts: how many instances of each class there are.
-    """
-
-    loss: float
-    correct: list[int]
-    counts: list[int]
 
 
 class Epoch:
@@ -95,23 +82,26 @@ class Epoch:
                 )
         return numbers
 
-    def line(self, run: int, validation: Validation) -> dict[str, Any]:
+    def line(self, run: int, metrics: Sequence[Metric], values: dict[str, float]) -> dict[str, Any]:
         """Make the line of metrics.jsonl.
 
+        Args:
+            values: of the metrics, by their names.
+
         Raises:
-            UserError: the validation loss is not finite.
+            UserError: a value is not finite.
         """
-        if not math.isfinite(validation.loss):
-            raise UserError(
-                f"the validation loss is {validation.loss} after epoch {self.number}, "
-                f"step {len(self._losses) - 1}; {self.advice}"
-            )
+        for metric in metrics:
+            if not math.isfinite(values[metric.name]):
+                raise UserError(
+                    f"the {metric.label} is {values[metric.name]} after epoch {self.number}, "
+                    f"step {len(self._losses) - 1}; {self.advice}"
+                )
         return {
             "run": run,
             "epoch": self.number,
             "train_loss": math.fsum(self.sums) / sum(self.sizes),
-            "val_loss": validation.loss,
-            "val_accuracy": sum(validation.correct) / sum(validation.counts),
+            **{metric.name: values[metric.name] for metric in metrics},
             "seconds": self.seconds,
             "instances_per_second": sum(self.sizes) / self.seconds,
         }
@@ -133,26 +123,35 @@ class Record:
         history: the lines of metrics.jsonl.
         curves: for each line, the training loss in parts of the epoch.
         per_class: for each run, the accuracy of each class after the last epoch; `None` for a
-            class that the validation set lacks.
+            class that the validation set lacks. Empty where there are no classes.
+        metrics: what is measured after each epoch.
     """
 
+    metrics: Sequence[Metric]
     history: list[dict[str, Any]] = field(default_factory=list)
     curves: list[list[float]] = field(default_factory=list)
     per_class: list[list[float | None]] = field(default_factory=list)
 
-    def add(self, run: int, epoch: Epoch, validation: Validation) -> dict[str, Any]:
+    def add(
+        self,
+        run: int,
+        epoch: Epoch,
+        values: dict[str, float],
+        per_class: Iterable[float | None] = (),
+    ) -> dict[str, Any]:
         """Add an epoch, or, where Ctrl-C comes, nothing of it; return its line of metrics.jsonl.
 
+        Args:
+            values: of the metrics, by their names.
+
         Raises:
-            UserError: the validation loss is not finite.
+            UserError: a value is not finite.
         """
-        line = epoch.line(run, validation)
-        pairs = zip(validation.correct, validation.counts, strict=True)
-        classes = [c / n if n else None for c, n in pairs]
+        line = epoch.line(run, self.metrics, values)
         vars(self).update(  # all at once
             history=[*self.history, line],
             curves=[*self.curves, epoch.curve()],
-            per_class=[*self.per_class[:run], classes],
+            per_class=[*self.per_class[:run], list(per_class)],
         )
         return line
 
@@ -170,33 +169,33 @@ class Record:
         return [lines for lines in runs if lines]
 
     def results(self, runs: list[list[dict[str, Any]]], seed: int) -> dict[str, Any]:
-        """Give the accuracies of `runs`, means and each, as summary.json has them.
+        """Give the results of `runs`, means and each, as summary.json has them: of the metric
+        "val_accuracy", "final_accuracy" and "best_accuracy".
 
         Args:
             seed: of the first run.
         """
-        accuracies = [[line["val_accuracy"] for line in lines] for lines in runs]
-        final, spread = mean_and_deviation([a[-1] for a in accuracies])
-        best, _ = mean_and_deviation([max(a) for a in accuracies])
-        return {
-            "final_accuracy": final,
-            "final_accuracy_deviation": spread,
-            "best_accuracy": best,
-            "per_class_accuracy": [
+        means: dict[str, Any] = {}
+        each: list[dict[str, Any]] = [
+            {"seed": seed + i, "epochs": len(lines)} for i, lines in enumerate(runs)
+        ]
+        for metric in filter(lambda metric: metric.best, self.metrics):
+            name = metric.name.removeprefix("val_")
+            for result, lines in zip(each, runs, strict=True):
+                values = [line[metric.name] for line in lines]
+                result[f"final_{name}"], result[f"best_{name}"] = values[-1], metric.best(values)
+            final, spread = mean_and_deviation([result[f"final_{name}"] for result in each])
+            best, _ = mean_and_deviation([result[f"best_{name}"] for result in each])
+            means |= {f"final_{name}": final, f"final_{name}_deviation": spread}
+            means[f"best_{name}"] = best
+        if any(self.per_class):
+            for result, classes in zip(each, self.per_class, strict=False):
+                result["per_class_accuracy"] = classes
+            means["per_class_accuracy"] = [
                 mean_and_deviation([a for a in of_class if a is not None])[0]
                 for of_class in zip(*self.per_class[: len(runs)], strict=True)
-            ],
-            "runs": [
-                {
-                    "seed": seed + i,
-                    "epochs": len(a),
-                    "final_accuracy": a[-1],
-                    "best_accuracy": max(a),
-                    "per_class_accuracy": self.per_class[i],
-                }
-                for i, a in enumerate(accuracies)
-            ],
-        }
+            ]
+        return {**means, "runs": each}
 
 
 def mean_and_deviation(xs: Iterable[float]) -> tuple[float | None, float | None]:

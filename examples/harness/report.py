@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from gradcore import use_backend
 
 from .errors import UserError
-from .files import plot_runs, read_checkpoint, read_json, replaced
+from .files import read_checkpoint, read_json, replaced
+from .pictures import plot_runs
 from .record import mean_and_deviation
 from .schema import LINE, SUMMARY, check
 

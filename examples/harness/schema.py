@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["CHECKPOINT", "LINE", "SUMMARY", "anything", "check", "natural", "text"]
+__all__ = [
+    "CHECKPOINT",
+    "CLASSIFIER",
+    "LINE",
+    "SUMMARY",
+    "Metric",
+    "anything",
+    "check",
+    "fraction",
+    "line",
+    "natural",
+    "number",
+    "text",
+]
 
 
 class Kind(NamedTuple):
@@ -32,15 +45,44 @@ count_or_null = Kind("a whole number, or null", lambda x: x is None or natural.h
 # A table is a kind, or a list of one table for all items, or a dictionary of tables by key, in
 # which `...` stands for all other keys.
 
-LINE = {  # of metrics.jsonl
-    "run": natural,
-    "epoch": natural,
-    "train_loss": number,
-    "val_loss": number,
-    "val_accuracy": fraction,
-    "seconds": number,
-    "instances_per_second": number,
-}
+
+class Metric(NamedTuple):
+    """What an example measures after each epoch.
+
+    Attributes:
+        name: of its column in metrics.jsonl. "val_loss" is drawn beside the training loss.
+        label: its name in the result and in curves.png.
+        best: `max` or `min`, if the example's result is this metric; or `None`.
+        kind: what values it can have.
+        format: of its values in what is printed.
+    """
+
+    name: str
+    label: str
+    best: Callable[[list[float]], float] | None = None
+    kind: Kind = number
+    format: str = ".5f"
+
+
+CLASSIFIER = (
+    Metric("val_loss", "validation loss"),
+    Metric("val_accuracy", "validation accuracy", max, fraction, ".4f"),
+)
+
+
+def line(metrics: Iterable[Metric]) -> dict[str, Kind]:
+    """Give the table of a line of metrics.jsonl."""
+    return {
+        "run": natural,
+        "epoch": natural,
+        "train_loss": number,
+        **{metric.name: metric.kind for metric in metrics},
+        "seconds": number,
+        "instances_per_second": number,
+    }
+
+
+LINE = line(CLASSIFIER)
 
 CHECKPOINT = {  # the facts beside the arrays
     "program": text,
@@ -64,7 +106,7 @@ CHECKPOINT = {  # the facts beside the arrays
         "parameters": natural,
         ...: anything,
     },
-    "history": [LINE],
+    "history": [LINE],  # of a classifier; other examples have lines of their own
     "curves": [[number]],
     "per_class": [[fraction_or_null]],
 }

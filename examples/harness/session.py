@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,6 @@ from .files import (
     FILES,
     as_line,
     checkpoint_to_resume,
-    draw_curves,
     locked,
     must_be_replaceable,
     read_safetensors,
@@ -29,7 +28,9 @@ from .files import (
     versions,
     write_safetensors,
 )
-from .record import Epoch, Record, Validation
+from .pictures import DPI, draw_curves
+from .record import Epoch, Record
+from .schema import CLASSIFIER, Metric
 
 __all__ = ["Session"]
 
@@ -49,10 +50,12 @@ class Session:
                     ...  # a training step
                     epoch.add(loss, instances)
                 epoch.stop()
-                session.end_epoch(epoch, evaluate(...))
+                session.end_epoch(epoch, val_loss=..., val_accuracy=...)
 
     Args:
         args: the command line.
+        metrics: what the example measures after each epoch.
+        files: what the example itself writes in `--out`, by `write` and `draw`.
 
     Attributes:
         program: the name of the script.
@@ -76,13 +79,18 @@ class Session:
         "cupy-cuda13x",
     )
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        metrics: Sequence[Metric] = CLASSIFIER,
+        files: Sequence[str] = (),
+    ) -> None:
+        self.args, self.metrics, self.own_files = args, metrics, files
         self.program = Path(sys.argv[0]).name
         self.use_backend()
         self.out = Path(args.out) if args.out else None
         self.run = self.epochs_done = 0
-        self.record = Record()
+        self.record = Record(metrics)
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
         self._held = ExitStack()
@@ -90,7 +98,7 @@ class Session:
             raise UserError("--resume needs --out, the folder of the run to continue")
         if self.out and args.save_init:
             path = Path(args.save_init)
-            if path.name in FILES and path.resolve().parent == self.out.resolve():
+            if path.name in (*FILES, *files) and path.resolve().parent == self.out.resolve():
                 raise UserError(f"--save-init {path}: the run writes a file of this name itself")
 
     def __enter__(self) -> Session:
@@ -100,10 +108,10 @@ class Session:
         require("matplotlib.figure", "--out")
         require("safetensors.numpy", "--out")
         with ExitStack() as stack:
-            stack.enter_context(locked(self.out))
+            stack.enter_context(locked(self.out, (*FILES, *self.own_files)))
             if self.args.resume:
                 self._find_checkpoint(self.out)
-            for name in FILES:  # before any of them is deleted or written
+            for name in (*FILES, *self.own_files):  # before any of them is deleted or written
                 must_be_replaceable(self.out / name)
             self._held = stack.pop_all()
         return self
@@ -116,9 +124,10 @@ class Session:
         if not os.path.lexists(out / "checkpoint.safetensors"):  # nor a link that leads nowhere
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
             return
-        self.checkpoint = checkpoint_to_resume(out, self.program, self.args)
+        self.checkpoint = checkpoint_to_resume(out, self.program, self.args, self.metrics)
         self.run = self.checkpoint["run"]
-        self.record = Record(*[self.checkpoint[k] for k in ("history", "curves", "per_class")])
+        known = [self.checkpoint[k] for k in ("history", "curves", "per_class")]
+        self.record = Record(self.metrics, *known)
 
     def start(self, run: int) -> None:
         """Start a run: its seed decides all random numbers."""
@@ -131,12 +140,20 @@ class Session:
             print(text, flush=True)
 
     def begin(
-        self, model: Any, optimizer: Any, *, is_scheduled: bool = False, **facts: Any
+        self,
+        model: Any,
+        optimizer: Any,
+        *,
+        is_scheduled: bool = False,
+        unit: str = "instances",
+        **facts: Any,
     ) -> None:
         """Begin the training of a new model: write the first checkpoint, or go on from the one
         to resume.
 
         Args:
+            optimizer: or `None`, if it has no state.
+            unit: what the instances are called in what is printed.
             is_scheduled: whether --epochs decides the learning rate of a step.
             facts: more for the summary: `data`, the name of the data set; `source`, where it was
                 found; the numbers of `training_instances` and `validation_instances`; maybe
@@ -145,14 +162,14 @@ class Session:
         Raises:
             UserError: the checkpoint, or a file of weights, does not fit.
         """
-        self.model, self.optimizer = model, optimizer
+        self.model, self.optimizer, self.unit = model, optimizer, unit
         self.epochs_done = 0
         parameters = self.count_parameters()
         backend, device = self.describe_backend()
         self.facts = {**facts, "parameters": parameters}
         self.say(
             f"{facts['data']}: {facts['training_instances']:,} training and "
-            f"{facts['validation_instances']:,} validation instances ({facts['source']})\n"
+            f"{facts['validation_instances']:,} validation {unit} ({facts['source']})\n"
             f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
             f"seed {self.args.seed + self.run}"
         )
@@ -183,7 +200,8 @@ class Session:
             self._exchange_weights()
         if self.out:
             if not self.record.history:
-                for name in ("summary.json", "curves.png"):  # of an earlier run
+                # Of an earlier run:
+                for name in ("summary.json", "curves.png", *self.own_files):
                     (self.out / name).unlink(missing_ok=True)
             with replaced(self.out / "metrics.jsonl") as file:
                 file.write("".join(map(as_line, self.record.history)).encode())
@@ -231,7 +249,7 @@ class Session:
     def epochs(self) -> Iterator[Epoch]:
         """Give the epochs that are still to do, each with its clock started."""
         for number in range(self.epochs_done, self.args.epochs):
-            smaller = f"a smaller --lr than {self.args.lr:g}"
+            smaller = f"a smaller --lr than {self.args.lr:g}" if self.args.lr else "another --seed"
             half = "--mixed-precision in place of --dtype float16, which ends at 65504, or "
             yield Epoch(number, f"try {half if self.args.dtype == 'float16' else ''}{smaller}")
 
@@ -244,18 +262,28 @@ class Session:
         disable = self.args.quiet or None  # None: unless on a terminal
         return tqdm(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
 
-    def end_epoch(self, epoch: Epoch, validation: Validation) -> None:
+    def end_epoch(
+        self, epoch: Epoch, *, per_class: Iterable[float | None] = (), **values: float
+    ) -> None:
         """Record and print an epoch, and write the checkpoint.
 
+        Args:
+            per_class: the accuracy of each class, `None` for one that the validation set lacks.
+            values: of the session's metrics, by their names.
+
         Raises:
-            UserError: the validation loss is not finite, or a file can't be written.
+            UserError: a value is not finite, or a file can't be written.
         """
-        line = self.record.add(self.run, epoch, validation)
+        line = self.record.add(self.run, epoch, values, per_class)
         self.epochs_done += 1
+        measured = [
+            f"{metric.name.replace('_', ' ')} {line[metric.name]:{metric.format}}   "
+            for metric in self.metrics
+        ]
         self.say(
             f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
-            f"val loss {line['val_loss']:.5f}   val accuracy {line['val_accuracy']:.4f}   "
-            f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} instances/s"
+            + "".join(measured)
+            + f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} {self.unit}/s"
         )
         if self.out:
             try:
@@ -273,7 +301,9 @@ class Session:
             "settings": vars(self.args),
             "run": self.run,
             "facts": self.facts,
-            **vars(self.record),
+            "history": self.record.history,
+            "curves": self.record.curves,
+            "per_class": self.record.per_class,
         }
         assert self.out
         write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
@@ -328,17 +358,10 @@ class Session:
         runs = self.record.runs(self.run + 1, self.args.epochs)
         results = self.record.results(runs, self.args.seed)
         if runs:
-            pairs = zip(self.facts.get("classes", ()), results["per_class_accuracy"], strict=False)
-            for name, accuracy in pairs:
+            classes = self.facts.get("classes", ()), results.get("per_class_accuracy", ())
+            for name, accuracy in zip(*classes, strict=False):
                 self.say(f"{name:>12} {'-' if accuracy is None else f'{accuracy:.4f}'}")
-            several = (
-                f", mean of {len(runs)} runs (standard deviation "
-                f"{results['final_accuracy_deviation']:.4f})"
-            )
-            print(
-                f"validation accuracy {results['final_accuracy']:.4f} "
-                f"(best epoch {results['best_accuracy']:.4f})" + (several if len(runs) > 1 else "")
-            )
+            print("; ".join(self._results(results, len(runs))))
         if not self.out:
             return
         backend, device = self.describe_backend()
@@ -356,7 +379,36 @@ class Session:
             file.write((json.dumps(summary, indent=2) + "\n").encode())
         if runs:
             with replaced(self.out / "curves.png") as file:
-                draw_curves(runs, self.facts["data"], file)
+                draw_curves(runs, self.facts["data"], file, self.metrics)
+
+    def _results(self, results: dict[str, Any], runs: int) -> Iterator[str]:
+        """Say for each metric that is a result what it is."""
+        for metric in self.metrics:
+            if not metric.best:
+                continue
+            name, how = metric.name.removeprefix("val_"), metric.format
+            several = (
+                f", mean of {runs} runs (standard deviation "
+                f"{results[f'final_{name}_deviation']:{how}})"
+            )
+            yield (
+                f"{metric.label} {results[f'final_{name}']:{how}} "
+                f"(best epoch {results[f'best_{name}']:{how}})" + (several if runs > 1 else "")
+            )
+
+    # -- What the example itself writes to --out -----------------------------------------------
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text to the file of this name in `--out`, if there is one."""
+        if self.out:
+            with replaced(self.out / name) as file:
+                file.write(text.encode())
+
+    def draw(self, name: str, figure: Any) -> None:
+        """Write a figure of matplotlib to the file of this name, a PNG, in `--out`."""
+        assert self.out
+        with replaced(self.out / name) as file:
+            figure.savefig(file, format="png", dpi=DPI)
 
     # -- The parts that depend on the library, here gradcore -----------------------------------
 
@@ -408,7 +460,7 @@ class Session:
     def optimizer_state(self) -> dict[str, Any]:
         """Give the optimizer's `settings`, and its `state`: a list with a dictionary of arrays and
         numbers for each parameter."""
-        return self.optimizer.state_dict()
+        return self.optimizer.state_dict() if self.optimizer else {"settings": {}, "state": []}
 
     def set_optimizer_state(self, state: dict[str, Any]) -> None:
         """Load what `optimizer_state` gave, with arrays of NumPy.
@@ -416,7 +468,8 @@ class Session:
         Raises:
             ValueError: it is of another kind of optimizer.
         """
-        self.optimizer.load_state_dict(state)
+        if self.optimizer:
+            self.optimizer.load_state_dict(state)
 
 
 def _kind(x: Array | None) -> str:

@@ -11,9 +11,9 @@ from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
 from gradcore.backends import Array
 
 from .command_line import OPTIMIZERS
-from .record import Validation
+from .session import Session
 
-__all__ = ["captured", "evaluate", "make_optimizer"]
+__all__ = ["captured", "classified", "evaluate", "make_optimizer", "one_cycle"]
 
 Step = Callable[..., Array]
 
@@ -36,6 +36,16 @@ def make_optimizer(
     model.register_forward_pre_hook(lambda _, inputs: (cast(inputs[0], xp.float16),))
     model.register_forward_hook(lambda *call: cast(call[-1], xp.float32))
     return optim.MixedPrecision(model.parameters(), make)
+
+
+def one_cycle(
+    args: argparse.Namespace, optimizer: Any, steps: int, session: Session
+) -> optim.OneCycleLR:
+    """Make the schedule by which the learning rate goes up to --lr and down again, over all epochs,
+    each of `steps` steps. A run that is resumed goes on where it was."""
+    schedule = optim.OneCycleLR(optimizer, args.lr, args.epochs * steps, cycle_momentum=False)
+    schedule.load_state_dict({"steps": session.epochs_done * steps})
+    return schedule
 
 
 def cast(x: TensorNode | Array, dtype: Any) -> TensorNode | Array:
@@ -61,11 +71,14 @@ def evaluate(
     batches: Iterable[tuple[Array, Array]],
     loss: Callable[..., TensorNode],
     classes: int,
-) -> Validation:
+) -> dict[str, Any]:
     """Measure how good the model is on these batches of images and labels.
 
     Args:
         loss: of outputs and labels, summed over the instances.
+
+    Returns:
+        What `Session.end_epoch` takes, as `classified` does.
     """
     total, correct, counts = 0.0, [0] * classes, [0] * classes
     to_numpy = backends.default().to_numpy
@@ -79,4 +92,19 @@ def evaluate(
                 correct[label] += int(p == label)
                 counts[label] += 1
     model.train()
-    return Validation(total / sum(counts), correct, counts)
+    return classified(total / sum(counts), correct, counts)
+
+
+def classified(loss: float, correct: list[int], counts: list[int]) -> dict[str, Any]:
+    """Give what `Session.end_epoch` takes of a classifier.
+
+    Args:
+        loss: per instance.
+        correct: how many instances of each class were recognized.
+        counts: how many instances of each class there are.
+    """
+    return {
+        "val_loss": loss,
+        "val_accuracy": sum(correct) / sum(counts),
+        "per_class": [c / n if n else None for c, n in zip(correct, counts, strict=True)],
+    }

@@ -13,7 +13,7 @@ from .datasets import (
 )
 from .errors import DataError, NotFoundError
 from .mnist import find_mnist, load_fashion_mnist, load_mnist
-from .shapes import SHAPES_CLASSES, load_shapes
+from .shapes import SHAPES_CLASSES, load_shape_masks, load_shapes
 from .synth import load_synth
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "load_cifar10",
     "load_fashion_mnist",
     "load_mnist",
+    "load_shape_masks",
     "load_shapes",
     "load_synth",
     "normalize",

@@ -9,7 +9,7 @@ from ..backends import default
 from ..backends.random import generator
 from .splits import Splits, check_numbers, split
 
-__all__ = ["SHAPES_CLASSES", "load_shapes"]
+__all__ = ["SHAPES_CLASSES", "load_shape_masks", "load_shapes"]
 
 SHAPES_CLASSES = (
     "disc",
@@ -49,18 +49,48 @@ def load_shapes(num_train: int = 20_000, num_val: int = 5_000, dtype: str = "uin
         ValueError: a number is negative.
     """
     check_numbers("load_shapes", num_train, num_val)
-    n = num_train + num_val
-    labels = generator().integers(0, len(SHAPES_CLASSES), n)
-    images = np.empty((n, 3, SIZE, SIZE), np.uint8)
-    for i in range(0, n, BLOCK):
-        images[i : i + BLOCK] = _drawn(labels[i : i + BLOCK])
-
+    images, labels, _ = _generated(num_train + num_val)
     backend = default()
     return split(backend.store(images, dtype), backend.asarray(labels, "int64"), num_train, 10)
 
 
-def _drawn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Draw images (N, 3, 32, 32) of the things with these labels (N,)."""
+def load_shape_masks(num_train: int = 20_000, num_val: int = 5_000, dtype: str = "uint8") -> Splits:
+    """Generate the images of `load_shapes`, and for each pixel what it shows.
+
+    Args:
+        dtype: of the pixels.
+
+    Returns:
+        `(xtrain, ytrain), (xval, yval), 11`, arrays of the default backend: pixels 0 to 255 of
+        shape (N, 3, 32, 32), and masks of shape (N, 32, 32) in int64: 0 is the background, and
+        1 + i the thing `SHAPES_CLASSES[i]`.
+
+    Raises:
+        ValueError: a number is negative.
+    """
+    check_numbers("load_shape_masks", num_train, num_val)
+    images, labels, covered = _generated(num_train + num_val)
+    masks = (labels[:, None, None] + 1) * covered
+    backend = default()
+    return split(backend.store(images, dtype), backend.asarray(masks, "int64"), num_train, 11)
+
+
+def _generated(n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool]]:
+    """Draw n images (N, 3, 32, 32), with their labels (N,), and which pixels (N, 32, 32) show the
+    thing."""
+    labels = generator().integers(0, len(SHAPES_CLASSES), n)
+    images = np.empty((n, 3, SIZE, SIZE), np.uint8)
+    covered = np.empty((n, SIZE, SIZE), np.bool)
+    for i in range(0, n, BLOCK):
+        images[i : i + BLOCK], covered[i : i + BLOCK] = _drawn(labels[i : i + BLOCK])
+    return images, labels, covered
+
+
+def _drawn(
+    labels: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool]]:
+    """Draw images (N, 3, 32, 32) of the things with these labels (N,), and tell which pixels
+    (N, 32, 32) are inside of them."""
     n, rng = len(labels), generator()
 
     def uniform(low: float, high: float, *shape: int) -> Floats:
@@ -88,7 +118,7 @@ def _drawn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     pixels *= uniform(0.05, 0.7, 1, 1, 1)
     pixels += 255 * (back + light)
     pixels += (255 * (front - back)) * mask
-    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8), mask[:, 0] > 0.5
 
 
 def _depth(name: str, u: Floats, v: Floats) -> Floats:

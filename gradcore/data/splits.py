@@ -11,8 +11,10 @@ Splits = tuple[tuple[Array, Array], tuple[Array, Array], int]
 
 
 def split(x: Array, y: Array, num_train: int, num_classes: int) -> Splits:
-    """Split x (N, ...) and y (N,): the first `num_train` instances, and the others."""
-    train, val = (x[:num_train, ...], y[:num_train]), (x[num_train:, ...], y[num_train:])
+    """Split x (N, ...) and y (N, ...): the first `num_train` instances, and the others."""
+    train, val = (
+        (x[part, ...], y[part, ...]) for part in (slice(num_train), slice(num_train, None))
+    )
     return train, val, num_classes
 
 

@@ -23,7 +23,7 @@ def call(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) ->
             return int(str(stop.code))
 
 
-def losses(example: Any, *flags: object) -> list[float]:
+def losses(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) -> list[float]:
     """The loss of each step of such a run."""
     seen: list[float] = []
     add = Epoch.add
@@ -34,7 +34,7 @@ def losses(example: Any, *flags: object) -> list[float]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Epoch, "add", spy)
-        assert call(example, "--quiet", *flags) == 0
+        assert call(example, "--quiet", *flags, on=on) == 0
     return seen
 
 

@@ -1,0 +1,100 @@
+"""Pictures: the curves of a run, and those that several examples draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO
+
+from gradcore import namespace
+
+from .record import mean_and_deviation
+from .schema import CLASSIFIER, Metric
+
+__all__ = ["DPI", "draw_curves", "draw_images", "new_figure", "plot_runs"]
+
+DPI = 100  # of the examples' own pictures
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Make a figure of matplotlib, of that size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw_curves(
+    runs: list[list[dict[str, Any]]],
+    title: str,
+    file: BinaryIO,
+    metrics: Sequence[Metric] = CLASSIFIER,
+) -> None:
+    """Plot the loss and the metrics over the epochs; of several runs, the mean and the deviation.
+
+    Args:
+        runs: of each run, the lines of its epochs, with their curves.
+        file: for the picture (PNG).
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    n, points = min(map(len, runs)), len(runs[0][0]["curve"])
+    within = [(i + 0.5) / points for i in range(n * points)]
+    training = [[y for line in lines[:n] for y in line["curve"]] for lines in runs]
+    others = [metric for metric in metrics if metric.name != "val_loss"]
+    figure = new_figure(4.5 * (1 + len(others)), 3.8)
+    figure.suptitle(title)
+    left, *right = figure.subplots(1, 1 + len(others), squeeze=False)[0]
+    left.set(ylabel="loss per instance")
+    plot_runs(left, within, training, color="C0", label="training (running)")
+    for metric in metrics:
+        values = [[line[metric.name] for line in lines[:n]] for lines in runs]
+        axes = right[others.index(metric)] if metric in others else left
+        plot_runs(axes, range(1, n + 1), values, color="C1", marker=".", label="validation")
+        if metric in others:
+            axes.set(ylabel=metric.label)
+    left.legend()
+    for axes in (left, *right):
+        axes.set(xlabel="epochs")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        values = [y for line in axes.lines for y in line.get_ydata()]
+        if 0 < min(values) * 300 < max(values):
+            axes.set_yscale("log")
+    figure.savefig(file, format="png", dpi=150)
+
+
+def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:
+    """Plot the mean of several runs, in a band of the standard deviation.
+
+    Args:
+        axes: matplotlib's.
+        runs: of each run, the values at the places `xs`.
+        style: of matplotlib's `plot`.
+    """
+    xs, pairs = list(xs), [mean_and_deviation(ys) for ys in zip(*runs, strict=True)]
+    axes.plot(xs, [mean for mean, _ in pairs], **style)
+    if len(runs) > 1:
+        low, high = ([mean + sign * deviation for mean, deviation in pairs] for sign in (-1, 1))
+        axes.fill_between(xs, low, high, color=style["color"], alpha=0.25, linewidth=0)
+
+
+def draw_images(images: Any, columns: int, scale: int = 2) -> Any:
+    """Draw images in rows of `columns`, each pixel as `scale` times `scale`; give the figure.
+
+    Args:
+        images: (N, H, W) of numbers from 0 to 1, or (N, H, W, 3) of colours; an array of NumPy.
+    """
+    n, height, width, *colors = images.shape
+    rows, gap = -(-n // columns), 2
+    sheet = namespace(images).ones(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, *colors), dtype=images.dtype
+    )
+    for i in range(n):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[y : y + height, x : x + width, ...] = images[i, ...]
+    figure = new_figure(sheet.shape[1] * scale / DPI, sheet.shape[0] * scale / DPI)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    return figure
