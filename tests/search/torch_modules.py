@@ -94,6 +94,7 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     mine.train(training)
 
     result = module(*inputs)
+    result = result[0] if isinstance(result, tuple) else result  # the second are indices
     weights = torch.linspace(-1, 1, result.numel(), dtype=kind).reshape(result.shape)
     leaves = [x for x in inputs if isinstance(x, torch.Tensor) and x.requires_grad]
     names = [name for name, p in module.named_parameters()]
@@ -104,6 +105,7 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
 
     nodes = {id(x): TensorNode(_array(x)) for x in leaves}
     y = mine(*[nodes.get(id(x), _array(x)) for x in inputs])
+    y = y[0] if isinstance(y, tuple) else y
     problem = _unequal("value", y.value, result)
     if problem:
         return problem
