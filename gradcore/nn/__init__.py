@@ -109,7 +109,6 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter import Buffer, Parameter
-<<<<<<< HEAD
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -141,12 +140,6 @@ from .transformers import (
     TransformerEncoderLayer,
 )
 from .unfolding import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
-=======
-from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
-from .shape import Flatten, Identity, Unflatten
-from .summaries import summary
->>>>>>> heads/examples
 
 __all__ = [
     "CELU",

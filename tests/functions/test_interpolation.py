@@ -102,9 +102,8 @@ def test_golden_numbers(backend: Backend, dtype: str) -> None:
     near, far = 1 - 2.25 / 16 + 1.25 / 64, -0.75 * (1 / 4 - 2 / 16 + 1 / 64)
     other, last = 1 - 2.25 * 9 / 16 + 1.25 * 27 / 64, -0.75 * (3 / 4 - 2 * 9 / 16 + 27 / 64)
     np.testing.assert_allclose(near + far + other + last, 1.0)
-    expected = last * 1 + other * 1 + near * 2 + far * 4  # the second, between 1 and 2
-    expected = far * 1 + near * 1 + other * 2 + last * 4
-    np.testing.assert_allclose(backend.to_numpy(y.value)[0, 0, 0, 1], expected, 1e-5)
+    expected = far * 1 + near * 2 + other * 4 + last * 8  # of the fourth, between 2 and 4
+    np.testing.assert_allclose(backend.to_numpy(y.value)[0, 0, 0, 3], expected, 1e-5)
 
 
 @pytest.mark.parametrize("options", [o for s, o in SETTINGS if len(s) == 4], ids=str)
