@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from optimizers import GOLDEN, node, parameters
 
 from gradcore import TensorNode, array_api, optim
 from gradcore.backends import get
+from gradcore.optim import lbfgs
 
 ROWS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.05, "momentum": 0.9}),
@@ -92,6 +94,21 @@ def test_a_state_of_torchs_that_does_not_fit():
         assert "\n" not in str(error.value)
 
 
+def test_schedules_go_on_from_the_initial_rate_in_torchs_state():
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.8)
+    their_schedule = torch.optim.lr_scheduler.ExponentialLR(theirs, 0.5)
+    ours = optim.SGD([node(1.0)], lr=0.1)
+    for _ in range(3):
+        theirs.step()
+        their_schedule.step()
+    ours.load_state_dict(theirs.state_dict())
+    assert (ours.lr, ours.initial_lr) == (0.1, 0.8)
+    schedule = optim.ExponentialLR(ours, 0.5, last_epoch=2)
+    schedule.step()
+    assert ours.lr == pytest.approx(0.05)
+
+
 # -- L-BFGS ---------------------------------------------------------------------------------------
 
 
@@ -144,6 +161,43 @@ def test_iterates_are_torchs(settings):
             mine = ours.torch_state_dict(torch.from_dlpack)
             ours.load_state_dict(theirs.state_dict())
             theirs.load_state_dict(mine)
+
+
+def both_searches(torch: Any, a: float, b: float, c: float, lr: float) -> list[list[float]]:
+    """Search along a curve with slope -0.2 * c at 0, by our function and torch's."""
+    theirs = import_module("torch.optim.lbfgs")._strong_wolfe
+
+    def at(t: Any) -> tuple[float, float]:
+        x = float(t)
+        value = b * np.cos(a * x) + 0.05 * c * (x - 2) ** 2
+        return float(value), float(0.1 * c * (x - 2) - a * b * np.sin(a * x))
+
+    loss, slope = at(0.0)
+    d, twin = np.ones(1), torch.ones(1, dtype=torch.float64)
+
+    def ours_at(t: float) -> Any:
+        return at(t)[0], d * at(t)[1]
+
+    def theirs_at(_: Any, t: Any, __: Any) -> Any:
+        return at(t)[0], twin * at(t)[1]
+
+    found = (
+        lbfgs.strong_wolfe(ours_at, lr, d, loss, d * slope, slope, 25, 1e-9),
+        theirs(theirs_at, None, lr, twin, loss, twin * slope, twin.sum() * slope),
+    )
+    return [[f, float(g[0]), float(t), n] for f, g, t, n in found]
+
+
+def test_line_searches_are_torchs():
+    """On curves with many valleys, which need all that the search can do."""
+    torch = pytest.importorskip("torch")
+    rng, many = np.random.default_rng(0), 0
+    for _ in range(300):
+        a, b, c, lr = rng.uniform(0.1, 3, 4)
+        ours, theirs = both_searches(torch, a, b, c, lr * 10.0 ** rng.integers(-2, 2))
+        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-8)
+        many += ours[-1] > 3
+    assert many > 20
 
 
 def test_it_finds_the_minimum_and_resumes(backend, dtype):
