@@ -63,9 +63,10 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None
         for name in names:
             # Copied, so that the digest is of what is written, whatever another thread does.
             x = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
-            data = x.reshape(-1).view("uint8")
-            digest.update(data)
-            file.write(data)
+            x = x.reshape(-1).view("uint8")
+            digest.update(x)
+            file.write(x)
+            del x
         file.seek(start.index(_entry(NO_DIGEST)) + len(_entry("")) - 1)
         file.write(digest.hexdigest().encode())
 

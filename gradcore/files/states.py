@@ -138,7 +138,7 @@ def _written(x: Any, path: str, arrays: dict[str, Array], depth: int = 0) -> Any
             PAIRS: [[_written(key, path, arrays, depth), entry] for key, entry in entries.items()]
         }
     if isinstance(x, list | tuple):
-        items = [_written(entry, f"{inside}{i}", arrays, depth) for i, entry in enumerate(x)]
+        items = [written(i, entry) for i, entry in enumerate(x)]
         return {TUPLE: items} if isinstance(x, tuple) else items
     try:
         array = raw_array(x)
