@@ -127,16 +127,16 @@ def _written(x: Any, path: str, arrays: dict[str, Array], depth: int = 0) -> Any
         return {COMPLEX: [x.real, x.imag]}
     if hasattr(x, "state_dict") and not isinstance(x, type):
         return _written(x.state_dict(), path, arrays, depth)
-    inside = f"{path}." if path else ""
+
+    def written(key: Any, entry: Any) -> Any:
+        return _written(entry, f"{path}.{key}" if path else f"{key}", arrays, depth)
+
     if isinstance(x, Mapping):
-        entries = {
-            key: _written(entry, f"{inside}{key}", arrays, depth) for key, entry in x.items()
-        }
+        entries = {key: written(key, entry) for key, entry in x.items()}
         if all(isinstance(key, str) and key[:1] != "$" for key in entries):
             return entries
-        return {
-            PAIRS: [[_written(key, path, arrays, depth), entry] for key, entry in entries.items()]
-        }
+        pairs = [[_written(key, path, arrays, depth), entry] for key, entry in entries.items()]
+        return {PAIRS: pairs}
     if isinstance(x, list | tuple):
         items = [written(i, entry) for i, entry in enumerate(x)]
         return {TUPLE: items} if isinstance(x, tuple) else items
