@@ -265,7 +265,7 @@ def test_a_state_of_another_dataset_is_refused() -> None:
 
 
 X = np.arange(4.0)
-WRONG: list[tuple[Any, type[Exception], str]] = [
+REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda: DataLoader(X, sampler=3), TypeError, "sampler is a int, expected an iterable"),
     (lambda: DataLoader(X, collate_fn=3), TypeError, "collate_fn is a int, expected a function"),
     (lambda: DataLoader(X, to="cupy"), TypeError, "to is a str, expected a backend"),
@@ -274,23 +274,23 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: [*DataLoader(X, sampler=[1.5])],
         IndexError,
-        r"gave \[1\.5\], expected integers below",
+        r"gave \[1\.5\], expected integers",
     ),
     (lambda: [*DataLoader(X, sampler=[4])], IndexError, r"gave \[4\], expected integers below 4"),
     (
         lambda: [*DataLoader([X, X[:2]], 2)],
         ValueError,
-        r"are an array \(4,\) and an array \(2,\), e",
+        r"are an array \(4,\) and an array \(2,\)",
     ),
     (lambda: [*DataLoader([{"a": 1}, {"b": 1}], 2)], ValueError, "expected one form"),
-    (lambda: WeightedRandomSampler([0, 0], 2), ValueError, "expected at least 0, and not all 0"),
-    (lambda: WeightedRandomSampler([1, -1], 2), ValueError, "expected at least 0, and not all 0"),
+    (lambda: WeightedRandomSampler([0, 0], 2), ValueError, "expected numbers of at least 0, n"),
+    (lambda: WeightedRandomSampler([1, -1], 2), ValueError, "expected numbers of at least 0, n"),
     (lambda: WeightedRandomSampler([1, 0], 2, False), ValueError, "at most 1 without replacement"),
     (lambda: random_split(X, [-1, 5]), ValueError, "expected integers of at least 0"),
 ]
 
 
-@pytest.mark.parametrize(("call", "kind", "problem"), WRONG)
+@pytest.mark.parametrize(("call", "kind", "problem"), REFUSED)
 def test_what_can_not_be_loaded_is_named(call: Any, kind: type[Exception], problem: str) -> None:
     with pytest.raises(kind, match=problem) as caught:
         call()
