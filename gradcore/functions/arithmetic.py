@@ -77,8 +77,7 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode != "trunc":
         raise ValueError(f"div: rounding_mode = {rounding_mode!r}, expected None, floor or trunc")
     if all(type(a) is int or is_discrete(value_of(a)) for a in (x, other)):
-        size = xp.floor_divide(xp.abs(x), xp.abs(node_or_array(other)))
-        return xp.where((x < 0) == (other < 0), size, -size)
+        return xp.floor_divide(xp.subtract(x, fmod(x, other)), other)  # exact, and no overflow
     return xp.trunc(xp.divide(x, other))
 
 
@@ -111,8 +110,12 @@ def heaviside(x: NodeOrArray, values: NodeOrArray) -> NodeOrArray:
 
 
 def lerp(x: NodeOrArray, end: NodeOrArray, weight: Any) -> NodeOrArray:
-    """Go from x to the end by a share: x + weight (end - x)."""
-    return xp.add(x, xp.multiply(xp.subtract(end, x), weight))
+    """Go from x to the end by a share: x + weight (end - x); exactly the end with the share 1."""
+    far = xp.subtract(end, x)
+    if type(weight) in NUMBER_TYPES:
+        return x + weight * far if abs(weight) < 0.5 else end - (1 - weight) * far
+    near = xp.abs(value_of(weight)) < 0.5
+    return xp.where(near, x + xp.multiply(weight, far), end - xp.multiply(1 - weight, far))
 
 
 def nan_to_num(
@@ -128,9 +131,9 @@ def nan_to_num(
         parts = [nan_to_num(part(x), nan, posinf, neginf) for part in (xp.real, xp.imag)]
         return parts[0] + 1j * parts[1]
     most = float(namespace(raw).finfo(raw.dtype).max)
-    y = xp.where(xp.isnan(x), nan, x)
-    y = xp.where(value_of(y) == math.inf, most if posinf is None else posinf, y)
-    return xp.where(value_of(y) == -math.inf, -most if neginf is None else neginf, y)
+    y = xp.where(raw != raw, nan, x)
+    y = xp.where(raw == math.inf, most if posinf is None else posinf, y)
+    return xp.where(raw == -math.inf, -most if neginf is None else neginf, y)
 
 
 # -- Comparisons ------------------------------------------------------------------------------

@@ -235,7 +235,10 @@ def searchsorted(
     if sorter is not None:
         rows = lib.take_along_axis(rows, value_of(sorter), axis=-1)
     # Sort both together: before an element of x are so many of its row as belong before it.
-    x = lib.astype(x, rows.dtype, copy=False) if x.dtype != rows.dtype else x
+    if x.dtype != rows.dtype:
+        kind = rows.dtype if is_discrete(x) else x.dtype if is_discrete(rows) else None
+        kind = kind or lib.result_type(x, rows)
+        rows, x = (lib.astype(a, kind, copy=False) for a in (rows, x))
     n, k = rows.shape[-1], x.shape[-1]
     parts = [rows, x] if side == "right" else [x, rows]
     order = lib.argsort(lib.concat(parts, axis=-1), axis=-1, stable=True)

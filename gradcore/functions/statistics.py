@@ -13,6 +13,7 @@ from ..engine.arrays import (
     is_complex,
     is_discrete,
     is_floating,
+    is_integer,
     is_node,
     namespace,
     node_or_array,
@@ -73,7 +74,13 @@ def _quantile(
     raw = value_of(x)
     lib = namespace(raw)
     if not hasattr(q, "shape"):
-        if not all(0 <= f <= 1 for f in ([q] if isinstance(q, float | int) else q)):
+        try:
+            is_fine = all(0 <= f <= 1 for f in ([q] if isinstance(q, float | int) else q))
+        except TypeError:
+            raise TypeError(
+                f"{name}: q is {q!r}, expected a number, or several in a list"
+            ) from None
+        if not is_fine:
             raise ValueError(f"{name}: q is {q}, expected fractions of 1")
         q = lib.asarray(q, dtype=raw.dtype, device=raw.device)
     if q.ndim > 1:
@@ -145,8 +152,10 @@ def bincount(x: NodeOrArray, weights: Any = None, minlength: int = 0) -> NodeOrA
     gradient. The host reads the largest number, which is how long the result is.
 
     Raises:
-        TypeError, ValueError: x is no vector of integers, or one is negative.
+        TypeError, ValueError: x is no vector of integers, or one is negative, or `minlength`.
     """
+    if not is_integer(minlength) or minlength < 0:
+        raise ValueError(f"bincount: minlength = {minlength!r}, expected an integer of at least 0")
     raw = value_of(node_or_array(x))
     lib = namespace(raw)
     if raw.ndim != 1 or not is_discrete(raw):
@@ -164,15 +173,16 @@ def bincount(x: NodeOrArray, weights: Any = None, minlength: int = 0) -> NodeOrA
 def histc(x: NodeOrArray, bins: int = 100, min: float = 0.0, max: float = 0.0) -> NodeOrArray:  # noqa: A002
     """Count the elements of x in equal bins from `min` to `max`, as constants in the dtype of x.
     Elements outside, and NaN, don't count. If `min` is `max`, take the smallest and the largest
-    element; if these are equal too, one less and one more.
+    element; if these are equal too, one less and one more. If these are not finite, or too far
+    apart to be subtracted, the counts are NaN.
 
     Raises:
-        ValueError: there is no bin, or `max` is less than `min`.
+        ValueError: there is no bin, `max` is less than `min`, or one of them is not finite.
     """
     raw = value_of(node_or_array(x))
     lib = namespace(raw)
-    if bins < 1 or max < min:
-        raise ValueError(f"histc: {bins} bins from {min} to {max}")
+    if bins < 1 or not (max >= min and math.isfinite(max) and math.isfinite(min)):
+        raise ValueError(f"histc: {bins} bins from {min} to {max}, expected 1 or more, and numbers")
     values = lib.reshape(raw, (-1,))
     values = values if is_floating(raw) else lib.astype(values, lib.float32)
     is_data = min == max and values.shape[0] > 0
@@ -183,11 +193,14 @@ def histc(x: NodeOrArray, bins: int = 100, min: float = 0.0, max: float = 0.0) -
     )  # fmt: skip
     low, high = lib.where(low == high, low - 1, low), lib.where(low == high, high + 1, high)
     inside = (values >= low) & (values <= high)
-    share = (lib.where(inside, values, low) - low) / (high - low)
+    width = high - low
+    fine = lib.isfinite(width)
+    share = lib.where(inside & fine, values - low, 0.0) / lib.where(fine, width, 1.0)
     places = lib.astype(lib.floor(share * bins), lib.int64)
     places = lib.where(places >= bins, bins - 1, places)  # the last bin has its upper edge
     ones = lib.astype(inside, raw.dtype)
     y = ops.ScatterAdd.forward({}, ones, indices=places, size=bins, check=False)
+    y = lib.where(fine, y, math.nan) if is_floating(raw) else y
     return TensorNode(y, requires_grad=False) if is_node(x) else y
 
 

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import NUMBER_TYPES, conj, is_complex, namespace, real, value_of
+from ..engine.arrays import NUMBER_TYPES, conj, is_complex, is_discrete, namespace, real, value_of
 from ..graph import Context, Op, needs
 from .unary import OfInput, OfOutput
 
@@ -516,13 +516,14 @@ class Fmod(Remainder):
         xp = namespace(a, b)
         if is_complex(a) or is_complex(b):
             raise TypeError("complex numbers have no remainder")
-        y = xp.remainder(abs(a), abs(b))
-        context["a"], context["b"], context["y"] = (
-            a,
-            b,
-            xp.where(a + 0 * y < 0, -y, y),
-        )  # a may be a number
-        return context["y"]
+        if all(type(x) is int or is_discrete(x) for x in (a, b)):  # the least has no abs
+            y = xp.remainder(a, b)
+            y = xp.where((y != 0) & ((a < 0) != (b < 0)), y - b, y)
+        else:
+            y = xp.remainder(abs(a), abs(b))
+            y = xp.where(a + 0 * y < 0, -y, y)  # a may be a number
+        context["a"], context["b"], context["y"] = a, b, y
+        return y
 
 
 class NextAfter(Op):

@@ -380,8 +380,28 @@ def test_special_numbers(backend: Backend) -> None:
         (g.linalg.matrix_exp(g.stack([x[:1, :1], x[1:, :1]])), [[[np.e]], [[np.nan]]]),
         (g.linalg.matrix_exp(x[:1, :1] * 80.0), [[np.exp(80.0)]]),
         (g.linalg.cond(g.linalg.diag(x[0, ::2] * backend.asarray([1.0, 0.0], "float32"))), np.inf),
+        (g.nan_to_num(x[0] * np.inf, np.inf, -np.inf), [-np.inf, np.inf, -np.inf]),
+        (g.lerp(x[0, :1] * 1e8, x[0, 2:], 1.0), [3.0]),
+        (g.lerp(x[0, :1] * 1e8, x[0, 2:], backend.asarray([1.0], "float32")), [3.0]),
+        (g.histc(x, 2), [np.nan, np.nan]),
+        (g.histc(x, 2, 0, 4), [1.0, 1.0]),
     ]:
         np.testing.assert_allclose(backend.to_numpy(y.value), expected, 2e-4)
+
+
+def test_integers_are_exact(backend: Backend) -> None:
+    def array(*numbers: float, dtype: str = "int8") -> Any:
+        return backend.asarray(np.array(numbers, dtype))
+
+    for y, expected in [
+        (g.fmod(array(-128, -7, 127), array(3, -128, -128)), [-2, -7, 127]),
+        (g.div(array(-128, -128, 7), array(2, 3, -2), rounding_mode="trunc"), [-64, -42, -3]),
+        (
+            g.searchsorted(array(1, 2, 3)[None, :], array(1.5, 2.5, dtype="float32")[None, :]),
+            [[1, 2]],
+        ),
+    ]:
+        np.testing.assert_array_equal(backend.to_numpy(getattr(y, "value", y)), expected)
 
 
 def test_equal_elements_share_or_the_last_counts() -> None:
@@ -426,6 +446,8 @@ def test_refusals_in_one_line(backend: Backend) -> None:
         (lambda: g.masked_fill(x, x, 0.0), TypeError, "expected booleans"),
         (lambda: g.topk(x, 5), ValueError, "topk: k = 5, of 4 elements"),
         (lambda: g.quantile(x, 1.5), ValueError, "quantile: q is 1.5"),
+        (lambda: g.quantile(x, "half"), TypeError, "q is 'half', expected a number, or several"),
+        (lambda: g.histc(x, 2, 0.0, np.inf), ValueError, "2 bins from 0.0 to inf, expected"),
         (lambda: g.split(x, (1, 1)), ValueError, "expected a sum of 3"),
         (lambda: g.narrow(x, 1, 3, 2), IndexError, "2 parts from 3 on, of 4"),
         (lambda: g.expand(x, (-1, 3, 4)), ValueError, "-1 is for axes that x has"),
