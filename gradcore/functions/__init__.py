@@ -11,6 +11,7 @@ from . import (
     arithmetic,
     attention,
     convolution,
+    ctc,
     distances,
     interpolation,
     losses,
@@ -30,6 +31,7 @@ from .activations import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .ctc import *  # noqa: F403
 from .distances import *  # noqa: F403
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
@@ -64,6 +66,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         arithmetic,
         attention,
         convolution,
+        ctc,
         distances,
         interpolation,
         losses,
