@@ -64,6 +64,7 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
     """
     from safetensors import SafetensorError, deserialize
 
+    arrays_of: Any = deserialize  # whose types some versions do not say
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -78,7 +79,7 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
             data = file.read()
             _check_digest(metadata, start, data)
             facts = parsed(metadata[FACTS]) if FACTS in metadata else None
-            return facts, {name: _array(name, x) for name, x in deserialize(data)}
+            return facts, {name: _array(name, x) for name, x in arrays_of(data)}
         except MemoryError:
             raise MemoryError(f"{path} has {size:,} bytes, for which memory is short") from None
         except (SafetensorError, LookupError, TypeError, ValueError) as error:

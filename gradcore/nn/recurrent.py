@@ -20,8 +20,8 @@ from ..engine.arrays import (
     node_or_array,
     raw_array,
 )
-from ..functions import dropout
 from ..functions import recurrent as cells
+from ..functions.dropout import dropout
 from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .module import Module
@@ -227,11 +227,6 @@ class RNNBase(Module):
                     x = dropout(x, self.dropout, self.training)
         y = x if is_in is None else array_api.where(is_in, x, 0.0)
         return y, tuple([array_api.stack(hs) for hs in zip(*lasts, strict=True)])
-
-    def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
-        """Go through one layer in one direction: the states after each step, of which the first is
-        the output."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         more: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False}
