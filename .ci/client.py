@@ -85,7 +85,8 @@ class Tagger(nn.Module):
     def forward(self, x: Any) -> TensorNode:
         y, (h, c) = self.lstm(self.embedding(x))
         assert h.shape == c.shape
-        return self.head(self.norm(y))
+        scores: TensorNode = self.head(self.norm(y))
+        return scores
 
 
 words = numpy.arange(60).reshape(12, 5) % 7
@@ -101,7 +102,7 @@ scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
 loader = DataLoader((words, words % 3), batch_size=4, shuffle=True)
 for x, targets in loader:
     scores = model(x)
-    error = nn.CrossEntropyLoss()(scores.transpose(1, 2), targets)
+    error = nn.CrossEntropyLoss()(scores.swapaxes(1, 2), targets)
     error.backward()
     norm_of_all = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
