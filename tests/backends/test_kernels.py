@@ -244,3 +244,10 @@ def test_recurrence(backend: Backend, dtype: str) -> None:
                                              strict=True) if there]  # fmt: skip
                 inputs = c, w_hh / 9, c + x[..., :1], gates, *gos
                 compare_kernels(backend, kind, "lstm_gradient", inputs, {"given": given})
+            three = w_ih[H:], w_hh[H:]
+            compare_kernels(backend, kind, "gru", (x, h, *three, b[H:], b[:-H]), {})
+            compare_kernels(backend, kind, "gru", (40 * x, h, *three, None, None), {})
+            for given in ((True, False), (False, True), (True, True)):
+                gos = [g for g, there in zip((x[..., :1] + h, gates), given, strict=True) if there]
+                inputs = h, w_hh[H:] / 9, c + x[..., :1], gates, *gos
+                compare_kernels(backend, kind, "gru_gradient", inputs, {"given": given})
