@@ -33,7 +33,7 @@ class RecurrentKernels(ElementwiseKernels):
         projected = self.linear(xp.reshape(x, (T * N, x.shape[2])), w_ih, b)
         ys, cells, gates = [], [], []
         for z in xp.unstack(xp.reshape(projected, (T, N, w_hh.shape[0]))):
-            z = z + xp.matmul(h, w_hh.T)
+            z = z + self.linear(h, w_hh, None)
             i, f, g, o = _four(z)
             i, f, g, o = self.sigmoid(i), self.sigmoid(f), xp.tanh(g), self.sigmoid(o)
             c = f * c + i * g

@@ -79,6 +79,12 @@ def add(x: Array, y: Array) -> None:
 
 
 @compiled
+def copy(x: Array, y: Array) -> None:
+    for k in range(len(x)):
+        y[k] = x[k]
+
+
+@compiled
 def lstm(
     x: Array,
     h: Array,
@@ -256,7 +262,7 @@ def gru_gradient(
                 gr[k] = gq[k] * q[k] * (one - r[k])
             for k in range(H):
                 out[k] *= u[k]
-            gz[t, i, : 3 * H] = gates_gradient
+            copy(gates_gradient, gz[t, i])
         multiplied(some, w, zeros, offsets, products)
         for i in range(start, stop):
             add(products[i - start], gh[i])

@@ -32,7 +32,8 @@ class FastRecurrence(FastProducts):
     """Wrap NumPy, with compiled loops over the steps of recurrent layers."""
 
     # For 64 steps of 32 sequences, 64 features and 256 units, 15 ms in place of 24 ms, and the
-    # gradient 12 ms in place of 20 ms.
+    # gradient 12 ms in place of 22 ms; of a GRU 10 ms in place of 21 ms, and 8.5 ms in place of
+    # 19 ms (one core).
     def lstm(
         self,
         x: np.ndarray,

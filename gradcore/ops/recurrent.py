@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backends import Array, backend_of
 from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
@@ -46,13 +48,10 @@ class Lstm(Op):
         rows = xp.reshape(gz, (T * N, w_hh.shape[0]))
         if needs(context, 0):
             gx = xp.reshape(xp.matmul(rows, w_ih), x.shape)
-        # One product in place of two takes 11 ms in place of 15 ms for (2048, 1024), 64 features
-        # and 256 units (one core of an Intel Xeon).
-        if needs(context, 3) or needs(context, 4):
-            before = xp.concat([xp.expand_dims(h, axis=0), y[:-1, ...]])
-            inputs = xp.reshape(xp.concat([x, before], axis=2), (T * N, features + h.shape[1]))
-            gw = xp.matmul(rows.T, inputs)
-            gw_ih, gw_hh = gw[:, :features], gw[:, features:]
+        if needs(context, 3):
+            gw_ih = xp.matmul(rows.T, xp.reshape(x, (T * N, features)))
+        if needs(context, 4):
+            gw_hh = xp.matmul(rows.T, rows_before(xp, h, y))
         if not context["has_b"]:
             return gx, gh, gc, gw_ih, gw_hh
         if needs(context, 5):
@@ -120,8 +119,7 @@ class Gru(Op):
         if needs(context, 2):
             gw_ih = xp.matmul(of_x.T, xp.reshape(x, (T * N, features)))
         if needs(context, 3):
-            before = xp.reshape(xp.concat([xp.expand_dims(h, axis=0), y[:-1, ...]]), (T * N, H))
-            gw_hh = xp.roll(xp.matmul(of_h.T, before), -H, axis=0)
+            gw_hh = xp.roll(xp.matmul(of_h.T, rows_before(xp, h, y)), -H, axis=0)
         if not context["has_b"]:
             return gx, gh, gw_ih, gw_hh
         if needs(context, 4) or needs(context, 5):
@@ -145,6 +143,12 @@ class GruGradient(Op):
     def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
         inputs, there = context["inputs"], context["given"]
         return differentiated("gru_gradient", inputs, gos, given=there)
+
+
+def rows_before(xp: Any, h: Any, y: Any) -> Any:
+    """Give what h was before each step, (T N, H), from y (T, N, H)."""
+    before = xp.concat([xp.expand_dims(h, axis=0), y[:-1, ...]])
+    return xp.reshape(before, (y.shape[0] * y.shape[1], y.shape[2]))
 
 
 def check_shapes(
