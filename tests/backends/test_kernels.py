@@ -251,3 +251,14 @@ def test_recurrence(backend: Backend, dtype: str) -> None:
                 gos = [g for g, there in zip((x[..., :1] + h, gates), given, strict=True) if there]
                 inputs = h, w_hh[H:] / 9, c + x[..., :1], gates, *gos
                 compare_kernels(backend, kind, "gru_gradient", inputs, {"given": given})
+
+
+def test_factors_of_matrices(backend: Backend, dtype: str) -> None:
+    dtype = "float32" if dtype == "float16" else dtype
+    for shape in ((70, 70), (2, 40, 75), (75, 40), (3, 2, 2), (0, 3, 3), (2, 0, 3)):
+        singular = normal(*shape)
+        singular[..., : shape[-2] // 2, :2] = 0
+        for a, pivot in ((normal(*shape), True), (singular, True), (singular, False)):
+            a = a if pivot else a + 50 * np.eye(*shape[-2:])  # which needs no pivots
+            compare_kernels(backend, dtype, "lu", (a,), {"pivot": pivot})
+    compare_kernels(backend, dtype, "lu", (np.zeros((2, 3, 3)),), {"pivot": False})

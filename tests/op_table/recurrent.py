@@ -140,9 +140,7 @@ ROWS = [
         ops.GruGradient,
         _gru_gradient,
         [
-            case(
-                *((2, 2), (6, 2), (3, 2, 2), (3, 2, 8), (3, 2, 2), (3, 2, 8)), given=(True, True)
-            ),
+            case(*((2, 2), (6, 2), (3, 2, 2), (3, 2, 8), (3, 2, 2), (3, 2, 8)), given=(True, True)),
             case((1, 2), (6, 2), (2, 1, 2), (2, 1, 8), (2, 1, 2), given=(True, False)),
             case((1, 1), (3, 1), (2, 1, 1), (2, 1, 4), (2, 1, 1), given=(True, False)),
             case((0, 1), (3, 1), (2, 0, 1), (2, 0, 4), (2, 0, 4), given=(False, True)),
