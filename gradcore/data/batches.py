@@ -156,7 +156,7 @@ class DataLoader:
         self._now, self._to_resume = now, None
         cuts = self._cuts(self._share(), now.given)
         fetch = self._reader(now.order)
-        batches = (fetch(*cut) for cut in cuts)
+        batches: Iterator[Any] = (fetch(*cut) for cut in cuts)
         if self.num_workers:
             batches = _ahead(fetch, cuts, self.num_workers, self.prefetch_factor)
         place = self.to
@@ -368,11 +368,13 @@ def _ahead(
     from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes a while
 
     waiting: deque[Any] = deque()
+    run: Any
     with ThreadPoolExecutor(threads, "gradcore-loader") as pool:
         try:
             for cut in cuts:
                 # In a copy of this context, in which `use_backend` may have chosen.
-                waiting.append(pool.submit(copy_context().run, fetch, *cut))
+                run = copy_context().run
+                waiting.append(pool.submit(run, fetch, *cut))
                 if len(waiting) > threads * factor:
                     yield waiting.popleft().result()
             while waiting:

@@ -85,6 +85,7 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
     """
     from safetensors import SafetensorError, deserialize
 
+    arrays_of: Any = deserialize  # whose types some versions do not say
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -99,7 +100,7 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
             data = file.read()
             _check_digest(metadata, start, data)
             facts = parsed(metadata[FACTS]) if FACTS in metadata else None
-            found = dict(deserialize(data))  # in any order
+            found = dict(arrays_of(data))  # in any order
             return facts, {name: _array(name, found[name]) for name in names}
         except MemoryError:
             raise MemoryError(f"{path} has {size:,} bytes, for which memory is short") from None

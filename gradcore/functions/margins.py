@@ -17,8 +17,8 @@ from ..backends import backend_of
 from ..engine.arrays import describe, namespace, raw_array
 from ..graph import TensorNode
 from .activations import log_sigmoid, relu, softplus
+from .comparison import as_batch, class_weight, like_input, nodes, pair, reduced
 from .distances import pairwise_distance
-from .losses import as_batch, class_weight, like_input, nodes, pair, reduced
 
 __all__ = [
     "cosine_embedding_loss",

@@ -103,7 +103,7 @@ class Summary:
         return self.rows[0].multiplications
 
     def __str__(self) -> str:
-        lines = [("layer", "output", "parameters", "multiplications")]
+        lines: list[tuple[str, ...]] = [("layer", "output", "parameters", "multiplications")]
         names = [row.name for row in self.rows]
         for row in self.rows:
             around = [n for n in names if n != row.name and (not n or row.name.startswith(f"{n}."))]
