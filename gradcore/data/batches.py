@@ -158,8 +158,6 @@ class DataLoader:
         cuts = self._cuts(self._share(), now.given)
         fetch = self._reader(now.order)
         batches: Iterator[Any] = starmap(fetch, cuts)
-        if type(self.columns) is tuple:  # with fewer calls: 0.5 µs less for each batch
-            batches = zip(*[starmap(_rows(x, now.order), cuts) for x in self.columns], strict=True)
         if self.num_workers:
             batches = _ahead(fetch, cuts, self.num_workers, self.prefetch_factor)
         place = self.to
@@ -348,12 +346,15 @@ def _form(instance: Any) -> str:
 
 def _rows(columns: Any, order: Any) -> Callable[[int, int], Any]:
     """Make a function of i and j that takes the rows i to j, in this order, of the arrays of a
-    tree. (Walking the tree again for each batch takes a fifth of the time of 16 rows of 4.)"""
+    tree. (To walk the tree again for each batch of two arrays takes several µs.)"""
     if isinstance(columns, dict):
         entries = {key: _rows(x, order) for key, x in columns.items()}
         return lambda i, j: {key: take(i, j) for key, take in entries.items()}
     if isinstance(columns, tuple | list):
         parts, kind = [_rows(x, order) for x in columns], type(columns)
+        if kind is tuple and len(parts) == 2:  # the usual ones
+            x, y = parts
+            return lambda i, j: (x(i, j), y(i, j))
         if hasattr(columns, "_fields"):
             return lambda i, j: kind(*[take(i, j) for take in parts])
         return lambda i, j: kind([take(i, j) for take in parts])

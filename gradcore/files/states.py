@@ -72,6 +72,7 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
         OSError: the file can't be read.
         ValueError: the file is damaged, or no safetensors file; or an entry is missing, or does
             not fit the thing that it goes into, which then says why.
+        TypeError: what it is to go into has no `load_state_dict`.
     """
     path = Path(path)
     facts, arrays = read_safetensors(path)
@@ -94,6 +95,11 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
 
 def _give(path: Path, things: Mapping[str, Any], states: Mapping[str, Any]) -> None:
     """Load the states of all things, or of none."""
+    for name, thing in things.items():
+        if not hasattr(thing, "load_state_dict"):
+            what = f"into[{name!r}]" if name else "into"
+            found = f"load: {what} is a {type(thing).__name__}"
+            raise TypeError(f"{found}, expected something with a load_state_dict")
     before: dict[str, Any] = {}
     try:
         for name, thing in things.items():

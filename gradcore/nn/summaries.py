@@ -40,10 +40,15 @@ def _attention(shapes: list[Shape]) -> int:
     return prod(y[:-1]) * k[-2] * (q[-1] + v[-1])
 
 
-def _lstm(shapes: list[Shape]) -> int:
-    """All four gates have a product with the input and one with h, for each step and row."""
-    _, x, _, _, w_ih, w_hh = shapes[:6]
-    return x[0] * x[1] * (prod(w_ih) + prod(w_hh))
+def _recurrent(states: int) -> Callable[[list[Shape]], int]:
+    """Each step has products of the input with w_ih and of h with w_hh, which come after x and so
+    many states."""
+
+    def count(shapes: list[Shape]) -> int:
+        x, (w_ih, w_hh) = shapes[1], shapes[2 + states : 4 + states]
+        return x[0] * x[1] * (prod(w_ih) + prod(w_hh))
+
+    return count
 
 
 # How many multiplications an op takes, from the shapes of its output and of its inputs; ops that
@@ -55,7 +60,8 @@ MULTIPLICATIONS: dict[str, Callable[[list[Shape]], int]] = {
     "Conv2dInputGradient": _transposed_convolution,
     "Conv3d": _convolution,
     "Conv3dInputGradient": _transposed_convolution,
-    "Lstm": _lstm,
+    "Gru": _recurrent(1),
+    "Lstm": _recurrent(2),
     "MatrixMultiply": _product,
 }
 

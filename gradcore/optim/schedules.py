@@ -14,9 +14,9 @@ warm-up:
 
 Several schedules of one optimizer, each with its own steps, multiply the learning rate. (PyTorch's
 `CosineAnnealingLR` multiplies only what is above `eta_min`; with others beside it, the two differ
-where `eta_min` is not 0.) `OneCycleLR`, `CyclicLR` and `SequentialLR` take the place of those made
-before them; at each of their steps, as at those of `LambdaLR` and `CosineAnnealingWarmRestarts`,
-the learning rate is theirs alone.
+where `eta_min` is not 0, and after `T_max` steps.) `OneCycleLR`, `CyclicLR` and `SequentialLR` take
+the place of those made before them; at each of their steps, as at those of `LambdaLR` and
+`CosineAnnealingWarmRestarts`, the learning rate is theirs alone.
 
 A learning rate that you write into `optimizer.param_groups` is the one from which the schedules go
 on: half the rate stays half of what it would have been. (PyTorch's `LambdaLR` and

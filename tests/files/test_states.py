@@ -174,6 +174,8 @@ def test_a_state_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
     assert any((kept[name] != before[name]).any() for name in kept)
     with pytest.raises(ValueError, match=r"x has no 'schedule': it has \['model', 'optimizer'\]"):
         gradcore.load(tmp_path / "x", into={"schedule": model})
+    with pytest.raises(TypeError, match=r"into\['model'\] is a dict, expected something with"):
+        gradcore.load(tmp_path / "x", into={"model": {"inner": model}})
     gradcore.save(tmp_path / "x", [1])
     with pytest.raises(ValueError, match="x is no dictionary"):
         gradcore.load(tmp_path / "x", into={"model": model})
