@@ -6,8 +6,8 @@ import numpy as np
 
 from ..numpy.attention import Parts
 from ..numpy.backend import NumpyBackend
+from ..numpy.threads import shared
 from .loading import kernels
-from .threads import shared
 
 __all__ = ["FastAttention"]
 
