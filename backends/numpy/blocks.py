@@ -17,7 +17,15 @@ import numpy as np
 from ..base import Backend
 from .threads import MANY, share
 
-__all__ = ["blocks", "by_channels", "by_elements", "for_each", "in_blocks", "writeable"]
+__all__ = [
+    "blocks",
+    "by_channels",
+    "by_elements",
+    "contiguous",
+    "for_each",
+    "in_blocks",
+    "writeable",
+]
 
 BLOCK = 1 << 17  # elements: half a megabyte of float32
 SOME = 1 << 15  # elements, of which a kernel keeps dozens of intermediate results
@@ -136,6 +144,15 @@ def by_elements(kernel: Callable[..., Any]) -> Callable[..., Any]:
         return y.reshape(shape)
 
     return compute
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """Give x, or if its elements are not next to each other a copy; threads share a large copy."""
+    if x.flags.c_contiguous:
+        return x
+    y = np.empty(x.shape, x.dtype)
+    for_each(lambda part: np.copyto(y[part], x[part]), blocks(y), y.size)
+    return y
 
 
 def writeable(x: Any) -> Any:
