@@ -21,10 +21,17 @@ Shape = tuple[int, ...]
 # How many multiplications an op takes, from the shapes of its output and of its inputs; ops that
 # are not here have no products of matrices, and count nothing.
 MULTIPLICATIONS: dict[str, Callable[[list[Shape]], int]] = {
+    "Attention": lambda shapes: (
+        prod(shapes[0][:-1]) * shapes[2][-2] * (shapes[2][-1] + shapes[0][-1])
+    ),
     "BatchMM": lambda shapes: prod(shapes[0]) * shapes[1][-1],
     "MatrixMultiply": lambda shapes: prod(shapes[0]) * shapes[1][-1],
     "Conv2d": lambda shapes: prod(shapes[0]) * prod(shapes[2][1:]),
     "Conv2dInputGradient": lambda shapes: prod(shapes[1]) * prod(shapes[2][1:]),
+    "Conv3d": lambda shapes: prod(shapes[0]) * prod(shapes[2][1:]),
+    "Conv3dInputGradient": lambda shapes: prod(shapes[1]) * prod(shapes[2][1:]),
+    "Gru": lambda shapes: prod(shapes[0][:2]) * (prod(shapes[3]) + prod(shapes[4])),
+    "Lstm": lambda shapes: prod(shapes[0][:2]) * (prod(shapes[4]) + prod(shapes[5])),
 }
 
 

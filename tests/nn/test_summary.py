@@ -47,6 +47,17 @@ def test_a_summary_counts_parameters_and_multiplications(backend: Any) -> None:
     assert any(line.startswith("    ") and "Conv2d" in line for line in lines)
 
 
+def test_multiplications_of_layers_that_are_one_op() -> None:
+    x = np.ones((4, 2, 6), np.float32)  # 4 steps of 2 sequences
+    for kind, gates in ((nn.RNN, 1), (nn.GRU, 3), (nn.LSTM, 4)):
+        found = gradcore.summary(kind(6, 5), x).multiplications
+        assert found == 4 * 2 * gates * 5 * (6 + 5), kind
+    attention = gradcore.summary(nn.MultiheadAttention(6, 2), x, x, x, need_weights=False)
+    assert attention.multiplications == 4 * (4 * 2 * 6 * 6) + 2 * (2 * 2 * 4 * 4 * 3)
+    volume = np.ones((1, 2, 3, 4, 5), np.float32)
+    assert gradcore.summary(nn.Conv3d(2, 3, 2), volume).multiplications == 3 * 2 * 3 * 4 * 2 * 8
+
+
 def test_a_summary_changes_nothing() -> None:
     model = Net()
     model.body.eval()
