@@ -39,8 +39,9 @@ def lstm_cell(
     Raises:
         ValueError: the shapes do not fit.
     """
+    h, c = hx
     x = array_api.expand_dims(input, axis=0)
-    y, cells = lstm(x, *hx, _given(w_ih, w_hh, b_ih, b_hh))
+    y, cells = lstm(x, h, c, _given(w_ih, w_hh, b_ih, b_hh))
     return y[0], cells[0]
 
 

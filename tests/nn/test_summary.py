@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import gradcore
 from gradcore import TensorNode, nn
@@ -47,15 +48,27 @@ def test_a_summary_counts_parameters_and_multiplications(backend: Any) -> None:
     assert any(line.startswith("    ") and "Conv2d" in line for line in lines)
 
 
-def test_multiplications_of_layers_that_are_one_op() -> None:
-    x = np.ones((4, 2, 6), np.float32)  # 4 steps of 2 sequences
-    for kind, gates in ((nn.RNN, 1), (nn.GRU, 3), (nn.LSTM, 4)):
-        found = gradcore.summary(kind(6, 5), x).multiplications
-        assert found == 4 * 2 * gates * 5 * (6 + 5), kind
-    attention = gradcore.summary(nn.MultiheadAttention(6, 2), x, x, x, need_weights=False)
-    assert attention.multiplications == 4 * (4 * 2 * 6 * 6) + 2 * (2 * 2 * 4 * 4 * 3)
-    volume = np.ones((1, 2, 3, 4, 5), np.float32)
-    assert gradcore.summary(nn.Conv3d(2, 3, 2), volume).multiplications == 3 * 2 * 3 * 4 * 2 * 8
+BY_HAND = [
+    (nn.Conv1d(4, 6, 3, groups=2), [(2, 4, 9)], 2 * 6 * 7 * 2 * 3),
+    (nn.Conv3d(4, 6, 3, groups=2), [(2, 4, 5, 6, 7)], 2 * 6 * 3 * 4 * 5 * 2 * 27),
+    (nn.ConvTranspose1d(4, 6, 3), [(2, 4, 9)], 2 * 4 * 9 * 6 * 3),
+    (nn.ConvTranspose3d(4, 6, 3, stride=2), [(2, 4, 5, 5, 5)], 2 * 4 * 125 * 6 * 27),
+    (nn.LSTM(5, 7, 2), [(3, 2, 5)], 3 * 2 * 28 * (5 + 7 + 7 + 7)),
+    (nn.GRU(5, 7, bidirectional=True), [(3, 2, 5)], 3 * 2 * 2 * 21 * (5 + 7)),
+    (nn.LSTMCell(5, 7), [(2, 5)], 2 * 28 * (5 + 7)),
+    (
+        nn.MultiheadAttention(8, 2),
+        [(3, 2, 8), (4, 2, 8), (4, 2, 8)],
+        2 * (3 + 4 + 4 + 3) * 64 + 2 * 3 * 4 * (8 + 8),  # four projections, then the weights
+    ),
+    (nn.TransformerEncoderLayer(8, 2, 16), [(3, 2, 8)], 6 * (4 * 64 + 2 * 128) + 2 * 9 * 16),
+]
+
+
+@pytest.mark.parametrize(("model", "shapes", "expected"), BY_HAND)
+def test_a_summary_counts_what_one_counts_by_hand(model: Any, shapes: Any, expected: int) -> None:
+    inputs = [np.ones(shape, np.float32) for shape in shapes]
+    assert gradcore.summary(model, *inputs).multiplications == expected
 
 
 def test_a_summary_changes_nothing() -> None:
