@@ -140,7 +140,8 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
     for _module in (functions, ops, replay, tools, transforms):
         __all__ += _module.__all__
     _of_arrays = [*FUNCTIONS, *OF_A_BACKEND]
-    __all__ += [name for name in _of_arrays if name not in __all__ and not hasattr(builtins, name)]
+    _taken = {*__all__, *vars(builtins)}
+    __all__ += [name for name in _of_arrays if name not in _taken]
 
     def __dir__() -> list[str]:
         return [*__all__, *_of_arrays]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .module import Module
 from .parameter import Parameter
+from .signatures import LateSignature
 
 __all__ = [
     "CELU",
@@ -79,14 +79,11 @@ class Function(Module):
 
     function: ClassVar[Callable[..., TensorNode]]
     check: ClassVar[Callable[..., object] | None] = None
-    __signature__: ClassVar[inspect.Signature]  # found by `inspect.signature(cls)`
+    __signature__ = LateSignature(lambda _, parameters: parameters[1:])
 
     def __init_subclass__(cls) -> None:
-        if not hasattr(cls, "function"):
-            return
-        parameters = [*inspect.signature(cls.function).parameters.values()]
-        cls.__signature__ = inspect.Signature(parameters[1:])
-        cls.__doc__ = cls.__doc__ or cls.function.__doc__
+        if hasattr(cls, "function"):
+            cls.__doc__ = cls.__doc__ or cls.function.__doc__
 
     def __init__(self, *args: Any, **constants: Any) -> None:
         try:

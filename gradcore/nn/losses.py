@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +9,7 @@ from ..backends import BACKEND_OF_TYPE, Array
 from ..functions import ctc, losses, margins
 from ..graph import TensorNode
 from .module import Module
+from .signatures import LateSignature
 
 __all__ = [
     "BCELoss",
@@ -53,19 +53,19 @@ class Comparison(Module):
 
     function: ClassVar[Callable[..., TensorNode]]
     without: ClassVar[tuple[str, ...]] = ()  # arguments of the function that the module has not
-    __signature__: ClassVar[inspect.Signature]  # found by `inspect.signature(cls)`
+    __signature__ = LateSignature(
+        lambda cls, parameters: [
+            p for p in parameters if p.default is not p.empty and p.name not in cls.without
+        ]
+    )
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...  # the settings
 
     def __init_subclass__(cls) -> None:
-        if not hasattr(cls, "function"):
-            return
-        parameters = inspect.signature(cls.function).parameters.values()
-        settings = [p for p in parameters if p.default is not p.empty and p.name not in cls.without]
-        cls.__signature__ = inspect.Signature(settings)
-        cls.__doc__ = cls.__doc__ or cls.function.__doc__
+        if hasattr(cls, "function"):
+            cls.__doc__ = cls.__doc__ or cls.function.__doc__
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         try:

@@ -13,6 +13,7 @@ from ..functions.windows import window_sizes
 from ..graph import TensorNode
 from .activations import Function
 from .module import Module
+from .signatures import LateSignature
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -39,11 +40,9 @@ __all__ = [
 class _MaxPool(Function):
     """Layers whose arguments end in another order than those of the function, as in PyTorch."""
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        parameters = list(cls.__signature__.parameters.values())
-        parameters[-2:] = reversed(parameters[-2:])  # return_indices, ceil_mode
-        cls.__signature__ = cls.__signature__.replace(parameters=parameters)
+    __signature__ = LateSignature(
+        lambda _, parameters: [*parameters[1:-2], parameters[-1], parameters[-2]]
+    )  # return_indices, ceil_mode
 
 
 class MaxPool1d(_MaxPool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -40,15 +41,10 @@ def _attention(shapes: list[Shape]) -> int:
     return prod(y[:-1]) * k[-2] * (q[-1] + v[-1])
 
 
-def _recurrent(states: int) -> Callable[[list[Shape]], int]:
-    """Each step has products of the input with w_ih and of h with w_hh, which come after x and so
-    many states."""
-
-    def count(shapes: list[Shape]) -> int:
-        x, (w_ih, w_hh) = shapes[1], shapes[2 + states : 4 + states]
-        return x[0] * x[1] * (prod(w_ih) + prod(w_hh))
-
-    return count
+def _recurrent(states: int, shapes: list[Shape]) -> int:
+    """All gates have a product with the input and one with h, for each step and row."""
+    x, (w_ih, w_hh) = shapes[1], shapes[2 + states : 4 + states]
+    return x[0] * x[1] * (prod(w_ih) + prod(w_hh))
 
 
 # How many multiplications an op takes, from the shapes of its output and of its inputs; ops that
@@ -60,8 +56,8 @@ MULTIPLICATIONS: dict[str, Callable[[list[Shape]], int]] = {
     "Conv2dInputGradient": _transposed_convolution,
     "Conv3d": _convolution,
     "Conv3dInputGradient": _transposed_convolution,
-    "Gru": _recurrent(1),
-    "Lstm": _recurrent(2),
+    "Gru": partial(_recurrent, 1),
+    "Lstm": partial(_recurrent, 2),
     "MatrixMultiply": _product,
 }
 

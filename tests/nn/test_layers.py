@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from modules import numbers
@@ -228,3 +230,13 @@ def test_layers_of_what_their_functions_compute(backend, dtype):
         layer.train(training)(TensorNode(backend.asarray(x, dtype)))
         found = backend.to_numpy(layer.running_mean.value)
         np.testing.assert_allclose(found, mean.mean(axis=0).ravel(), rtol=1e-4, atol=1e-5)
+
+
+def test_layer_of_another_function_has_the_signature_of_that_function():
+    class Scaled(nn.LeakyReLU):
+        function = staticmethod(lambda x, scale=1.0: scale * x)
+
+    for layer, names in ((nn.LeakyReLU, ["negative_slope", "inplace"]), (Scaled, ["scale"]),
+                         (nn.MaxPool2d, ["return_indices", "ceil_mode"])):  # fmt: skip
+        assert [*inspect.signature(layer).parameters][-len(names) :] == names
+    assert Scaled(2.0).constants == {"scale": 2.0}

@@ -1,0 +1,28 @@
+"""Signatures of modules that are made of functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["LateSignature"]
+
+
+class LateSignature:
+    """The signature of a class that has a `function`, found when somebody first asks for it, which
+    `inspect.signature(cls)` does: a hundred signatures take milliseconds.
+
+    Args:
+        chosen: gives, of the class and the parameters of its function, those of the class.
+    """
+
+    def __init__(self, chosen: Callable[[Any, list[inspect.Parameter]], Any]) -> None:
+        self.chosen = chosen
+
+    def __get__(self, module: Any, cls: Any) -> inspect.Signature:
+        if "_signature" not in vars(cls):  # a class above may have another
+            parameters = [*inspect.signature(cls.function).parameters.values()]
+            cls._signature = inspect.Signature(self.chosen(cls, parameters))
+        found: inspect.Signature = cls._signature
+        return found
