@@ -19,6 +19,7 @@ from . import namespace as xp
 from .attention import NumpyAttention
 from .blocks import blocks, by_channels, by_elements, for_each, in_blocks, writeable
 from .convolution import NumpyConvolutions
+from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .products import NumpyProducts
 from .recurrent import NumpyRecurrence
@@ -43,7 +44,9 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     return places[0], targets, *places[1:]
 
 
-class NumpyBackend(NumpyAttention, NumpyConvolutions, NumpyProducts, NumpyRecurrence, Backend):
+class NumpyBackend(
+    NumpyAttention, NumpyConvolutions, NumpyLinalg, NumpyProducts, NumpyRecurrence, Backend
+):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
     name = "numpy"
