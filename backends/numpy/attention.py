@@ -82,7 +82,7 @@ class Parts:
             for at, keys in together:
                 compute(at, keys)
 
-        with alone():
+        with alone:
             for_each(some, self.blocks(causal), self.A * self.H * self.L * self.S)
 
     def weights(

@@ -7,8 +7,8 @@ threads do next.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 from math import prod
@@ -19,12 +19,13 @@ import numpy as np
 
 from ..base import Backend
 from . import threads
-from .threads import SHARED, share
+from .threads import share
 
 __all__ = ["NumpyProducts", "alone"]
 
 TYPES = (np.dtype("float32"), np.dtype("float64"))  # of BLAS's products
-LEAST = 1 << 18  # multiplications: OpenBLAS takes more than one thread for so many
+LEAST = 1 << 18  # multiplications: OpenBLAS takes more than one thread for more
+WORK = 1 << 21  # multiplications: so many are worth a second thread
 NAMES = "scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"
 
 
@@ -42,28 +43,30 @@ def setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     return None
 
 
-_lock, _inside = Lock(), [0, 0]  # how many are in `alone`, and the number of threads before
+class _Alone:
+    """While a thread is inside, let OpenBLAS compute products in the thread that asks for them."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = Lock(), 0, 1
+
+    def __enter__(self) -> None:
+        if (found := setting()) is not None:
+            get, set_to = found
+            with self.lock:
+                if not self.inside:
+                    self.before = get()
+                    set_to(1)
+                self.inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        if (found := setting()) is not None:
+            with self.lock:
+                self.inside -= 1
+                if not self.inside:
+                    found[1](self.before)
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Inside, let OpenBLAS compute each product in the thread that asks for it."""
-    if (found := setting()) is None:
-        yield
-        return
-    get, set_to = found
-    with _lock:
-        if _inside[0] == 0:
-            _inside[1] = get()
-            set_to(1)
-        _inside[0] += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside[0] -= 1
-            if _inside[0] == 0:
-                set_to(_inside[1])
+alone = _Alone()
 
 
 class NumpyProducts(Backend):
@@ -88,14 +91,15 @@ def product(a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarra
     Each thread computes some rows, or if there are more columns than rows, some columns.
     """
     work, y = a.size * b.shape[1], np.empty((a.shape[0], b.shape[1]), a.dtype)
-    if work < LEAST or a.dtype not in TYPES or threads.count() == 1 or setting() is None:
-        np.matmul(a, b, out=y)
+    parts = threads.count() if a.dtype in TYPES and setting() is not None else 1
+    if work < WORK or parts == 1:
+        with alone if work > LEAST and parts > 1 else nullcontext():
+            np.matmul(a, b, out=y)
         if start is not None:
             y += start
         return y
     a, b = (x if x.flags.forc else np.ascontiguousarray(x) for x in (a, b))
     added = None if start is None else np.broadcast_to(start, y.shape)
-    parts = threads.count() if work >= SHARED else 1
     n, rows = max(y.shape), y.shape[0] >= y.shape[1]
 
     def compute(first: int, last: int) -> None:
@@ -105,6 +109,6 @@ def product(a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarra
         if added is not None:
             y[at] += added[at]
 
-    with alone():
+    with alone:
         share(compute, parts)
     return y
