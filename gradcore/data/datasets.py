@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from math import inf
 from typing import Any, Protocol
 
 from ..backends import Array
@@ -103,12 +105,20 @@ class WeightedRandomSampler:
         weights: of each instance; they need not add up to 1.
         num_samples: how many indices an epoch has.
         replacement: whether an index may be drawn again.
+
+    Raises:
+        ValueError: a weight is negative or not finite, or all are 0.
     """
 
     def __init__(
         self, weights: Sequence[float], num_samples: int, replacement: bool = True
     ) -> None:
         total = sum(weights)
+        if not (all(w >= 0 for w in weights) and 0 < total < inf):
+            expected = "expected finite numbers of at least 0, not all 0"
+            raise ValueError(
+                f"WeightedRandomSampler: weights = {reprlib.repr([*weights])}, {expected}"
+            )
         self.probabilities = [w / total for w in weights]
         self.num_samples, self.replacement = num_samples, replacement
 

@@ -209,6 +209,12 @@ def test_weights_decide_how_often_an_instance_is_drawn() -> None:
     assert sorted(batch.tolist()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("weights", [[0, 0], [2, -1], [1, float("inf")], [float("nan"), 1]])
+def test_weights_that_are_no_probabilities_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="^WeightedRandomSampler: weights = .* expected finite"):
+        WeightedRandomSampler(weights, 1)
+
+
 def test_datasets_are_put_together_and_split() -> None:
     both = ConcatDataset([Rows(3), Rows(2)])
     assert [both[i]["name"][4:] for i in range(-1, 5)] == ["1", "0", "1", "2", "0", "1"]
