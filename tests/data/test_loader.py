@@ -211,7 +211,7 @@ def test_weights_decide_how_often_an_instance_is_drawn() -> None:
 
 @pytest.mark.parametrize("weights", [[0, 0], [2, -1], [1, float("inf")], [float("nan"), 1]])
 def test_weights_that_are_no_probabilities_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="^WeightedRandomSampler: weights = .* expected finite"):
+    with pytest.raises(ValueError, match=r"^WeightedRandomSampler: weights = .* expected finite"):
         WeightedRandomSampler(weights, 1)
 
 
