@@ -19,6 +19,7 @@ from . import namespace as xp
 from .attention import NumpyAttention
 from .blocks import blocks, by_channels, by_elements, in_blocks, writeable
 from .convolution import NumpyConvolutions
+from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .recurrent import NumpyRecurrence
 
@@ -40,7 +41,7 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     return places[0], targets, *places[1:]
 
 
-class NumpyBackend(NumpyAttention, NumpyConvolutions, NumpyRecurrence, Backend):
+class NumpyBackend(NumpyAttention, NumpyConvolutions, NumpyLinalg, NumpyRecurrence, Backend):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
     name = "numpy"

@@ -12,6 +12,7 @@ from . import (
     arithmetic,
     attention,
     convolution,
+    creation,
     ctc,
     distances,
     interpolation,
@@ -34,6 +35,7 @@ from .adaptive_pooling import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .creation import *  # noqa: F403
 from .ctc import *  # noqa: F403
 from .distances import *  # noqa: F403
 from .dropout import alpha_dropout as alpha_dropout
@@ -71,6 +73,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         arithmetic,
         attention,
         convolution,
+        creation,
         ctc,
         distances,
         interpolation,

@@ -30,7 +30,10 @@ __all__ = [
 ]
 
 Input = TensorNode | Array
-ACTIVATIONS = {"relu": functions.relu, "gelu": functions.gelu}
+ACTIVATIONS: dict[str, Callable[[Any], TensorNode]] = {
+    "relu": functions.relu,
+    "gelu": functions.gelu,
+}
 
 
 class _Layer(Module):
@@ -300,7 +303,8 @@ class Transformer(Module):
             names = {Linear: ["w"], MultiheadAttention: ["in_proj_weight"]}.get(type(module), [])
             for name in names:
                 p = getattr(module, name)
-                p.value = initial("glorot_uniform", p.shape, *p.shape[::-1], dtype)
+                fan_out, fan_in = p.shape
+                p.value = initial("glorot_uniform", p.shape, fan_in, fan_out, dtype)
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(

@@ -40,7 +40,7 @@ from .groups import (
 
 __all__ = ["Closure", "Optimizer", "Params", "parts", "zero_grad"]
 
-Params = Iterable[TensorNode] | Iterable[tuple[str, TensorNode]] | Iterable[Mapping[str, Any]]
+Params = Iterable[TensorNode | tuple[str, TensorNode] | Mapping[str, Any]]
 Closure = Callable[[], Any]
 StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
 

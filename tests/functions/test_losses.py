@@ -96,6 +96,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("multi_margin_loss", (X, CLASSES % 3), {"weight": WEIGHT, "p": 2}),
     ("multi_margin_loss", (X, CLASSES % 3), {"margin": 0.4}),
     ("multi_margin_loss", (X[0], CLASSES[0]), {}),
+    ("multi_margin_loss", (X[0], CLASSES[:1]), {"reduction": "none"}),
     ("multilabel_margin_loss", (X, MANY), {}),
     ("multilabel_margin_loss", (X[0], MANY[0]), {}),
     ("multilabel_soft_margin_loss", (X, softmax(Y)), {"weight": WEIGHT}),

@@ -64,7 +64,7 @@ DIFFERENT: list[tuple[str, str, str]] = [
     (
         "nn.functional.margin_ranking_loss",
         "gradients",
-        "of the target, where the inputs differ by infinity: NaN; PyTorch: 0",
+        "of the other inputs, where one is NaN, and so the loss: NaN; PyTorch: 0",
     ),
     ("nn.functional.multi_margin_loss", "x () and", "PyTorch takes one score ()"),
     ("nn.functional.multilabel_margin_loss", "target int64 ()", "the same"),
