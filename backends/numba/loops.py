@@ -20,7 +20,7 @@ from ..types import Array
 from .compiling import compiled, exact
 from .elementary import exp
 from .loops_of_attention import attention, attention_gradient
-from .loops_of_products import conv, conv_weight_gradient, instances_last, linear
+from .loops_of_products import conv, conv_weight_gradient, instances_last
 from .loops_of_recurrence import gru, gru_gradient, lstm, lstm_gradient, panels
 from .vectors import RUNS
 
@@ -45,7 +45,6 @@ __all__ = [
     "instances_last",
     "layer_norm",
     "layer_norm_gradient",
-    "linear",
     "lstm",
     "lstm_gradient",
     "masked",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import threads
+from ..numpy import threads
 from .loading import kernels
 from .products import FastProducts
 
