@@ -122,14 +122,14 @@ class DataLoader:
                 raise ValueError(f"{name}: {key} = {n!r}, expected at least {least}{most}")
         if shuffle and sampler is not None:
             raise ValueError(f"{name}: shuffle and sampler exclude each other")
-        for key, x, fits, expected in [
+        for key, given, fits, expected in [
             ("sampler", sampler, _is_sampler, "an iterable with a length"),
             ("collate_fn", collate_fn, callable, "a function"),
             ("to", to, _is_backend, "a backend, such as gradcore.backends.get('cupy')"),
             ("seed", seed, is_integer, "an integer"),
         ]:
-            if not (x is None or fits(x)):
-                found = f"{name}: {key} is a {type(x).__name__}"
+            if not (given is None or fits(given)):
+                found = f"{name}: {key} is a {type(given).__name__}"
                 raise TypeError(f"{found}, expected {expected}, or None")
         if seed is not None and seed < 0:
             raise ValueError(f"{name}: seed = {seed!r}, expected at least 0")

@@ -64,8 +64,8 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None
             # Copied, so that the digest is of what is written, whatever another thread does.
             x = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
             x = x.reshape(-1).view("uint8")
-            digest.update(x)
-            file.write(x)
+            digest.update(x.data)
+            file.write(x.data)
             del x
         file.seek(start.index(_entry(NO_DIGEST)) + len(_entry("")) - 1)
         file.write(digest.hexdigest().encode())
