@@ -10,12 +10,15 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -334,6 +337,43 @@ def test_nothing_leaks(name: str) -> None:
     }
     shadows = {name for name in dir(builtins) if hasattr(gradcore, name)}  # `gradcore.sum`
     assert public - modules - shadows - set(module.__all__) == set()
+
+
+DOCUMENTED = [*OFFERED, ".autograd", ".data", ".distributions", ".nn", ".nn.init", ".nn.utils"]
+DOCUMENTED += [".nn.utils.rnn", ".optim", ".optim.lr_scheduler", ".optim.swa_utils", ".tools"]
+FORMULAS = {"forward", "backward", "function", "gradient"}  # of ops and modules, which say what
+
+
+def _offered(name: str) -> Iterator[tuple[str, Any]]:
+    """Give what a module offers, and the public methods of its classes, by their names."""
+    module = importlib.import_module(name)
+    for name in module.__all__:
+        x = getattr(module, name)
+        yield name, x
+        for kind in inspect.getmro(x) if isinstance(x, type) else ():
+            if kind.__module__.startswith("gradcore"):
+                public = [m for m in vars(kind) if not m.startswith("_") and m not in FORMULAS]
+                for method in public:
+                    made = vars(kind)[method]
+                    yield f"{name}.{method}", getattr(made, "__func__", made)
+
+
+@pytest.mark.parametrize("name", [f"gradcore{name}" for name in DOCUMENTED])
+def test_what_is_offered_has_a_docstring(name: str) -> None:
+    kinds = type, FunctionType, property
+    found = [(name, x) for name, x in _offered(name) if isinstance(x, kinds)]
+    assert found
+    assert sorted({name for name, x in found if not inspect.getdoc(x)}) == []
+
+
+@pytest.mark.parametrize("name", [f"gradcore{name}" for name in DOCUMENTED if "numpy" not in name])
+def test_an_axis_is_never_called_dim(name: str) -> None:
+    """But for sizes, such as `embedding_dim`, and for `TensorNode.size`, as the course has it."""
+    for called, x in _offered(name):
+        if isinstance(x, type | FunctionType) and not called.endswith(".size"):
+            with suppress(ValueError):  # what is made elsewhere may have no signature
+                names = {*inspect.signature(x).parameters}
+                assert names.isdisjoint({"dim", "dims", "keepdim", "start_dim"}), called
 
 
 @pytest.mark.parametrize("name", ["dropout", "einsum", "embedding"])

@@ -111,13 +111,16 @@ class DataLoader:
                 f"{name}: the dataset is a {type(dataset).__name__}, expected arrays, or something "
                 "with a length and indexing"
             )
-        numbers = {"batch_size": batch_size, "world_size": world_size}
-        numbers |= {"prefetch_factor": prefetch_factor}
-        for key, least in {**dict.fromkeys(numbers, 1), "num_workers": 0, "rank": 0}.items():
-            x = {**numbers, "num_workers": num_workers, "rank": rank}[key]
-            if not is_integer(x) or x < least or (key == "rank" and x >= world_size):
+        for key, n, least in (
+            ("batch_size", batch_size, 1),
+            ("prefetch_factor", prefetch_factor, 1),
+            ("num_workers", num_workers, 0),
+            ("world_size", world_size, 1),
+            ("rank", rank, 0),
+        ):
+            if not is_integer(n) or n < least or (key == "rank" and n >= world_size):
                 most = f" and less than world_size = {world_size}" if key == "rank" else ""
-                raise ValueError(f"{name}: {key} = {x!r}, expected at least {least}{most}")
+                raise ValueError(f"{name}: {key} = {n!r}, expected at least {least}{most}")
         if shuffle and sampler is not None:
             raise ValueError(f"{name}: shuffle and sampler exclude each other")
         for key, given, fits, expected in [

@@ -177,6 +177,7 @@ class Binomial(_Trials):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         return constraints.integer_interval(0, self.total_count)
 
     def sample(self, sample_shape: int | Sequence[int] = ()) -> TensorNode:
@@ -299,6 +300,7 @@ class Categorical(Distribution):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         return constraints.integer_interval(0, self.param_shape[-1] - 1)
 
     def _draw(self, sample_shape: int | Sequence[int]) -> Any:
@@ -400,6 +402,7 @@ class Multinomial(Categorical):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         return constraints.multinomial(self.total_count)
 
     def sample(self, sample_shape: int | Sequence[int] = ()) -> TensorNode:

@@ -223,18 +223,22 @@ class Distribution:
 
     @property
     def mean(self) -> TensorNode:
+        """The means (*batch_shape, *event_shape)."""
         raise self._has_no("mean")
 
     @property
     def mode(self) -> TensorNode:
+        """The places of the largest probability, or density, in the shape of the mean."""
         raise self._has_no("mode")
 
     @property
     def variance(self) -> TensorNode:
+        """The variances, in the shape of the mean."""
         raise self._has_no("variance")
 
     @property
     def stddev(self) -> TensorNode:
+        """The standard deviations, in the shape of the mean."""
         return array_api.sqrt(self.variance)
 
     def entropy(self) -> TensorNode:
@@ -294,6 +298,7 @@ class Independent(Distribution):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         base = self.base_dist.support
         return base if base is None else independent(base, self.reinterpreted_batch_ndims)
 

@@ -387,6 +387,7 @@ class Uniform(Distribution):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         return constraints.interval(self.low, self.high)
 
     def rsample(self, sample_shape: int | Sequence[int] = ()) -> TensorNode:

@@ -49,9 +49,11 @@ class Transform:
         raise NotImplementedError
 
     def inv(self, y: Any) -> Any:
+        """Compute the x that the transform takes to y."""
         raise NotImplementedError
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+        """Compute the logarithm of the absolute derivative at x, of which y is the result."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
@@ -162,6 +164,7 @@ class TransformedDistribution(Distribution):
 
     @property
     def support(self) -> Any:
+        """What samples must be."""
         if not self.transforms:
             return self.base_dist.support
         return constraints.independent(self.transforms[-1].codomain, len(self.event_shape))
@@ -230,10 +233,12 @@ class LogNormal(TransformedDistribution):
 
     @property
     def loc(self) -> TensorNode:
+        """The mean of x."""
         return self.base_dist.loc
 
     @property
     def scale(self) -> TensorNode:
+        """The standard deviation of x."""
         return self.base_dist.scale
 
     @property

@@ -81,24 +81,29 @@ class Operators(Methods):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The sizes of all axes."""
         return tuple(self.value.shape)
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.value.shape)
 
     @property
     def size(self) -> Size:
+        """The number of elements; `size()` is the shape, and `size(i)` the size of axis i."""
         size = Size(math.prod(self.value.shape))
         size.shape = self.shape
         return size
 
     @property
     def dtype(self) -> Any:
+        """The data type of the value."""
         return self.value.dtype
 
     @property
     def device(self) -> Any:
+        """The device of the value."""
         return self.value.device
 
     @property

@@ -96,6 +96,9 @@ DIFFERENT: list[tuple[str, str, str]] = [
 # Why gradcore accepts some inputs that PyTorch refuses: the function, PyTorch's words, the reason.
 ACCEPTED: list[tuple[str, str, str]] = [
     ("cov", "fweights cannot be negative", "the host does not read the weights"),
+    ("cov", "aweights cannot be negative", "the same"),
+    ("nn.functional.max_pool", "optional 0 dim batch", "of no channels, the result has none"),
+    ("nn.functional.max_pool", "positive length", "the same"),
     ("narrow", "start must be", "an array of one integer is an integer"),
     ("linalg.cross", "same number of dimensions", "arrays are broadcast, as in NumPy"),
     ("masked_fill", "0-dimensional value", "arrays are broadcast, as in NumPy"),
