@@ -38,9 +38,10 @@ class Flatten(Module):
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
         shape = tuple(raw_array(x).shape)
-        if not shape:
+        is_default = (self.start_dim, self.end_dim) == (1, -1)
+        if not shape and is_default:
             return ops.Reshape.do_forward(x, shape=(1,))
-        if len(shape) == 1 and (self.start_dim, self.end_dim) == (1, -1):
+        if not shape or (len(shape) == 1 and is_default):
             shape = (*shape, 1)  # numbers, one in each row
         start, end = (_axis(self, i, shape) for i in (self.start_dim, self.end_dim))
         if start > end:

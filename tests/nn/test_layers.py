@@ -160,6 +160,7 @@ def test_flatten(backend, shape):
         (nn.Flatten(1, 2), (2, 3, 4, 5), (2, 12, 5)),
         (nn.Flatten(-2), (2, 3, 4), (2, 12)),
         (nn.Flatten(0), (), (1,)),
+        (nn.Flatten(-1, 0), (), (1,)),
         (nn.Unflatten(1, (3, 2)), (2, 6, 4), (2, 3, 2, 4)),
         (nn.Unflatten(-1, [2, -1]), (3, 6), (3, 2, 3)),
         (nn.Unflatten(0, (0, 2)), (0, 3), (0, 2, 3)),
@@ -176,6 +177,7 @@ def test_shapes(backend, layer, shape, expected):
     ("layer", "shape", "error", "words"),
     [
         (nn.Flatten(3), (2, 3), IndexError, r"^Flatten\(3, -1\): x \(2, 3\) has no axis 3"),
+        (nn.Flatten(3), (), IndexError, "has no axis 3"),
         (nn.Flatten(2, 1), (2, 3, 4), ValueError, "the first axis comes after the last"),
         (nn.Unflatten(1, (4, 2)), (2, 6), ValueError, "axis 1 of x .2, 6. has 6 elements, exp.* 8"),
         (nn.Unflatten(1, (4, -1)), (2, 6), ValueError, "expected a multiple of 4"),
