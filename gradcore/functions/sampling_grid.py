@@ -175,7 +175,6 @@ def _taps(
         weights = xp.stack(parts, axis=1)
     if padding_mode == "zeros":
         weights = xp.where((places < 0.0) | (places > n - 1.0), 0.0, weights)
-        weights = xp.where(near.isnan(places), weights * places, weights)
     elif is_cubic:
         places = value_of(_inside(places, n, padding_mode, align_corners))
     places = near.where(places > 0.0, places, 0.0)  # and where NaN

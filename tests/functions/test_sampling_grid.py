@@ -112,6 +112,13 @@ def test_a_point_that_is_no_number_gives_none_and_one_far_away_a_right_one(
     np.testing.assert_allclose(backend.to_numpy(y.value)[0, 0, 0], expected, 1e-5, 1e-5)
 
 
+def test_at_the_border_the_gradient_of_the_grid_is_zero() -> None:
+    x, grid = drawn(1, 1, 3, 4), TensorNode(np.asarray([[[[1.0, 0.1], [-1.0, 0.1]]]]))
+    Sum.do_forward(gradcore.grid_sample(x, grid, "bilinear", "border", True)).backward()
+    assert grid.grad[..., 0].tolist() == [[[0.0, 0.0]]]
+    assert (grid.grad[..., 1] != 0.0).all()
+
+
 def test_float16_is_computed_in_float32(backend: Backend) -> None:
     if not hasattr(backend.xp, "float16"):
         pytest.skip("no float16")
