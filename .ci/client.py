@@ -1,5 +1,7 @@
 """Use gradcore as a typed program does: `mypy --strict` passes, and the program runs."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -10,7 +12,7 @@ import gradcore.autograd.numpy.random as npr
 import gradcore.linalg
 import gradcore.numpy as np
 import gradcore.special
-from gradcore import TensorNode, array_api, grad, namespace
+from gradcore import TensorNode, array_api, grad, namespace, nn, optim
 from gradcore.autograd import elementwise_grad, hessian_vector_product, value_and_grad
 from gradcore.autograd import grad as autograd_grad
 from gradcore.autograd.extend import defvjp, primitive
@@ -20,6 +22,8 @@ from gradcore.autograd.scipy import special as autograd_special
 from gradcore.autograd.scipy.special import gammaln, logsumexp
 from gradcore.autograd.scipy.stats import norm
 from gradcore.autograd.test_util import check_grads
+from gradcore.data import DataLoader
+from gradcore.distributions import Normal, kl_divergence
 from gradcore.linalg import vector_norm
 from gradcore.numpy import fft, random
 from gradcore.special import erf, gammainc, log_ndtr
@@ -69,3 +73,52 @@ print(hessian_vector_product(f)(anp.ones(3), npr.randn(3)))
 check_grads(f, modes=["rev"], order=2)(1.0)
 flat, unflatten = flatten({"a": anp.ones(3)})
 print(unflatten(adam(lambda x, _: x, flat, num_iters=3)))
+
+
+class Tagger(nn.Module):
+    def __init__(self, words: int, tags: int) -> None:
+        self.embedding = nn.Embedding(words, 8)
+        self.lstm = nn.LSTM(8, 16, batch_first=True, bidirectional=True)
+        self.norm = nn.LayerNorm(32)
+        self.head = nn.Sequential(nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, tags))
+
+    def forward(self, x: Any) -> TensorNode:
+        y, (h, c) = self.lstm(self.embedding(x))
+        assert h.shape == c.shape
+        scores: TensorNode = self.head(self.norm(y))
+        return scores
+
+
+words = numpy.arange(60).reshape(12, 5) % 7
+model = Tagger(7, 3)
+optimizer = optim.AdamW(
+    [
+        {"params": model.embedding.parameters(), "lr": 1e-2},
+        {"params": [*model.lstm.parameters(), *model.norm.parameters(), *model.head.parameters()]},
+    ],
+    lr=1e-3,
+)
+scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+loader = DataLoader((words, words % 3), batch_size=4, shuffle=True)
+for x, targets in loader:
+    scores = model(x)
+    error = nn.CrossEntropyLoss()(scores.swapaxes(1, 2), targets)
+    error.backward()
+    norm_of_all = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    scheduler.step()
+    print(f"{error:.2f}", float(norm_of_all), scheduler.get_last_lr())
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "state.safetensors"
+    gradcore.save(path, {"model": model, "optimizer": optimizer, "epoch": 1})
+    print(gradcore.load(path, into={"model": model, "optimizer": optimizer})["epoch"])
+
+best = gradcore.gather(TensorNode(numpy.eye(3)), 1, numpy.asarray([[0], [1], [2]]))
+prior = Normal(0.0, 1.0)
+posterior = Normal(TensorNode([0.5, -0.5]), 2.0)
+sample = posterior.rsample((4,))
+evidence = prior.log_prob(sample).sum() - kl_divergence(posterior, prior).sum()
+print(gradcore.sum(best), evidence.shape, gradcore.summary(model, words[:4]).trainable)
+attention = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32), 2)
+print(attention(np.ones((5, 2, 16), dtype=np.float32)).shape, optimizer)

@@ -73,8 +73,7 @@ _places = {"gradcore.linalg": linalg, "gradcore.special": special}
 _instead = {  # of names in torch
     "as_tensor": "gradcore.asarray(x)",
     "from_numpy": "gradcore.asarray(x)",
-    "functional": "gradcore.relu, where the functions are",
-    "tensor": "gradcore.TensorNode(x), or gradcore.asarray(x) for a constant",
+    "functional": "gradcore.nn.functional",
 }
 connect(ops, array_api, functions, lambda: import_module(".numpy", __name__))
 point_elsewhere(TensorNode, {"gradcore": functions, **_places})
@@ -92,6 +91,7 @@ for _module in (
     special,
 ):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+sys.modules[f"{__name__}.nn.functional"] = functions
 
 
 def __getattr__(name: str) -> Any:

@@ -47,10 +47,20 @@ MATRIX = {  # name: (backend, device)
     "cupy": ("cupy", None),
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
-ONE_DTYPE = {"strict-no-float64": "float32", "cupy-like": "float32"}  # the latter to save time
+ONE_DTYPE = {
+    "strict": "float64",  # strict-no-float64 is the same in float32
+    "strict-no-float64": "float32",
+    "cupy-like": "float32",  # to save time
+}
 # To save time, also these, where GRADCORE_TEST_BACKENDS does not name the backends: numpy-fast is
-# slow to compile, numpy-readonly is about writes, and strict-no-float64 is strict in float32.
-BY_DEFAULT = {"numpy-fast": "float32", "numpy-readonly": "float32", "strict": "float64"}
+# slow to compile, numpy-readonly is NumPy in float32, and what breaks the standard in float64 does
+# so in float32.
+BY_DEFAULT = {
+    "numpy": "float64",
+    "numpy-fast": "float32",
+    "numpy-readonly": "float32",
+    "strict": None,
+}
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:

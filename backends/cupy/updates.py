@@ -20,6 +20,7 @@ DECAYED = """
 W step = g[i];
 if (weight_decay != 0) step += weight_decay * W(p[i]);
 """
+SIGN = "({0} > 0 ? W(1) : {0} < 0 ? W(-1) : {0})"  # which is NaN of NaN
 
 sgd = multi_array(
     "sgd",
@@ -54,6 +55,75 @@ if (top) {{
 }}
 W kept = 1 - lr * decay, root = sqrt(c2);
 p[i] = kept * W(p[i]) - lr / c1 * (mean / (sqrt(square) / root + eps));
+""",
+)
+radam = multi_array(
+    "radam",
+    "T p, T g, W m, W s",
+    "W lr, W weight_decay, W decay, W beta1, W share1, W beta2, W share2, W c1, W plain,"
+    " W rectified, W eps",
+    f"""
+{DECAYED}
+W mean = beta1 * m[i] + share1 * step, square = beta2 * s[i] + share2 * step * step;
+m[i] = mean;
+s[i] = square;
+W kept = 1 - lr * decay;
+p[i] = kept * W(p[i]) - lr / c1 * (mean * (plain + rectified / (sqrt(square) + eps)));
+""",
+)
+adamax = multi_array(
+    "adamax",
+    "T p, T g, W m, W s",
+    "W lr, W weight_decay, W beta1, W share1, W beta2, W c1, W eps",
+    f"""
+{DECAYED}
+W mean = beta1 * m[i] + share1 * step, before = beta2 * s[i];
+W largest = (step < 0 ? -step : step) + eps;
+if (before > largest || before != before) largest = before;
+m[i] = mean;
+s[i] = largest;
+p[i] = W(p[i]) - lr / c1 * (mean / largest);
+""",
+)
+adadelta = multi_array(
+    "adadelta",
+    "T p, T g, W s, W d",
+    "W lr, W weight_decay, W rho, W share, W eps",
+    f"""
+{DECAYED}
+W square = rho * s[i] + share * step * step;
+W delta = sqrt(d[i] + eps) / sqrt(square + eps) * step;
+s[i] = square;
+d[i] = rho * d[i] + share * delta * delta;
+p[i] = W(p[i]) - lr * delta;
+""",
+)
+rprop = multi_array(
+    "rprop",
+    "T p, T g, W before, W size",
+    "W less, W more, W smallest, W largest",
+    f"""
+W step = g[i], agreement = step * before[i], length = size[i];
+if (agreement < 0) {{
+    length *= less;
+    step = 0;
+}}
+if (agreement > 0) length *= more;
+if (length < smallest) length = smallest;
+if (length > largest) length = largest;
+before[i] = step;
+size[i] = length;
+p[i] = W(p[i]) - {SIGN.format("step")} * length;
+""",
+)
+lion = multi_array(
+    "lion",
+    "T p, T g, W m",
+    "W lr, W decay, W beta1, W share1, W beta2, W share2",
+    f"""
+W step = g[i], mean = m[i], mixed = beta1 * mean + share1 * step, kept = 1 - lr * decay;
+m[i] = beta2 * mean + share2 * step;
+p[i] = kept * W(p[i]) - lr * {SIGN.format("mixed")};
 """,
 )
 adagrad = multi_array(
@@ -142,10 +212,58 @@ def _adam(
     weight_decay: float,
     decoupled_weight_decay: bool,
 ) -> None:
-    decays = weight_decay, 0.0  # of the gradient, and of the parameter itself
-    shares = [x for beta in betas for x in (beta, 1 - beta)]
-    both = decays[::-1] if decoupled_weight_decay else decays
-    adam(sets, lr, *both, *shares, *corrections, eps)
+    decays = _decays(weight_decay, decoupled_weight_decay)
+    adam(sets, lr, *decays, *_shares(*betas), *corrections, eps)
+
+
+def _radam(
+    sets: Sets,
+    *,
+    lr: Number,
+    correction: Number,
+    plain: Number,
+    rectified: Number,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+) -> None:
+    decays = _decays(weight_decay, decoupled_weight_decay)
+    radam(sets, lr, *decays, *_shares(*betas), correction, plain, rectified, eps)
+
+
+def _adamax(
+    sets: Sets,
+    *,
+    lr: Number,
+    correction: Number,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+) -> None:
+    adamax(sets, lr, weight_decay, *_shares(betas[0]), betas[1], correction, eps)
+
+
+def _adadelta(sets: Sets, *, lr: Number, rho: float, eps: float, weight_decay: float) -> None:
+    adadelta(sets, lr, weight_decay, *_shares(rho), eps)
+
+
+def _rprop(sets: Sets, *, etas: tuple[float, float], step_sizes: tuple[float, float]) -> None:
+    rprop(sets, *etas, *step_sizes)
+
+
+def _lion(sets: Sets, *, lr: Number, betas: tuple[float, float], weight_decay: float) -> None:
+    lion(sets, lr, weight_decay, *_shares(*betas))
+
+
+def _decays(weight_decay: float, decoupled: bool) -> tuple[float, float]:
+    """Give the weight decay of the gradient, and that of the parameter itself."""
+    return (0.0, weight_decay) if decoupled else (weight_decay, 0.0)
+
+
+def _shares(*betas: float) -> list[float]:
+    """Give for each average the share of what was, and that of what is new."""
+    return [x for beta in betas for x in (beta, 1 - beta)]
 
 
 def _adagrad(sets: Sets, *, lr: Number, eps: float, weight_decay: float) -> None:
@@ -165,6 +283,11 @@ def _rmsprop(
 UPDATES: dict[str, Callable[..., None]] = {
     "sgd": _sgd,
     "adam": _adam,
+    "radam": _radam,
+    "adamax": _adamax,
+    "adadelta": _adadelta,
+    "rprop": _rprop,
+    "lion": _lion,
     "adagrad": _adagrad,
     "rmsprop": _rmsprop,
 }
@@ -180,7 +303,7 @@ def _of_one(kernel: str) -> Any:
 
 
 class CupyUpdates(Backend):
-    sgd, adam, adagrad, rmsprop = map(_of_one, UPDATES)
+    sgd, adam, radam, adamax, adadelta, rprop, lion, adagrad, rmsprop = map(_of_one, UPDATES)
 
     def update_all(
         self, kernel: str, arrays: list[tuple[Any, ...]], **settings: Any

@@ -105,7 +105,7 @@ def _one_size(name: str, size: int | None, other: int | None) -> int:
     """Check a size of a Linear that is given by one of two names."""
     if size is not None and other is not None:
         raise TypeError(f"Linear: {name} is given twice, as {size} and {other}")
-    return sizes("Linear", 1, **{name: other if size is None else size})[0]
+    return sizes("Linear", 1, 1, **{name: other if size is None else size})[0]
 
 
 class Bilinear(Module):

@@ -20,10 +20,11 @@ from ..engine.arrays import (
     node_or_array,
     raw_array,
 )
-from ..functions import dropout
 from ..functions import recurrent as cells
+from ..functions.dropout import dropout
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .module import Module
 from .utils.rnn import (
     PackedSequence,
@@ -70,8 +71,7 @@ class RNNBase(Module):
         (self.input_size,) = sizes(name, 1, input_size=input_size)
         (self.hidden_size,) = sizes(name, 1, hidden_size=hidden_size)
         (self.num_layers,) = sizes(name, 1, num_layers=num_layers)
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout = {dropout}, expected a probability, from 0 to 1")
+        check_probability(name, dropout=dropout)
         if dropout and num_layers == 1:
             warnings.warn(
                 f"{name}: dropout = {dropout} is between layers, and there is one layer",
@@ -193,7 +193,7 @@ class RNNBase(Module):
     def _states(self, hx: Any, x: Any, ndim: int) -> States:
         """Give the states at the start, checked."""
         raw, count = raw_array(x), self.num_layers * (1 + self.bidirectional)
-        shapes = [(count, x.shape[1], size) for size in self._sizes()]
+        shapes: list[States] = [(count, x.shape[1], size) for size in self._sizes()]
         if hx is None:
             xp = namespace(raw)
             return tuple([xp.zeros(s, dtype=raw.dtype, device=raw.device) for s in shapes])
@@ -229,7 +229,7 @@ class RNNBase(Module):
         return y, tuple([array_api.stack(hs) for hs in zip(*lasts, strict=True)])
 
     def __repr__(self) -> str:
-        more = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False}
+        more: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False}
         more |= {"dropout": 0.0, "bidirectional": False}
         pairs = [f", {k}={getattr(self, k)}" for k, v in more.items() if getattr(self, k) != v]
         return f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(pairs)})"
@@ -277,7 +277,7 @@ class RNN(RNNBase):
 
     def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
         step = cells.tanh_step if self.nonlinearity == "tanh" else cells.relu_step
-        return (cells.recurrence(step, x, *states, weights),)
+        return (cells.recurrence(step, x, states[0], weights),)
 
 
 class GRU(RNNBase):
@@ -291,7 +291,7 @@ class GRU(RNNBase):
     gates = 3
 
     def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
-        return (cells.recurrence(cells.gru_step, x, *states, weights),)
+        return (cells.gru(x, states[0], weights),)
 
 
 class LSTM(RNNBase):
@@ -335,7 +335,8 @@ class LSTM(RNNBase):
 
     def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
         layer = cells.projected_lstm if self.proj_size else cells.lstm
-        return layer(x, *states, weights)
+        h, c = states
+        return layer(x, h, c, weights)
 
 
 # -- Cells ----------------------------------------------------------------------------------------

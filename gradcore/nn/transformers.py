@@ -12,6 +12,7 @@ from ..backends import Array, default
 from ..engine.arrays import describe, node_or_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
@@ -29,7 +30,10 @@ __all__ = [
 ]
 
 Input = TensorNode | Array
-ACTIVATIONS = {"relu": functions.relu, "gelu": functions.gelu}
+ACTIVATIONS: dict[str, Callable[[Any], TensorNode]] = {
+    "relu": functions.relu,
+    "gelu": functions.gelu,
+}
 
 
 class _Layer(Module):
@@ -56,8 +60,7 @@ class _Layer(Module):
             raise ValueError(
                 f"{name}: activation = {activation!r}, expected 'relu', 'gelu' or a function"
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout = {dropout}, expected a probability, from 0 to 1")
+        check_probability(name, dropout=dropout)
 
         def attention() -> MultiheadAttention:
             return MultiheadAttention(
@@ -300,7 +303,8 @@ class Transformer(Module):
             names = {Linear: ["w"], MultiheadAttention: ["in_proj_weight"]}.get(type(module), [])
             for name in names:
                 p = getattr(module, name)
-                p.value = initial("glorot_uniform", p.shape, *p.shape[::-1], dtype)
+                fan_out, fan_in = p.shape
+                p.value = initial("glorot_uniform", p.shape, fan_in, fan_out, dtype)
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(

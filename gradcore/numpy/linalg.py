@@ -211,7 +211,8 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """Find the x with tensordot(a, x, x.ndim) = b."""
-    return xp.linalg.tensorsolve(*promoted(*map(floats, arrays_of(a, b))), axes=axes)
+    a, b = promoted(*map(floats, arrays_of(a, b)))
+    return xp.linalg.tensorsolve(a, b, axes=axes)
 
 
 def tensorinv(a: Any, ind: int = 2) -> Any:

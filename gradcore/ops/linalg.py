@@ -101,7 +101,8 @@ class BatchMM(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        matrix, vectors, gb = context["matrix"], context["vectors"], ()
+        matrix, vectors = context["matrix"], context["vectors"]
+        gb: tuple[Array, ...] = ()
         if (shape := context["b"]) is not None:
             xp = namespace(go)
             gb = (xp.reshape(xp.sum(_rows(go), axis=0), shape) if go.ndim != 2 else go,)

@@ -135,7 +135,7 @@ def pad_packed_sequence(
             "steps"
         )
     lengths = packed_lengths(sequence)
-    places = range(len(lengths))
+    places: Iterable[int] = range(len(lengths))
     if sequence.unsorted_indices is not None:
         places = integers("pad_packed_sequence: unsorted_indices", sequence.unsorted_indices)
     starts = [sum(sizes[:t]) for t in range(len(sizes))]

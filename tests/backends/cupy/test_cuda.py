@@ -66,12 +66,16 @@ GATES = normal(20, 2), normal(20, 5)
 LOGITS, LABELS = 3 * normal(5, 6, 2), integers(6, 5, 2)
 MANY = 3 * normal(4, 300)
 P, G, M = (normal(9, 5) + k for k in range(3))
-S, SMALL = P**2 + 1, P / 9
+S, SMALL, TOP = P**2 + 1, P / 9, normal(5, 9).T ** 2 + 1
+NAN = np.where(np.arange(45).reshape(9, 5) == 7, np.nan, G)
 PLAIN = {"lr": 0.1, "weight_decay": 0.0}
 DECAY = {"lr": 0.1, "weight_decay": 0.5}
 MOMENTUM = {"momentum": 0.9, "dampening": 0.5, "nesterov": False}
 NESTEROV = {"momentum": 0.9, "dampening": 0.0, "nesterov": True}
 ADAM = {"betas": (0.9, 0.99), "eps": 1e-3, "corrections": (1 - 0.9**3, 1 - 0.99**3)}
+ADAMAX = {"betas": (0.9, 0.99), "eps": 1e-3, "correction": 1 - 0.9**3}
+RADAM = {**ADAMAX, "plain": 0.0, "rectified": 0.7}
+RPROP = {"etas": (0.5, 1.2), "step_sizes": (0.7, 1.5)}
 RMS = {"alpha": 0.9, "eps": 1e-3}
 
 
@@ -82,7 +86,17 @@ class All(list[Any]):
 SIZES = (0, 3), (), (1,), (9, 5), (1023,), (1024,), (1025,), (3, 1024)  # 1024 are a chunk
 SETS = {
     "sgd": [(normal(*n), normal(*n) + 1, None if len(n) == 1 else normal(*n) + 2) for n in SIZES],
-    "adam": [(normal(*n), normal(*n) + 1, normal(*n) + 2, normal(*n) ** 2 + 1) for n in SIZES],
+    "adam": [
+        (normal(*n), normal(*n) + 1, normal(*n) + 2, normal(*n) ** 2 + 1)
+        + ((normal(*n) ** 2 + 0.9,) if i % 2 else (None,))
+        for i, n in enumerate(SIZES)
+    ],
+    **{
+        name: [(normal(*n), normal(*n) + 1, normal(*n) / 2, normal(*n) ** 2 + 1) for n in SIZES]
+        for name in ("radam", "adamax", "rprop")
+    },
+    "adadelta": [(normal(*n), normal(*n) + 1, *[normal(*n) ** 2 + 1] * 2) for n in SIZES],
+    "lion": [(normal(*n), normal(*n) + 1, normal(*n) / 2) for n in SIZES],
     "adagrad": [(normal(*n), normal(*n) + 1, normal(*n) ** 2 + 1) for n in SIZES],
     "rmsprop": [
         (normal(*n), normal(*n) + 1, normal(*n) ** 2 + 1, None if i % 2 else normal(*n) + 2)
@@ -92,7 +106,12 @@ SETS = {
 }
 SETTINGS: dict[str, Any] = {
     "sgd": {**DECAY, **MOMENTUM},
-    "adam": {**DECAY, **ADAM, "decoupled": True},
+    "adam": {**DECAY, **ADAM, "decoupled_weight_decay": True},
+    "radam": {**DECAY, **RADAM, "decoupled_weight_decay": True},
+    "adamax": {**DECAY, **ADAMAX},
+    "adadelta": {**DECAY, "rho": 0.9, "eps": 1e-3},
+    "rprop": RPROP,
+    "lion": {**DECAY, "betas": (0.9, 0.99)},
     "adagrad": {**DECAY, "eps": 1e-3},
     "rmsprop": {**DECAY, **RMS, "momentum": 0.9},
 }
@@ -190,9 +209,25 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("sgd", (P, G, None), {**DECAY, **NESTEROV}),
     ("sgd", (P, G, [M]), {**DECAY, **MOMENTUM}),
     ("sgd", (P, G, [M]), {**PLAIN, **NESTEROV}),
-    ("adam", (P, G, [M], [S]), {**PLAIN, **ADAM, "decoupled": False}),
-    ("adam", (P, G, [M], [S]), {**DECAY, **ADAM, "decoupled": False}),
-    ("adam", (P, G, [M], [S]), {**DECAY, **ADAM, "decoupled": True}),
+    *[
+        ("adam", (P, G, [M], [S], top), {**decay, **ADAM, "decoupled_weight_decay": decoupled})
+        for decay, decoupled, top in (
+            (PLAIN, False, None),
+            (DECAY, False, [TOP]),
+            (DECAY, True, None),
+        )
+    ],
+    ("radam", (P, G, [M], [S]), {**DECAY, **RADAM, "decoupled_weight_decay": False}),
+    (
+        "radam",
+        (P, G, [M], [S]),
+        {**DECAY, **RADAM, "plain": 1.0, "rectified": 0.0, "decoupled_weight_decay": True},
+    ),
+    ("adamax", (P, NAN, [M], [S]), {**PLAIN, **ADAMAX}),
+    ("adadelta", (P, G, [S], [S]), {**PLAIN, "rho": 0.9, "eps": 1e-3}),
+    ("rprop", (P, NAN, [M], [S]), RPROP),
+    ("rprop", (P, 0.0 * G, [M], [S]), RPROP),
+    ("lion", (P, NAN, [M]), {**PLAIN, "betas": (0.9, 0.99)}),
     ("adagrad", (P, G, [S]), {**DECAY, "eps": 1e-3}),
     ("rmsprop", (P, G, [S], None, None), {**PLAIN, **RMS, "momentum": 0.0}),
     ("rmsprop", (P, G, [S], None, None), {**DECAY, **RMS, "momentum": 0.9}),
@@ -553,8 +588,11 @@ def bits(results: Any) -> list[Any]:
     return [x if x is None else (x.shape, x.dtype, x.get().tobytes()) for x in flat(results)]
 
 
+NUMBERS = {"lr", "correction", "corrections", "plain", "rectified"}  # that change from step to step
+
+
 @pytest.mark.parametrize("kind", TOLERANCE)
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [name for name in SETS if name != "rprop"])  # which has none
 def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None:
     wide = np.result_type(kind, "float32")
 
@@ -562,7 +600,7 @@ def test_numbers_may_be_on_the_device(played: Any, name: str, kind: str) -> None
         return tuple(map(on_device, x)) if isinstance(x, tuple) else played.asarray(x, wide)
 
     settings = SETTINGS[name]
-    there = {k: on_device(settings[k]) for k in settings.keys() & {"lr", "corrections"}}
+    there = {k: on_device(settings[k]) for k in settings.keys() & NUMBERS}
     expected = played.update_all(name, sets_of(played, name, kind), **settings)
     arrays = sets_of(played, name, kind)
     begins = name == "rmsprop"  # velocities that begin are zeros
@@ -585,7 +623,8 @@ def test_blocks_go_on_to_other_chunks(
     assert bits(played.update_all(name, sets_of(played, name), **SETTINGS[name])) == bits(expected)
 
 
-ROOM = {"sgd": 83, "adam": 81, "adagrad": 101, "rmsprop": 71}  # parameters of one launch
+ROOM = {"sgd": 83, "adam": 70, "radam": 81, "adamax": 82, "adadelta": 83, "rprop": 83, "lion": 99}
+ROOM |= {"adagrad": 101, "rmsprop": 71}  # parameters of one launch
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -642,10 +681,10 @@ def test_arrays_in_other_orders_are_copied(played: Any) -> None:
 
 
 def test_updates_leave_memory_that_is_shared(played: Any) -> None:
-    whole = [in_order(played, np.stack([x, x + 1]), "C") for x in (P, G, M, S)]
+    whole = [in_order(played, np.stack([x, x + 1]), "C") for x in (P, G, M, S, TOP)]
     before, arrays = [x.get() for x in whole], [x[0, ...] for x in whole]
     strided = [x[0, :, ::2] for x in whole]
-    settings = {**DECAY, **ADAM, "decoupled": False}
+    settings = {**DECAY, **ADAM, "decoupled_weight_decay": False}
     some = [tuple(arrays), tuple(strided)]
     expected = [Backend.adam(played, *of_one, **settings) for of_one in some]
     found = played.update_all("adam", some, **settings)
@@ -683,8 +722,13 @@ OPTIMIZERS: dict[str, Any] = {
     **{n: getattr(gradcore.optim, n) for n in ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop")},
 }
 
+WITH_KERNELS = OPTIMIZERS | {
+    "amsgrad": functools.partial(gradcore.optim.Adam, amsgrad=True),
+    **{n: getattr(gradcore.optim, n) for n in ("RAdam", "Adamax", "Adadelta", "Rprop", "Lion")},
+}
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+@pytest.mark.parametrize("optimizer", WITH_KERNELS)
 def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optimizer: str) -> None:
     gradcore.manual_seed(0)
     net = gradcore.nn.Sequential(
@@ -696,7 +740,7 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         gradcore.nn.Dropout(0.5),
         gradcore.nn.Linear(36, 5),
     )
-    update = OPTIMIZERS[optimizer](net.parameters(), 0.01)
+    update = WITH_KERNELS[optimizer](net.parameters(), 0.01)
     batches = gradcore.data.Batches(
         played.asarray(normal(24, 3, 8, 8), "float32"), played.asarray(integers(5, 24)), 8
     )
@@ -759,11 +803,11 @@ def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
             assert counts.reads == []
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", WITH_KERNELS)
 def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
     def trained(backend: Backend) -> list[Any]:
         nodes = [TensorNode(backend.asarray(x, "float32")) for x in (P, P[0], MANY)]
-        update = gradcore.optim.MixedPrecision(nodes, lambda p: OPTIMIZERS[optimizer](p, 0.01))
+        update = gradcore.optim.MixedPrecision(nodes, lambda p: WITH_KERNELS[optimizer](p, 0.01))
         for wrong in (np.inf, 0.0, 0.0, np.nan, 0.0):  # of the first, in a step
             for p, x in zip(nodes, (G, G[0], MANY), strict=True):
                 p.grad = backend.asarray(x + (wrong if p is nodes[0] else 0.0), "float16")
