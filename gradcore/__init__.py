@@ -70,6 +70,11 @@ __version__ = "0.1.0"
 
 # From here on, `a + b` works on nodes, and `a.gelu()` says what to call.
 _places = {"gradcore.linalg": linalg, "gradcore.special": special}
+_instead = {  # of names in torch
+    "as_tensor": "gradcore.asarray(x)",
+    "from_numpy": "gradcore.asarray(x)",
+    "functional": "gradcore.nn.functional",
+}
 connect(ops, array_api, functions, lambda: import_module(".numpy", __name__))
 point_elsewhere(TensorNode, {"gradcore": functions, **_places})
 point_elsewhere(TensorNode, {"gradcore": array_api})
@@ -96,7 +101,8 @@ def __getattr__(name: str) -> Any:
     if name in OF_A_BACKEND:  # `zeros`, `float32`: those of the default backend
         return getattr(array_api, name)
     places = (place for place, module in _places.items() if name in module.__all__)
-    advice = "".join([f"; say {place}.{name}" for place in places][:1])
+    found = [f"{place}.{name}" for place in places] or [*filter(None, [_instead.get(name)])]
+    advice = "".join([f"; say {what}" for what in found][:1])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
 
 

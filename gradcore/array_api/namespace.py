@@ -49,6 +49,7 @@ FUNCTIONS = {name: getattr(file, name) for file in _FILES for name in file.__all
 FUNCTIONS["einsum"] = einsum
 
 _CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+_SHAPES = ("empty", "ones", "zeros")  # of these, functions of a shape alone
 _ABOUT_DTYPES = ("can_cast", "finfo", "iinfo", "isdtype", "result_type")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = ("bool", *_INTEGERS, "float32", "float64", "complex64", "complex128")
@@ -98,6 +99,8 @@ def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., T
                     f"{function.__name__} makes constants, of numbers, not of a node that has a "
                     "gradient; broadcast_to(x, shape) keeps the gradient"
                 )
+        if len(inputs) > 1 and function.__name__ in _SHAPES:
+            inputs = (inputs,)  # zeros(2, 3), as in PyTorch
         raw = [value_of(x) for x in inputs]
         constants = {key: value_of(x) for key, x in constants.items()}
         made = function(*raw, device=device_of_new(backend, device), **constants)

@@ -24,6 +24,7 @@ from . import (
     pooling,
     recurrent,
     sampling,
+    sampling_grid,
     selection,
     shaping,
     statistics,
@@ -58,6 +59,7 @@ from .padding import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .sampling import *  # noqa: F403
+from .sampling_grid import *  # noqa: F403
 from .selection import *  # noqa: F403
 from .shaping import *  # noqa: F403
 from .statistics import *  # noqa: F403
@@ -85,6 +87,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         pooling,
         recurrent,
         sampling,
+        sampling_grid,
         selection,
         shaping,
         statistics,

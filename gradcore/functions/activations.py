@@ -93,10 +93,11 @@ def celu(x: NodeOrArray, alpha: float = 1.0, inplace: bool = False) -> TensorNod
     """Compute x, but alpha (exp(x / alpha) - 1) where x <= 0 (https://arxiv.org/abs/1704.07483).
 
     Raises:
-        ValueError: alpha is 0.
+        ValueError: alpha is not positive, where x / alpha would have another sign than x.
     """
-    if alpha == 0:
-        raise ValueError("celu: alpha is 0, expected another number; relu(x) is its limit")
+    if not alpha > 0:
+        limit = "; relu(x) is the limit" if alpha == 0 else ""
+        raise ValueError(f"celu: alpha is {alpha}, expected a positive number{limit}")
     return alpha * elu(ops.Divide.do_forward(floating(x), alpha))
 
 

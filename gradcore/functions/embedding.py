@@ -54,6 +54,7 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
+    sparse: bool = False,  # noqa: ARG001
 ) -> TensorNode:
     """Take the row of the weight (N, M) at each of the integer indices (...): (..., M).
 
@@ -63,6 +64,7 @@ def embedding(
             which must be a node without a source.
         norm_type: the order of that norm.
         scale_grad_by_freq: divide the gradient of each row by how often the indices name it.
+        sparse: without effect; gradients are arrays of all rows.
 
     Raises:
         IndexError: an index is not in [0, N).
@@ -88,6 +90,7 @@ def embedding_bag(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
+    sparse: bool = False,  # noqa: ARG001
     per_sample_weights: NodeOrArray | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
@@ -102,7 +105,7 @@ def embedding_bag(
         per_sample_weights: numbers by which to multiply the rows, like the indices; for "sum" only.
         include_last_offset: whether offsets (B + 1,) also say where the last bag ends.
         padding_idx: a row that does not count, also not for the mean, and gets no gradient.
-        max_norm, norm_type, scale_grad_by_freq: see `embedding`.
+        max_norm, norm_type, scale_grad_by_freq, sparse: see `embedding`.
 
     Raises:
         IndexError: an index is not in [0, N), an offset not in [0, L], or the first one is not 0.

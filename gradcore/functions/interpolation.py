@@ -1,4 +1,4 @@
-"""Images of another size, and images seen through a grid of points.
+"""Images of another size.
 
 The arguments are those of torch.nn.functional. Each function takes nodes, and arrays as constants.
 Along each axis, a resized image is the product of a small matrix of weights with the image.

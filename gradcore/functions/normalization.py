@@ -77,7 +77,8 @@ def rms_norm(
 
     Args:
         normalized_shape: as for `layer_norm`.
-        eps: a number added to the mean square; `None` is the `finfo` eps of x's dtype.
+        eps: a number added to the mean square; `None` is the `finfo` eps of the dtype in which the
+            mean is computed: that of x, but float32 for 16 bits, as in PyTorch.
 
     Raises:
         ValueError, TypeError: as `layer_norm`.
@@ -86,9 +87,9 @@ def rms_norm(
     raw = raw_array(x)
     (weight,) = _arrays(raw, weight)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
-    if eps is None:
-        eps = float(namespace(raw).finfo(raw.dtype).eps)
     wide = widened(node_or_array(x))
+    if eps is None:
+        eps = float(namespace(raw).finfo(wide.dtype).eps)
     square = array_api.mean(ops.Square.do_forward(wide), axis=axes, keepdims=True)
     y = ops.Divide.do_forward(wide, array_api.sqrt(square + eps))
     return array_api.astype(_scaled(y, weight, None), raw.dtype, copy=False)
@@ -359,7 +360,7 @@ def _of_rows(
     """Normalize each `size` neighbouring elements of x, as the rows of a matrix."""
     raw = raw_array(x)
     if not size:
-        return _scaled(ops.Id.do_forward(x), weight, bias)
+        return ops.Id.do_forward(x)  # nothing
     given, shape = _given(raw, size, weight, bias), (raw.size // size, size)
     if tuple(raw.shape) == shape:
         return ops.LayerNorm.do_forward(x, *given, eps=eps)

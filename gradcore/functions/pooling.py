@@ -142,8 +142,8 @@ def _with_indices(axes: int, x: NodeOrArray, options: Mapping[str, Any]) -> Maxi
     else:  # of each volume, where its maximum is along the depth, and where in that slice
         (n, c, d, h, w), (slices, depths) = x.shape, found
         near = namespace(slices)
-        slices = near.permute_dims(near.reshape(slices, (d, n, c, -1)), (1, 2, 0, 3))
-        size, places = slices.shape[3], depths.shape[3]
+        size, places = prod(slices.shape[2:]), depths.shape[3]
+        slices = near.permute_dims(near.reshape(slices, (d, n, c, size)), (1, 2, 0, 3))
         depths = depths // places  # the index was that in a plane of slices and places
         row = near.reshape(near.arange(n * c, device=slices.device), (n, c, 1, 1)) * d
         at = (row + depths) * size + near.arange(size, device=slices.device)

@@ -77,10 +77,12 @@ class Conv2d(Weighted):
         (in_channels,) = sizes(name, 1, in_channels=in_channels)
         (out_channels,) = sizes(name, 1, out_channels=out_channels)
         (groups,) = sizes(name, 1, groups=groups)
-        sizes(name, self.axes, stride=stride)
+        strides = sizes(name, self.axes, stride=stride)
         sizes(name, self.axes, dilation=dilation)
         if self.is_transposed or not is_named(padding):
             sizes(name, self.axes, padding=padding, least=0)
+        if padding == "same" and any(n != 1 for n in strides):
+            raise ValueError(f"{name}: padding = 'same' needs stride = 1, not {stride}")
         if in_channels % groups or out_channels % groups:
             expected = f"a divisor of the channels, {in_channels} and {out_channels}"
             raise ValueError(f"{name}: groups = {groups}, expected {expected}")

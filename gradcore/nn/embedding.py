@@ -16,7 +16,7 @@ class EmbeddingBag(Embedding):
     (B, embedding_dim).
 
     Args:
-        num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, dtype: see
+        num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, sparse, dtype: see
             `Embedding`.
         mode: "sum", "mean" or "max".
         include_last_offset: whether offsets (B + 1,) also say where the last bag ends.
@@ -34,13 +34,14 @@ class EmbeddingBag(Embedding):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         mode: str = "mean",
+        sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
         dtype: Any = "float32",
     ) -> None:
         super().__init__(
             num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
-            dtype,
+            sparse, dtype,
         )  # fmt: skip
         self.mode, self.include_last_offset = mode, include_last_offset
 
@@ -49,5 +50,5 @@ class EmbeddingBag(Embedding):
         offsets (B,)."""
         return functions.embedding_bag(
             x, self.w, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode,
-            per_sample_weights, self.include_last_offset, self.padding_idx,
+            self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
         )  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 from .. import functions, ops
 from ..backends import Array
-from ..engine.arrays import describe, is_integer, namespace, node_or_array
+from ..engine.arrays import copied, describe, is_integer, namespace, node_or_array, value_of
 from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .init import initial
 from .module import Module, Weighted
+from .parameter import Parameter
 
 __all__ = ["Bilinear", "Embedding", "Linear"]
 
@@ -161,6 +162,7 @@ class Embedding(Weighted):
         max_norm: scale vectors that x names, and whose norm is larger, down to this norm, in `w`.
         norm_type: the order of that norm.
         scale_grad_by_freq: divide the gradient of each vector by how often x names it.
+        sparse: without effect; gradients are arrays of all vectors.
         dtype: of the vectors.
 
     Attributes:
@@ -178,6 +180,7 @@ class Embedding(Weighted):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         dtype: Any = "float32",
     ) -> None:
         (num_embeddings,) = sizes("Embedding", 1, num_embeddings=num_embeddings)
@@ -194,7 +197,39 @@ class Embedding(Weighted):
             w = xp.where(rows == padding_idx, xp.zeros_like(w), w)
         self.w, self.padding_idx = TensorNode(w), padding_idx
         self.max_norm, self.norm_type = max_norm, norm_type
-        self.scale_grad_by_freq = scale_grad_by_freq
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Any, freeze: bool = True, *given: Any, **settings: Any
+    ) -> Self:
+        """Make a layer of vectors that are there, an array or a node (num_embeddings,
+        embedding_dim), of which the layer gets a copy.
+
+        Args:
+            freeze: whether the vectors stay as they are in training.
+            given, settings: what the class takes after the two sizes.
+
+        Raises:
+            ValueError: the vectors are no matrix.
+        """
+        w = value_of(node_or_array(embeddings))
+        if w.ndim != 2:
+            expected = "(num_embeddings, embedding_dim)"
+            raise ValueError(f"{cls.__name__}: embeddings is {describe(w)}, expected {expected}")
+        layer = cls(*w.shape, *given, **settings)
+        layer.w = Parameter(copied(w), requires_grad=not freeze)
+        return layer
+
+    @property
+    def num_embeddings(self) -> int:
+        """How many vectors there are."""
+        return int(self.w.shape[0])
+
+    @property
+    def embedding_dim(self) -> int:
+        """How many numbers each vector has."""
+        return int(self.w.shape[1])
 
     def forward(self, x: Any) -> TensorNode:
         """Look up the vectors of x: a node, an array or (nested) lists of integers.

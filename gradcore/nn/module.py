@@ -370,9 +370,14 @@ class Module:
         """Convert all floating values to float64."""
         return self.astype("float64")
 
+    def extra_repr(self) -> str:
+        """Say what else `repr` shows of the module; a subclass writes its own version."""
+        return ""
+
     @recursive_repr()
     def __repr__(self) -> str:
-        inside = ""
+        extra = self.extra_repr()
+        inside = "".join([f"\n{line}" for line in extra.splitlines()])
         for name, x in members(self):
             inside += f"\n{name}: {describe(x.value) if isinstance(x, TensorNode) else repr(x)}"
         inside = inside.replace("\n", "\n  ") + "\n" if inside else ""

@@ -71,7 +71,7 @@ class RMSNorm(Weighted):
 
     Args:
         normalized_shape: the sizes of these axes; a number for a single axis.
-        eps: is added to the mean square; by default the `finfo` eps of x's dtype.
+        eps: is added to the mean square; by default see `gradcore.rms_norm`.
         elementwise_affine: whether there is a weight.
         dtype: of the weight; x must have the same.
 

@@ -235,6 +235,9 @@ def last_named(positions: Array, named: Array) -> tuple[Array, Array]:
     """
     xp = namespace(positions)
     flat, named = xp.reshape(positions, (-1,)), xp.reshape(named, (-1,))
+    if not named.shape[0]:
+        nowhere = xp.zeros(positions.shape, dtype=xp.bool, device=positions.device)
+        return nowhere, xp.zeros_like(flat)
     order = xp.argsort(named, stable=True)
     named = xp.take(named, order)
     last = xp.searchsorted(named, flat, side="right") - 1

@@ -310,6 +310,8 @@ def test_what_is_refused() -> None:
         gradcore.gelu(x, "erf")
     with pytest.raises(ValueError, match=r"^celu: alpha is 0"):
         gradcore.celu(x, 0)
+    with pytest.raises(ValueError, match=r"^celu: alpha is -1, expected a positive number$"):
+        gradcore.celu(x, -1)
     with pytest.raises(ValueError, match=r"^Softplus: beta is 0"):
         gradcore.softplus(x, beta=0)
     with pytest.raises(ValueError, match=r"^HardTanh: min_val = 2 is larger than max_val = 1.0"):

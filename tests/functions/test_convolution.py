@@ -273,6 +273,11 @@ def test_float16(backend: Backend) -> None:
             "^conv2d: padding = 'full'",
         ),
         (
+            lambda: nn.Conv2d(3, 2, 3, stride=(1, 2), padding="same"),
+            ValueError,
+            r"^Conv2d: padding = 'same' needs stride = 1, not \(1, 2\)",
+        ),
+        (
             lambda: gradcore.conv2d(ones(1, 3, 4, 4), ones(2, 3, 3, 3), stride=2, padding="same"),
             ValueError,
             "^conv2d: padding = 'same' needs stride = 1, not 2",

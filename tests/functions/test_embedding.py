@@ -48,6 +48,27 @@ def test_embedding_refusals(backend: Backend) -> None:
         gradcore.embedding([0], w, padding_idx=4)
 
 
+def test_vectors_that_are_there(backend: Backend) -> None:
+    given = backend.asarray(np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "float32"))
+    for freeze in (True, False):
+        module = nn.Embedding.from_pretrained(given, freeze, 1, sparse=True)
+        assert module.weight.requires_grad is not freeze
+        assert len(module.parameters()) == 1
+        assert (module.num_embeddings, module.embedding_dim, module.padding_idx) == (3, 2, 1)
+        assert backend.to_numpy(module([2, 1]).value).tolist() == [[5, 6], [3, 4]]
+    bag = nn.EmbeddingBag.from_pretrained(given, mode="sum")
+    assert backend.to_numpy(bag([[0, 2]]).value).tolist() == [[6, 8]]
+    with pytest.raises(ValueError, match=r"^Embedding: embeddings is float32 \(2,\), expected"):
+        nn.Embedding.from_pretrained(given[0, :])
+
+
+def test_no_integers_name_no_vector_that_is_too_long(backend: Backend) -> None:
+    module = nn.Embedding(3, 2, max_norm=0.1)
+    module.w = TensorNode(backend.asarray(np.ones((3, 2), "float32")))
+    assert module(backend.asarray(np.zeros((0, 4), "int64"))).shape == (0, 4, 2)
+    assert backend.to_numpy(module.w.value).min() == 1.0
+
+
 def test_the_module(backend: Backend) -> None:
     gradcore.manual_seed(3)
     module = nn.Embedding(500, 20, padding_idx=-1)

@@ -124,6 +124,8 @@ def test_norms_of_nothing(backend: Backend) -> None:
     for shape, call in (
         ((5, 0), lambda x: gradcore.layer_norm(x, 0)),
         ((0, 3), lambda x: gradcore.layer_norm(x, 3)),
+        ((2, 0, 1), lambda x: gradcore.layer_norm(x, (0, 1), x[0, ...])),
+        ((2, 0, 3), lambda x: gradcore.layer_norm(x, (0, 3), x[0, ...])),
         ((2, 4, 0), lambda x: gradcore.group_norm(x, 2)),
         ((0, 4, 3), lambda x: gradcore.instance_norm(x)),
         ((2, 4, 0), lambda x: gradcore.instance_norm(x)),
@@ -134,6 +136,13 @@ def test_norms_of_nothing(backend: Backend) -> None:
         assert y.shape == x.shape
         Sum.do_forward(y).backward()
         assert x.grad.shape == x.shape
+
+
+def test_the_eps_of_rms_norm_is_that_of_the_dtype_it_computes_in() -> None:
+    for name, eps in (("float16", 2.0**-23), ("float32", 2.0**-23), ("float64", 2.0**-52)):
+        x = np.asarray([1e-3], name)
+        expected = float(x[0]) / (float(x[0]) ** 2 + eps) ** 0.5
+        assert abs(gradcore.rms_norm(x, 1).value[0] - expected) < 1e-3
 
 
 @pytest.mark.parametrize("number", [100000.1, 12345.67, 3e8])

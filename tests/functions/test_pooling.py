@@ -429,3 +429,12 @@ def test_the_gradient_of_a_maximum_goes_to_an_element_and_not_to_the_padding(
     Sum.do_forward(y * backend.asarray(w, dtype)).backward()
     (expected * torch.tensor(w)).sum().backward()
     np.testing.assert_array_equal(backend.to_numpy(node.grad), t.grad.numpy())
+
+
+def test_no_volumes_have_no_maxima(backend: Backend) -> None:
+    x = TensorNode(backend.asarray(np.ones((0, 2, 4, 4, 4), "float32")))
+    for y, indices in (
+        gradcore.max_pool3d(x, 2, return_indices=True),
+        gradcore.adaptive_max_pool3d(x, 2, return_indices=True),
+    ):
+        assert y.shape == indices.shape == (0, 2, 2, 2, 2)

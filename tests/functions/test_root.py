@@ -494,3 +494,14 @@ def test_random_numbers_are_the_hosts(backend: Backend) -> None:
     assert {*map(tuple, firsts)} == {(1, 2), (2, 1)}
     assert abs(np.mean([y[0] == 1 for y in firsts]) - 0.75) < 0.08
     assert 0.2 < float(g.bernoulli(g.full((500,), 0.3)).mean()) < 0.4
+
+
+def test_zeros_take_sizes_as_pytorchs_do() -> None:
+    for make in (g.zeros, g.ones, g.empty):
+        assert make(2, 3, dtype=g.float32).shape == make((2, 3)).shape == (2, 3)
+        assert make(2).shape == (2,)
+
+
+def test_names_of_pytorchs_say_what_to_call() -> None:
+    raises_in_one_line(lambda: g.from_numpy(A), AttributeError, r"say gradcore\.asarray\(x\)")
+    raises_in_one_line(lambda: TensorNode(A).add_(1.0), AttributeError, r"say x\.value = x\.value")

@@ -162,6 +162,7 @@ def test_flatten(backend, shape):
         (nn.Flatten(1, 2), (2, 3, 4, 5), (2, 12, 5)),
         (nn.Flatten(-2), (2, 3, 4), (2, 12)),
         (nn.Flatten(0), (), (1,)),
+        (nn.Flatten(-1, 0), (), (1,)),
         (nn.Unflatten(1, (3, 2)), (2, 6, 4), (2, 3, 2, 4)),
         (nn.Unflatten(-1, [2, -1]), (3, 6), (3, 2, 3)),
         (nn.Unflatten(0, (0, 2)), (0, 3), (0, 2, 3)),

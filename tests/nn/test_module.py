@@ -355,8 +355,12 @@ def test_repr():
             self.body = nn.Sequential(nn.Linear(3, 2), nn.Relu(), nn.Linear(2, 2, bias=False))
             self.average = TensorNode(np.ones(2, "float32"), requires_grad=False)
 
+        def extra_repr(self):
+            return "classes=2"
+
     assert repr(MLP()) == (
         "MLP(\n"
+        "  classes=2\n"
         "  scale: float64 (1, 2)\n"
         "  body: Sequential(\n"
         "    0: Linear(3, 2)\n"

@@ -311,5 +311,8 @@ def test_packed_sequences_are_pytorchs(backend: Any) -> None:
         y = rnn.pad_sequence([backend.asarray(a) for a in arrays], True, 0.5, side)
         z = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, arrays)), True, 0.5, side)
         close(backend, y, backend.asarray(z.numpy()))
+    words = rnn.pad_sequence([backend.asarray(np.arange(n)) for n in (3, 2)], True)
+    assert words.dtype == backend.dtype("int64")
+    assert backend.to_numpy(words.value).tolist() == [[0, 1, 2], [0, 1, 0]]
     for part, array in zip(rnn.unpack_sequence(ours), arrays, strict=True):
         close(backend, part, backend.asarray(array))

@@ -269,6 +269,8 @@ def _padded(
         return y
     is_in = is_inside(lengths, T, y)
     is_in = namespace(is_in).flip(is_in, axis=0) if left else is_in
+    xp = namespace(y.value)
+    value = xp.asarray(value, dtype=y.dtype, device=y.value.device)  # integers stay integers
     return array_api.where(is_in, y, value)
 
 
