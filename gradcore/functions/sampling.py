@@ -11,6 +11,7 @@ from ..backends import backend_of, default
 from ..backends.random import generator
 from ..engine.arrays import describe, integers, is_integer, namespace, raw_array
 from ..graph import TensorNode
+from ..replay.recording import drawn
 
 __all__ = ["bernoulli", "multinomial", "rand", "randint", "randn", "randperm"]
 
@@ -44,10 +45,11 @@ def randperm(n: int, dtype: Any = "int64") -> TensorNode:
 
 
 def bernoulli(p: NodeOrArray) -> TensorNode:
-    """Draw 1 with the probability p of each element, else 0, in the dtype of p."""
+    """Draw 1 with the probability p of each element, else 0, in the dtype of p. Replays of a
+    captured step draw anew."""
     p = raw_array(p)
-    drawn = backend_of(p).asarray(generator().random(tuple(p.shape)), p.dtype)
-    return TensorNode(namespace(p).astype(drawn < p, p.dtype), requires_grad=False)
+    uniform = drawn(lambda: generator().random(tuple(p.shape)), p)
+    return TensorNode(namespace(p).astype(uniform < p, p.dtype), requires_grad=False)
 
 
 def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = False) -> TensorNode:
@@ -82,10 +84,11 @@ def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = Fals
         )
     if replacement:
         sums = lib.cumulative_sum(w, axis=-1)
-        drawn = generator().random((*w.shape[:-1], num_samples)) * sums[..., -1:]
-        found = lib.sum(drawn[..., None] >= sums[..., None, :], axis=-1)
+        uniform = generator().random((*w.shape[:-1], num_samples)) * sums[..., -1:]
+        found = lib.sum(uniform[..., None] >= sums[..., None, :], axis=-1)
     else:  # the first to come, of waiting times with these rates
         waits = generator().exponential(size=w.shape) / lib.where(w > 0, w, 1.0)
         waits = lib.where(w > 0, waits, lib.inf)
         found = lib.argsort(waits, axis=-1)[..., :num_samples]
-    return TensorNode(backend.asarray(lib.astype(found, lib.int64)), requires_grad=False)
+    made = namespace(weights).asarray(lib.astype(found, lib.int64), device=weights.device)
+    return TensorNode(made, requires_grad=False)
