@@ -44,7 +44,7 @@ METRICS = [Metric("val_loss", "validation loss (nats per character)", min, forma
 SAMPLES = "samples.txt"
 
 
-# -- The model: (N, T) characters to (N * T, C) logits of the ones that follow ---------------------
+# -- The model: (N, T) characters to (N, T, C) logits of the ones that follow ----------------------
 
 
 class Attention(nn.Module):
@@ -55,12 +55,12 @@ class Attention(nn.Module):
         self.look = nn.Linear(width, 3 * width, dtype=dtype)  # queries, keys and values
         self.project = nn.Linear(width, width, dtype=dtype)
 
-    def forward(self, h: TensorNode, length: int) -> TensorNode:  # (N * T, width)
-        width = h.shape[1]
-        parts = xp.reshape(self.look(h), (-1, length, 3, self.heads, width // self.heads))
+    def forward(self, h: TensorNode) -> TensorNode:  # (N, T, width)
+        N, T, width = h.shape
+        parts = xp.reshape(self.look(h), (N, T, 3, self.heads, width // self.heads))
         q, k, v = xp.unstack(xp.permute_dims(parts, (2, 0, 3, 1, 4)))  # each (N, heads, T, D)
         y = scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.project(xp.reshape(xp.permute_dims(y, (0, 2, 1, 3)), (-1, width)))
+        return self.project(xp.reshape(xp.permute_dims(y, (0, 2, 1, 3)), (N, T, width)))
 
 
 class Block(nn.Module):
@@ -73,8 +73,8 @@ class Block(nn.Module):
         self.widen = nn.Linear(width, 4 * width, dtype=dtype)
         self.narrow = nn.Linear(4 * width, width, dtype=dtype)
 
-    def forward(self, h: TensorNode, length: int) -> TensorNode:
-        h = h + self.attention(self.norm1(h), length)
+    def forward(self, h: TensorNode) -> TensorNode:
+        h = h + self.attention(self.norm1(h))
         return h + self.narrow(gelu(self.widen(self.norm2(h))))
 
 
@@ -91,12 +91,10 @@ class GPT(nn.Module):
             embedding.w.value *= 0.1
 
     def forward(self, x: Array) -> TensorNode:
-        length = x.shape[1]
-        places = namespace(x).arange(length, device=x.device)
+        places = namespace(x).arange(x.shape[1], device=x.device)
         h = self.characters(x) + self.places(places)  # (N, T, width)
-        h = xp.reshape(h, (-1, h.shape[2]))
         for block in self.blocks:
-            h = block(h, length)
+            h = block(h)
         return self.out(self.norm(h))
 
 
@@ -105,7 +103,8 @@ class GPT(nn.Module):
 
 def loss_of(model: GPT, x: Array, y: Array) -> TensorNode:
     """Compute the mean loss of the characters y (N, T), which follow those of x."""
-    return cross_entropy(model(x), namespace(y).reshape(y, (-1,)))
+    logits = xp.reshape(model(x), (-1, len(CHARACTERS)))
+    return cross_entropy(logits, namespace(y).reshape(y, (-1,)))
 
 
 def evaluate(model: GPT, batches: Batches) -> float:
@@ -159,7 +158,7 @@ def written(model: GPT, start: str, n: int, context: int) -> str:
     with no_grad():
         for _ in range(n):
             x = backends.default().asarray([text[-context:]], "int64")
-            text.append(draw(model(x).value[-1, :]))
+            text.append(draw(model(x).value[0, -1, :]))
     return decoded(text)
 
 

@@ -6,7 +6,7 @@ The equation is Burgers', u_t + u u_x = nu u_xx for x from -1 to 1 and t from 0 
 u = -sin(pi x) at first and u = 0 at both ends: a wave that gets steeper until it nearly breaks. The
 network is trained on how much it violates the equation, at points drawn at random; no value of the
 solution is ever shown to it ("physics-informed", https://doi.org/10.1016/j.jcp.2018.10.045). It
-takes 2 minutes on two cores.
+takes a minute on two cores.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def draw(u: Solution, expected: Array, dtype: str) -> Any:
 
 def main() -> int:
     parser = Parser(
-        "Solve Burgers' equation with a network (2 minutes).",
+        "Solve Burgers' equation with a network (1 minute).",
         epochs=25,
         batch_size=500,
         lr=0.005,

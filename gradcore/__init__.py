@@ -86,6 +86,7 @@ for _module in (
     special,
 ):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+sys.modules[f"{__name__}.nn.functional"] = functions
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..numpy.attention import Parts
 from ..numpy.backend import NumpyBackend
+from ..numpy.blocks import contiguous
+from ..numpy.threads import shared
 from .loading import kernels
-from .threads import shared
 
 __all__ = ["FastAttention"]
 
@@ -69,7 +70,7 @@ def _is_fit(q: np.ndarray, k: np.ndarray, *others: np.ndarray | None) -> bool:
 
 def _run(kernel: str, parts: Parts, causal: bool, scale: float, *results: np.ndarray) -> None:
     mask = np.empty((0, 0, 0, 0), np.float32) if parts.mask is None else parts.mask
-    arrays = map(np.ascontiguousarray, parts.arrays)  # compiled loops are faster, and one fits all
+    arrays = map(contiguous, parts.arrays)  # compiled loops are faster, and one fits all
     outs = [y.transpose(0, 2, 1, 3) for y in results]
     arguments = *arrays, mask, causal, float(scale), *outs
     work = parts.A * parts.H * parts.L * parts.S * parts.arrays[0].shape[-1]

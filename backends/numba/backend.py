@@ -16,10 +16,10 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
+from ..numpy.threads import in_parts
 from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
 from .recurrent import FastRecurrence
-from .threads import in_parts
 
 __all__ = ["CHOSEN", "FastNumpyBackend"]
 

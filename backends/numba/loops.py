@@ -20,8 +20,8 @@ from ..types import Array
 from .compiling import compiled, exact
 from .elementary import exp
 from .loops_of_attention import attention, attention_gradient
-from .loops_of_products import conv, conv_weight_gradient, instances_last, linear
-from .loops_of_recurrence import lstm, lstm_gradient, panels
+from .loops_of_products import conv, conv_weight_gradient, instances_last
+from .loops_of_recurrence import gru, gru_gradient, lstm, lstm_gradient, panels
 from .vectors import RUNS
 
 __all__ = [
@@ -40,10 +40,11 @@ __all__ = [
     "erf",
     "gelu",
     "gelu_gradient",
+    "gru",
+    "gru_gradient",
     "instances_last",
     "layer_norm",
     "layer_norm_gradient",
-    "linear",
     "lstm",
     "lstm_gradient",
     "masked",

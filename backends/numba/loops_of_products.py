@@ -1,8 +1,8 @@
-"""Loops of linear layers and convolutions, compiled by numba, for `products.py`.
+"""Loops of convolutions, compiled by numba, for `products.py`.
 
 They call `product` and `dots` of `vectors.py` for all rows, and for all runs. Instances come last
-in memory: images are (C, H, W, N), vectors (I, N). So a run is what neighbouring windows have at
-one tap, for all instances, or one feature of all instances. A tap is a number, its distance in
+in memory: images are (C, H, W, N). So a run is what neighbouring windows have at
+one tap, for all instances. A tap is a number, its distance in
 memory from the start of a window, so windows need not be copied into a matrix.
 
 All arrays are contiguous, and of one dtype, float32 or float64. Sums may be reordered. Importing
@@ -18,11 +18,9 @@ from ..types import Array
 from .compiling import compiled
 from .vectors import BYTES, ROWS, ROWS_OF_DOTS, RUNS, dots, product
 
-__all__ = ["conv", "conv_weight_gradient", "instances_last", "linear"]
+__all__ = ["conv", "conv_weight_gradient", "instances_last"]
 
 CHUNK = 512  # elements of a run: of so many, some channels stay in the cache next to the core
-GROUPS = 8  # of ROWS rows of w: so many stay in the larger cache
-DEPTH = 256  # rows of xt: a panel of so many stays in the cache next to the core
 SUMS = 1 << 18  # elements: so many sums of `dots` stay in the larger cache behind that
 
 
@@ -30,65 +28,6 @@ SUMS = 1 << 18  # elements: so many sums of `dots` stay in the larger cache behi
 def in_equal_parts(n: int, most: int) -> int:
     """Give the size of parts, about equal and of at most `most` things, that n things fall into."""
     return -(-n // -(-n // most))
-
-
-@compiled
-def linear(
-    xt: Array, w: Array, transposed: bool, b: Array, columns: bool, yt: Array, start: int, stop: int
-) -> None:
-    """Write w (O, I) times xt (I, N), plus b (1, N), into columns `start` to `stop` of yt (O, N),
-    or, unless `columns`, into these rows.
-
-    Args:
-        w: (I, O) if it is `transposed`.
-    """
-    (I, N), O = xt.shape, len(yt)
-    top, bottom = (0, O) if columns else (start, stop)
-    left, right = (start, stop) if columns else (0, N)
-    run, most = 2 * BYTES // xt.itemsize, min(I, DEPTH)
-    panel = run * max(1, DEPTH // max(most, 1))
-    x = np.empty(most * (right - left), xt.dtype)
-    turned = np.empty((GROUPS if transposed else 0, most, ROWS), w.dtype)
-    for low in range(0, max(I, 1), DEPTH):
-        depth = min(DEPTH, I - low)
-        # Make panels contiguous, or their rows compete for the cache.
-        for n in range(left, right, panel):
-            width, at = min(panel, right - n), (n - left) * depth
-            for i in range(depth):
-                row = xt[low + i]
-                for m in range(width):
-                    x[at + i * width + m] = row[n + m]
-        whole, rest = np.arange(depth) * panel, np.arange(depth) * ((right - left) % panel)
-        for first in range(top, bottom, GROUPS * ROWS):
-            last = min(first + GROUPS * ROWS, bottom)
-            if transposed:
-                for o in range(first, last, ROWS):
-                    group = turned[(o - first) // ROWS]
-                    if o + ROWS <= last:
-                        for i in range(depth):
-                            for r in range(ROWS):  # by one instruction, as ROWS is known
-                                group[i, r] = w[low + i, o + r]
-                    else:
-                        for i in range(depth):
-                            for r in range(last - o):
-                                group[i, r] = w[low + i, o + r]
-            for n in range(left, right, panel):
-                width = min(panel, right - n)
-                offsets = whole if width == panel else rest
-                for o in range(first, last, ROWS):
-                    end = min(o + ROWS, last)
-                    if transposed:
-                        part = turned[(o - first) // ROWS].T[: end - o, :depth]
-                    else:
-                        part = w[o:end, low : low + depth]
-                    if low == 0:
-                        product(
-                            part, x, (n - left) * depth, offsets, b[:, n:], yt[o:end, n : n + width]
-                        )
-                    else:
-                        product(
-                            part, x, (n - left) * depth, offsets, None, yt[o:end, n : n + width]
-                        )
 
 
 @compiled

@@ -13,7 +13,7 @@ from .compiling import compiled
 from .elementary import exp, tanh
 from .vectors import BYTES, ROWS, product
 
-__all__ = ["lstm", "lstm_gradient", "panels"]
+__all__ = ["gru", "gru_gradient", "lstm", "lstm_gradient", "panels"]
 
 STEPS = 4  # so many have their products with x together: all weights might not fit into the cache
 
@@ -76,6 +76,12 @@ def add_and_tanh(x: Array, b: Array, z: Array) -> None:
 def add(x: Array, y: Array) -> None:
     for k in range(len(y)):
         y[k] += x[k]
+
+
+@compiled
+def copy(x: Array, y: Array) -> None:
+    for k in range(len(x)):
+        y[k] = x[k]
 
 
 @compiled
@@ -170,3 +176,93 @@ def lstm_gradient(
             for k in range(H):
                 cell[k] *= f[k]
         multiplied(gz[t, start:stop, :], w, zeros, offsets, gh[start:stop, :])
+
+
+@compiled
+def gru(
+    x: Array,
+    h: Array,
+    w_x: Array,
+    w: Array,
+    b_x: Array,
+    b: Array,
+    y: Array,
+    gates: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """Write the results for sequences `start` to `stop`.
+
+    Args:
+        w_x, w: the panels of w_ih.T and w_hh.T.
+        b_x, b: b_ih, with b_hh but for its last part, which is b.
+    """
+    T, _, H = y.shape
+    offsets, zeros = np.arange(H) * w.shape[2], np.zeros(ROWS, y.dtype)
+    products = np.empty((stop - start, 3 * H), y.dtype)
+    for t in range(T):
+        if t % STEPS == 0:
+            of_x = gates[t : t + STEPS, start:stop, H:]
+            multiply_steps(x[t : t + STEPS, start:stop], w_x, zeros, of_x)
+        before = y[t - 1] if t else h
+        multiplied(before[start:stop, :], w, zeros, offsets, products)
+        for i in range(start, stop):
+            z, more, old, out = gates[t, i], products[i - start], before[i], y[t, i]
+            add_and_sigmoid(more[: 2 * H], b_x[: 2 * H], z[H : 3 * H])
+            q, r, u, n = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
+            of_h = more[2 * H :]
+            for k in range(H):
+                q[k] = of_h[k] + b[k]
+            for k in range(H):
+                of_h[k] = r[k] * q[k]
+            add_and_tanh(of_h, b_x[2 * H :], n)
+            for k in range(H):
+                out[k] = n[k] + u[k] * (old[k] - n[k])
+
+
+@compiled
+def gru_gradient(
+    h: Array,
+    w: Array,
+    y: Array,
+    gates: Array,
+    gy: Array,
+    gz: Array,
+    gh: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """Write the gradients for sequences `start` to `stop` into gz, and into gh, which is zeros.
+
+    Args:
+        gy: (T, N, H), or if there is none (0, N, H).
+        w: the panels of w_hh, its last part first.
+    """
+    one, (T, _, H) = np.float32(1.0), y.shape
+    offsets, zeros = np.arange(3 * H) * w.shape[2], np.zeros(ROWS, h.dtype)
+    products = np.empty((stop - start, H), h.dtype)
+    some = np.empty((stop - start, 3 * H), h.dtype)
+    for t in range(T - 1, -1, -1):
+        before = y[t - 1] if t else h
+        for i in range(start, stop):
+            z, out, old = gates[t, i], gh[i], before[i]
+            q, r, u, n = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]
+            gates_gradient = some[i - start]
+            gq, gr, gu = gates_gradient[:H], gates_gradient[H : 2 * H], gates_gradient[2 * H :]
+            gn = gz[t, i, 3 * H :]
+            if len(gy):
+                add(gy[t, i], out)
+            for k in range(H):
+                gn[k] = out[k] * (one - u[k]) * (one - n[k] * n[k])
+            for k in range(H):
+                gu[k] = out[k] * (old[k] - n[k]) * u[k] * (one - u[k])
+            for k in range(H):
+                gq[k] = gn[k] * r[k]
+            for k in range(H):
+                gr[k] = gq[k] * q[k] * (one - r[k])
+            for k in range(H):
+                out[k] *= u[k]
+            copy(gates_gradient, gz[t, i])
+        multiplied(some, w, zeros, offsets, products)
+        for i in range(start, stop):
+            add(products[i - start], gh[i])

@@ -1,7 +1,7 @@
-"""Compute linear layers and convolutions by kernels that numba compiles.
+"""Compute convolutions by kernels that numba compiles.
 
-These kernels take images as (C, H, W, N) and vectors as (O, N), contiguous. Where BLAS is faster,
-and where numba is missing, NumPy's kernels run.
+These kernels take images as (C, H, W, N), contiguous. Where BLAS is faster, and
+where numba is missing, NumPy's kernels run.
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, output_size, padded_shape
 from ..numpy.backend import NumpyBackend
 from ..numpy.convolution import UNPADDED
-from . import threads
+from ..numpy.threads import shared
 from .loading import DTYPES, kernels
-from .threads import shared
 
 __all__ = ["FastProducts"]
 
 WORK = 1 << 18  # products: compiled kernels run, and numba is imported, for so many
 WIDE, FEW = 1 << 18, 1 << 12  # of so many weights and fewer windows, BLAS is faster
-LINEAR = 1 << 25  # products: from so many on, BLAS is as fast with instances last
-COPIED, LANES = 64, 16  # rows, and columns: fewer are not worth a copy
 COPY = 1 << 16  # elements: to copy fewer into a padded array is faster than to leave padding out
 RUN = 8  # elements: where fewer lie together in memory, a compiled loop does not pay
 
@@ -39,23 +36,10 @@ def is_worth(weights: int, windows: int, run: int, *arrays: np.ndarray | None) -
         windows: how many windows of all instances each weight is multiplied with.
         run: how many of the elements for one weight lie together in memory.
     """
-    is_wide = weights >= WIDE and windows < FEW
-    fit = run >= RUN and not is_wide and weights * windows >= WORK
-    return fit and is_fit(*arrays) and kernels() is not None
-
-
-def is_fit(*arrays: np.ndarray | None) -> bool:
-    """Say whether all arrays have one dtype, which compiled products take."""
     types = {x.dtype for x in arrays if x is not None}
-    return len(types) == 1 and types <= set(DTYPES)
-
-
-def flattened(x: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """Give a contiguous view of the matrix x or of its transpose, and whether it is the transpose;
-    `None` if neither is contiguous."""
-    if x.flags.c_contiguous:
-        return x, False
-    return (x.T, True) if x.T.flags.c_contiguous else None
+    fit = len(types) == 1 and types <= set(DTYPES) and run >= RUN
+    is_wide = weights >= WIDE and windows < FEW
+    return fit and not is_wide and weights * windows >= WORK and kernels() is not None
 
 
 def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
@@ -144,38 +128,9 @@ def strided(
 
 
 class FastProducts(NumpyBackend):
-    """Wrap NumPy, with compiled linear layers and convolutions."""
+    """Wrap NumPy, with compiled convolutions."""
 
     products_for_sums = 4.0
-
-    def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        # BLAS lets its threads wait for more work in a loop, and so slow down what runs next. On
-        # one core BLAS takes four fifths of the time; and with many instances next to each other
-        # in memory, as perceptrons have them, it is as fast on several.
-        n = prod(x.shape[:-1])
-        rows, columns = (len(w), n) if x.ndim == 2 else (n, len(w))
-        many = rows >= COPIED and columns >= LANES and n * w.size >= WORK
-        lies_in_rows = x.ndim > 2 or w.T.flags.c_contiguous  # the second of a weight's gradient
-        is_blas = threads.count() == 1 or (n * w.size >= LINEAR and not lies_in_rows)
-        if not many or is_blas or not is_fit(x, w, b) or kernels() is None:
-            return super().linear(x, w, b)
-        if x.ndim == 2:
-            y = self._product(w, x.T, None)
-            if b is not None:
-                y += b[:, None]
-            return y.T
-        y = self._product(x.reshape(n, x.shape[-1]), w.T, b)
-        return y.reshape(*x.shape[:-1], len(w))
-
-    def _product(self, a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarray:
-        """Compute a (M, K) @ b (K, N), plus `start` (N,) for each row."""
-        left = flattened(a) or (np.ascontiguousarray(a), False)
-        y = np.empty((a.shape[0], b.shape[1]), a.dtype)
-        start = np.zeros(b.shape[1], a.dtype) if start is None else np.ascontiguousarray(start)
-        columns = y.shape[1] > y.shape[0]  # each thread copies the parts of b that it needs
-        arguments = np.ascontiguousarray(b), *left, start[None, :], columns, y
-        shared(a.size * b.shape[1], kernels().linear, max(y.shape), *arguments)
-        return y
 
     def conv2d(
         self,

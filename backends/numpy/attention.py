@@ -7,13 +7,15 @@ order, and what they make of it needs no copy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..base import Backend
 from ..definitions.common import is_half
+from .blocks import for_each
+from .products import alone
 
 __all__ = ["NumpyAttention", "Parts"]
 
@@ -50,21 +52,38 @@ class Parts:
         """Give a result all leading axes."""
         return x if len(self.lead) == 2 else x.reshape(*self.lead, *x.shape[2:])
 
-    def blocks(self, causal: bool) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """Yield the indices of queries, and of keys that these look at: several instances, or one
-        head and some of its queries, whose scores are about BLOCK."""
+    def blocks(self, causal: bool) -> list[list[tuple[tuple[Any, ...], tuple[Any, ...]]]]:
+        """List the indices of queries, and of keys that these look at: several instances, or one
+        head and some of its queries, whose scores are about BLOCK. What looks at the same keys is
+        in one list."""
         each = self.L * self.S * self.H
         if each <= BLOCK:
             step = max(BLOCK // max(each, 1), 1)
-            for a in range(0, self.A, step):
-                yield (slice(a, a + step), slice(None), slice(None)), (slice(None),)
-            return
+            instances = (slice(a, a + step) for a in range(0, self.A, step))
+            return [[((some, slice(None), slice(None)), (slice(None),))] for some in instances]
         rows = max(BLOCK // self.S, 1)
-        for a in range(self.A):
-            for h in range(self.H):
-                for low in range(0, self.L, rows):
-                    keys = slice(low + rows) if causal else slice(None)
-                    yield (slice(a, a + 1), slice(h, h + 1), slice(low, low + rows)), (keys,)
+        return [
+            [
+                (
+                    (slice(a, a + 1), slice(h, h + 1), slice(low, low + rows)),
+                    (slice(low + rows) if causal else slice(None),),
+                )
+                for low in range(0, self.L, rows)
+            ]
+            for a in range(self.A)
+            for h in range(self.H)
+        ]
+
+    def for_each(self, causal: bool, compute: Callable[[Any, Any], None]) -> None:
+        """Call `compute` for the indices of each block; threads share these, but for blocks that
+        look at the same keys."""
+
+        def some(together: Any) -> None:
+            for at, keys in together:
+                compute(at, keys)
+
+        with alone():
+            for_each(some, self.blocks(causal), self.A * self.H * self.L * self.S)
 
     def weights(
         self, q: np.ndarray, k: np.ndarray, at: Any, keys: Any, causal: bool, scale: float
@@ -107,10 +126,13 @@ class NumpyAttention(Backend):
         parts = Parts(mask, q, k, v)
         q, k, v = parts.arrays
         y = parts.empty(parts.L, v.shape[-1], q.dtype)
-        for at, keys in parts.blocks(causal):
+
+        def compute(at: Any, keys: Any) -> None:
             there = (*at[:2], *keys)
             p = parts.weights(q[at], k[there], at, keys, causal, scale)
             np.matmul(p, v[there], out=y[at])
+
+        parts.for_each(causal, compute)
         return parts.full(y)
 
     def attention_gradient(
@@ -130,7 +152,8 @@ class NumpyAttention(Backend):
         q, k, v, go = parts.arrays
         gq = parts.empty(parts.L, q.shape[-1], q.dtype)
         gk, gv = (parts.empty(parts.S, x.shape[-1], q.dtype, zero=True) for x in (k, v))
-        for at, keys in parts.blocks(causal):
+
+        def compute(at: Any, keys: Any) -> None:
             there = (*at[:2], *keys)
             p = parts.weights(q[at], k[there], at, keys, causal, scale)
             gv[there] += np.matmul(p.mT, go[at])
@@ -140,4 +163,6 @@ class NumpyAttention(Backend):
             gp *= scale
             np.matmul(gp, k[there], out=gq[at])
             gk[there] += np.matmul(gp.mT, q[at])
+
+        parts.for_each(causal, compute)
         return parts.full(gq), parts.full(gk), parts.full(gv)

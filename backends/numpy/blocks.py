@@ -1,4 +1,5 @@
-"""Run kernels on parts of their arrays, so that what they compute on the way stays in the cache.
+"""Run kernels on parts of their arrays, so that what they compute on the way stays in the cache,
+and threads can share them. Results do not depend on the number of threads.
 
 Times are of float32.
 """
@@ -6,7 +7,7 @@ Times are of float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from types import EllipsisType
 from typing import Any
@@ -14,8 +15,17 @@ from typing import Any
 import numpy as np
 
 from ..base import Backend
+from .threads import MANY, share
 
-__all__ = ["blocks", "by_channels", "by_elements", "in_blocks", "writeable"]
+__all__ = [
+    "blocks",
+    "by_channels",
+    "by_elements",
+    "contiguous",
+    "for_each",
+    "in_blocks",
+    "writeable",
+]
 
 BLOCK = 1 << 17  # elements: half a megabyte of float32
 SOME = 1 << 15  # elements, of which a kernel keeps dozens of intermediate results
@@ -57,12 +67,25 @@ def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return update
 
 
-def blocks(x: np.ndarray) -> list[EllipsisType | slice]:
-    """List the indices of parts of x, along its first axis, of about BLOCK elements."""
-    if x.size <= BLOCK:
+def blocks(x: np.ndarray, size: int = BLOCK) -> list[EllipsisType | slice]:
+    """List the indices of parts of x, along its first axis, of about `size` elements."""
+    if x.size <= size:
         return [...]
-    rows = max(1, BLOCK * len(x) // x.size)
+    rows = max(1, size * len(x) // x.size)
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
+
+
+def for_each(compute: Callable[[Any], Any], parts: Sequence[Any], elements: int) -> list[Any]:
+    """List the results of a function for each part, in their order; threads share the parts if
+    there are many elements in all."""
+    results: list[Any] = [None] * len(parts)
+
+    def some(first: int, last: int) -> None:
+        for i in range(first, last):
+            results[i] = compute(parts[i])
+
+    share(some, len(parts), alone=elements < MANY)
+    return results
 
 
 def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,16 +128,31 @@ def by_elements(kernel: Callable[..., Any]) -> Callable[..., Any]:
             x if type(x) is int or x.size == 1 else np.broadcast_to(x, shape).reshape(-1)
             for x in inputs
         ]
-        y: Any = None
-        for i in range(0, math.prod(shape), SOME):
-            part = slice(i, i + SOME)
-            new = kernel(self, *[x if type(x) is int or x.size == 1 else x[part] for x in flat])
-            y = np.empty(math.prod(shape), new.dtype) if y is None else y
-            y[part] = new.reshape(-1)
-        whole: np.ndarray = y.reshape(shape)
-        return whole
+
+        def compute(part: slice) -> np.ndarray:
+            some = [x if type(x) is int or x.size == 1 else x[part] for x in flat]
+            return kernel(self, *some).reshape(-1)
+
+        def write(part: slice) -> None:
+            y[part] = compute(part)
+
+        first, *others = (slice(i, i + SOME) for i in range(0, math.prod(shape), SOME))
+        start = compute(first)
+        y = np.empty(math.prod(shape), start.dtype)
+        y[first] = start
+        for_each(write, others, y.size)
+        return y.reshape(shape)
 
     return compute
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """Give x, or if its elements are not next to each other a copy; threads share a large copy."""
+    if x.flags.c_contiguous:
+        return x
+    y = np.empty(x.shape, x.dtype)
+    for_each(lambda part: np.copyto(y[part], x[part]), blocks(y), y.size)
+    return y
 
 
 def writeable(x: Any) -> Any:

@@ -24,6 +24,7 @@ from ..backends.random import generator
 from ..engine.arrays import describe, is_real_floating
 from ..functions import pad
 from ..functions.sizes import sizes
+from ..ops.dropout import check_probability
 
 __all__ = ["cutout", "normalize", "random_crop", "random_flip"]
 
@@ -58,8 +59,7 @@ def random_flip(x: Array, p: float = 0.5) -> Array:
         ValueError: p is not in [0, 1].
     """
     xp = _backend("random_flip", x).xp
-    if not 0 <= p <= 1:
-        raise ValueError(f"random_flip: p = {p}, expected a probability, from 0 to 1")
+    check_probability("random_flip", p=p)
     chosen = generator().random((x.shape[0], 1, 1, 1)) < p
     return xp.where(_on_device(chosen, x), xp.flip(x, axis=-1), x)
 

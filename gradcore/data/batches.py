@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import copy_context
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..backends import Array, Backend, backend_of, default, get
 from ..backends.random import generator
-from ..engine.arrays import backend_or_none, is_integer
+from ..engine.arrays import backend_or_none, is_integer, is_node, value_of
 from ..engine.trees import leaves, tree_map
 from .datasets import TensorDataset
 
@@ -44,7 +45,8 @@ class DataLoader:
     Args:
         dataset: an array (N, ...); or a tuple or dictionary of arrays of one length N, also nested,
             of which a batch is a tuple or dictionary of some rows; or anything else with a length
-            and indexing, whose instances `collate_fn` puts together.
+            and indexing, whose instances `collate_fn` puts together. (Given a `collate_fn`, the
+            instances of arrays are their rows.)
         batch_size: the number of instances in a batch; the last batch may have fewer.
         shuffle: whether each epoch has a new order. If not, batches of arrays are slices of them,
             and share memory with them where the library has views.
@@ -92,9 +94,15 @@ class DataLoader:
         name = type(self).__name__
         if isinstance(dataset, TensorDataset) and not collate_fn:
             dataset = dataset.tensors
+        dataset = value_of(dataset)
         self.dataset, self.columns = dataset, None
         if isinstance(dataset, dict | tuple) or backend_or_none(dataset):
-            self.columns, self.length = dataset, _common_length(name, dataset)
+            dataset = tree_map(value_of, dataset)
+            self.length = _common_length(name, dataset)
+            if collate_fn:
+                self.dataset = _Rows(dataset, self.length)
+            else:
+                self.columns = dataset
         elif hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
             self.length = len(dataset)
         else:
@@ -111,6 +119,17 @@ class DataLoader:
                 raise ValueError(f"{name}: {key} = {x!r}, expected at least {least}{most}")
         if shuffle and sampler is not None:
             raise ValueError(f"{name}: shuffle and sampler exclude each other")
+        for key, x, fits, expected in [
+            ("sampler", sampler, _is_sampler, "an iterable with a length"),
+            ("collate_fn", collate_fn, callable, "a function"),
+            ("to", to, _is_backend, "a backend, such as gradcore.backends.get('cupy')"),
+            ("seed", seed, is_integer, "an integer"),
+        ]:
+            if not (x is None or fits(x)):
+                found = f"{name}: {key} is a {type(x).__name__}"
+                raise TypeError(f"{found}, expected {expected}, or None")
+        if seed is not None and seed < 0:
+            raise ValueError(f"{name}: seed = {seed!r}, expected at least 0")
         self.batch_size, self.shuffle, self.sampler = int(batch_size), shuffle, sampler
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
         self.collate_fn = collate_fn or default_collate
@@ -158,7 +177,14 @@ class DataLoader:
     def _order(self) -> Any:
         """Draw the order of the next epoch: of this process's share, as an array of indices."""
         if self.sampler is not None:
-            order = np.asarray(list(self.sampler), dtype=np.int64)
+            order = np.asarray([*self.sampler])
+            if not _are_indices(order, self.length):
+                found = reprlib.repr(order.tolist())
+                raise IndexError(
+                    f"{type(self).__name__}: the sampler gave {found}, expected integers below "
+                    f"{self.length}, the number of instances"
+                )
+            order = order.astype(np.int64)
         elif self.shuffle:
             rng = (
                 generator() if self.seed is None else np.random.default_rng((self.seed, self.epoch))
@@ -228,13 +254,15 @@ class DataLoader:
         epoch, given, order = (state[name] for name in expected)
         n = self._share()
         if order is not None:
-            order = backend_of(order).to_numpy(order).astype(np.int64)
+            backend = backend_or_none(order)
+            order = backend.to_numpy(order) if backend else np.asarray(order)
         if not (is_integer(epoch) and is_integer(given) and epoch >= 0 and 0 <= given <= n) or (
             order is not None and (order.shape != (n,) or not _are_indices(order, self.length))
         ):
             raise ValueError(
                 f"{type(self).__name__}: the state is of another dataset, not of {self}"
             )
+        order = None if order is None else order.astype(np.int64)
         is_between = given == 0 and order is None
         self.epoch = int(epoch) if is_between else int(epoch) + 1
         self._to_resume = None if is_between else Epoch(int(epoch), order, int(given))
@@ -284,15 +312,53 @@ def default_collate(instances: list[Any]) -> Any:
 
     Python's floats become float32.
     """
+    try:
+        return _collated(instances)
+    except (KeyError, TypeError, ValueError):
+        forms = dict.fromkeys(map(_form, instances))
+        if len(forms) == 1:
+            raise
+    raise ValueError(
+        f"default_collate: instances of one batch are {' and '.join([*forms][:2])}, expected one "
+        "form; give a collate_fn that puts them together"
+    )
+
+
+def _collated(instances: list[Any]) -> Any:
     first = instances[0]
     if isinstance(first, dict):
         return {key: default_collate([x[key] for x in instances]) for key in first}
     if isinstance(first, tuple | list):
         entries = [default_collate(list(xs)) for xs in zip(*instances, strict=True)]
         return type(first)(*entries) if hasattr(first, "_fields") else type(first)(entries)
+    if is_node(first):
+        return _collated([value_of(x) for x in instances])
     if backend := backend_or_none(first):
         return backend.xp.stack([backend.asarray(x) for x in instances])
     return get("numpy").asarray(instances) if isinstance(first, Number) else instances
+
+
+def _form(instance: Any) -> str:
+    """Say what instances of one batch must have in common."""
+    if isinstance(instance, dict):
+        return f"a dictionary of {sorted(map(repr, instance))}"
+    if isinstance(instance, tuple | list):
+        return f"a {type(instance).__name__} of {len(instance)}"
+    is_array = backend_or_none(instance) is not None and instance.ndim
+    return f"an array {tuple(instance.shape)}" if is_array else "a number or something else"
+
+
+class _Rows:
+    """The rows of the arrays of a tree, as a dataset."""
+
+    def __init__(self, columns: Any, length: int) -> None:
+        self.columns, self.length = columns, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int, /) -> Any:
+        return tree_map(lambda x: x[index, ...], self.columns)
 
 
 def _ahead(
@@ -334,7 +400,14 @@ def _copied(to: Backend, batches: Iterable[Any]) -> Iterator[Any]:
 
 def _common_length(name: str, columns: Any) -> int:
     """Give the length of all arrays of a tree."""
-    shapes = {path: tuple(x.shape) for path, x in leaves(columns) if backend_of(x)}
+    shapes: dict[Any, tuple[int, ...]] = {}
+    for path, x in leaves(columns):
+        if backend_or_none(x) is None:
+            found = f"a {type(columns).__name__} with a {type(x).__name__}"
+            raise TypeError(
+                f"{name}: the dataset is {found}, expected arrays; or a list of instances"
+            )
+        shapes[path] = tuple(x.shape)
     if not shapes or not all(shapes.values()) or len({s[0] for s in shapes.values()}) != 1:
         found = " and ".join(map(str, shapes.values())) or "of none"
         raise ValueError(f"{name}: the arrays have shapes {found}, expected one length")
@@ -342,7 +415,17 @@ def _common_length(name: str, columns: Any) -> int:
 
 
 def _are_indices(order: Any, n: int) -> bool:
-    return order.size == 0 or bool(order.min() >= -n and order.max() < n)
+    if order.size == 0:
+        return True
+    return order.dtype.kind in "iu" and bool(order.min() >= -n and order.max() < n)
+
+
+def _is_backend(x: Any) -> bool:
+    return isinstance(x, Backend)
+
+
+def _is_sampler(x: Any) -> bool:
+    return hasattr(x, "__len__") and (hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
 
 
 def _is_on(to: Backend, array: Array) -> bool:

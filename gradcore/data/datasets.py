@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import reprlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from math import inf
 from typing import Any, Protocol
+
+import numpy as np
 
 from ..backends import Array
 from ..backends.random import generator
+from ..engine.arrays import backend_or_none, is_integer, value_of
 
 __all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "WeightedRandomSampler",
            "random_split"]  # fmt: skip
@@ -89,8 +94,11 @@ def random_split(dataset: Dataset, lengths: Sequence[float]) -> list[Subset]:
         counts = [int(n * x) for x in lengths]
         left = n - sum(counts)
         lengths = [count + (i < left) for i, count in enumerate(counts)]
-    if sum(lengths) != n:
-        raise ValueError(f"random_split: the lengths {list(lengths)} do not add up to {n}")
+    if sum(lengths) != n or not all(is_integer(x) and x >= 0 for x in lengths):
+        raise ValueError(
+            f"random_split: the lengths {list(lengths)} do not add up to {n}; expected integers of "
+            "at least 0, or fractions"
+        )
     order = generator().permutation(n).tolist()
     ends = list(accumulate(map(int, lengths)))
     return [Subset(dataset, order[i:j]) for i, j in zip([0, *ends], ends, strict=False)]
@@ -103,13 +111,28 @@ class WeightedRandomSampler:
         weights: of each instance; they need not add up to 1.
         num_samples: how many indices an epoch has.
         replacement: whether an index may be drawn again.
+
+    Raises:
+        ValueError: the weights are negative or all 0, or `num_samples` is out of range.
     """
 
     def __init__(
         self, weights: Sequence[float], num_samples: int, replacement: bool = True
     ) -> None:
-        total = sum(weights)
-        self.probabilities = [w / total for w in weights]
+        name, given = type(self).__name__, value_of(weights)
+        backend = backend_or_none(given)
+        values = np.asarray(backend.to_numpy(given) if backend else given, np.float64)
+        total = values.sum()
+        if values.ndim != 1 or not (values >= 0).all() or not 0 < total < inf:
+            found = reprlib.repr(values.tolist())
+            raise ValueError(
+                f"{name}: weights = {found}, expected numbers of at least 0, not all 0"
+            )
+        most = inf if replacement else int((values > 0).sum())
+        if not is_integer(num_samples) or not 0 < num_samples <= most:
+            limit = "" if replacement else f", at most {most} without replacement"
+            raise ValueError(f"{name}: num_samples = {num_samples!r}, expected at least 1{limit}")
+        self.probabilities = (values / total).tolist()
         self.num_samples, self.replacement = num_samples, replacement
 
     def __len__(self) -> int:

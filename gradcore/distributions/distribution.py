@@ -11,7 +11,7 @@ from ..array_api.common import NodeOrArray, Shape
 from ..backends import backend_of, random
 from ..engine.arrays import broadcast_shape, describe, integers, namespace
 from ..engine.modes import no_grad
-from ..functions.losses import nodes
+from ..functions.comparison import nodes
 from ..graph import TensorNode
 from ..replay.recording import drawn
 from .constraints import Constraint, independent

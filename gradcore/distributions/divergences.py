@@ -91,7 +91,7 @@ def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Any:
     if p.event_shape != q.event_shape:
         found = f"events of shapes {p.event_shape} and {q.event_shape}"
         raise ValueError(f"kl_divergence: found {found}, expected one shape")
-    both = linalg.solve(q._factor, p._factor)
+    both = linalg.solve_triangular(q._factor, p._factor, upper=False)
     trace = array_api.sum(both * both, axis=(-2, -1))
     squares = squared_length(q._factor, p.loc - q.loc)
     return q.half_log_det() - p.half_log_det() + 0.5 * (trace + squares - p.event_shape[0])

@@ -66,7 +66,7 @@ class MultivariateNormal(Distribution):
     def scale_tril(self) -> Any:
         if "covariance_matrix" in vars(self):
             return linalg.cholesky(self.covariance_matrix)
-        return linalg.cholesky(linalg.inv(self.precision_matrix))
+        return linalg.cholesky(linalg.cholesky_inverse(linalg.cholesky(self.precision_matrix)))
 
     @Derived
     def covariance_matrix(self) -> Any:
@@ -74,8 +74,7 @@ class MultivariateNormal(Distribution):
 
     @Derived
     def precision_matrix(self) -> Any:
-        inverse = linalg.inv(self._factor)
-        return inverse.mT @ inverse
+        return linalg.cholesky_inverse(self._factor)
 
     def expand(self, batch_shape: Sequence[int]) -> MultivariateNormal:
         new = super().expand(batch_shape)
@@ -117,6 +116,11 @@ def _times(matrix: Any, x: Any) -> Any:
 
 
 def squared_length(factor: Any, x: Any) -> Any:
-    """Compute x' (L L')^-1 x, for the factor L (..., D, D) and vectors x (..., D)."""
-    columns = linalg.solve(factor, array_api.expand_dims(x, axis=-1))
-    return array_api.sum(columns * columns, axis=(-2, -1))
+    """Compute x' (L L')^-1 x, for the factor L (..., D, D) and vectors x (*more, ..., D): samples
+    along the axes that L lacks are columns of one system, and L is not repeated for them."""
+    more = tuple(x.shape[: x.ndim - factor.ndim + 1])
+    columns = array_api.reshape(x, (math.prod(more), *x.shape[len(more) :]))
+    columns = array_api.moveaxis(columns, 0, -1)  # (..., D, samples)
+    columns = linalg.solve_triangular(factor, columns, upper=False)
+    squares = array_api.moveaxis(array_api.sum(columns * columns, axis=-2), -1, 0)
+    return array_api.reshape(squares, (*more, *squares.shape[1:]))

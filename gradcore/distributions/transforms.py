@@ -14,7 +14,7 @@ from ..array_api import special
 from ..array_api.common import NodeOrArray
 from ..engine.arrays import value_of
 from ..functions import sigmoid, softplus
-from ..functions.losses import nodes
+from ..functions.comparison import nodes
 from ..graph import TensorNode
 from . import constraints
 from .distribution import Distribution

@@ -49,9 +49,10 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Each writer has a name of its own: threads may write to one path, and computers that share a
+    # disk may have processes of one number. Of a long name, a part: 255 bytes are the most.
+    temporary = path.with_name(f".{path.name[:50]}.{os.urandom(8).hex()}.part")
     must_be_replaceable(path)
-    temporary.unlink(missing_ok=True)
     try:
         with temporary.open("xb") as file:  # x: never through a link that stands there
             yield file

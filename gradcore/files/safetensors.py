@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import Array, backend_of
+from ..engine.arrays import describe
 from .opening import open_regular, replaced
 
 __all__ = ["parsed", "read_safetensors", "write_safetensors"]
@@ -25,6 +26,7 @@ DTYPES = {"BOOL": "bool", "C64": "complex64", "BF16": "uint16"}  # bfloat16 has 
 DTYPES |= {f"{kind.upper()}{n}": f"{name}{n}" for kind, name, sizes in [
     ("i", "int", (8, 16, 32, 64)), ("u", "uint", (8, 16, 32, 64)), ("f", "float", (16, 32, 64))
 ] for n in sizes}  # fmt: skip
+KINDS = {name: kind for kind, name in DTYPES.items() if kind != "BF16"} | {"bfloat16": "BF16"}
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None) -> None:
@@ -32,22 +34,41 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None
     itself, by which `read_safetensors` sees each damage. The file is written under a temporary
     name, and takes the place of an earlier one once it is on the disk.
 
+    Besides the arrays, the memory holds a copy of the one that is being written.
+
     Raises:
         OSError: the file can't be written.
+        TypeError: an array is of a dtype that the format lacks.
+        ValueError: there are so many names that no program would read the file.
     """
-    from safetensors.numpy import save
-
-    # safetensors writes the memory as it lies, so each array must be contiguous.
-    host = {name: backend_of(x).to_numpy(x).copy(order="C") for name, x in arrays.items()}
-    metadata = {DIGEST: NO_DIGEST}
-    if facts is not None:
-        metadata[FACTS] = json.dumps(facts)
-    data = memoryview(save(host, metadata))
-    i = bytes(data[: _header_end(data)]).index(_entry(NO_DIGEST)) + len(_entry("")) - 1
+    host = {name: backend_of(x).to_numpy(x) for name, x in arrays.items()}
+    metadata = {DIGEST: NO_DIGEST} | ({} if facts is None else {FACTS: json.dumps(facts)})
+    header, end = dict[str, Any](__metadata__=metadata), 0
+    names = sorted(host, key=lambda name: -host[name].itemsize)  # so that all are aligned
+    for name in names:
+        x = host[name]
+        if x.dtype.name not in KINDS:
+            raise TypeError(f"save: {name} is {describe(x)}, expected numbers of at most 64 bits")
+        header[name] = {"dtype": KINDS[x.dtype.name], "shape": [*x.shape]}
+        header[name]["data_offsets"] = [end, end := end + x.nbytes]
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    start = len(text).to_bytes(8, "little") + text
+    if len(start) > MOST:
+        size = f"{len(names):,} arrays have a header of {len(start):,} bytes"
+        raise ValueError(f"save: {size}, expected at most {MOST:,}")
+    digest = sha256(start)
     with replaced(path) as file:
-        file.write(data[:i])
-        file.write(sha256(data).hexdigest().encode())
-        file.write(data[i + len(NO_DIGEST) :])
+        file.write(start)
+        for name in names:
+            # Copied, so that the digest is of what is written, whatever another thread does.
+            x = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
+            x = x.reshape(-1).view("uint8")
+            digest.update(x)
+            file.write(x)
+            del x
+        file.seek(start.index(_entry(NO_DIGEST)) + len(_entry("")) - 1)
+        file.write(digest.hexdigest().encode())
 
 
 def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
@@ -72,14 +93,15 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
             end = _header_end(start)
             if end <= min(size, MOST):  # else this is no header
                 start += file.read(end - len(start))
-            metadata, expected = _described(start)
+            metadata, names, expected = _described(start)
             if size != expected:
                 raise ValueError(f"{size} bytes, expected {expected}")
             file.seek(0)
             data = file.read()
             _check_digest(metadata, start, data)
             facts = parsed(metadata[FACTS]) if FACTS in metadata else None
-            return facts, {name: _array(name, x) for name, x in arrays_of(data)}
+            found = dict(arrays_of(data))  # in any order
+            return facts, {name: _array(name, found[name]) for name in names}
         except MemoryError:
             raise MemoryError(f"{path} has {size:,} bytes, for which memory is short") from None
         except (SafetensorError, LookupError, TypeError, ValueError) as error:
@@ -120,8 +142,9 @@ def _header_end(data: bytes | memoryview) -> int:
     return 8 + int.from_bytes(data[:8], "little")
 
 
-def _described(start: bytes) -> tuple[dict[str, str], int]:
-    """Give the metadata in a safetensors file's header, and the size that the file should have."""
+def _described(start: bytes) -> tuple[dict[str, str], list[str], int]:
+    """Give the metadata in a safetensors file's header, the names of the arrays, and the size that
+    the file should have."""
     header = parsed(start[8:].decode())
     if not isinstance(header, dict):
         raise ValueError("its header is no object")
@@ -131,7 +154,7 @@ def _described(start: bytes) -> tuple[dict[str, str], int]:
     ends = [x["data_offsets"][-1] for x in header.values()]
     if not all(type(end) is int and end >= 0 for end in ends):
         raise ValueError("its header says no sizes")
-    return metadata, len(start) + max(ends, default=0)
+    return metadata, [*header], len(start) + max(ends, default=0)
 
 
 def parsed(data: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,13 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
 
     Raises:
         TypeError: the state holds something else.
+        ValueError: the state is nested too deep, or contains itself.
         OSError: the file can't be written.
     """
     arrays: dict[str, Array] = {}
     facts = _written(state, "", arrays)
     plain = {name: {ARRAY: name} for name in arrays}
+    facts = {NONE: 0} if facts is None else facts  # no facts: all entries are arrays
     write_safetensors(Path(path), arrays, None if facts == plain else facts)
 
 
@@ -74,7 +77,7 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
     facts, arrays = read_safetensors(path)
     try:
         state = arrays if facts is None else _read(facts, arrays)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} was not written by gradcore.save ({error!r})") from None
     if into is None:
         return _placed(state)
@@ -104,11 +107,16 @@ def _give(path: Path, things: Mapping[str, Any], states: Mapping[str, Any]) -> N
 
 
 # How what JSON lacks stands in the facts of a file: an object with one of these keys.
-ARRAY, COMPLEX, TUPLE, PAIRS = "$array", "$complex", "$tuple", "$pairs"
+ARRAY, COMPLEX, TUPLE, PAIRS, NONE = "$array", "$complex", "$tuple", "$pairs", "$none"
+DEEPEST = 100  # of nested states; what contains itself is deeper
 
 
-def _written(x: Any, path: str, arrays: dict[str, Array]) -> Any:
+def _written(x: Any, path: str, arrays: dict[str, Array], depth: int = 0) -> Any:
     """Write a state as JSON can hold it, with the arrays by name in `arrays`."""
+    if depth > DEEPEST:
+        inside = reprlib.repr(path)
+        raise ValueError(f"save: {inside} is nested over {DEEPEST} deep, or contains itself")
+    depth += 1
     if x is None or isinstance(x, bool | str):
         return x
     if is_integer(x):
@@ -117,16 +125,20 @@ def _written(x: Any, path: str, arrays: dict[str, Array]) -> Any:
         return float(x)
     if isinstance(x, complex):
         return {COMPLEX: [x.real, x.imag]}
-    if hasattr(x, "state_dict"):
-        return _written(x.state_dict(), path, arrays)
-    inside = f"{path}." if path else ""
+    if hasattr(x, "state_dict") and not isinstance(x, type):
+        return _written(x.state_dict(), path, arrays, depth)
+
+    def written(key: Any, entry: Any) -> Any:
+        return _written(entry, f"{path}.{key}" if path else f"{key}", arrays, depth)
+
     if isinstance(x, Mapping):
-        entries = {key: _written(entry, f"{inside}{key}", arrays) for key, entry in x.items()}
+        entries = {key: written(key, entry) for key, entry in x.items()}
         if all(isinstance(key, str) and key[:1] != "$" for key in entries):
             return entries
-        return {PAIRS: [[_written(key, path, arrays), entry] for key, entry in entries.items()]}
+        pairs = [[_written(key, path, arrays, depth), entry] for key, entry in entries.items()]
+        return {PAIRS: pairs}
     if isinstance(x, list | tuple):
-        items = [_written(entry, f"{inside}{i}", arrays) for i, entry in enumerate(x)]
+        items = [written(i, entry) for i, entry in enumerate(x)]
         return {TUPLE: items} if isinstance(x, tuple) else items
     try:
         array = raw_array(x)
@@ -135,8 +147,9 @@ def _written(x: Any, path: str, arrays: dict[str, Array]) -> Any:
             f"save: {path or 'the state'} is a {type(x).__name__}, expected arrays, numbers, "
             "strings, None, what has a state_dict, and lists, tuples and dictionaries of these"
         ) from None
-    name = path or "value"
-    while name in arrays:  # "a.b" in the state, beside "b" in "a"
+    # UTF-8 has no halves of a character.
+    name = path.encode(errors="replace").decode() or "value"
+    while name in arrays or name == "__metadata__":  # "a.b" in the state, beside "b" in "a"
         name += "'"
     if is_complex(array):
         # The format has no complex128: its real and imaginary parts lie side by side.
@@ -159,6 +172,8 @@ def _read(x: Any, arrays: Mapping[str, Array]) -> Any:
     if key == COMPLEX:
         parts = _read(x[key], arrays)
         return complex(*parts) if isinstance(parts, list) else _joined(parts)
+    if key == NONE:
+        return None
     if key == TUPLE:
         return tuple(_read(x[key], arrays))
     if key == PAIRS:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from ..array_api import einsum as einsum  # a neighbour of matmul there
 from . import (
     activations,
+    adaptive_pooling,
     arithmetic,
     attention,
     convolution,
+    creation,
+    ctc,
     distances,
     interpolation,
     losses,
@@ -25,11 +28,15 @@ from . import (
     shaping,
     statistics,
     unfolding,
+    unpooling,
 )
 from .activations import *  # noqa: F403
+from .adaptive_pooling import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
+from .creation import *  # noqa: F403
+from .ctc import *  # noqa: F403
 from .distances import *  # noqa: F403
 from .dropout import alpha_dropout as alpha_dropout
 from .dropout import dropout as dropout
@@ -55,15 +62,19 @@ from .selection import *  # noqa: F403
 from .shaping import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .unfolding import *  # noqa: F403
+from .unpooling import *  # noqa: F403
 
 # The files dropout.py, embedding.py and linear.py have the names of functions. An import from such
 # a file binds the name to the file, and then to the function: `functions.dropout` is the function.
 if not TYPE_CHECKING:  # type checkers read lists of strings only, and know these imports
     _FILES = (
         activations,
+        adaptive_pooling,
         arithmetic,
         attention,
         convolution,
+        creation,
+        ctc,
         distances,
         interpolation,
         losses,
@@ -78,6 +89,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         shaping,
         statistics,
         unfolding,
+        unpooling,
     )
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += ["bilinear", "dropout", "einsum", "embedding", "embedding_bag", "linear", "one_hot"]

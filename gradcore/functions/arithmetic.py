@@ -21,6 +21,7 @@ from ..engine.arrays import (
 )
 from ..engine.inputs import op_inputs
 from ..graph import TensorNode
+from ..transforms.custom import stop_gradient
 
 __all__ = [
     "absolute",
@@ -31,10 +32,16 @@ __all__ = [
     "addmv",
     "addr",
     "allclose",
+    "amax",
+    "amin",
+    "aminmax",
     "baddbmm",
     "bmm",
     "cdist",
     "clamp",
+    "clone",
+    "detach",
+    "dist",
     "div",
     "eq",
     "exp2",
@@ -63,8 +70,20 @@ absolute, mul, sub, neg, sgn = xp.abs, xp.multiply, xp.subtract, xp.negative, xp
 eq, ne, lt, le, gt, ge = (
     xp.equal, xp.not_equal, xp.less, xp.less_equal, xp.greater, xp.greater_equal,
 )  # fmt: skip
-clamp = xp.clip
+clamp, clone = xp.clip, xp.positive
+amax, amin = xp.max, xp.min
 outer = xp.linalg.outer
+detach = stop_gradient
+
+
+def aminmax(x: NodeOrArray, axis: int | None = None, keepdims: bool = False) -> tuple[Any, Any]:
+    """Give the least and the greatest element, of all or along the axis."""
+    return xp.min(x, axis=axis, keepdims=keepdims), xp.max(x, axis=axis, keepdims=keepdims)
+
+
+def dist(x: Any, other: Any, p: float = 2.0) -> Any:
+    """Compute the p-norm of the differences of all elements."""
+    return xp.linalg.vector_norm(xp.subtract(x, other), ord=p)
 
 
 def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:

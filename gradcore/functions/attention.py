@@ -17,6 +17,7 @@ from ..engine.arrays import (
     value_of,
 )
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .dropout import dropout
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
@@ -63,8 +64,7 @@ def scaled_dot_product_attention(
     query, key, value = map(node_or_array, (query, key, value))
     if is_causal and attn_mask is not None:
         raise ValueError(f"{name}: is_causal and attn_mask exclude each other")
-    if not 0 <= dropout_p <= 1:
-        raise ValueError(f"{name}: dropout_p = {dropout_p}, expected a probability, from 0 to 1")
+    check_probability(name, dropout_p=dropout_p)
     shapes = [tuple(x.shape) for x in (query, key, value)]
     if min(map(len, shapes)) < 2:
         raise ValueError(

@@ -19,7 +19,8 @@ from ..array_api.common import NodeOrArray, Shape
 from ..engine.arrays import check_floating, describe, is_complex, node_or_array, value_of
 from ..graph import TensorNode
 from ..ops.convolution import AXES, FAMILY, check_convolution, check_size
-from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d  # noqa: F401 (were here)
+from .adaptive_pooling import adaptive_avg_pool2d  # noqa: F401 (was here)
+from .pooling import avg_pool2d, max_pool2d  # noqa: F401 (were here)
 from .sizes import Size, cached, is_named, sizes
 
 __all__ = [

@@ -12,7 +12,7 @@ from ..array_api import linalg
 from ..array_api.common import Axis, NodeOrArray
 from ..engine.arrays import namespace, raw_array, value_of, widened
 from ..graph import TensorNode
-from .losses import nodes
+from .comparison import nodes
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 

@@ -11,6 +11,7 @@ from ..array_api.common import NodeOrArray
 from ..backends import random
 from ..engine.arrays import describe, raw_array
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from ..replay.recording import number
 
 __all__ = [
@@ -113,8 +114,7 @@ def _dropped(
     Args:
         axes: how many axes a channel has, if the first number of dimensions is without a batch.
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p = {p}, expected a probability, from 0 to 1")
+    check_probability(name, p=p)
     raw = raw_array(x)
     if dimensions and raw.ndim not in dimensions:
         expected = " or ".join(map(str, dimensions))
@@ -130,8 +130,7 @@ def _dropped(
 def _saturated(
     name: str, x: NodeOrArray, p: float, training: bool, together: int | None
 ) -> TensorNode:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p = {p}, expected a probability, from 0 to 1")
+    check_probability(name, p=p)
     if not training or p == 0:
         return ops.Id.do_forward(x)
     if p == 1:

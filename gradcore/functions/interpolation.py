@@ -16,7 +16,7 @@ from ..array_api.common import NodeOrArray
 from ..backends import Array
 from ..engine.arrays import check_floating, is_integer, namespace, node_or_array, value_of
 from ..graph import TensorNode
-from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, along
+from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, along
 from .sizes import Size, sizes
 
 __all__ = ["interpolate"]

@@ -13,34 +13,37 @@ probability or weight is 0.
 # ruff: noqa: A001, A002 (torch says `input`)
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate
 from math import exp, inf, log, nan, pi
-from numbers import Number
 from typing import Any
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..backends import Array, backend_of, default
+from ..backends import Array
 from ..engine.arrays import (
-    broadcast_shape,
-    describe,
-    is_discrete,
     is_real_floating,
     namespace,
-    node_or_array,
     raw_array,
-    widened,
 )
 from ..graph import TensorNode
 from .activations import softplus
+from .comparison import (
+    as_batch,
+    as_node,
+    class_weight,
+    like_input,
+    nodes,
+    numbers,
+    pair,
+    reduced,
+    times,
+    weighted_each,
+)
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celoss",
     "cross_entropy",
-    "ctc_loss",
     "gaussian_nll_loss",
     "huber_loss",
     "kl_div",
@@ -183,7 +186,7 @@ def mse_loss(
         TypeError: the weight is of another dtype than the input.
     """
     difference = _difference("mse_loss", input, target)
-    losses, weight = _weighted_each("mse_loss", ops.Square.do_forward(difference), weight)
+    losses, weight = weighted_each("mse_loss", ops.Square.do_forward(difference), weight)
     return reduced("mse_loss", losses, reduction, weight)
 
 
@@ -195,7 +198,7 @@ def l1_loss(
     The weight, and errors, are as for `mse_loss`.
     """
     losses = abs(_difference("l1_loss", input, target))
-    losses, weight = _weighted_each("l1_loss", losses, weight)
+    losses, weight = weighted_each("l1_loss", losses, weight)
     return reduced("l1_loss", losses, reduction, weight)
 
 
@@ -219,7 +222,7 @@ def huber_loss(
     if delta <= 0:
         raise ValueError(f"huber_loss: delta = {delta}, expected a positive number")
     losses = _huber(_difference("huber_loss", input, target), delta)
-    losses, _ = _weighted_each("huber_loss", losses, weight)
+    losses, _ = weighted_each("huber_loss", losses, weight)
     return reduced("huber_loss", losses, reduction)
 
 
@@ -269,7 +272,7 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     x, t = map(as_node, pair(name, input, target))
     losses = -(t * _log(x) + (1.0 - t) * _log(1.0 - x, -x))
-    losses = losses if weight is None else _times(name, weight, losses)
+    losses = losses if weight is None else times(name, weight, losses)
     return reduced(name, losses, reduction)
 
 
@@ -317,7 +320,7 @@ def binary_cross_entropy_with_logits(
         pos_weight = like_input(name, "pos_weight", pos_weight, x)
         minus_log = minus_log * (t * (pos_weight - 1.0) + 1.0)
     losses = minus_log + (1.0 - t) * x
-    losses = losses if weight is None else _times(name, weight, losses)
+    losses = losses if weight is None else times(name, weight, losses)
     return reduced(name, losses, reduction)
 
 
@@ -420,210 +423,6 @@ def poisson_nll_loss(
     return reduced("poisson_nll_loss", losses, reduction)
 
 
-def ctc_loss(
-    log_probs: NodeOrArray,
-    targets: NodeOrArray,
-    input_lengths: Any,
-    target_lengths: Any,
-    blank: int = 0,
-    reduction: str = "mean",
-    zero_infinity: bool = False,
-) -> TensorNode:
-    """Compute the connectionist temporal classification loss: minus the logarithm of the summed
-    probability of all ways to spread the target labels over time, each repeated, and with blanks
-    between (https://www.cs.toronto.edu/~graves/icml_2006.pdf).
-
-    The loss is infinite where the time does not suffice for the labels, and the gradient then is
-    NaN, unless `zero_infinity` makes both 0. The gradient is that of the function of `log_probs` as
-    they are; PyTorch's has the gradient of `log_softmax` in it. After `log_softmax` they are one.
-
-    Args:
-        log_probs: log-probabilities of C labels at T times, (T, N, C); or (T, C), of one instance.
-        targets: labels, integers (N, S), of which what is beyond `target_lengths` does not count;
-            or those of all instances one after the other, (sum of target_lengths,). In that form,
-            `target_lengths` on a GPU are read by the host.
-        input_lengths: the number of times of each instance: integers (N,), a list too. Of one
-            instance, one number.
-        target_lengths: the number of labels of each instance, likewise.
-        blank: the label that stands for none.
-        reduction: "mean" divides each loss by the number of its labels, and takes the mean; "sum";
-            "none" gives (N,), or () of one instance.
-        zero_infinity: whether infinite losses count as 0.
-
-    Raises:
-        IndexError: a label is not in [0, C), or a length is larger than T or S.
-        TypeError: labels or lengths are not integers.
-        ValueError: the shapes do not fit, or there is no such reduction.
-    """
-    name, x = "ctc_loss", as_node(numbers(log_probs))
-    is_one = x.ndim == 2
-    x = array_api.expand_dims(x, axis=1) if is_one else x
-    if x.ndim != 3 or not x.shape[0]:
-        found = tuple(raw_array(log_probs).shape)
-        raise ValueError(f"{name}: log_probs has shape {found}, expected (T, N, C) or (T, C)")
-    times, n, classes = x.shape
-    if not 0 <= blank < classes:
-        raise ValueError(f"{name}: blank = {blank}, expected 0 to {classes - 1}")
-    backend, xp = backend_of(x.value), namespace(x.value)
-    of_input, of_target = _lengths(x.value, n, input_lengths, target_lengths)
-    labels = _whole(targets, x.value)
-    labels = xp.reshape(labels, (1, -1)) if is_one else labels
-    if labels.ndim == 1:
-        labels = _in_rows(labels, [int(k) for k in backend.to_numpy(of_target)])
-    if labels.ndim != 2 or labels.shape[0] != n:
-        found = tuple(raw_array(targets).shape)
-        raise ValueError(f"{name}: targets have shape {found}, expected ({n}, S), or all in a row")
-    size = labels.shape[1]
-    backend.check_indices(f"{name}: input_lengths", of_input, times + 1)
-    backend.check_indices(f"{name}: target_lengths", of_target, size + 1)
-    beyond = xp.arange(size, device=labels.device) >= of_target[:, None]
-    labels = xp.where(beyond, blank, labels)
-    # A state for each label, and one for the blank before, between and after: (N, 2 S + 1).
-    blanks = xp.full((n, size + 1), blank, dtype=labels.dtype, device=labels.device)
-    others = xp.concat([blanks[:, :1], labels], axis=1)[:, :-1] != labels
-    skips = xp.stack([xp.zeros_like(others), others], axis=2)
-    states = xp.stack([blanks[:, 1:], labels], axis=2)
-    skips, states = (xp.reshape(z, (n, 2 * size)) for z in (skips, states))
-    skips = xp.concat([skips, xp.zeros_like(blanks[:, :1] == 0)], axis=1)
-    states = xp.concat([states, blanks[:, :1]], axis=1)
-    backend.check_indices(f"{name}: targets", states, classes)
-    x = array_api.take_along_axis(x, xp.expand_dims(states, axis=0), axis=2)
-    losses = ops.CTC.do_forward(x, skips=skips, input_lengths=of_input, last=2 * of_target)
-    if zero_infinity:
-        losses = array_api.where(losses.value == inf, 0.0, losses)
-    if reduction == "mean":
-        sizes = xp.astype(xp.where(of_target > 1, of_target, 1), losses.dtype)
-        losses = losses / sizes
-    return reduced(name, losses[0] if is_one else losses, reduction)
-
-
-def _lengths(x: Array, n: int, *lengths: Any) -> Iterator[Array]:
-    """Make arrays (N,) of the lengths that `ctc_loss` is given, on the device of x.
-
-    Raises:
-        ValueError: a shape is another one.
-    """
-    for given, what in zip(lengths, ("input_lengths", "target_lengths"), strict=True):
-        found = _whole(given, x)
-        if tuple(found.shape) not in ((n,), () if n == 1 else (n,)):
-            shape = tuple(found.shape)
-            raise ValueError(f"ctc_loss: {what} have shape {shape}, expected ({n},)")
-        yield namespace(x).reshape(found, (n,))
-
-
-def _whole(x: Any, like: Array) -> Array:
-    """Make an array of integers in a list or in an array of any library, on the device of `like`.
-
-    Raises:
-        TypeError: these are not integers.
-    """
-    x, xp = raw_array(x), namespace(like)
-    if not x.size:
-        return xp.zeros(x.shape, dtype=xp.int64, device=like.device)
-    if not namespace(x).isdtype(x.dtype, "integral"):
-        raise TypeError(f"ctc_loss: found {describe(x)}, expected integers")
-    x = x if backend_of(x) is backend_of(like) else backend_of(like).asarray(x)
-    return xp.astype(x, xp.int64, copy=False)
-
-
-def _in_rows(labels: Array, lengths: list[int]) -> Array:
-    """Put labels that stand one after the other into rows (N, S), as long as the longest.
-
-    Raises:
-        ValueError: the lengths do not sum up to the number of labels.
-    """
-    if sum(lengths) != labels.shape[0]:
-        found = f"{labels.shape[0]} targets, and target_lengths sum up to {sum(lengths)}"
-        raise ValueError(f"ctc_loss: found {found}")
-    xp, size = namespace(labels), max(lengths, default=0)
-    if not size:
-        return xp.reshape(labels, (len(lengths), 0))
-    starts = [end - k for end, k in zip(accumulate(lengths), lengths, strict=True)]
-    starts = xp.asarray(starts, dtype=xp.int64, device=labels.device)
-    places = starts[:, None] + xp.arange(size, dtype=xp.int64, device=labels.device)
-    places = xp.where(places < labels.shape[0], places, 0)  # beyond the length, any
-    rows = xp.take(labels, xp.reshape(places, (-1,)))
-    return xp.reshape(rows, (len(lengths), size))
-
-
-def reduced(
-    name: str, losses: TensorNode, reduction: str, shares: NodeOrArray | None = None
-) -> TensorNode:
-    """Reduce the losses to their sum or mean. With shares, the mean is the sum of the losses
-    divided by the sum of the shares.
-
-    Raises:
-        ValueError: there is no such reduction.
-    """
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return array_api.sum(losses)
-    if reduction == "mean" and shares is not None:
-        mean = array_api.sum(widened(losses)) / namespace(shares).sum(widened(shares))
-        return array_api.astype(mean, losses.dtype, copy=False)
-    if reduction == "mean":
-        return array_api.mean(losses)
-    raise ValueError(f"{name}: reduction = {reduction!r}, expected 'mean', 'sum' or 'none'")
-
-
-def as_batch(input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray, bool]:
-    """Make batches of one of an input (C,) and its target; say whether that was so. A list of
-    numbers becomes an array."""
-    input = numbers(input)
-    is_one = len(raw_array(input).shape) == 1
-    if not is_one:
-        return input, target, False
-    input, target = as_node(input), as_node(node_or_array(target))
-    return array_api.expand_dims(input, axis=0), array_api.expand_dims(target, axis=0), True
-
-
-def nodes(*inputs: Any) -> list[TensorNode]:
-    """Make nodes of arrays, numbers and lists. The latter, and integers, get the dtype and device
-    of the first real floating array; if there is none, numbers are float32."""
-    arrays = [raw_array(x) for x in inputs if not _is_plain(x)]
-    like = next((x for x in arrays if is_real_floating(x)), None)
-    found = [as_node(numbers(x, like)) for x in inputs]
-    if like is None:
-        return [array_api.astype(x, default().dtype("float32"), copy=False) for x in found]
-    return [array_api.astype(x, like.dtype) if is_discrete(x.value) else x for x in found]
-
-
-def as_node(x: NodeOrArray) -> TensorNode:
-    return x if isinstance(x, TensorNode) else TensorNode(x, requires_grad=False)
-
-
-def _is_plain(x: Any) -> bool:
-    """Whether x is a number or a list of numbers, which has no dtype that counts."""
-    return isinstance(x, list | tuple | Number)
-
-
-def numbers(x: Any, like: Array | None = None) -> NodeOrArray:
-    """Make an array of a number or of a list, in the dtype and on the device of the floating array
-    `like`; `None` is float32 of the default backend. Nodes and arrays stay."""
-    if not _is_plain(x):
-        return x
-    if like is None or not is_real_floating(like):
-        return default().asarray(x, "float32")
-    return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
-
-
-def pair(name: str, input: Any, target: Any) -> tuple[NodeOrArray, NodeOrArray]:
-    """Make arrays of numbers and lists, and check that input and target have one shape.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    like = next((raw_array(x) for x in (input, target) if not _is_plain(x)), None)
-    input, target = numbers(input, like), numbers(target, like)
-    a, b = raw_array(input), raw_array(target)
-    if tuple(a.shape) != tuple(b.shape):
-        raise ValueError(
-            f"{name}: input is {describe(a)} and target {describe(b)}; expected one shape"
-        )
-    return input, target
-
-
 def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNode:
     return ops.Sub.do_forward(*pair(name, input, target))
 
@@ -636,62 +435,6 @@ def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
         target = xp.astype(target, xp.int64)  # can hold the negative ignore_index
     ignored = target == ignore_index
     return xp.where(ignored, 0, target), ignored
-
-
-def like_input(name: str, what: str, x: Any, like: NodeOrArray) -> NodeOrArray:
-    """Make an array of a number or a list, in the dtype and on the device of `like`.
-
-    Raises:
-        TypeError: x is an array or a node of another dtype than `like`; the message calls it
-            `what`.
-    """
-    like = raw_array(like)
-    x = node_or_array(numbers(x, like))
-    if x.dtype != like.dtype:
-        found = describe(raw_array(x))
-        raise TypeError(f"{name}: {what} is {found}, expected {like.dtype}, as input is")
-    return x
-
-
-def _times(name: str, weight: Any, losses: TensorNode) -> TensorNode:
-    """Multiply losses by the weight of each element, which is broadcast to their shape."""
-    weight = like_input(name, "weight", weight, losses)
-    if broadcast_shape(name, weight.shape, losses.shape) != tuple(losses.shape):
-        found = f"weight {tuple(weight.shape)} and input {tuple(losses.shape)} do not fit"
-        raise ValueError(f"{name}: {found}; expected a weight that can be broadcast to the input")
-    return ops.Weighted.do_forward(weight, losses)
-
-
-def _weighted_each(name: str, losses: TensorNode, weight: Any) -> tuple[TensorNode, Any]:
-    """Multiply losses by the weight of each element, of their shape; give that weight too.
-
-    Raises:
-        ValueError: the weight is of another shape.
-    """
-    if weight is None:
-        return losses, None
-    weight = like_input(name, "weight", weight, losses)
-    if tuple(weight.shape) != tuple(losses.shape):
-        found, expected = tuple(weight.shape), tuple(losses.shape)
-        raise ValueError(f"{name}: weight has shape {found}, expected {expected}, as input has")
-    return ops.Weighted.do_forward(weight, losses), weight
-
-
-def class_weight(name: str, weight: Any, input: NodeOrArray) -> Array | None:
-    """Convert the weight of each class to an array (C,), for an input (N, C, ...).
-
-    Raises:
-        TypeError: the weight is of another dtype than the input.
-        ValueError: the weight is of another shape.
-    """
-    if weight is None:
-        return None
-    weight = raw_array(like_input(name, "weight", weight, input))
-    classes = raw_array(input).shape[1]
-    if tuple(weight.shape) != (classes,):
-        shape = tuple(weight.shape)
-        raise ValueError(f"{name}: weight has shape {shape}, expected ({classes},)")
-    return weight
 
 
 def _weighted(logs: TensorNode, weight: Array | None) -> TensorNode:

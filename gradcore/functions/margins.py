@@ -17,8 +17,8 @@ from ..backends import backend_of
 from ..engine.arrays import describe, namespace, raw_array
 from ..graph import TensorNode
 from .activations import log_sigmoid, relu, softplus
+from .comparison import as_batch, class_weight, like_input, nodes, pair, reduced
 from .distances import pairwise_distance
-from .losses import as_batch, class_weight, like_input, nodes, pair, reduced
 
 __all__ = [
     "cosine_embedding_loss",
@@ -180,7 +180,8 @@ def multi_margin_loss(
         raise ValueError(f"{name}: p = {p}, expected 1 or 2")
     x, target, is_one = as_batch(input, target)
     (x,), y = nodes(x), raw_array(target)
-    y = namespace(y).reshape(y, (1,)) if is_one and y.size == 1 else y  # (1,) too, as in PyTorch
+    if is_one and y.shape == (1, 1):  # of a target (1,), which PyTorch takes too: a loss (1,)
+        y, is_one = y[0, ...], False
     of_true = ops.Select.do_forward(x, indices=y)
     terms = relu(margin - array_api.expand_dims(of_true, axis=1) + x)
     weight = class_weight(name, weight, x)

@@ -14,7 +14,7 @@ from .. import array_api, ops
 from ..array_api.common import NodeOrArray
 from ..engine.arrays import namespace, raw_array
 from ..graph import TensorNode
-from .activations import relu, sigmoid, tanh
+from .activations import relu, tanh
 
 __all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
 
@@ -61,7 +61,7 @@ def gru_cell(
         w_ih, w_hh: (3 H, I) and (3 H, H).
         b_ih, b_hh: (3 H,), or both `None`.
     """
-    return _cell(gru_step, input, hx, _given(w_ih, w_hh, b_ih, b_hh))
+    return gru(array_api.expand_dims(input, axis=0), hx, _given(w_ih, w_hh, b_ih, b_hh))[0]
 
 
 def rnn_tanh_cell(
@@ -104,17 +104,6 @@ def _cell(step: Step, x: NodeOrArray, h: NodeOrArray, weights: Weights) -> Tenso
 # -- One step, from the product with the input ----------------------------------------------------
 
 
-def gru_step(z: TensorNode, h: NodeOrArray, weights: Weights) -> TensorNode:
-    """Compute the next h of a GRU from z (N, 3 H), the product of w_ih and the input."""
-    shape = (z.shape[0], 3, z.shape[1] // 3)
-    r, u, n = array_api.unstack(z.reshape(shape), axis=1)
-    of_h = ops.BatchMM.do_forward(weights[1], h, *weights[3:4]).reshape(shape)
-    r_of_h, u_of_h, n_of_h = array_api.unstack(of_h, axis=1)
-    u = sigmoid(u + u_of_h)
-    n = tanh(n + sigmoid(r + r_of_h) * n_of_h)
-    return n - u * (n - h)
-
-
 def tanh_step(z: TensorNode, h: NodeOrArray, weights: Weights) -> TensorNode:
     """Compute the next h of a network of tanh units from z, the product of w_ih and the input."""
     return tanh(z + ops.BatchMM.do_forward(weights[1], h, *weights[3:4]))
@@ -138,6 +127,16 @@ def recurrence(step: Step, x: NodeOrArray, h: NodeOrArray, weights: Weights) -> 
         h = step(part, h, weights)
         hs.append(h)
     return array_api.stack(hs)
+
+
+def gru(x: NodeOrArray, h: NodeOrArray, weights: Weights) -> TensorNode:
+    """Compute what h of a GRU is after each step of x (T, N, I): (T, N, H).
+
+    Args:
+        weights: w_ih and w_hh; perhaps b_ih and b_hh.
+    """
+    y, _ = ops.Gru.do_forward(x, h, *weights)
+    return y
 
 
 def lstm(

@@ -12,44 +12,83 @@ from ..backends.random import generator
 from ..engine.arrays import describe, integers, is_integer, namespace, raw_array
 from ..graph import TensorNode
 from ..replay.recording import drawn
+from ..transforms.custom import stop_gradient
+from .activations import softmax
 
-__all__ = ["bernoulli", "multinomial", "rand", "randint", "randn", "randperm"]
+__all__ = ["bernoulli", "gumbel_softmax", "multinomial", "rand", "rand_like", "randint", "randn",
+           "randn_like", "randperm"]  # fmt: skip
 
 
-def _constant(host: Any, dtype: Any) -> TensorNode:
-    return TensorNode(default().asarray(host, dtype), requires_grad=False)
+def _drawn(host: Any, dtype: Any, requires_grad: bool = False) -> TensorNode:
+    return TensorNode(default().asarray(host, dtype), requires_grad=requires_grad)
 
 
 def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return integers(shape[0]) if len(shape) == 1 else integers(shape)
 
 
-def rand(*shape: Any, dtype: Any = "float32") -> TensorNode:
+def rand(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> TensorNode:
     """Draw numbers from 0 to 1: `rand(2, 3)` or `rand((2, 3))`."""
-    return _constant(generator().random(_shape(shape)), dtype)
+    return _drawn(generator().random(_shape(shape)), dtype, requires_grad)
 
 
-def randn(*shape: Any, dtype: Any = "float32") -> TensorNode:
+def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> TensorNode:
     """Draw numbers from the normal distribution of mean 0 and deviation 1: `randn(2, 3)`."""
-    return _constant(generator().normal(size=_shape(shape)), dtype)
+    return _drawn(generator().normal(size=_shape(shape)), dtype, requires_grad)
+
+
+def rand_like(x: NodeOrArray) -> TensorNode:
+    """Draw numbers from 0 to 1, of the shape and dtype of x, and on its device."""
+    like = raw_array(x)
+    x = drawn(lambda: generator().random(tuple(like.shape)), like)
+    return TensorNode(x, requires_grad=False)
+
+
+def randn_like(x: NodeOrArray) -> TensorNode:
+    """Draw numbers from the normal distribution of mean 0 and deviation 1, of the shape and dtype
+    of x, and on its device."""
+    like = raw_array(x)
+    x = drawn(lambda: generator().normal(size=tuple(like.shape)), like)
+    return TensorNode(x, requires_grad=False)
+
+
+def gumbel_softmax(
+    logits: NodeOrArray, tau: float = 1.0, hard: bool = False, axis: int = -1
+) -> TensorNode:
+    """Draw one of the classes along the axis, in a way that has a gradient: the softmax of
+    (logits + noise) / tau (https://arxiv.org/abs/1611.01144).
+
+    Args:
+        tau: the smaller, the nearer the result is to a 1 among zeros.
+        hard: whether the result is a 1 among zeros, with the gradient of the soft one.
+    """
+    like = raw_array(logits)
+    noise = drawn(lambda: generator().gumbel(size=tuple(like.shape)), like)
+    y = softmax((logits + TensorNode(noise, requires_grad=False)) / tau, axis)
+    if not hard:
+        return y
+    lib = namespace(like)
+    shape = tuple([-1 if i == axis % like.ndim else 1 for i in range(like.ndim)])
+    classes = lib.reshape(lib.arange(like.shape[axis], device=like.device), shape)
+    chosen = classes == lib.argmax(y.value, axis=axis, keepdims=True)
+    return (y - stop_gradient(y)) + lib.astype(chosen, like.dtype)
 
 
 def randint(low: int, high: int, shape: Any, dtype: Any = "int64") -> TensorNode:
     """Draw integers from `low` to `high`, which is none of them."""
-    return _constant(generator().integers(low, high, integers(shape)), dtype)
+    return _drawn(generator().integers(low, high, integers(shape)), dtype)
 
 
 def randperm(n: int, dtype: Any = "int64") -> TensorNode:
     """Put 0, 1, ..., n - 1 in a random order."""
-    return _constant(generator().permutation(n), dtype)
+    return _drawn(generator().permutation(n), dtype)
 
 
 def bernoulli(p: NodeOrArray) -> TensorNode:
-    """Draw 1 with the probability p of each element, else 0, in the dtype of p. Replays of a
-    captured step draw anew."""
+    """Draw 1 with the probability p of each element, else 0, in the dtype of p."""
     p = raw_array(p)
-    uniform = drawn(lambda: generator().random(tuple(p.shape)), p)
-    return TensorNode(namespace(p).astype(uniform < p, p.dtype), requires_grad=False)
+    chosen = drawn(lambda: generator().random(tuple(p.shape)), p) < p
+    return TensorNode(namespace(p).astype(chosen, p.dtype), requires_grad=False)
 
 
 def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = False) -> TensorNode:
@@ -66,8 +105,7 @@ def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = Fals
             replacement, a row has fewer weights that are not 0 than there are samples.
     """
     weights = raw_array(weights)
-    backend = backend_of(weights)
-    host = backend.to_numpy(weights)
+    host = backend_of(weights).to_numpy(weights)
     lib = namespace(host)
     w = lib.astype(host, lib.float64)
     if w.ndim not in (1, 2) or not w.shape[-1]:
@@ -84,11 +122,11 @@ def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = Fals
         )
     if replacement:
         sums = lib.cumulative_sum(w, axis=-1)
-        uniform = generator().random((*w.shape[:-1], num_samples)) * sums[..., -1:]
-        found = lib.sum(uniform[..., None] >= sums[..., None, :], axis=-1)
+        at = generator().random((*w.shape[:-1], num_samples)) * sums[..., -1:]
+        found = lib.sum(at[..., None] >= sums[..., None, :], axis=-1)
     else:  # the first to come, of waiting times with these rates
         waits = generator().exponential(size=w.shape) / lib.where(w > 0, w, 1.0)
         waits = lib.where(w > 0, waits, lib.inf)
         found = lib.argsort(waits, axis=-1)[..., :num_samples]
-    made = namespace(weights).asarray(lib.astype(found, lib.int64), device=weights.device)
-    return TensorNode(made, requires_grad=False)
+    found = namespace(weights).asarray(lib.astype(found, lib.int64), device=weights.device)
+    return TensorNode(found, requires_grad=False)

@@ -115,7 +115,8 @@ def flatten(x: NodeOrArray, start_axis: int = 0, end_axis: int = -1) -> NodeOrAr
         return xp.reshape(x, (1,))
     start, end = (axis_from_front("flatten", a, x.ndim) for a in (start_axis, end_axis))
     if start > end:
-        raise ValueError(f"flatten: from axis {start_axis} to {end_axis} of {tuple(x.shape)}")
+        found = f"from axis {start_axis} to {end_axis} of x {tuple(x.shape)}"
+        raise ValueError(f"flatten: {found}, but the first axis comes after the last")
     size = prod(x.shape[start : end + 1])
     return xp.reshape(x, (*x.shape[:start], size, *x.shape[end + 1 :]))
 
@@ -127,7 +128,9 @@ def unflatten(x: NodeOrArray, axis: int, sizes: Sequence[int]) -> NodeOrArray:
     if -1 in sizes and known and size % known == 0:
         sizes = tuple([size // known if n == -1 else n for n in sizes])
     if prod(sizes) != size or min(sizes, default=0) < 0:
-        raise ValueError(f"unflatten: axis {axis} of {tuple(x.shape)} to {tuple(sizes)}")
+        found = f"axis {axis} of x {tuple(x.shape)} to {tuple(sizes)}"
+        expected = f"{'a multiple of ' if -1 in sizes else ''}{known} elements, not {size}"
+        raise ValueError(f"unflatten: {found}, expected {expected}")
     return xp.reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
 
 

@@ -1,5 +1,6 @@
 """Neural networks: modules, layers, activations and losses."""
 
+from .. import functions as functional
 from . import init as init
 from . import utils as utils
 from .activations import (
@@ -298,6 +299,7 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "functional",
     "init",
     "load_torch_state_dict",
     "summary",

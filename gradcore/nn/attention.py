@@ -10,6 +10,7 @@ from ..backends import Array
 from ..engine.arrays import describe, is_real_floating, namespace, node_or_array, raw_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .init import initial
 from .layers import Linear
 from .module import Module
@@ -66,8 +67,7 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"{name}: embed_dim = {E}, expected a multiple of num_heads = {num_heads}"
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout = {dropout}, expected a probability, from 0 to 1")
+        check_probability(name, dropout=dropout)
         self.embed_dim, self.num_heads, self.head_dim = E, num_heads, E // num_heads
         self.kdim, self.vdim, self.dropout = K, V, dropout
         self.batch_first, self.add_zero_attn = batch_first, add_zero_attn

@@ -8,6 +8,7 @@ from typing import ClassVar
 from .. import functions
 from ..backends import Array
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .module import Module
 
 __all__ = [
@@ -35,9 +36,7 @@ class Dropout(Module):
     function: ClassVar[Callable[..., TensorNode]] = staticmethod(functions.dropout)
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        if not 0 <= p <= 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: p = {p}, expected a probability, from 0 to 1")
+        check_probability(type(self).__name__, p=p)
         self.p, self.inplace = p, inplace
 
     def forward(self, x: TensorNode | Array) -> TensorNode:

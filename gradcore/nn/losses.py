@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..backends import BACKEND_OF_TYPE, Array
-from ..functions import losses, margins
+from ..functions import ctc, losses, margins
 from ..graph import TensorNode
 from .module import Module
 
@@ -138,7 +138,7 @@ class PoissonNLLLoss(Comparison):
 
 
 class CTCLoss(Comparison):
-    function = staticmethod(losses.ctc_loss)
+    function = staticmethod(ctc.ctc_loss)
 
 
 class MarginRankingLoss(Comparison):

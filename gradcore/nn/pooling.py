@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ..backends import Array
-from ..functions import pooling
-from ..functions.pooling import output_sizes, window_sizes
+from ..functions import adaptive_pooling, pooling, unpooling
+from ..functions.adaptive_pooling import output_sizes
 from ..functions.sizes import Size
+from ..functions.windows import window_sizes
 from ..graph import TensorNode
 from .activations import Function
 from .module import Module
@@ -91,32 +92,32 @@ class LPPool3d(Function):
 
 
 class AdaptiveAvgPool1d(Function):
-    function = staticmethod(pooling.adaptive_avg_pool1d)
+    function = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
     check = staticmethod(partial(output_sizes, axes=1))
 
 
 class AdaptiveAvgPool2d(Function):
-    function = staticmethod(pooling.adaptive_avg_pool2d)
+    function = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
     check = staticmethod(partial(output_sizes, axes=2))
 
 
 class AdaptiveAvgPool3d(Function):
-    function = staticmethod(pooling.adaptive_avg_pool3d)
+    function = staticmethod(adaptive_pooling.adaptive_avg_pool3d)
     check = staticmethod(partial(output_sizes, axes=3))
 
 
 class AdaptiveMaxPool1d(Function):
-    function = staticmethod(pooling.adaptive_max_pool1d)
+    function = staticmethod(adaptive_pooling.adaptive_max_pool1d)
     check = staticmethod(partial(output_sizes, axes=1))
 
 
 class AdaptiveMaxPool2d(Function):
-    function = staticmethod(pooling.adaptive_max_pool2d)
+    function = staticmethod(adaptive_pooling.adaptive_max_pool2d)
     check = staticmethod(partial(output_sizes, axes=2))
 
 
 class AdaptiveMaxPool3d(Function):
-    function = staticmethod(pooling.adaptive_max_pool3d)
+    function = staticmethod(adaptive_pooling.adaptive_max_pool3d)
     check = staticmethod(partial(output_sizes, axes=3))
 
 
@@ -132,7 +133,7 @@ class MaxUnpool2d(Module):
     """
 
     axes: ClassVar[int] = 2
-    function: ClassVar[Any] = staticmethod(pooling.max_unpool2d)
+    function: ClassVar[Any] = staticmethod(unpooling.max_unpool2d)
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         window_sizes(type(self).__name__, kernel_size, stride, padding, axes=self.axes)
@@ -157,11 +158,11 @@ class MaxUnpool1d(MaxUnpool2d):
     """Put maxima back to where they were in sequences; see `MaxUnpool2d`."""
 
     axes = 1
-    function = staticmethod(pooling.max_unpool1d)
+    function = staticmethod(unpooling.max_unpool1d)
 
 
 class MaxUnpool3d(MaxUnpool2d):
     """Put maxima back to where they were in volumes; see `MaxUnpool2d`."""
 
     axes = 3
-    function = staticmethod(pooling.max_unpool3d)
+    function = staticmethod(unpooling.max_unpool3d)

@@ -24,6 +24,7 @@ from ..functions import recurrent as cells
 from ..functions.dropout import dropout
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .module import Module
 from .utils.rnn import (
     PackedSequence,
@@ -70,8 +71,7 @@ class RNNBase(Module):
         (self.input_size,) = sizes(name, 1, input_size=input_size)
         (self.hidden_size,) = sizes(name, 1, hidden_size=hidden_size)
         (self.num_layers,) = sizes(name, 1, num_layers=num_layers)
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout = {dropout}, expected a probability, from 0 to 1")
+        check_probability(name, dropout=dropout)
         if dropout and num_layers == 1:
             warnings.warn(
                 f"{name}: dropout = {dropout} is between layers, and there is one layer",
@@ -291,7 +291,7 @@ class GRU(RNNBase):
     gates = 3
 
     def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
-        return (cells.recurrence(cells.gru_step, x, states[0], weights),)
+        return (cells.gru(x, *states, weights),)
 
 
 class LSTM(RNNBase):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
-from .. import ops
+from .. import functions
+from ..array_api.common import NodeOrArray
 from ..backends import Array
-from ..engine.arrays import raw_array
+from ..engine.arrays import node_or_array
+from ..functions.comparison import as_node
 from ..graph import TensorNode
 from .module import Module
 
@@ -25,31 +26,25 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """Put the axes of x from `start_dim` to `end_dim` into one; by default, make each instance of
+    """Put the axes of x from `start_axis` to `end_axis` into one; by default, make each instance of
     x (N, ...) a row: (N, M).
 
     Raises:
         IndexError: x has no such axis.
-        ValueError: `start_dim` comes after `end_dim`.
+        ValueError: `start_axis` comes after `end_axis`.
     """
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim, self.end_dim = start_dim, end_dim
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis, self.end_axis = start_axis, end_axis
 
-    def forward(self, x: TensorNode | Array) -> TensorNode:
-        shape = tuple(raw_array(x).shape)
-        if not shape:
-            return ops.Reshape.do_forward(x, shape=(1,))
-        if len(shape) == 1 and (self.start_dim, self.end_dim) == (1, -1):
-            shape = (*shape, 1)  # numbers, one in each row
-        start, end = (_axis(self, i, shape) for i in (self.start_dim, self.end_dim))
-        if start > end:
-            raise ValueError(f"{self!r}: for x {shape}, the first axis comes after the last")
-        middle = prod(shape[start : end + 1])
-        return ops.Reshape.do_forward(x, shape=(*shape[:start], middle, *shape[end + 1 :]))
+    def forward(self, x: TensorNode | Array) -> NodeOrArray:
+        x = as_node(node_or_array(x))
+        if x.ndim == 1 and (self.start_axis, self.end_axis) == (1, -1):
+            return functions.unsqueeze(x, axis=1)  # numbers, one in each row
+        return functions.flatten(x, self.start_axis, self.end_axis)
 
     def __repr__(self) -> str:
-        given = (self.start_dim, self.end_dim)
+        given = (self.start_axis, self.end_axis)
         return f"Flatten{given if given != (1, -1) else '()'}"
 
 
@@ -68,26 +63,8 @@ class Unflatten(Module):
     def __init__(self, axis: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
-    def forward(self, x: TensorNode | Array) -> TensorNode:
-        shape = tuple(raw_array(x).shape)
-        axis, sizes = _axis(self, self.axis, shape), list(self.unflattened_size)
-        known = prod([n for n in sizes if n != -1])
-        if sizes.count(-1) == 1 and known:
-            sizes[sizes.index(-1)] = shape[axis] // known
-        if prod(sizes) != shape[axis] or min(sizes, default=0) < 0:
-            several = -1 in self.unflattened_size
-            raise ValueError(
-                f"{self!r}: axis {axis} of x {shape} has {shape[axis]} elements, expected "
-                f"{'a multiple of ' if several else ''}{known}"
-            )
-        return ops.Reshape.do_forward(x, shape=(*shape[:axis], *sizes, *shape[axis + 1 :]))
+    def forward(self, x: TensorNode | Array) -> NodeOrArray:
+        return functions.unflatten(as_node(node_or_array(x)), self.axis, self.unflattened_size)
 
     def __repr__(self) -> str:
         return f"Unflatten({self.axis}, {self.unflattened_size})"
-
-
-def _axis(module: Module, i: int, shape: tuple[int, ...]) -> int:
-    """Count an axis from the front."""
-    if not -len(shape) <= i < len(shape):
-        raise IndexError(f"{module!r}: x {shape} has no axis {i}")
-    return i % len(shape)

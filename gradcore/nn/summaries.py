@@ -18,13 +18,45 @@ __all__ = ["Row", "Summary", "summary"]
 
 Shape = tuple[int, ...]
 
+
+def _convolution(shapes: list[Shape]) -> int:
+    y, _, w = shapes[:3]
+    return prod(y) * prod(w[1:])
+
+
+def _transposed_convolution(shapes: list[Shape]) -> int:
+    _, x, w = shapes[:3]
+    return prod(x) * prod(w[1:])
+
+
+def _product(shapes: list[Shape]) -> int:
+    y, x = shapes[:2]
+    return prod(y) * x[-1]
+
+
+def _attention(shapes: list[Shape]) -> int:
+    """For each weight of a value, the product of a query and a key, and one with the value."""
+    y, q, k, v = shapes[:4]
+    return prod(y[:-1]) * k[-2] * (q[-1] + v[-1])
+
+
+def _lstm(shapes: list[Shape]) -> int:
+    """All four gates have a product with the input and one with h, for each step and row."""
+    _, x, _, _, w_ih, w_hh = shapes[:6]
+    return x[0] * x[1] * (prod(w_ih) + prod(w_hh))
+
+
 # How many multiplications an op takes, from the shapes of its output and of its inputs; ops that
 # are not here have no products of matrices, and count nothing.
 MULTIPLICATIONS: dict[str, Callable[[list[Shape]], int]] = {
-    "BatchMM": lambda shapes: prod(shapes[0]) * shapes[1][-1],
-    "MatrixMultiply": lambda shapes: prod(shapes[0]) * shapes[1][-1],
-    "Conv2d": lambda shapes: prod(shapes[0]) * prod(shapes[2][1:]),
-    "Conv2dInputGradient": lambda shapes: prod(shapes[1]) * prod(shapes[2][1:]),
+    "Attention": _attention,
+    "BatchMM": _product,
+    "Conv2d": _convolution,
+    "Conv2dInputGradient": _transposed_convolution,
+    "Conv3d": _convolution,
+    "Conv3dInputGradient": _transposed_convolution,
+    "Lstm": _lstm,
+    "MatrixMultiply": _product,
 }
 
 

@@ -12,6 +12,7 @@ from ..backends import Array, default
 from ..engine.arrays import describe, node_or_array
 from ..functions.sizes import sizes
 from ..graph import TensorNode
+from ..ops.dropout import check_probability
 from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
@@ -59,8 +60,7 @@ class _Layer(Module):
             raise ValueError(
                 f"{name}: activation = {activation!r}, expected 'relu', 'gelu' or a function"
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout = {dropout}, expected a probability, from 0 to 1")
+        check_probability(name, dropout=dropout)
 
         def attention() -> MultiheadAttention:
             return MultiheadAttention(

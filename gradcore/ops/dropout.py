@@ -29,8 +29,7 @@ class Dropout(Op):
     def forward(
         context: Context, x: Array, *, p: float, key: Any, together: int | None = None
     ) -> Array:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p = {p}, expected a probability, from 0 to 1")
+        check_probability("Dropout", p=p)
         context["scale"] = 1.0 / (1.0 - p) if p < 1 else 0.0
         # Compare integers, below 2**32, so that the choice is the same for every dtype.
         backend = backend_of(x)
@@ -63,3 +62,14 @@ class UniformScale(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
         return UniformScale.apply(go, **context["options"])
+
+
+def check_probability(name: str, **probability: Any) -> None:
+    """Check one argument: `check_probability("dropout", p=p)`.
+
+    Raises:
+        ValueError: it is not from 0 to 1, or is a boolean; the message begins with `name`.
+    """
+    ((argument, p),) = probability.items()
+    if isinstance(p, bool) or not 0 <= p <= 1:
+        raise ValueError(f"{name}: {argument} = {p}, expected a probability, from 0 to 1")

@@ -3,7 +3,9 @@ averages of parameters."""
 
 from . import lr_scheduler as lr_scheduler
 from . import swa_utils as swa_utils
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .base import Optimizer
+from .cycles import CyclicLR, OneCycleLR
 from .lbfgs import LBFGS
 from .mixed import MixedPrecision
 from .optimizers import (
@@ -12,29 +14,22 @@ from .optimizers import (
     Adadelta,
     Adafactor,
     Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
     Lion,
     Muon,
-    NAdam,
-    RAdam,
     RMSprop,
     Rprop,
 )
+from .scheduler import LRScheduler
 from .schedules import (
     ChainedScheduler,
     ConstantLR,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
-    CyclicLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
-    LRScheduler,
     MultiplicativeLR,
     MultiStepLR,
-    OneCycleLR,
     PolynomialLR,
     ReduceLROnPlateau,
     SequentialLR,

@@ -1,27 +1,23 @@
-"""The bases of optimizers: `Optimizer`, and `KernelOptimizer` for formulas of the backends."""
+"""The base of optimizers."""
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from functools import partial
 from itertools import accumulate
 from typing import Any, ClassVar
 
-from ..backends import BACKEND_OF_TYPE, Array, backend_of
+from ..backends import BACKEND_OF_TYPE, Array
 from ..backends.types import Number
 from ..engine.arrays import (
     copied,
     describe,
-    is_complex,
     is_integer,
     loaded,
     namespace,
     node_or_array,
-    real,
     wide_dtype,
 )
 from ..engine.hooks import Handle
@@ -29,7 +25,7 @@ from ..engine.modes import building
 from ..engine.ownership import is_alone
 from ..engine.trees import tree_map
 from ..graph import TensorNode
-from ..replay.recording import each_replay, fixed, is_held, number, remember
+from ..replay.recording import fixed, is_held, number, remember
 from .groups import (
     AT_LEAST_0,
     RANGES,
@@ -42,7 +38,7 @@ from .groups import (
     within_range,
 )
 
-__all__ = ["Closure", "KernelOptimizer", "Optimizer", "Params", "correction", "parts", "zero_grad"]
+__all__ = ["Closure", "Optimizer", "Params", "parts", "zero_grad"]
 
 Params = Iterable[TensorNode | tuple[str, TensorNode] | Mapping[str, Any]]
 Closure = Callable[[], Any]
@@ -589,100 +585,6 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-class KernelOptimizer(Optimizer):
-    """An optimizer whose formula is a kernel of the backends.
-
-    Attributes:
-        kernel: the name of the kernel in `backends/definitions/updates.py`.
-        memory: the names of the arrays of the state that the kernel takes after the parameter and
-            the gradient, and gives after the new parameter; in its order.
-        hidden: the names of settings that the kernel does not take.
-    """
-
-    kernel: ClassVar[str]
-    memory: ClassVar[tuple[str, ...]]
-    hidden: ClassVar[tuple[str, ...]] = ()
-
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Make the kernel's settings, for parameters of this type, dtype, device and count."""
-        settings = self._now.copy()
-        for name in ("maximize", *self.hidden):
-            settings.pop(name, None)
-        if "lr" in settings:
-            settings["lr"] = self.lr_for(parameter)
-        return settings
-
-    def correction(self, beta: float, parameter: Array, state: dict[str, Any]) -> Number:
-        """Compute how much of an average is of gradients; see the function `correction`."""
-        return self.of_step(partial(correction, beta), parameter, state, beta)
-
-    def update(
-        self, parameters: list[Array], gradients: list[Array], states: list[dict[str, Any]]
-    ) -> list[Array]:
-        if self._now.get("maximize"):
-            gradients = [node_or_array(-g) for g in gradients]
-        alike: dict[Any, list[int]] = {}
-        has_rates = type(self).lr_for is not Optimizer.lr_for  # each parameter may have its own
-        for i, (p, state) in enumerate(zip(parameters, states, strict=True)):
-            if "step" in state:
-                each_replay(partial(_count, state))
-            counts = state.get("step"), id(state.get("skipped"))
-            kind = type(p), p.dtype, str(p.device), counts, has_rates and i
-            alike.setdefault(kind, []).append(i)
-        new = parameters.copy()
-        for some in alike.values():
-            first = some[0]
-            arrays = [
-                (parameters[i], gradients[i], *[states[i].get(name) for name in self.memory])
-                for i in some
-            ]
-            parts = _parts(arrays) if is_complex(parameters[first]) else [arrays]
-            settings = self.settings_for(parts[0][0][0], states[first])
-            updates = backend_of(parameters[first]).update_all(self.kernel, parts[0], **settings)
-            if len(parts) > 1:
-                imag = backend_of(parameters[first]).update_all(self.kernel, parts[1], **settings)
-                updates = _joined(updates, imag, arrays)
-            for i, (new[i], *memory) in zip(some, updates, strict=True):
-                results = zip(self.memory, memory, strict=True)
-                states[i].update(
-                    {  # with arrays, and no NumPy's scalar in place of one
-                        name: x if type(x) in BACKEND_OF_TYPE else node_or_array(x)
-                        for name, x in results
-                        if x is not None
-                    }
-                )
-        return new
-
-
-_Arrays = list[tuple[Array | None, ...]]  # of each parameter, as kernels take and give them
-
-
-def _parts(arrays: _Arrays) -> list[_Arrays]:
-    """Make two real parameters of each complex one, as PyTorch does. What is real is for both."""
-
-    def imag(x: Array) -> Array:
-        return namespace(x).imag(x) if is_complex(x) else x
-
-    return [
-        [tuple(None if x is None else copied(part(x)) for x in of_one) for of_one in arrays]
-        for part in (real, imag)
-    ]
-
-
-def _joined(reals: _Arrays, imags: _Arrays, before: _Arrays) -> _Arrays:
-    """Undo `_parts`, for what the kernel has made of the arrays before."""
-
-    def joined(x: Array | None, y: Array | None, old: Array | None) -> Array | None:
-        if x is None or y is None or (old is not None and not is_complex(old)):
-            return x
-        return x + 1j * y
-
-    return [
-        tuple(map(joined, x, y, (parameter, *memory)))
-        for x, y, (parameter, _, *memory) in zip(reals, imags, before, strict=True)
-    ]
-
-
 def zero_grad(parameters: Iterable[TensorNode], set_to_none: bool) -> None:
     """Set gradients to zero; see `Optimizer.zero_grad`."""
     for p in parameters:
@@ -690,13 +592,6 @@ def zero_grad(parameters: Iterable[TensorNode], set_to_none: bool) -> None:
         p.zero_grad()
         if zeros:
             p.grad = namespace(p.value).zeros_like(p.value)
-
-
-def correction(beta: float, step: Number) -> Number:
-    """Compute how much of an average that started from zeros is of gradients: 1 - beta**step, as
-    exactly of an array of float32."""
-    exponent = step * (math.log(beta) if beta else -math.inf)
-    return -(math if isinstance(exponent, float) else namespace(exponent)).expm1(exponent)
 
 
 def parts(name: str, state: Any, count: int) -> tuple[list[Group], list[dict[str, Any]]]:
@@ -720,11 +615,6 @@ def parts(name: str, state: Any, count: int) -> tuple[list[Group], list[dict[str
     if len(memories) != count:
         raise ValueError(f"{name}: found {len(memories)} parameters, expected {count}")
     return groups, memories
-
-
-def _count(state: dict[str, Any]) -> None:
-    """Count an update of a parameter."""
-    state["step"] += 1
 
 
 def _differences(states: list[dict[str, Any]]) -> list[int]:

@@ -14,7 +14,7 @@ from ..engine.trees import tree_map
 from ..graph import TensorNode
 from .base import Closure, Optimizer, Params
 from .groups import Group
-from .optimizers import arguments
+from .kernels import arguments
 
 __all__ = ["LBFGS"]
 

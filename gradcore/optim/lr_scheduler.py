@@ -1,17 +1,17 @@
 """The schedules, by the name of their module in PyTorch."""
 
+from .cycles import CyclicLR as CyclicLR
+from .cycles import OneCycleLR as OneCycleLR
+from .scheduler import LRScheduler as LRScheduler
 from .schedules import ChainedScheduler as ChainedScheduler
 from .schedules import ConstantLR as ConstantLR
 from .schedules import CosineAnnealingLR as CosineAnnealingLR
 from .schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
-from .schedules import CyclicLR as CyclicLR
 from .schedules import ExponentialLR as ExponentialLR
 from .schedules import LambdaLR as LambdaLR
 from .schedules import LinearLR as LinearLR
-from .schedules import LRScheduler as LRScheduler
 from .schedules import MultiplicativeLR as MultiplicativeLR
 from .schedules import MultiStepLR as MultiStepLR
-from .schedules import OneCycleLR as OneCycleLR
 from .schedules import PolynomialLR as PolynomialLR
 from .schedules import ReduceLROnPlateau as ReduceLROnPlateau
 from .schedules import SequentialLR as SequentialLR

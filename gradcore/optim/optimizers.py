@@ -24,9 +24,10 @@ from typing import Any, ClassVar
 
 from ..backends import Array
 from ..backends.types import Number
-from ..engine.arrays import describe, is_complex, namespace, real_dtype, wide_dtype
-from .base import KernelOptimizer, Params, correction
+from ..engine.arrays import describe, namespace, wide_dtype
+from .base import Params
 from .groups import ANY, AT_LEAST_0, RANGES, within_range
+from .kernels import KernelOptimizer, arguments, filled, number_for, refuse_complex
 
 __all__ = [
     "ASGD",
@@ -34,13 +35,8 @@ __all__ = [
     "Adadelta",
     "Adafactor",
     "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
     "Lion",
     "Muon",
-    "NAdam",
-    "RAdam",
     "RMSprop",
     "Rprop",
 ]
@@ -85,181 +81,6 @@ class SGD(KernelOptimizer):
                 f"{settings['dampening']}, expected momentum and no dampening"
             )
         return result
-
-
-class Adam(KernelOptimizer):
-    """Step along the average gradient, divided by the root of its average square
-    (https://arxiv.org/abs/1412.6980).
-
-    Args:
-        betas: the parts of the two averages that are kept at each step.
-        eps: is added to the root.
-        weight_decay: this times the parameter is added to its gradient.
-        amsgrad: whether to divide by the root of the largest average square so far
-            (https://arxiv.org/abs/1904.09237); to be set before the first step.
-        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
-    """
-
-    kernel, memory = "adam", ("mean", "square", "largest")
-    hidden = ("amsgrad",)  # the kernel sees it by whether there is a largest square
-    torch_names: ClassVar = {"mean": "exp_avg", "square": "exp_avg_sq", "largest": "max_exp_avg_sq"}
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        decoupled_weight_decay: bool = False,
-        **unused: Any,
-    ) -> None:
-        super().__init__(**arguments(locals()))
-
-    def initial_state(self, parameter: Array) -> dict[str, Any]:
-        names = self.memory if self._now["amsgrad"] else self.memory[:2]
-        return {"step": 0, **{name: filled(parameter) for name in names}}
-
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        if self._now["amsgrad"] != ("largest" in state):
-            expected = "expected it as it was in the first step"
-            problem = f"amsgrad = {self._now['amsgrad']}"
-            raise ValueError(f"{type(self).__name__}: {problem}, {expected}")
-        settings = super().settings_for(parameter, state)
-        corrections = [self.correction(beta, parameter, state) for beta in settings["betas"]]
-        return {**settings, "corrections": tuple(corrections)}
-
-
-class AdamW(Adam):
-    """Step as Adam, but multiply the parameter itself by `1 - lr * weight_decay`, in place of
-    adding the weight decay to the gradient (https://arxiv.org/abs/1711.05101)."""
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        **unused: Any,
-    ) -> None:
-        super().__init__(**arguments(locals()), decoupled_weight_decay=True)
-
-
-class NAdam(KernelOptimizer):
-    """Step as Adam, with Nesterov's momentum (https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ).
-
-    Args:
-        momentum_decay: how fast the momentum comes to the first beta.
-        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
-    """
-
-    kernel, memory = "nadam", ("exp_avg", "exp_avg_sq", "mu_product")
-    hidden = ("momentum_decay",)
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-        **unused: Any,
-    ) -> None:
-        super().__init__(**arguments(locals()))
-
-    def initial_state(self, parameter: Array) -> dict[str, Any]:
-        averages = {name: filled(parameter) for name in self.memory[:2]}
-        return {"step": 0, "mu_product": number_for(parameter, 1.0), **averages}
-
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings, decay = super().settings_for(parameter, state), self._now["momentum_decay"]
-        beta = settings["betas"][0]
-
-        def momentum(ahead: int, step: Number) -> Number:
-            return beta * (1 - 0.5 * 0.96 ** ((step + ahead) * decay))
-
-        mus = [
-            self.of_step(partial(momentum, k), parameter, state, ("mu", k, beta, decay))
-            for k in (0, 1)
-        ]
-        correction = self.correction(settings["betas"][1], parameter, state)
-        return {**settings, "mus": tuple(mus), "correction": correction}
-
-
-class RAdam(KernelOptimizer):
-    """Step as Adam, but without the division while the average square is of too few gradients
-    (https://arxiv.org/abs/1908.03265).
-
-    Args:
-        decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
-    """
-
-    kernel, memory = "radam", ("exp_avg", "exp_avg_sq")
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-        **unused: Any,
-    ) -> None:
-        super().__init__(**arguments(locals()))
-
-    def initial_state(self, parameter: Array) -> dict[str, Any]:
-        return {"step": 0, **{name: filled(parameter) for name in self.memory}}
-
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings = super().settings_for(parameter, state)
-        beta1, beta2 = settings["betas"]
-        plain, rectified = (
-            self.of_step(partial(f, beta2), parameter, state, (f, beta2))
-            for f in (_is_plain, _rectified)
-        )
-        correction = self.correction(beta1, parameter, state)
-        return {**settings, "correction": correction, "plain": plain, "rectified": rectified}
-
-
-class Adamax(KernelOptimizer):
-    """Step as Adam, but divide by the largest gradient, which fades as `betas[1]` says, in place of
-    the root of the average square (https://arxiv.org/abs/1412.6980, section 7)."""
-
-    kernel, memory = "adamax", ("exp_avg", "exp_inf")
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-        **unused: Any,
-    ) -> None:
-        super().__init__(**arguments(locals()))
-
-    def initial_state(self, parameter: Array) -> dict[str, Any]:
-        return {"step": 0, **{name: filled(parameter) for name in self.memory}}
-
-    def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        settings = super().settings_for(parameter, state)
-        return {**settings, "correction": self.correction(settings["betas"][0], parameter, state)}
 
 
 class Adadelta(KernelOptimizer):
@@ -608,69 +429,5 @@ class Muon(KernelOptimizer):
         return {**super().settings_for(parameter, state), "ratio": ratio}
 
 
-UNUSED = {"foreach", "fused", "capturable", "differentiable"}
-
-
-def arguments(names: dict[str, Any]) -> dict[str, Any]:
-    """Pick the arguments of an `__init__` from its `locals()`, so that it lists them only once.
-
-    Raises:
-        TypeError: an argument is unknown, or `differentiable` is True.
-    """
-    unused, name = names.get("unused", {}), type(names["self"]).__name__
-    if wrong := sorted(unused.keys() - UNUSED):
-        raise TypeError(f"{name}: there is no setting {wrong[0]}")
-    if unused.get("differentiable"):
-        raise TypeError(f"{name}: differentiable = True; steps have no gradients here")
-    return {n: x for n, x in names.items() if n not in ("self", "__class__", "unused")}
-
-
-def filled(parameter: Array, x: complex = 0.0) -> Array:
-    """Make an array of the parameter's shape, full of x: of float32, if the parameter has 16 bits,
-    as squares of small gradients would be 0 in float16."""
-    x = x + 1j * x if is_complex(parameter) else x
-    return namespace(parameter).full_like(parameter, x, dtype=wide_dtype(parameter))
-
-
-def number_for(parameter: Array, x: float) -> Array:
-    """Make a real array of no dimensions, for the state of the parameter."""
-    xp, dtype = namespace(parameter), wide_dtype(parameter)
-    dtype = real_dtype(parameter) if is_complex(parameter) else dtype
-    return xp.full((), x, dtype=dtype, device=parameter.device)
-
-
-def refuse_complex(name: str, parameter: Array) -> None:
-    """Raise TypeError if the parameter is complex; the error begins with `name`."""
-    if is_complex(parameter):
-        raise TypeError(f"{name}: a parameter is {describe(parameter)}, expected real numbers")
-
-
 def _power(k: float, step: Number) -> Number:
     return step**k
-
-
-def _length(beta: float, step: Number) -> tuple[Number, float]:
-    """Compute of how many gradients, in effect, an average is now, and in the end."""
-    most = 2 / (1 - beta) - 1
-    part = correction(beta, step)
-    return most - 2 * step * (1 - part) / part, most
-
-
-def _is_plain(beta: float, step: Number) -> Number:
-    """Give 1.0 while an average square is of 5 gradients or less, then 0.0."""
-    length, _ = _length(beta, step)
-    if isinstance(length, float):
-        return float(length <= 5)
-    xp = namespace(length)
-    return xp.astype(length <= 5, length.dtype)
-
-
-def _rectified(beta: float, step: Number) -> Number:
-    """Give what the root of the average square is divided into, or 0.0 while `_is_plain` is 1.0."""
-    length, most = _length(beta, step)
-    if most <= 5:
-        return 0.0 * length
-    is_number = isinstance(length, float)
-    known = max(length, 5.0) if is_number else namespace(length).maximum(length, 5.0)
-    share = (known - 4) * (known - 2) * most / ((most - 4) * (most - 2) * known)
-    return (1 - _is_plain(beta, step)) * (share * correction(beta, step)) ** 0.5

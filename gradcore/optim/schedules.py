@@ -29,205 +29,28 @@ from __future__ import annotations
 import reprlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import cos, floor, inf, isfinite, pi
-from numbers import Real
-from typing import Any, ClassVar
+from math import floor, inf
+from typing import Any
 
 from ..engine.arrays import is_integer
 from ..replay.recording import each_replay
-from .base import Optimizer
-from .mixed import MixedPrecision
+from .scheduler import LRScheduler, Scheduled, cosine, for_each_group, linear, ranges
 
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
-    "CyclicLR",
     "ExponentialLR",
-    "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
     "MultiplicativeLR",
-    "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",
-    "Scheduled",
     "SequentialLR",
     "StepLR",
-    "cosine",
-    "for_each_group",
-    "linear",
 ]
-
-Scheduled = Optimizer | MixedPrecision
-
-
-class LRScheduler:
-    """Change the settings of an optimizer when the schedule is made, and at each of its steps.
-
-    A subclass writes `factor`, which multiplies the learning rate of each group:
-
-        class Halving(LRScheduler):
-            def factor(self, steps):
-                return 0.5**steps
-
-    or `settings`, or `get_lr`, as in PyTorch: the learning rates of all groups, in a list, from
-    `self.last_epoch` and `self.base_lrs`, or from the rates that there are.
-
-    Args:
-        last_epoch: how many steps were made, less 1: to go on with a schedule.
-
-    Attributes:
-        optimizer: the optimizer.
-        last_epoch: how many steps were made; `steps` is the same.
-        begins_anew: whether this schedule takes the place of those made before it, in place of
-            multiplying what they give.
-        multiplies: whether others multiply what a step of this schedule gives.
-
-    Raises:
-        TypeError: `optimizer` is none.
-    """
-
-    begins_anew: ClassVar[bool] = False
-    multiplies: ClassVar[bool] = True
-    kept: ClassVar[tuple[str, ...]] = ()  # attributes that belong to the state, besides the steps
-    _get_lr_called_within_step = True  # what subclasses written for PyTorch look at in get_lr
-
-    def __init__(self, optimizer: Scheduled, last_epoch: int = -1) -> None:
-        self._require_optimizer(optimizer)
-        self._require(is_integer(last_epoch) and last_epoch >= -1, "last_epoch", last_epoch,
-                      "an integer of at least -1")  # fmt: skip
-        self.optimizer = optimizer
-        self.last_epoch: int = last_epoch
-        self._key = object()  # which the optimizer may hold without a reference cycle
-        self._is_torchs = type(self).get_lr is not LRScheduler.get_lr
-        self._apply(last_epoch + 1, self.begins_anew)
-
-    @property
-    def steps(self) -> int:
-        """How many steps were made."""
-        return self.last_epoch
-
-    @property
-    def base_lrs(self) -> list[float]:
-        """The learning rates that the schedule starts from, of each group."""
-        return self.optimizer.initial_lrs
-
-    def factor(self, steps: float) -> float:  # noqa: ARG002
-        """Compute what `initial_lr` is multiplied by after `steps` steps."""
-        name = type(self).__name__
-        raise NotImplementedError(f"{name} has no method settings; write one, or a method factor")
-
-    def settings(self, steps: float) -> Any:
-        """Compute settings of the optimizer after `steps` steps, from its `initial_lr`: for all
-        groups, or in a list for each."""
-        factor = self.factor(steps)
-        return [{"lr": start * factor} for start in self.base_lrs]
-
-    def get_lr(self) -> list[float]:
-        """Compute the learning rates of all groups after `last_epoch` steps."""
-        settings = self.settings(self.last_epoch)
-        if isinstance(settings, Mapping):
-            settings = [settings] * len(self.optimizer.param_groups)
-        return [of_one["lr"] for of_one in settings]
-
-    def get_last_lr(self) -> list[float]:
-        """Give the learning rates of all groups, as the last step left them."""
-        return self._last_lr.copy()
-
-    def step(self, epoch: float | None = None) -> None:
-        """Go on by one step: an epoch or a batch, whichever the schedule's numbers count.
-
-        Args:
-            epoch: go to this step, which may be a fraction, in place of the next.
-        """
-        each_replay(lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give the number of steps. The rates to start from are in the optimizer's `state_dict`."""
-        return {"steps": self.last_epoch, **{name: getattr(self, name) for name in self.kept}}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `state_dict`: set the number of steps and the optimizer's settings.
-
-        Load the optimizer's own state before this.
-
-        Raises:
-            ValueError: `state` is no `state_dict` of a schedule; nothing is changed.
-        """
-        steps = self._checked_state(state)["steps"]
-        if self._is_torchs:  # get_lr may start from the rates that there are
-            self.last_epoch = steps
-        else:
-            self._apply(steps)
-        vars(self).update({name: state[name] for name in self.kept})
-
-    def _checked_state(self, state: Any) -> dict[str, Any]:
-        names = ["steps", *self.kept]
-        fits = isinstance(state, Mapping) and sorted(state) == sorted(names)
-        if not fits or not is_integer(state["steps"]) or state["steps"] < 0:
-            more = f", and {', '.join(self.kept)}" if self.kept else ""
-            raise ValueError(
-                f"{type(self).__name__}.load_state_dict: found {reprlib.repr(state)}, "
-                f"expected 'steps' and an integer of at least 0{more}"
-            )
-        return {**state, "steps": int(state["steps"])}
-
-    def _apply(self, steps: float, anew: bool = False) -> None:
-        before, self.last_epoch = self.last_epoch, floor(steps)
-        try:
-            new = [{"lr": lr} for lr in self.get_lr()] if self._is_torchs else self.settings(steps)
-            self.optimizer.follow(self._key, new, anew, self.multiplies and not self._is_torchs)
-        except BaseException:
-            self.last_epoch = before
-            raise
-        self._note_rates()
-
-    def _note_rates(self) -> None:
-        self._last_lr: list[float] = [group["lr"] for group in self.optimizer.param_groups]
-
-    def __repr__(self) -> str:
-        shown = {n: x for n, x in vars(self).items() if n[0] != "_" and n != "optimizer"}
-        if "_last_lr" in vars(self):
-            shown["lr"] = self._last_lr
-        return f"{type(self).__name__}({', '.join(f'{n}={x!r}' for n, x in shown.items())})"
-
-    # Each of these checks an argument, and raises ValueError if it is not what is expected.
-
-    def _require_optimizer(self, optimizer: Any) -> None:
-        if not isinstance(optimizer, Scheduled):
-            name, given = type(self).__name__, type(optimizer).__name__
-            raise TypeError(f"{name}: optimizer is a {given}, expected an optimizer")
-
-    def _require(self, holds: bool, name: str, x: Any, expected: str) -> None:
-        if not holds:
-            raise ValueError(f"{type(self).__name__}: {name} = {x!r}, expected {expected}")
-
-    def _require_number(
-        self, name: str, x: Any, holds: Callable[[float], bool], expected: str
-    ) -> None:
-        is_number = isinstance(x, Real) and not isinstance(x, bool) and isfinite(x)
-        self._require(is_number and holds(x), name, x, expected)
-
-    def _require_positive(self, name: str, x: Any) -> None:
-        self._require_number(name, x, lambda n: n > 0, "a positive number")
-
-    def _require_not_negative(self, name: str, x: Any) -> None:
-        self._require_number(name, x, lambda n: n >= 0, "a number of at least 0")
-
-    def _require_count(self, name: str, x: Any) -> None:
-        self._require(is_integer(x) and x > 0, name, x, "a positive integer")
-
-    def _require_one_of(self, name: str, x: Any, *known: str) -> None:
-        self._require(x in known, name, x, " or ".join(map(repr, known)))
-
-    def _require_momentum(self, optimizer: Scheduled, cycle_momentum: bool) -> None:
-        has_momentum = not optimizer.settings.keys().isdisjoint({"momentum", "betas"})
-        expected = f"False, as {type(optimizer).__name__} has no momentum"
-        holds = has_momentum or not cycle_momentum
-        self._require(holds, "cycle_momentum", cycle_momentum, expected)
 
 
 class LambdaLR(LRScheduler):
@@ -470,163 +293,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [{"lr": cosine(start, self.eta_min, steps / length)} for start in self.base_lrs]
 
 
-class CyclicLR(LRScheduler):
-    """Raise the learning rate from `base_lr` to `max_lr` and lower it again, again and again, in
-    straight lines (https://arxiv.org/abs/1506.01186). A step is a batch.
-
-    Args:
-        base_lr, max_lr: a number, or a list with one for each group.
-        step_size_up, step_size_down: the number of steps up, and down (by default the same).
-        mode: "triangular", "triangular2" (each cycle is half as high) or "exp_range" (the height
-            is multiplied by `gamma` at each step).
-        scale_fn: in place of a mode, what the height is multiplied by: a function of the number of
-            the cycle, from 1, or with `scale_mode="iterations"` of the number of steps.
-        cycle_momentum: whether the momentum, or Adam's first beta, goes down from `max_momentum`
-            to `base_momentum` while the learning rate goes up, and up while that goes down.
-
-    Raises:
-        ValueError: an argument is out of range, or the optimizer has no momentum to cycle.
-    """
-
-    begins_anew, multiplies = True, False
-
-    def __init__(
-        self,
-        optimizer: Scheduled,
-        base_lr: float | Sequence[float],
-        max_lr: float | Sequence[float],
-        step_size_up: int = 2000,
-        step_size_down: int | None = None,
-        mode: str = "triangular",
-        gamma: float = 1.0,
-        scale_fn: Callable[[float], float] | None = None,
-        scale_mode: str = "cycle",
-        cycle_momentum: bool = True,
-        base_momentum: float | Sequence[float] = 0.8,
-        max_momentum: float | Sequence[float] = 0.9,
-        last_epoch: int = -1,
-    ) -> None:
-        self._require_optimizer(optimizer)
-        self._require_momentum(optimizer, cycle_momentum)
-        down = step_size_up if step_size_down is None else step_size_down
-        self._require_positive("step_size_up", step_size_up)
-        self._require_positive("step_size_down", down)
-        self._require_one_of("scale_mode", scale_mode, "cycle", "iterations")
-        if scale_fn is None:
-            self._require_one_of("mode", mode, "triangular", "triangular2", "exp_range")
-            scale_mode = "iterations" if mode == "exp_range" else "cycle"
-        self.up, self.total = step_size_up, step_size_up + down
-        self.mode, self.gamma, self.scale_mode = mode, gamma, scale_mode
-        self._scale_fn, self.cycle_momentum = scale_fn, cycle_momentum
-        self.rates = _ranges(self, optimizer, base_lr=base_lr, max_lr=max_lr)
-        self.momenta = _ranges(
-            self, optimizer, base_momentum=base_momentum, max_momentum=max_momentum
-        )
-        super().__init__(optimizer, last_epoch)
-
-    def scale_fn(self, x: float) -> float:
-        """Compute what the height is multiplied by, in a cycle or after a number of steps."""
-        if self._scale_fn is not None:
-            return self._scale_fn(x)
-        return {"triangular2": 0.5 ** (x - 1), "exp_range": self.gamma**x}.get(self.mode, 1.0)
-
-    def settings(self, steps: float) -> list[dict[str, Any]]:
-        cycle, within = floor(steps / self.total), steps % self.total
-        up = within <= self.up
-        height = within / self.up if up else (self.total - within) / (self.total - self.up)
-        height *= self.scale_fn(steps if self.scale_mode == "iterations" else cycle + 1)
-        result = [{"lr": low + (high - low) * height} for low, high in self.rates]
-        if self.cycle_momentum:
-            momenta = [high - (high - low) * height for low, high in self.momenta]
-            result = _with_momenta(self.optimizer, result, momenta)
-        return result
-
-
-class OneCycleLR(LRScheduler):
-    """Raise the learning rate from `max_lr / div_factor` to `max_lr`, then lower it to
-    `max_lr / div_factor / final_div_factor` (https://arxiv.org/abs/1708.07120). A step is a batch.
-
-    Args:
-        max_lr: a number, or a list with one for each group; so are the momenta.
-        total_steps: the number of batches in the whole training.
-        epochs, steps_per_epoch: in place of `total_steps`, whose product they give.
-        pct_start: the part of the steps in which the learning rate goes up.
-        anneal_strategy: the way up and down: "cos" (half a period of the cosine) or "linear".
-        cycle_momentum: whether the momentum, or Adam's first beta, goes down from `max_momentum`
-            to `base_momentum` while the learning rate goes up, and up while that goes down.
-        three_phase: whether the learning rate first goes down as it has come up, and then on.
-
-    Raises:
-        ValueError: an argument is out of range, or the optimizer has no momentum to cycle. Also
-            raised by `step`, after more than `total_steps` steps.
-    """
-
-    begins_anew, multiplies = True, False
-
-    def __init__(
-        self,
-        optimizer: Scheduled,
-        max_lr: float | Sequence[float],
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float | Sequence[float] = 0.85,
-        max_momentum: float | Sequence[float] = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-        last_epoch: int = -1,
-    ) -> None:
-        if total_steps is None and (epochs, steps_per_epoch) != (None, None):
-            self._require_count("epochs", epochs)
-            self._require_count("steps_per_epoch", steps_per_epoch)
-            total_steps = (epochs or 0) * (steps_per_epoch or 0)
-        self._require_count("total_steps", total_steps)
-        count = int(total_steps or 0)
-        self._require_number("pct_start", pct_start, lambda n: 0 <= n <= 1, "0 to 1")
-        self._require_positive("div_factor", div_factor)
-        self._require_positive("final_div_factor", final_div_factor)
-        self._require_one_of("anneal_strategy", anneal_strategy, "cos", "linear")
-        self._require_optimizer(optimizer)
-        self._require_momentum(optimizer, cycle_momentum)
-        tops = [top for (top,) in _ranges(self, optimizer, max_lr=max_lr)]
-        momenta = _ranges(self, optimizer, base_momentum=base_momentum, max_momentum=max_momentum)
-        self.total_steps, self.cycle_momentum = count, cycle_momentum
-        self.between = cosine if anneal_strategy == "cos" else linear
-        # The steps at which the ways up and down end; and where these lead, in each group.
-        top, last = pct_start * count - 1, count - 1
-        self.ends = [top, 2 * top, last] if three_phase else [top, last]
-        self.rates, self.momenta = list[list[float]](), list[list[float]]()
-        for high, (least, most) in zip(tops, momenta, strict=True):
-            first = high / div_factor
-            back_to = [(first, most)] if three_phase else []
-            way = [(first, most), (high, least), *back_to, (first / final_div_factor, most)]
-            self.rates.append([rate for rate, _ in way])
-            self.momenta.append([momentum for _, momentum in way])
-        super().__init__(optimizer, last_epoch)
-
-    def settings(self, steps: float) -> list[dict[str, Any]]:
-        if steps > self.total_steps:
-            raise ValueError(
-                f"OneCycleLR: step {steps}, but total_steps = {self.total_steps}; "
-                "it counts batches, not epochs"
-            )
-        # The last step comes after the last update of the training, so it changes nothing.
-        steps = min(steps, self.ends[-1])
-        i = next(k for k, end in enumerate(self.ends) if steps <= end or end == self.ends[-1])
-        start, end = (self.ends[i - 1] if i else 0), self.ends[i]
-        done = (steps - start) / (end - start) if end > start else 1.0
-        rates, momenta = (
-            [self.between(way[i], way[i + 1], done) for way in ways]
-            for ways in (self.rates, self.momenta)
-        )
-        result = [{"lr": rate} for rate in rates]
-        return _with_momenta(self.optimizer, result, momenta) if self.cycle_momentum else result
-
-
 class SequentialLR(LRScheduler):
     """Follow several schedules, one after the other. Each begins at its milestone (the first at
     0), and counts its steps from there.
@@ -744,7 +410,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.optimizer, self.mode, self.threshold_mode = optimizer, mode, threshold_mode
         self.reduction, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.eps = cooldown, eps
-        self.min_lrs = [least for (least,) in _ranges(self, optimizer, min_lr=min_lr)]
+        self.min_lrs = [least for (least,) in ranges(self, optimizer, min_lr=min_lr)]
         self.best = inf if mode == "min" else -inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._note_rates()
@@ -779,53 +445,6 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = checked["steps"]
         vars(self).update({name: state[name] for name in self.kept})
         self._note_rates()
-
-
-def cosine(start: float, end: float, done: float) -> float:
-    """Go from `start`, at done = 0, to `end`, at done = 1, along half a period of the cosine."""
-    return end + (start - end) * (1 + cos(pi * done)) / 2
-
-
-def linear(start: float, end: float, done: float) -> float:
-    """Go from `start`, at done = 0, to `end`, at done = 1, in a straight line."""
-    return start + (end - start) * done
-
-
-def for_each_group(schedule: str, name: str, x: Any, optimizer: Scheduled) -> list[Any]:
-    """List an argument for each group, if it is not such a list; errors begin with `schedule`."""
-    count = len(optimizer.param_groups)
-    if not isinstance(x, list | tuple):
-        return [x] * count
-    if len(x) != count:
-        expected = f"one, or one for each of the {count} groups of parameters"
-        raise ValueError(f"{schedule}: {name} = {x!r}, expected {expected}")
-    return list(x)
-
-
-def _ranges(schedule: LRScheduler, optimizer: Scheduled, **numbers: Any) -> list[tuple[float, ...]]:
-    """Give for each group its numbers, of those that may be lists. Momenta are less than 1."""
-    for name, x in numbers.items():
-        is_momentum = name.endswith("momentum")
-        expected = "at least 0 and less than 1" if is_momentum else "a number of at least 0"
-        for n in x if isinstance(x, list | tuple) else [x]:
-            holds = (lambda n: 0 <= n < 1) if is_momentum else (lambda n: n >= 0)
-            schedule._require_number(name, n, holds, expected)
-    kind = type(schedule).__name__
-    lists = [for_each_group(kind, name, x, optimizer) for name, x in numbers.items()]
-    return list(zip(*lists, strict=True))
-
-
-def _with_momenta(
-    optimizer: Scheduled, settings: list[dict[str, Any]], momenta: Iterable[float]
-) -> list[dict[str, Any]]:
-    """Add the momenta, or Adam's first betas, to the settings of each group."""
-    groups = zip(optimizer.param_groups, settings, momenta, strict=True)
-    return [
-        {**of_one, "betas": (momentum, *group["betas"][1:])}
-        if "betas" in group
-        else {**of_one, "momentum": momentum}
-        for group, of_one, momentum in groups
-    ]
 
 
 def _require_schedules(schedule: LRScheduler, inner: Sequence[Any], optimizer: Any) -> None:

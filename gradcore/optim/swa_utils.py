@@ -24,7 +24,7 @@ from ..engine.arrays import copied, fits, is_floating, namespace, node_or_array
 from ..graph import TensorNode
 from ..nn.module import Module
 from ..nn.normalization import BatchNorm1d, InstanceNorm1d
-from .schedules import LRScheduler, Scheduled, for_each_group
+from .scheduler import LRScheduler, Scheduled, for_each_group
 
 __all__ = [
     "SWALR",

@@ -244,3 +244,21 @@ def test_recurrence(backend: Backend, dtype: str) -> None:
                                              strict=True) if there]  # fmt: skip
                 inputs = c, w_hh / 9, c + x[..., :1], gates, *gos
                 compare_kernels(backend, kind, "lstm_gradient", inputs, {"given": given})
+            three = w_ih[H:], w_hh[H:]
+            compare_kernels(backend, kind, "gru", (x, h, *three, b[H:], b[:-H]), {})
+            compare_kernels(backend, kind, "gru", (40 * x, h, *three, None, None), {})
+            for given in ((True, False), (False, True), (True, True)):
+                gos = [g for g, there in zip((x[..., :1] + h, gates), given, strict=True) if there]
+                inputs = h, w_hh[H:] / 9, c + x[..., :1], gates, *gos
+                compare_kernels(backend, kind, "gru_gradient", inputs, {"given": given})
+
+
+def test_factors_of_matrices(backend: Backend, dtype: str) -> None:
+    dtype = "float32" if dtype == "float16" else dtype
+    for shape in ((70, 70), (2, 40, 75), (75, 40), (3, 2, 2), (0, 3, 3), (2, 0, 3)):
+        singular = normal(*shape)
+        singular[..., : shape[-2] // 2, :2] = 0
+        for a, pivot in ((normal(*shape), True), (singular, True), (singular, False)):
+            a = a if pivot else a + 50 * np.eye(*shape[-2:])  # which needs no pivots
+            compare_kernels(backend, dtype, "lu", (a,), {"pivot": pivot})
+    compare_kernels(backend, dtype, "lu", (np.zeros((2, 3, 3)),), {"pivot": False})

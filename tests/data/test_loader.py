@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradcore
+from gradcore import TensorNode
 from gradcore.backends import default, get, use_backend
 from gradcore.data import (
     Batches,
@@ -224,6 +225,7 @@ def test_datasets_are_put_together_and_split() -> None:
         random_split(Rows(10), [3, 4])
 
 
+X = np.arange(4.0)
 WRONG: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (5, {}, TypeError, "the dataset is a int, expected arrays, or something with a length"),
     ({}, {}, ValueError, "the arrays have shapes of none, expected one length"),
@@ -260,3 +262,46 @@ def test_a_state_of_another_dataset_is_refused() -> None:
     assert repr(Batches(np.ones(5), np.ones(5), 2)) == (
         "Batches(5 instances, 3 batches of 2, shuffled)"
     )
+
+
+X = np.arange(4.0)
+REFUSED: list[tuple[Any, type[Exception], str]] = [
+    (lambda: DataLoader(X, sampler=3), TypeError, "sampler is a int, expected an iterable"),
+    (lambda: DataLoader(X, collate_fn=3), TypeError, "collate_fn is a int, expected a function"),
+    (lambda: DataLoader(X, to="cupy"), TypeError, "to is a str, expected a backend"),
+    (lambda: DataLoader(X, shuffle=True, seed=-1), ValueError, "seed = -1, expected at least 0"),
+    (lambda: DataLoader(([1, 2], [3, 4])), TypeError, "a tuple with a int, expected arrays; or a"),
+    (
+        lambda: [*DataLoader(X, sampler=[1.5])],
+        IndexError,
+        r"gave \[1\.5\], expected integers",
+    ),
+    (lambda: [*DataLoader(X, sampler=[4])], IndexError, r"gave \[4\], expected integers below 4"),
+    (
+        lambda: [*DataLoader([X, X[:2]], 2)],
+        ValueError,
+        r"are an array \(4,\) and an array \(2,\)",
+    ),
+    (lambda: [*DataLoader([{"a": 1}, {"b": 1}], 2)], ValueError, "expected one form"),
+    (lambda: WeightedRandomSampler([0, 0], 2), ValueError, "expected numbers of at least 0, n"),
+    (lambda: WeightedRandomSampler([1, -1], 2), ValueError, "expected numbers of at least 0, n"),
+    (lambda: WeightedRandomSampler([1, 0], 2, False), ValueError, "at most 1 without replacement"),
+    (lambda: random_split(X, [-1, 5]), ValueError, "expected integers of at least 0"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "problem"), REFUSED)
+def test_what_can_not_be_loaded_is_named(call: Any, kind: type[Exception], problem: str) -> None:
+    with pytest.raises(kind, match=problem) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_function_puts_rows_of_arrays_together() -> None:
+    rows = [*DataLoader((X, X + 1), 3, collate_fn=list)]
+    assert rows == [[(0, 1), (1, 2), (2, 3)], [(3, 4)]]
+
+
+def test_nodes_are_loaded_as_arrays() -> None:
+    for dataset in (TensorNode(X), [TensorNode(x) for x in X]):
+        assert [x.tolist() for x in DataLoader(dataset, 3)] == [[0, 1, 2], [3]]

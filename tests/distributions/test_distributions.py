@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -372,7 +373,23 @@ def test_expanded_distributions_are_the_same(
     wide = d.expand((2, *d.batch_shape))
     assert wide.sample((3,)).shape == (3, 2, *d.batch_shape, *d.event_shape)
     expected = np.broadcast_to(d.log_prob(value).value, wide.log_prob(value).shape)
-    np.testing.assert_array_equal(wide.log_prob(value).value, expected)
+    np.testing.assert_allclose(wide.log_prob(value).value, expected, 1e-14)
+
+
+def test_the_factor_of_a_normal_distribution_is_not_repeated_for_each_sample() -> None:
+    """For 2,000 samples of 50 numbers, 2,000 factors would take 40 MB."""
+    loc, factor = np.zeros(50), np.eye(50) + np.tri(50)
+    d = distributions.MultivariateNormal(loc, scale_tril=TensorNode(factor))
+    x = d.sample((2, 1000))
+    tracemalloc.start()
+    logs = d.log_prob(x)
+    logs.sum().backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15e6
+    squares = (np.linalg.solve(factor, x.value[1, 7]) ** 2).sum()
+    expected = -0.5 * (50 * np.log(2 * np.pi) + squares) - np.log(np.diagonal(factor)).sum()
+    np.testing.assert_allclose(logs.value[1, 7], expected)
 
 
 def test_transforms() -> None:

@@ -463,14 +463,17 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither one in place of the temporary file nor one in place of the file itself."""
     precious, path = tmp_path / "precious", tmp_path / "file"
     precious.write_bytes(b"precious")
     path.symlink_to(precious)
-    (tmp_path / f".file.{os.getpid()}.part").symlink_to(precious)
     with replaced(path) as file:
         file.write(b"new")
+    monkeypatch.setattr(os, "urandom", bytes)  # the same temporary name, each time
+    (tmp_path / f".file.{'00' * 8}.part").symlink_to(precious)
+    with pytest.raises(UserError, match="File exists"), replaced(path):
+        pass
     assert (precious.read_bytes(), path.read_bytes()) == (b"precious", b"new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "precious"]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,8 @@ def test_weights_are_a_file_of_their_names(tmp_path: Path) -> None:
 STATES = [
     {"a": [1, 2.5, None, True, "text", -0.0], "b": {}, "c": [], "d": (1, (2,))},
     {1: "a", (2, "b"): {"$array": "x", "": 1}, None: 1j},
+    None,
+    {"__metadata__": np.arange(2), "\ud800": np.arange(3)},  # no UTF-8 has this half of a character
     float("inf"),
     2**100,
     {"a.b": np.zeros(2), "a": {"b": np.ones(2), "b'": np.full(2, 2.0)}},
@@ -79,7 +83,7 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize("state", STATES, ids=str)
+@pytest.mark.parametrize("state", STATES, ids=ascii)
 def test_a_tree_comes_back(tmp_path: Path, state: Any) -> None:
     gradcore.save(tmp_path / "x", state)
 
@@ -112,7 +116,47 @@ def test_bfloat16_of_other_programs_becomes_float32(tmp_path: Path) -> None:
 def test_what_can_not_be_saved_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"save: a\.1\.b is a set, expected arrays, numbers"):
         gradcore.save(tmp_path / "x", {"a": [1, {"b": {2}}]})
+    for state, problem in [
+        ({"a": np.array([None])}, r"save: a is object \(1,\), expected numbers"),
+        ({"m": nn.Linear}, "save: m is a type, expected arrays"),
+    ]:
+        with pytest.raises(TypeError, match=problem):
+            gradcore.save(tmp_path / "x", state)
+    itself: dict[str, Any] = {}
+    itself["me"] = [itself]
+    with pytest.raises(ValueError, match="nested over 100 deep, or contains itself"):
+        gradcore.save(tmp_path / "x", itself)
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_come_back_in_their_order(tmp_path: Path) -> None:
+    state = {f"{i:x}": np.full(i % 3, i, np.float32) for i in (9, 3, 12, 5, 1, 7, 2)}
+    gradcore.save(tmp_path / "x", state)
+    assert [*gradcore.load(tmp_path / "x")] == [*state]
+
+
+def test_saving_takes_the_memory_of_one_array(tmp_path: Path) -> None:
+    state = {str(i): np.ones(250_000) for i in range(8)}  # of 2 MB
+    gradcore.save(tmp_path / "x", state)
+    tracemalloc.start()
+    gradcore.save(tmp_path / "x", state)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3e6
+
+
+def test_threads_may_save_to_one_path(tmp_path: Path) -> None:
+    """Each file is whole, whoever comes last."""
+    path = tmp_path / f"{'long' * 60}"
+
+    def write(i: int) -> None:
+        for _ in range(10):
+            gradcore.save(path, np.full(10_000, i))
+            assert len({*gradcore.load(path).tolist()}) == 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_state_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:

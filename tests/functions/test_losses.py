@@ -17,7 +17,7 @@ import gradcore
 from gradcore import TensorNode, check_gradients, grad, nn
 from gradcore.backends import Backend, get
 from gradcore.backends.numpy import blocks
-from gradcore.functions import losses, margins
+from gradcore.functions import ctc_loss, losses, margins
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
@@ -96,6 +96,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("multi_margin_loss", (X, CLASSES % 3), {"weight": WEIGHT, "p": 2}),
     ("multi_margin_loss", (X, CLASSES % 3), {"margin": 0.4}),
     ("multi_margin_loss", (X[0], CLASSES[0]), {}),
+    ("multi_margin_loss", (X[0], CLASSES[:1]), {"reduction": "none"}),
     ("multilabel_margin_loss", (X, MANY), {}),
     ("multilabel_margin_loss", (X[0], MANY[0]), {}),
     ("multilabel_soft_margin_loss", (X, softmax(Y)), {"weight": WEIGHT}),
@@ -231,7 +232,7 @@ def test_gradients_by_differences() -> None:
     check_gradients(lambda x, y: losses.binary_cross_entropy_with_logits(x, y), X, p)
     check_gradients(losses.kl_div, logs, p)
     check_gradients(losses.binary_cross_entropy, p, softmax(X))
-    check_gradients(lambda x: losses.ctc_loss(x, LABELS_OF_PATHS, [7, 5], [3, 2]), LOGS)
+    check_gradients(lambda x: ctc_loss(x, LABELS_OF_PATHS, [7, 5], [3, 2]), LOGS)
     check_gradients(lambda x: gradcore.multi_margin_loss(x, t % 3, p=2, weight=WEIGHT), X)
     check_gradients(lambda x: gradcore.multilabel_margin_loss(x, MANY), X)
 
@@ -492,7 +493,7 @@ def test_variances_that_are_small_or_negative(backend: Backend) -> None:
 def ctc(**changed: Any) -> TensorNode:
     given = {"log_probs": LOGS, "targets": LABELS_OF_PATHS}
     lengths = {"input_lengths": [7, 7], "target_lengths": [3, 3]}
-    return losses.ctc_loss(**{**given, **lengths, **changed})
+    return ctc_loss(**{**given, **lengths, **changed})
 
 
 @pytest.mark.parametrize(
@@ -679,7 +680,7 @@ def test_modules(module: str, function: str, inputs: Any, settings: dict[str, An
 
 def test_every_loss_is_a_module() -> None:
     functions = {row[1] for row in MODULES} | {"celoss", "logceloss"}
-    assert functions == {*losses.__all__, *margins.__all__}
+    assert functions == {*losses.__all__, *margins.__all__, "ctc_loss"}
     assert {row[0] for row in MODULES} == {name for name in nn.__all__ if name.endswith("Loss")}
 
 

@@ -132,7 +132,7 @@ _same("Softmax2d", IMAGES[1:])
 _same("Identity", ROWS, 54, unused=0.1)
 _same("Flatten", IMAGES, 0)
 _same("Flatten", IMAGES, 1, 2)
-_same("Flatten", IMAGES, start_dim=-2)
+_same("Flatten", IMAGES, -2)
 _same("Unflatten", IMAGES, 1, (2, 1, 2))
 _same("Unflatten", IMAGES, -1, (3, -1))
 for _name, _shape in (("Dropout", ROWS), ("Dropout1d", SEQUENCES), ("Dropout2d", IMAGES),

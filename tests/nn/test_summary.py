@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import gradcore
 from gradcore import TensorNode, nn
@@ -45,6 +46,29 @@ def test_a_summary_counts_parameters_and_multiplications(backend: Any) -> None:
     assert lines[2].startswith("Net ")
     assert any(line.startswith("  heads.0: Linear") for line in lines)
     assert any(line.startswith("    ") and "Conv2d" in line for line in lines)
+
+
+BY_HAND = [
+    (nn.Conv1d(4, 6, 3, groups=2), [(2, 4, 9)], 2 * 6 * 7 * 2 * 3),
+    (nn.Conv3d(4, 6, 3, groups=2), [(2, 4, 5, 6, 7)], 2 * 6 * 3 * 4 * 5 * 2 * 27),
+    (nn.ConvTranspose1d(4, 6, 3), [(2, 4, 9)], 2 * 4 * 9 * 6 * 3),
+    (nn.ConvTranspose3d(4, 6, 3, stride=2), [(2, 4, 5, 5, 5)], 2 * 4 * 125 * 6 * 27),
+    (nn.LSTM(5, 7, 2), [(3, 2, 5)], 3 * 2 * 28 * (5 + 7 + 7 + 7)),
+    (nn.GRU(5, 7, bidirectional=True), [(3, 2, 5)], 3 * 2 * 2 * 21 * (5 + 7)),
+    (nn.LSTMCell(5, 7), [(2, 5)], 2 * 28 * (5 + 7)),
+    (
+        nn.MultiheadAttention(8, 2),
+        [(3, 2, 8), (4, 2, 8), (4, 2, 8)],
+        2 * (3 + 4 + 4 + 3) * 64 + 2 * 3 * 4 * (8 + 8),  # four projections, then the weights
+    ),
+    (nn.TransformerEncoderLayer(8, 2, 16), [(3, 2, 8)], 6 * (4 * 64 + 2 * 128) + 2 * 9 * 16),
+]
+
+
+@pytest.mark.parametrize(("model", "shapes", "expected"), BY_HAND)
+def test_a_summary_counts_what_one_counts_by_hand(model: Any, shapes: Any, expected: int) -> None:
+    inputs = [np.ones(shape, np.float32) for shape in shapes]
+    assert gradcore.summary(model, *inputs).multiplications == expected
 
 
 def test_a_summary_changes_nothing() -> None:

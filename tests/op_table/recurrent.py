@@ -69,7 +69,85 @@ def _torch_gradient(*inputs: Any, given: Any) -> Any:
     return _gradient(*inputs, given=given, xp=torch)
 
 
+def _gru(
+    x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any = 0.0, b_hh: Any = 0.0, xp: Any = np
+) -> Any:
+    """Also of tensors, if `xp` is PyTorch."""
+    ys, gates, H = [], [], h.shape[1]
+    for part in x:
+        of_x, of_h = part @ w_ih.T + b_ih, h @ w_hh.T + b_hh
+        ru, q = 1 / (1 + xp.exp(-(of_x + of_h)[:, : 2 * H])), of_h[:, 2 * H :]
+        r, u = ru[:, :H], ru[:, H:]
+        n = xp.tanh(of_x[:, 2 * H :] + r * q)
+        h = (1 - u) * n + u * h
+        ys.append(h)
+        gates.append(xp.concatenate([q, r, u, n], 1))
+    return xp.stack(ys), xp.stack(gates)
+
+
+def _torch_gru(*inputs: Any) -> Any:
+    import torch
+
+    return _gru(*inputs, xp=torch)
+
+
+def _gru_gradient(
+    h: Any, w_hh: Any, y: Any, gates: Any, *gos: Any, given: Any, xp: Any = np
+) -> Any:
+    """Also of tensors, if `xp` is PyTorch."""
+    rest, H = iter(gos), h.shape[1]
+    gy, ggates = (next(rest) if there else 0.0 * like
+                  for there, like in zip(given, (y, gates), strict=True))  # fmt: skip
+    gh, gzs = 0.0 * h, []
+    for t in reversed(range(len(y))):
+        q, r, u, n = (gates[t][:, k * H : (k + 1) * H] for k in range(4))
+        more = [ggates[t][:, k * H : (k + 1) * H] for k in range(4)]
+        gh = gh + gy[t]
+        gn = (gh * (1 - u) + more[3]) * (1 - n**2)
+        gu = (gh * ((y[t - 1] if t else h) - n) + more[2]) * u * (1 - u)
+        gr, gq = (gn * q + more[1]) * r * (1 - r), gn * r + more[0]
+        gh = gh * u + xp.concatenate([gr, gu, gq], 1) @ w_hh
+        gzs.insert(0, xp.concatenate([gq, gr, gu, gn], 1))
+    return xp.stack(gzs), gh
+
+
+def _torch_gru_gradient(*inputs: Any, given: Any) -> Any:
+    import torch
+
+    return _gru_gradient(*inputs, given=given, xp=torch)
+
+
 ROWS = [
+    Row(
+        ops.Gru,
+        _gru,
+        [
+            case((3, 2, 2), (2, 2), (6, 2), (6, 2), (6,), (6,)),
+            case((2, 1, 3), (1, 2), (6, 3), (6, 2)),
+            case(constant((2, 2, 1)), constant((2, 1)), (3, 1), (3, 1), constant((3,)), (3,)),
+            case((1, 1, 1), (1, 1), constant((3, 1)), constant((3, 1)), (3,), constant((3,))),
+            case((2, 0, 1), (0, 1), (3, 1), (3, 1), (3,), (3,)),
+        ],
+        _torch_gru,
+        refuses=[
+            refuses(case((2, 3, 1), (2, 1), (3, 1), (3, 1)), ValueError, "(2, 3, 1)"),
+            refuses(case((2, 2, 1), (2, 1), (4, 1), (3, 1)), ValueError, "(4, 1)"),
+            refuses(case((0, 2, 1), (2, 1), (3, 1), (3, 1)), ValueError, "(0, 2, 1)"),
+        ],
+        many_steps=True,
+    ),
+    Row(
+        ops.GruGradient,
+        _gru_gradient,
+        [
+            case(*((2, 2), (6, 2), (3, 2, 2), (3, 2, 8), (3, 2, 2), (3, 2, 8)), given=(True, True)),
+            case((1, 2), (6, 2), (2, 1, 2), (2, 1, 8), (2, 1, 2), given=(True, False)),
+            case((1, 1), (3, 1), (2, 1, 1), (2, 1, 4), (2, 1, 1), given=(True, False)),
+            case((0, 1), (3, 1), (2, 0, 1), (2, 0, 4), (2, 0, 4), given=(False, True)),
+        ],
+        _torch_gru_gradient,
+        many_steps=True,
+    ),
     Row(
         ops.Lstm,
         _lstm,

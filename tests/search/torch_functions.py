@@ -6,6 +6,7 @@ LookupError with the reason, or an argument that a function here has not.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,12 +64,13 @@ DIFFERENT: list[tuple[str, str, str]] = [
     (
         "nn.functional.margin_ranking_loss",
         "gradients",
-        "of the target, where the inputs differ by infinity: NaN; PyTorch: 0",
+        "of the other inputs, where one is NaN, and so the loss: NaN; PyTorch: 0",
     ),
     ("nn.functional.multi_margin_loss", "x () and", "PyTorch takes one score ()"),
     ("nn.functional.multilabel_margin_loss", "target int64 ()", "the same"),
     ("nn.functional.batch_norm", "x has shape (0,), expected", "PyTorch takes (0,)"),
     ("nn.functional.hardshrink", "gradients", "at NaN PyTorch's is 0"),
+    ("nn.functional.hardshrink", "lambd = -0.5, expected", "gradcore refuses a negative lambd"),
     ("nn.functional.mish", "second", "at infinity PyTorch multiplies it by 0, NaN"),
     ("polygamma.polygamma_n_0", "gradients", "as digamma's"),
     ("polygamma", "values", "at infinity: 0, the limit; PyTorch: NaN"),
@@ -112,7 +114,7 @@ def _unary(*names: str) -> dict[str, Function]:
 
 
 def _layers(*names: str) -> dict[str, Function]:
-    return {f"nn.functional.{name}": getattr(g, name) for name in " ".join(names).split()}
+    return {f"nn.functional.{name}": _dim(getattr(g, name)) for name in " ".join(names).split()}
 
 
 def _binary(**names: str) -> dict[str, Function]:
@@ -196,10 +198,10 @@ def _attention(query: Any, key: Any, value: Any, dropout_p: float = 0.0, **setti
     return g.scaled_dot_product_attention(query, key, value, **settings)
 
 
-def _embedding(weight: Any, indices: Any, padding_idx: Any = None, **settings: Any) -> Any:
-    if weight.ndim != 2 or any(settings.values()):
-        raise LookupError("settings that gradcore lacks")
-    return g.embedding(indices, weight, padding_idx=padding_idx)
+def _embedding(weight: Any, indices: Any, **settings: Any) -> Any:
+    if settings.pop("sparse", False):
+        raise LookupError("sparse gradients")
+    return g.embedding(indices, weight, **settings)
 
 
 def _batch_norm(
@@ -222,21 +224,17 @@ def _solve(a: Any, b: Any, left: bool = True) -> Any:
     return L.solve(a, b)
 
 
-def _one_hot(x: Any, num_classes: int = -1) -> Any:
-    if num_classes < 0:
-        raise LookupError("no number of classes")
-    return g.one_hot(x, num_classes, dtype="int64")
-
-
 def _dim(f: Function) -> Function:
-    """Call a function of gradcore with PyTorch's names of arguments."""
-    names = {"dim": "axis", "keepdim": "keepdims", "start_dim": "start_axis", "end_dim": "end_axis",
-             "dim0": "axis0", "dim1": "axis1"}  # fmt: skip
+    """Give a function of gradcore PyTorch's names of arguments: "dim" for "axis"."""
+    ours = inspect.signature(f).parameters
+    names = {"keepdim" if key == "keepdims" else key.replace("axis", "dim"): key for key in ours}
 
     def function(*args: Any, **settings: Any) -> Any:
         y = f(*args, **{names.get(key, key): value for key, value in settings.items()})
         return tuple(y) if isinstance(y, tuple) else y
 
+    theirs = [ours[key].replace(name=name) for name, key in names.items()]
+    function.__signature__ = inspect.Signature(theirs)  # type: ignore[attr-defined]
     return function
 
 
@@ -407,9 +405,7 @@ OPS: dict[str, Function] = {
     "diff": lambda x, n=1, dim=-1, prepend=None, append=None: xp.diff(
         x, n=n, axis=dim, prepend=prepend, append=append
     ),
-    "softmax": lambda x, dim: g.softmax(x, axis=dim),
-    "log_softmax": lambda x, dim: g.log_softmax(x, axis=dim),
-    "nn.functional.softmin": lambda x, dim: g.softmax(-x, axis=dim),
+    **{name: _dim(getattr(g, name)) for name in ("log_softmax", "softmax")},
     # Shapes and parts.
     **dict.fromkeys(
         ["alias_copy", "clone", "contiguous"], lambda x, memory_format=None: xp.astype(x, x.dtype)),
@@ -567,16 +563,15 @@ OPS: dict[str, Function] = {
     "nn.functional.bilinear": g.bilinear,
     "nn.functional.linear": g.linear,
     **_layers(
-        "binary_cross_entropy_with_logits celu elu gelu group_norm hardsigmoid hardswish hardtanh",
-        "huber_loss kl_div l1_loss layer_norm leaky_relu mish mse_loss relu relu6 rms_norm selu",
-        "silu smooth_l1_loss softplus",
+        "binary_cross_entropy_with_logits celu elu gelu glu group_norm hardshrink hardsigmoid",
+        "hardswish hardtanh huber_loss kl_div l1_loss layer_norm leaky_relu logsigmoid mish",
+        "mse_loss relu relu6 rms_norm selu silu smooth_l1_loss softmin softplus softshrink",
+        "softsign tanhshrink threshold local_response_norm prelu",
+        "cosine_similarity normalize pairwise_distance",
         "binary_cross_entropy cosine_embedding_loss cross_entropy gaussian_nll_loss",
         "hinge_embedding_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss",
         "multilabel_soft_margin_loss nll_loss pdist poisson_nll_loss soft_margin_loss",
         "triplet_margin_loss",
-    ),
-    "nn.functional.cosine_similarity": lambda x, y, dim=1, eps=1e-8: (
-        g.cosine_similarity(x, y, dim, eps)
     ),
     "nn.functional.ctc_loss": lambda x, *args, **settings: (
         # PyTorch's gradient has that of `log_softmax` in it.
@@ -609,19 +604,9 @@ OPS: dict[str, Function] = {
     ),
     "nn.functional.batch_norm": _batch_norm,
     "nn.functional.embedding": _embedding,
-    "nn.functional.glu": lambda x, dim=-1: (lambda a, b: a * g.sigmoid(b))(*g.chunk(x, 2, dim)),
-    "nn.functional.hardshrink": lambda x, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0.0, x),
-    "nn.functional.logsigmoid": g.log_sigmoid,
-    "nn.functional.normalize": lambda x, p=2.0, dim=1, eps=1e-12: g.normalize(x, p, dim, eps),
-    "nn.functional.one_hot": _one_hot,
-    "nn.functional.pairwise_distance": lambda x, y, p=2.0, eps=1e-6, keepdim=False: (
-        g.pairwise_distance(x, y, p, eps, keepdim)
-    ),
+    "nn.functional.one_hot": lambda x, num_classes=-1: g.one_hot(x, num_classes, dtype="int64"),
     "constant_pad_nd": lambda x, pad, value=None: g.pad(x, pad, value=value),
     "nn.functional.scaled_dot_product_attention": _attention,
-    "nn.functional.softsign": lambda x: x / (1 + xp.abs(x)),
-    "nn.functional.tanhshrink": lambda x: x - xp.tanh(x),
-    "nn.functional.threshold": lambda x, threshold, value: xp.where(x <= threshold, value, x),
 }  # fmt: skip
 
 

@@ -68,6 +68,17 @@ def _array(x: Any) -> Any:
     return x.numpy(force=True).copy() if isinstance(x, torch.Tensor) else x
 
 
+def _layer(x: Any, dtype: str) -> Any:
+    """Make of a layer of PyTorch's, which a stack is made of copies of, one of gradcore's."""
+    if not isinstance(x, torch.nn.TransformerEncoderLayer):
+        return x
+    return nn.TransformerEncoderLayer(
+        x.self_attn.embed_dim, x.self_attn.num_heads, x.linear1.out_features, x.dropout.p,
+        FUNCTIONS[x.activation], x.norm1.eps, x.self_attn.batch_first, x.norm_first,
+        x.linear1.bias is not None, dtype,
+    )  # fmt: skip
+
+
 def _unequal(what: str, ours: Any, theirs: Any) -> str:
     x, y = np.asarray(ours), _array(theirs)
     if x.shape != y.shape:
@@ -98,7 +109,7 @@ def compare_module(twin: type, ours: type, given: Any, dtype: str, training: boo
     inputs, options = given.forward_input.args, dict(given.forward_input.kwargs)
     if "input" in options:  # which gradcore calls x
         inputs = *inputs, options.pop("input")
-    mine = ours(*map(_array, args), **settings)
+    mine = ours(*[_layer(x, dtype) for x in map(_array, args)], **settings)
     nn.load_torch_state_dict(mine, dict(module.state_dict()))
     mine.train(training)
 

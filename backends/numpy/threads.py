@@ -1,4 +1,4 @@
-"""Share loops that release Python's lock among threads."""
+"""Share loops that release Python's lock among threads: NumPy's functions, and compiled loops."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from functools import cache
 from typing import Any
 
-__all__ = ["count", "in_parts", "share", "shared"]
+__all__ = ["MANY", "SHARED", "count", "in_parts", "share", "shared"]
 
 MANY = 1 << 17  # elements, of a function that takes many operations: worth a second thread
 SHARED = 1 << 22  # products: so many are worth a second thread
@@ -56,7 +57,7 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
 
     others: list[Future[None]] = []
     with suppress(RuntimeError):  # the interpreter is ending: this thread does it all
-        others.extend(pool().submit(work) for _ in range(count() - 1))
+        others.extend(pool().submit(copy_context().run, work) for _ in range(count() - 1))
     work()
     for other in others:
         if not other.cancel():
