@@ -32,7 +32,8 @@ def setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """Find the functions that get and set the number of OpenBLAS's threads; `None` where NumPy has
     another BLAS."""
     try:
-        library: Any = ctypes.PyDLL(np._core._multiarray_umath.__file__)
+        numpy: Any = np  # whose `_core` its types leave out
+        library: Any = ctypes.PyDLL(numpy._core._multiarray_umath.__file__)
     except (OSError, TypeError, AttributeError):
         return None
     for name in NAMES:

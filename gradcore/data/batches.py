@@ -112,6 +112,7 @@ class DataLoader:
             )
         numbers = {"batch_size": batch_size, "world_size": world_size}
         numbers |= {"prefetch_factor": prefetch_factor}
+        x: Any
         for key, least in {**dict.fromkeys(numbers, 1), "num_workers": 0, "rank": 0}.items():
             x = {**numbers, "num_workers": num_workers, "rank": rank}[key]
             if not is_integer(x) or x < least or (key == "rank" and x >= world_size):

@@ -62,7 +62,7 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None
         file.write(start)
         for name in names:
             # Copied, so that the digest is of what is written, whatever another thread does.
-            x = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
+            x: Any = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
             x = x.reshape(-1).view("uint8")
             digest.update(x)
             file.write(x)

@@ -291,7 +291,7 @@ class GRU(RNNBase):
     gates = 3
 
     def _layer(self, x: NodeOrArray, states: States, weights: Any) -> tuple[Any, ...]:
-        return (cells.gru(x, *states, weights),)
+        return (cells.gru(x, states[0], weights),)
 
 
 class LSTM(RNNBase):
