@@ -62,11 +62,11 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], facts: Any = None
         file.write(start)
         for name in names:
             # Copied, so that the digest is of what is written, whatever another thread does.
-            x: Any = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
-            x = x.reshape(-1).view("uint8")
-            digest.update(x)
-            file.write(x)
-            del x
+            written: Any = host[name].astype(host[name].dtype.newbyteorder("<"), order="C")
+            written = written.reshape(-1).view("uint8")
+            digest.update(written)
+            file.write(written)
+            del written
         file.seek(start.index(_entry(NO_DIGEST)) + len(_entry("")) - 1)
         file.write(digest.hexdigest().encode())
 
