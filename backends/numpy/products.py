@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
+from importlib import import_module
 from math import prod
 from threading import Lock
 from typing import Any
@@ -33,8 +34,8 @@ def setting() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """Find the functions that get and set the number of OpenBLAS's threads; `None` where NumPy has
     another BLAS."""
     try:
-        library: Any = ctypes.PyDLL(np._core._multiarray_umath.__file__)
-    except (OSError, TypeError, AttributeError):
+        library: Any = ctypes.PyDLL(import_module("numpy._core._multiarray_umath").__file__)
+    except (ImportError, OSError, TypeError):
         return None
     for name in NAMES:
         if hasattr(library, name.format("set")):
