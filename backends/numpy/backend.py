@@ -17,7 +17,7 @@ from ..definitions.updates import rounded_once
 from ..ownership import holders
 from . import namespace as xp
 from .attention import NumpyAttention
-from .blocks import blocks, by_channels, by_elements, for_each, in_blocks, writeable
+from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_blocks, writeable
 from .convolution import NumpyConvolutions
 from .linalg import NumpyLinalg
 from .memory import keep_memory
@@ -34,8 +34,6 @@ CONSTANTS = {
 }
 INTEGERS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 ZEROS = {t: np.zeros((), t) for t in INTEGERS}
-
-ROWS = 1 << 16  # elements of rows that are normalized at a time
 
 
 def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -206,7 +204,7 @@ class NumpyBackend(
             z *= w
             z += b
 
-        for_each(normalize, blocks(x, ROWS), x.size)
+        for_each(normalize, blocks(x), x.size)
         return y
 
     def layer_norm_gradient(
@@ -228,7 +226,7 @@ class NumpyBackend(
             out *= r
             return gw, xp.sum(g, axis=0)
 
-        sums = for_each(gradients, blocks(x, ROWS), x.size)
+        sums = for_each(gradients, blocks(x), x.size)
         gw, gb = (xp.sum(np.stack(parts), axis=0) for parts in zip(*sums, strict=True))
         return gx, gw, gb
 
@@ -249,8 +247,8 @@ class NumpyBackend(
         return words.astype("<u8", copy=False).view("<u4").astype(np.uint32, copy=False)[:n]
 
     gelu = by_elements(Backend.gelu)
-    gelu = by_elements(Backend.gelu)
-    gelu_gradient = by_elements(Backend.gelu_gradient)
+    gelu = by_elements(Backend.gelu, BLOCK)
+    gelu_gradient = by_elements(Backend.gelu_gradient, BLOCK)
     adam = in_blocks(Backend.adam)
     nadam = in_blocks(Backend.nadam)
     radam = in_blocks(Backend.radam)
@@ -296,4 +294,5 @@ class NumpyBackend(
 
 
 for _name in KERNELS:
-    setattr(NumpyBackend, _name, by_elements(getattr(NumpyBackend, _name)))
+    _size = BLOCK if _name == "erf" else SOME  # gelu's parts are erf's, then
+    setattr(NumpyBackend, _name, by_elements(getattr(NumpyBackend, _name), _size))

@@ -18,6 +18,8 @@ from ..base import Backend
 from .threads import MANY, share
 
 __all__ = [
+    "BLOCK",
+    "SOME",
     "blocks",
     "by_channels",
     "by_elements",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 BLOCK = 1 << 17  # elements: half a megabyte of float32
-SOME = 1 << 15  # elements, of which a kernel keeps dozens of intermediate results
+SOME = 1 << 16  # elements, of which a kernel keeps dozens of intermediate results
 
 
 def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,17 +69,18 @@ def in_blocks(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return update
 
 
-def blocks(x: np.ndarray, size: int = BLOCK) -> list[EllipsisType | slice]:
-    """List the indices of parts of x, along its first axis, of about `size` elements."""
-    if x.size <= size:
+def blocks(x: np.ndarray) -> list[EllipsisType | slice]:
+    """List the indices of parts of x, along its first axis, of about BLOCK elements."""
+    if x.size <= BLOCK:
         return [...]
-    rows = max(1, size * len(x) // x.size)
+    rows = max(1, BLOCK * len(x) // x.size)
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
 
 
 def for_each(compute: Callable[[Any], Any], parts: Sequence[Any], elements: int) -> list[Any]:
     """List the results of a function for each part, in their order; threads share the parts if
-    there are many elements in all."""
+    there are many elements in all. In parts of fewer than 2**16 elements, threads would wait for
+    Python's lock, and two take longer than one."""
     results: list[Any] = [None] * len(parts)
 
     def some(first: int, last: int) -> None:
@@ -113,8 +116,8 @@ def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return compute
 
 
-def by_elements(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a kernel that computes each element by itself work on some elements at a time.
+def by_elements(kernel: Callable[..., Any], size: int = SOME) -> Callable[..., Any]:
+    """Make a kernel that computes each element by itself work on `size` elements at a time.
 
     The incomplete functions keep 35 to 47 arrays otherwise, of a million float64 numbers 0.3 GB.
     """
@@ -122,25 +125,20 @@ def by_elements(kernel: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(kernel)
     def compute(self: Backend, *inputs: Any) -> np.ndarray:
         shape = np.broadcast_shapes(*[x.shape for x in inputs if type(x) is not int])
-        if math.prod(shape) <= SOME:
+        if math.prod(shape) <= size:
             return kernel(self, *inputs)
         flat = [
             x if type(x) is int or x.size == 1 else np.broadcast_to(x, shape).reshape(-1)
             for x in inputs
         ]
-
-        def compute(part: slice) -> np.ndarray:
-            some = [x if type(x) is int or x.size == 1 else x[part] for x in flat]
-            return kernel(self, *some).reshape(-1)
+        dtype = np.result_type(*[x.dtype for x in flat if type(x) is not int])
+        y = np.empty(math.prod(shape), dtype)
 
         def write(part: slice) -> None:
-            y[part] = compute(part)
+            some = [x if type(x) is int or x.size == 1 else x[part] for x in flat]
+            y[part] = kernel(self, *some).reshape(-1)
 
-        first, *others = (slice(i, i + SOME) for i in range(0, math.prod(shape), SOME))
-        start = compute(first)
-        y = np.empty(math.prod(shape), start.dtype)
-        y[first] = start
-        for_each(write, others, y.size)
+        for_each(write, [slice(i, i + size) for i in range(0, y.size, size)], y.size)
         return y.reshape(shape)
 
     return compute
