@@ -298,7 +298,6 @@ INSTEAD = {
     "tofile": "x.numpy().tofile(file)",
     "sub_": "x.value = x.value - y",
     "type": "x.astype(dtype)",
-    "type_as": "x.astype(y.dtype)",
     "uniform_": "gradcore.nn.init.uniform_(x)",
     "update": "x[...] = value",
     "zero_": "x[...] = 0",
