@@ -90,7 +90,6 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 
 # -- Names in text are links -----------------------------------------------------------------------
 
-NAMES = {each: name for each, name in reference.by_full_name().items()}
 PAGES = {f"reference/{name.page}": name for name in reference.names() if name.kind != "value"}
 
 
@@ -136,7 +135,8 @@ def link_names(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             literal.replace_self(link)
 
 
-PLAIN = {*vars(builtins), *vars(typing), *vars(collections.abc), *vars(np), "ModuleType", "np"}
+PLAIN = {*vars(builtins), *vars(typing), *vars(collections.abc), *vars(np), "np"}
+PLAIN |= {"AbstractContextManager", "ModuleType", "Path", "PathLike"}
 
 
 def missing(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
@@ -146,25 +146,24 @@ def missing(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     target = node["reftarget"]
     short = target.rpartition(".")[2]
     objects = env.domains["py"].data["objects"]
-    if short in reference.TYPES:
+    if short in reference.types():
         found = objects[short]
     elif public := next((name for name in reference.names() if name.short == short), None):
         found = objects[public.full]
     else:
-        known = short in PLAIN or short in reference.PLAIN_TYPES or target.startswith("gradcore.")
-        return contnode if known else None
+        return contnode if short in PLAIN else None
     builder = app.builder
     return make_refnode(builder, node["refdoc"], found.docname, found.node_id, contnode, target)
 
 
 def note_others(app: Sphinx, domain: str, _kind: str, content: Any) -> None:
-    """The other names of what a page describes are in objects.inv, and search finds them."""
+    """The other names of what a page describes are in objects.inv, too."""
     page = PAGES.get(app.env.current_document.docname)
     signature = content.parent[0] if domain == "py" else None
     if page and signature is not None and signature.get("fullname") == page.short:
         python = app.env.domains["py"]
         for other in page.others:
-            python.note_object(other, content.parent["objtype"], signature["ids"][0])
+            python.note_object(other, content.parent["objtype"], signature["ids"][0], aliased=True)
 
 
 # -- The navigation of 1,600 pages that it does not list -------------------------------------------
