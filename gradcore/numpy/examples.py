@@ -384,6 +384,222 @@ EXAMPLES = {
     >>> print(np.rad2deg([0.0, np.pi]), gradcore.grad(np.rad2deg)(0.0).round(3))
     [  0. 180.] 57.296
 """,
+    "random.beta": """
+    >>> print(np.random.beta(2.0, 2.0, size=10_000).mean().round(1))
+    0.5
+""",
+    "random.binomial": """
+    >>> print(np.random.binomial(10, 0.5, size=10_000).mean().round())
+    5.0
+""",
+    "random.bytes": """
+    >>> print(len(np.random.bytes(4)))
+    4
+""",
+    "random.chisquare": """
+    >>> print(np.random.chisquare(3.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.choice": """
+    >>> print(np.sort(np.random.choice([10, 20, 30], size=3, replace=False)))
+    [10 20 30]
+""",
+    "random.dirichlet": """
+    >>> x = np.random.dirichlet([1.0, 2.0, 5.0], size=4)
+    >>> print(x.shape, x.sum(axis=1).round(3))
+    (4, 3) [1. 1. 1. 1.]
+""",
+    "random.exponential": """
+    >>> print(np.random.exponential(3.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.f": """
+    >>> print(np.random.f(5.0, 100.0, size=10_000).mean().round())
+    1.0
+""",
+    "random.gamma": """
+    >>> print(np.random.gamma(3.0, 2.0, size=10_000).mean().round())
+    6.0
+""",
+    "random.geometric": """
+    >>> print(np.random.geometric(0.5, size=10_000).mean().round())
+    2.0
+""",
+    "random.get_state": """
+    >>> state = np.random.get_state()
+    >>> x = np.random.normal(size=3)
+    >>> np.random.set_state(state)
+    >>> print(np.array_equal(np.random.normal(size=3), x))
+    True
+""",
+    "random.gumbel": """
+    >>> print(np.random.gumbel(0.0, 1.0, size=100_000).mean().round(1))
+    0.6
+""",
+    "random.hypergeometric": """
+    >>> print(np.random.hypergeometric(5, 5, 4, size=10_000).mean().round())
+    2.0
+""",
+    "random.laplace": """
+    >>> print(np.random.laplace(3.0, 1.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.logistic": """
+    >>> print(np.random.logistic(3.0, 1.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.lognormal": """
+    >>> print(np.random.lognormal(0.0, 0.1, size=10_000).mean().round())
+    1.0
+""",
+    "random.logseries": """
+    >>> print(np.random.logseries(0.5, size=4).shape)
+    (4,)
+""",
+    "random.multinomial": """
+    >>> print(np.random.multinomial(10, [0.5, 0.25, 0.25]).sum())
+    10
+""",
+    "random.multivariate_normal": """
+    >>> x = np.random.multivariate_normal([3.0, 5.0], [[1.0, 0.0], [0.0, 1.0]], size=10_000)
+    >>> print(x.shape, x.mean(axis=0).round())
+    (10000, 2) [3. 5.]
+""",
+    "random.negative_binomial": """
+    >>> print(np.random.negative_binomial(3, 0.5, size=10_000).mean().round())
+    3.0
+""",
+    "random.noncentral_chisquare": """
+    >>> print(np.random.noncentral_chisquare(2.0, 1.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.noncentral_f": """
+    >>> print(np.random.noncentral_f(5.0, 100.0, 5.0, size=10_000).mean().round())
+    2.0
+""",
+    "random.normal": """
+    >>> x = np.random.normal(5.0, 2.0, size=10_000)
+    >>> print(x.shape, x.mean().round(), x.std().round())
+    (10000,) 5.0 2.0
+""",
+    "random.pareto": """
+    >>> print(np.random.pareto(11.0, size=10_000).mean().round(1))
+    0.1
+""",
+    "random.permutation": """
+    >>> print(np.sort(np.random.permutation(4)))
+    [0 1 2 3]
+""",
+    "random.poisson": """
+    >>> print(np.random.poisson(3.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.power": """
+    >>> print(np.random.power(4.0, size=10_000).mean().round(1))
+    0.8
+""",
+    "random.rand": """
+    >>> print(np.random.rand(2, 3).shape)
+    (2, 3)
+""",
+    "random.randint": """
+    >>> x = np.random.randint(0, 3, size=1000)
+    >>> print(np.unique(x))
+    [0 1 2]
+""",
+    "random.randn": """
+    >>> print(np.random.randn(2, 3).shape)
+    (2, 3)
+""",
+    "random.random": """
+    >>> x = np.random.random((2, 3))
+    >>> print(x.shape, np.all((x >= 0) & (x < 1)))
+    (2, 3) True
+""",
+    "random.random_integers": """
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # NumPy advises randint in its place
+    ...     x = np.random.random_integers(1, 3, size=1000)
+    ...
+    >>> print(np.unique(x))
+    [1 2 3]
+""",
+    "random.random_sample": """
+    >>> print(np.random.random_sample((2, 3)).shape)
+    (2, 3)
+""",
+    "random.ranf": """
+    >>> print(np.random.ranf((2, 3)).shape)
+    (2, 3)
+""",
+    "random.rayleigh": """
+    >>> print(np.random.rayleigh(4.0, size=10_000).mean().round())
+    5.0
+""",
+    "random.sample": """
+    >>> print(np.random.sample((2, 3)).shape)
+    (2, 3)
+""",
+    "random.seed": """
+    >>> np.random.seed(0)
+    >>> x = np.random.normal(size=3)
+    >>> np.random.seed(0)
+    >>> print(np.array_equal(np.random.normal(size=3), x))
+    True
+""",
+    "random.set_state": """
+    >>> state = np.random.get_state()
+    >>> x = np.random.normal(size=3)
+    >>> np.random.set_state(state)
+    >>> print(np.array_equal(np.random.normal(size=3), x))
+    True
+""",
+    "random.standard_cauchy": """
+    >>> print(np.abs(np.median(np.random.standard_cauchy(10_000))).round())
+    0.0
+""",
+    "random.standard_exponential": """
+    >>> print(np.random.standard_exponential(10_000).mean().round())
+    1.0
+""",
+    "random.standard_gamma": """
+    >>> print(np.random.standard_gamma(3.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.standard_normal": """
+    >>> print(np.random.standard_normal(10_000).std().round())
+    1.0
+""",
+    "random.standard_t": """
+    >>> print(np.abs(np.random.standard_t(10.0, size=10_000).mean()).round())
+    0.0
+""",
+    "random.triangular": """
+    >>> print(np.random.triangular(0.0, 1.0, 2.0, size=10_000).mean().round())
+    1.0
+""",
+    "random.uniform": """
+    >>> x = np.random.uniform(2.0, 4.0, size=10_000)
+    >>> print(x.mean().round(1), np.all((x >= 2.0) & (x < 4.0)))
+    3.0 True
+""",
+    "random.vonmises": """
+    >>> print(np.abs(np.random.vonmises(0.0, 4.0, size=10_000).mean()).round())
+    0.0
+""",
+    "random.wald": """
+    >>> print(np.random.wald(3.0, 9.0, size=10_000).mean().round())
+    3.0
+""",
+    "random.weibull": """
+    >>> print(np.random.weibull(1.0, size=10_000).mean().round())
+    1.0
+""",
+    "random.zipf": """
+    >>> print(np.random.zipf(4.0, size=1000).min())
+    1
+""",
     "reciprocal": """
     >>> print(np.reciprocal([2.0, 4.0]), gradcore.grad(np.reciprocal)(2.0))
     [0.5  0.25] -0.25
