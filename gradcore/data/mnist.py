@@ -97,6 +97,11 @@ def load_mnist(
     Raises:
         DataError: the files are missing or damaged, or there is no such folder.
         ValueError: there is no dataset of this name.
+
+    Example:
+        >>> (xtrain, ytrain), (xval, yval), num_classes = gradcore.load_mnist()
+        >>> xtrain.shape[1:], num_classes
+        ((784,), 10)
     """
     folder = find_mnist(name, data_dir)
     images, labels = _read(folder, "train")

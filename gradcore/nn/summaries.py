@@ -146,6 +146,17 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
 
     Raises:
         What the model's `forward` raises: its inputs are wrong.
+
+    Example:
+        >>> model = gradcore.nn.Sequential(gradcore.nn.Linear(4, 8), gradcore.nn.ReLU())
+        >>> print(gradcore.summary(model, np.ones((1, 4), "float32")))
+        layer        output  parameters  multiplications
+        ------------------------------------------------
+        Sequential   (1, 8)          40               32
+          0: Linear  (1, 8)          40               32
+          1: ReLU    (1, 8)           -                -
+        ------------------------------------------------
+        40 trainable and 0 other numbers, 0.2 kB
     """
     modes = {module: module.training for module in model.modules()}
     drawn, counter, handles = random_numbers.get_state(), _Counter(), []
