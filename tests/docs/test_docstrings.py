@@ -1,8 +1,9 @@
 """Every public name has a docstring, and in it, under `Example:`, an example that runs.
 
 An example stands in doctest form at the end of the docstring, and runs by itself, on NumPy, from
-the seed 0, in an empty folder, with `gradcore`, `np`, `TensorNode` and the public names of its
-package at hand. The examples of ops come from their rows in tests/op_table: see examples_of_ops.py.
+the seed 0, in an empty folder, with `gradcore`, `np`, `TensorNode`, `nn`, `optim` and the public
+names of its package at hand; in gradcore.numpy, `np` is gradcore.numpy. The examples of ops come
+from their rows in tests/op_table: see examples_of_ops.py.
 """
 
 from __future__ import annotations
@@ -149,7 +150,13 @@ def test_every_public_name_has_an_example_that_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
     missing, complaints = [], []
-    at_hand = {"gradcore": gradcore, "np": np, "TensorNode": gradcore.TensorNode}
+    at_hand = {
+        "gradcore": gradcore,
+        "TensorNode": gradcore.TensorNode,
+        "nn": gradcore.nn,
+        "optim": gradcore.optim,
+        "np": gradcore.numpy if package.startswith("gradcore.numpy") else np,
+    }
     for name, thing in wanted(package).items():
         example = example_of(thing)
         if not example:
