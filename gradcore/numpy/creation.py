@@ -497,8 +497,7 @@ def savetxt(fname: Any, X: Any, *args: Any, **keywords: Any) -> None:
     Example:
         >>> from pathlib import Path
         >>> np.savetxt("x.txt", TensorNode([[1.0, 2.0], [3.0, 4.0]]), fmt="%g")
-        >>> print(Path("x.txt").read_text())
-        1 2
-        3 4
+        >>> print(Path("x.txt").read_text().splitlines())
+        ['1 2', '3 4']
     """
     np.savetxt(fname, on_host(X), *args, **keywords)

@@ -31,11 +31,13 @@ class CyclicLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0, momentum=0.9)
         >>> schedule = optim.CyclicLR(optimizer, base_lr=0.1, max_lr=1.1, step_size_up=2)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        0.1 0.6 1.1 0.6 0.1
+        >>> print(rates)
+        [0.1, 0.6, 1.1, 0.6, 0.1]
     """
 
     begins_anew, multiplies = True, False
@@ -113,11 +115,13 @@ class OneCycleLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0, momentum=0.9)
         >>> schedule = optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=6)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        0.04 0.994 0.812 0.463 0.133
+        >>> print(rates)
+        [0.04, 0.994, 0.812, 0.463, 0.133]
     """
 
     begins_anew, multiplies = True, False

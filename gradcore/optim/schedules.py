@@ -63,11 +63,13 @@ class LambdaLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.LambdaLR(optimizer, lambda steps: 1 / (1 + steps))
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.5 0.333 0.25
+        >>> print(rates)
+        [1.0, 0.5, 0.333, 0.25]
     """
 
     multiplies = False
@@ -98,11 +100,13 @@ class MultiplicativeLR(LambdaLR):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.MultiplicativeLR(optimizer, lambda steps: 0.5)
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(optimizer.lr, end=" ")
+        ...     rates.append(optimizer.lr)
         ...     schedule.step()
         ...
-        1.0 0.5 0.25 0.125
+        >>> print(rates)
+        [1.0, 0.5, 0.25, 0.125]
     """
 
     multiplies = True
@@ -128,11 +132,13 @@ class StepLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.StepLR(optimizer, step_size=2, gamma=0.1)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 1.0 0.1 0.1 0.01
+        >>> print(rates)
+        [1.0, 1.0, 0.1, 0.1, 0.01]
     """
 
     def __init__(
@@ -156,11 +162,13 @@ class MultiStepLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.1)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.1 0.1 0.01 0.01
+        >>> print(rates)
+        [1.0, 0.1, 0.1, 0.01, 0.01]
     """
 
     def __init__(
@@ -190,11 +198,13 @@ class ConstantLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.ConstantLR(optimizer, factor=0.1, total_iters=2)
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(round(optimizer.lr, 4), end=" ")
+        ...     rates.append(round(optimizer.lr, 4))
         ...     schedule.step()
         ...
-        0.1 0.1 1.0 1.0
+        >>> print(rates)
+        [0.1, 0.1, 1.0, 1.0]
     """
 
     def __init__(
@@ -223,11 +233,13 @@ class LinearLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        0.25 0.5 0.75 1.0 1.0
+        >>> print(rates)
+        [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     def __init__(
@@ -259,11 +271,13 @@ class ExponentialLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(optimizer.lr, end=" ")
+        ...     rates.append(optimizer.lr)
         ...     schedule.step()
         ...
-        1.0 0.5 0.25 0.125
+        >>> print(rates)
+        [1.0, 0.5, 0.25, 0.125]
     """
 
     def __init__(self, optimizer: Scheduled, gamma: float, last_epoch: int = -1) -> None:
@@ -284,11 +298,13 @@ class PolynomialLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.PolynomialLR(optimizer, total_iters=4)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.75 0.5 0.25 0.0
+        >>> print(rates)
+        [1.0, 0.75, 0.5, 0.25, 0.0]
     """
 
     def __init__(
@@ -317,11 +333,13 @@ class CosineAnnealingLR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.CosineAnnealingLR(optimizer, T_max=4)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.854 0.5 0.146 0.0
+        >>> print(rates)
+        [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
     def __init__(
@@ -351,11 +369,13 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.5 1.0 0.5 1.0
+        >>> print(rates)
+        [1.0, 0.5, 1.0, 0.5, 1.0]
     """
 
     multiplies = False
@@ -397,11 +417,13 @@ class SequentialLR(LRScheduler):
         >>> warmup = optim.LinearLR(optimizer, start_factor=0.5, total_iters=2)
         >>> decay = optim.ExponentialLR(optimizer, gamma=0.5)
         >>> schedule = optim.SequentialLR(optimizer, [warmup, decay], milestones=[2])
+        >>> rates = []
         >>> for _ in range(5):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        0.5 0.75 1.0 0.5 0.25
+        >>> print(rates)
+        [0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
     begins_anew, multiplies = True, False
@@ -446,11 +468,13 @@ class ChainedScheduler(LRScheduler):
         >>> warmup = optim.ConstantLR(optimizer, factor=0.1, total_iters=2)
         >>> decay = optim.ExponentialLR(optimizer, gamma=0.5)
         >>> schedule = optim.ChainedScheduler([warmup, decay])
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(round(optimizer.lr, 4), end=" ")
+        ...     rates.append(round(optimizer.lr, 4))
         ...     schedule.step()
         ...
-        0.1 0.05 0.25 0.125
+        >>> print(rates)
+        [0.1, 0.05, 0.25, 0.125]
     """
 
     def __init__(
@@ -504,11 +528,13 @@ class ReduceLROnPlateau(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = optim.ReduceLROnPlateau(optimizer, factor=0.1, patience=1)
+        >>> rates = []
         >>> for loss in [3.0, 2.0, 2.0, 2.0, 2.0]:
         ...     schedule.step(loss)
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...
-        1.0 1.0 1.0 0.1 0.1
+        >>> print(rates)
+        [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
     kept = "best", "num_bad_epochs", "cooldown_counter"

@@ -237,11 +237,13 @@ class SWALR(LRScheduler):
     Example:
         >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
         >>> schedule = SWALR(optimizer, swa_lr=0.2, anneal_epochs=2, anneal_strategy="linear")
+        >>> rates = []
         >>> for _ in range(4):
-        ...     print(round(optimizer.lr, 3), end=" ")
+        ...     rates.append(round(optimizer.lr, 3))
         ...     schedule.step()
         ...
-        1.0 0.6 0.2 0.2
+        >>> print(rates)
+        [1.0, 0.6, 0.2, 0.2]
     """
 
     def __init__(
