@@ -40,7 +40,7 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
     They take over changes that you make to parameters and optimizers between calls. They do nothing
-    else that the step's code would do on the host. docs/explanation/gpu/capture.md says what can be
+    else that the step's code would do on the host. docs/how-to/capture.md says what can be
     captured.
 
     Args:
