@@ -1,4 +1,4 @@
-"""Audit pages of the built site with axe in headless Chromium, in both colour schemes and two widths.
+"""Audit pages of the built site with axe in Chromium, in both colour schemes and two widths.
 
     pip install playwright axe-playwright-python && python docs/audit.py [--shots DIR] [PAGE ...]
 
@@ -51,7 +51,9 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=SITE)
     parser.add_argument("--shots", type=Path, help="a folder for screenshots")
     arguments = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
     count = 0
     with sync_playwright() as player:
         flags = ["--no-sandbox", "--allow-file-access-from-files"]
@@ -64,8 +66,10 @@ def main() -> int:
                     )
                     said: list[str] = []
                     page.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
-                    page.goto((arguments.site / name.partition("?")[0]).resolve().as_uri()
-                              + name[len(name.partition("?")[0]):])
+                    page.goto(
+                        (arguments.site / name.partition("?")[0]).resolve().as_uri()
+                        + name[len(name.partition("?")[0]) :]
+                    )
                     page.wait_for_timeout(1500 if "?" in name else 300)
                     found = said + problems(page)
                     count += len(found)

@@ -42,13 +42,10 @@ html_title = "gradcore"
 html_baseurl = "https://gradcore.readthedocs.io/"
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_show_sourcelink = False
 html_copy_source = False
-html_theme_options = {
-    "source_repository": "https://github.com/gradcore/gradcore/",
-    "source_branch": "main",
-    "source_directory": "docs/",
-    "footer_icons": [],
-}
+html_theme_options = {"top_of_page_buttons": []}  # pages of names have no file to edit
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
@@ -169,10 +166,20 @@ def note_others(app: Sphinx, domain: str, _kind: str, content: Any) -> None:
 # -- The navigation of 1,600 pages that it does not list -------------------------------------------
 
 _trees: dict[str, str] = {}
+BARE_LIST = re.compile(r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", re.DOTALL)
+
+
+def as_lines(found: re.Match[str]) -> str:
+    """The parameters of a signature as lines: Sphinx writes a list of definitions of no terms,
+    which screen readers stumble on."""
+    lines = found[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+    return f'<span class="sig-lines">{lines}</span>'
 
 
 def navigation(app: Sphinx, page: str, _template: str, context: Any, _doctree: Any) -> None:
     """A page of a name has the navigation of its package's page, whose folder is the same."""
+    if "body" in context:
+        context["body"] = BARE_LIST.sub(as_lines, context["body"])
     if page not in PAGES and not page.endswith("/values"):
         return
     parent = f"{page.rpartition('/')[0]}/index"

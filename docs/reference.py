@@ -17,20 +17,61 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gradcore
 from gradcore.engine.methods import is_elsewhere
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+try:
+    from op_table.examples import example as example_of_op
+except ImportError:  # until the branch is there
+
+    def example_of_op(_op):
+        return ""
+
+
 # The public packages. A name that is in several has one page, in the first of these that has it.
-PACKAGES = """
-nn nn.init nn.utils nn.utils.rnn optim.lr_scheduler optim.swa_utils optim data
-distributions distributions.constraints distributions.transforms linalg fft special random backends
-gradcore nn.functional array_api numpy numpy.fft numpy.linalg numpy.random
-autograd autograd.extend autograd.misc.fixed_points autograd.misc.flatten
-autograd.misc.optimizers autograd.misc.tracers autograd.numpy autograd.scipy autograd.test_util
-""".split()
+PACKAGES = [
+    "nn",
+    "nn.init",
+    "nn.utils",
+    "nn.utils.rnn",
+    "optim.lr_scheduler",
+    "optim.swa_utils",
+    "optim",
+    "data",
+    "distributions",
+    "distributions.constraints",
+    "distributions.transforms",
+    "linalg",
+    "fft",
+    "special",
+    "random",
+    "backends",
+    "gradcore",
+    "nn.functional",
+    "array_api",
+    "numpy",
+    "numpy.fft",
+    "numpy.linalg",
+    "numpy.random",
+    "autograd",
+    "autograd.extend",
+    "autograd.misc.fixed_points",
+    "autograd.misc.flatten",
+    "autograd.misc.optimizers",
+    "autograd.misc.tracers",
+    "autograd.numpy",
+    "autograd.test_util",
+    "autograd.scipy.integrate",
+    "autograd.scipy.linalg",
+    "autograd.scipy.signal",
+    "autograd.scipy.special",
+    "autograd.scipy.stats",
+]
 OPS = "ops"  # the folder of the ops, whose names differ from those of functions by a capital only
 
 # What the docstring of a value cannot say.
@@ -128,13 +169,21 @@ class Name:
             module = getattr(self.thing, "__module__", "") or ""
             of_type = docstring(type(self.thing)) if kind_of(type(self.thing)) == "class" else ""
             return own or of_type or (of_numpy(self) if is_of_numpy(module) else "")
-        return docstring(self.thing)
+        own = docstring(self.thing)
+        if self.kind != "op" or is_base(self.thing) or example(own):
+            return own
+        return f"{own}\n\nExample:\n{textwrap.indent(example_of_op(self.thing), '    ')}"
 
     @property
     def topic(self) -> str:
         """The file in which the thing is made: names of one file are of one topic."""
         last = (getattr(self.thing, "__module__", None) or "").split(".")[-1]
         return "values" if self.kind == "value" else last
+
+
+def is_base(op: type) -> bool:
+    """Whether ops derive from it, and it is none by itself."""
+    return op.__name__ in ("OfInput", "OfOutput")
 
 
 def full(package: str, short: str) -> str:
@@ -219,7 +268,7 @@ def listed(package: str) -> dict[str, Name]:
 
 def faults() -> tuple[list[str], list[str]]:
     """The names and types without a docstring, and the functions and classes without an example."""
-    undocumented = [name.full for name in names() if not name.doc]
+    undocumented = [name.full for name in names() if not re.match(r"(?!Example:)\S", name.doc)]
     for short, meanings in types().items():
         if short not in TYPES and not all(docstring(each) for each in meanings):
             undocumented.append(f"{short}, a type in signatures")
@@ -311,7 +360,9 @@ def rst(doc: str) -> str:
         while lines and (not lines[0] or lines[0].startswith(" ")):
             body.append(lines.pop(0))
         parts += blocks(prose)
-        parts.append(section(found[1], found[2] or "", textwrap.dedent("\n".join(body)).strip("\n")))
+        parts.append(
+            section(found[1], found[2] or "", textwrap.dedent("\n".join(body)).strip("\n"))
+        )
         prose = []
     return "\n\n".join([*parts, *blocks(prose)])
 
@@ -334,13 +385,15 @@ def section(title: str, when: str, body: str) -> str:
         return f".. rubric:: Example\n\n{body}"
     title = HEADINGS.get(title, title) + when
     if title in ("Returns", "Yields") and not re.search(r"^ ", body, re.MULTILINE):
-        return f":{title}: " + textwrap.indent("\n\n".join(blocks(body.split("\n"))), "   ").lstrip()
+        return (
+            f":{title}: " + textwrap.indent("\n\n".join(blocks(body.split("\n"))), "   ").lstrip()
+        )
     entries = []
     for entry in re.split(r"\n+(?=\S)", body):
         head, colon, text = " ".join(entry.split()).partition(": ")
         if colon and len(head) < 60 and title not in ("Returns", "Yields"):
             of_head = ", ".join(f"``{each.strip('`')}``" for each in head.split(", "))
-            entries.append(f"- {of_head} – {inline(text)}")
+            entries.append(f"- {of_head} \N{EN DASH} {inline(text)}")
         else:
             entries.append(f"- {inline(' '.join(entry.split()))}")
     return f":{title}:\n" + textwrap.indent("\n".join(entries), "   ")
@@ -394,10 +447,12 @@ def page_of(name: Name) -> str:
     parts = [
         ":orphan:",
         heading(escape(name.full), "="),
-        f":doc:`Reference </reference/index>` › :doc:`{shown} </reference/{index}>`",
+        f":doc:`Reference </reference/index>` / :doc:`{shown} </reference/{index}>`",
     ]
     if name.kind == "function":
-        body = described("function", name.short, signature(name.thing), name.doc, "", module_option(name))
+        body = described(
+            "function", name.short, signature(name.thing), name.doc, "", module_option(name)
+        )
     else:
         inside = []
         if found := bases(name):
@@ -426,7 +481,9 @@ def member(short: str, thing: Any) -> str:
         return described("property", short, "", inspect.getdoc(thing) or "")
     option = {staticmethod: "   :staticmethod:\n", classmethod: "   :classmethod:\n"}
     sig = signature(thing, bound=True)
-    return described("method", short, sig, inspect.getdoc(thing) or "", "", option.get(type(thing), ""))
+    return described(
+        "method", short, sig, inspect.getdoc(thing) or "", "", option.get(type(thing), "")
+    )
 
 
 def source_of(name: Name) -> str:
@@ -438,7 +495,7 @@ def source_of(name: Name) -> str:
 def values_of(package: str, found: list[Name]) -> str:
     """The page of a package's values: constants, dtypes, and what is NumPy's."""
     parts = [":orphan:", heading(f"Values in {module_name(package)}", "=")]
-    parts.append(f":doc:`Reference </reference/index>` › :doc:`{module_name(package)} <index>`")
+    parts.append(f":doc:`Reference </reference/index>` / :doc:`{module_name(package)} <index>`")
     for name in found:
         text = repr(name.thing)
         sig = f"   :value: {text}\n" if len(text) < 60 and "<" not in text else ""
@@ -460,14 +517,18 @@ def index_of(title: str, doc: str, found: dict[str, Name], packages: list[str]) 
         rows = []
         for package in packages:
             about = (module(package).__doc__ or "").split("\n\n")[0]
-            rows.append((f":doc:`{module_name(package)} </reference/{package}/index>`", inline(about)))
+            rows.append(
+                (f":doc:`{module_name(package)} </reference/{package}/index>`", inline(about))
+            )
         parts.append(table([(left, " ".join(right.split())) for left, right in rows]))
         below = "\n".join(f"   /reference/{package}/index" for package in packages)
         parts.append(f".. toctree::\n   :hidden:\n\n{below}")
     topics: dict[str, list[tuple[str, str]]] = {}
     for short, name in found.items():
         topics.setdefault(name.topic, []).append((link(name, short), first_sentence(name)))
-    for topic, of_it in topics.items():
+    last = {"graph": "", "values": "~"}  # nodes and ops are the first topic, constants the last
+    for topic in sorted(topics, key=lambda topic: last.get(topic, topic.strip("_"))):
+        of_it = sorted(topics[topic], key=lambda row: row[0].lower())
         if len(topics) > 1:
             parts.append(heading(topic.strip("_").replace("_", " ").capitalize(), "-"))
         parts.append(table(of_it))
