@@ -439,6 +439,7 @@ def test_what_was_importable_by_statement_stays() -> None:
     for module, name in {
         "activations": "relu",
         "convolution": "max_pool2d",
+        "fft": "rfft",
         "linalg": "svd",
         "losses": "cross_entropy",
         "normalization": "layer_norm",
