@@ -30,7 +30,7 @@ author = "the authors of gradcore"
 copyright = author  # noqa: A001 (Sphinx's name)
 version = release = gradcore.__version__
 
-extensions = ["myst_parser", "sphinx.ext.linkcode", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.linkcode", "sphinx_copybutton", "notebooks"]
 suppress_warnings = ["epub.unknown_project_files"]
 myst_heading_anchors = 4
 myst_url_schemes: dict[str, Any] = {"http": None, "https": None, "beside": {"url": "{{path}}"}}
