@@ -134,8 +134,8 @@ def draw(
         if not isinstance(node, TensorNode):
             found = type(node).__name__ if roots else "nothing"
             raise TypeError(
-                f"draw: nodes: expected a TensorNode, such as a loss, or a list of them, not {found}; "
-                "call draw(loss, 'loss.svg')"
+                f"draw: nodes: expected a TensorNode, such as a loss, or a list of them, not "
+                f"{found}; call draw(loss, 'loss.svg')"
             )
     if direction not in ("TB", "BT", "LR", "RL"):
         raise ValueError(f"draw: direction = {direction!r}, expected 'TB', 'BT', 'LR' or 'RL'")
