@@ -31,7 +31,11 @@ def generator() -> np.random.Generator:
 def manual_seed(seed: int) -> None:
     """Start the generator anew: the same seed gives the same run."""
     global _generator
-    _generator = np.random.default_rng(seed)
+    try:
+        _generator = np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        expected = f"manual_seed: seed = {seed!r}, expected an integer of at least 0"
+        raise type(error)(expected) from None
 
 
 def new_key() -> int:

@@ -147,6 +147,9 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
     Raises:
         What the model's `forward` raises: its inputs are wrong.
     """
+    if not isinstance(model, Module):
+        kind = type(model).__name__
+        raise TypeError(f"summary: model is a {kind}, expected a module: summary(model, x)")
     modes = {module: module.training for module in model.modules()}
     drawn, counter, handles = random_numbers.get_state(), _Counter(), []
     for module in modes:
