@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
+from argparse import SUPPRESS
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -12,6 +14,7 @@ from typing import Any, NoReturn
 __all__ = ["Parser", "launch"]
 
 _WIDTH = 79
+_LONGEST = 2000  # characters of an error: a message may quote any argument
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +37,7 @@ class Parser(argparse.ArgumentParser):
             near = get_close_matches(unknown, self._option_string_actions, 1)
             message += f"; did you mean {near[0]}?" if near else ""
         text = " ".join(message.split())
+        text = text if len(text) < _LONGEST else f"{text[:_LONGEST]} ..."
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
         self.exit(2, f"{self.prog}: {text} (`{self.command()} --help` lists the flags)\n")
 
@@ -51,9 +55,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **{"max_help_position": 24, **options})
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        text = action.help or ""
-        is_stated = "default" in text or action.default in (None, False, "", argparse.SUPPRESS)
-        return text if is_stated or action.default == [] else f"{text} (default: %(default)s)"
+        text, default = action.help or "", action.default
+        has_none = default is None or isinstance(default, bool) or default in ("", [], SUPPRESS)
+        return text if "default" in text or has_none else f"{text} (default: %(default)s)"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # Flags such as --batch-size stay whole.
+        return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
 
 def launch(main: Callable[[], int], name: str) -> NoReturn:

@@ -102,7 +102,7 @@ def _first_program() -> str:
     if example.exists():
         with contextlib.suppress(ValueError):  # in another folder
             example = example.relative_to(Path.cwd())
-        return f"`python {example} --epochs 2` trains a network on MNIST, in about a minute"
+        return f"`python {example} --epochs 2` trains a network on MNIST, in a minute or two"
     return "the tutorials, https://gradcore.readthedocs.io/, begin with a first gradient"
 
 

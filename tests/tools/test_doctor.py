@@ -18,7 +18,7 @@ from gradcore.tools.command_line import launch
 from gradcore.tools.doctor import VARIABLES
 
 ROOT = Path(__file__).parents[2]
-FIRST = "trains a network on MNIST, in about a minute"
+FIRST = "trains a network on MNIST, in a minute or two"
 
 
 @pytest.fixture
