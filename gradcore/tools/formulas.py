@@ -21,8 +21,8 @@ FORMULAS: dict[str, tuple[str, str]] = {
     "Square": ("y = x²", "gx = go · 2x"),
     "Absolute": ("y = |x|", "gx = go · sign(x)"),
     "Id": ("y = x", "gx = go"),
-    "Maximum": ("y = max(a, b)", "ga = go where a > b,  gb = go where b > a;  half each where equal"),
-    "Minimum": ("y = min(a, b)", "ga = go where a < b,  gb = go where b < a;  half each where equal"),
+    "Maximum": ("y = max(a, b)", "ga = go where a > b,  gb = go where b > a;  half where equal"),
+    "Minimum": ("y = min(a, b)", "ga = go where a < b,  gb = go where b < a;  half where equal"),
     "Where": ("y = a where condition, else b", "ga = go where condition,  gb = go elsewhere"),
     "Masked": ("y = x where mask, else 0", "gx = go where mask, else 0"),
     # Functions of one array
@@ -91,7 +91,8 @@ FORMULAS: dict[str, tuple[str, str]] = {
     ),
     "LayerNorm": (
         "y = w · z + b,  z = (x − mean) / √(var + ε), for each row",
-        "gx = (h − mean(h) − z · mean(h · z)) / √(var + ε),  h = go · w,  gw = Σ go · z,  gb = Σ go",
+        "gx = (h − mean(h) − z · mean(h · z)) / √(var + ε),  h = go · w,  "
+        "gw = Σ go · z,  gb = Σ go",
     ),
     "Normalize": ("y = x / Σ x, for each row", "gx = (go − Σ go · y) / Σ x"),
     # Shapes and indices

@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_complex, is_discrete
+from ..engine.arrays import is_complex, is_discrete, raw_array
+from ..graph import TensorNode
 
 __all__ = ["Picture", "image_side", "on_host", "picture", "small_view"]
 
@@ -18,6 +19,7 @@ Picture = dict[str, Any]  # what picture() gives: to be written as JSON
 FEW = 64  # arrays of at most so many elements are shown as numbers
 SMALLEST_IMAGE = 16  # rows of at least 16 * 16 elements of a data set may be images
 MANY = 128  # a picture has at most so many rows and columns
+_WIDE = 10  # vectors of more elements stand in rows of 8
 _LEVELS = 126  # codes 0 to 252 are values from -limit to limit; then -inf, inf, NaN
 
 
@@ -33,11 +35,13 @@ def image_side(shape: tuple[int, ...]) -> int:
     return side if side >= SMALLEST_IMAGE and side * side == shape[1] else 0
 
 
-def picture(x: Array, cells: int = 4096, side: int = 0, few: int = FEW, data: bool = False) -> Picture:
+def picture(
+    x: Array, cells: int = 4096, side: int = 0, few: int = FEW, data: bool = False
+) -> Picture:
     """Describe the array x in a dictionary of strings, numbers and lists.
 
     Args:
-        cells: how many elements of a large array to keep, at most.
+        cells: about how many elements of a large array to keep.
         side: rows of side * side elements are images; 0: they are not.
         few: arrays of at most so many elements are kept as numbers.
         data: whether x may be images, (N, 1 or 3, H, W), to be shown in grey or colours.
@@ -45,18 +49,18 @@ def picture(x: Array, cells: int = 4096, side: int = 0, few: int = FEW, data: bo
     host = on_host(x)
     shape = tuple(host.shape)
     size = math.prod(shape)
+    result: Picture = {}
     if is_complex(host):
-        result: Picture = {"of": "absolute values"}
-        host = abs(host)
+        result, host = {"of": "absolute values"}, abs(host)
     elif host.dtype.kind == "b":
-        host, result = host.astype("uint8"), {}
-    else:
-        result = {}
+        host = host.astype("uint8")
     result |= _statistics(host)
     if not size:
         return result
     if size <= few:
         columns = shape[-1] if shape else 1
+        if len(shape) == 1 and size > _WIDE:
+            columns = result["wrapped"] = 8
         result |= {"numbers": [_number(v) for v in host.reshape(-1).tolist()], "columns": columns}
         if len(shape) > 2:
             result["lead"] = list(shape[:-1])
@@ -140,3 +144,100 @@ def _number(x: Any) -> Any:
     if isinstance(x, int):
         return x
     return float(f"{x:.5g}") if math.isfinite(x) else str(x)
+
+
+# -- In notebooks ---------------------------------------------------------------------------------
+
+# Blue below 0, white at 0, orange above: these differ for all kinds of colour blindness.
+_BELOW, _ZERO, _ABOVE = (33, 102, 172), (247, 247, 247), (179, 88, 6)
+_NAN = (255, 0, 190)
+
+
+def small_view(node: TensorNode) -> str:
+    """Write the value of a node, and its gradient if it has one, in HTML without a program: what
+    notebooks show of a node. Arrays of at most 64 elements are tables, others pictures."""
+    views = [("value", node.value)]
+    if node.has_grad:
+        views.append(("gradient", node.grad))
+    parts = "".join([_view(word, raw_array(x)) for word, x in views])
+    return (
+        f'<div style="font-size: 13px">TensorNode: {escape(node.summary())}'
+        f'<div style="display: flex; flex-wrap: wrap; gap: 16px">{parts}</div></div>'
+    )
+
+
+def _view(word: str, x: Array) -> str:
+    """Write one array in HTML: a caption, and a table or picture."""
+    seen = picture(x, cells=4096)
+    facts = [f"{k} {seen[key]:.4g}" for k, key in _FACTS if key in seen and math.prod(x.shape) > 1]
+    facts += [f"of {seen['of']}"] if "of" in seen else []
+    facts += [f"{seen[key]} {k}" for k, key in _ODD if key in seen]
+    facts += [f"in rows of {seen['wrapped']}"] if "wrapped" in seen else []
+    if "codes" in seen:
+        total, rows, columns = seen["whole"]
+        parts = [f"the first of {total} matrices"] if total > 1 else []
+        steps = zip(seen["steps"], ("row", "column"), strict=True)
+        parts += [f"one {k} in {step}" for step, k in steps if step > 1]
+        facts += [", ".join(parts)] if parts else []
+        shape = f"{rows} by {columns}"
+        body = _image(seen, f"{word}: heat map of {shape} elements, {', '.join(facts)}")
+    else:
+        body = _table(seen) if seen else "<br>no elements"
+    return f"<div><i>{word}</i> {escape(', '.join(facts))}<br>{body}</div>"
+
+
+_FACTS = [("min", "least"), ("mean", "mean"), ("max", "greatest")]
+_ODD = [("NaN", "nan"), ("infinite", "infinite")]
+
+
+def _colour(t: float) -> tuple[int, ...]:
+    """Give red, green and blue for t from -1 to 1."""
+    end, part = _BELOW if t < 0 else _ABOVE, min(1.0, abs(t)) ** 0.7
+    return tuple([round(z + (e - z) * part) for z, e in zip(_ZERO, end, strict=True)])
+
+
+def _table(seen: Picture) -> str:
+    """Write a table of numbers, each on its colour."""
+    numbers, columns, lines = seen["numbers"], seen["columns"], []
+    most = max((abs(x) for x in numbers if not isinstance(x, str)), default=0) or 1
+    for start in range(0, len(numbers), columns):
+        cells = []
+        for x in numbers[start : start + columns]:
+            colour = _NAN if isinstance(x, str) else _colour(x / most)
+            text = "#fff" if sum(colour) < 360 else "#000"
+            style = f"background: rgb{colour}; color: {text}; text-align: right; padding: 1px 5px"
+            cells.append(f'<td style="{style}">{x if isinstance(x, str) else f"{x:.4g}"}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<table style="border-spacing: 1px; margin: 2px 0">{"".join(lines)}</table>'
+
+
+def _image(seen: Picture, label: str) -> str:
+    """Write the first matrix of a picture as an image in PNG: its codes are those of a palette."""
+    import struct
+    import zlib
+
+    rows, columns = seen["rows"], seen["columns"]
+    codes = base64.b64decode(seen["codes"])
+    lines = b"".join([b"\0" + codes[r * columns : (r + 1) * columns] for r in range(rows)])
+    colours = [_colour(c / _LEVELS - 1) for c in range(253)] + [(0, 0, 0), (0, 0, 0), _NAN]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
+        (b"PLTE", b"".join(map(bytes, colours))),
+        (b"IDAT", zlib.compress(lines, 9)),
+        (b"IEND", b""),
+    ]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        [
+            struct.pack(">I", len(content)) + kind + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+            for kind, content in chunks
+        ]
+    )  # fmt: skip
+    times = max(1, min(240 // columns, 240 // rows, 12))
+    size = f'width="{columns * times}" height="{rows * times}"'
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    scale = f"{seen['low']:.4g} (blue) to {seen['high']:.4g} (orange)"
+    return (
+        f'<img {size} style="image-rendering: pixelated; border: 1px solid gray" '
+        f'alt="{escape(label)}" src="{source}"><br><small>{scale}</small>'
+    )

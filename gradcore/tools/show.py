@@ -13,6 +13,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ class _Collected:
             "saved": saved,
         }
 
-    def _saved(self, opnode: OpNode, x: Any, names: list[str]) -> str:
+    def _saved(self, opnode: Any, x: Any, names: list[str]) -> str:
         """Say what an entry of the context is."""
         if not hasattr(x, "dtype"):
             text = repr(x) if not any(hasattr(e, "dtype") for e in flat([x])) else type(x).__name__
@@ -281,34 +282,35 @@ class _Collected:
                     found[group] = len(groups)
                     inner = group.path.removeprefix(f"{outer}.")
                     name = f"{inner}: {group.name}" if inner else group.name
-                    groups.append({"name": name, "module": True, "parts": []})
+                    groups.append({"name": name, "module": True, "path": group.path, "parts": []})
                     parts.append(-1 - found[group])
                 parts, outer = groups[found[group]]["parts"], group.path
             parts.append(i)
 
-        def name(part: int) -> str:
-            if part >= 0:
-                return self.graph.ops[part].op.__name__
-            return groups[-1 - part]["name"].rpartition(": ")[2]
+        for k in range(len(groups)):
+            groups[k]["parts"] = self._divided(groups[k]["parts"], groups)
+        return groups, self._divided(root, groups)
 
-        def divided(parts: list[int]) -> list[int]:
-            if len(parts) <= _UNITS:
-                return parts
-            names = [name(part) for part in parts]
-            period = _period(names)
-            size = max(math.ceil(len(parts) / 40), 40)
-            size = math.ceil(size / period) * period
-            result = []
-            for start in range(0, len(parts), size):
-                piece = parts[start : start + size]
-                text = _pattern(names[start : start + size], period)
-                groups.append({"name": text, "parts": divided(piece)})
-                result.append(-len(groups))
-            return result
-
-        for group in list(groups):
-            group["parts"] = divided(group["parts"])
-        return groups, divided(root)
+    def _divided(self, parts: list[int], groups: list[dict[str, Any]]) -> list[int]:
+        """Put many parts of one group into few groups, which this appends to the list."""
+        if len(parts) <= _UNITS:
+            return parts
+        names = [
+            self.graph.ops[part].op.__name__
+            if part >= 0
+            else str(groups[-1 - part]["name"]).rpartition(": ")[2]
+            for part in parts
+        ]
+        period = _period(names)
+        size = max(math.ceil(len(parts) / 40), 40)
+        size = math.ceil(size / period) * period
+        result = []
+        for start in range(0, len(parts), size):
+            text = _pattern(names[start : start + size], period)
+            inside = self._divided(parts[start : start + size], groups)
+            groups.append({"name": text, "parts": inside})
+            result.append(-len(groups))
+        return result
 
     # -- Memory -------------------------------------------------------------------------------
 
@@ -373,6 +375,7 @@ class _Collected:
             name, inputs = opnode.op.__name__, self.graph.inputs[i]
             outputs = [key for key in self.things if key[0] == i] if opnode.specs else [(i, 0)]
             for word, kind in (("nan", "NaN"), ("infinite", "infinity")):
+                begins = kind[0].upper() + kind[1:]
                 before = [key for key in inputs if self._has(key, word)]
                 leaf = next((key for key in before if key[0] < 0 and key in self.index), None)
                 if leaf is not None and (kind == "NaN" or _wants_gradient(self.things[leaf])):
@@ -380,11 +383,15 @@ class _Collected:
                     label = getattr(self.things[leaf], "name", None) or self.graph.names.get(
                         id(self.things[leaf]), ""
                     )
-                    text = f"{kind} was there before the first op: in {label or 'an input'} {shape}"
+                    text = (
+                        f"{begins} was there before the first op: in {label or 'an input'} {shape}"
+                    )
                     note(f"{kind} in values", i, f"{text}, which {name} takes")
                 if not before and any(self._has(key, word) for key in outputs):
                     shape = tuple(self.things[outputs[0]].shape)
-                    note(f"{kind} in values", i, f"{kind} begins in {name}, whose output is {shape}")
+                    note(
+                        f"{kind} in values", i, f"{kind} begins in {name}, whose output is {shape}"
+                    )
         n = len(self.graph.ops)
         for k, (i, incoming, given) in enumerate(
             zip(self.visited, self.largest, self.given, strict=True)
@@ -393,7 +400,7 @@ class _Collected:
             if not math.isnan(incoming) and any(map(math.isnan, given)):
                 note("NaN in gradients", n + k, f"NaN begins in the backward of {name}")
             if not math.isinf(incoming) and math.inf in given:
-                note("infinity in gradients", n + k, f"infinity begins in the backward of {name}")
+                note("infinity in gradients", n + k, f"Infinity begins in the backward of {name}")
             small = [g for g in given if g <= VANISHED]
             if incoming > VANISHED and small:
                 least = "0" if not min(small) else f"{min(small):.1e}"
@@ -442,6 +449,7 @@ def _owner(x: Any) -> Any:
     return x
 
 
+@lru_cache(1000)
 def _input_names(op: type[Op], n: int) -> list[str]:
     """List the names of an op's inputs in the signature of its forward: b, b of `*b` are b0, b1."""
     names: list[str] = []

@@ -104,15 +104,14 @@ values.forEach((value, v) => {
   if (producer.has(v) || !uses[v].length) return;
   const users = [...new Set(uses[v])];
   if (value.kind === "parameter") {  // beside each op, or once in each module that uses it
-    const places = Map.groupBy ? Map.groupBy(users, i => pathOf[i].at(-1)) : grouped(users, i => pathOf[i].at(-1));
-    for (const [group, inside] of places) {
+    for (const [group, inside] of grouped(users, i => pathOf[i].at(-1))) {
       for (const few of inside.length > 3 ? inside.map(i => [i]) : [inside]) addLeaf(group, v, few);
     }
   } else {  // once, outside of the modules that use it
     let shared = pathOf[users[0]];
     for (const i of users) shared = shared.filter((group, k) => pathOf[i][k] === group);
-    const outside = shared.findLastIndex ? shared.findLastIndex(group => !group.module) : shared.length - 1;
-    addLeaf(shared[Math.max(outside, 0)], v, users);
+    const module = shared.findIndex(group => group.module);
+    addLeaf(module < 0 ? shared.at(-1) : shared[module - 1], v, users);
   }
 });
 function grouped(list, key) {
@@ -121,7 +120,7 @@ function grouped(list, key) {
   return found;
 }
 function addLeaf(group, v, users) {
-  const leaf = `leaf ${v} ${group.leaves.length}`;
+  const leaf = `leaf ${v} ${group === root ? "root" : -1 - group.part} ${group.leaves.length}`;
   group.leaves.push({ unit: leaf, v });
   const path = group === root ? [root] : [...around(group.part), group];
   for (const i of users) connect(path, leaf, i);
@@ -134,8 +133,9 @@ const widthOf = (...texts) => Math.max(84, Math.min(240, 36 + 7.3 * Math.max(...
 
 function labelOf(unit) {
   if (typeof unit === "string") {
-    const value = values[Number(unit.split(" ")[1])];
-    return [value.name || value.kind, shapeText(value.shape)];
+    const [, v, place] = unit.split(" "), value = values[v], group = place === "root" ? root : groups[place];
+    const inside = [...(group === root ? [] : around(group.part)), group].findLast(g => g.path && value.name.startsWith(`${g.path}.`));
+    return [(inside ? value.name.slice(inside.path.length + 1) : value.name) || value.kind, shapeText(value.shape)];
   }
   if (unit >= 0) {
     const outputs = ops[unit].outputs.map(v => shapeText(values[v].shape));
@@ -145,6 +145,8 @@ function labelOf(unit) {
   const range = group.module ? "" : `, ${inside[0] + 1} to ${inside.at(-1) + 1}`;
   return [group.name, `${count(inside.length, "op")}${range}`];
 }
+
+const isLeaf = id => typeof id === "string" && id.startsWith("leaf");
 
 /** Find the places of all that is in a group: sets `group.size` and `group.units`. */
 function layOut(group) {
@@ -157,15 +159,16 @@ function layOut(group) {
       add(part, inner.size[0], inner.size[1]);
     } else add(part, widthOf(...labelOf(part)), 40);
   }
-  for (const leaf of group.leaves) add(leaf.unit, widthOf(...labelOf(leaf.unit)), 38);
-  const edges = [...group.edges.values()];
+  const edges = [...group.edges.values()], middle = Math.ceil(group.leaves.length / 2);
+  const addLeaves = leaves => { for (const { unit } of leaves) add(unit, widthOf(...labelOf(unit)), 38); };
+  addLeaves(group.leaves.slice(0, middle));
   for (const port of ["in", "out"]) {
     if (edges.some(edge => edge.from === port || edge.to === port)) add(port, 10, 1);
   }
+  addLeaves(group.leaves.slice(middle));
   // Layers: each part below all that it takes; a leaf just above the first that takes it.
   const into = new Map();
   for (const edge of edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
-  const isLeaf = id => typeof id === "string" && id.startsWith("leaf");
   for (const part of group.parts) {
     const above = (into.get(part) ?? []).map(id => units.get(id).layer + (units.get(id).done || id === "in" || isLeaf(id) ? 1 : 0));
     Object.assign(units.get(part), { layer: Math.max(1, ...above), done: true });
@@ -205,15 +208,19 @@ function layOut(group) {
   for (const unit of units.values()) unit.x -= left;
   const title = group === root ? 0 : 50 + 7 * group.name.length;
   const right = Math.max(title, ...[...units.values()].map(u => u.x + u.w / 2)) + PAD;
-  Object.assign(group, { units, routes, size: [right, y - BETWEEN + PAD + (units.has("out") ? 20 : 0)] });
+  group.size = [right, y - BETWEEN + PAD + (units.has("out") ? 20 : 0)];
+  for (const [port, height] of [["in", 0], ["out", group.size[1]]]) {  // in the middle of the frame
+    if (units.has(port)) Object.assign(units.get(port), { x: right / 2, y: height, h: 0 });
+  }
+  Object.assign(group, { units, routes });
 }
 
 /** Order each row, and choose x (of the middle), so that units are near those they are joined to. */
 function place(rows) {
-  const weight = unit => (typeof unit.id === "string" && unit.id.startsWith("leaf") ? 1 : 5);
+  const weight = unit => (isLeaf(unit.id) ? 0.05 : 1);
   const mean = list => list.reduce((sum, unit) => sum + unit.x * weight(unit), 0) / list.reduce((sum, unit) => sum + weight(unit), 0);
   for (const row of rows) spread(row, row.map((_, k) => k * 100 - row.length * 50));
-  for (let sweep = 0; sweep < 14; sweep++) {
+  for (let sweep = 0; sweep < 20; sweep++) {
     const down = sweep % 2 === 0, last = sweep > 7;
     for (const row of down ? rows : [...rows].reverse()) {
       const wish = unit => {
@@ -234,7 +241,7 @@ function spread(row, wishes) {
   for (let k = 1; k < row.length; k++) offsets[k] = offsets[k - 1] + (row[k - 1].w + row[k].w) / 2 + GAP;
   const blocks = [];
   row.forEach((unit, k) => {
-    const weight = unit.w <= 10 ? 0.5 : 1;
+    const weight = isLeaf(unit.id) ? 0.05 : unit.w <= 10 ? 0.3 : 1;
     blocks.push({ sum: (wishes[k] - offsets[k]) * weight, weight, size: 1 });
     while (blocks.length > 1 && blocks.at(-2).sum / blocks.at(-2).weight > blocks.at(-1).sum / blocks.at(-1).weight) {
       const { sum, weight: more, size } = blocks.pop();
@@ -291,7 +298,7 @@ function drawGroup(group, left, top, elements, svg) {
       const frame = make("div", { className: "frame" });
       frame.style.cssText = place;
       const head = make("button", { className: "head", type: "button", tabIndex: -1, textContent: `− ${inner.name}`, title: `Fold ${inner.name}` });
-      head.style.cssText = `left:${x}px;top:${y + 2}px;max-width:${unit.w}px`;
+      head.style.cssText = `left:${x + 6}px;top:${y + 2}px;max-width:${unit.w - 12}px`;
       head.setAttribute("aria-expanded", "true");
       head.setAttribute("aria-label", `${inner.name}, unfolded, ${count(opsIn.get(inner).length, "op")}`);
       head.addEventListener("click", () => toggle(inner));
@@ -438,11 +445,11 @@ function oddText(picture) {
 }
 
 function sampleText(picture) {
-  if (!picture.codes) return "";
+  if (!picture.codes) return picture.wrapped ? `in rows of ${picture.wrapped}` : "";
   const [total, rows, columns] = picture.whole, [down, across] = picture.steps, parts = [];
   const what = picture.image ? "image" : "matrix";
   if (total > 1) {
-    const all = picture.tiles < total ? `the first ${picture.tiles} of ${total.toLocaleString("en")}` : `${total}`;
+    const all = picture.tiles < total ? `the first ${picture.tiles > 1 ? `${picture.tiles} ` : ""}of ${total.toLocaleString("en")}` : `${total}`;
     parts.push(`${all} ${what === "image" ? "images" : "matrices"} of ${rows} × ${columns}`);
   }
   const every = (k, word) => (k > 1 ? `every ${k}${k === 2 ? "nd" : k === 3 ? "rd" : "th"} ${word}` : "");
@@ -474,6 +481,7 @@ function paint(picture, label) {
   context.putImageData(image, 0, 0);
   const times = Math.max(1, Math.min(14, Math.floor(340 / width) || 1, Math.floor(300 / height) || 1));
   element.style.width = `${width * times}px`;
+  if (tiles === 1 && height * times < 50) element.style.height = `${Math.min(50, height * 14)}px`;  // a wide matrix
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", label);
   return element;
