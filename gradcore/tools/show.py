@@ -56,6 +56,12 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
         TypeError: `loss` is not a node.
         ValueError: `loss` has more than one element, is complex, or no op computed it.
         RuntimeError: an earlier backward pass released the graph.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0], name="x")
+        >>> path = gradcore.show((x * x).sum(), "loss.html")
+        >>> path.name
+        'loss.html'
     """
     if not isinstance(loss, TensorNode):
         raise TypeError(f"show: expected a node, such as a loss, not {type(loss).__name__}")
@@ -317,7 +323,7 @@ class _Collected:
     def _memory(self) -> list[int]:
         """Compute how many bytes are alive at each step: arrays that the graph holds, from the op
         that made them to the backward step that releases the last op that holds them; and
-        gradients, those of leaves to the end. Views count with the array that they look at."""
+        gradients, those of leaves to the end. Views of one array count once, as the largest."""
         n, visits = len(self.graph.ops), self.visited
         end = n + len(visits)
         released = {i: n + k for k, i in enumerate(visits)}
@@ -327,9 +333,8 @@ class _Collected:
         change = [0] * (end + 1)
 
         def held(x: Any, since: int, until: int) -> None:
-            owner = _owner(x)
-            at = id(owner)
-            sizes[at] = max(sizes.get(at, 0), _bytes(owner))
+            at = id(_owner(x))
+            sizes[at] = max(sizes.get(at, 0), _bytes(x))
             born[at] = min(born.get(at, since), since)
             dies[at] = max(dies.get(at, until), until)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import inspect
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 import gradcore
 from gradcore import Op, Sum, TensorNode, nn, show
 from gradcore.backends import Backend
+from gradcore.tools.formulas import FORMULAS
 from gradcore.tools.pictures import picture
 
 Data = dict[str, Any]
@@ -316,6 +318,14 @@ def test_a_notebook_shows_a_small_view() -> None:
     assert "data:image/png;base64," in large
     assert 'alt="value: heat map of 30 by 40 elements' in large
     assert "no elements" in TensorNode(np.ones((0, 2)))._repr_html_()
+
+
+def test_formulas_name_ops_and_their_inputs() -> None:
+    between = {"Attention": {"gp", "gs"}}
+    for name, (_, backward) in FORMULAS.items():
+        op = getattr(gradcore.ops, name)
+        inputs = {f"g{x}" for x in inspect.signature(op.forward).parameters}
+        assert set(re.findall(r"(g\w+) =", backward)) <= inputs | between.get(name, set()), name
 
 
 # -- The file -------------------------------------------------------------------------------------

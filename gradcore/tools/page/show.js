@@ -53,7 +53,8 @@ const opsIn = new Map();  // for each group, its ops
 
 for (const group of [root, ...groups]) {
   group.open = group === root;
-  group.edges = new Map();  // from one part, leaf or port to another, with the ops that use the edge
+  group.edges = new Map();  // from one part, leaf or port to another, with the ops that use the edge, and
+  // whether a gradient comes back on it
   group.leaves = [];
   for (const part of group.parts) parentOf.set(part, group);
 }
@@ -78,26 +79,27 @@ const visit = new Map();  // for each op, its step in the backward pass
 backward.forEach((i, k) => visit.set(i, n + k));
 const opAt = step => (step < n ? step : backward[step - n]);
 
-function addEdge(group, from, to, op) {
+function addEdge(group, from, to, op, v) {
   const key = `${from}>${to}`;
-  if (!group.edges.has(key)) group.edges.set(key, { from, to, users: new Set() });
-  group.edges.get(key).users.add(op);
+  if (!group.edges.has(key)) group.edges.set(key, { from, to, users: new Map() });
+  const { users } = group.edges.get(key);
+  users.set(op, users.get(op) || Boolean(values[v].gradient));
 }
 
 /** Add the edge from an op (or a leaf in a group) to an op: one piece in each group on the way. */
-function connect(fromPath, fromUnit, to) {
+function connect(fromPath, fromUnit, to, v) {
   const path = pathOf[to];
   let k = 0;
   while (k + 1 < path.length && k + 1 < fromPath.length && path[k + 1] === fromPath[k + 1]) k++;
   const unitBelow = (steps, k, own) => (k + 1 < steps.length ? steps[k + 1].part : own);
-  addEdge(path[k], unitBelow(fromPath, k, fromUnit), unitBelow(path, k, to), to);
-  for (let j = k + 1; j < path.length; j++) addEdge(path[j], "in", unitBelow(path, j, to), to);
-  for (let j = k + 1; j < fromPath.length; j++) addEdge(fromPath[j], unitBelow(fromPath, j, fromUnit), "out", to);
+  addEdge(path[k], unitBelow(fromPath, k, fromUnit), unitBelow(path, k, to), to, v);
+  for (let j = k + 1; j < path.length; j++) addEdge(path[j], "in", unitBelow(path, j, to), to, v);
+  for (let j = k + 1; j < fromPath.length; j++) addEdge(fromPath[j], unitBelow(fromPath, j, fromUnit), "out", to, v);
 }
 
 ops.forEach((op, i) => {
   for (const v of new Set(op.inputs)) {
-    if (producer.has(v)) connect(pathOf[producer.get(v)], producer.get(v), i);
+    if (producer.has(v)) connect(pathOf[producer.get(v)], producer.get(v), i, v);
   }
 });
 values.forEach((value, v) => {
@@ -123,7 +125,7 @@ function addLeaf(group, v, users) {
   const leaf = `leaf ${v} ${group === root ? "root" : -1 - group.part} ${group.leaves.length}`;
   group.leaves.push({ unit: leaf, v });
   const path = group === root ? [root] : [...around(group.part), group];
-  for (const i of users) connect(path, leaf, i);
+  for (const i of users) connect(path, leaf, i, v);
 }
 
 // -- Layout: layers from top to bottom ---------------------------------------------------------
@@ -135,6 +137,7 @@ function labelOf(unit) {
   if (typeof unit === "string") {
     const [, v, place] = unit.split(" "), value = values[v], group = place === "root" ? root : groups[place];
     const inside = [...(group === root ? [] : around(group.part)), group].findLast(g => g.path && value.name.startsWith(`${g.path}.`));
+    if (!value.name && value.value.numbers?.length === 1) return [numberText(value.value.numbers[0]), shapeText(value.shape)];
     return [(inside ? value.name.slice(inside.path.length + 1) : value.name) || value.kind, shapeText(value.shape)];
   }
   if (unit >= 0) {
@@ -387,11 +390,9 @@ function mark() {
     if (here && !frame) element.setAttribute("aria-current", "step"); else element.removeAttribute("aria-current");
     element.tabIndex = -1;
   }
-  const inputs = new Set(ops[now].inputs);
   for (const { element, edge } of edgesDrawn) {
-    const active = edge.users.has(now) || (edge.from === now);
-    element.classList.toggle("now", active && (edge.users.has(now) ? inputs.size > 0 : inBackward));
-    const lit = element.classList.contains("now");
+    const lit = inBackward ? edge.from === now || edge.users.get(now) === true : edge.users.has(now);
+    element.classList.toggle("now", lit);
     if (edge.to !== "out") element.setAttribute("marker-end", lit ? (inBackward ? "" : "url(#tip-end)") : "url(#tip)");
     element.setAttribute("marker-start", lit && inBackward && edge.from !== "in" ? "url(#tip-start)" : "");
   }
