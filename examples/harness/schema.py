@@ -11,6 +11,7 @@ __all__ = [
     "CHECKPOINT",
     "CLASSIFIER",
     "LINE",
+    "RESULT",
     "SUMMARY",
     "Metric",
     "anything",
@@ -122,6 +123,25 @@ SUMMARY = {  # what the report reads of summary.json
     "per_class_accuracy": [fraction_or_null],
     "runs": [{"epochs": natural, ...: anything}],
     ...: anything,
+}
+
+RESULT = {  # a line of results.jsonl, which keeps a training's result without its folder
+    "training": text,  # its name
+    "flags": {...: anything},
+    "program": text,
+    "data": text,
+    "backend": text,
+    "device": text,
+    "versions": {...: text},
+    "training_instances": positive,
+    "batch_size": positive,
+    "classes": [text],
+    "per_class_accuracy": [fraction_or_null],
+    "train_loss": [number],
+    "val_loss": [number],
+    "val_accuracy": [fraction],
+    "seconds": [number],
+    "curves": [[number]],
 }
 
 

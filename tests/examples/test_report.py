@@ -16,8 +16,9 @@ from typing import Any
 import assignment
 import mnist
 import pytest
-from harness import files, report
-from harness.report import Item, Row, Training, training
+from harness import files, report, results, words
+from harness.report import Item, Row
+from harness.results import Training, training
 from runs import call, metrics, refused
 
 import gradcore
@@ -25,6 +26,7 @@ from gradcore.backends import random
 
 ITEMS = {item.key: item for item in assignment.ITEMS}
 CLASSES = ["cat", "dog"]
+MINUS = "\N{MINUS SIGN}"
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +60,7 @@ def write(
     lines = [
         {**same, "epoch": i, "val_accuracy": a, "seconds": 36.0} for i, a in enumerate(accuracies)
     ]
-    name, n = report.DATA[t.example]
+    name, n = results.DATA[t.example]
     summary = {
         "program": f"{t.example}.py",
         "settings": {"epochs": flags["epochs"], "batch_size": flags.get("batch_size", 128)},
@@ -95,17 +97,34 @@ def write(
     files.write_safetensors(folder / "checkpoint.safetensors", {}, checkpoint)
 
 
+def made(out: Path, *others: Path) -> str:
+    """The report of the runs in the folders."""
+    items = list(ITEMS.values())
+    found = results.load(assignment.all_trainings(items), *others, out)
+    results.keep(found, out)
+    report.report(items, found, out)
+    return (out / "report.md").read_text("utf-8")
+
+
 def section(out: Path, key: str) -> list[str]:
     """The lines of the report about an item."""
-    report.report(list(ITEMS.values()), out)
-    text = (out / "report.md").read_text("utf-8")
-    return text.partition(f'<a id="{key}">')[2].partition("\n## ")[0].splitlines()
+    return part(made(out), key)
+
+
+def part(text: str, key: str) -> list[str]:
+    """The lines about an item, in a report."""
+    return text.partition(f"## {ITEMS[key].title}\n")[2].partition("\n## ")[0].splitlines()
+
+
+def answer(lines: list[str]) -> str:
+    (found,) = [line for line in lines if line.startswith("**Answer.**")]
+    return found
 
 
 def cells(lines: list[str], label: str) -> list[str]:
     """The row of a table that begins with this."""
     (found,) = [line for line in lines if line.startswith(f"| {label} |")]
-    return [cell.strip() for cell in found.strip("|").split("|")][1:]
+    return [cell.strip().replace(MINUS, "-") for cell in found.strip("|").split("|")][1:]
 
 
 # -- Training -------------------------------------------------------------------------------------
@@ -117,7 +136,7 @@ def test_trains_once_and_reports(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 6})
+    monkeypatch.setitem(results.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 6})
     flags = ["--quick", "--only", "fig18", "--out", tmp_path / "out"]
     assert run(*flags, "--note", "By day.") == 0
     out = tmp_path / "out"
@@ -128,16 +147,17 @@ def test_trains_once_and_reports(
 
     text = (out / "report.md").read_text("utf-8")
     assert "By day." in text
-    figure18 = text.partition("Figure 18: the base model\n")[2].partition("\n## ")[0].splitlines()
+    figure18 = part(text, "fig18")
     assert "Limited: trained on 100 instances of 55,000, for 6 epochs." in " ".join(figure18)
-    accuracy, reported, _, loss, _ = cells(figure18, "5")
+    _, accuracy, reported, loss, _ = cells(figure18, "5")
     assert float(accuracy) == round(100 * lines[4]["val_accuracy"], 2)  # before the epoch
     assert float(loss) == round(lines[5]["train_loss"], 5)
     assert reported == "97.20"
-    assert "not run" in text.partition('id="fig19"')[2].partition("\n## ")[0]
+    assert "not run" in " ".join(part(text, "fig19"))
+    assert answer(part(text, "fig19")) == "**Answer.** Not trained yet."
 
     page = (out / "report.html").read_text("utf-8")
-    assert page.count('src="data:image/svg+xml;base64,') == len(list(out.glob("*.svg"))) == 3
+    assert page.count('src="data:image/svg+xml;base64,') == len(list(out.glob("*.svg"))) == 6
     assert not re.search(r"""(src|href)=["'](?!data:|#)|@import|url\(""", page)
     assert "<td" in page
     assert "| --- |" not in page
@@ -165,7 +185,7 @@ def test_its_end_is_that_of_the_trainings(tmp_path: Path) -> None:
 def test_goes_on_after_an_interruption(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(report.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 200})
+    monkeypatch.setitem(results.QUICK, "mnist", {"hidden": 1, "limit": 100, "epochs": 200})
     flags = ["--quick", "--only", "fig18", "--out", tmp_path]
     folder = tmp_path / "runs" / "mnist-hidden-1-epochs-200-limit-100"
 
@@ -237,7 +257,7 @@ def test_shared_trainings_are_one() -> None:
 
 def test_first_all_rows_then_again() -> None:
     row = Row("a", assignment.seeds("mnist")), Row("b", assignment.seeds("mnist", model="relu"))
-    item = Item("key", "title", report.session, "", row)
+    item = Item("key", "title", report.session, "", report.seen, row)
     assert [t.name for t in item.trainings()][:3] == ["mnist", "mnist-model-relu", "mnist-seed-1"]
 
 
@@ -251,7 +271,7 @@ def test_examples_know_the_flags_and_defaults(monkeypatch: pytest.MonkeyPatch, q
             example, "run", lambda args, *_, seen=seen: seen.append(vars(args)) or 0
         )
         assert call(example) == 0
-        defaults = report.DEFAULTS[example.__name__]
+        defaults = results.DEFAULTS[example.__name__]
         assert {key: seen[0][key] for key in defaults} == defaults
         for item in assignment.ITEMS:
             for t in (item.quick() if quick else item).trainings():
@@ -267,22 +287,22 @@ def test_examples_know_the_flags_and_defaults(monkeypatch: pytest.MonkeyPatch, q
 def test_differences_of_more_than_a_point_and_a_half_are_bold(tmp_path: Path) -> None:
     write(tmp_path, training("mnist"), [0.9708, 0.9558, 0.9557, 0.9862, 0.9871, 1.0], 0.5)
     lines = section(tmp_path, "fig18")
-    assert [cells(lines, str(epoch))[2] for epoch in range(15, 20)] == [
-        "+0.00", "-1.50", "**-1.55**", "+1.46", "**+1.51**",
+    assert [cells(lines, str(epoch))[0] for epoch in range(15, 20)] == [
+        "0.00", "-1.50", "**-1.55**", "+1.46", "**+1.51**",
     ]  # fmt: skip
     assert cells(lines, "19")[3:] == ["0.50000", "0.01732"]
     assert "Limited" not in " ".join(lines)
     text = (tmp_path / "report.md").read_text("utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| [Figure 18")]
-    assert line.endswith("| 1 of 1 | **-1.55** |")
-    assert "<td" in (tmp_path / "report.html").read_text()
+    assert line.endswith("| **+1.51** | 98.71 | 97.20 |")
+    assert "<strong>+1.51</strong>" in (tmp_path / "report.html").read_text()
 
 
 def test_ranges() -> None:
-    assert report.difference(20, "12 to 32") == 0
-    assert report.difference(11, "12 to 32") == -1
-    assert report.difference(34, "12 to 32") == 2
-    assert report.difference(34, "32") == 2
+    assert words.difference(20, "12 to 32") == 0
+    assert words.difference(11, "12 to 32") == -1
+    assert words.difference(34, "12 to 32") == 2
+    assert words.difference(34, "32") == 2
 
 
 def test_means_of_the_runs_that_are_there(tmp_path: Path) -> None:
@@ -290,9 +310,9 @@ def test_means_of_the_runs_that_are_there(tmp_path: Path) -> None:
         write(tmp_path, training("mnist", seed=seed), [0.98, accuracy])
     lines = section(tmp_path, "q9")
     assert "*2 of 6 trainings have run.*" in lines
-    assert cells(lines, "sigmoid, last epoch") == ["96.50 ± 0.71", "97.43", "-0.93"]
-    assert cells(lines, "sigmoid, best epoch") == ["98.00 ± 0.00", "97.67", "+0.33"]
-    assert cells(lines, "ReLU, last epoch") == ["not run", "96.65", ""]
+    assert cells(lines, "Sigmoid, last epoch") == ["-0.93", "96.50 ± 0.71", "97.43"]
+    assert cells(lines, "Sigmoid, best epoch") == ["+0.33", "98.00 ± 0.00", "97.67"]
+    assert cells(lines, "ReLU, last epoch") == ["", "not run", "96.65"]
     for seed in range(3):
         write(tmp_path, training("mnist", model="relu", seed=seed), [0.5])
     assert cells(section(tmp_path, "q9"), "20") == ["96.50 ± 0.71", "50.00 ± 0.00"]
@@ -302,14 +322,14 @@ def test_an_interrupted_run_is_not_run(tmp_path: Path) -> None:
     write(tmp_path, training("mnist"), [0.5], runs=[{"epochs": 19}])
     write(tmp_path, training("mnist", init="zeros"), [0.5], runs=[])
     for key in ("fig18", "fig23"):
-        assert cells(section(tmp_path, key), "19")[0] == "not run"
+        assert cells(section(tmp_path, key), "19")[1] == "not run"
 
 
 def test_settings(tmp_path: Path) -> None:
     write(tmp_path, training("cifar10", batch_size=12, epochs=6), [0.57], 1.0)
     lines = section(tmp_path, "table1")
-    assert cells(lines, "12 / 6") == ["57.00", "60", "**-3.00**", "1.000", "1.003"]
-    assert cells(lines, "20 / 10") == ["not run", "62", "", "not run", "0.991"]
+    assert cells(lines, "12 / 6") == ["**-3.00**", "57.00", "60", "1.000", "1.003"]
+    assert cells(lines, "20 / 10") == ["", "not run", "62", "not run", "0.991"]
 
 
 @pytest.mark.parametrize(
@@ -325,9 +345,7 @@ def test_the_loss_that_is_printed_last(tmp_path: Path, size: int, n: int, loss: 
     parts = [float(i) for i in range(50)]
     t = training("cifar10", batch_size=size, epochs=1)
     write(tmp_path, t, [0.5], curve=parts, training_instances=n)
-    result = report.read(tmp_path / "runs", t)
-    assert result is not None
-    assert result.printed_loss() == loss
+    assert results.load([t], tmp_path)[t.name].printed_loss() == loss
 
 
 def test_optimizers(tmp_path: Path) -> None:
@@ -335,16 +353,15 @@ def test_optimizers(tmp_path: Path) -> None:
     write(tmp_path, training("cifar10", seed=1), [0.55])
     write(tmp_path, training("cifar10", optimizer="adam"), [0.5])
     lines = section(tmp_path, "fig25")
-    nothing = "not run"
-    assert cells(lines, "all") == ["54.00 ± 1.41", nothing, nothing, "50.00", nothing]
-    assert cells(lines, "difference") == ["+1.00", "", "", "**-3.00**", ""]
-    assert cells(lines, "cat") == ["54.0", nothing, nothing, "50.0", nothing]
-    assert "fig25.svg" in lines[-1]
-    svg = (tmp_path / "fig25.svg").read_text("utf-8")
+    assert cells(lines, "SGD") == ["+1.00", "54.00 ± 1.41", "53", "54.0", "25.0"]
+    assert cells(lines, "Adagrad, 0.01") == ["", "not run", "51", "not run", "not run"]
+    assert cells(lines, "Adam")[:3] == ["**-3.00**", "50.00", "53"]
+    assert answer(lines).startswith("**Answer.** Best is SGD, with 54.00 ± 1.41 %, reported 53 %")
+    svg = (tmp_path / "fig25-loss.svg").read_text("utf-8")
     assert "SGD" in svg
     assert "RMSprop" not in svg
-    report.report(list(ITEMS.values()), tmp_path)
-    assert (tmp_path / "fig25.svg").read_text("utf-8") == svg  # the same file again
+    made(tmp_path)
+    assert (tmp_path / "fig25-loss.svg").read_text("utf-8") == svg  # the same file again
 
 
 def test_other_data_is_told(tmp_path: Path) -> None:
@@ -353,12 +370,12 @@ def test_other_data_is_told(tmp_path: Path) -> None:
 
 
 def test_the_session_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "18 of 18 inputs give what is shown." in section(tmp_path, "q5")
+    assert answer(section(tmp_path, "q5")).endswith("18 of 18 inputs give what is shown.")
     other = tmp_path / "guide.md"
     other.write_text("```python\n>>> 1 + 1\n3\n```\n")
     monkeypatch.setattr(report, "GUIDE", other)
     lines = section(tmp_path, "q5")
-    assert "0 of 1 inputs give what is shown." in lines
+    assert answer(lines).endswith("0 of 1 inputs give what is shown.")
     assert "Got:" in lines
 
 
