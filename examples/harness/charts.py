@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .files import replaced
-from .pictures import new_figure, plot_runs
+from .pictures import COLORS, new_figure, plot_runs
 from .record import mean_and_deviation
 from .words import number
 
@@ -18,15 +18,13 @@ __all__ = ["ACCURACY", "LOSS", "Measure", "Series", "draw_dots", "draw_lines", "
 
 RANGES = ((90, 100), (80, 100), (30, 70), (50, 100), (0, 100))  # of accuracies, in %
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#d5d9de"
-# Apart for all kinds of colour blindness; each with its colour where the page is dark.
-COLORS = {
-    "#0072b2": "#56b4e9",  # blue
-    "#d55e00": "#ff9147",  # vermilion
-    "#00785a": "#2fd0a0",  # green
-    "#a03d7a": "#e29ac4",  # purple
-    "#7a6200": "#e6c229",  # yellow
+LIGHTER = ("#56b4e9", "#ff9147", "#2fd0a0", "#e29ac4", "#e6c229")  # COLORS on a dark page
+DARK = {
+    INK: "#dde1e6",
+    PAPER: "#1a1a1a",
+    GRID: "#41464c",
+    **dict(zip(COLORS, LIGHTER, strict=True)),
 }
-DARK = {INK: "#dde1e6", PAPER: "#1a1a1a", GRID: "#41464c", **COLORS}
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))  # apart without colours, too
 STYLE = {
     "svg.fonttype": "none",
@@ -119,7 +117,7 @@ def draw_dots(series: Sequence[Series], measure: Measure) -> tuple[Any, str]:
     Returns:
         The figure, and the alternative text.
     """
-    ours, theirs = list(COLORS)[:2]
+    ours, theirs = COLORS[:2]
     with style():
         figure = new_figure(4.6, 1.5 + 0.35 * len(series))
         axes = figure.subplots()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import assignment
 import mnist
 import pytest
-from harness import files, report, results, words
+from harness import charts, files, report, results, words
 from harness.report import Item, Row
 from harness.results import Training, training
 from runs import call, metrics, refused
@@ -32,6 +33,8 @@ MINUS = "\N{MINUS SIGN}"
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No data but what is in the package, and the default backend."""
+    import matplotlib.font_manager  # noqa: F401  # it looks for fonts once, by a process
+
     for name in ("GRADCORE_DATA", "GRADCORE_BACKEND", *assignment.THREADS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
@@ -379,6 +382,144 @@ def test_the_session_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Got:" in lines
 
 
+# -- Results that stay -----------------------------------------------------------------------------
+
+
+def test_the_report_is_made_again_where_the_runs_are_gone(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, training("mnist"), [0.9, 0.97123456789])
+    write(tmp_path, training("cifar10"), [0.53], curve=[1 / 3, 2.0])
+    write(tmp_path, training("cifar10", optimizer="adam"), [0.5])
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("trained"))
+    assert run("--report", "--out", tmp_path) == 0
+    names = ["report.md", "report.html", "results.jsonl", "fig25-loss.svg"]
+    before = [(tmp_path / name).read_bytes() for name in names]
+    shutil.rmtree(tmp_path / "runs")
+    assert run("--report", "--out", tmp_path) == 0
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+    assert "97.12" in before[0].decode()
+
+    assert run("--only", "fig18", "--out", tmp_path) == 0
+    assert "1 of 1 trainings are done" in capsys.readouterr().out
+
+
+def test_trainings_of_other_folders_are_taken_and_newer_ones_count(
+    run: Any, tmp_path: Path
+) -> None:
+    out, earlier, again = tmp_path / "out", tmp_path / "earlier", tmp_path / "again"
+    write(earlier, training("mnist", init="zeros"), [0.2, 0.2])
+    write(earlier, training("mnist"), [0.5, 0.5])
+    assert run("--report", "--out", earlier) == 0
+    shutil.rmtree(earlier / "runs")
+    write(again, training("mnist"), [0.6, 0.6])
+    assert run("--report", "--from", earlier, again, "--out", out) == 0
+    text = (out / "report.md").read_text("utf-8")
+    assert cells(part(text, "fig18"), "19")[1] == "60.00"
+    assert cells(part(text, "fig23"), "19")[1] == "20.00"
+    assert run("--report", "--out", out) == 0
+    assert (out / "report.md").read_text("utf-8") == text
+
+
+# -- What readers see ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of some trainings, with pictures of each kind."""
+    out = tmp_path_factory.mktemp("report")
+    for seed in range(3):
+        write(out, training("mnist", seed=seed), [0.95, 0.972, 0.97 + 0.001 * seed, 0.971])
+        write(out, training("mnist", model="relu", seed=seed), [0.9, 0.96])
+        write(out, training("cifar10", seed=seed), [0.5, 0.51])
+    made(out)
+    return out
+
+
+def report_of(out: Path) -> str:
+    return (out / "report.md").read_text("utf-8")
+
+
+def test_numbers_have_real_minus_signs(finished: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", report_of(finished), flags=re.M | re.S)
+    assert MINUS in text
+    assert not re.search(r"(?<![\w`(])-\d", text)
+
+
+def test_an_answer_comes_first_and_every_picture_has_words(finished: Path) -> None:
+    text = report_of(finished)
+    for key in ITEMS:
+        lines = [line for line in part(text, key) if line]
+        assert [line.partition(".")[0] for line in lines[:2]] == ["**Question", "**Answer"]
+    assert answer(part(text, "q9")).startswith(
+        "**Answer.** ReLU ends 1.10 points below Sigmoid; in the assignment it ends 0.78 points "
+        "below. Sigmoid: 97.10 ± 0.00 %, reported 97.43 % (\N{MINUS SIGN}0.33 points)."
+    )
+    pictures = dict(re.findall(r"^!\[(.*)\]\((.*)\.svg\)$", text, re.M)[::-1])
+    said = {name: alt for alt, name in pictures.items()}
+    assert "Sigmoid rises from 0.0 % to 97.1 %, in a band of" in said["q9-accuracy"]
+    assert "axis from 0 to 100" in said["q9-accuracy"]
+    assert "SGD: 51.0, reported 53.0." in said["fig25-accuracy"]
+    html = (finished / "report.html").read_text("utf-8")
+    assert html.count("<figure>") == html.count("<figcaption>") > 10
+    assert not re.search(r'alt=""', html)
+
+
+def test_links_lead_to_headings(finished: Path) -> None:
+    html = (finished / "report.html").read_text("utf-8")
+    links = re.findall(r'href="#(.*?)"', html)
+    assert len(links) == len([item for item in assignment.ITEMS if item.rows])
+    assert set(links) <= set(re.findall(r'<h2 id="(.*?)"', html))
+
+
+@pytest.mark.parametrize(
+    ("values", "measure", "axis"),
+    [
+        ([97.0, 97.3], charts.ACCURACY, (90, 100)),
+        ([87.0, 97.3], charts.ACCURACY, (80, 100)),
+        ([35.0, 64.0], charts.ACCURACY, (30, 70)),
+        ([12.0, 32.0], charts.ACCURACY, (0, 100)),
+        ([1.75, 1.77], charts.LOSS, (0, 1.77 * 1.08)),
+        ([0.02, 0.4], charts.LOSS, (0.01, 1)),
+    ],
+)
+def test_noise_looks_small(values: list[float], measure: Any, axis: tuple[float, float]) -> None:
+    assert charts.span(values, measure) == pytest.approx(axis)
+
+
+def test_pictures_have_a_background_in_light_and_dark(finished: Path) -> None:
+    svg = (finished / "q9-loss.svg").read_text("utf-8")
+    assert f"fill: {charts.PAPER}" in svg
+    assert "prefers-color-scheme: dark" in svg
+    for color in set(re.findall(r"(?:fill|stroke): (#\w+)", svg.partition("</style>")[2])):
+        assert color in charts.DARK
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_page_and_keeps_differences_in_view(finished: Path, scheme: str) -> None:
+    chromium = shutil.which("chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
+    if not chromium:
+        pytest.skip("no Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        size = {"width": 400, "height": 800}
+        page = browser.new_page(viewport=size, color_scheme=scheme)
+        page.goto((finished / "report.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+        left, below = (page.locator(".panels img").nth(i).bounding_box() for i in range(2))
+        assert left["x"] == below["x"]
+        assert left["y"] + left["height"] <= below["y"]
+        wide = page.locator(".wide", has=page.locator("th", has_text="cat")).first
+        wide.evaluate("element => element.scrollLeft = 1000")
+        assert wide.evaluate("element => element.scrollLeft") > 0
+        for place in (0, 1):
+            box = wide.locator("th").nth(place).bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] < 300
+        browser.close()
+
+
 # -- What it refuses ------------------------------------------------------------------------------
 
 
@@ -389,6 +530,10 @@ def test_the_session_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["--jobs", 0], "--jobs: '0' is not a whole number of at least 1"),
         (["--out", ""], "--out: is empty"),
         (["--only", "fig18", "--data-dir", "/nowhere"], "--data-dir = /nowhere"),
+        (
+            ["--report", "--from", "/nowhere"],
+            "--from /nowhere: has neither runs/ nor results.jsonl",
+        ),
         (["--only", "table1", "--data-dir", "/nowhere"], "--data-dir = /nowhere"),
     ],
 )
@@ -410,6 +555,18 @@ def test_damaged_results_are_named(
     (tmp_path / "runs" / "mnist" / "summary.json").write_text("{")
     message = refused(capsys, run("--only", "q5", "--out", tmp_path))
     assert f"{tmp_path / 'runs' / 'mnist'} is damaged" in message
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "{}", '{"training": "mnist"}'], ids=["no JSON", "nothing", "not all"]
+)
+def test_a_damaged_file_of_results_is_named(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    (tmp_path / "results.jsonl").write_text(f"{line}\n")
+    message = refused(capsys, run("--report", "--out", tmp_path))
+    assert f"{tmp_path / 'results.jsonl'} is damaged" in message
+    assert message.endswith("restore or delete it\n")
 
 
 def test_help_lists_the_items() -> None:
