@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -305,12 +305,12 @@ ITEMS = [
 
 
 def train(
-    trainings: list[Training], done: Mapping[str, Any], out: Path, jobs: int, data_dir: str | None
+    trainings: list[Training], done: Sequence[str], out: Path, jobs: int, data_dir: str | None
 ) -> int:
     """Run the trainings that are not done, `jobs` at a time.
 
     Args:
-        done: has the names of those that are done.
+        done: the names of those that are done.
 
     Returns:
         How many failed; the reasons are on stderr.
@@ -425,7 +425,8 @@ def run(args: argparse.Namespace) -> int:
         with locked(out):
             results = load(everything, *folders)
             if not args.report:
-                failed = train(chosen, results, out, args.jobs, args.data_dir)
+                done = [name for name, result in results.items() if result.is_of_run]
+                failed = train(chosen, done, out, args.jobs, args.data_dir)
                 results = load(everything, *folders)
             keep(results, out)
             command = f"Made by `python examples/assignment.py{' --quick' if args.quick else ''}`."

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -617,7 +618,7 @@ def circumstances(results: Sequence[Result]) -> list[str]:
     """Say on what the trainings ran, and for how long."""
     if not results:
         return []
-    minutes = sum(sum(result.values("seconds")) for result in results) / 60
+    minutes = sum(result.seconds() for result in results) / 60
     duration = f"{minutes:.0f} minutes" if minutes < 60 else f"{minutes / 60:.1f} hours"
     places = {f"{r.facts['backend']} ({r.facts['device']})" for r in results}
     versions: dict[str, set[str]] = {}
@@ -625,7 +626,11 @@ def circumstances(results: Sequence[Result]) -> list[str]:
         for name, version in result.facts["versions"].items():
             versions.setdefault(name, set()).add(version)
     said = ", ".join(f"{name} {' and '.join(sorted(v))}" for name, v in versions.items())
-    return [
+    text = (
         f"The trainings took {duration} one after the other, on {' and '.join(sorted(places))}; "
-        f"{said}. Each number of theirs is in `results.jsonl`."
-    ]
+        f"{said}. All their numbers are in `results.jsonl`."
+    )
+    others = Counter(result.facts["origin"] for result in results if not result.is_of_run)
+    for origin, n in others.items():
+        text += f" The numbers of {n} trainings, whose files are lost, are from {origin}."
+    return [text]

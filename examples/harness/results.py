@@ -31,6 +31,7 @@ DATA = {"mnist": ("mnist", 55_000), "cifar10": ("CIFAR-10", 50_000)}  # name, tr
 QUICK = {"mnist": {"limit": 3000, "epochs": 6}, "cifar10": {"limit": 4000, "epochs": 2}}
 PER_EPOCH = ("train_loss", "val_loss", "val_accuracy", "seconds")
 CURVES = 2  # epochs, the last ones, of which the loss is kept in parts
+RUN = "run"  # the origin of results that a training left
 DIGITS = 6  # of what is kept
 PRINT_EVERY = 2000  # batches: PyTorch's tutorial prints their mean loss
 
@@ -73,9 +74,18 @@ class Result(NamedTuple):
     def name(self) -> str:
         return self.facts["training"]
 
+    @property
+    def is_of_run(self) -> bool:
+        """Whether a training left these numbers, and not something else."""
+        return self.facts["origin"] == RUN
+
     def values(self, key: str) -> list[float]:
         """Give a number of each epoch."""
         return self.facts[key]
+
+    def seconds(self) -> float:
+        """Give how long the training took, as far as that is known."""
+        return sum(x or 0.0 for x in self.facts["seconds"])
 
     def accuracies(self) -> list[float]:
         """Give the validation accuracy after each epoch, in %."""
@@ -129,7 +139,8 @@ def read_file(path: Path) -> dict[str, Result]:
         check(lines, [RESULT], path.name)
         for i, line in enumerate(lines):
             lengths = {len(line[key]) for key in PER_EPOCH}
-            if len(lengths) != 1 or 0 in lengths or not line["curves"] or not all(line["curves"]):
+            curves = line["curves"] if line["origin"] == RUN else [[0.0]]
+            if len(lengths) != 1 or 0 in lengths or not curves or not all(curves):
                 raise ValueError(f"{path.name}[{i}] lacks numbers of an epoch")
     except FileNotFoundError:
         return {}
@@ -159,6 +170,7 @@ def read_run(runs: Path, training: Training) -> Result | None:
     same = ("program", "data", "backend", "device", "versions", "training_instances")
     facts = {
         "training": training.name,
+        "origin": RUN,
         "flags": dict(training.flags),
         **{key: summary[key] for key in same},
         "batch_size": summary["settings"]["batch_size"],

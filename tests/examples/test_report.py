@@ -421,6 +421,24 @@ def test_trainings_of_other_folders_are_taken_and_newer_ones_count(
     assert (out / "report.md").read_text("utf-8") == text
 
 
+def test_numbers_that_no_run_left_are_shown_and_trained_again(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, training("mnist"), [0.5, 0.97])
+    assert run("--report", "--out", tmp_path) == 0
+    shutil.rmtree(tmp_path / "runs")
+    (line,) = files.read_json(tmp_path / "results.jsonl")
+    unknown = dict.fromkeys(["seconds", "val_loss"], [None] * 20)
+    line |= {**unknown, "origin": "pictures of an earlier report", "curves": []}
+    (tmp_path / "results.jsonl").write_text(files.as_line(line))
+    monkeypatch.setattr(assignment.subprocess, "Popen", lambda *_, **__: Finished())
+    assert run("--only", "fig18", "--out", tmp_path) == 0
+    assert "0 of 1 trainings are done" in capsys.readouterr().out
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert cells(part(text, "fig18"), "19")[1] == "50.00"
+    assert "of 1 trainings, whose files are lost, are from pictures of an earlier report." in text
+
+
 # -- What readers see ------------------------------------------------------------------------------
 
 
