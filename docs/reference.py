@@ -25,13 +25,7 @@ import gradcore
 from gradcore.engine.methods import is_elsewhere
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-try:
-    from op_table.examples import example as example_of_op
-except ImportError:  # until the branch is there
-
-    def example_of_op(_op):
-        return ""
-
+from op_table.examples import example as example_of_op
 
 # The public packages. A name that is in several has one page, in the first of these that has it.
 PACKAGES = [
