@@ -15,7 +15,7 @@ import textwrap
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -154,7 +154,7 @@ class Name:
     def folder(self) -> str:
         return OPS if self.kind == "op" else self.package
 
-    @property
+    @cached_property
     def doc(self) -> str:
         """The docstring; "" where there is none."""
         if self.kind == "value":
@@ -402,13 +402,15 @@ def paragraph(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Code spans as literals, and all else as it stands."""
-    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;])", text)
+    """Code spans as literals, pages of docs/ as links, and all else as it stands."""
+    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;]|docs/[\w/-]+\.md)", text)
     for i, part in enumerate(parts):
         if part.startswith("`"):
             after = parts[i + 1][:1] if i + 1 < len(parts) else ""
             code = " ".join(part.strip("`").split()).replace("\\", "\\\\")
             parts[i] = f"``{code}``" + ("\\ " if after.isalnum() else "")
+        elif re.fullmatch(r"docs/.*\.md", part):
+            parts[i] = f":doc:`{part} </{part[5:-3]}>`"
         elif not part.startswith("http"):
             parts[i] = escape(part)
     return "".join(parts)
