@@ -75,7 +75,7 @@ def namespace_of(backend: Backend) -> ModuleType:
         entries["fft"] = _fft(backend)
         entries |= {"linalg": linalg, "special": special, "__array_api_version__": VERSION}
         entries |= {name: getattr(xp, name) for name in _DTYPES if hasattr(xp, name)}
-        entries |= {name: _on_raw(getattr(xp, name)) for name in _ABOUT_DTYPES}
+        entries |= {name: _on_raw(name, getattr(xp, name)) for name in _ABOUT_DTYPES}
         entries |= {name: _creation(backend, getattr(xp, name)) for name in _CREATION}
         entries |= {"asarray": _asarray(backend), "from_dlpack": _from_dlpack(backend)}
         entries["__array_namespace_info__"] = xp.__array_namespace_info__
@@ -84,14 +84,14 @@ def namespace_of(backend: Backend) -> ModuleType:
     return _namespaces[backend]
 
 
-def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
+def _on_raw(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a library's function take nodes too, of which it gets the arrays."""
 
     @wraps(function)
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
         return function(*map(value_of, inputs), **constants)
 
-    return documented(on_nodes, function.__name__, "of which nothing has a gradient")
+    return documented(on_nodes, name, "of which nothing has a gradient")
 
 
 def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., TensorNode]:
