@@ -62,6 +62,9 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
     for other in others:
         if not other.cancel():
             other.result()
+    # A thread still holds `work`, and by it the arrays, for a moment after its result is there: who
+    # counts an array's references then would copy it in place of writing to it.
+    del loop, arguments
 
 
 def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> None:
