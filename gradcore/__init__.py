@@ -83,6 +83,7 @@ point_elsewhere(TensorNode, {"gradcore": array_api})
 for _module in (
     activations,
     convolution,
+    fft,
     linalg,
     losses,
     normalization,

@@ -163,6 +163,13 @@ def namespace(*arrays: Any) -> Any:
 
     Raises:
         TypeError: there is no array among the arguments.
+
+    Example:
+        >>> x = np.array([1.0, 4.0])
+        >>> print(gradcore.namespace(x).sqrt(x))  # by NumPy
+        [1. 2.]
+        >>> print(gradcore.namespace(TensorNode(x)).sqrt(TensorNode(x)).value)  # by gradcore
+        [1. 2.]
     """
     if len(arrays) == 1 and type(arrays[0]) in BACKEND_OF_TYPE:  # most calls; saves a quarter
         return BACKEND_OF_TYPE[type(arrays[0])].xp

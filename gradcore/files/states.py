@@ -41,6 +41,14 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
         TypeError: the state holds something else.
         ValueError: the state is nested too deep, or contains itself.
         OSError: the file can't be written.
+
+    Example:
+        >>> model = gradcore.nn.Linear(4, 2)
+        >>> gradcore.save("weights.safetensors", model)
+        >>> other = gradcore.nn.Linear(4, 2)
+        >>> _ = gradcore.load("weights.safetensors", into=other)
+        >>> print((model.w.value == other.w.value).all())
+        True
     """
     arrays: dict[str, Array] = {}
     facts = _written(state, "", arrays)
@@ -73,6 +81,12 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
         ValueError: the file is damaged, or no safetensors file; or an entry is missing, or does
             not fit the thing that it goes into, which then says why.
         TypeError: what it is to go into has no `load_state_dict`.
+
+    Example:
+        >>> gradcore.save("numbers.safetensors", {"x": np.array([1.0, 2.0]), "epoch": 3})
+        >>> state = gradcore.load("numbers.safetensors")
+        >>> print(state["x"], state["epoch"])
+        [1. 2.] 3
     """
     path = Path(path)
     facts, arrays = read_safetensors(path)

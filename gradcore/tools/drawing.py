@@ -102,6 +102,12 @@ def draw(
         TypeError: `nodes` has something that is not a node.
         ValueError: there is no such direction or kind of file.
         RuntimeError: .svg and .png need Graphviz, which was not found.
+
+    Example:
+        >>> w, x = TensorNode([2.0, 3.0], name="w"), TensorNode([1.0, 5.0], name="x")
+        >>> drawing = gradcore.draw((w * x).sum(), "loss.dot")  # "loss.svg" needs Graphviz
+        >>> print("Multiply" in drawing.dot)
+        True
     """
     roots = list(flat([nodes]))
     for node in roots or [None]:
