@@ -165,6 +165,9 @@ def _of_probabilities(
     label_smoothing: float,
 ) -> TensorNode:
     """Compute the losses (N, ...) of `cross_entropy` for a target of probabilities (N, C, ...)."""
+    if raw_array(target).ndim == raw_array(input).ndim - 1:
+        found = f"{name}: target is {describe(raw_array(target))}, the shape of true classes"
+        raise ValueError(f"{found}, which are integers: target.astype('int64')")
     input, target = pair(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:

@@ -80,6 +80,8 @@ class Captured:
     """
 
     def __init__(self, step: Callable[..., Any], warmup: int) -> None:
+        if not callable(step):
+            raise TypeError(f"capture: step is a {type(step).__name__}, expected a function")
         if warmup < 1:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)

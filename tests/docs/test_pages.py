@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from drawn import frames, labels, shapes
+from drawn import texts
 from runs import call
 
 import gradcore
@@ -109,9 +109,7 @@ def same_picture(drawn: Path, picture: Path) -> None:
     """The texts in the picture are those that are drawn."""
     shown = re.findall(r"<text.*?>(.*?)</text>", picture.read_text("utf-8"))
     dot = drawn.read_text("utf-8")
-    written = [*labels(dot).values(), *frames(dot), *[shape for _, shape in shapes(dot)]]
-    expected = [line for text in written for line in text.split(r"\n")]
-    assert sorted(text.strip() for text in shown) == sorted(filter(None, expected)), picture
+    assert sorted(text.strip() for text in shown) == sorted(texts(dot)), picture
 
 
 def run_program(name: str, code: str, folder: Path) -> None:

@@ -18,12 +18,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 
 import gradcore as g
 from gradcore import array_api as xp
 from gradcore import grad
+from gradcore.tools.command_line import Parser
 
 __all__ = ["POINTS", "Point", "cell", "of_gradcore", "row"]
 
@@ -240,4 +242,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    Parser(
+        description="Write docs/explanation/special_points.md anew, with PyTorch and JAX.",
+        examples={"python tests/search/special_points.py": "a minute"},
+    ).parse_args()
     main()
