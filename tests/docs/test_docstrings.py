@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,12 @@ def wanted(package: str) -> dict[str, Any]:
     if package == "gradcore":
         for kind in (gradcore.TensorNode, gradcore.OpNode, gradcore.Op):
             found |= methods(kind)
+    if package == "gradcore.nn":  # which shows `forward` in the examples of its modules
+        found |= {n: f for n, f in methods(gradcore.nn.Module) if n != "Module.forward"}
+    for kind in [*filter(inspect.isclass, found.values())]:
+        for name, thing in vars(kind).items():  # the examples that there are else, of methods
+            if isinstance(thing, FunctionType | property) and "Example:" in (thing.__doc__ or ""):
+                found[f"{kind.__name__}.{name}"] = thing
     return {f"{package}.{name}": thing for name, thing in found.items()}
 
 
