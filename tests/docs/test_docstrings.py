@@ -114,9 +114,10 @@ def wanted(package: str) -> dict[str, Any]:
 
 
 def example_of(thing: Any) -> str:
-    """What stands under `Example:` in a docstring; "" if nothing does."""
-    found = re.search(r"^Example:\n((?: {4}.*\n|\n)+)", f"{inspect.getdoc(thing) or ''}\n", re.M)
-    return inspect.cleandoc(found[1]) if found and ">>> " in found[1] else ""
+    """What stands under `Example:`, once, after what the thing is; "" if nothing does."""
+    text, *examples = re.split(r"^Example:\n", inspect.getdoc(thing) or "", flags=re.M)
+    is_right = text and len(examples) == 1 and ">>> " in examples[0]
+    return inspect.cleandoc(examples[0]) if is_right else ""
 
 
 # -- The tests ------------------------------------------------------------------------------------
