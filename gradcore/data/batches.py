@@ -243,7 +243,14 @@ class DataLoader:
     def state_dict(self) -> dict[str, Any]:
         """Give what the next batches depend on, besides the generator that `manual_seed` seeds: the
         number of the epoch and, in the middle of one, how many instances it has given and its
-        order."""
+        order.
+
+        Example:
+            >>> loader = DataLoader(np.arange(6), batch_size=2)
+            >>> batches = iter(loader)
+            >>> print(next(batches), loader.state_dict()["epoch"])
+            [0 1] 0
+        """
         now = self._to_resume or self._now
         if now is None:
             return {"epoch": self.epoch, "given": 0, "order": None}
@@ -254,6 +261,15 @@ class DataLoader:
 
         Raises:
             ValueError: `state` is no state of a loader of this dataset; nothing is changed.
+
+        Example:
+            >>> loader = DataLoader(np.arange(6), batch_size=2, shuffle=True)
+            >>> batches = iter(loader)
+            >>> first = next(batches)
+            >>> other = DataLoader(np.arange(6), batch_size=2, shuffle=True)
+            >>> other.load_state_dict(loader.state_dict())
+            >>> print(np.array_equal(next(batches), next(iter(other))))
+            True
         """
         expected = ["epoch", "given", "order"]
         if not isinstance(state, Mapping) or sorted(state) != expected:
@@ -328,6 +344,9 @@ def default_collate(instances: list[Any]) -> Any:
     such as strings, there is a list.
 
     Python's floats become float32.
+
+    Raises:
+        ValueError: the instances differ in shape or form.
 
     Example:
         >>> x, y = default_collate([(np.array([1.0, 2.0]), 0), (np.array([3.0, 4.0]), 1)])

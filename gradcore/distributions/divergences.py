@@ -43,6 +43,9 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Divergence], Divergence
         @register_kl(MyDistribution, Normal)
         def divergence(p, q): ...
 
+    Raises:
+        TypeError: one of the classes is no subclass of `Distribution`.
+
     Example:
         >>> class Point(Distribution):
         ...     def __init__(self, x):

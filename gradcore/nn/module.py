@@ -96,16 +96,7 @@ class Module:
     _state_former: ClassVar[str] = ""  # a word before the names in states of earlier versions
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the output from the inputs; a subclass writes this.
-
-        Example:
-            >>> class Double(nn.Module):
-            ...     def forward(self, x):
-            ...         return 2.0 * x
-            ...
-            >>> print(Double()(TensorNode([3.0])))
-            [6.]
-        """
+        """Compute the output from the inputs; a subclass writes this."""
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
