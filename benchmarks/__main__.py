@@ -2,7 +2,7 @@
 
 python -m benchmarks                        # everything: most of an hour
 python -m benchmarks --only 'mnist|blitz'   # workloads whose name matches
-python -m benchmarks --docs                 # write docs/benchmarks.md and its plot
+python -m benchmarks --docs                 # write docs/explanation/benchmarks.md and its plot
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     flag("--rounds", type=int, metavar="N", default=5, help="processes of each library")
     flag("--quick", action="store_true", help="tiny sizes and one round: does it run?")
     flag("--json", type=Path, metavar="FILE", help="write all figures there")
-    flag("--docs", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.png")
+    flag("--docs", action="store_true", help="write docs/explanation/benchmarks.md and .png")
     flag("--list", action="store_true", help="name the workloads")
     args = parser.parse_args(arguments)
     try:
@@ -241,8 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = report.markdown(results)
     print(text)
     if args.docs:
-        (ROOT / "docs" / "benchmarks.md").write_text(text)
-        report.plot(results, ROOT / "docs" / "benchmarks.png")
+        (ROOT / "docs" / "explanation" / "benchmarks.md").write_text(text)
+        report.plot(results, ROOT / "docs" / "explanation" / "benchmarks.png")
     ours = [w["libraries"].get("gradcore", {}) for w in results["workloads"].values()]
     return int(any("failed" in x for x in ours))
 

@@ -78,7 +78,8 @@ ITEMS = [
         "q5",
         "Questions 5 to 7: a session",
         session,
-        "Answers to what is in a graph, and who calls `forward` and `backward` (`docs/guide.md`).",
+        "Answers to what is in a graph, and who calls `forward` and `backward` "
+        "(`docs/tutorials/assignment.md`).",
     ),
     Item(
         "q9",
@@ -154,8 +155,8 @@ ITEMS = [
         "Figure 22: SGD with momentum 0.9",
         epochs,
         "As printed, momentum starts anew in every batch, and so it is plain gradient descent "
-        "(`docs/guide.md` shows it): the losses are those of figure 18 to three digits. Momentum "
-        "that lasts is the second table.",
+        "(`docs/tutorials/assignment.md` shows it): the losses are those of figure 18 to three "
+        "digits. Momentum that lasts is the second table.",
         (
             Row(
                 "As printed",

@@ -40,7 +40,8 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
     They take over changes that you make to parameters and optimizers between calls. They do nothing
-    else that the step's code would do on the host. docs/gpu/capture.md says what can be captured.
+    else that the step's code would do on the host. docs/explanation/gpu/capture.md says what can be
+    captured.
 
     Args:
         step: a function of arrays and constants, also in lists, tuples and dictionaries. All calls

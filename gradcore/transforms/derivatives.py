@@ -10,7 +10,7 @@ nodes.
 No transform changes the `.grad` of a node or computes a gradient that nobody asked for.
 
 The gradient by complex numbers has as its real part the derivative by their real parts, and as its
-imaginary part that by their imaginary parts. docs/complex.md has more.
+imaginary part that by their imaginary parts. docs/explanation/complex.md has more.
 """
 
 from __future__ import annotations

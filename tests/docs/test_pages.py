@@ -83,7 +83,7 @@ def test_page(
         promised = " ".join(re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE))
         assert words(capsys.readouterr().out) == words(promised), block.place
     for drawn in tmp_path.glob("*.dot"):
-        same_picture(drawn, DOCS / f"{drawn.stem}.svg")
+        same_picture(drawn, page.with_name(f"{drawn.stem}.svg"))
     if package:
         install_and_test(package, tmp_path)
 

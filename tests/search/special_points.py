@@ -1,4 +1,4 @@
-"""Write docs/special_points.md: what gradcore gives at special points, beside PyTorch and JAX.
+"""Write docs/explanation/special_points.md: values and gradients, beside PyTorch's and JAX's.
 
     python tests/search/special_points.py          needs PyTorch and jax
 
@@ -230,7 +230,7 @@ an error; an empty cell says that the library has no such function.
 
 A gradient is what mathematics gives; or a choice, which the last column names; or NaN, or infinity,
 or an error; but never a finite number that is wrong. The rules behind the numbers are in
-[array_api.md](array_api.md#special-points).
+[array_api.md](../reference/array_api.md#special-points).
 
 <!-- not run: needs PyTorch and jax -->
 ```sh
@@ -254,7 +254,8 @@ def main() -> None:
                 others.append(f"{type(error).__name__}")
         lines.append(f"{row(point)} | {others[0]} | {others[1]} | {point.why} |")
     versions = f"With PyTorch {version('torch')} and JAX {version('jax')}.\n\n"
-    (ROOT / "docs" / "special_points.md").write_text(HEAD + versions + "\n".join(lines) + "\n")
+    page = ROOT / "docs" / "explanation" / "special_points.md"
+    page.write_text(HEAD + versions + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""PyTorch's lists of names beside gradcore's: writes the tables of docs/torch.md.
+"""PyTorch's lists of names beside gradcore's: writes the tables of docs/reference/torch.md.
 
-    python tests/search/torch_lists.py docs/torch.md
+    python tests/search/torch_lists.py docs/reference/torch.md
 
 Each public name of PyTorch's modules below is here under the same name, or in `LEFT_OUT` with the
 reason.
