@@ -15,7 +15,7 @@ import textwrap
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -25,13 +25,7 @@ import gradcore
 from gradcore.engine.methods import is_elsewhere
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-try:
-    from op_table.examples import example as example_of_op
-except ImportError:  # until the branch is there
-
-    def example_of_op(_op):
-        return ""
-
+from op_table.examples import example as example_of_op
 
 # The public packages. A name that is in several has one page, in the first of these that has it.
 PACKAGES = [
@@ -160,7 +154,7 @@ class Name:
     def folder(self) -> str:
         return OPS if self.kind == "op" else self.package
 
-    @property
+    @cached_property
     def doc(self) -> str:
         """The docstring; "" where there is none."""
         if self.kind == "value":
@@ -369,12 +363,17 @@ def rst(doc: str) -> str:
 
 def blocks(lines: list[str]) -> list[str]:
     """Paragraphs, and what is indented, which is code."""
-    made = []
-    for block in re.split(r"\n\s*\n", "\n".join(lines).strip("\n")):
+    made: list[str] = []
+    code: list[str] = []  # of which the parts between empty lines are one block
+    for block in [*re.split(r"\n\s*\n", "\n".join(lines).strip("\n")), ""]:
         if block.startswith("    "):
-            code = textwrap.indent(textwrap.dedent(block), "   ")
-            made.append(f".. code-block:: python\n\n{code}")
-        elif block:
+            code.append(block)
+            continue
+        if code:
+            text = textwrap.indent(textwrap.dedent("\n\n".join(code)), "   ")
+            made.append(f".. code-block:: python\n\n{text}")
+            code = []
+        if block:
             made.append(paragraph(block))
     return made
 
@@ -408,13 +407,15 @@ def paragraph(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Code spans as literals, and all else as it stands."""
-    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;])", text)
+    """Code spans as literals, pages of docs/ as links, and all else as it stands."""
+    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;]|docs/[\w/-]+\.md)", text)
     for i, part in enumerate(parts):
         if part.startswith("`"):
             after = parts[i + 1][:1] if i + 1 < len(parts) else ""
             code = " ".join(part.strip("`").split()).replace("\\", "\\\\")
             parts[i] = f"``{code}``" + ("\\ " if after.isalnum() else "")
+        elif re.fullmatch(r"docs/.*\.md", part):
+            parts[i] = f":doc:`{part} </{part[5:-3]}>`"
         elif not part.startswith("http"):
             parts[i] = escape(part)
     return "".join(parts)

@@ -111,4 +111,4 @@ def test_links_of_pages_lead_to_files_and_an_index_lists_each_page(page: Path) -
         index = DOCS / "index.md"
     linked = re.findall(r"\]\(([^)#\s]+)", index.read_text("utf-8"))
     places = {(index.parent / target).resolve() for target in linked}
-    assert page.resolve() in places or place.parts == ("index.md",), f"{index} does not list it"
+    assert page.resolve() in places or place.parts == ("index.md",), f"list it in {index}"
