@@ -51,6 +51,12 @@ class Backend(
     Args:
         device: the library's name of a device (`1` for CuPy's second GPU, `"device1"` for the
             strict library); `None` is the library's default.
+
+    Example:
+        >>> backend = gradcore.backends.get("numpy")
+        >>> x = backend.asarray([1.0, 2.0], "float64")
+        >>> print(backend.xp.sqrt(x).round(3), backend.name)
+        [1.    1.414] numpy
     """
 
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?

@@ -11,6 +11,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
+from difflib import get_close_matches
 from operator import getitem
 from threading import get_ident
 from types import TracebackType
@@ -55,6 +56,7 @@ BUILTIN = {
     ),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
+_ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}
 PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
@@ -71,15 +73,29 @@ _warned: set[str] = set()
 
 def names() -> list[str]:
     """List every backend's name: the built-in ones, those that other packages registered, and the
-    libraries whose arrays were met although nobody registered them."""
+    libraries whose arrays were met although nobody registered them.
+
+    Example:
+        >>> "numpy" in gradcore.backends.names(), "cupy" in gradcore.backends.names()
+        (True, True)
+    """
     return list(dict.fromkeys([*BUILTIN, *_third_party(), *_loaded]))
 
 
 def problem(name: str) -> str | None:
-    """Say why the backend `name` can't run here and what to do about it; `None` if it can."""
+    """Say why the backend `name` can't run here and what to do about it; `None` if it can.
+
+    Example:
+        >>> print(gradcore.backends.problem("numpy"))  # of "cupy" without a GPU: why, what to do
+        None
+    """
     if not _exists(name):
         every = [f"{n} (can't run: {why})" if (why := problem(n)) else n for n in names()]
-        return f"there is no backend {name!r}; installed: {', '.join(every)}"
+        runs = [n for n in names() if not problem(n)]
+        alias = _ALIASES.get(str(name))
+        near = [alias] if alias else get_close_matches(str(name), names(), 1)
+        meant = f"did you mean {near[0]!r}?" if near else f"those that run: {', '.join(runs)}"
+        return f"there is no backend {name!r}; installed: {', '.join(every)}; {meant}"
     loaded = _load(name)
     if not isinstance(loaded, Exception):
         try:
@@ -104,6 +120,11 @@ def get(name: str, device: Any = None) -> Backend:
         ValueError: there is no such backend or device; the message says which there are.
         RuntimeError: the backend can't run here; the message says why and what to do. If its import
             failed, the exception that the import raised is the cause.
+
+    Example:
+        >>> numpy = gradcore.backends.get("numpy")
+        >>> print(numpy.asarray([1, 2]))
+        [1 2]
     """
     if (name, str(device)) not in _instances and (why := problem(name)):
         if not _exists(name):
@@ -120,6 +141,11 @@ def default() -> Backend:
     Raises:
         ValueError: GRADCORE_BACKEND names no backend.
         RuntimeError: the backend that GRADCORE_BACKEND names can't run here.
+
+    Example:
+        >>> with gradcore.use_backend("numpy"):
+        ...     print(gradcore.backends.default().name)
+        numpy
     """
     global _default
     if choices := _choices_here():
@@ -137,9 +163,7 @@ def default() -> Backend:
 class use_backend:  # noqa: N801 (it is called like a function)
     """Make `name` the backend of new arrays, from now on or for the length of a `with` block.
 
-    >>> use_backend("cupy", device=1)
-    >>> with use_backend("numpy"):
-    ...     x = gradcore.TensorNode([1.0, 2.0])
+        gradcore.use_backend("cupy", device=1)
 
     A block is for the thread or task, and in a generator for the code of the generator, that it is
     in; a call inside holds to the end of the block. A call outside of blocks is for all threads.
@@ -151,6 +175,12 @@ class use_backend:  # noqa: N801 (it is called like a function)
     Raises:
         ValueError: there is no such backend or device.
         RuntimeError: the backend can't run here.
+
+    Example:
+        >>> with gradcore.use_backend("numpy"):
+        ...     x = TensorNode([1.0, 2.0])
+        >>> type(x.value).__name__
+        'ndarray'
     """
 
     def __init__(self, name: str, device: Any = None) -> None:
@@ -199,6 +229,10 @@ def backend_of(x: Array) -> Backend:
 
     Raises:
         TypeError: `x` is no array of a library that gradcore or array_api_compat knows.
+
+    Example:
+        >>> gradcore.backends.backend_of(np.ones(3)).name
+        'numpy'
     """
     try:
         return BACKEND_OF_TYPE[type(x)]

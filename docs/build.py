@@ -71,7 +71,6 @@ def markdown(page: Path) -> str:
 def is_below(target: str, index: Path) -> bool:
     """Whether the navigation has the page under this index: it lies in its folder; under the first
     index, what has no index of its own."""
-    folder = normpath(index.parent / target)
     if index.parent == HERE:
         return target.endswith("/index") or "/" not in target
     return True
@@ -107,20 +106,23 @@ def broken_links(site: Path) -> list[str]:
     for file in site.rglob("*.html"):
         text = file.read_text("utf-8")
         anchors[file] = set(re.findall(r'\b(?:id|name)="([^"]+)"', text))
-        for found in set(re.findall(r'\b(?:href|src)="([^"]+)"', text)):
-            if not re.match(r"\w+:|//", found):
-                links.append((file, unescape(found)))
+        found = set(re.findall(r'\b(?:href|src)="([^"]+)"', text))
+        links += [(file, unescape(link)) for link in found if not re.match(r"\w+:|//", link)]
     broken = []
     for file, link in links:
         target, _, anchor = link.partition("#")
         there = Path(normpath(file.parent / unquote(target.partition("?")[0]))) if target else file
-        if not there.exists() or (there in anchors and anchor and unquote(anchor) not in anchors[there]):
+        if not there.exists() or (
+            there in anchors and anchor and unquote(anchor) not in anchors[there]
+        ):
             broken.append(f"{file.relative_to(site)}: {link}")
     return sorted(set(broken))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="default: build")
     parser.add_argument("--jobs", default="auto", help="processes; default: one for each core")
     arguments = parser.parse_args()
@@ -129,7 +131,20 @@ def main() -> int:
     began = time.perf_counter()
     pages, site = arguments.out / "pages", arguments.out / "site"
     count = prepare(pages)
-    flags = ["-W", "-n", "--keep-going", "-q", "-j", arguments.jobs, "-b", "html", "-c", str(HERE)]
+    flags = [
+        "-E",
+        "-a",
+        "-W",
+        "-n",
+        "--keep-going",
+        "-q",
+        "-j",
+        arguments.jobs,
+        "-b",
+        "html",
+        "-c",
+        str(HERE),
+    ]
     status = sphinx([*flags, "-d", str(arguments.out / "doctrees"), str(pages), str(site)])
     shutil.copytree(HERE / "report", site / "report", dirs_exist_ok=True)
     problems = [f"broken link: {each}" for each in broken_links(site)]
@@ -141,7 +156,8 @@ def main() -> int:
     size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     print(
         f"{count} pages of the reference, {len(named)} of them of one name each, "
-        f"with {len(named) - len(unshown)} examples; {len(list(site.rglob('*.html')))} pages in all, "
+        f"with {len(named) - len(unshown)} examples; "
+        f"{len(list(site.rglob('*.html')))} pages in all, "
         f"{size / 1e6:.0f} MB, {time.perf_counter() - began:.0f} s; "
         f"{len(problems)} problems: {site}"
     )

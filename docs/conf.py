@@ -42,13 +42,10 @@ html_title = "gradcore"
 html_baseurl = "https://gradcore.readthedocs.io/"
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_show_sourcelink = False
 html_copy_source = False
-html_theme_options = {
-    "source_repository": "https://github.com/gradcore/gradcore/",
-    "source_branch": "main",
-    "source_directory": "docs/",
-    "footer_icons": [],
-}
+html_theme_options = {"top_of_page_buttons": []}  # pages of names have no file to edit
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
@@ -90,7 +87,6 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 
 # -- Names in text are links -----------------------------------------------------------------------
 
-NAMES = {each: name for each, name in reference.by_full_name().items()}
 PAGES = {f"reference/{name.page}": name for name in reference.names() if name.kind != "value"}
 
 
@@ -136,7 +132,8 @@ def link_names(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             literal.replace_self(link)
 
 
-PLAIN = {*vars(builtins), *vars(typing), *vars(collections.abc), *vars(np), "ModuleType", "np"}
+PLAIN = {*vars(builtins), *vars(typing), *vars(collections.abc), *vars(np), "np"}
+PLAIN |= {"AbstractContextManager", "ModuleType", "Path", "PathLike"}
 
 
 def missing(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
@@ -146,34 +143,43 @@ def missing(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     target = node["reftarget"]
     short = target.rpartition(".")[2]
     objects = env.domains["py"].data["objects"]
-    if short in reference.TYPES:
+    if short in reference.types():
         found = objects[short]
     elif public := next((name for name in reference.names() if name.short == short), None):
         found = objects[public.full]
     else:
-        known = short in PLAIN or short in reference.PLAIN_TYPES or target.startswith("gradcore.")
-        return contnode if known else None
+        return contnode if short in PLAIN else None
     builder = app.builder
     return make_refnode(builder, node["refdoc"], found.docname, found.node_id, contnode, target)
 
 
 def note_others(app: Sphinx, domain: str, _kind: str, content: Any) -> None:
-    """The other names of what a page describes are in objects.inv, and search finds them."""
+    """The other names of what a page describes are in objects.inv, too."""
     page = PAGES.get(app.env.current_document.docname)
     signature = content.parent[0] if domain == "py" else None
     if page and signature is not None and signature.get("fullname") == page.short:
         python = app.env.domains["py"]
         for other in page.others:
-            python.note_object(other, content.parent["objtype"], signature["ids"][0])
+            python.note_object(other, content.parent["objtype"], signature["ids"][0], aliased=True)
 
 
 # -- The navigation of 1,600 pages that it does not list -------------------------------------------
 
 _trees: dict[str, str] = {}
+BARE_LIST = re.compile(r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", re.DOTALL)
+
+
+def as_lines(found: re.Match[str]) -> str:
+    """The parameters of a signature as lines: Sphinx writes a list of definitions of no terms,
+    which screen readers stumble on."""
+    lines = found[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+    return f'<span class="sig-lines">{lines}</span>'
 
 
 def navigation(app: Sphinx, page: str, _template: str, context: Any, _doctree: Any) -> None:
     """A page of a name has the navigation of its package's page, whose folder is the same."""
+    if "body" in context:
+        context["body"] = BARE_LIST.sub(as_lines, context["body"])
     if page not in PAGES and not page.endswith("/values"):
         return
     parent = f"{page.rpartition('/')[0]}/index"

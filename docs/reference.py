@@ -6,27 +6,66 @@ pages, and tests/docs/test_reference.py checks that no name is left out. Sphinx 
 
 from __future__ import annotations
 
+import builtins
+import collections.abc
 import inspect
 import re
+import sys
 import textwrap
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gradcore
 from gradcore.engine.methods import is_elsewhere
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from op_table.examples import example as example_of_op
+
 # The public packages. A name that is in several has one page, in the first of these that has it.
-PACKAGES = """
-nn nn.init nn.utils nn.utils.rnn optim.lr_scheduler optim.swa_utils optim data
-distributions distributions.constraints distributions.transforms linalg fft special random backends
-gradcore nn.functional array_api numpy numpy.fft numpy.linalg numpy.random
-autograd autograd.extend autograd.misc.fixed_points autograd.misc.flatten
-autograd.misc.optimizers autograd.misc.tracers autograd.numpy autograd.scipy autograd.test_util
-""".split()
+PACKAGES = [
+    "nn",
+    "nn.init",
+    "nn.utils",
+    "nn.utils.rnn",
+    "optim.lr_scheduler",
+    "optim.swa_utils",
+    "optim",
+    "data",
+    "distributions",
+    "distributions.constraints",
+    "distributions.transforms",
+    "linalg",
+    "fft",
+    "special",
+    "random",
+    "backends",
+    "gradcore",
+    "nn.functional",
+    "array_api",
+    "numpy",
+    "numpy.fft",
+    "numpy.linalg",
+    "numpy.random",
+    "autograd",
+    "autograd.extend",
+    "autograd.misc.fixed_points",
+    "autograd.misc.flatten",
+    "autograd.misc.optimizers",
+    "autograd.misc.tracers",
+    "autograd.numpy",
+    "autograd.test_util",
+    "autograd.scipy.integrate",
+    "autograd.scipy.linalg",
+    "autograd.scipy.signal",
+    "autograd.scipy.special",
+    "autograd.scipy.stats",
+]
 OPS = "ops"  # the folder of the ops, whose names differ from those of functions by a capital only
 
 # What the docstring of a value cannot say.
@@ -43,27 +82,52 @@ VALUES = {
     "euler_gamma": "Euler's constant.",
     "inf": "Positive infinity.",
     "nan": "Not a number.",
+    "False_": "NumPy's False, a scalar.",
+    "ScalarType": "The types of numbers that NumPy knows.",
+    "True_": "NumPy's True, a scalar.",
+    "dict": "`dict`, as autograd's programs import it; it may hold nodes.",
+    "finfo": "The limits of a floating dtype, as the default backend gives them.",
+    "iinfo": "The limits of an integer dtype, as the default backend gives them.",
+    "list": "`list`, as autograd's programs import it; it may hold nodes.",
+    "primitive_jvps": "The forward derivatives of primitives, by function.",
+    "primitive_vjps": "The gradients of primitives, by function.",
+    "tuple": "`tuple`, as autograd's programs import it; it may hold nodes.",
     "newaxis": "An axis of length 1, in an index: `x[:, newaxis]`.",
     "pi": "The ratio of a circle's circumference to its diameter.",
 }
-# The names in signatures that are no public names.
+# What the types in signatures mean that are no public names, and no classes with a docstring.
 TYPES = {
-    "Array": ("Any", "an array of any library that has a backend: NumPy, CuPy, ..."),
-    "Axis": ("int | tuple[int, ...] | None", "an axis, or several; `None` is all axes"),
-    "Device": ("Any", "a device of a backend, as the array's `device` names it"),
-    "Handle": ("class", "what a hook's registration gives: `remove()` takes the hook away"),
-    "Hook": ("Callable", "a function that the engine or a module calls"),
-    "NodeOrArray": ("TensorNode | Array", "given nodes, functions give nodes; given arrays, arrays"),
-    "Params": (
-        "Iterable[TensorNode | tuple[str, TensorNode] | Mapping[str, Any]]",
-        "parameters, by themselves, with names, or in groups with settings of their own",
-    ),
-    "Shape": ("tuple[int, ...]", "the length of each axis"),
-    "Size": ("int | tuple[int, ...]", "one number for all axes, or one for each"),
+    "Average": "the new average of an average, a parameter and the count of averages so far",
+    "Averages": "as `Average`, of lists of all averages and all parameters at once",
+    "Axis": "an axis, or several; `None` is all axes",
+    "Closure": "a function that computes the loss and its gradients anew",
+    "DType": "a dtype of the array's library, or its name, as `float32`",
+    "Device": "a device of a backend, as the array's `device` names it",
+    "Distance": "a function of two batches that gives the distance of each pair",
+    "Divergence": "a function of two distributions that gives their divergence",
+    "Factor": "one factor for all axes, or one for each",
+    "Folder": "a folder; `None` is `GRADCORE_DATA`, or else the cache",
+    "Group": "a group of parameters with its settings",
+    "Hook": "a function that the engine, or the module, calls",
+    "Input": "a node, or an array, which is a constant",
+    "NodeOrArray": "a node, or an array of any library: given nodes, functions give nodes",
+    "Nodes": "one node, or several",
+    "Number": "a number, or an array of one element",
+    "Ord": "which norm, as in NumPy",
+    "OutputSize": "a size for all axes, or one for each; `None` keeps the size",
+    "Padding": "one number for all sides, or one for each; of kernels, before and after each axis",
+    "Pair": "a number for rows, and one for columns",
+    "Params": "parameters, by themselves, with names, or in groups with settings of their own",
+    "Pullback": "a function from the gradient of a result to the gradients of the arguments",
+    "Scheduled": "what a schedule changes the settings of",
+    "Shape": "the length of each axis",
+    "Size": "one number for all axes, or one for each; of a node, the count of its elements",
+    "Sizes": "the length of each axis",
+    "Splits": "images and labels to train on, the same for validation, and the number of classes",
+    "StepHook": "a function of the optimizer and the arguments of its `step`",
 }
-PLAIN_TYPES: set[str] = set()
-SECTION = re.compile(r"(Args|Attributes|Example|Examples|Raises|Returns|Yields):$")
-FIELD = {"Args": "param", "Attributes": "ivar", "Raises": "raises"}
+SECTION = re.compile(r"(Args|Attributes|Example|Examples|Raises|Returns|Yields)( \(.+\))?:$")
+HEADINGS = {"Args": "Parameters"}
 
 
 @dataclass
@@ -90,7 +154,7 @@ class Name:
     def folder(self) -> str:
         return OPS if self.kind == "op" else self.package
 
-    @property
+    @cached_property
     def doc(self) -> str:
         """The docstring; "" where there is none."""
         if self.kind == "value":
@@ -99,13 +163,21 @@ class Name:
             module = getattr(self.thing, "__module__", "") or ""
             of_type = docstring(type(self.thing)) if kind_of(type(self.thing)) == "class" else ""
             return own or of_type or (of_numpy(self) if is_of_numpy(module) else "")
-        return docstring(self.thing)
+        own = docstring(self.thing)
+        if self.kind != "op" or is_base(self.thing) or example(own):
+            return own
+        return f"{own}\n\nExample:\n{textwrap.indent(example_of_op(self.thing), '    ')}"
 
     @property
     def topic(self) -> str:
         """The file in which the thing is made: names of one file are of one topic."""
         last = (getattr(self.thing, "__module__", None) or "").split(".")[-1]
         return "values" if self.kind == "value" else last
+
+
+def is_base(op: type) -> bool:
+    """Whether ops derive from it, and it is none by itself."""
+    return op.__name__ in ("OfInput", "OfOutput")
 
 
 def full(package: str, short: str) -> str:
@@ -189,8 +261,11 @@ def listed(package: str) -> dict[str, Name]:
 
 
 def faults() -> tuple[list[str], list[str]]:
-    """The names without a docstring, and the functions and classes without an example."""
-    undocumented = [name.full for name in names() if not name.doc]
+    """The names and types without a docstring, and the functions and classes without an example."""
+    undocumented = [name.full for name in names() if not re.match(r"(?!Example:)\S", name.doc)]
+    for short, meanings in types().items():
+        if short not in TYPES and not all(docstring(each) for each in meanings):
+            undocumented.append(f"{short}, a type in signatures")
     unshown = [name.full for name in names() if name.kind != "value" and not example(name.doc)]
     return undocumented, unshown
 
@@ -267,47 +342,80 @@ def annotation(given: Any) -> Any:
 
 def rst(doc: str) -> str:
     """Translate a docstring to reStructuredText: its code spans, code blocks, lists, sections."""
-    blocks = []
-    for block in re.split(r"\n\s*\n", doc.strip("\n")):
-        lines = block.split("\n")
-        if blocks and re.match(r" {4}", lines[0]) and not SECTION.match(lines[0]):
-            blocks.append(".. code-block:: python\n\n" + textwrap.indent(block, "   "))
-        elif found := SECTION.match(lines[0]):
-            blocks.append(section(found[1], textwrap.dedent("\n".join(lines[1:]))))
-        else:
-            blocks.append(paragraph(block))
-    return "\n\n".join(blocks)
+    parts: list[str] = []
+    prose: list[str] = []
+    lines = doc.strip("\n").split("\n")
+    while lines:
+        line = lines.pop(0)
+        if not (found := SECTION.match(line)):
+            prose.append(line)
+            continue
+        body = []
+        while lines and (not lines[0] or lines[0].startswith(" ")):
+            body.append(lines.pop(0))
+        parts += blocks(prose)
+        parts.append(
+            section(found[1], found[2] or "", textwrap.dedent("\n".join(body)).strip("\n"))
+        )
+        prose = []
+    return "\n\n".join([*parts, *blocks(prose)])
 
 
-def section(title: str, body: str) -> str:
-    """A section of a docstring, as a list of fields or, of an example, under a heading."""
+def blocks(lines: list[str]) -> list[str]:
+    """Paragraphs, and what is indented, which is code."""
+    made: list[str] = []
+    code: list[str] = []  # of which the parts between empty lines are one block
+    for block in [*re.split(r"\n\s*\n", "\n".join(lines).strip("\n")), ""]:
+        if block.startswith("    "):
+            code.append(block)
+            continue
+        if code:
+            text = textwrap.indent(textwrap.dedent("\n\n".join(code)), "   ")
+            made.append(f".. code-block:: python\n\n{text}")
+            code = []
+        if block:
+            made.append(paragraph(block))
+    return made
+
+
+def section(title: str, when: str, body: str) -> str:
+    """A section of a docstring, as a field; an example, under a heading."""
     if title.startswith("Example"):
         return f".. rubric:: Example\n\n{body}"
-    if title not in FIELD:
-        return f":returns: {textwrap.indent(inline(body), '   ').strip()}"
-    entries = re.findall(r"^(\S[^:\n]*): ?((?:.*\n?)(?:(?:[ ]+.*)\n?)*)", body, re.MULTILINE)
-    lines = [
-        f":{FIELD[title]} {escape(each)}: {inline(' '.join(text.split()))}" for each, text in entries
-    ]
-    return "\n".join(lines)
+    title = HEADINGS.get(title, title) + when
+    if title in ("Returns", "Yields") and not re.search(r"^ ", body, re.MULTILINE):
+        return (
+            f":{title}: " + textwrap.indent("\n\n".join(blocks(body.split("\n"))), "   ").lstrip()
+        )
+    entries = []
+    for entry in re.split(r"\n+(?=\S)", body):
+        head, colon, text = " ".join(entry.split()).partition(": ")
+        if colon and len(head) < 60 and title not in ("Returns", "Yields"):
+            of_head = ", ".join(f"``{each.strip('`')}``" for each in head.split(", "))
+            entries.append(f"- {of_head} \N{EN DASH} {inline(text)}")
+        else:
+            entries.append(f"- {inline(' '.join(entry.split()))}")
+    return f":{title}:\n" + textwrap.indent("\n".join(entries), "   ")
 
 
 def paragraph(text: str) -> str:
     """A paragraph, in which a list may follow some text without an empty line."""
-    parts = re.split(r"\n(?=- )", text)
-    if not text.startswith("- ") and len(parts) > 1:
-        return inline(parts[0]) + "\n\n" + "\n".join(map(inline, parts[1:]))
-    return "\n".join(map(inline, parts))
+    first, *items = re.split(r"^- ", text, flags=re.MULTILINE)
+    made = [inline(" ".join(first.split()))] if first else []
+    listed = "\n".join(f"- {inline(' '.join(item.split()))}" for item in items)
+    return "\n\n".join([*made, listed] if items else made)
 
 
 def inline(text: str) -> str:
-    """Code spans as literals, and all else as it stands."""
-    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;])", text)
+    """Code spans as literals, pages of docs/ as links, and all else as it stands."""
+    parts = re.split(r"(`+[^`]+`+|https?://[^\s)]*[^\s).,;]|docs/[\w/-]+\.md)", text)
     for i, part in enumerate(parts):
         if part.startswith("`"):
             after = parts[i + 1][:1] if i + 1 < len(parts) else ""
             code = " ".join(part.strip("`").split()).replace("\\", "\\\\")
             parts[i] = f"``{code}``" + ("\\ " if after.isalnum() else "")
+        elif re.fullmatch(r"docs/.*\.md", part):
+            parts[i] = f":doc:`{part} </{part[5:-3]}>`"
         elif not part.startswith("http"):
             parts[i] = escape(part)
     return "".join(parts)
@@ -340,10 +448,12 @@ def page_of(name: Name) -> str:
     parts = [
         ":orphan:",
         heading(escape(name.full), "="),
-        f":doc:`Reference </reference/index>` › :doc:`{shown} </reference/{index}>`",
+        f":doc:`Reference </reference/index>` / :doc:`{shown} </reference/{index}>`",
     ]
     if name.kind == "function":
-        body = described("function", name.short, signature(name.thing), name.doc, "", module_option(name))
+        body = described(
+            "function", name.short, signature(name.thing), name.doc, "", module_option(name)
+        )
     else:
         inside = []
         if found := bases(name):
@@ -372,7 +482,9 @@ def member(short: str, thing: Any) -> str:
         return described("property", short, "", inspect.getdoc(thing) or "")
     option = {staticmethod: "   :staticmethod:\n", classmethod: "   :classmethod:\n"}
     sig = signature(thing, bound=True)
-    return described("method", short, sig, inspect.getdoc(thing) or "", "", option.get(type(thing), ""))
+    return described(
+        "method", short, sig, inspect.getdoc(thing) or "", "", option.get(type(thing), "")
+    )
 
 
 def source_of(name: Name) -> str:
@@ -384,7 +496,7 @@ def source_of(name: Name) -> str:
 def values_of(package: str, found: list[Name]) -> str:
     """The page of a package's values: constants, dtypes, and what is NumPy's."""
     parts = [":orphan:", heading(f"Values in {module_name(package)}", "=")]
-    parts.append(f":doc:`Reference </reference/index>` › :doc:`{module_name(package)} <index>`")
+    parts.append(f":doc:`Reference </reference/index>` / :doc:`{module_name(package)} <index>`")
     for name in found:
         text = repr(name.thing)
         sig = f"   :value: {text}\n" if len(text) < 60 and "<" not in text else ""
@@ -406,12 +518,18 @@ def index_of(title: str, doc: str, found: dict[str, Name], packages: list[str]) 
         rows = []
         for package in packages:
             about = (module(package).__doc__ or "").split("\n\n")[0]
-            rows.append((f":doc:`{module_name(package)} </reference/{package}/index>`", inline(about)))
+            rows.append(
+                (f":doc:`{module_name(package)} </reference/{package}/index>`", inline(about))
+            )
         parts.append(table([(left, " ".join(right.split())) for left, right in rows]))
+        below = "\n".join(f"   /reference/{package}/index" for package in packages)
+        parts.append(f".. toctree::\n   :hidden:\n\n{below}")
     topics: dict[str, list[tuple[str, str]]] = {}
     for short, name in found.items():
         topics.setdefault(name.topic, []).append((link(name, short), first_sentence(name)))
-    for topic, of_it in topics.items():
+    last = {"graph": "", "values": "~"}  # nodes and ops are the first topic, constants the last
+    for topic in sorted(topics, key=lambda topic: last.get(topic, topic.strip("_"))):
+        of_it = sorted(topics[topic], key=lambda row: row[0].lower())
         if len(topics) > 1:
             parts.append(heading(topic.strip("_").replace("_", " ").capitalize(), "-"))
         parts.append(table(of_it))
@@ -423,14 +541,73 @@ def link(name: Name, short: str) -> str:
     return f":py:{role}:`{short} <{name.full}>`"
 
 
+@cache
+def types() -> dict[str, list[Any]]:
+    """What the types in signatures mean that are no public names: the types, or the class."""
+    found: dict[str, list[Any]] = {}
+    public = {name.short for name in names()}
+    known = {*vars(builtins), *vars(typing), *vars(collections.abc), "ModuleType", "Path"}
+    known.add("AbstractContextManager")
+    for thing in every_callable():
+        try:
+            signed = inspect.signature(thing)
+        except (TypeError, ValueError):
+            continue
+        made = inspect.unwrap(thing.__init__ if inspect.isclass(thing) else thing)
+        place = sys.modules.get(getattr(made, "__module__", None) or "")
+        of_parameters = [each.annotation for each in signed.parameters.values()]
+        for each in [*of_parameters, signed.return_annotation]:
+            without = re.sub(r"Literal\[.*?\]", "", each) if isinstance(each, str) else ""
+            for short in re.findall(r"(?<![\w.'])[A-Z]\w*", without):
+                meaning = getattr(place, short, None)
+                if short not in public | known and meaning is not None:
+                    found.setdefault(short, [])
+                    if meaning not in found[short]:
+                        found[short].append(meaning)
+    return dict(sorted(found.items()))
+
+
+def every_callable() -> Iterator[Any]:
+    for name in names():
+        if name.kind != "value":
+            yield name.thing
+        if name.kind in ("class", "op"):
+            for _, thing in members(name):
+                yield thing.fget if isinstance(thing, property) else unbound(thing)
+
+
+def unbound(thing: Any) -> Any:
+    return thing.__func__ if isinstance(thing, staticmethod | classmethod) else thing
+
+
 def types_page() -> str:
     parts = [
         heading("Types in signatures", "="),
-        "Signatures name some types that are no classes of their own.",
+        "What the types in signatures mean that have no page of their own.",
     ]
-    for short, (meaning, text) in TYPES.items():
-        parts.append(f".. py:data:: {short}\n   :type: {meaning}\n\n   {inline(text)}.")
+    for short, meanings in types().items():
+        classes = [each for each in meanings if inspect.isclass(each) and short not in TYPES]
+        if classes:
+            doc = docstring(classes[0])
+            doc = "" if doc.startswith(f"{short}(") else doc  # as Python writes it
+            parts.append(described("class", short, "", doc, fields(classes[0])))
+            continue
+        texts = [re.sub(r"(\w+\.)+(?=\w)", "", inspect.formatannotation(each)) for each in meanings]
+        shown = " or ".join(dict.fromkeys(f"``{text}``" for text in texts))
+        parts.append(f".. py:data:: {short}\n\n   {inline(TYPES.get(short, ''))}: {shown}.")
     return "\n\n".join(parts) + "\n"
+
+
+def fields(kind: Any) -> str:
+    """The fields of a named tuple."""
+    found = getattr(kind, "_fields", ())
+    return "Fields: " + ", ".join(f"``{each}``" for each in found) + "." if found else ""
+
+
+def outer(package: str) -> str:
+    """The package that a package is in; "" of those that the first page of the reference lists."""
+    around = [each for each in PACKAGES if package.startswith(f"{each}.")]
+    return max(around, key=len, default="")
 
 
 def pages() -> dict[str, str]:
@@ -440,7 +617,7 @@ def pages() -> dict[str, str]:
         found = listed(package)
         if package == "gradcore":
             found = {short: name for short, name in found.items() if name.kind != "op"}
-        inner = [each for each in PACKAGES if each.rpartition(".")[0] == package]
+        inner = [each for each in PACKAGES if outer(each) == package]
         doc = module(package).__doc__ or ""
         made[f"{package}/index"] = index_of(module_name(package), doc, found, inner)
         values = [name for name in names() if name.page == f"{package}/values"]

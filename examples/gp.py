@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.command_line import Parser, add_device_flags, require, run
-from harness.pictures import new_figure
+from harness.pictures import COLORS, add_legend, new_figure
 from harness.schema import Metric
 from harness.session import Session
 
@@ -197,18 +197,22 @@ def draw(model: Process, x: Array, y: Array, middle: Array, xval: Array, ppm_val
     figure = new_figure(11, 4.5)
     whole, part = figure.subplots(1, 2)
     for axes in (whole, part):
-        axes.plot(years, mean, color="C0", linewidth=1, label="mean")
+        axes.plot(years, mean, color=COLORS[0], linewidth=1, label="mean")
         low, high = mean - 2 * deviation, mean + 2 * deviation
-        axes.fill_between(years, low, high, color="C0", alpha=0.25, label="two deviations")
+        axes.fill_between(years, low, high, color=COLORS[0], alpha=0.25, label="± two deviations")
+        axes.plot(to_numpy(x), to_numpy(y + middle), ".", color="C7", markersize=3, label="fitted")
         axes.plot(
-            to_numpy(x), to_numpy(y + middle), ".", color="C7", markersize=3, label="measured"
-        )
-        axes.plot(
-            to_numpy(xval), to_numpy(ppm_val), ".", color="C1", markersize=3, label="not shown"
+            to_numpy(xval),
+            to_numpy(ppm_val),
+            ".",
+            color=COLORS[1],
+            markersize=3,
+            label="to be forecast",
         )
         axes.axvline(SPLIT, color="k", linestyle=":", linewidth=1)
-        axes.set(xlabel="year", ylabel="ppm")
-        axes.legend(loc="upper left")
+        axes.set(xlabel="year", ylabel="carbon dioxide, ppm")
+        axes.grid(alpha=0.3)
+        add_legend(axes)
     part.set(xlim=(1988, 2002), ylim=(345, 378))
     return figure
 

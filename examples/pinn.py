@@ -21,7 +21,7 @@ from math import pi
 from typing import Any
 
 from harness.command_line import Parser, add_device_flags, positive_float, run, size
-from harness.pictures import new_figure
+from harness.pictures import COLORS, add_legend, new_figure
 from harness.schema import Metric
 from harness.session import Session
 from harness.training import captured, make_optimizer, one_cycle
@@ -159,7 +159,7 @@ def draw(u: Solution, expected: Array, dtype: str) -> Any:
         found = u(*grid(dtype)).value
     to_numpy = backends.default().to_numpy
     expected, found = to_numpy(expected), to_numpy(found).reshape(GRID, GRID)
-    figure = new_figure(11, 5)
+    figure = new_figure(11, 5.5)
     above, below = figure.subplots(2, 3)
     parts = (
         ("exact", expected, "RdBu"),
@@ -167,7 +167,7 @@ def draw(u: Solution, expected: Array, dtype: str) -> Any:
         ("difference", found - expected, "PuOr"),
     )
     for axes, (title, values, colors) in zip(above, parts, strict=True):
-        most = abs(values).max()
+        most = abs(values).max() if title == "difference" else 1
         shown = axes.imshow(
             values.T,
             cmap=colors,
@@ -177,15 +177,16 @@ def draw(u: Solution, expected: Array, dtype: str) -> Any:
             aspect="auto",
             origin="lower",
         )
-        axes.set(title=title, xlabel="t", ylabel="x")
-        figure.colorbar(shown, ax=axes)
+        axes.set(title=title, xlabel="time t", ylabel="place x")
+        figure.colorbar(shown, ax=axes, label="u (network less exact)" if most < 1 else "u")
     line = [2 * i / (GRID - 1) - 1 for i in range(GRID)]
     for axes, t in zip(below, (0.25, 0.5, 0.75), strict=True):
         i = round(t * (GRID - 1))
-        axes.plot(line, expected[i], label="exact")
-        axes.plot(line, found[i], "--", label="network")
-        axes.set(title=f"t = {t}", xlabel="x", ylabel="u")
-        axes.legend(loc="upper right")
+        axes.plot(line, expected[i], color=COLORS[0], label="exact")
+        axes.plot(line, found[i], "--", color=COLORS[1], label="network")
+        axes.set(xlabel=f"place x, at t = {t}", ylabel="u", xlim=(-1, 1), ylim=(-1.1, 1.1))
+        axes.grid(alpha=0.3)
+        add_legend(axes)
     return figure
 
 
@@ -198,11 +199,11 @@ def main() -> int:
         optimizer="adam",
         dtypes=("float32", "float64"),
         without=["--data-dir", "--capture", "--mixed-precision"],
+        first="--epochs 2: a little of the training, to see how it goes",
     )
-    default = "(default: %(default)s)"
-    parser.add_argument("--width", type=size, default=32, metavar="N", help=f"of a layer {default}")
+    parser.add_argument("--width", type=size, default=32, metavar="N", help="of a layer")
     nu = {"type": positive_float, "metavar": "X", "default": 0.01}
-    parser.add_argument("--viscosity", help=f"nu: the less, the steeper the wave {default}", **nu)
+    parser.add_argument("--viscosity", help="nu: the less, the steeper the wave", **nu)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)
     return run(parser.parse_args(), load, train, new_session)

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from harness.command_line import Parser, add_device_flags, positive_float, run, size
-from harness.pictures import new_figure
+from harness.pictures import COLORS, new_figure
 from harness.schema import Metric
 from harness.session import Session
 from harness.training import captured, make_optimizer
@@ -201,17 +201,21 @@ def draw(player: Player, dtype: str) -> Any:
     time = [Carts.seconds * i for i in range(len(path))]
     figure = new_figure(9, 4)
     above, below = figure.subplots(2, 1, height_ratios=[3, 1])
-    above.plot(time, [state[0] for state in path], label="cart (m)")
-    above.plot(time, [state[2] * 57.3 / 10 for state in path], label="pole (tens of degrees)")
-    above.set(xlabel="seconds", title=f"{len(path)} steps")
-    above.legend(loc="upper right")
+    cart, pole = COLORS[:2]
+    degrees = above.twinx()
+    above.plot(time, [state[0] for state in path], color=cart)
+    degrees.plot(time, [state[2] * 57.3 for state in path], color=pole)
+    above.set(xlabel="time, s", ylim=(-2.4, 2.4), title=f"an episode of {len(path)} steps")
+    above.set_ylabel("place of the cart, m", color=cart)
+    degrees.set(ylim=(-12, 12))  # an episode ends where the axes do
+    degrees.set_ylabel("lean of the pole, degrees", color=pole)
     above.grid(alpha=0.3)
     moments = [round(i * (len(path) - 1) / 9) for i in range(10)]
     for place, i in enumerate(moments):
         x, angle = 2.5 * place + path[i][0], path[i][2]
         top = x + xp.sin(angle), xp.cos(angle)
-        below.plot([x, float(top[0])], [0, float(top[1])], color="C1", linewidth=3)
-        below.plot([x - 0.3, x + 0.3], [0, 0], color="C0", linewidth=8, solid_capstyle="butt")
+        below.plot([x, float(top[0])], [0, float(top[1])], color=pole, linewidth=3)
+        below.plot([x - 0.3, x + 0.3], [0, 0], color=cart, linewidth=8, solid_capstyle="butt")
         below.text(x, -0.6, f"{time[i]:.1f} s", ha="center", fontsize="small")
     below.set(ylim=(-0.6, 1.2), aspect="equal")
     below.axis("off")
@@ -228,9 +232,8 @@ def main() -> int:
         dtypes=("float32", "float64"),
         without=["--data-dir", "--limit", "--capture", "--mixed-precision"],
     )
-    default = "(default: %(default)s)"
-    parser.add_argument("--hidden", type=size, default=32, metavar="N", help=f"units {default}")
-    discount = f"of later steps, for each step {default}"
+    parser.add_argument("--hidden", type=size, default=32, metavar="N", help="units")
+    discount = "of later steps, for each step"
     parser.add_argument("--discount", type=positive_float, default=0.99, metavar="X", help=discount)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)

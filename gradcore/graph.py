@@ -17,12 +17,14 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
     REAL_FLOATING,
+    as_value,
     check_gradient,
+    check_numeric,
     describe,
     fits,
     is_complex,
@@ -72,6 +74,13 @@ class TensorNode(Operators, metaclass=Listed):
     Raises:
         TypeError: `requires_grad=True` for a value that is not floating; or the value is a
             tensor of PyTorch that requires a gradient there.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> loss = (x * x).sum()
+        >>> loss.backward()
+        >>> print(x.grad)
+        [2. 4.]
     """
 
     __slots__ = ("_frozen", "_grad", "_owned", "_requires_grad", "born", "hooks", "index", "name",
@@ -89,11 +98,13 @@ class TensorNode(Operators, metaclass=Listed):
             raise TypeError(f"TensorNode: this {kind} has a graph of its own; give x.detach()")
         if type(value) not in BACKEND_OF_TYPE:
             is_node = isinstance(value, TensorNode)
-            value = value._leaf_value(requires_grad) if is_node else node_or_array(value)
+            value = value._leaf_value(requires_grad) if is_node else as_value(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
             raise TypeError(f"only floating values have gradients, not {value.dtype}")
+        if not requires_grad:
+            check_numeric(value)
         self._fill(value, source, name, bool(requires_grad))
 
     def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
@@ -117,7 +128,14 @@ class TensorNode(Operators, metaclass=Listed):
     @property
     def requires_grad(self) -> bool:
         """Whether passes compute the gradient. Of a node that no op computed it may be set: ops
-        applied before took the node for what it was then."""
+        applied before took the node for what it was then.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> x.requires_grad = False  # a frozen parameter
+            >>> print((x * 2.0).requires_grad)
+            False
+        """
         return self._requires_grad
 
     @requires_grad.setter
@@ -138,7 +156,15 @@ class TensorNode(Operators, metaclass=Listed):
     def grad(self) -> Any:
         """An array like the value (a node, after `create_graph`). Before any pass these are zeros;
         what you write to them stays, and passes add to it. Of complex values, the real part is the
-        derivative by the real part, and the imaginary part that by the imaginary part."""
+        derivative by the real part, and the imaginary part that by the imaginary part.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> (x * 3.0).sum().backward()
+            >>> (x * 4.0).sum().backward()  # adds to what is there
+            >>> print(x.grad)
+            [7. 7.]
+        """
         if self._grad is None or (self._owned is None and not fits(self._grad, self.value)):
             self._grad, self._owned = namespace(self.value).zeros_like(self.value), None
         return self._grad
@@ -151,7 +177,13 @@ class TensorNode(Operators, metaclass=Listed):
     @property
     def has_grad(self) -> bool:
         """Whether a pass has computed the gradient, or somebody set or wrote to it, since
-        `zero_grad`. Reading zeros does not count."""
+        `zero_grad`. Reading zeros does not count.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> print(x.grad, x.has_grad)
+            [0. 0.] False
+        """
         if self._owned is None and self._grad is not None:
             return bool(namespace(self._grad).any(self._grad != 0))
         return self._grad is not None
@@ -173,6 +205,15 @@ class TensorNode(Operators, metaclass=Listed):
             ValueError: this node has more than one element, is complex, or depends on nothing
                 that requires a gradient.
             RuntimeError: an earlier pass released the graph.
+
+        Example:
+            >>> x = TensorNode(3.0)
+            >>> (x**3).backward(create_graph=True)  # x.grad is the node 3 x²
+            >>> slope = x.grad
+            >>> x.zero_grad()
+            >>> slope.backward()
+            >>> print(slope.value, x.grad)
+            27.0 18.0
         """
         if self.size != 1:
             has = f"this node has shape {self.shape}; sum it first, as in Sum.do_forward(x)"
@@ -182,7 +223,8 @@ class TensorNode(Operators, metaclass=Listed):
             raise ValueError(f"backward starts from a real number, and {has}")
         if not self.requires_grad:
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
-            raise ValueError(f"backward: this node {problem}")
+            advice = "compute it from a floating TensorNode that requires a gradient"
+            raise ValueError(f"backward: this node {problem}; {advice}")
         one = namespace(self.value).ones_like(self.value)
         seed = TensorNode(one, requires_grad=False) if create_graph else one
         backpropagate([(self, seed)], retain_graph, create_graph)
@@ -190,11 +232,28 @@ class TensorNode(Operators, metaclass=Listed):
     def register_hook(self, hook: Hook) -> Handle:
         """Call `hook(gradient)` in each pass, once this node's gradient is complete. Unless the
         hook returns `None`, its result replaces the gradient. The handle's `remove()` takes the
-        hook off."""
+        hook off.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> handle = x.register_hook(lambda gradient: gradient * 10.0)
+            >>> (x * x).sum().backward()
+            >>> print(x.grad)
+            [20. 40.]
+        """
         return hook_gradient(self, hook)
 
     def zero_grad(self) -> None:
-        """Set the gradients of this node, and of every node that it depends on, to zero."""
+        """Set the gradients of this node, and of every node that it depends on, to zero.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> loss = (x * x).sum()
+            >>> loss.backward()
+            >>> loss.zero_grad()
+            >>> print(x.grad)
+            [0. 0.]
+        """
         self._grad = None
         for opnode in ancestors([self]):
             for node in (*opnode.outputs, *opnode.inputs):
@@ -202,7 +261,14 @@ class TensorNode(Operators, metaclass=Listed):
                     node._grad = None
 
     def clear(self) -> None:
-        """Take apart the graph that this node came from; values and gradients stay."""
+        """Take apart the graph that this node came from; values and gradients stay.
+
+        Example:
+            >>> y = TensorNode([1.0, 2.0]) * 3.0
+            >>> y.clear()
+            >>> print(y.source, y.value)
+            None [3. 6.]
+        """
         for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
@@ -213,7 +279,12 @@ class TensorNode(Operators, metaclass=Listed):
 
     def summary(self) -> str:
         """Say all but the values: name, dtype, shape, backend and device, and the op that gave the
-        node."""
+        node.
+
+        Example:
+            >>> (TensorNode([[1.0, 2.0]]) * 3.0).summary()
+            'float32 (1, 2), source Multiply'
+        """
         x = node_or_array(self.value)
         backend = BACKEND_OF_TYPE[type(x)]
         parts = [f"name {self.name!r}" if self.name else "", describe(x)]
@@ -231,6 +302,11 @@ class OpNode:
         inputs: the nodes and constants that the op was applied to. A released OpNode has, in
             place of each node, the OpNode that computed it, and `None` in place of constants.
         order: a number, larger than that of every OpNode that this one depends on.
+
+    Example:
+        >>> y = TensorNode([1.0, 2.0]) * 3.0
+        >>> y.source, y.source.op.__name__, y.source.inputs[1]
+        (OpNode(Multiply), 'Multiply', 3.0)
     """
 
     __slots__ = ("__weakref__", "arrays", "calls", "context", "hooks", "inputs", "op", "order",
@@ -253,7 +329,13 @@ class OpNode:
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
-        """The nodes that came out of the op, as far as somebody still holds them."""
+        """The nodes that came out of the op, as far as somebody still holds them.
+
+        Example:
+            >>> y = TensorNode([1.0, 2.0]) * 3.0
+            >>> y.source.outputs[0] is y
+            True
+        """
         return tuple([node for ref in self.refs if (node := ref()) is not None])
 
     def __repr__(self) -> str:
@@ -268,10 +350,26 @@ class Op:
             are refused.
         takes_none: whether `backward` of an op of several outputs takes `None` for an output that
             the loss does not depend on; else it is given zeros, which take memory.
+
+    Example:
+        >>> class Cube(gradcore.Op):
+        ...     @staticmethod
+        ...     def forward(context, x):
+        ...         context["x"] = x
+        ...         return x**3
+        ...
+        ...     @staticmethod
+        ...     def backward(context, go):
+        ...         return go * 3 * context["x"] ** 2
+        >>> print(gradcore.grad(Cube.do_forward)(2.0))
+        12.0
     """
 
     real_only: ClassVar[bool] = False
     takes_none: ClassVar[bool] = False
+
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(f"{cls.__name__}: an op is not called; say {cls.__name__}.do_forward(...)")
 
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:
@@ -282,6 +380,10 @@ class Op:
                 gradients, each floating array saved must be an input or an output of this op.
             arrays: the inputs.
             constants: whatever else the op must know; these get no gradient.
+
+        Example:
+            >>> print(gradcore.Multiply.forward({}, np.array([2.0, 3.0]), 10.0))
+            [20. 30.]
         """
         raise NotImplementedError
 
@@ -298,8 +400,14 @@ class Op:
             An array, or a tuple with one array for each input. Each has its input's dtype, and
             the input's shape or the shape that the input was broadcast to. `None` stands for
             zero. A new array may become a node's `.grad`, so the op must not change it later.
+
+        Example:
+            >>> context = {}
+            >>> y = gradcore.Multiply.forward(context, np.array([2.0, 3.0]), np.array([4.0, 5.0]))
+            >>> print(*gradcore.Multiply.backward(context, np.ones(2)))
+            [4. 5.] [2. 3.]
         """
-        raise NotImplementedError
+        raise NotImplementedError("an op without backward was asked for a gradient; write one")
 
     @classmethod
     def do_forward(cls, *inputs: Any, **constants: Any) -> Any:
@@ -308,6 +416,11 @@ class Op:
         Returns:
             A TensorNode, or a tuple of them if the op has several outputs. Errors of `forward`
             are raised again with the op and its inputs named.
+
+        Example:
+            >>> y = gradcore.Multiply.do_forward(TensorNode([2.0, 3.0]), np.array([4.0, 5.0]))
+            >>> print(y.value, y.source)
+            [ 8. 15.] OpNode(Multiply)
         """
         arrays, mask = op_inputs_and_mask(cls, inputs)
         building = True in mask and is_building.get()
@@ -336,7 +449,12 @@ class Op:
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
-        """Apply the op: nodes in, nodes out, as `do_forward`; only arrays in, arrays out."""
+        """Apply the op: nodes in, nodes out, as `do_forward`; only arrays in, arrays out.
+
+        Example:
+            >>> print(gradcore.Multiply.apply(np.array([2.0, 3.0]), 10.0))
+            [20. 30.]
+        """
         for x in inputs:
             if isinstance(x, Operators):
                 return cls.do_forward(*inputs, **constants)
@@ -359,7 +477,17 @@ def _output(value: Array, source: OpNode | None) -> TensorNode:
 
 def needs(context: Context, i: int) -> bool:
     """Whether `backward` is asked for the gradient of input `i`. An op whose gradients are
-    expensive gives `None` in place of a gradient that nobody asks for."""
+    expensive gives `None` in place of a gradient that nobody asks for.
+
+    Example:
+        >>> class Product(gradcore.Multiply):
+        ...     @staticmethod
+        ...     def backward(context, go):
+        ...         print(gradcore.needs(context, 0), gradcore.needs(context, 1))
+        ...         return gradcore.Multiply.backward(context, go)
+        >>> Product.do_forward(TensorNode(2.0), 3.0).backward()  # 3.0 is a constant
+        True False
+    """
     # Under this key the engine notes in a context, for each input, whether its gradient is wanted;
     # the key is absent if all are. (A named constant would make a chain of products 3 % slower.)
     return "_needs" not in context or context["_needs"][i]

@@ -8,7 +8,9 @@ files         checkpoints and metrics on disk
 pictures      curves, and grids of images
 text          what the examples about text read
 schema        what these files must hold
-report        tables, pictures and pages for assignment.py
+results       what the trainings of assignment.py gave, in one file
+report        what assignment.py says of them: answers, tables, pictures
+page          the report as one page of HTML
 launch        the first and the last moment of a program
 
 An example imports this package before all else: from then on Ctrl-C ends the example with a line

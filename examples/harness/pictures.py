@@ -8,11 +8,14 @@ from typing import Any, BinaryIO
 from gradcore import namespace
 
 from .record import mean_and_deviation
-from .schema import CLASSIFIER, Metric
+from .schema import CLASSIFIER, Metric, fraction
 
-__all__ = ["DPI", "draw_curves", "draw_images", "new_figure", "plot_runs"]
+__all__ = ["COLORS", "DPI", "add_legend", "draw_curves", "draw_images", "new_figure", "plot_runs"]
 
 DPI = 100  # of the examples' own pictures
+COLORS = ("#0072b2", "#d55e00", "#00785a", "#a03d7a", "#7a6200")  # apart for colour-blind people
+FRACTIONS = (0.9, 0.8, 0.5, 0.0)  # where an axis of fractions begins, which ends at 1
+LEAST = 0.2  # of the largest number: the length of an axis with negative ones
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -42,25 +45,55 @@ def draw_curves(
     others = [metric for metric in metrics if metric.name != "val_loss"]
     figure = new_figure(4.5 * (1 + len(others)), 3.8)
     figure.suptitle(title)
+    one, two = COLORS[:2]
     left, *right = figure.subplots(1, 1 + len(others), squeeze=False)[0]
     left.set(ylabel="loss per instance")
-    plot_runs(left, within, training, color="C0", label="training (running)")
+    plot_runs(left, within, training, color=one, label="training (running mean)")
     for metric in metrics:
         values = [[line[metric.name] for line in lines[:n]] for lines in runs]
         axes = right[others.index(metric)] if metric in others else left
-        plot_runs(axes, range(1, n + 1), values, color="C1", marker=".", label="validation")
+        style = {"color": two, "marker": ".", "linestyle": "--", "label": "validation"}
+        plot_runs(axes, range(1, n + 1), values, **style)
         if metric in others:
             axes.set(ylabel=metric.label)
-    left.legend()
+    fractions = [a for a, m in zip(right, others, strict=True) if m.kind is fraction]
     for axes in (left, *right):
         axes.set(xlabel="epochs")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        values = [y for line in axes.lines for y in line.get_ydata()]
-        if 0 < min(values) * 300 < max(values):
-            axes.set_yscale("log")
+        set_span(axes, axes in fractions)
+    add_legend(left)
     figure.savefig(file, format="png", dpi=150)
+
+
+def set_span(axes: Any, fractions: bool) -> None:
+    """Choose the ends of the y axis so that noise does not look like a leap: from one of FRACTIONS
+    to 1; from 0, or by powers of 10; and if there are negative numbers, at least LEAST."""
+    values = [y for line in axes.lines for y in line.get_ydata()]
+    low, high = axes.get_ylim()
+    if fractions:
+        axes.set_ylim(max(x for x in FRACTIONS if x <= min(values)), 1)
+    elif 0 < min(values) * 300 < max(values):
+        axes.set_yscale("log")
+    elif min(values) >= 0:
+        axes.set_ylim(0, high)
+    elif (missing := LEAST * max(abs(low), abs(high)) - (high - low)) > 0:
+        axes.set_ylim(low - missing / 2, high + missing / 2)
+
+
+def add_legend(axes: Any) -> None:
+    """Add the legend above the axes, where it covers nothing."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=4,
+        frameon=False,
+        columnspacing=1,
+        borderaxespad=0.2,
+        handletextpad=0.5,
+        fontsize=9,
+    )
 
 
 def plot_runs(axes: Any, xs: Iterable[float], runs: list[list[float]], **style: Any) -> None:

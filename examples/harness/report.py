@@ -1,81 +1,47 @@
-"""The report on the assignment: read the results, make tables, pictures, and a page of HTML."""
+"""The report on the assignment: for each question an answer, a picture and a table, from the
+results of the trainings."""
 
 from __future__ import annotations
 
-import base64
 import doctest
-import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradcore import use_backend
 
-from .errors import UserError
-from .files import read_checkpoint, read_json, replaced
-from .pictures import plot_runs
+from .charts import ACCURACY, LOSS, Measure, Series, draw_dots, draw_lines, moved, save
+from .files import replaced
+from .page import page, slug
 from .record import mean_and_deviation
-from .schema import LINE, SUMMARY, check
+from .results import DATA, EPOCHS, Result, Training
+from .words import MARKED, NOT_RUN, difference, mean, number, points, signed
 
 __all__ = [
     "LAST",
     "Item",
     "Row",
-    "Training",
+    "Section",
     "activations",
-    "epochs",
+    "between_rows",
+    "each_row",
+    "longest",
+    "nearest",
     "optimizers",
-    "read",
+    "printed",
+    "ranked",
     "report",
+    "seen",
     "session",
     "settings",
-    "training",
+    "stays",
 ]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "tutorials" / "assignment.md"
-MARKED = 1.5  # points: a difference of more is bold
-NOT_RUN = "not run"
-PRINT_EVERY = 2000  # batches: PyTorch's tutorial prints their mean loss
-EPOCHS, LAST = 20, 5  # of figures 18 to 24, which print the last ones
-DEFAULTS: dict[str, dict[str, Any]] = {  # flags that are so are not in a folder's name
-    "mnist": {
-        "model": "sigmoid",
-        "hidden": 4,
-        "init": "glorot",
-        "optimizer": "sgd",
-        "epochs": EPOCHS,
-        "seed": 0,
-    },
-    "cifar10": {"batch_size": 4, "epochs": 2, "lr": 0.001, "optimizer": "momentum", "seed": 0},
-}
-DATA = {"mnist": ("mnist", 55_000), "cifar10": ("CIFAR-10", 50_000)}  # name, training instances
-QUICK = {"mnist": {"limit": 3000, "epochs": 6}, "cifar10": {"limit": 4000, "epochs": 2}}
-
-
-@dataclass(frozen=True)
-class Training:
-    """A run of an example with some flags."""
-
-    example: str
-    flags: tuple[tuple[str, Any], ...]
-
-    @property
-    def name(self) -> str:
-        """The name of its folder: the example and the flags that are not the default."""
-        known = DEFAULTS[self.example]
-        own = [f"-{key}-{x}" for key, x in self.flags if known.get(key) != x]
-        return self.example + "".join(own).replace("_", "-")
-
-    def quick(self) -> Training:
-        """Give a training that takes seconds: few instances, few epochs, seed 0."""
-        return training(self.example, **{**dict(self.flags), **QUICK[self.example], "seed": 0})
-
-
-def training(example: str, **flags: Any) -> Training:
-    """Make a training with these flags, and the defaults of the example for the others."""
-    return Training(example, tuple((DEFAULTS[example] | flags).items()))
+LAST = 5  # epochs of figures 18 to 24 are printed, the last ones
 
 
 class Row(NamedTuple):
@@ -86,12 +52,14 @@ class Row(NamedTuple):
         trainings: the runs, which differ in their seeds.
         accuracy: as reported, in %; "" where nothing is reported.
         loss: likewise.
+        asked: whether it is what the assignment asks for, and not one beside it.
     """
 
     label: str
     trainings: tuple[Training, ...]
     accuracy: Sequence[str] = [""] * LAST
     loss: Sequence[str] = [""] * LAST
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,16 +67,22 @@ class Item:
     """A figure, a table or a question of the assignment.
 
     Attributes:
-        key: its name for --only, and in links.
-        write: the function that writes its section.
-        text: the paragraph under the title.
+        key: its name for --only, and in the names of its pictures.
+        write: the function that writes its tables and pictures.
+        question: what the assignment asks.
+        answer: the function that answers it in words, from the results.
+        remarks: a paragraph behind the tables.
+        base: the training of the base model, for items that compare with it.
     """
 
     key: str
     title: str
     write: Callable[[Section], None]
-    text: str
+    question: str
+    answer: Callable[[Section], str]
     rows: tuple[Row, ...] = ()
+    remarks: str = ""
+    base: Training | None = None
 
     def trainings(self) -> list[Training]:
         """Give the first run of each row, then the second of each row, and so on."""
@@ -121,62 +95,55 @@ class Item:
             row._replace(trainings=tuple(dict.fromkeys(t.quick() for t in row.trainings)))
             for row in self.rows
         ]
-        return replace(self, rows=tuple(rows))
+        return replace(self, rows=tuple(rows), base=self.base and self.base.quick())
 
 
-class Result(NamedTuple):
-    """The results of a training: its summary, the lines of its epochs, and its folder."""
+class Figure(NamedTuple):
+    """Pictures side by side, or a table, with a caption.
 
-    summary: dict[str, Any]
-    lines: list[dict[str, Any]]
-    folder: Path
-
-    def values(self, key: str) -> list[float]:
-        """Give a number of each epoch's line."""
-        return [line[key] for line in self.lines]
-
-    def curves(self) -> list[list[float]]:
-        """Read from the checkpoint, for each epoch, the training loss in its parts."""
-        curves: list[list[float]] = read_checkpoint(self.folder / "checkpoint.safetensors")[
-            "curves"
-        ]
-        return curves
-
-    def losses(self) -> list[float]:
-        """Give the training loss in all parts of all epochs, in one list."""
-        return [loss for curve in self.curves() for loss in curve]
-
-    def printed_loss(self) -> float:
-        """Give the loss that PyTorch's tutorial prints last: the mean of the 2,000 batches before
-        the last multiple of 2,000. Where an epoch has fewer batches, take the mean of all."""
-        size = self.summary["settings"]["batch_size"]
-        batches, curve = -(-self.summary["training_instances"] // size), self.curves()[-1]
-        stop = batches // PRINT_EVERY * PRINT_EVERY or batches
-        low, high = (
-            len(curve) * max(stop - PRINT_EVERY, 0) // batches,
-            -(-len(curve) * stop // batches),
-        )
-        return sum(curve[low:high]) / (high - low)
-
-
-def read(runs: Path, training: Training) -> Result | None:
-    """Read the result of a training, or return `None` if the training is not done.
-
-    Raises:
-        UserError: a file is damaged.
+    Attributes:
+        content: Markdown: of pictures a line each.
+        caption: what is seen.
     """
-    folder = runs / training.name
-    try:
-        [summary], lines = (read_json(folder / name) for name in ("summary.json", "metrics.jsonl"))
-        check(summary, SUMMARY, "summary.json")
-        check(lines, [LINE], "metrics.jsonl")
-        if sum(run["epochs"] for run in summary["runs"]) < dict(training.flags)["epochs"]:
-            return None  # it was interrupted
-        return Result(summary, lines, folder)
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{folder} is damaged ({error}); delete it to train that again") from None
+
+    content: str
+    caption: str
+
+    def __str__(self) -> str:
+        return f"{self.content}\n\n*{self.caption}*"
+
+
+class Final(NamedTuple):
+    """The end of a row's trainings, beside what is reported of it.
+
+    Attributes:
+        ours: accuracies in %, one of each training that is done.
+        reported: in %, a number, a range, or "".
+        loss: ours, one of each training.
+        reported_loss: a number, or "".
+    """
+
+    row: Row
+    ours: list[float]
+    reported: str
+    loss: list[float]
+    reported_loss: str
+
+    @property
+    def accuracy(self) -> float:
+        return mean_and_deviation(self.ours)[0] or 0.0
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the reported, in points; `None` if one of them is missing."""
+        return difference(self.accuracy, self.reported) if self.ours and self.reported else None
+
+    def said(self) -> str:
+        """Say it: "97.30 %, reported 97.20 % (+0.10 points)"."""
+        text = f"{mean(self.ours, 2)} %"
+        if self.difference is not None:
+            text += f", reported {self.reported} % ({signed(self.difference)} points)"
+        return text
 
 
 class Section:
@@ -184,31 +151,37 @@ class Section:
 
     Attributes:
         results: for each row, the results of the trainings that are done.
-        blocks: of Markdown, which the functions below add.
-        differences: our accuracies less the reported ones, in points.
+        finals: of each row.
+        blocks: of Markdown, and figures.
+        inputs: of the session, how many give what is shown, and how many there are.
     """
 
-    def __init__(self, item: Item, out: Path) -> None:
+    def __init__(self, item: Item, results: Mapping[str, Result], out: Path) -> None:
         self.item, self.out = item, out
+        self.base = results.get(item.base.name) if item.base else None
         self.results = [
-            [result for t in row.trainings if (result := read(out / "runs", t))]
-            for row in item.rows
+            [results[t.name] for t in row.trainings if t.name in results] for row in item.rows
         ]
-        self.blocks = [f'## <a id="{item.key}"></a>{item.title}', item.text]
-        self.differences: list[float] = []
-        self.blocks += self.limits()
+        self.finals: list[Final] = []
+        self.blocks: list[str | Figure] = []
+        self.inputs = (0, 0)
         item.write(self)
+        head = [f"## {item.title}", f"**Question.** {item.question}"]
+        missing = item.rows and not any(self.results)
+        answer = "Not trained yet." if missing else item.answer(self)
+        remarks = [f"**Remarks.** {item.remarks}"] if item.remarks else []
+        self.blocks = [*head, f"**Answer.** {answer}", *self.limits(), *self.blocks, *remarks]
 
     def limits(self) -> list[str]:
-        """Say, for the top of the section, which runs are missing and which had less data."""
-        done = [result for results in self.results for result in results]
+        """Say which runs are missing and which had less data."""
+        done = {result.name: result for results in self.results for result in results}
         blocks, planned = [], len({t for row in self.item.rows for t in row.trainings})
         if len(done) < planned:
-            blocks.append(f"*{len({r.folder for r in done})} of {planned} trainings have run.*")
-        for result in done:
-            facts = result.summary
+            blocks.append(f"*{len(done)} of {planned} trainings have run.*")
+        for result in done.values():
+            facts = result.facts
             name, full = DATA[facts["program"].partition(".")[0]]
-            n, epochs = facts["training_instances"], facts["settings"]["epochs"]
+            n, epochs = facts["training_instances"], len(facts["val_accuracy"])
             if n < full or facts["data"] != name:
                 of = f"of {full:,}" if facts["data"] == name else f"of {facts['data']}"
                 blocks.append(
@@ -217,95 +190,107 @@ class Section:
                 )
         return list(dict.fromkeys(blocks))
 
-    def compare(self, accuracies: Sequence[float], reported: str) -> list[str]:
-        """Make the cells of a mean accuracy, the reported one, and their difference.
+    def done(self) -> list[Final]:
+        """Give the rows of which a training is done."""
+        return [final for final in self.finals if final.ours]
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> None:
+        """Add a table."""
+        self.blocks.append(Figure(table(header, rows), caption))
+
+    def picture(self, caption: str, *panels: tuple[Measure, bool, list[Series]]) -> None:
+        """Add a picture of some panels, each in a file of its own, if there is anything to show.
 
         Args:
-            accuracies: ours, from 0 to 1.
-            reported: in %: a number, a range such as "12 to 32", or "".
+            panels: of each, what it shows, whether as dots, and of which rows.
         """
-        cells = [mean([100 * a for a in accuracies], 2), reported, ""]
-        if accuracies and reported:
-            average, _ = mean_and_deviation([100 * a for a in accuracies])
-            self.differences.append(difference(average, reported))
-            cells[2] = signed(self.differences[-1])
-        return cells
+        lines = []
+        for measure, dots, series in panels:
+            if series:
+                figure, text = (draw_dots if dots else draw_lines)(series, measure)
+                path = self.out / f"{self.item.key}-{measure.key}.svg"
+                save(figure, path)
+                lines.append(f"![{text}]({path.name})")
+        if lines:
+            self.blocks.append(Figure("\n".join(lines), caption))
 
-    def picture(self, figure: Any, text: str) -> None:
-        """Save the figure, and add it to the section.
+    def curves(
+        self, measure: Measure, values: Callable[[Result], list[float]], place: float
+    ) -> list[Series]:
+        """Give the values of each row over the epochs.
 
         Args:
-            text: for readers who don't see the picture.
+            values: gives the values of a result, equally many for each epoch.
+            place: where in its part of an epoch a value belongs: 0 is the start, 1 the end.
         """
-        path = self.out / f"{self.item.key}.svg"
-        save(figure, path)
-        self.blocks.append(f"![{text}]({path.name})")
+        series = []
+        for row, results in zip(self.item.rows, self.results, strict=True):
+            if results:
+                runs = [values(result) for result in results]
+                epochs = len(results[0].values("seconds"))
+                xs = [(i + place) * epochs / len(runs[0]) for i in range(len(runs[0]))]
+                texts = row.accuracy if measure is ACCURACY else row.loss
+                known = places(texts, place if measure is LOSS else 0) if epochs == EPOCHS else ()
+                series.append(Series(row.label, xs, runs, known))
+        return series
 
-    def plot(self, text: str, *curves: Curve) -> None:
-        """Add a picture with one plot for each curve, if any training is done."""
-        if not any(self.results):
-            return
-        figure = new_figure()
-        parts = figure.subplots(1, len(curves), squeeze=False)[0]
-        for axes, curve in zip(parts, curves, strict=True):
-            for i, (row, results) in enumerate(zip(self.item.rows, self.results, strict=True)):
-                if not results:
-                    continue
-                runs, color = [curve.values(result) for result in results], f"C{i}"
-                epochs = len(results[0].lines)
-                each = len(runs[0]) / epochs
-                xs = [(i + curve.place) / each for i in range(len(runs[0]))]
-                plot_runs(axes, xs, runs, color=color, label=row.label)
-                if epochs == EPOCHS and (known := curve.reported(row)):
-                    axes.plot(*zip(*known, strict=True), "x", color=color, label="reported")
-            axes.set(xlabel="epochs", ylabel=curve.label)
-            values = [y for line in axes.lines for y in line.get_ydata()]
-            if min(values) * 10 < max(values):
-                axes.set_yscale("log")
-            axes.grid(alpha=0.3)
-            axes.legend(fontsize="small")
-        self.picture(figure, text)
+    def dots(self, measure: Measure) -> list[Series]:
+        """Give the ends of all rows."""
+        series = []
+        for final in self.done():
+            ours, reported = (
+                (final.ours, final.reported)
+                if measure is ACCURACY
+                else (final.loss, final.reported_loss)
+            )
+            known = [(0.0, float(reported))] if reported else []
+            series.append(Series(final.row.label, [0.0], [[y] for y in ours], known))
+        return series
 
 
-class Curve(NamedTuple):
-    """A curve over the epochs.
-
-    Attributes:
-        label: of the y axis.
-        values: gives the values of a result, equally many for each epoch.
-        place: where in its part of an epoch a value belongs: 0 is the start, 1 the end.
-        reported: gives what is reported of a row, as pairs of a place and a value.
-    """
-
-    label: str
-    values: Callable[[Result], list[float]]
-    place: float
-    reported: Callable[[Row], list[tuple[float, float]]] = lambda _: []
+def seen_of(series: Sequence[Series]) -> str:
+    """Say how the curves of the accuracy go, for a caption."""
+    return ", ".join([moved(s, ACCURACY) for s in series]) + "."
 
 
-def printed(values: Sequence[str], shift: float) -> list[tuple[float, float]]:
+def over(section: Section) -> str:
+    """Say how often our accuracy is over the reported one, for a caption."""
+    known = [f.difference for f in section.done() if f.difference is not None]
+    above = sum(d > 0 for d in known)
+    return f"Our mean accuracy is above the reported one in {above} of {len(known)}"
+
+
+def places(values: Sequence[str], shift: float) -> list[tuple[float, float]]:
     """Give places and values of the epochs which the assignment prints, where it prints a number.
 
     Args:
         shift: where in an epoch its value belongs: 0 is the start, 1 the end.
     """
-    pairs = zip(range(EPOCHS - LAST, EPOCHS), values, strict=False)
+    first = EPOCHS - len(values)
+    pairs = enumerate(values, first)
     return [(epoch + shift, float(y)) for epoch, y in pairs if y and " to " not in y]
 
 
-ACCURACY = Curve(
-    "validation accuracy, %",
-    lambda result: [100 * x for x in result.values("val_accuracy")],
-    1,
-    lambda row: printed(row.accuracy, 0),  # before the epoch's updates
-)
-LOSS = Curve(
-    "training loss", lambda r: r.values("train_loss"), 0.5, lambda row: printed(row.loss, 0.5)
-)
-LOSS_WITHIN = Curve("training loss", Result.losses, 0.5)
+def compare(accuracies: Sequence[float], reported: str) -> list[str]:
+    """Make the cells of a difference, of our mean accuracy, and of the reported one.
+
+    Args:
+        accuracies: ours, in %.
+        reported: a number, a range such as "12 to 32", or "".
+    """
+    average, _ = mean_and_deviation(accuracies)
+    missing = average is None or not reported
+    points = "" if missing else signed(difference(average, reported), mark=True)
+    return [points, mean(accuracies, 2), reported]
 
 
-# -- How each kind of item is written ----------------------------------------------------------
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Make a table in Markdown, whose first column is of text and the others of numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# -- The tables and pictures of each kind of item ----------------------------------------------
 
 
 def session(section: Section) -> None:
@@ -315,229 +300,337 @@ def session(section: Section) -> None:
     test = doctest.DocTestParser().get_doctest(code, {}, GUIDE.name, None, None)
     with use_backend("numpy"):
         failed, n = doctest.DocTestRunner().run(test, out=complaints.append)
-    section.blocks += [f"```python\n{code}```", f"{n - failed} of {n} inputs give what is shown."]
+    section.inputs = (n - failed, n)
+    section.blocks.append(f"```python\n{code}```")
     if complaints:
         section.blocks.append("```\n" + "".join(complaints) + "```")
 
 
 def activations(section: Section) -> None:
     """Question 9: show the accuracies of each epoch, over several runs."""
-    rows, each = [], []
+    rows, of_epochs = [], []
     for row, results in zip(section.item.rows, section.results, strict=True):
-        accuracies = [result.values("val_accuracy") for result in results]
-        last, best = row.accuracy
-        rows.append(
-            [f"{row.label}, last epoch", *section.compare([a[-1] for a in accuracies], last)]
-        )
-        rows.append(
-            [f"{row.label}, best epoch", *section.compare([max(a) for a in accuracies], best)]
-        )
-        each.append(
-            [mean([100 * a for a in of_epoch], 2) for of_epoch in zip(*accuracies, strict=True)]
-        )
-    section.blocks.append(table(["accuracy", "ours, %", "reported", "difference"], rows))
-    curve = ACCURACY._replace(reported=lambda row: [(EPOCHS, float(row.accuracy[0]))])
-    section.plot("Validation accuracy after each epoch, mean and standard deviation", curve, LOSS)
-    if all(each):
+        accuracies = [result.accuracies() for result in results]
+        last, top = row.accuracy
+        ends, losses = [a[-1] for a in accuracies], [r.values("train_loss")[-1] for r in results]
+        section.finals.append(Final(row, ends, last, losses, ""))
+        rows.append([f"{row.label}, last epoch", *compare(ends, last)])
+        rows.append([f"{row.label}, best epoch", *compare([max(a) for a in accuracies], top)])
+        of_epochs.append([mean(a, 2) for a in zip(*accuracies, strict=True)])
+    accuracy = section.curves(ACCURACY, Result.accuracies, 1)
+    for i, series in enumerate(accuracy):  # here what is reported is that after the last epoch
+        row = next(row for row in section.item.rows if row.label == series.label)
+        known = [(EPOCHS, float(row.accuracy[0]))] if len(series.xs) == EPOCHS else []
+        accuracy[i] = series._replace(reported=known)
+    loss = section.curves(LOSS, lambda result: result.values("train_loss"), 0.5)
+    section.picture(
+        f"{seen_of(accuracy)} Accuracy on the validation images after each epoch, and loss on the "
+        "training images during it: means over the seeds, in bands of one standard deviation. "
+        "Crosses are what the assignment reports.",
+        (ACCURACY, False, accuracy),
+        (LOSS, False, loss),
+    )
+    section.table(
+        ["accuracy, %", "difference", "ours", "reported"],
+        rows,
+        "Accuracy at the end, and in the best epoch of each training.",
+    )
+    if all(of_epochs):
         labels = [f"{row.label}, %" for row in section.item.rows]
-        numbered = ([str(i), *cells] for i, cells in enumerate(zip(*each, strict=True), 1))
-        section.blocks.append(table(["epochs", *labels], numbered))
+        numbered = ([str(i), *cells] for i, cells in enumerate(zip(*of_epochs, strict=True), 1))
+        section.table(["epochs", *labels], numbered, "Accuracy after each epoch.")
 
 
-def epochs(section: Section) -> None:
+def printed(section: Section) -> None:
     """Figures 18 to 24: show what the course's library prints of the last epochs."""
+    accuracy = section.curves(ACCURACY, Result.accuracies, 1)
+    section.picture(
+        f"{seen_of(accuracy)} Accuracy on the validation images after each epoch, and loss on the "
+        "training images during it. Crosses are what the assignment reports.",
+        (ACCURACY, False, accuracy),
+        (LOSS, False, section.curves(LOSS, lambda r: r.values("train_loss"), 0.5)),
+    )
     for row, results in zip(section.item.rows, section.results, strict=True):
-        if len(section.item.rows) > 1:
-            section.blocks.append(f"{row.label}:")
-        lines = results[0].lines if results else []
-        n, cells = len(lines) or EPOCHS, []
+        accuracies = results[0].accuracies() if results else []
+        losses = results[0].values("train_loss") if results else []
+        n, cells = len(losses) or EPOCHS, []
         for i in range(LAST):
             epoch = n - LAST + i
-            before = [lines[epoch - 1]["val_accuracy"]] if lines else []
-            ours = f"{lines[epoch]['train_loss']:.5f}" if lines else NOT_RUN
-            cells.append([str(epoch), *section.compare(before, row.accuracy[i]), ours, row.loss[i]])
+            before = accuracies[epoch - 1 : epoch]
+            ours = f"{losses[epoch]:.5f}" if losses else NOT_RUN
+            cells.append([str(epoch), *compare(before, row.accuracy[i]), ours, row.loss[i]])
+        section.finals.append(Final(row, before, row.accuracy[-1], losses[-1:], row.loss[-1]))
         reported = "reported" + f", {EPOCHS - LAST} to {EPOCHS - 1}" * (n != EPOCHS)
-        header = ["epoch", "accuracy, %", reported, "difference", "loss", reported]
-        section.blocks.append(table(header, cells))
-    section.plot("Accuracy and loss over the epochs", ACCURACY, LOSS)
+        header = ["epoch", "difference", "accuracy, %", reported, "loss", reported]
+        section.table(
+            header,
+            cells,
+            f"{row.label}: accuracy before the epoch's updates, and mean loss during the epoch.",
+        )
 
 
 def settings(section: Section) -> None:
     """Tables 1 to 3: show accuracy and loss at the end, for each choice of settings."""
     cells = []
     for row, results in zip(section.item.rows, section.results, strict=True):
-        last = [result.lines[-1] for result in results]
-        accuracy = section.compare([line["val_accuracy"] for line in last], *row.accuracy)
-        loss = mean([result.printed_loss() for result in results], 3)
-        cells.append([row.label, *accuracy, loss, *row.loss])
-    header = ["batch / epochs", "accuracy, %", "reported", "difference", "loss", "reported"]
-    section.blocks.append(table(header, cells))
+        ends = [result.accuracies()[-1] for result in results]
+        losses = [result.printed_loss() for result in results]
+        section.finals.append(Final(row, ends, row.accuracy[0], losses, row.loss[0]))
+        cells.append([row.label, *compare(ends, row.accuracy[0]), mean(losses, 3), row.loss[0]])
+    section.picture(
+        f"{over(section)} settings. Accuracy on the validation images, and loss on the training "
+        "images, at the end of each setting (batch size / epochs): small dots are trainings, the "
+        "large dot and its bar are their mean and standard deviation, the cross is what the "
+        "assignment reports.",
+        (ACCURACY, True, section.dots(ACCURACY)),
+        (LOSS, True, section.dots(LOSS)),
+    )
+    header = ["setting", "difference", "accuracy, %", "reported", "loss", "reported"]
+    section.table(header, cells, "Batch size / epochs: mean and standard deviation over the seeds.")
 
 
 def optimizers(section: Section) -> None:
     """Figures 25 and 26: show the accuracy of each class, and the curves of the loss."""
-    columns = []
+    rows = []
     for row, results in zip(section.item.rows, section.results, strict=True):
-        overall = section.compare([r.lines[-1]["val_accuracy"] for r in results], row.accuracy[0])
-        of_runs = [r.summary["per_class_accuracy"] for r in results]
+        ends = [result.accuracies()[-1] for result in results]
+        of_runs = [result.facts["per_class_accuracy"] for result in results]
         classes = [mean_and_deviation(xs)[0] for xs in zip(*of_runs, strict=True)]
-        columns.append([*overall, *(f"{100 * x:.1f}" for x in classes)])
-    names = next((r[0].summary["classes"] for r in section.results if r), [])
-    labels = ["all", "reported", "difference", *names]
-    cells = [[c[i] if i < len(c) else NOT_RUN for c in columns] for i in range(len(labels))]
-    header = ["accuracy, %", *(row.label for row in section.item.rows)]
-    rows = [[label, *line] for label, line in zip(labels, cells, strict=True)]
-    section.blocks.append(table(header, rows))
-    section.plot("Training loss of the optimizers, in 50 parts of each epoch", LOSS_WITHIN)
+        losses = [result.printed_loss() for result in results]
+        section.finals.append(Final(row, ends, row.accuracy[0], losses, ""))
+        rows.append(
+            [row.label, *compare(ends, row.accuracy[0]), *(f"{100 * x:.1f}" for x in classes)]
+        )
+    names = next((r[0].facts["classes"] for r in section.results if r), [])
+    cells = [[*row, *[NOT_RUN] * (4 + len(names) - len(row))] for row in rows]
+    section.picture(
+        f"{over(section)} rows. Accuracy at the end: small dots are trainings, the large "
+        "dot and its bar are their mean and standard deviation, the cross is what the assignment "
+        "reports. Loss in 50 parts of "
+        "each epoch: mean over the seeds, in a band of one standard deviation.",
+        (ACCURACY, True, section.dots(ACCURACY)),
+        (LOSS, False, section.curves(LOSS, Result.losses, 0.5)),
+    )
+    header = ["accuracy, %", "difference", "all", "reported", *names]
+    section.table(header, cells, "Accuracy on all images, and on those of each class.")
 
 
-# -- Numbers, tables, pictures ---------------------------------------------------------------------
+# -- The answers: made from the results, so that they can't say anything else ---------------------
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Make a table in Markdown, whose first column is of text and the others of numbers."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def seen(section: Section) -> str:
+    right, n = section.inputs
+    return (
+        "A node holds its value, its gradient and its source. The source is the `OpNode` of the "
+        "op that computed the node, and knows the nodes that went in; a node that was given has "
+        "none. `do_forward` calls the op's `forward`, and the backward pass calls its `backward`. "
+        f"The session below was run for this page: {right} of {n} inputs give what is shown."
+    )
 
 
-def difference(ours: float, reported: str) -> float:
-    """Subtract what is reported, a number or a range such as "12 to 32", from ours. Inside the
-    range the difference is 0."""
-    low, *high = map(float, reported.split(" to "))
-    return ours - min(max(ours, low), *(high or [low]))
+def each_row(section: Section) -> str:
+    """Say how each row ends, and how far it then is from the base model."""
+    sentences = []
+    for final in section.done():
+        text = f"“{final.row.label}” ends"
+        if section.base and final.row.asked:
+            more = final.accuracy - section.base.accuracies()[-2]  # before the last epoch, too
+            text += f" {beside(more)} the base model of figure 18,"
+        sentences.append(f"{text} at {final.said()}.")
+    return " ".join(sentences)
 
 
-def signed(points: float) -> str:
-    """Write a difference with its sign; bold if it is large."""
-    text = f"{points:+.2f}"
-    return f"**{text}**" if abs(points) > MARKED else text
+def nearest(section: Section) -> str:
+    """Say how each row ends, and which has the loss that is nearest to the reported one."""
+    text, done = each_row(section), section.done()
+    if len(done) == len(section.item.rows):
+        final = min(done, key=lambda final: abs(off_by(final)))
+        text += (
+            f" The loss nearest to the reported {final.reported_loss} is that of "
+            f"“{final.row.label}”: {number(final.loss[0], 5)} ({signed(off_by(final), 1)} %)."
+        )
+        if not final.row.asked:
+            text += " This is not what is asked for: figures 19 and 20 seem to be exchanged."
+    return text
 
 
-def mean(values: Sequence[float], digits: int) -> str:
-    """Write the mean, and of several values the standard deviation; of none, "not run"."""
-    average, deviation = mean_and_deviation(values)
-    if average is None:
-        return NOT_RUN
-    spread = f" ± {deviation:.{digits}f}" if len(values) > 1 else ""
-    return f"{average:.{digits}f}{spread}"
+def stays(section: Section) -> str:
+    """Say between which accuracies the network is in the last epochs."""
+    accuracies = section.results[0][0].accuracies()[-LAST - 1 : -1]
+    low, high = (number(f(accuracies), 2) for f in (min, max))
+    reported = section.finals[0].reported
+    return (
+        f"In the last {LAST} epochs the network is right on {low} to {high} % of the validation "
+        f"images; reported are {reported} %. One class of ten would be 10 %."
+    )
 
 
-def new_figure() -> Any:
-    from matplotlib.figure import Figure
+def between_rows(section: Section) -> str:
+    """Compare the two rows of question 9."""
+    done = section.done()
+    if len(done) < 2:
+        return each_row(section)
+    a, b = done
+    reported = beside(float(b.reported) - float(a.reported))
+    return (
+        f"{b.row.label} ends {beside(b.accuracy - a.accuracy)} {a.row.label}; in the assignment it "
+        f"ends {reported}. {a.row.label}: {a.said()}. {b.row.label}: {b.said()}."
+    )
 
-    return Figure(figsize=(8.5, 3.4), layout="constrained")
+
+def ranked(section: Section) -> str:
+    """Say which row is the best, ours and as reported, and how far all are from the reported."""
+    best, *others = sorted(section.done(), key=lambda final: -final.accuracy)
+    text = f"Best is {best.row.label}, with {best.said()}."
+    if others:
+        second, gap = others[0], best.accuracy - others[0].accuracy
+        _, deviation = mean_and_deviation(best.ours)
+        text += f" {second.row.label} is next, {points(gap)} behind"
+        if len(best.ours) > 1:
+            than = "less" if gap < deviation else "more"
+            text += f", {than} than the deviation between seeds"
+        text += "."
+    known = [final for final in section.finals if final.reported]
+    top = max(known, key=lambda final: float(final.reported))
+    text += f" In the assignment the best is {top.row.label}, with {top.reported} %."
+    differences = [f.difference for f in section.done() if f.difference is not None]
+    if len(differences) > 1:
+        low, high = signed(min(differences)), signed(max(differences))
+        text += f" Ours differ from the reported accuracies by {low} to {high} points."
+    return text
 
 
-def save(figure: Any, path: Path) -> None:
-    """Save as SVG; the same figure gives the same bytes."""
-    import matplotlib as mpl
+def longest(section: Section) -> str:
+    """Rank the rows, and say what more epochs change for each size of batches."""
+    text, worse = ranked(section), []
+    of_size: dict[str, list[Final]] = {}
+    for final in section.done():
+        of_size.setdefault(final.row.label.partition(" / ")[0], []).append(final)
+    for first, *more in of_size.values():
+        if more:
+            gain = more[-1].accuracy - first.accuracy
+            before, after = (mean_and_deviation(f.loss)[0] or 0.0 for f in (first, more[-1]))
+            worse.append(gain < 0 and after < before)
+            text += (
+                f" From {first.row.label} to {more[-1].row.label} the accuracy changes by "
+                f"{signed(gain)} points, and the training loss from {number(before, 3)} to "
+                f"{number(after, 3)}."
+            )
+    if worse and all(worse):
+        text += (
+            " So longer trainings fit their own images better and new images worse: overfitting."
+        )
+    return text
 
-    with (
-        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gradcore"}),
-        replaced(path) as file,
-    ):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+
+def beside(difference: float) -> str:
+    """Write a difference in points as "0.91 points below"."""
+    if not round(difference, 2):
+        return "level with"
+    return f"{points(difference)} {'above' if difference > 0 else 'below'}"
+
+
+def off_by(final: Final) -> float:
+    """Give the distance of the loss from the reported one, in %; 0 where none is reported."""
+    return 100 * (final.loss[0] / float(final.reported_loss) - 1) if final.reported_loss else 0.0
 
 
 # -- The whole ----------------------------------------------------------------------------------
 
 
-def report(items: list[Item], out: Path, *remarks: str) -> None:
+def report(items: list[Item], results: Mapping[str, Result], out: Path, *remarks: str) -> None:
     """Write report.md, its pictures, and report.html.
 
     Args:
-        out: the folder of the report, with the trainings in `out/runs`.
+        results: of the trainings that are done, by their names.
+        out: the folder of the report.
         remarks: paragraphs for the top of the report.
     """
-    sections = [Section(item, out) for item in items]
-    everything = {r.folder: r for s in sections for results in s.results for r in results}
-    blocks = [
-        "# The assignment, reproduced",
-        f"Differences are in points, ours less what is reported; of more than {MARKED} **bold**. "
-        "In figures 18 to 24 accuracy is that before the epoch's updates, and loss the mean "
-        "during the epoch, as the course's library prints them.",
-        *remarks,
-    ]
-    for result in list(everything.values())[:1]:
-        facts = result.summary
-        versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-        minutes = sum(sum(r.values("seconds")) for r in everything.values()) / 60
-        duration = f"{minutes:.0f} minutes" if minutes < 60 else f"{minutes / 60:.1f} hours"
-        blocks.append(
-            f"{len(everything)} trainings, {duration} one after the other, on "
-            f"{facts['backend']} ({facts['device']}); {versions}."
-        )
-    overview = []
-    for section in sections:
-        item, farthest = section.item, max(section.differences, key=abs, default=None)
-        planned = len({t for row in item.rows for t in row.trainings})
-        done = len({r.folder for results in section.results for r in results})
-        overview.append(
-            [
-                f"[{item.title}](#{item.key})",
-                f"{done} of {planned}" if planned else "",
-                "" if farthest is None else signed(farthest),
-            ]
-        )
-    blocks.append(table(["", "trainings", "largest difference"], overview))
-    text = "\n\n".join([*blocks, *(b for section in sections for b in section.blocks)]) + "\n"
+    sections = [Section(item, results, out) for item in items]
+    used = {r.name: r for s in sections for rows in s.results for r in rows}
+    blocks: list[str | Figure] = ["# The assignment, reproduced", opening(sections, used)]
+    blocks += [overview(sections), *remarks, *circumstances(list(used.values()))]
+    blocks += [block for section in sections for block in section.blocks]
+    text = "\n\n".join(map(str, blocks)) + "\n"
     with replaced(out / "report.md") as file:
         file.write(text.encode())
     with replaced(out / "report.html") as file:
-        file.write(page(text, out).encode())
+        file.write(page(blocks, out).encode())
     print(out / "report.html")
 
 
-def page(markdown: str, folder: Path) -> str:
-    """Make the report one page of HTML, with the pictures of the folder inside."""
-    from markdown_it import MarkdownIt
+def opening(sections: Sequence[Section], used: Mapping[str, Result]) -> str:
+    """Say in three sentences what was reproduced, and how well."""
+    planned = {t.name for s in sections for row in s.item.rows for t in row.trainings}
+    text = (
+        "This report repeats the figures and tables of a deep learning course's assignment with "
+        f"gradcore: {len(used)} of {len(planned)} trainings on MNIST and CIFAR-10 have run."
+    )
+    known = [(abs(f.difference), f, s) for s, f in asked(sections) if f.difference is not None]
+    if not known:
+        return text
+    near = sum(distance <= MARKED for distance, _, _ in known)
+    average = number(sum(distance for distance, _, _ in known) / len(known), 2)
+    _, final, section = max(known, key=lambda x: x[0])
+    title = section.item.title.partition(":")[0]
+    return (
+        f"{text} Of {len(known)} reported accuracies, ours come within {MARKED} points of "
+        f"{near}; the mean distance is {average} points. The largest difference is that of "
+        f"“{final.row.label}” ({title}): {final.said()}."
+    )
 
-    reader = MarkdownIt("commonmark").enable("table")
-    tokens = reader.parse(markdown)
-    for token in tokens:
-        for part in token.children or ():
-            if part.type == "image":
-                picture = base64.b64encode((folder / str(part.attrs["src"])).read_bytes())
-                part.attrs["src"] = f"data:image/svg+xml;base64,{picture.decode()}"
-    title = markdown.partition("\n")[0].lstrip("# ")
-    body = reader.renderer.render(tokens, reader.options, {})
-    return PAGE.format(title=html.escape(title), body=body)
+
+def asked(sections: Sequence[Section]) -> list[tuple[Section, Final]]:
+    """Give the rows that the assignment asks for, of all sections."""
+    return [(s, final) for s in sections for final in s.finals if final.row.asked]
 
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{
-  color-scheme: light dark;
-  --text: #1f2328; --background: #ffffff; --line: #d5d9de; --soft: #f4f5f7; --mark: #ffdfa8;
-}}
-@media (prefers-color-scheme: dark) {{
-  :root {{
-    --text: #dde1e6; --background: #1a1a1a; --line: #41464c; --soft: #26292d; --mark: #6e4b0c;
-  }}
-  img {{ filter: invert(0.9) hue-rotate(180deg) }} /* white becomes the page's background */
-}}
-body {{
-  max-width: 52rem; margin: 0 auto; padding: 1rem;
-  font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--background);
-}}
-h2 {{ margin-top: 2.5rem; border-bottom: 1px solid var(--line) }}
-table {{
-  display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums;
-}}
-th, td {{ padding: 0.15rem 0.7rem; border: 1px solid var(--line) }}
-th, pre {{ background: var(--soft) }}
-td strong {{ padding: 0 0.3em; border-radius: 0.2em; background: var(--mark) }}
-pre {{ padding: 0.7rem; overflow-x: auto }}
-p:has(img) {{ overflow-x: auto }}
-img {{ width: 100%; min-width: 34rem }} /* legible on phones */
-a {{ color: inherit }}
-</style>
-<main>
-{body}</main>
-</html>
-"""
+def overview(sections: Sequence[Section]) -> Figure:
+    """Make the table that sums up: a line for each item with trainings."""
+    lines = []
+    for section in sections:
+        finals = [final for s, final in asked([section]) if final.reported]
+        if finals:
+            known = [final for final in finals if final.difference is not None]
+            differences = [final.difference or 0.0 for final in known]
+            ours, reported = [number(f.accuracy, 2) for f in known], [f.reported for f in finals]
+            lines.append(
+                [
+                    f"[{section.item.title}](#{slug(section.item.title)})",
+                    to([signed(d, mark=True) for d in sorted(differences)]),
+                    to(sorted(ours)) or NOT_RUN,
+                    to(sorted(reported)),
+                ]
+            )
+    caption = (
+        "Accuracy at the end of the trainings: ours (means over the seeds) less what is reported, "
+        f"in points. Differences of more than {MARKED} points are bold."
+    )
+    return Figure(table(["question", "difference", "ours, %", "reported, %"], lines), caption)
+
+
+def to(texts: Sequence[str]) -> str:
+    """Write the first and the last of some values as a range."""
+    return " to ".join(dict.fromkeys([texts[0], texts[-1]])) if texts else ""
+
+
+def circumstances(results: Sequence[Result]) -> list[str]:
+    """Say on what the trainings ran, and for how long."""
+    if not results:
+        return []
+    minutes = sum(result.seconds() for result in results) / 60
+    duration = f"{minutes:.0f} minutes" if minutes < 60 else f"{minutes / 60:.1f} hours"
+    places = {f"{r.facts['backend']} ({r.facts['device']})" for r in results}
+    versions: dict[str, set[str]] = {}
+    for result in results:
+        for name, version in result.facts["versions"].items():
+            versions.setdefault(name, set()).add(version)
+    said = ", ".join(f"{name} {' and '.join(sorted(v))}" for name, v in versions.items())
+    text = (
+        f"The trainings took {duration} one after the other, on {' and '.join(sorted(places))}; "
+        f"{said}. All their numbers are in `results.jsonl`."
+    )
+    others = Counter(result.facts["origin"] for result in results if not result.is_of_run)
+    for origin, n in others.items():
+        text += f" The numbers of {n} trainings, whose files are lost, are from {origin}."
+    return [text]

@@ -11,6 +11,7 @@ __all__ = [
     "CHECKPOINT",
     "CLASSIFIER",
     "LINE",
+    "RESULT",
     "SUMMARY",
     "Metric",
     "anything",
@@ -40,6 +41,7 @@ number = Kind(
 )
 fraction = Kind("a number from 0 to 1", lambda x: number.has(x) and 0 <= x <= 1)
 fraction_or_null = Kind("a number from 0 to 1, or null", lambda x: x is None or fraction.has(x))
+number_or_null = Kind("a finite number, or null", lambda x: x is None or number.has(x))
 count_or_null = Kind("a whole number, or null", lambda x: x is None or natural.has(x))
 
 # A table is a kind, or a list of one table for all items, or a dictionary of tables by key, in
@@ -122,6 +124,26 @@ SUMMARY = {  # what the report reads of summary.json
     "per_class_accuracy": [fraction_or_null],
     "runs": [{"epochs": natural, ...: anything}],
     ...: anything,
+}
+
+RESULT = {  # a line of results.jsonl, which keeps a training's result without its folder
+    "training": text,  # its name
+    "origin": text,  # "run", or where else the numbers are from
+    "flags": {...: anything},
+    "program": text,
+    "data": text,
+    "backend": text,
+    "device": text,
+    "versions": {...: text},
+    "training_instances": positive,
+    "batch_size": positive,
+    "classes": [text],
+    "per_class_accuracy": [fraction_or_null],
+    "train_loss": [number],
+    "val_loss": [number_or_null],
+    "val_accuracy": [fraction],
+    "seconds": [number_or_null],
+    "curves": [[number]],
 }
 
 

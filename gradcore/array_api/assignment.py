@@ -51,6 +51,12 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
         TypeError: x, or what x is a view of, keeps its value: see `_keeps_value`. Or x can't be
             assigned to: see `_write`.
         IndexError, ValueError: the key or y does not fit.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0]) * 1  # a result: leaves keep their values
+        >>> gradcore.setitem(x, 1, 9.0)  # as x[1] = 9.0
+        >>> print(x.value)
+        [1. 9. 3.]
     """
     if not is_node(x):
         x[key] = y
@@ -101,6 +107,11 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
     Raises:
         TypeError: y has numbers that x can't have; or x can't be assigned to: see `_write`.
         ValueError: y has another shape.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0]) * 1
+        >>> print(gradcore.update(x, x + 10).value)  # as x += 10
+        [11. 12.]
     """
     value, new = x.value, y.value
     is_view = x._view is not None and view_of(x) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index
+from textwrap import indent
 from typing import Any
 
 from ..backends import Array, Backend, default
@@ -20,6 +21,7 @@ from ..engine.arrays import (
 from ..engine.inputs import explained
 from ..engine.operators import Operators
 from ..graph import Op, TensorNode
+from .docstrings import DOCSTRINGS
 
 __all__ = [
     "Axis",
@@ -70,11 +72,13 @@ def binary(op: type[Op], name: str) -> Callable[[NodeOrArray, NodeOrArray], Node
 
 
 def documented(function: Any, name: str, how: str) -> Any:
-    """Give a function its name, and a docstring that points to the standard's page on it."""
+    """Give a function its name, and a docstring: what it does, the standard's page, an example."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "gradcore.array_api"  # where pickle finds it
     page = f"https://data-apis.org/array-api/2025.12/API_specification/generated/array_api.{name}"
-    function.__doc__ = f"The standard's {name}, {how}.\n\n{page}.html"
+    sentence, example = DOCSTRINGS[name]
+    said = f"{sentence}\n\nThis is the standard's {name}, {how}: {page}.html"
+    function.__doc__ = f"{said}\n\nExample:\n{indent(example, '    ')}\n"
     return function
 
 

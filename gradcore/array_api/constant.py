@@ -127,34 +127,66 @@ trunc = _unary("trunc")
 
 @_constant
 def all(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:  # noqa: A001
-    """Test whether all elements, or all along `axis`, are true."""
+    """Test whether all elements, or all along `axis`, are true.
+
+    Example:
+        >>> print(gradcore.all(TensorNode([[True, False], [True, True]]), axis=1).value)
+        [False  True]
+    """
 
 
 @_constant
 def any(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:  # noqa: A001
-    """Test whether any element, or any along `axis`, is true."""
+    """Test whether any element, or any along `axis`, is true.
+
+    Example:
+        >>> print(gradcore.any(TensorNode([[True, False], [False, False]]), axis=1).value)
+        [ True False]
+    """
 
 
 @_constant
 def argmax(x: NodeOrArray, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Find the index of the maximum along `axis`, or in x flat."""
+    """Find the index of the maximum along `axis`, or in x flat.
+
+    Example:
+        >>> x = TensorNode([[1.0, 5.0, 2.0], [7.0, 0.0, 3.0]])
+        >>> print(gradcore.argmax(x, axis=1).value)
+        [1 0]
+    """
 
 
 @_constant
 def argmin(x: NodeOrArray, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Find the index of the minimum along `axis`, or in x flat."""
+    """Find the index of the minimum along `axis`, or in x flat.
+
+    Example:
+        >>> x = TensorNode([[1.0, 5.0, 2.0], [7.0, 0.0, 3.0]])
+        >>> print(gradcore.argmin(x, axis=1).value)
+        [0 1]
+    """
 
 
 @_constant
 def argsort(
     x: NodeOrArray, /, axis: int = -1, *, descending: bool = False, stable: bool = True
 ) -> Any:
-    """Find the indices that sort x along `axis`: the first is that of the smallest element."""
+    """Find the indices that sort x along `axis`: the first is that of the smallest element.
+
+    Example:
+        >>> print(gradcore.argsort(TensorNode([3.0, 1.0, 2.0])).value)
+        [1 2 0]
+    """
 
 
 @_constant
 def count_nonzero(x: NodeOrArray, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Count the elements, of all or along `axis`, that are not zero."""
+    """Count the elements, of all or along `axis`, that are not zero.
+
+    Example:
+        >>> print(gradcore.count_nonzero(TensorNode([[0.0, 5.0], [2.0, 3.0]]), axis=1).value)
+        [1 2]
+    """
 
 
 @_constant
@@ -162,7 +194,12 @@ def _isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /) -> Any: ...
 
 
 def isin(x1: NodeOrArray | int, x2: NodeOrArray | int, /, *, invert: bool = False) -> Any:
-    """Test for each element of x1 whether x2 has it; with `invert`, whether x2 has it not."""
+    """Test for each element of x1 whether x2 has it; with `invert`, whether x2 has it not.
+
+    Example:
+        >>> print(gradcore.isin(TensorNode([1, 2, 3]), TensorNode([3, 1])).value)
+        [ True False  True]
+    """
     found = _isin(x1, x2)
     return logical_not(found) if invert else found  # array-api-strict 2.6.1 forgets to invert
 
@@ -177,33 +214,57 @@ def searchsorted(
     sorter: NodeOrArray | None = None,
 ) -> Any:
     """Find for each element of x2, an array or a number, the index in the sorted x1 (N,) where it
-    belongs. With a `sorter`, x1[sorter] is what is sorted."""
+    belongs. With a `sorter`, x1[sorter] is what is sorted.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> print(gradcore.array_api.searchsorted(x, TensorNode([0.5, 2.0])).value)
+        [0 1]
+    """
 
 
 @_constant
 def empty_like(
     x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
 ) -> Any:
-    """Make an array like x whose values are not set."""
+    """Make an array like x whose values are not set.
+
+    Example:
+        >>> gradcore.empty_like(TensorNode([[1.0, 2.0, 3.0]])).shape
+        (1, 3)
+    """
 
 
 @_constant
 def ones_like(
     x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
 ) -> Any:
-    """Make an array like x, of ones."""
+    """Make an array like x, of ones.
+
+    Example:
+        >>> print(gradcore.ones_like(TensorNode([[2.0, 3.0]])).value)
+        [[1. 1.]]
+    """
 
 
 @_constant
 def zeros_like(
     x: NodeOrArray, /, *, dtype: DType | None = None, device: Device | None = None
 ) -> Any:
-    """Make an array like x, of zeros."""
+    """Make an array like x, of zeros.
+
+    Example:
+        >>> print(gradcore.zeros_like(TensorNode([[2.0, 3.0]])).value)
+        [[0. 0.]]
+    """
 
 
 # Other files of this folder import these, and add the cases where a gradient flows.
 sign = _unary("sign")
-unique_all = _unary("unique_all")
+
+
+@_constant
+def unique_all(x: NodeOrArray, /) -> Any: ...
 
 
 @_constant

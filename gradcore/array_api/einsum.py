@@ -38,6 +38,11 @@ def einsum(subscripts: str, *operands: NodeOrArray) -> NodeOrArray:
 
     Raises:
         ValueError: the subscripts are wrong, or do not fit the operands.
+
+    Example:
+        >>> a, b = TensorNode(np.ones((8, 2, 3))), TensorNode(np.ones((8, 3, 4)))
+        >>> gradcore.einsum("bij,bjk->bik", a, b).shape
+        (8, 2, 4)
     """
     named, output, sizes = _parse(subscripts, tuple([tuple(x.shape) for x in operands]))
     terms = [_reduced(x, labels) for x, labels in zip(operands, named, strict=True)]

@@ -95,39 +95,77 @@ tanh = unary(ops.Tanh, "tanh")
 
 
 def positive(x: NodeOrArray, /) -> NodeOrArray:
-    """Copy x."""
+    """Copy x.
+
+    Example:
+        >>> print(gradcore.positive(TensorNode([1.0, -2.0])).value)
+        [ 1. -2.]
+    """
     return ops.Cast.apply(x, dtype=x.dtype)
 
 
 def where(condition: NodeOrArray, x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
-    """Take x1 where the condition is true, and x2 elsewhere; all three are broadcast together."""
+    """Take x1 where the condition is true, and x2 elsewhere; all three are broadcast together.
+
+    Example:
+        >>> x = TensorNode([-2.0, 3.0])
+        >>> y = gradcore.where(x > 0, x, 0.1 * x)
+        >>> y.sum().backward()
+        >>> print(y.value, x.grad)
+        [-0.2  3. ] [0.1 1. ]
+    """
     return ops.Where.apply(condition, x1, x2)
 
 
 def real(x: NodeOrArray, /) -> NodeOrArray:
-    """Take the real parts of complex numbers, a view as in NumPy; real numbers stay as they are."""
+    """Take the real parts of complex numbers, a view as in NumPy; real numbers stay as they are.
+
+    Example:
+        >>> print(gradcore.real(TensorNode(np.array([1 + 2j, 3 - 4j]))).value)
+        [1. 3.]
+    """
     return view(ops.Real, x) if is_complex(x) else x
 
 
 def imag(x: NodeOrArray, /) -> NodeOrArray:
     """Take the imaginary parts of complex numbers, a view as in NumPy; of real numbers, zeros as
-    constants."""
+    constants.
+
+    Example:
+        >>> print(gradcore.imag(TensorNode(np.array([1 + 2j, 3 - 4j]))).value)
+        [ 2. -4.]
+    """
     return view(ops.Imag, x) if is_complex(x) else zeros_like(x)
 
 
 def conj(x: NodeOrArray, /) -> NodeOrArray:
-    """Conjugate complex numbers; copy real ones."""
+    """Conjugate complex numbers; copy real ones.
+
+    Example:
+        >>> print(gradcore.conj(TensorNode(np.array([1 + 2j, 3 - 4j]))).value)
+        [1.-2.j 3.+4.j]
+    """
     return ops.Conjugate.apply(x) if is_complex(x) else positive(x)
 
 
 def sign(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the sign of real numbers, through which no gradient flows; of complex ones, x / |x|,
-    and 0 at 0."""
+    and 0 at 0.
+
+    Example:
+        >>> print(gradcore.sign(TensorNode([-2.0, 0.0, 5.0])).value)
+        [-1.  0.  1.]
+    """
     return ops.Phase.apply(x) if is_complex(x) else constant_sign(x)
 
 
 def reciprocal(x: NodeOrArray, /) -> NodeOrArray:
-    """Compute 1 / x."""
+    """Compute 1 / x.
+
+    Example:
+        >>> print(gradcore.reciprocal(TensorNode([2.0, -4.0])).value)
+        [ 0.5  -0.25]
+    """
     return ops.Divide.apply(1, x)
 
 
@@ -143,6 +181,13 @@ def clip(
 
     Raises:
         TypeError: x is complex.
+
+    Example:
+        >>> x = TensorNode([-2.0, 0.5, 3.0])
+        >>> y = gradcore.clip(x, 0.0, 1.0)
+        >>> y.sum().backward()
+        >>> print(y.value, x.grad)
+        [0.  0.5 1. ] [0. 1. 0.]
     """
     if is_complex(x):
         raise TypeError("clip: complex numbers have no order; clip real(x), imag(x) or abs(x)")

@@ -51,14 +51,26 @@ NORMS = ("backward", "ortho", "forward")
 def fft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Transform x along `axis`, cut off or filled up with zeros to n entries (`None`: as it is)."""
+    """Transform x along `axis`, cut off or filled up with zeros to n entries (`None`: as it is).
+
+    Example:
+        >>> x = TensorNode([1.0, 0.0, 0.0, 0.0])
+        >>> print(gradcore.fft.fft(x).value)  # an impulse has all frequencies
+        [1.+0.j 1.+0.j 1.+0.j 1.+0.j]
+    """
     return _complex("fft", x, None if n is None else (n,), (axis,), norm, inverse=False)
 
 
 def ifft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `fft`."""
+    """Undo `fft`.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> print(gradcore.fft.ifft(gradcore.fft.fft(x)).value.real.round(3))
+        [1. 2. 3.]
+    """
     return _complex("ifft", x, None if n is None else (n,), (axis,), norm, inverse=True)
 
 
@@ -71,6 +83,10 @@ def fftn(
         s: the number of entries along each of `axes`, to which x is cut off or filled up with
             zeros; -1 and `None`: as it is.
         axes: `None` is all axes, or the last `len(s)`.
+
+    Example:
+        >>> gradcore.fft.fftn(TensorNode(np.ones((8, 4, 4))), axes=(-2, -1)).shape
+        (8, 4, 4)
     """
     return _complex("fftn", x, s, axes, norm, inverse=False)
 
@@ -78,7 +94,14 @@ def fftn(
 def ifftn(
     x: NodeOrArray, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `fftn`."""
+    """Undo `fftn`.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.fft.ifftn(gradcore.fft.fftn(x)).value.real.round(3))
+        [[1. 2.]
+         [3. 4.]]
+    """
     return _complex("ifftn", x, s, axes, norm, inverse=True)
 
 
@@ -97,7 +120,13 @@ def rfft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
     """Transform real numbers: the first n // 2 + 1 entries of `fft`. The others are the conjugates
-    of these."""
+    of these.
+
+    Example:
+        >>> x = TensorNode([1.0, 0.0, -1.0, 0.0])  # a cosine
+        >>> print(abs(gradcore.fft.rfft(x)).value.round(3))
+        [0. 2. 0.]
+    """
     return _half("rfft", x, None if n is None else (n,), (axis,), norm, inverse=False)
 
 
@@ -107,6 +136,11 @@ def irfft(
     """Undo `rfft`: give n real numbers, or where n is `None`, twice as many as x has, minus 2.
 
     Imaginary parts of the first entry of x, and for an even n of the last, have no effect.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> print(gradcore.fft.irfft(gradcore.fft.rfft(x), n=3).value.round(3))
+        [1. 2. 3.]
     """
     return _real("irfft", x, None if n is None else (n,), (axis,), norm, inverse=True)
 
@@ -115,14 +149,26 @@ def rfftn(
     x: NodeOrArray, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward"
 ) -> NodeOrArray:
     """Transform real numbers by `rfft` along the last of `axes`, and by `fft` along the others; for
-    s and `axes` see `fftn`."""
+    s and `axes` see `fftn`.
+
+    Example:
+        >>> gradcore.fft.rfftn(TensorNode(np.ones((8, 4, 6))), axes=(-2, -1)).shape
+        (8, 4, 4)
+    """
     return _half("rfftn", x, s, axes, norm, inverse=False)
 
 
 def irfftn(
     x: NodeOrArray, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `rfftn`, by `ifft` along all of `axes` but the last, and by `irfft` along the last."""
+    """Undo `rfftn`, by `ifft` along all of `axes` but the last, and by `irfft` along the last.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.fft.irfftn(gradcore.fft.rfftn(x)).value.round(3))
+        [[1. 2.]
+         [3. 4.]]
+    """
     return _real("irfftn", x, s, axes, norm, inverse=True)
 
 
@@ -130,14 +176,24 @@ def hfft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
     """Transform a signal whose second half are the conjugates of the first, x, to n real numbers:
-    `fft` of the whole."""
+    `fft` of the whole.
+
+    Example:
+        >>> print(gradcore.fft.hfft(TensorNode([1.0, 2.0, 3.0])).value.round(3))  # of 1 2 3 2
+        [ 8. -2.  0. -2.]
+    """
     return _real("hfft", x, None if n is None else (n,), (axis,), norm, inverse=False)
 
 
 def ihfft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `hfft`."""
+    """Undo `hfft`.
+
+    Example:
+        >>> print(gradcore.fft.ihfft(TensorNode([10.0, -2.0, -2.0, -2.0])).value.real.round(3))
+        [1. 3. 3.]
+    """
     return _half("ihfft", x, None if n is None else (n,), (axis,), norm, inverse=True)
 
 
@@ -215,7 +271,12 @@ def fftfreq(
     backend: Backend | None = None,
 ) -> TensorNode:
     """Make the frequencies of `fft`, of n numbers at distances d: 0, 1, ..., -2, -1 over n d, as a
-    node of the backend (`None`: the default one)."""
+    node of the backend (`None`: the default one).
+
+    Example:
+        >>> print(gradcore.fft.fftfreq(4, d=0.1).value)  # in Hertz, of 10 numbers a second
+        [ 0.   2.5 -5.  -2.5]
+    """
     return _frequencies("fftfreq", n, d, dtype, device, backend or default())
 
 
@@ -229,17 +290,33 @@ def rfftfreq(
     backend: Backend | None = None,
 ) -> TensorNode:
     """Make the frequencies of `rfft`, the first n // 2 + 1 of those of `fft`, none of them
-    negative, as a node of the backend (`None`: the default one)."""
+    negative, as a node of the backend (`None`: the default one).
+
+    Example:
+        >>> print(gradcore.fft.rfftfreq(4, d=0.1).value)
+        [0.  2.5 5. ]
+    """
     return abs(_frequencies("rfftfreq", n, d, dtype, device, backend or default())[: n // 2 + 1])
 
 
 def fftshift(x: NodeOrArray, /, *, axes: Axis = None) -> NodeOrArray:
-    """Move the frequency 0 from the start to the middle, along `axes` (`None`: all)."""
+    """Move the frequency 0 from the start to the middle, along `axes` (`None`: all).
+
+    Example:
+        >>> print(gradcore.fft.fftshift(gradcore.fft.fftfreq(4)).value)
+        [-0.5  -0.25  0.    0.25]
+    """
     return _shifted("fftshift", x, axes, lambda n: n // 2)
 
 
 def ifftshift(x: NodeOrArray, /, *, axes: Axis = None) -> NodeOrArray:
-    """Undo `fftshift`."""
+    """Undo `fftshift`.
+
+    Example:
+        >>> x = gradcore.fft.fftshift(TensorNode([0.0, 1.0, -2.0, -1.0]))
+        >>> print(x.value, gradcore.fft.ifftshift(x).value)
+        [-2. -1.  0.  1.] [ 0.  1. -2. -1.]
+    """
     return _shifted("ifftshift", x, axes, lambda n: -(n // 2))
 
 

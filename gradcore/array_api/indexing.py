@@ -48,6 +48,11 @@ def getitem(x: NodeOrArray, key: Any, /) -> NodeOrArray:
         IndexError: an index is out of range, there are more entries than axes, or a mask does not
             have the shape of its axes.
         TypeError: an entry is of another type.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.getitem(x, (slice(None), 1)).value)  # as x[:, 1]
+        [2. 4.]
     """
     entries = key if isinstance(key, tuple) else (key,)
     if _BASIC.issuperset(map(type, entries)) or not any(map(is_array, entries)):
@@ -202,7 +207,18 @@ def _as_one(x: Array, arrays: list[Array], sizes: Shape) -> Array:
 
 def take(x: NodeOrArray, indices: NodeOrArray, /, axis: int | None = None) -> NodeOrArray:
     """Take the parts of x at the indices (N,) along `axis`, which only a vector may leave out.
-    Negative indices count from the end."""
+    Negative indices count from the end.
+
+    Raises:
+        ValueError: x has several axes, and none is named.
+        IndexError: an index is out of range.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+        >>> print(gradcore.take(x, np.array([2, 0]), axis=0).value)
+        [[5. 6.]
+         [1. 2.]]
+    """
     if axis is None and x.ndim != 1:
         raise ValueError(f"take: an array of shape {tuple(x.shape)} needs an axis")
     return ops.Take.apply(x, indices=indices, axis=0 if axis is None else axis)
@@ -220,6 +236,12 @@ def take_along_axis(x: NodeOrArray, indices: NodeOrArray, /, axis: int = -1) -> 
         IndexError: an index is out of range, or there is no such axis.
         TypeError: the indices, or the axis, are not integers.
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> x = TensorNode([[3.0, 1.0], [2.0, 4.0]])
+        >>> print(gradcore.take_along_axis(x, gradcore.argsort(x)).value)
+        [[1. 3.]
+         [2. 4.]]
     """
     raw = value_of(x)
     if len(indices.shape) != raw.ndim:
@@ -243,6 +265,13 @@ def sort(
 
     Raises:
         TypeError: x is complex.
+
+    Example:
+        >>> x = TensorNode([3.0, 1.0, 2.0])
+        >>> y = gradcore.sort(x)
+        >>> (y * np.array([10, 20, 30], "float32")).sum().backward()
+        >>> print(y.value, x.grad)
+        [1. 2. 3.] [30. 10. 20.]
     """
     raw = value_of(x)
     if is_complex(raw):
@@ -277,7 +306,13 @@ class UniqueInverse(NamedTuple):
 
 def unique_all(x: NodeOrArray, /) -> Unique:
     """Find the different elements of x, sorted; each NaN is one of its own. The first of equal
-    elements gets the gradient of their value."""
+    elements gets the gradient of their value.
+
+    Example:
+        >>> found = gradcore.unique_all(TensorNode([3, 1, 3]))
+        >>> print(found.values.value, found.counts.value, found.inverse_indices.value)
+        [1 3] [1 2] [1 0 1]
+    """
     values, indices, inverse_indices, counts = constant_unique_all(x)
     if is_node(x):
         flat = ops.Reshape.apply(x, shape=(-1,))
@@ -286,18 +321,35 @@ def unique_all(x: NodeOrArray, /) -> Unique:
 
 
 def unique_counts(x: NodeOrArray, /) -> UniqueCounts:
-    """Find the different elements of x, and how often each is there; see `unique_all`."""
+    """Find the different elements of x, and how often each is there; see `unique_all`.
+
+    Example:
+        >>> values, counts = gradcore.unique_counts(TensorNode([3, 1, 3]))
+        >>> print(values.value, counts.value)
+        [1 3] [1 2]
+    """
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
 
 def unique_inverse(x: NodeOrArray, /) -> UniqueInverse:
     """Find the different elements of x, and for each element the place of its value in them; see
-    `unique_all`."""
+    `unique_all`.
+
+    Example:
+        >>> values, places = gradcore.unique_inverse(TensorNode([3, 1, 3]))
+        >>> print(values.value, places.value)
+        [1 3] [1 0 1]
+    """
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
 def unique_values(x: NodeOrArray, /) -> NodeOrArray:
-    """Find the different elements of x; see `unique_all`."""
+    """Find the different elements of x; see `unique_all`.
+
+    Example:
+        >>> print(gradcore.unique_values(TensorNode([3, 1, 3])).value)
+        [1 3]
+    """
     return unique_all(x).values

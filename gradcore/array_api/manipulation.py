@@ -64,6 +64,11 @@ def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> Nod
 
     Raises:
         ValueError: the elements don't fit the shape; or with `copy=False`, a copy is needed.
+
+    Example:
+        >>> images = TensorNode(np.ones((8, 3, 32, 16)))
+        >>> gradcore.reshape(images, (8, -1)).shape
+        (8, 1536)
     """
     if copy is False:
         call_library("reshape", [value_of(x)], shape=shape, copy=False)
@@ -77,12 +82,23 @@ def reshape(x: NodeOrArray, /, shape: Shape, *, copy: bool | None = None) -> Nod
 
 
 def permute_dims(x: NodeOrArray, /, axes: tuple[int, ...]) -> NodeOrArray:
-    """Put the axes in another order: axis i of the result is axis `axes[i]` of x."""
+    """Put the axes in another order: axis i of the result is axis `axes[i]` of x.
+
+    Example:
+        >>> images = TensorNode(np.ones((8, 3, 32, 16)))
+        >>> gradcore.permute_dims(images, (0, 2, 3, 1)).shape  # channels last
+        (8, 32, 16, 3)
+    """
     return view(ops.Transpose, x, axes=axes)
 
 
 def matrix_transpose(x: NodeOrArray, /) -> NodeOrArray:
-    """Transpose each matrix: (..., M, N) becomes (..., N, M)."""
+    """Transpose each matrix: (..., M, N) becomes (..., N, M).
+
+    Example:
+        >>> gradcore.matrix_transpose(TensorNode(np.ones((8, 2, 3)))).shape
+        (8, 3, 2)
+    """
     check_matrices("matrix_transpose", x)
     return view(ops.Transpose, x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
@@ -90,7 +106,17 @@ def matrix_transpose(x: NodeOrArray, /) -> NodeOrArray:
 def moveaxis(
     x: NodeOrArray, source: int | tuple[int, ...], destination: int | tuple[int, ...], /
 ) -> NodeOrArray:
-    """Move the axes of `source` to the positions of `destination`; the others keep their order."""
+    """Move the axes of `source` to the positions of `destination`; the others keep their order.
+
+    Raises:
+        ValueError: there are more sources than destinations, or fewer.
+        IndexError: there is no such axis.
+
+    Example:
+        >>> images = TensorNode(np.ones((8, 3, 32, 16)))
+        >>> gradcore.moveaxis(images, 1, -1).shape  # channels last
+        (8, 32, 16, 3)
+    """
     sources, destinations = (
         axes_from_front("moveaxis", axes, x.ndim) for axes in (source, destination)
     )
@@ -105,7 +131,16 @@ def moveaxis(
 
 def broadcast_to(x: NodeOrArray, /, shape: Shape) -> NodeOrArray:
     """Repeat x, without a copy, to fill the shape: (3, 1) may become (2, 3, 4). As NumPy's, the
-    result can't be assigned to."""
+    result can't be assigned to.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> print(gradcore.broadcast_to(TensorNode([[1.0], [2.0]]), (2, 3)).value)
+        [[1. 1. 1.]
+         [2. 2. 2.]]
+    """
     return view(ops.Broadcast, x, shape=shape)
 
 
@@ -114,6 +149,10 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
     Raises:
         ValueError: there is none.
+
+    Example:
+        >>> gradcore.broadcast_shapes((3, 1), (4,))
+        (3, 4)
     """
     return broadcast_shape("broadcast_shapes", *map(integers, shapes))
 
@@ -123,6 +162,15 @@ def broadcast_arrays(*arrays: NodeOrArray) -> tuple[NodeOrArray, ...]:
 
     Raises:
         ValueError: there is no such shape.
+
+    Example:
+        >>> a, b = gradcore.broadcast_arrays(TensorNode([[1.0], [2.0]]), TensorNode([10.0, 20.0]))
+        >>> print(a.value)
+        [[1. 1.]
+         [2. 2.]]
+        >>> print(b.value)
+        [[10. 20.]
+         [10. 20.]]
     """
     raw = op_inputs("broadcast_arrays", arrays)
     shape = broadcast_shape("broadcast_arrays", *[tuple(x.shape) for x in raw])
@@ -130,7 +178,17 @@ def broadcast_arrays(*arrays: NodeOrArray) -> tuple[NodeOrArray, ...]:
 
 
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
-    """Insert axes of size 1, which in the result are `axis`."""
+    """Insert axes of size 1, which in the result are `axis`.
+
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: an axis is named twice.
+
+    Example:
+        >>> x = TensorNode(np.ones((8, 3)))
+        >>> gradcore.expand_dims(x, 1).shape, gradcore.expand_dims(x, (0, -1)).shape
+        ((8, 1, 3), (1, 8, 3, 1))
+    """
     if not isinstance(axis, tuple | list):
         axis = axis_from_front("expand_dims", axis, x.ndim + 1)
         return view(ops.Unsqueeze, x, dim=axis)
@@ -140,7 +198,15 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
-    """Remove the axes named, which must be of size 1."""
+    """Remove the axes named, which must be of size 1.
+
+    Raises:
+        ValueError: an axis has another size, or there is no such axis.
+
+    Example:
+        >>> gradcore.squeeze(TensorNode(np.ones((8, 1, 3))), axis=1).shape
+        (8, 3)
+    """
     if not isinstance(axis, tuple | list):
         return view(ops.Squeeze, x, dim=axis)
     gone = axes_from_front("squeeze", axis, x.ndim)
@@ -150,24 +216,55 @@ def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 
 def concat(arrays: Sequence[NodeOrArray], /, axis: int | None = 0) -> NodeOrArray:
-    """Join arrays along an axis that they have; with `axis=None`, flatten them first."""
+    """Join arrays along an axis that they have; with `axis=None`, flatten them first.
+
+    Raises:
+        ValueError: the shapes differ along another axis.
+
+    Example:
+        >>> a, b = TensorNode([[1.0, 2.0]]), TensorNode([[3.0, 4.0], [5.0, 6.0]])
+        >>> gradcore.concat([a, b]).shape
+        (3, 2)
+    """
     if axis is None:
         arrays, axis = [reshape(x, (-1,)) for x in arrays], 0
     return ops.Concat.apply(*arrays, axis=axis)
 
 
 def concatenate(arrays: Sequence[NodeOrArray], axis: int | None = 0) -> NodeOrArray:
-    """Join arrays as `concat` does; the name and its arguments are NumPy's."""
+    """Join arrays as `concat` does; the name and its arguments are NumPy's.
+
+    Example:
+        >>> a, b = TensorNode([[1.0], [2.0]]), TensorNode([[3.0], [4.0]])
+        >>> print(gradcore.concatenate([a, b], axis=1).value)
+        [[1. 3.]
+         [2. 4.]]
+    """
     return concat(arrays, axis=axis)
 
 
 def stack(arrays: Sequence[NodeOrArray], /, axis: int = 0) -> NodeOrArray:
-    """Join arrays of one shape along a new axis."""
+    """Join arrays of one shape along a new axis.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> print(gradcore.stack([TensorNode([1.0, 2.0]), TensorNode([3.0, 4.0])], axis=1).value)
+        [[1. 3.]
+         [2. 4.]]
+    """
     return ops.Concat.apply(*[expand_dims(x, axis=axis) for x in arrays], axis=axis)
 
 
 def unstack(x: NodeOrArray, /, axis: int = 0) -> tuple[NodeOrArray, ...]:
-    """Split x into its parts along `axis`, which they don't have: `stack` undoes it."""
+    """Split x into its parts along `axis`, which they don't have: `stack` undoes it.
+
+    Example:
+        >>> a, b = gradcore.unstack(TensorNode([[1.0, 2.0], [3.0, 4.0]]))
+        >>> print(a.value, b.value)
+        [1. 2.] [3. 4.]
+    """
     parts = ops.Unstack.apply(x, axis=axis)
     if is_node(x) and x.ndim > 1:
         before = (slice(None),) * axis_from_front("unstack", axis, x.ndim)
@@ -177,7 +274,16 @@ def unstack(x: NodeOrArray, /, axis: int = 0) -> tuple[NodeOrArray, ...]:
 
 
 def flip(x: NodeOrArray, /, axis: Axis = None) -> NodeOrArray:
-    """Reverse the order of elements along `axis`, or along all axes."""
+    """Reverse the order of elements along `axis`, or along all axes.
+
+    Raises:
+        IndexError: there is no such axis.
+
+    Example:
+        >>> print(gradcore.flip(TensorNode([[1.0, 2.0], [3.0, 4.0]]), axis=1).value)
+        [[2. 1.]
+         [4. 3.]]
+    """
     axes = range(x.ndim) if axis is None else axes_from_front("flip", axis, x.ndim)
     return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
 
@@ -185,14 +291,24 @@ def flip(x: NodeOrArray, /, axis: Axis = None) -> NodeOrArray:
 def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], axis: Axis = None) -> NodeOrArray:
     """Shift elements along `axis`; those pushed off the end come in at the start. With `axis=None`,
     shift the elements of x flat. For several axes there are as many shifts; those of an axis that
-    is named twice add up."""
+    is named twice add up.
+
+    Example:
+        >>> print(gradcore.roll(TensorNode([1.0, 2.0, 3.0, 4.0]), 1).value)
+        [4. 1. 2. 3.]
+    """
     if axis is None:
         return reshape(ops.Roll.apply(reshape(x, (-1,)), shift=shift, axis=0), tuple(x.shape))
     return ops.Roll.apply(x, shift=shift, axis=axis)
 
 
 def tile(x: NodeOrArray, repetitions: tuple[int, ...], /) -> NodeOrArray:
-    """Repeat x as a whole, `repetitions[i]` times along axis i: [1, 2] becomes [1, 2, 1, 2]."""
+    """Repeat x as a whole, `repetitions[i]` times along axis i: [1, 2] becomes [1, 2, 1, 2].
+
+    Example:
+        >>> print(gradcore.tile(TensorNode([1.0, 2.0]), (2,)).value)
+        [1. 2. 1. 2.]
+    """
     missing = len(repetitions) - x.ndim
     times, sizes = (1,) * -missing + tuple(repetitions), (1,) * missing + tuple(x.shape)
     pairs = [*zip(times, sizes, strict=True)]  # an axis of size 1 before each, to broadcast
@@ -211,6 +327,10 @@ def repeat(x: NodeOrArray, repeats: int | NodeOrArray, /, axis: int | None = Non
     Raises:
         TypeError: `repeats` is neither.
         ValueError: a number in `repeats` is negative.
+
+    Example:
+        >>> print(gradcore.repeat(TensorNode([1.0, 2.0]), 3).value)
+        [1. 1. 1. 2. 2. 2.]
     """
     x, axis = (
         (reshape(x, (-1,)), 0) if axis is None else (x, axis_from_front("repeat", axis, x.ndim))
@@ -238,12 +358,24 @@ def repeat(x: NodeOrArray, repeats: int | NodeOrArray, /, axis: int | None = Non
 
 
 def tril(x: NodeOrArray, /, k: int = 0) -> NodeOrArray:
-    """Keep the lower triangle of each matrix, up to diagonal `k`; put zeros elsewhere."""
+    """Keep the lower triangle of each matrix, up to diagonal `k`; put zeros elsewhere.
+
+    Example:
+        >>> print(gradcore.tril(TensorNode([[1.0, 2.0], [3.0, 4.0]])).value)
+        [[1. 0.]
+         [3. 4.]]
+    """
     return _triangle("tril", x, k)
 
 
 def triu(x: NodeOrArray, /, k: int = 0) -> NodeOrArray:
-    """Keep the upper triangle of each matrix, from diagonal `k` on; put zeros elsewhere."""
+    """Keep the upper triangle of each matrix, from diagonal `k` on; put zeros elsewhere.
+
+    Example:
+        >>> print(gradcore.triu(TensorNode([[1.0, 2.0], [3.0, 4.0]])).value)
+        [[1. 2.]
+         [0. 4.]]
+    """
     return _triangle("triu", x, k)
 
 
@@ -269,6 +401,15 @@ def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> tuple[NodeOrArray, .
 
     Raises:
         ValueError: an array is not a vector, or `indexing` is neither "xy" nor "ij".
+
+    Example:
+        >>> x, y = gradcore.meshgrid(TensorNode([1.0, 2.0, 3.0]), TensorNode([10.0, 20.0]))
+        >>> print(x.value)
+        [[1. 2. 3.]
+         [1. 2. 3.]]
+        >>> print(y.value)
+        [[10. 10. 10.]
+         [20. 20. 20.]]
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing = {indexing!r}, expected 'xy' or 'ij'")
@@ -287,7 +428,12 @@ def meshgrid(*arrays: NodeOrArray, indexing: str = "xy") -> tuple[NodeOrArray, .
 def full_like(
     x: NodeOrArray, /, fill_value: Any, *, dtype: DType | None = None, device: Device | None = None
 ) -> NodeOrArray:
-    """Make an array like x, filled with one value. If the value is a node, it gets a gradient."""
+    """Make an array like x, filled with one value. If the value is a node, it gets a gradient.
+
+    Example:
+        >>> print(gradcore.full_like(TensorNode([[1.0, 2.0]]), 7.0).value)
+        [[7. 7.]]
+    """
     if is_node(fill_value):
         fill = _as(x.dtype if dtype is None else dtype, fill_value)
         check_device("full_like", fill, device)
@@ -298,7 +444,15 @@ def full_like(
 def astype(
     x: NodeOrArray, dtype: DType, /, *, copy: bool = True, device: Device | None = None
 ) -> NodeOrArray:
-    """Convert x to another dtype. With `copy=False`, x itself is given if it has the dtype."""
+    """Convert x to another dtype. With `copy=False`, x itself is given if it has the dtype.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> y = gradcore.astype(x, gradcore.float64)
+        >>> (y * y).sum().backward()
+        >>> print(y.dtype, x.grad.dtype, x.grad)
+        float64 float32 [2. 4.]
+    """
     check_device("astype", x, device)
     return x if not copy and x.dtype == dtype else ops.Cast.apply(x, dtype=dtype)
 

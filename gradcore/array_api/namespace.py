@@ -25,7 +25,7 @@ from . import (
     reductions,
     special,
 )
-from .common import Device, check_device, device_of_new
+from .common import Device, check_device, device_of_new, documented
 from .einsum import einsum
 from .manipulation import astype, stack
 
@@ -62,7 +62,13 @@ _namespaces: dict[Backend, ModuleType] = {}
 
 def namespace_of(backend: Backend) -> ModuleType:
     """Make the namespace of a backend's nodes, once: a module with the functions of
-    gradcore.array_api, the backend's dtypes, and functions such as `zeros` that make its nodes."""
+    gradcore.array_api, the backend's dtypes, and functions such as `zeros` that make its nodes.
+
+    Example:
+        >>> xp = gradcore.array_api.namespace_of(gradcore.backends.get("numpy"))
+        >>> print(xp.exp(xp.zeros(2)).value)
+        [1. 1.]
+    """
     if backend not in _namespaces:
         xp, made = backend.xp, ModuleType("gradcore.array_api", __doc__)
         entries = FUNCTIONS | {"e": e, "inf": inf, "nan": nan, "newaxis": newaxis, "pi": pi}
@@ -85,7 +91,7 @@ def _on_raw(function: Callable[..., Any]) -> Callable[..., Any]:
     def on_nodes(*inputs: Any, **constants: Any) -> Any:
         return function(*map(value_of, inputs), **constants)
 
-    return on_nodes
+    return documented(on_nodes, function.__name__, "of which nothing has a gradient")
 
 
 def _creation(backend: Backend, function: Callable[..., Any]) -> Callable[..., TensorNode]:
@@ -127,7 +133,21 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
         device: Device | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """Convert numbers and arrays to constants. Nodes keep their gradients, also in lists."""
+        """Convert numbers and arrays to constants of the backend. Nodes keep their gradients, also
+        in lists.
+
+        Args:
+            dtype: of the result; `None` is that of the array, or the backend's own of the numbers.
+            copy: whether to copy; `None` copies where it must.
+
+        Raises:
+            ValueError: `copy=False`, and the dtype is another one.
+
+        Example:
+            >>> x = gradcore.asarray([1.0, 2.0])
+            >>> print(x.value, x.requires_grad)
+            [1. 2.] False
+        """
         x = obj
         if isinstance(x, list | tuple) and [entry for entry in flat(x) if is_node(entry)]:
             x = stack([asarray(entry) for entry in x])
@@ -149,7 +169,12 @@ def _from_dlpack(backend: Backend) -> Callable[..., TensorNode]:
     def from_dlpack(
         x: Any, /, *, device: Device | None = None, copy: bool | None = None
     ) -> TensorNode:
-        """Make a constant of another library's array, in its memory where possible."""
+        """Make a constant of another library's array, in its memory where possible.
+
+        Example:
+            >>> print(gradcore.from_dlpack(np.array([1.0, 2.0])).value)
+            [1. 2.]
+        """
         asked = {"device": device, "copy": copy}
         asked = {key: wish for key, wish in asked.items() if wish is not None}
         made = backend.xp.from_dlpack(value_of(x), **asked)

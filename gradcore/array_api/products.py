@@ -25,6 +25,10 @@ def dot(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
 
     Raises:
         ValueError: the two axes differ in size.
+
+    Example:
+        >>> print(gradcore.dot(TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([1.0, 10.0])).value)
+        [21. 43.]
     """
     n, m = (getattr(x, "ndim", 0) for x in (x1, x2))  # a Python number has no shape
     if not (n and m):
@@ -47,6 +51,11 @@ def tensordot(
     Raises:
         IndexError: there is no such axis.
         ValueError: the axes of a pair differ in size, or there are fewer than n axes.
+
+    Example:
+        >>> a, b = TensorNode(np.ones((2, 3, 4))), TensorNode(np.ones((4, 3, 5)))
+        >>> gradcore.tensordot(a, b, axes=((1, 2), (1, 0))).shape
+        (2, 5)
     """
     if not isinstance(axes, tuple | list):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
@@ -73,7 +82,17 @@ def tensordot(
 
 def vecdot(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
     """Multiply x1 by x2, and sum along `axis`, a negative number. If x1 is complex, its conjugate
-    is multiplied."""
+    is multiplied.
+
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: the sizes along the axis differ.
+
+    Example:
+        >>> a, b = TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([[10.0, 1.0], [0.0, 1.0]])
+        >>> print(gradcore.vecdot(a, b).value)
+        [12.  4.]
+    """
     if not -min(x1.ndim, x2.ndim) <= axis < 0:
         raise IndexError(
             f"vecdot: axis {axis} of {tuple(x1.shape)} and {tuple(x2.shape)}; "

@@ -20,6 +20,29 @@ class Box:
     Attributes:
         _value: the value.
         _node: a node without content of its own, which carries the value's place in the graph.
+
+    Example:
+        >>> class Pair:
+        ...     def __init__(self, a, b):
+        ...         self.a, self.b = a, b
+        ...     @primitive
+        ...     def first(self):
+        ...         return self.a
+        ...
+        >>> class PairBox(Box, Pair): ...
+        ...
+        >>> class Pairs(VSpace):
+        ...     def zeros(self):
+        ...         return Pair(0.0, 0.0)
+        ...     def _add(self, x, y):
+        ...         return Pair(x.a + y.a, x.b + y.b)
+        ...
+        >>> PairBox.register(Pair)
+        >>> Pairs.register(Pair)
+        >>> defvjp(Pair.first, lambda ans, pair: lambda g: Pair(g, 0.0))
+        >>> found = gradcore.autograd.grad(lambda pair: pair.first() ** 2)(Pair(3.0, 1.0))
+        >>> print(found.a, found.b)
+        6.0 0.0
     """
 
     type_mappings: ClassVar[dict[type, type[Box]]] = {}
@@ -52,7 +75,13 @@ def getval(x: Any) -> Any:
 
 
 def notrace_primitive(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function get the values of nodes: its result has no gradient."""
+    """Make a function get the values of nodes: its result has no gradient.
+
+    Example:
+        >>> length = notrace_primitive(len)
+        >>> print(length(TensorNode([1.0, 2.0])))
+        2
+    """
 
     @functools.wraps(f)
     def on_values(*args: Any, **options: Any) -> Any:

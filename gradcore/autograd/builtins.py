@@ -15,10 +15,20 @@ __all__ = ["dict", "isinstance", "list", "tuple", "type"]
 
 
 def isinstance(x: Any, kind: Any) -> bool:
-    """Say whether the value of x is of a type, or of one of several."""
+    """Say whether the value of x is of a type, or of one of several.
+
+    Example:
+        >>> print(isinstance(TensorNode(np.array([1.0])), np.ndarray))
+        True
+    """
     return builtins.isinstance(getval(x), kind)
 
 
 def type(x: Any) -> Any:
-    """Give the type of the value of x."""
+    """Give the type of the value of x.
+
+    Example:
+        >>> print(type(TensorNode(np.array([1.0]))) is np.ndarray)
+        True
+    """
     return builtins.type(getval(x))

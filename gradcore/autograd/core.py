@@ -92,6 +92,11 @@ def make_vjp(f: Function, x: Any) -> tuple[Function, Any]:
 
     Returns:
         The function, and the value.
+
+    Example:
+        >>> vjp, value = make_vjp(lambda x: x**2)(np.array([1.0, 3.0]))
+        >>> print(value, vjp(np.array([1.0, 1.0])))
+        [1. 9.] [2. 6.]
     """
     at = _Differentiated(f, x)
     value, pull = transforms.vjp(at, at.start)
@@ -111,7 +116,13 @@ def _cotangent(y: Any, g: Any) -> Any:
 
 def make_jvp(f: Function, x: Any) -> Function:
     """Make the function that takes a direction v, a tree like x, to f(x) and its derivative along
-    v."""
+    v.
+
+    Example:
+        >>> value, derivative = make_jvp(np.sin)(np.array([0.0, np.pi]))(np.array([1.0, 1.0]))
+        >>> print(value.round(3), derivative)
+        [0. 0.] [ 1. -1.]
+    """
     at = _Differentiated(f, x)
 
     def jvp(v: Any) -> tuple[Any, Any]:

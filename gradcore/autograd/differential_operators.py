@@ -50,20 +50,37 @@ def grad(f: Function, x: Any) -> Any:
     """
     Returns a function which computes the gradient of `f`, one real number, with respect to the
     argument at `argnum`: a tree like the argument; for several in a tuple, a tuple of such trees.
+
+    Example:
+        >>> print(grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0])))
+        [2. 4.]
+        >>> print(grad(lambda a, b: a * b**2, argnum=1)(3.0, 2.0))
+        12.0
     """
     return core.gradient(f, x)
 
 
 @unary_to_nary
 def value_and_grad(f: Function, x: Any) -> tuple[Any, Any]:
-    """Make a function that gives a pair: the value of `f`, and what `grad` gives."""
+    """Make a function that gives a pair: the value of `f`, and what `grad` gives.
+
+    Example:
+        >>> value, gradient = value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+        >>> print(value, gradient)
+        5.0 [2. 4.]
+    """
     return core.value_and_gradient(f, x)
 
 
 @unary_to_nary
 def elementwise_grad(f: Function, x: Any) -> Any:
     """Make a function that computes the sum of the rows of the Jacobian, in one pass: of a function
-    of each element by itself, the derivatives."""
+    of each element by itself, the derivatives.
+
+    Example:
+        >>> print(elementwise_grad(np.sin)(np.array([0.0, np.pi])))
+        [ 1. -1.]
+    """
     vjp, y = core.make_vjp(f, x)
     if any(is_complex(leaf) for _, leaf in leaves(y)):
         raise TypeError("elementwise_grad: the function gave complex numbers, expected real ones")
@@ -72,51 +89,99 @@ def elementwise_grad(f: Function, x: Any) -> Any:
 
 @unary_to_nary
 def deriv(f: Function, x: Any) -> Any:
-    """Make a function that computes the derivative along ones."""
+    """Make a function that computes the derivative along ones.
+
+    Example:
+        >>> print(deriv(np.sin)(0.0))
+        1.0
+    """
     return core.make_jvp(f, x)(vspace(x).ones())[1]
 
 
 @unary_to_nary
 def jacobian(f: Function, x: Any) -> Any:
     """Make a function that computes the Jacobian of `f`: for an array x of shape T and a value of
-    shape S, an array of shape (*S, *T)."""
+    shape S, an array of shape (*S, *T).
+
+    Example:
+        >>> print(jacobian(np.cumsum)(np.array([1.0, 2.0])))
+        [[1. 0.]
+         [1. 1.]]
+    """
     return core.jacobian(f, x)
 
 
 @unary_to_nary
 def hessian(f: Function, x: Any) -> Any:
-    """Make a function that computes the Hessian of `f`, the Jacobian of its Jacobian."""
+    """Make a function that computes the Hessian of `f`, the Jacobian of its Jacobian.
+
+    Example:
+        >>> print(hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0])))
+        [[4. 2.]
+         [2. 0.]]
+    """
     return core.jacobian(jacobian(f), x)
 
 
 @unary_to_nary
 def holomorphic_grad(f: Function, x: Any) -> Any:
-    """Make a function that computes the derivative of a holomorphic function."""
+    """Make a function that computes the derivative of a holomorphic function.
+
+    Example:
+        >>> print(holomorphic_grad(lambda z: z**2)(1 + 2j))
+        (2+4j)
+    """
     return core.gradient(lambda z: np.real(f(z)), x)
 
 
 @unary_to_nary
 def make_hvp(f: Function, x: Any) -> tuple[Function, Any]:
-    """Make a function that multiplies the Hessian by a vector, at a point."""
+    """Make a function that multiplies the Hessian by a vector, at a point.
+
+    Example:
+        >>> hvp, value = make_hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+        >>> print(hvp(np.array([1.0, 1.0])))
+        [ 6. 12.]
+    """
     return core.make_vjp(grad(f), x)
 
 
 @unary_to_nary
 def grad_and_aux(f: Function, x: Any) -> tuple[Any, Any]:
     """Make a function that computes the gradient of the first of two results of `f`, and the
-    second result."""
+    second result.
+
+    Example:
+        >>> def loss(w):
+        ...     errors = w - 1.0
+        ...     return np.sum(errors**2), errors
+        ...
+        >>> print(*grad_and_aux(loss)(np.array([1.0, 3.0])))
+        [0. 4.] [0. 2.]
+    """
     vjp, (y, aux) = core.make_vjp(f, x)
     return vjp(type(f(x))((vspace(y).ones(), vspace(aux).zeros()))), aux
 
 
 def grad_named(f: Function, argname: str) -> Function:
-    """Make a function that computes the gradient with respect to the argument of this name."""
+    """Make a function that computes the gradient with respect to the argument of this name.
+
+    Example:
+        >>> print(grad_named(lambda a, b: a * b**2, "b")(3.0, 2.0))
+        12.0
+    """
     return grad(f, list(inspect.signature(f).parameters).index(argname))
 
 
 def multigrad_dict(f: Function) -> Function:
     """Make a function that computes the gradients with respect to all arguments: a dictionary of
-    them by the arguments' names."""
+    them by the arguments' names.
+
+    Example:
+        >>> gradients = multigrad_dict(lambda a, b: a * b**2)(3.0, 2.0)
+        >>> print(gradients["a"], gradients["b"])
+        4.0 12.0
+    """
     signature = inspect.signature(f)
 
     def gradients(*args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -134,7 +199,13 @@ def multigrad_dict(f: Function) -> Function:
 
 def hessian_tensor_product(f: Function, argnum: int = 0) -> Function:
     """Make a function that multiplies the Hessian by a tensor like the argument at `argnum`. The
-    tensor follows the arguments of `f`."""
+    tensor follows the arguments of `f`.
+
+    Example:
+        >>> f = lambda x: np.sum(x**3)
+        >>> print(hessian_vector_product(f)(np.array([1.0, 2.0]), np.array([1.0, 1.0])))
+        [ 6. 12.]
+    """
 
     def along(*args: Any, **kwargs: Any) -> Any:
         *xs, vector = args
@@ -148,7 +219,13 @@ hessian_vector_product = hessian_tensor_product
 
 def tensor_jacobian_product(f: Function, argnum: int = 0) -> Function:
     """Make a function that multiplies a tensor by the Jacobian. The tensor follows the arguments of
-    `f`."""
+    `f`.
+
+    Example:
+        >>> f = lambda x: x**2
+        >>> print(vector_jacobian_product(f)(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+        [2. 6.]
+    """
 
     def along(*args: Any, **kwargs: Any) -> Any:
         *xs, vector = args
@@ -166,7 +243,13 @@ def _half_squares(y: Any) -> Any:
 
 def make_ggnvp(f: Function, g: Function = _half_squares, f_argnum: int = 0) -> Function:
     """Make a function that multiplies by the generalized Gauss-Newton matrix of g(f(x)), J^T H J
-    for the Jacobian J of f and the Hessian H of g, at a point."""
+    for the Jacobian J of f and the Hessian H of g, at a point.
+
+    Example:
+        >>> ggnvp = make_ggnvp(lambda x: x**2)(np.array([1.0, 2.0]))
+        >>> print(ggnvp(np.array([1.0, 1.0])))  # J^T J v, where J is diag(2 x)
+        [ 4. 16.]
+    """
 
     @unary_to_nary
     def ggnvp_of(f: Function, x: Any) -> Function:
@@ -179,5 +262,11 @@ def make_ggnvp(f: Function, g: Function = _half_squares, f_argnum: int = 0) -> F
 
 
 def checkpoint(f: Function) -> Function:
-    """Make `f` keep no intermediate values: the backward pass computes these again."""
+    """Make `f` keep no intermediate values: the backward pass computes these again.
+
+    Example:
+        >>> f = checkpoint(lambda x: np.sum(np.sin(x) ** 2))
+        >>> print(grad(f)(np.array([0.0, np.pi / 4])).round(3))
+        [0. 1.]
+    """
     return _checkpoint(f)

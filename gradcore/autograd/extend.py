@@ -49,7 +49,15 @@ primitive_jvps: dict[Any, Function] = {}  # f: (argnums, gs, ans, args, kwargs) 
 
 def primitive(f: Function) -> Function:
     """Make f a function that nodes go into as arrays: what f does is not differentiated. `defvjp`
-    says what its derivatives are. Arguments and result may be trees."""
+    says what its derivatives are. Arguments and result may be trees.
+
+    Example:
+        >>> from gradcore.autograd.extend import defvjp
+        >>> cube = primitive(lambda x: x**3)
+        >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x**2)
+        >>> print(cube(2.0), gradcore.grad(cube)(2.0))
+        8.0 12.0
+    """
 
     class Primitive(Op):
         @staticmethod
@@ -206,13 +214,29 @@ def _vjpmaker(f: Function) -> Function:
 
 def defvjp_argnums(f: Function, vjpmaker: Function) -> None:
     """Define the vjps of a primitive: `vjpmaker(argnums, ans, args, kwargs)` gives a function of
-    the gradient g of `ans`, which gives the gradients of these arguments."""
+    the gradient g of `ans`, which gives the gradients of these arguments.
+
+    Example:
+        >>> product = primitive(lambda x, y: x * y)
+        >>> vjps = lambda argnums, ans, args, kwargs: lambda g: [g * args[1 - k] for k in argnums]
+        >>> defvjp_argnums(product, vjps)
+        >>> print(gradcore.grad(product)(3.0, 5.0))
+        5.0
+    """
     primitive_vjps[f] = vjpmaker
 
 
 def defvjp_argnum(f: Function, vjpmaker: Function) -> None:
     """Define the vjps of a primitive: `vjpmaker(argnum, ans, args, kwargs)` gives a function of the
-    gradient g of `ans`, which gives the gradient of this argument."""
+    gradient g of `ans`, which gives the gradient of this argument.
+
+    Example:
+        >>> product = primitive(lambda x, y: x * y)
+        >>> vjp = lambda argnum, ans, args, kwargs: lambda g: g * args[1 - argnum]
+        >>> defvjp_argnum(product, vjp)
+        >>> print(gradcore.grad(product)(3.0, 5.0))
+        5.0
+    """
 
     def vjps(argnums: Sequence[int], ans: Any, args: Any, kwargs: Any) -> Function:
         made = [vjpmaker(i, ans, args, kwargs) for i in argnums]
@@ -228,6 +252,12 @@ def defvjp(f: Function, *vjpmakers: Any, argnums: Any = None) -> None:
 
     Args:
         argnums: the positions of the arguments, if they are not the first ones.
+
+    Example:
+        >>> cube = primitive(lambda x: x**3)
+        >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x**2)
+        >>> print(cube(2.0), gradcore.grad(cube)(2.0))
+        8.0 12.0
     """
     makers = dict(zip(itertools.count() if argnums is None else argnums, vjpmakers, strict=False))
 
@@ -243,12 +273,31 @@ def defvjp(f: Function, *vjpmakers: Any, argnums: Any = None) -> None:
 def defjvp_argnums(f: Function, jvpmaker: Function) -> None:
     """Define the jvps of a primitive: `jvpmaker(argnums, gs, ans, args, kwargs)` gives the
     derivative of `ans` if these arguments change along the gs. Where there is no vjp, gradients
-    are by the transposed of the jvp."""
+    are by the transposed of the jvp.
+
+    Example:
+        >>> product = primitive(lambda x, y: x * y)
+        >>> def jvp(argnums, gs, ans, args, kwargs):
+        ...     return sum(g * args[1 - k] for k, g in zip(argnums, gs))
+        ...
+        >>> defjvp_argnums(product, jvp)
+        >>> value, derivative = gradcore.autograd.make_jvp(product)(3.0, 5.0)(1.0)
+        >>> print(value, derivative)
+        15.0 5.0
+    """
     primitive_jvps[f] = jvpmaker
 
 
 def defjvp_argnum(f: Function, jvpmaker: Function) -> None:
-    """Define the jvps of a primitive: `jvpmaker(argnum, g, ans, args, kwargs)`."""
+    """Define the jvps of a primitive: `jvpmaker(argnum, g, ans, args, kwargs)`.
+
+    Example:
+        >>> product = primitive(lambda x, y: x * y)
+        >>> defjvp_argnum(product, lambda argnum, g, ans, args, kwargs: g * args[1 - argnum])
+        >>> value, derivative = gradcore.autograd.make_jvp(product)(3.0, 5.0)(1.0)
+        >>> print(value, derivative)
+        15.0 5.0
+    """
 
     def jvps(argnums: Sequence[int], gs: Any, ans: Any, args: Any, kwargs: Any) -> Any:
         parts = [jvpmaker(i, g, ans, args, kwargs) for i, g in zip(argnums, gs, strict=True)]
@@ -259,7 +308,15 @@ def defjvp_argnum(f: Function, jvpmaker: Function) -> None:
 
 def defjvp(f: Function, *jvpmakers: Any, argnums: Any = None) -> None:
     """Define the jvps of a primitive: for each argument a `jvpmaker(g, ans, *args, **kwargs)`;
-    "same" for an argument that f is linear in; or `None` for zero."""
+    "same" for an argument that f is linear in; or `None` for zero.
+
+    Example:
+        >>> square = primitive(lambda x: x**2)
+        >>> defjvp(square, lambda g, ans, x: 2 * x * g)
+        >>> value, derivative = gradcore.autograd.make_jvp(square)(3.0)(1.0)
+        >>> print(value, derivative)
+        9.0 6.0
+    """
     makers = dict(zip(itertools.count() if argnums is None else argnums, jvpmakers, strict=False))
 
     def jvpmaker(i: int, g: Any, ans: Any, args: Any, kwargs: Any) -> Any:
@@ -276,7 +333,16 @@ def defjvp(f: Function, *jvpmakers: Any, argnums: Any = None) -> None:
 
 
 def def_linear(f: Function) -> None:
-    """Say that a primitive is linear in each argument."""
+    """Say that a primitive is linear in each argument.
+
+    Example:
+        >>> double = primitive(lambda x: 2 * x)
+        >>> defvjp(double, lambda ans, x: lambda g: 2 * g)
+        >>> def_linear(double)
+        >>> value, derivative = gradcore.autograd.make_jvp(double)(3.0)(1.0)
+        >>> print(value, derivative)
+        6.0 2.0
+    """
     defjvp_argnum(f, lambda i, g, ans, args, kwargs: f(*subval(args, i, g), **kwargs))
 
 

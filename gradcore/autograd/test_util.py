@@ -18,7 +18,12 @@ Function = Callable[..., Any]
 
 
 def scalar_close(a: Any, b: Any) -> bool:
-    """Whether two numbers agree, to 1e-6 absolute or relative."""
+    """Whether two numbers agree, to 1e-6 absolute or relative.
+
+    Example:
+        >>> print(scalar_close(1.0, 1.0 + 1e-9), scalar_close(1.0, 1.1))
+        True False
+    """
     return bool(abs(a - b) < TOLERANCE or abs(a - b) < TOLERANCE * abs(a + b))
 
 
@@ -29,7 +34,11 @@ def _numerical_jvp(f: Function, x: Any, v: Any) -> Any:
 
 
 def check_vjp(f: Function, x: Any) -> None:
-    """Raise AssertionError unless the vjp agrees with differences, along random directions."""
+    """Raise AssertionError unless the vjp agrees with differences, along random directions.
+
+    Example:
+        >>> check_vjp(np.sin, np.array([1.0, 2.0]))
+    """
     vjp, y = make_vjp(f, x)
     xs, ys = vspace(x), vspace(y)
     v, u = xs.randn(), ys.randn()
@@ -43,13 +52,21 @@ def check_vjp(f: Function, x: Any) -> None:
 
 
 def check_jvp(f: Function, x: Any) -> None:
-    """Raise AssertionError unless the jvp agrees with differences, along a random direction."""
+    """Raise AssertionError unless the jvp agrees with differences, along a random direction.
+
+    Example:
+        >>> check_jvp(np.sin, np.array([1.0, 2.0]))
+    """
     v = vspace(x).randn()
     check_equivalent(make_jvp(f, x)(v)[1], _numerical_jvp(f, x, v))
 
 
 def check_equivalent(x: Any, y: Any) -> None:
-    """Raise AssertionError unless x and y are of one vector space, and agree."""
+    """Raise AssertionError unless x and y are of one vector space, and agree.
+
+    Example:
+        >>> check_equivalent(np.array([1.0, 2.0]), np.array([1.0, 2.0 + 1e-9]))
+    """
     xs, ys = vspace(x), vspace(y)
     assert xs == ys, f"VSpace mismatch:\nx: {xs}\ny: {ys}"
     v = xs.randn()
@@ -60,7 +77,11 @@ def check_equivalent(x: Any, y: Any) -> None:
 @unary_to_nary
 def check_grads(f: Function, x: Any, modes: Sequence[str] = ("fwd", "rev"), order: int = 2) -> None:
     """Raise AssertionError unless the derivatives of `f`, forward and in reverse, agree with
-    differences; of order 2, those of the derivatives too."""
+    differences; of order 2, those of the derivatives too.
+
+    Example:
+        >>> check_grads(lambda x: np.sin(x) * x)(np.array([1.0, 2.0]))  # they agree
+    """
     for mode in modes:
         if mode == "fwd":
             check_jvp(f, x)
@@ -76,7 +97,11 @@ def check_grads(f: Function, x: Any, modes: Sequence[str] = ("fwd", "rev"), orde
 
 def combo_check(f: Function, *settings: Any, **options: Any) -> Function:
     """Make a function that checks the gradients of `f` for all combinations of arguments: it takes
-    a list of values for each."""
+    a list of values for each.
+
+    Example:
+        >>> combo_check(np.sum, [0])([np.ones(3), np.ones((2, 3))], axis=[None, 0])
+    """
 
     def check(*lists: Any, **named: Any) -> None:
         for args in itertools.product(*lists):

@@ -20,7 +20,13 @@ __all__ = ["VSpace", "vspace"]
 
 class VSpace:
     """A vector space. Subclass it for a class of your own: define `zeros`, `_add`, `_scalar_mul`
-    and `_inner_prod`, and `register` the class."""
+    and `_inner_prod`, and `register` the class.
+
+    Example:
+        >>> space = vspace({"w": np.zeros((2, 3)), "b": 0.0})
+        >>> print(isinstance(space, VSpace), space.size, space.zeros()["w"].shape)
+        True 7 (2, 3)
+    """
 
     mappings: ClassVar[dict[type, Callable[[Any], VSpace]]] = {}
     iscomplex = False
@@ -168,6 +174,11 @@ def vspace(value: Any) -> Any:
 
     Raises:
         TypeError: the value is of integers, or there is no vector space for it.
+
+    Example:
+        >>> space = vspace({"w": np.zeros((2, 3)), "b": 0.0})
+        >>> print(space.size)
+        7
     """
     if type(value) in Box.types:
         value = value._value

@@ -35,6 +35,11 @@ def random_crop(x: Array, padding: int) -> Array:
 
     Raises:
         ValueError: `padding` is negative, or no integer.
+
+    Example:
+        >>> x = np.ones((8, 3, 32, 32), dtype="float32")
+        >>> print(random_crop(x, padding=4).shape)
+        (8, 3, 32, 32)
     """
     backend = _backend("random_crop", x)
     (padding,) = sizes("random_crop", 1, padding=padding, least=0)
@@ -57,6 +62,11 @@ def random_flip(x: Array, p: float = 0.5) -> Array:
 
     Raises:
         ValueError: p is not in [0, 1].
+
+    Example:
+        >>> x = np.array([[[[1.0, 2.0, 3.0]]]])
+        >>> print(random_flip(x, p=1.0))
+        [[[[3. 2. 1.]]]]
     """
     xp = _backend("random_flip", x).xp
     check_probability("random_flip", p=p)
@@ -70,6 +80,11 @@ def cutout(x: Array, size: int) -> Array:
 
     Raises:
         ValueError: `size` is less than 1, or no integer.
+
+    Example:
+        >>> x = cutout(np.ones((8, 3, 32, 32), dtype="float32"), size=8)
+        >>> print(x.shape, x.min())
+        (8, 3, 32, 32) 0.0
     """
     xp = _backend("cutout", x).xp
     (size,) = sizes("cutout", 1, size=size)
@@ -94,6 +109,12 @@ def normalize(
 
     Raises:
         ValueError: there are not as many numbers as channels, or `std` has a zero.
+
+    Example:
+        >>> x = np.full((1, 3, 2, 2), 255, dtype="uint8")
+        >>> y = normalize(x, mean=[127.5, 127.5, 0.0], std=[127.5, 127.5, 255.0])
+        >>> print(y.dtype, y[0, :, 0, 0])
+        float32 [1. 1. 1.]
     """
     backend = _backend("normalize", x)
     if dtype is None:

@@ -73,6 +73,15 @@ class DataLoader:
     Raises:
         TypeError: the dataset has no length or no indexing.
         ValueError: the arrays differ in length, or a number is out of range.
+
+    Example:
+        >>> x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+        >>> for inputs, labels in DataLoader((x, y), batch_size=2):
+        ...     print(inputs.tolist(), labels)
+        ...
+        [[0.0, 1.0], [2.0, 3.0]] [0 1]
+        [[4.0, 5.0], [6.0, 7.0]] [2 3]
+        [[8.0, 9.0]] [4]
     """
 
     def __init__(
@@ -287,6 +296,15 @@ class Batches(DataLoader):
     Raises:
         TypeError: `x` or `y` is not an array.
         ValueError: `x` and `y` differ in length, or `batch_size` is less than 1.
+
+    Example:
+        >>> x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+        >>> for inputs, labels in Batches(x, y, batch_size=2):
+        ...     print(inputs.shape, labels.shape)
+        ...
+        (2, 2) (2,)
+        (2, 2) (2,)
+        (1, 2) (1,)
     """
 
     def __init__(
@@ -310,6 +328,11 @@ def default_collate(instances: list[Any]) -> Any:
     such as strings, there is a list.
 
     Python's floats become float32.
+
+    Example:
+        >>> x, y = default_collate([(np.array([1.0, 2.0]), 0), (np.array([3.0, 4.0]), 1)])
+        >>> print(x.tolist(), y)
+        [[1.0, 2.0], [3.0, 4.0]] [0 1]
     """
     try:
         return _collated(instances)

@@ -80,6 +80,15 @@ def load_cifar10(final: bool = False, *, data_dir: Folder = None, dtype: str = "
 
     Raises:
         DataError: the files are missing or damaged, or there is no such folder.
+
+    Example:
+        >>> (xtrain, ytrain), (xval, yval), _ = load_cifar10()  # doctest: +SKIP
+        >>> try:
+        ...     xtrain = load_cifar10(data_dir="nowhere")
+        ... except DataError as error:
+        ...     print(error)
+        ...
+        data_dir = nowhere: expected a folder, found nothing; correct the path
     """
     place = find_cifar10(data_dir)
     images, labels = _read(place, FILES if final else TRAIN)
@@ -108,6 +117,14 @@ def find_cifar10(data_dir: Folder = None) -> Path:
     Raises:
         DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or a folder
             with only some of the files; the files are nowhere and the download failed.
+
+    Example:
+        >>> try:
+        ...     folder = find_cifar10("nowhere")
+        ... except DataError as error:
+        ...     print(error)
+        ...
+        data_dir = nowhere: expected a folder, found nothing; correct the path
     """
     return find(
         "CIFAR-10",

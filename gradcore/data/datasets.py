@@ -21,7 +21,21 @@ __all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "WeightedRando
 
 class Dataset(Protocol):
     """Anything with a length, and an instance at each index from 0 on. A class of your own need not
-    be derived from this one."""
+    be derived from this one.
+
+    Example:
+        >>> class Squares(Dataset):
+        ...     def __len__(self):
+        ...         return 4
+        ...     def __getitem__(self, i):
+        ...         return {"x": np.array([i]), "y": i * i}
+        ...
+        >>> for batch in DataLoader(Squares(), batch_size=2):
+        ...     print(batch["x"].tolist(), batch["y"])
+        ...
+        [[0], [1]] [0 1]
+        [[2], [3]] [4 9]
+    """
 
     def __len__(self) -> int: ...
 
@@ -33,6 +47,12 @@ class TensorDataset(Dataset):
 
     Raises:
         ValueError: the lengths differ.
+
+    Example:
+        >>> data = TensorDataset(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1]))
+        >>> x, y = data[1]
+        >>> print(len(data), x, y)
+        2 [3. 4.] 1
     """
 
     def __init__(self, *tensors: Array) -> None:
@@ -49,7 +69,13 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """The instances of a dataset at these indices, in their order."""
+    """The instances of a dataset at these indices, in their order.
+
+    Example:
+        >>> data = Subset(TensorDataset(np.array([10, 11, 12, 13])), [3, 0])
+        >>> print(len(data), data[0][0])
+        2 13
+    """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, indices
@@ -62,7 +88,13 @@ class Subset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """The instances of several datasets, one after the other."""
+    """The instances of several datasets, one after the other.
+
+    Example:
+        >>> data = ConcatDataset([TensorDataset(np.zeros(3)), TensorDataset(np.ones(2))])
+        >>> print(len(data), data[3][0])
+        5 1.0
+    """
 
     def __init__(self, datasets: Sequence[Dataset]) -> None:
         self.datasets = list(datasets)
@@ -88,6 +120,11 @@ def random_split(dataset: Dataset, lengths: Sequence[float]) -> list[Subset]:
 
     Raises:
         ValueError: the lengths do not add up to that of the dataset.
+
+    Example:
+        >>> train, validation = random_split(TensorDataset(np.arange(10)), [0.8, 0.2])
+        >>> print(len(train), len(validation))
+        8 2
     """
     n = len(dataset)
     if all(isinstance(x, float) for x in lengths) and abs(sum(lengths) - 1) < 1e-9:
@@ -114,6 +151,14 @@ class WeightedRandomSampler:
 
     Raises:
         ValueError: the weights are negative or all 0, or `num_samples` is out of range.
+
+    Example:
+        >>> sampler = WeightedRandomSampler([0.0, 1.0, 1.0], num_samples=4)
+        >>> loader = DataLoader(np.array([10, 11, 12]), batch_size=4, sampler=sampler)
+        >>> for batch in loader:
+        ...     print(batch.shape, 10 in batch)
+        ...
+        (4,) False
     """
 
     def __init__(

@@ -12,6 +12,14 @@ class DataError(Exception):
 
     The message is one line: which file or folder, what was expected there, what was found, and
     what to do about it.
+
+    Example:
+        >>> try:
+        ...     xtrain = load_mnist(data_dir="nowhere")
+        ... except DataError as error:
+        ...     print(error)
+        ...
+        data_dir = nowhere: expected a folder, found nothing; correct the path
     """
 
     def __init__(self, message: str) -> None:
@@ -19,7 +27,12 @@ class DataError(Exception):
 
 
 class NotFoundError(DataError):
-    """A dataset is in none of the places where it is looked for, and can't be downloaded."""
+    """A dataset is in none of the places where it is looked for, and can't be downloaded.
+
+    Example:
+        >>> print(issubclass(NotFoundError, DataError))  # so `except DataError` catches both
+        True
+    """
 
 
 def wrong(path: Path, expected: str, found: str) -> DataError:

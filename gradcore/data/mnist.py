@@ -97,6 +97,12 @@ def load_mnist(
     Raises:
         DataError: the files are missing or damaged, or there is no such folder.
         ValueError: there is no dataset of this name.
+
+    Example:
+        >>> from gradcore.data.mnist import SUBSET  # 5,000 images, which come with gradcore
+        >>> (xtrain, ytrain), (xval, yval), num_classes = load_mnist(data_dir=SUBSET)
+        >>> print(xtrain.shape, ytrain.shape, xval.shape, num_classes)
+        (3000, 784) (3000,) (1000, 784) 10
     """
     folder = find_mnist(name, data_dir)
     images, labels = _read(folder, "train")
@@ -126,7 +132,17 @@ def load_fashion_mnist(
     *,
     data_dir: Folder = None,
 ) -> Splits:
-    """Load Fashion-MNIST: photographs of 10 kinds of clothes; otherwise as `load_mnist`."""
+    """Load Fashion-MNIST: photographs of 10 kinds of clothes; otherwise as `load_mnist`.
+
+    Example:
+        >>> (xtrain, ytrain), (xval, yval), _ = load_fashion_mnist()  # doctest: +SKIP
+        >>> try:
+        ...     xtrain = load_fashion_mnist(data_dir="nowhere")
+        ... except DataError as error:
+        ...     print(error)
+        ...
+        data_dir = nowhere: expected a folder, found nothing; correct the path
+    """
     return load_mnist(final, flatten, name="fashion-mnist", data_dir=data_dir)
 
 
@@ -147,6 +163,11 @@ def find_mnist(name: str = "mnist", data_dir: Folder = None) -> Path:
         DataError: `data_dir` doesn't hold the files; GRADCORE_DATA names no folder, or a folder
             with only some of the files; Fashion-MNIST is nowhere and the download failed.
         ValueError: there is no dataset of this name.
+
+    Example:
+        >>> from gradcore.data.mnist import SUBSET  # 5,000 images, which come with gradcore
+        >>> print(find_mnist(data_dir=SUBSET).name)
+        mnist_5k
     """
     if name not in SOURCES:
         raise ValueError(f"find_mnist: name = {name!r}, expected {' or '.join(map(repr, SOURCES))}")

@@ -47,6 +47,11 @@ def load_shapes(num_train: int = 20_000, num_val: int = 5_000, dtype: str = "uin
 
     Raises:
         ValueError: a number is negative.
+
+    Example:
+        >>> (x, y), _, num_classes = load_shapes(num_train=5, num_val=2)
+        >>> print(x.shape, y.shape, num_classes)
+        (5, 3, 32, 32) (5,) 10
     """
     check_numbers("load_shapes", num_train, num_val)
     images, labels, _ = _generated(num_train + num_val)
@@ -67,6 +72,11 @@ def load_shape_masks(num_train: int = 20_000, num_val: int = 5_000, dtype: str =
 
     Raises:
         ValueError: a number is negative.
+
+    Example:
+        >>> (x, masks), _, num_classes = load_shape_masks(num_train=5, num_val=2)
+        >>> print(x.shape, masks.shape, num_classes)
+        (5, 3, 32, 32) (5, 32, 32) 11
     """
     check_numbers("load_shape_masks", num_train, num_val)
     images, labels, covered = _generated(num_train + num_val)

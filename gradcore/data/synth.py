@@ -22,6 +22,11 @@ def load_synth(num_train: int = 60_000, num_val: int = 10_000) -> Splits:
 
     Raises:
         ValueError: a number is negative.
+
+    Example:
+        >>> (xtrain, ytrain), (xval, yval), num_classes = load_synth(num_train=100, num_val=20)
+        >>> print(xtrain.shape, ytrain.shape, xval.shape, num_classes)
+        (100, 2) (100,) (20, 2) 2
     """
     check_numbers("load_synth", num_train, num_val)
     points = generator().standard_normal((num_train + num_val, 2), dtype=np.float32)

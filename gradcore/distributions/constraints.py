@@ -42,6 +42,10 @@ class Constraint:
         name: completes the sentence "expected ...".
         test: says of an array, with its namespace, where that is so.
         event_dim: how many of the last axes are one event.
+
+    Example:
+        >>> print(positive.check([-1.0, 2.0]), positive)
+        [False  True] positive numbers
     """
 
     name: str
@@ -58,7 +62,12 @@ class Constraint:
 
 
 def independent(base: Constraint, ndim: int) -> Constraint:
-    """Make the last `ndim` axes of a constraint part of the event, all of which must be right."""
+    """Make the last `ndim` axes of a constraint part of the event, all of which must be right.
+
+    Example:
+        >>> print(independent(positive, 1).check([[1.0, 2.0], [3.0, -4.0]]))
+        [ True False]
+    """
 
     def test(xp: Any, x: Array) -> Any:
         found = base.test(xp, x)
@@ -68,7 +77,12 @@ def independent(base: Constraint, ndim: int) -> Constraint:
 
 
 def interval(low: Any, high: Any) -> Constraint:
-    """Want numbers from low to high, which may be nodes."""
+    """Want numbers from low to high, which may be nodes.
+
+    Example:
+        >>> print(interval(0.0, 1.0).check([0.0, 1.0, 1.5]))
+        [ True  True False]
+    """
     a, b = value_of(low), value_of(high)
     return Constraint(
         f"numbers from {_said(low)} to {_said(high)}", lambda _, x: (x >= a) & (x <= b)
@@ -76,21 +90,36 @@ def interval(low: Any, high: Any) -> Constraint:
 
 
 def half_open_interval(low: Any, high: Any) -> Constraint:
-    """Want numbers from low on, and below high."""
+    """Want numbers from low on, and below high.
+
+    Example:
+        >>> print(half_open_interval(0.0, 1.0).check([0.0, 1.0]))
+        [ True False]
+    """
     a, b = value_of(low), value_of(high)
     name = f"numbers from {_said(low)} to below {_said(high)}"
     return Constraint(name, lambda _, x: (x >= a) & (x < b))
 
 
 def integer_interval(low: Any, high: Any) -> Constraint:
-    """Want whole numbers from low to high, which may be nodes."""
+    """Want whole numbers from low to high, which may be nodes.
+
+    Example:
+        >>> print(integer_interval(0, 3).check([0.0, 1.5, 3.0, 4.0]))
+        [ True False  True False]
+    """
     a, b = value_of(low), value_of(high)
     name = f"whole numbers from {_said(low)} to {_said(high)}"
     return Constraint(name, lambda xp, x: _is_whole(xp, x) & (x >= a) & (x <= b))
 
 
 def multinomial(total: int) -> Constraint:
-    """Want counts (..., K) that sum up to total."""
+    """Want counts (..., K) that sum up to total.
+
+    Example:
+        >>> print(multinomial(4).check([[2.0, 1.0, 1.0], [2.0, 1.0, 0.0]]))
+        [ True False]
+    """
 
     def test(xp: Any, x: Array) -> Any:
         return xp.all(_is_whole(xp, x) & (x >= 0), axis=-1) & (xp.sum(x, axis=-1) == total)

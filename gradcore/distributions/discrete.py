@@ -70,6 +70,13 @@ class Bernoulli(_Trials):
 
     Args:
         probs: probabilities. logits: or log(probs / (1 - probs)).
+
+    Example:
+        >>> p = TensorNode(0.8)
+        >>> logp = Bernoulli(p).log_prob(1.0)
+        >>> logp.backward()
+        >>> print(logp.round(3), p.grad)  # log(p) and 1 / p
+        -0.223 1.25
     """
 
     support = constraints.boolean
@@ -116,7 +123,12 @@ class Bernoulli(_Trials):
 
 
 class Geometric(_Trials):
-    """The distribution of the number of failures before the first success."""
+    """The distribution of the number of failures before the first success.
+
+    Example:
+        >>> print(Geometric(0.5).log_prob(2.0).exp().round(3), Geometric(0.5).mean)
+        0.125 1.0
+    """
 
     support = constraints.nonnegative_integer
 
@@ -157,7 +169,13 @@ class Geometric(_Trials):
 
 
 class Binomial(_Trials):
-    """The distribution of the number of successes in `total_count` trials."""
+    """The distribution of the number of successes in `total_count` trials.
+
+    Example:
+        >>> d = Binomial(4, probs=0.5)
+        >>> print(d.mean, d.log_prob(2.0).exp().round(3))  # 6 / 16
+        2.0 0.375
+    """
 
     arg_constraints: ClassVar[Constraints] = {
         "total_count": constraints.nonnegative_integer,
@@ -224,7 +242,12 @@ def _log_ways(n: Any, *parts: Any) -> Any:
 
 
 class Poisson(Distribution):
-    """The Poisson distribution of counts, of mean `rate`."""
+    """The Poisson distribution of counts, of mean `rate`.
+
+    Example:
+        >>> print(Poisson(2.0).log_prob(3.0).exp().round(3))  # 2**3 exp(-2) / 6
+        0.18
+    """
 
     arg_constraints: ClassVar[Constraints] = {"rate": constraints.nonnegative}
     support = constraints.nonnegative_integer
@@ -259,6 +282,13 @@ class Categorical(Distribution):
     Args:
         probs: numbers (..., K) that are not negative; they are divided by their sum.
         logits: or numbers (..., K); `log_softmax` makes log-probabilities of them.
+
+    Example:
+        >>> logits = TensorNode([0.0, 0.0, 2.0])
+        >>> logp = Categorical(logits=logits).log_prob(2)
+        >>> logp.backward()
+        >>> print(logp.round(3), logits.grad.round(3))
+        -0.24 [-0.107 -0.107  0.213]
     """
 
     arg_constraints: ClassVar[Constraints] = {
@@ -348,7 +378,12 @@ class Categorical(Distribution):
 
 
 class OneHotCategorical(Categorical):
-    """The distribution of a class, as K zeros with a one at the class."""
+    """The distribution of a class, as K zeros with a one at the class.
+
+    Example:
+        >>> print(OneHotCategorical(probs=[0.25, 0.75]).log_prob([0.0, 1.0]).exp())
+        0.75
+    """
 
     event_ndim = 1
     support = constraints.one_hot
@@ -382,7 +417,13 @@ class OneHotCategorical(Categorical):
 
 
 class Multinomial(Categorical):
-    """The distribution of how often each of K classes is drawn in `total_count` draws."""
+    """The distribution of how often each of K classes is drawn in `total_count` draws.
+
+    Example:
+        >>> d = Multinomial(4, probs=[0.5, 0.25, 0.25])
+        >>> print(d.mean, d.log_prob([2.0, 1.0, 1.0]).exp().round(4))  # 12 / 4**3
+        [2. 1. 1.] 0.1875
+    """
 
     event_ndim = 1
     has_enumerate_support = False

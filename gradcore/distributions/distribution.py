@@ -78,6 +78,11 @@ class Distribution:
         support: what samples must be.
         has_rsample: whether samples have gradients with respect to the parameters.
         has_enumerate_support: whether `enumerate_support` lists all that may be drawn.
+
+    Example:
+        >>> d = Normal([0.0, 10.0], [1.0, 2.0])  # a batch of two
+        >>> print(isinstance(d, Distribution), d.batch_shape, d.event_shape, d.sample((5,)).shape)
+        True (2,) () (5, 2)
     """
 
     arg_constraints: ClassVar[dict[str, Constraint]] = {}
@@ -276,7 +281,13 @@ class Distribution:
 
 class Independent(Distribution):
     """A distribution whose last `reinterpreted_batch_ndims` axes of the batch are part of the
-    event: a batch (N, D) of numbers becomes a batch (N,) of vectors (D,)."""
+    event: a batch (N, D) of numbers becomes a batch (N,) of vectors (D,).
+
+    Example:
+        >>> d = Independent(Normal(np.zeros((4, 3)), np.ones((4, 3))), 1)
+        >>> print(d.batch_shape, d.event_shape, d.log_prob(np.zeros((4, 3))).shape)
+        (4,) (3,) (4,)
+    """
 
     def __init__(
         self,

@@ -42,6 +42,18 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Divergence], Divergence
 
         @register_kl(MyDistribution, Normal)
         def divergence(p, q): ...
+
+    Example:
+        >>> class Point(Distribution):
+        ...     def __init__(self, x):
+        ...         self.x = x
+        ...
+        >>> @register_kl(Point, Normal)
+        ... def divergence(p, q):
+        ...     return -q.log_prob(p.x)
+        ...
+        >>> print(kl_divergence(Point(0.0), Normal(0.0, 1.0)).round(3))
+        0.919
     """
     for kind in (type_p, type_q):
         if not (isinstance(kind, type) and issubclass(kind, Distribution)):
@@ -63,6 +75,13 @@ def kl_divergence(p: Distribution, q: Distribution) -> TensorNode:
 
     Raises:
         NotImplementedError: there is no formula for these classes.
+
+    Example:
+        >>> mean = TensorNode(1.0)
+        >>> kl = kl_divergence(Normal(mean, 1.0), Normal(0.0, 1.0))
+        >>> kl.backward()
+        >>> print(kl, mean.grad)  # mean**2 / 2
+        0.5 1.0
     """
     for kind_p in type(p).__mro__:
         for kind_q in type(q).__mro__:

@@ -27,6 +27,10 @@ class Gamma(Distribution):
     Args:
         concentration: c, positive.
         rate: positive.
+
+    Example:
+        >>> print(Gamma(3.0, 2.0).mean, Gamma(1.0, 2.0).log_prob(1.0).round(3))  # log(2) - 2
+        1.5 -1.307
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
@@ -84,7 +88,12 @@ def _standard_gamma(concentration: TensorNode, shape: Shape) -> TensorNode:
 
 
 class Chi2(Gamma):
-    """The chi-squared distribution of df degrees of freedom: a gamma distribution."""
+    """The chi-squared distribution of df degrees of freedom: a gamma distribution.
+
+    Example:
+        >>> print(Chi2(3.0).mean, Chi2(3.0).variance)
+        3.0 6.0
+    """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         **Gamma.arg_constraints,
@@ -98,7 +107,12 @@ class Chi2(Gamma):
 
 
 class StudentT(Distribution):
-    """Student's distribution of df degrees of freedom, times scale, plus loc."""
+    """Student's distribution of df degrees of freedom, times scale, plus loc.
+
+    Example:
+        >>> print(StudentT(3.0).log_prob(0.0).exp().round(3), StudentT(3.0).variance)
+        0.368 3.0
+    """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "df": constraints.positive,
@@ -174,6 +188,11 @@ class Dirichlet(Distribution):
 
     Args:
         concentration: positive numbers (..., K).
+
+    Example:
+        >>> d = Dirichlet([1.0, 2.0, 5.0])
+        >>> print(d.mean, d.sample().sum().round(3))
+        [0.125 0.25  0.625] 1.0
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
@@ -261,6 +280,12 @@ class Beta(Distribution):
 
     Args:
         concentration1, concentration0: c1 and c0, positive.
+
+    Example:
+        >>> print(Beta(2.0, 3.0).mean.round(3))  # 2 / 5
+        0.4
+        >>> print(Beta(1.0, 1.0).log_prob(0.3))  # which is uniform
+        0.0
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
@@ -320,7 +345,15 @@ class Beta(Distribution):
 
 
 class Exponential(Distribution):
-    """The exponential distribution, of density rate exp(-rate x)."""
+    """The exponential distribution, of density rate exp(-rate x).
+
+    Example:
+        >>> rate = TensorNode(2.0)
+        >>> logp = Exponential(rate).log_prob(1.0)
+        >>> logp.backward()
+        >>> print(logp.round(3), rate.grad)  # log(rate) - rate, and 1 / rate - 1
+        -1.307 -0.5
+    """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {"rate": constraints.positive}
     support = constraints.nonnegative
@@ -367,6 +400,10 @@ class Uniform(Distribution):
 
     Raises:
         ValueError: with `validate_args`, low is not below high.
+
+    Example:
+        >>> print(Uniform(0.0, 4.0).mean, Uniform(0.0, 4.0).log_prob(1.0).exp())
+        2.0 0.25
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {

@@ -27,6 +27,11 @@ class MultivariateNormal(Distribution):
 
     Raises:
         ValueError: not exactly one of the three is given, or a shape or a matrix is wrong.
+
+    Example:
+        >>> d = MultivariateNormal([0.0, 0.0], covariance_matrix=[[4.0, 0.0], [0.0, 1.0]])
+        >>> print(d.log_prob([0.0, 0.0]).exp().round(4), d.sample((5,)).shape)  # 1 / (2 pi 2)
+        0.0796 (5, 2)
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {

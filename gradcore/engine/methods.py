@@ -42,11 +42,16 @@ def _of_array_api(name: str) -> _Method:
     return _method(name, "array_api")
 
 
-def _cast(dtype: str) -> Any:
+def _cast(name: str, dtype: str) -> Any:
     def cast(self: Methods) -> Any:
         return self.astype(dtype)
 
-    cast.__doc__ = f"Convert x to {dtype}."
+    cast.__doc__ = f"""Convert x to {dtype}.
+
+        Example:
+            >>> print(TensorNode([1.0, 0.0]).{name}().dtype)
+            {dtype}
+        """
     return cast
 
 
@@ -90,7 +95,12 @@ class Methods:
     var = _method("var")
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Self:
-        """Compute gradcore.numpy.reshape(x, shape): `x.reshape(2, 3)` or `x.reshape((2, 3))`."""
+        """Compute gradcore.numpy.reshape(x, shape): `x.reshape(2, 3)` or `x.reshape((2, 3))`.
+
+        Example:
+            >>> TensorNode(np.ones((8, 3))).reshape(4, -1).shape
+            (4, 6)
+        """
         given = shape[:1] if len(shape) == 1 else (shape,) if shape else ()
         return self.numpy_api.reshape(self, *given, **kwargs)
 
@@ -100,6 +110,10 @@ class Methods:
 
         Raises:
             ValueError: these are not all axes; `x.swapaxes(0, 1)` exchanges two.
+
+        Example:
+            >>> TensorNode(np.ones((8, 3, 5))).transpose(0, 2, 1).shape
+            (8, 5, 3)
         """
         if len(axes) == 2 != self.ndim:
             found = f"axes {axes} of {self.ndim}"
@@ -108,7 +122,13 @@ class Methods:
 
     def flatten(self, *axes: Any, order: str = "C") -> Self:
         """Copy x as a vector; or `x.flatten(1)` or `x.flatten(1, 2)`: make one axis of those from
-        the first to the last that are named."""
+        the first to the last that are named.
+
+        Example:
+            >>> x = TensorNode(np.ones((8, 3, 5)))
+            >>> x.flatten().shape, x.flatten(1).shape
+            ((120,), (8, 15))
+        """
         if axes and not isinstance(axes[0], str):
             return self.functions.flatten(self, *axes)
         return self.numpy_api.copy(self.numpy_api.ravel(self, *axes or (order,)))
@@ -118,24 +138,50 @@ class Methods:
         copy: bool = True,
     ) -> Self:  # fmt: skip
         """Convert x to a dtype, given as an object or by name; with `copy=False`, give x itself if
-        it has the dtype."""
+        it has the dtype.
+
+        Raises:
+            ValueError: `casting` is not "unsafe".
+
+        Example:
+            >>> print(TensorNode([1.0, 2.7]).astype("int64").value)
+            [1 2]
+        """
         del order, subok  # how NumPy's arrays lie in memory, and of which class they are
         if casting != "unsafe":
             raise ValueError(f"astype: casting = {casting!r} is not supported; leave casting out")
         return self.numpy_api.astype(self, dtype, copy=copy)
 
     def nonzero(self) -> tuple[Self, ...]:
-        """Find the indices of the elements that are not zero: for each axis one vector."""
+        """Find the indices of the elements that are not zero: for each axis one vector.
+
+        Example:
+            >>> rows, columns = TensorNode([[0.0, 5.0], [7.0, 0.0]]).nonzero()
+            >>> print(rows.value, columns.value)
+            [0 1] [1 0]
+        """
         return self.numpy_api.nonzero(self)
 
     def sort(self: Any, axis: int = -1, **kwargs: Any) -> None:
         """Sort the elements along `axis` in place, as NumPy does; `gradcore.numpy.sort(x)` gives a
-        new node."""
+        new node.
+
+        Example:
+            >>> x = TensorNode([3.0, 1.0, 2.0]) * 1.0  # a result: leaves keep their values
+            >>> x.sort()
+            >>> print(x.value)
+            [1. 2. 3.]
+        """
         self[...] = self.numpy_api.sort(self, axis, **kwargs)
 
     @property
     def real(self) -> Self:
-        """The real parts of complex numbers; real numbers themselves."""
+        """The real parts of complex numbers; real numbers themselves.
+
+        Example:
+            >>> print(TensorNode(np.array([1 + 2j, 3 - 4j])).real.value)
+            [1. 3.]
+        """
         return self.numpy_api.real(self)
 
     @real.setter
@@ -144,7 +190,12 @@ class Methods:
 
     @property
     def imag(self) -> Self:
-        """The imaginary parts of complex numbers; of real numbers, zeros."""
+        """The imaginary parts of complex numbers; of real numbers, zeros.
+
+        Example:
+            >>> print(TensorNode(np.array([1 + 2j, 3 - 4j])).imag.value)
+            [ 2. -4.]
+        """
         return self.numpy_api.imag(self)
 
     @imag.setter
@@ -219,50 +270,102 @@ class Methods:
     view = reshape
 
     def expand(self, *shape: Any) -> Self:
-        """Compute gradcore.expand(x, shape): `x.expand(2, -1)` or `x.expand((2, -1))`."""
+        """Compute gradcore.expand(x, shape): `x.expand(2, -1)` or `x.expand((2, -1))`.
+
+        Example:
+            >>> TensorNode([[1.0], [2.0]]).expand(-1, 3).shape
+            (2, 3)
+        """
         return self.functions.expand(self, *shape if len(shape) == 1 else (shape,))
 
     def permute(self, *axes: Any) -> Self:
-        """Compute gradcore.permute(x, axes): `x.permute(1, 0)` or `x.permute((1, 0))`."""
+        """Compute gradcore.permute(x, axes): `x.permute(1, 0)` or `x.permute((1, 0))`.
+
+        Example:
+            >>> TensorNode(np.ones((8, 3, 5))).permute(0, 2, 1).shape
+            (8, 5, 3)
+        """
         return self.functions.permute(self, *axes if len(axes) == 1 else (axes,))
 
     def expand_as(self, other: Any) -> Self:
-        """Repeat x to fill the shape of the other."""
+        """Repeat x to fill the shape of the other.
+
+        Example:
+            >>> print(TensorNode([[1.0], [2.0]]).expand_as(TensorNode(np.ones((2, 3)))).value)
+            [[1. 1. 1.]
+             [2. 2. 2.]]
+        """
         return self.array_api.broadcast_to(self, tuple(other.shape))
 
     def reshape_as(self, other: Any) -> Self:
-        """Arrange the elements in the shape of the other."""
+        """Arrange the elements in the shape of the other.
+
+        Example:
+            >>> print(TensorNode([1.0, 2.0]).reshape_as(TensorNode([[0.0], [0.0]])).value)
+            [[1.]
+             [2.]]
+        """
         return self.array_api.reshape(self, tuple(other.shape))
 
     view_as = reshape_as
 
     def type_as(self, other: Any) -> Self:
-        """Convert x to the dtype of the other."""
+        """Convert x to the dtype of the other.
+
+        Example:
+            >>> print(TensorNode([1.0, 2.0]).type_as(TensorNode(np.ones(3))).dtype)
+            float64
+        """
         return self.astype(other.dtype)
 
     def contiguous(self) -> Self:
-        """Give x itself: how it lies in memory is the library's choice."""
+        """Give x itself: how it lies in memory is the library's choice.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> x.contiguous() is x
+            True
+        """
         return self
 
     def clone(self) -> Self:
-        """Copy x, with its gradient."""
+        """Copy x, with its gradient.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> y = x.clone()
+            >>> y[0] = 9.0
+            >>> print(x.value, y.value)
+            [1. 2.] [9. 2.]
+        """
         return self.numpy_api.copy(self)
 
     def dim(self: Any) -> Any:
-        """Count the axes."""
+        """Count the axes.
+
+        Example:
+            >>> TensorNode(np.ones((8, 3, 5))).dim()
+            3
+        """
         return self.ndim
 
     def requires_grad_(self: Any, requires_grad: Any = True) -> Any:
-        """Set `x.requires_grad`, and give x."""
+        """Set `x.requires_grad`, and give x.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0]).requires_grad_(False)
+            >>> print((x * 2.0).requires_grad)
+            False
+        """
         self.requires_grad = requires_grad
         return self
 
-    bool = _cast("bool")
-    double = _cast("float64")
-    float = _cast("float32")
-    half = _cast("float16")
-    int = _cast("int32")
-    long = _cast("int64")
+    bool = _cast("bool", "bool")
+    double = _cast("double", "float64")
+    float = _cast("float", "float32")
+    half = _cast("half", "float16")
+    int = _cast("int", "int32")
+    long = _cast("long", "int64")
 
 
 # -- What is not there ----------------------------------------------------------------------------

@@ -46,6 +46,13 @@ class no_grad:  # noqa: N801 (it is called like a function)
     In a generator the block holds while the generator runs, and not for the loop that takes what
     it yields. In a function decorated with `contextlib.contextmanager` it holds for the `with`
     block, which that function is for.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> with gradcore.no_grad():
+        ...     y = x * x
+        >>> print(y.value, y.requires_grad)
+        [1. 4.] False
     """
 
     def __init__(self) -> None:

@@ -81,39 +81,75 @@ class Operators(Methods):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The sizes of all axes."""
+        """The sizes of all axes.
+
+        Example:
+            >>> TensorNode(np.ones((2, 3))).shape
+            (2, 3)
+        """
         return tuple(self.value.shape)
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of axes.
+
+        Example:
+            >>> TensorNode(np.ones((2, 3))).ndim
+            2
+        """
         return len(self.value.shape)
 
     @property
     def size(self) -> Size:
-        """The number of elements; `size()` is the shape, and `size(i)` the size of axis i."""
+        """The number of elements; `size()` is the shape, and `size(i)` the size of axis i.
+
+        Example:
+            >>> x = TensorNode(np.ones((2, 3)))
+            >>> int(x.size), x.size(), x.size(1)
+            (6, (2, 3), 3)
+        """
         size = Size(math.prod(self.value.shape))
         size.shape = self.shape
         return size
 
     @property
     def dtype(self) -> Any:
-        """The data type of the value."""
+        """The data type of the value.
+
+        Example:
+            >>> print(TensorNode([1.0, 2.0]).dtype, TensorNode([1, 2]).dtype)
+            float32 int64
+        """
         return self.value.dtype
 
     @property
     def device(self) -> Any:
-        """The device of the value."""
+        """The device of the value.
+
+        Example:
+            >>> print(TensorNode([1.0, 2.0]).device)
+            cpu
+        """
         return self.value.device
 
     @property
     def T(self) -> Self:  # noqa: N802 (the standard's name)
-        """The transpose: the axes in reverse order."""
+        """The transpose: the axes in reverse order.
+
+        Example:
+            >>> TensorNode(np.ones((2, 3))).T.shape
+            (3, 2)
+        """
         return self.array_api.permute_dims(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Self:  # noqa: N802
-        """Each matrix, of the last two dimensions, transposed."""
+        """Each matrix, of the last two dimensions, transposed.
+
+        Example:
+            >>> TensorNode(np.ones((8, 2, 3))).mT.shape
+            (8, 3, 2)
+        """
         return self.array_api.matrix_transpose(self)
 
     def __add__(self, other: Any) -> Self:
@@ -153,7 +189,12 @@ class Operators(Methods):
         return self.ops.MatrixMultiply.do_forward(other, self)
 
     def matmul(self, other: Any) -> Self:
-        """Compute `self @ other`; the course spells it so."""
+        """Compute `self @ other`; the course spells it so.
+
+        Example:
+            >>> print(TensorNode([[1.0, 2.0]]).matmul(TensorNode([[3.0], [4.0]])).value)
+            [[11.]]
+        """
         return self @ other
 
     def __mod__(self, other: Any) -> Self:
@@ -340,11 +381,21 @@ class Operators(Methods):
 
         Raises:
             TypeError: the node is being differentiated, and a number has no gradient.
+
+        Example:
+            >>> x = TensorNode([[1.0, 2.5]])
+            >>> x.item(1), x.sum().item()
+            (2.5, 3.5)
         """
         return self._number("{}.item()").item(*index)
 
     def tolist(self) -> Any:
-        """Give the elements as numbers of Python in nested lists; errors are those of `item`."""
+        """Give the elements as numbers of Python in nested lists; errors are those of `item`.
+
+        Example:
+            >>> TensorNode([[1.0, 2.5]]).tolist()
+            [[1.0, 2.5]]
+        """
         return self._number("{}.tolist()").tolist()
 
     def _number(self, call: str) -> Any:
@@ -385,7 +436,15 @@ class Operators(Methods):
     # -- Copies, on other devices and for other libraries -----------------------------------------
 
     def detach(self) -> Self:
-        """Give a constant with the same value, in the same memory."""
+        """Give a constant with the same value, in the same memory.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> y = x * x.detach()  # no gradient through the second
+            >>> y.sum().backward()
+            >>> print(x.grad)
+            [1. 2.]
+        """
         node: Any = type(self)
         return node(self.value, None, self.name, False)
 
@@ -394,6 +453,11 @@ class Operators(Methods):
 
         Raises:
             TypeError: the node has a gradient, which a NumPy array has not.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0]) * 3.0
+            >>> print(x.detach().numpy())
+            [3. 6.]
         """
         if self.requires_grad:
             raise TypeError(
@@ -423,6 +487,11 @@ class Operators(Methods):
         Raises:
             ValueError: a node that has a gradient is elsewhere; or there is a `stream`, which is
                 not supported.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> x.to_device(x.device) is x
+            True
         """
         if stream is not None:
             raise ValueError(f"to_device: stream = {stream!r}, and only None is supported")
@@ -495,7 +564,14 @@ class Operators(Methods):
     @property
     def is_frozen(self) -> bool:
         """Whether somebody has set `requires_grad` from True to False: the node is a parameter
-        still, and training leaves it as it is. A constant is not frozen."""
+        still, and training leaves it as it is. A constant is not frozen.
+
+        Example:
+            >>> x = TensorNode([1.0, 2.0])
+            >>> x.requires_grad = False
+            >>> x.is_frozen, TensorNode([1.0], requires_grad=False).is_frozen
+            (True, False)
+        """
         return not self._requires_grad and getattr(self, "_frozen", False)
 
     @property

@@ -44,6 +44,11 @@ def adaptive_avg_pool2d(x: NodeOrArray, output_size: OutputSize) -> TensorNode:
     Raises:
         ValueError: x is not of that shape, or is empty; or the size is not positive.
         TypeError: x is not real floating.
+
+    Example:
+        >>> images = TensorNode(np.ones((8, 16, 7, 5)))
+        >>> gradcore.adaptive_avg_pool2d(images, 1).shape  # a mean of each channel
+        (8, 16, 1, 1)
     """
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, x, output_size)
 
@@ -53,6 +58,11 @@ def adaptive_avg_pool1d(x: NodeOrArray, output_size: OutputSize) -> TensorNode:
     result is (N, C, output_size) or (C, output_size).
 
     The arguments and errors are those of `adaptive_avg_pool2d`, for one axis in place of two.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 2.0, 3.0, 4.0]]])  # (1, 1, 4)
+        >>> print(gradcore.adaptive_avg_pool1d(x, 2).value)
+        [[[1.5 3.5]]]
     """
     return _adaptive_avg_pool("adaptive_avg_pool1d", 1, x, output_size)
 
@@ -62,6 +72,11 @@ def adaptive_avg_pool3d(x: NodeOrArray, output_size: OutputSize) -> TensorNode:
     that the result is (N, C, *output_size) or (C, *output_size).
 
     The arguments and errors are those of `adaptive_avg_pool2d`, for three axes in place of two.
+
+    Example:
+        >>> volumes = TensorNode(np.ones((2, 3, 4, 6, 6)))
+        >>> gradcore.adaptive_avg_pool3d(volumes, (2, 3, 3)).shape
+        (2, 3, 2, 3, 3)
     """
     return _adaptive_avg_pool("adaptive_avg_pool3d", 3, x, output_size)
 
@@ -78,6 +93,11 @@ def adaptive_max_pool2d(
 
     Raises:
         ValueError, TypeError: as `adaptive_avg_pool2d`.
+
+    Example:
+        >>> images = TensorNode(np.ones((8, 16, 7, 5)))
+        >>> gradcore.adaptive_max_pool2d(images, (3, 2)).shape
+        (8, 16, 3, 2)
     """
     return _adaptive_max_pool("adaptive_max_pool2d", 2, x, output_size, return_indices)
 
@@ -89,6 +109,11 @@ def adaptive_max_pool1d(
     result is (N, C, output_size) or (C, output_size).
 
     The arguments and errors are those of `adaptive_max_pool2d`, for one axis in place of two.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 3.0, 2.0, 4.0]]])  # (1, 1, 4)
+        >>> print(gradcore.adaptive_max_pool1d(x, 2).value)
+        [[[3. 4.]]]
     """
     return _adaptive_max_pool("adaptive_max_pool1d", 1, x, output_size, return_indices)
 
@@ -100,6 +125,11 @@ def adaptive_max_pool3d(
     that the result is (N, C, *output_size) or (C, *output_size).
 
     The arguments and errors are those of `adaptive_max_pool2d`, for three axes in place of two.
+
+    Example:
+        >>> volumes = TensorNode(np.ones((2, 3, 4, 6, 6)))
+        >>> gradcore.adaptive_max_pool3d(volumes, 2).shape
+        (2, 3, 2, 2, 2)
     """
     return _adaptive_max_pool("adaptive_max_pool3d", 3, x, output_size, return_indices)
 

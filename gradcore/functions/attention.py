@@ -59,6 +59,12 @@ def scaled_dot_product_attention(
         ValueError: the shapes do not fit, `dropout_p` is not in [0, 1], or `is_causal` comes with
             an `attn_mask`.
         TypeError: the mask has integers.
+
+    Example:
+        >>> query = TensorNode(np.ones((8, 5, 16)))  # 8 heads, 5 places, 16 numbers each
+        >>> key, value = TensorNode(np.ones((8, 7, 16))), TensorNode(np.ones((8, 7, 32)))
+        >>> gradcore.scaled_dot_product_attention(query, key, value).shape
+        (8, 5, 32)
     """
     name = "scaled_dot_product_attention"
     query, key, value = map(node_or_array, (query, key, value))
@@ -92,7 +98,14 @@ def attention_weights(
     scale: float,
 ) -> TensorNode:
     """Compute the weights of `scaled_dot_product_attention`, softmax(query @ key^T * scale + mask):
-    (..., L, S). A query to which a mask of floating numbers leaves no key has zeros."""
+    (..., L, S). A query to which a mask of floating numbers leaves no key has zeros.
+
+    Example:
+        >>> query, key = TensorNode(np.eye(2)), TensorNode([[1.0, 1.0], [1.0, 1.0]])
+        >>> print(gradcore.attention_weights(query, key, scale=1.0, is_causal=True).value)
+        [[1.  0. ]
+         [0.5 0.5]]
+    """
     # Scale the query and not the product, which mostly is larger.
     keys = array_api.matrix_transpose(key)
     scores = ops.MatrixMultiply.do_forward(ops.Multiply.do_forward(query, scale), keys)

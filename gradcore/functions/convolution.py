@@ -63,6 +63,11 @@ def conv2d(
         ValueError: the shapes do not fit, x has a side of 0, the kernel is larger than the padded
             x, or an option is out of range.
         TypeError: x, w and b differ in dtype, or are not floating.
+
+    Example:
+        >>> images, w = TensorNode(np.ones((2, 3, 8, 8))), TensorNode(np.ones((16, 3, 5, 5)))
+        >>> gradcore.conv2d(images, w).shape, gradcore.conv2d(images, w, padding="same").shape
+        ((2, 16, 4, 4), (2, 16, 8, 8))
     """
     return _convolve("conv2d", 2, x, w, b, stride, padding, dilation, groups)
 
@@ -80,6 +85,11 @@ def conv1d(
     (N, O, OL) or (O, OL).
 
     The arguments and errors are those of `conv2d`, for one axis in place of two.
+
+    Example:
+        >>> x, w = TensorNode([[[1.0, 2.0, 4.0, 8.0]]]), TensorNode([[[-1.0, 1.0]]])
+        >>> print(gradcore.conv1d(x, w).value)  # each element minus the one before
+        [[[1. 2. 4.]]]
     """
     return _convolve("conv1d", 1, x, w, b, stride, padding, dilation, groups)
 
@@ -97,6 +107,11 @@ def conv3d(
     add b (O,): (N, O, OD, OH, OW) or (O, OD, OH, OW).
 
     The arguments and errors are those of `conv2d`, for three axes in place of two.
+
+    Example:
+        >>> volumes, w = TensorNode(np.ones((2, 1, 8, 8, 8))), TensorNode(np.ones((4, 1, 3, 3, 3)))
+        >>> gradcore.conv3d(volumes, w).shape
+        (2, 4, 6, 6, 6)
     """
     return _convolve("conv3d", 3, x, w, b, stride, padding, dilation, groups)
 
@@ -135,6 +150,11 @@ def conv_transpose2d(
         ValueError: the shapes do not fit, x has a side of 0, nothing is left of the result, or an
             option is out of range.
         TypeError: x, w and b differ in dtype, or are not floating.
+
+    Example:
+        >>> x, w = TensorNode(np.ones((8, 16, 7, 7))), TensorNode(np.ones((16, 3, 2, 2)))
+        >>> gradcore.conv_transpose2d(x, w, stride=2).shape  # twice as high and wide
+        (8, 3, 14, 14)
     """
     options = stride, padding, output_padding, groups, dilation
     return _convolve_transposed("conv_transpose2d", 2, x, w, b, *options)
@@ -154,6 +174,11 @@ def conv_transpose1d(
     b (O,): (N, O, OL) or (O, OL).
 
     The arguments and errors are those of `conv_transpose2d`, for one axis in place of two.
+
+    Example:
+        >>> x, w = TensorNode([[[1.0, 2.0]]]), TensorNode([[[1.0, 1.0, 1.0]]])
+        >>> print(gradcore.conv_transpose1d(x, w, stride=2).value)
+        [[[1. 1. 3. 2. 2.]]]
     """
     options = stride, padding, output_padding, groups, dilation
     return _convolve_transposed("conv_transpose1d", 1, x, w, b, *options)
@@ -173,6 +198,11 @@ def conv_transpose3d(
     w (C, O / groups, KD, KH, KW), and add b (O,): (N, O, OD, OH, OW) or (O, OD, OH, OW).
 
     The arguments and errors are those of `conv_transpose2d`, for three axes in place of two.
+
+    Example:
+        >>> x, w = TensorNode(np.ones((2, 4, 3, 3, 3))), TensorNode(np.ones((4, 1, 2, 2, 2)))
+        >>> gradcore.conv_transpose3d(x, w, stride=2).shape
+        (2, 1, 6, 6, 6)
     """
     options = stride, padding, output_padding, groups, dilation
     return _convolve_transposed("conv_transpose3d", 3, x, w, b, *options)

@@ -51,6 +51,13 @@ def ctc_loss(
         IndexError: a label is not in [0, C), or a length is larger than T or S.
         TypeError: labels or lengths are not integers.
         ValueError: the shapes do not fit, or there is no such reduction.
+
+    Example:
+        >>> log_probs = gradcore.log_softmax(TensorNode(np.zeros((4, 1, 3))))  # 4 times, 3 labels
+        >>> targets = np.array([[1, 2]])
+        >>> loss = gradcore.ctc_loss(log_probs, targets, np.array([4]), np.array([2]))
+        >>> print(loss.value.round(3))
+        0.843
     """
     name, x = "ctc_loss", as_node(numbers(log_probs))
     is_one = x.ndim == 2

@@ -26,6 +26,11 @@ def cosine_similarity(
     Args:
         eps: the least length of a vector; a shorter one is divided by eps. (PyTorch's gradient of
             a shorter one, unless that is 0, is that of another function.)
+
+    Example:
+        >>> a, b = TensorNode([[1.0, 0.0], [1.0, 1.0]]), TensorNode([[0.0, 2.0], [3.0, 3.0]])
+        >>> print(gradcore.cosine_similarity(a, b).value.round(3))
+        [0. 1.]
     """
     x1, x2 = array_api.broadcast_arrays(*nodes(x1, x2))
     a, b = (normalize(x, axis=axis, eps=eps) for x in (x1, x2))
@@ -41,6 +46,11 @@ def pairwise_distance(
         x1, x2: vectors, which are broadcast together.
         eps: keeps the gradient of equal vectors finite.
         keepdims: whether the result is (N, 1).
+
+    Example:
+        >>> a, b = TensorNode([[0.0, 0.0], [1.0, 1.0]]), TensorNode([[3.0, 4.0], [1.0, 2.0]])
+        >>> print(gradcore.pairwise_distance(a, b).value.round(3))
+        [5. 1.]
     """
     x1, x2 = nodes(x1, x2)
     return linalg.vector_norm(x1 - x2 + eps, axis=-1, keepdims=keepdims, ord=p)
@@ -52,6 +62,11 @@ def pdist(input: NodeOrArray, p: float = 2.0) -> TensorNode:
 
     Raises:
         ValueError: x is no matrix, or p is negative.
+
+    Example:
+        >>> x = TensorNode([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])
+        >>> print(gradcore.pdist(x).value)
+        [5. 4. 3.]
     """
     (x,) = nodes(input)
     if x.ndim != 2 or not p >= 0:
@@ -71,6 +86,11 @@ def normalize(input: NodeOrArray, p: float = 2.0, axis: Axis = 1, eps: float = 1
 
     Raises:
         ValueError: eps is negative.
+
+    Example:
+        >>> print(gradcore.normalize(TensorNode([[3.0, 4.0], [0.0, 2.0]])).value.round(3))
+        [[0.6 0.8]
+         [0.  1. ]]
     """
     if not eps >= 0:
         raise ValueError(f"normalize: eps = {eps}, expected 0 or a positive number")

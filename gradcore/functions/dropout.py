@@ -34,6 +34,11 @@ def dropout(
 
     Raises:
         ValueError: p is not in [0, 1].
+
+    Example:
+        >>> y = gradcore.dropout(TensorNode(np.ones(1000)), p=0.5)
+        >>> print(np.unique(y.value), bool(400 < (y.value == 0).sum() < 600))
+        [0. 2.] True
     """
     return _dropped("dropout", x, p, training)
 
@@ -46,6 +51,11 @@ def dropout1d(
 
     Raises:
         ValueError: p is not in [0, 1], or x has another number of axes.
+
+    Example:
+        >>> y = gradcore.dropout1d(TensorNode(np.ones((8, 4, 5))), p=0.5)
+        >>> print(np.unique(y.value.sum(-1)))  # whole channels
+        [ 0. 10.]
     """
     return _dropped("dropout1d", x, p, training, (2, 3), 1)
 
@@ -58,6 +68,11 @@ def dropout2d(
 
     Raises:
         ValueError: p is not in [0, 1], or x has another number of axes.
+
+    Example:
+        >>> y = gradcore.dropout2d(TensorNode(np.ones((8, 4, 5, 5))), p=0.5)
+        >>> print(np.unique(y.value.sum((-1, -2))))  # whole channels
+        [ 0. 50.]
     """
     return _dropped("dropout2d", x, p, training, (3, 4))
 
@@ -70,6 +85,11 @@ def dropout3d(
 
     Raises:
         ValueError: p is not in [0, 1], or x has another number of axes.
+
+    Example:
+        >>> y = gradcore.dropout3d(TensorNode(np.ones((8, 4, 2, 5, 5))), p=0.5)
+        >>> print(np.unique(y.value.sum((-1, -2, -3))))  # whole channels
+        [  0. 100.]
     """
     return _dropped("dropout3d", x, p, training, (4, 5), 3)
 
@@ -83,6 +103,11 @@ def alpha_dropout(
 
     Raises:
         ValueError: p is not in [0, 1].
+
+    Example:
+        >>> y = gradcore.alpha_dropout(TensorNode(np.ones(1000)), p=0.5, training=True)
+        >>> print(len(np.unique(y.value)))  # two: of those that stay, and of the others
+        2
     """
     return _saturated("alpha_dropout", x, p, training, None)
 
@@ -95,6 +120,11 @@ def feature_alpha_dropout(
 
     Raises:
         ValueError: p is not in [0, 1], or x has fewer than two axes.
+
+    Example:
+        >>> y = gradcore.feature_alpha_dropout(TensorNode(np.ones((8, 4, 5))), training=True)
+        >>> print(len(np.unique(y.value)))  # two: of channels that stay, and of the others
+        2
     """
     if (raw := raw_array(x)).ndim < 2:
         raise ValueError(f"feature_alpha_dropout: x is {describe(raw)}, expected (N, C, ...)")

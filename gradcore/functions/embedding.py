@@ -32,6 +32,11 @@ def one_hot(
         IndexError: an index is not in [0, num_classes).
         TypeError: the indices are not integers.
         ValueError: `num_classes` is not an integer of at least 0, or -1 of no indices.
+
+    Example:
+        >>> print(gradcore.one_hot(np.array([2, 0]), 3).value)
+        [[0. 0. 1.]
+         [1. 0. 0.]]
     """
     indices = raw_array(indices)
     backend, xp = backend_of(indices), namespace(indices)
@@ -70,6 +75,17 @@ def embedding(
         IndexError: an index is not in [0, N).
         TypeError: the indices are not integers.
         ValueError: the weight does not have two dimensions, or no row at `padding_idx`.
+
+    Example:
+        >>> weight = TensorNode([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]])  # 3 words, 2 numbers each
+        >>> y = gradcore.embedding(np.array([2, 0, 2]), weight)
+        >>> y.sum().backward()
+        >>> print(y.shape)
+        (3, 2)
+        >>> print(weight.grad)
+        [[1. 1.]
+         [0. 0.]
+         [2. 2.]]
     """
     weight, indices = _checked("embedding", weight, indices)
     padding_idx = _padding("embedding", weight, padding_idx)
@@ -110,6 +126,12 @@ def embedding_bag(
     Raises:
         IndexError: an index is not in [0, N), an offset not in [0, L], or the first one is not 0.
         ValueError: shapes or settings do not fit.
+
+    Example:
+        >>> weight = TensorNode([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]])
+        >>> print(gradcore.embedding_bag(np.array([[0, 2], [1, 1]]), weight).value)
+        [[1.  1.5]
+         [1.  1.5]]
     """
     name = "embedding_bag"
     if mode not in ("sum", "mean", "max"):

@@ -98,6 +98,11 @@ def interpolate(
         ValueError: there is no such mode for x of this shape, the size is not positive, neither or
             both of size and factor are given, or another setting does not go with the mode.
         TypeError: x is not real floating; the modes that begin with "nearest" take any x.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 2.0, 3.0]]])  # (1, 1, 3)
+        >>> print(gradcore.interpolate(x, scale_factor=2).value)
+        [[[1. 1. 2. 2. 3. 3.]]]
     """
     x = node_or_array(x)
     raw = value_of(x)

@@ -18,6 +18,11 @@ def linear(x: NodeOrArray, weight: NodeOrArray, bias: NodeOrArray | None = None)
 
     Raises:
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> x, weight = TensorNode([[1.0, 2.0]]), TensorNode([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> print(gradcore.linear(x, weight, TensorNode([0.0, 0.0, 10.0])).value)
+        [[ 1.  2. 13.]]
     """
     if len(weight.shape) == 1:
         y = ops.MatrixMultiply.do_forward(x, weight)
@@ -33,6 +38,11 @@ def bilinear(
 
     Raises:
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> x1, x2 = TensorNode(np.ones((8, 3))), TensorNode(np.ones((8, 5)))
+        >>> gradcore.bilinear(x1, x2, TensorNode(np.ones((10, 3, 5)))).shape
+        (8, 10)
     """
     x1, x2, weight = map(node_or_array, (x1, x2, weight))
     shapes = [tuple(x.shape) for x in (x1, x2, weight)]

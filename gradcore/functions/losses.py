@@ -20,6 +20,7 @@ from .. import array_api, ops
 from ..array_api.common import NodeOrArray
 from ..backends import Array
 from ..engine.arrays import (
+    describe,
     is_real_floating,
     namespace,
     raw_array,
@@ -63,6 +64,11 @@ def celoss(probabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode:
 
     Raises:
         IndexError: a target is not in [0, M).
+
+    Example:
+        >>> p = TensorNode([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]])  # (N, M)
+        >>> print(gradcore.celoss(p, np.array([0, 1])).value.round(3))
+        0.916
     """
     chosen = ops.Select.do_forward(numbers(probabilities), indices=targets)
     return -ops.Sum.do_forward(ops.Log.do_forward(chosen))
@@ -78,6 +84,12 @@ def logceloss(logprobabilities: NodeOrArray, targets: NodeOrArray) -> TensorNode
 
     Raises:
         IndexError: a target is not in [0, M).
+
+    Example:
+        >>> scores = TensorNode([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # (N, M)
+        >>> loss = gradcore.logceloss(gradcore.log_softmax(scores), np.array([0, 2]))
+        >>> print(loss.value.round(3))
+        0.791
     """
     return -ops.Sum.do_forward(ops.Select.do_forward(numbers(logprobabilities), indices=targets))
 
@@ -109,13 +121,26 @@ def cross_entropy(
     Raises:
         IndexError: a target is neither in [0, C) nor `ignore_index`.
         ValueError: the shapes do not fit, or there is no such reduction.
-        TypeError: the weight is of another dtype than the input.
+        TypeError: the weight is of another dtype than the input, or true classes are floats.
+
+    Example:
+        >>> logits = TensorNode([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # (N, C)
+        >>> loss = gradcore.cross_entropy(logits, np.array([0, 2]))
+        >>> loss.backward()  # to softmax(logits), less 1 for the true class, divided by N
+        >>> print(loss.value.round(3))
+        0.395
+        >>> print(logits.grad.round(3))
+        [[-0.107  0.053  0.053]
+         [ 0.106  0.106 -0.212]]
     """
     name = "cross_entropy"
     input, target, is_one = as_batch(input, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
     if is_real_floating(raw_array(target)):
+        if raw_array(target).ndim == raw_array(input).ndim - 1:
+            found = f"{name}: the target is {describe(raw_array(target))}"
+            raise TypeError(f"{found}; true classes are integers: target.astype('int64')")
         losses = _of_probabilities(name, input, target, weight, label_smoothing)
         return reduced(name, losses[0] if is_one else losses, reduction)
     classes, ignored = _classes(target, ignore_index)
@@ -140,6 +165,9 @@ def _of_probabilities(
     label_smoothing: float,
 ) -> TensorNode:
     """Compute the losses (N, ...) of `cross_entropy` for a target of probabilities (N, C, ...)."""
+    if raw_array(target).ndim == raw_array(input).ndim - 1:
+        found = f"{name}: target is {describe(raw_array(target))}, the shape of true classes"
+        raise ValueError(f"{found}, which are integers: target.astype('int64')")
     input, target = pair(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:
@@ -161,6 +189,12 @@ def nll_loss(
 
     `input` (N, C, ...), or (C,), has the logarithm of the probability of each class. The other
     arguments, the result and the errors are those of `cross_entropy`.
+
+    Example:
+        >>> scores = TensorNode([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # (N, C)
+        >>> loss = gradcore.nll_loss(gradcore.log_softmax(scores), np.array([0, 2]))
+        >>> print(loss.value.round(3))
+        0.395
     """
     input, target, is_one = as_batch(input, target)
     classes, ignored = _classes(target, ignore_index)
@@ -184,6 +218,13 @@ def mse_loss(
     Raises:
         ValueError: the shapes differ, or there is no such reduction.
         TypeError: the weight is of another dtype than the input.
+
+    Example:
+        >>> x, target = TensorNode([1.0, 5.0]), TensorNode([2.0, 2.0])
+        >>> loss = gradcore.mse_loss(x, target)
+        >>> loss.backward()
+        >>> print(loss.value, x.grad)
+        5.0 [-1.  3.]
     """
     difference = _difference("mse_loss", input, target)
     losses, weight = weighted_each("mse_loss", ops.Square.do_forward(difference), weight)
@@ -196,6 +237,11 @@ def l1_loss(
     """Take the absolute differences of input and target, of one shape, and their mean.
 
     The weight, and errors, are as for `mse_loss`.
+
+    Example:
+        >>> x, target = TensorNode([1.0, 5.0]), TensorNode([2.0, 2.0])
+        >>> print(gradcore.l1_loss(x, target).value)
+        2.0
     """
     losses = abs(_difference("l1_loss", input, target))
     losses, weight = weighted_each("l1_loss", losses, weight)
@@ -218,6 +264,11 @@ def huber_loss(
 
     Raises:
         ValueError, TypeError: as `mse_loss`, or delta is not positive.
+
+    Example:
+        >>> x, target = TensorNode([0.5, 3.0]), TensorNode([0.0, 0.0])
+        >>> print(gradcore.huber_loss(x, target, reduction="none").value)
+        [0.125 2.5  ]
     """
     if delta <= 0:
         raise ValueError(f"huber_loss: delta = {delta}, expected a positive number")
@@ -233,6 +284,11 @@ def smooth_l1_loss(
 
     Raises:
         ValueError: as `mse_loss`, or beta is negative.
+
+    Example:
+        >>> x, target = TensorNode([0.5, 3.0]), TensorNode([0.0, 0.0])
+        >>> print(gradcore.smooth_l1_loss(x, target, beta=2.0, reduction="none").value)
+        [0.0625 2.    ]
     """
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta = {beta}, expected 0 or a positive number")
@@ -268,6 +324,11 @@ def binary_cross_entropy(
     Raises:
         ValueError: as `mse_loss`.
         TypeError: the weight is of another dtype than the input.
+
+    Example:
+        >>> p, target = TensorNode([0.9, 0.2]), TensorNode([1.0, 0.0])
+        >>> print(gradcore.binary_cross_entropy(p, target).value.round(3))
+        0.164
     """
     name = "binary_cross_entropy"
     x, t = map(as_node, pair(name, input, target))
@@ -311,6 +372,13 @@ def binary_cross_entropy_with_logits(
     Raises:
         ValueError: as `mse_loss`.
         TypeError: `weight` or `pos_weight` is of another dtype than the input.
+
+    Example:
+        >>> logits, target = TensorNode([2.0, -1.0]), np.array([1, 0], "float32")
+        >>> loss = gradcore.binary_cross_entropy_with_logits(logits, target)
+        >>> loss.backward()
+        >>> print(loss.value.round(3), logits.grad.round(3))
+        0.22 [-0.06   0.134]
     """
     name = "binary_cross_entropy_with_logits"
     x, t = map(as_node, pair(name, input, target))
@@ -340,6 +408,11 @@ def kl_div(
 
     Raises:
         ValueError: as `mse_loss`.
+
+    Example:
+        >>> x, target = TensorNode([[0.5, 0.5]]), TensorNode([[0.25, 0.75]])
+        >>> print(gradcore.kl_div(gradcore.log(x), target, reduction="batchmean").value.round(3))
+        0.131
     """
     x, t = map(as_node, pair("kl_div", input, target))
     if reduction not in ("mean", "sum", "none", "batchmean"):
@@ -377,6 +450,11 @@ def gaussian_nll_loss(
 
     Raises:
         ValueError: the shapes do not fit, eps is not positive, or there is no such reduction.
+
+    Example:
+        >>> mean, target = TensorNode([1.0, 2.0]), TensorNode([1.0, 4.0])
+        >>> print(gradcore.gaussian_nll_loss(mean, target, TensorNode([1.0, 1.0])).value)
+        1.0
     """
     name = "gaussian_nll_loss"
     if not eps > 0:
@@ -413,6 +491,11 @@ def poisson_nll_loss(
         target: the counts.
         full: whether to add Stirling's approximation of log(target!), for targets above 1.
         eps: a number added to the rate before its logarithm is taken, without `log_input`.
+
+    Example:
+        >>> log_rate, counts = TensorNode([0.0, 1.0]), TensorNode([1.0, 3.0])
+        >>> print(gradcore.poisson_nll_loss(log_rate, counts).value.round(3))
+        0.359
     """
     x, t = nodes(input, target)
     losses = array_api.exp(x) - t * x if log_input else x - t * array_api.log(x + eps)

@@ -45,6 +45,12 @@ def margin_ranking_loss(
 ) -> TensorNode:
     """Compute max(0, -target * (input1 - input2) + margin), and take the mean: a target of 1 says
     that the first is to be the larger one, -1 that the second is. All three are broadcast together.
+
+    Example:
+        >>> a, b = TensorNode([2.0, 2.0]), TensorNode([1.0, 5.0])
+        >>> target = TensorNode([1.0, 1.0])  # a is to be the larger one
+        >>> print(gradcore.margin_ranking_loss(a, b, target, reduction="none").value)
+        [0. 3.]
     """
     x1, x2, t = nodes(input1, input2, target)
     return reduced("margin_ranking_loss", relu(margin - t * (x1 - x2)), reduction)
@@ -54,7 +60,13 @@ def hinge_embedding_loss(
     input: NodeOrArray, target: NodeOrArray, margin: float = 1.0, *, reduction: str = "mean"
 ) -> TensorNode:
     """Take the distances `input` where the target is 1, and max(0, margin - input) where it is -1;
-    and their mean. Input and target are broadcast together."""
+    and their mean. Input and target are broadcast together.
+
+    Example:
+        >>> distance, target = TensorNode([0.3, 0.3]), TensorNode([1.0, -1.0])
+        >>> print(gradcore.hinge_embedding_loss(distance, target, reduction="none").value)
+        [0.3 0.7]
+    """
     x, t = nodes(input, target)
     alike = array_api.where(t.value == -1, 0.0, x)
     losses = alike + array_api.where(t.value == 1, 0.0, relu(margin - x))
@@ -78,6 +90,12 @@ def cosine_embedding_loss(
 
     Raises:
         ValueError: the shapes do not fit, or there is no such reduction.
+
+    Example:
+        >>> a, b = TensorNode([[1.0, 0.0], [1.0, 0.0]]), TensorNode([[0.0, 1.0], [3.0, 0.0]])
+        >>> target = TensorNode([1.0, -1.0])  # alike, and not alike
+        >>> print(gradcore.cosine_embedding_loss(a, b, target, reduction="none").value)
+        [1. 1.]
     """
     x1, x2, t = nodes(input1, input2, target)
     if x1.ndim not in (1, 2) or x1.ndim != x2.ndim or t.ndim != x1.ndim - 1:
@@ -112,6 +130,12 @@ def triplet_margin_loss(
     Raises:
         ValueError: the margin is not positive, the shapes do not fit, or there is no such
             reduction.
+
+    Example:
+        >>> anchor, near = TensorNode([[0.0, 0.0]]), TensorNode([[0.0, 1.0]])  # (N, D)
+        >>> far = TensorNode([[1.5, 0.0]])
+        >>> print(gradcore.triplet_margin_loss(anchor, near, far).value.round(3))  # 1 - 1.5 + 1
+        0.5
     """
 
     def distance(x1: TensorNode, x2: TensorNode) -> TensorNode:
@@ -139,7 +163,18 @@ def triplet_margin_with_distance_loss(
     reduction: str = "mean",
 ) -> TensorNode:
     """Compute `triplet_margin_loss` with another distance of two nodes; `None` is
-    `pairwise_distance`."""
+    `pairwise_distance`.
+
+    Raises:
+        ValueError: as `triplet_margin_loss`.
+
+    Example:
+        >>> anchor, near, far = TensorNode([[0.0]]), TensorNode([[1.0]]), TensorNode([[1.5]])
+        >>> far_apart = lambda a, b: abs(a - b).sum(axis=-1)
+        >>> print(gradcore.triplet_margin_with_distance_loss(
+        ...     anchor, near, far, distance_function=far_apart).value)
+        0.5
+    """
     name, distance = "triplet_margin_loss", distance_function or pairwise_distance
     if not margin > 0:
         raise ValueError(f"{name}: margin = {margin}, expected a positive number")
@@ -174,6 +209,12 @@ def multi_margin_loss(
         IndexError: a target is not in [0, C).
         ValueError: p is another number, the shapes do not fit, or there is no such reduction.
         TypeError: the weight is of another dtype than the input.
+
+    Example:
+        >>> scores = TensorNode([[0.1, 0.2, 0.9], [2.0, 0.0, 0.0]])  # (N, C)
+        >>> loss = gradcore.multi_margin_loss(scores, np.array([2, 0]))
+        >>> print(loss.value.round(3))
+        0.083
     """
     name = "multi_margin_loss"
     if p not in (1, 2):
@@ -209,6 +250,12 @@ def multilabel_margin_loss(
         IndexError: a target that counts is not in [0, C).
         TypeError: the targets are not integers.
         ValueError: the shapes do not fit, or there is no such reduction.
+
+    Example:
+        >>> scores = TensorNode([[0.1, 0.2, 0.4, 0.8]])  # (1, C)
+        >>> target = np.array([[3, 0, -1, 1]])  # classes 3 and 0 are true
+        >>> print(gradcore.multilabel_margin_loss(scores, target).value.round(3))
+        0.85
     """
     name = "multilabel_margin_loss"
     x, target, is_one = as_batch(input, target)
@@ -244,6 +291,11 @@ def multilabel_soft_margin_loss(
     Raises:
         ValueError: the shapes differ, or there is no such reduction.
         TypeError: the weight is of another dtype than the input.
+
+    Example:
+        >>> logits, target = TensorNode([[2.0, -1.0, 0.0]]), TensorNode([[1.0, 0.0, 1.0]])
+        >>> print(gradcore.multilabel_soft_margin_loss(logits, target).value.round(3))
+        0.378
     """
     name = "multilabel_soft_margin_loss"
     x, t = nodes(*pair(name, input, target))
@@ -256,6 +308,12 @@ def soft_margin_loss(
     input: NodeOrArray, target: NodeOrArray, *, reduction: str = "mean"
 ) -> TensorNode:
     """Compute log(1 + exp(-target * input)), and take the mean; targets are 1 or -1. Input and
-    target are broadcast together."""
+    target are broadcast together.
+
+    Example:
+        >>> x, target = TensorNode([2.0, 0.0]), TensorNode([1.0, -1.0])
+        >>> print(gradcore.soft_margin_loss(x, target, reduction="none").value.round(3))
+        [0.127 0.693]
+    """
     x, t = nodes(input, target)
     return reduced("soft_margin_loss", softplus(-t * x, threshold=inf), reduction)

@@ -57,6 +57,12 @@ def layer_norm(
     Raises:
         ValueError: the shapes do not fit, or eps is negative or not a number.
         TypeError: x, the weight or the bias is not real floating.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+        >>> print(gradcore.layer_norm(x, 3).value.round(3))
+        [[-1.225  0.     1.225]
+         [-1.225  0.     1.225]]
     """
     check_numbers("layer_norm", eps)
     weight, bias = _arrays(raw_array(x), weight, bias)
@@ -82,6 +88,12 @@ def rms_norm(
 
     Raises:
         ValueError, TypeError: as `layer_norm`.
+
+    Example:
+        >>> x = TensorNode([[3.0, 4.0], [6.0, 8.0]])
+        >>> print(gradcore.rms_norm(x, 2).value.round(3))
+        [[0.849 1.131]
+         [0.849 1.131]]
     """
     check_numbers("rms_norm", 0.0 if eps is None else eps)
     raw = raw_array(x)
@@ -113,6 +125,11 @@ def group_norm(
         ValueError: C is not a multiple of `num_groups`, the shapes do not fit, or eps is negative
             or not a number.
         TypeError: x, the weight or the bias is not real floating.
+
+    Example:
+        >>> x = TensorNode([[1.0, 3.0, 10.0, 30.0]])  # (N, C)
+        >>> print(gradcore.group_norm(x, 2).value.round(3))
+        [[-1.  1. -1.  1.]]
     """
     (num_groups,) = sizes("group_norm", 1, num_groups=num_groups)
     check_floating("group_norm", raw_array(x))
@@ -157,6 +174,12 @@ def batch_norm(
             such a number.
         TypeError: x is not real floating; or in training, the running mean or variance is not a
             node.
+
+    Example:
+        >>> x = TensorNode([[1.0, 10.0], [3.0, 30.0]])  # (N, C)
+        >>> print(gradcore.batch_norm(x, training=True).value.round(3))
+        [[-1. -1.]
+         [ 1.  1.]]
     """
     raw = raw_array(x)
     check_floating("batch_norm", raw)
@@ -218,6 +241,12 @@ def instance_norm(
 
     Raises:
         ValueError, TypeError: as `batch_norm`.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 3.0], [10.0, 30.0]]])  # (N, C, L)
+        >>> print(gradcore.instance_norm(x).value.round(3))
+        [[[-1.  1.]
+          [-1.  1.]]]
     """
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
@@ -259,6 +288,11 @@ def local_response_norm(
     Raises:
         ValueError: x has fewer than three axes, or `size` is not positive.
         TypeError: x is not real floating.
+
+    Example:
+        >>> x = TensorNode(np.ones((2, 8, 16, 16)))
+        >>> gradcore.local_response_norm(x, size=5).shape
+        (2, 8, 16, 16)
     """
     (size,) = sizes("local_response_norm", 1, size=size)
     raw = raw_array(x)

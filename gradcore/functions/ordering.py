@@ -37,7 +37,13 @@ __all__ = [
 
 
 class ValuesAndIndices(NamedTuple):
-    """Elements, and the indices that they had along the axis."""
+    """Elements, and the indices that they had along the axis.
+
+    Example:
+        >>> values, indices = gradcore.cummax(TensorNode([1.0, 3.0, 2.0]), 0)
+        >>> print(values.value, indices.value)
+        [1. 3. 3.] [0 1 1]
+    """
 
     values: NodeOrArray
     indices: NodeOrArray
@@ -55,6 +61,11 @@ def topk(
 
     Raises:
         ValueError: there are fewer than k.
+
+    Example:
+        >>> values, indices = gradcore.topk(TensorNode([1.0, 4.0, 2.0, 3.0]), 2)
+        >>> print(values.value, indices.value)
+        [4. 3.] [1 3]
     """
     x = node_or_array(x)
     axis = axis_from_front("topk", axis, x.ndim)
@@ -66,7 +77,16 @@ def topk(
 
 
 def kthvalue(x: NodeOrArray, k: int, axis: int = -1, keepdims: bool = False) -> ValuesAndIndices:
-    """Find the element along `axis` that is the k-th if they are sorted, counted from 1."""
+    """Find the element along `axis` that is the k-th if they are sorted, counted from 1.
+
+    Raises:
+        ValueError: k is not from 1 to the number of elements along `axis`.
+
+    Example:
+        >>> value, index = gradcore.kthvalue(TensorNode([30.0, 10.0, 20.0]), 2)
+        >>> print(value.value, index.value)
+        20.0 2
+    """
     x = node_or_array(x)
     axis = axis_from_front("kthvalue", axis, x.ndim)
     if not (is_integer(k) and 1 <= k <= x.shape[axis]):
@@ -81,6 +101,11 @@ def mode(x: NodeOrArray, axis: int = -1, keepdims: bool = False) -> ValuesAndInd
 
     Raises:
         ValueError: there are no elements.
+
+    Example:
+        >>> value, index = gradcore.mode(TensorNode([3.0, 1.0, 3.0]))
+        >>> print(value.value, index.value)
+        3.0 2
     """
     x = node_or_array(x)
     axis = axis_from_front("mode", axis, x.ndim)
@@ -104,12 +129,22 @@ def median(x: NodeOrArray, axis: int | None = None, keepdims: bool = False) -> A
     Returns:
         Without an axis the median of all elements, a number, whose gradient elements that are equal
         share; of none it is NaN. Along `axis`, values and indices.
+
+    Example:
+        >>> x = TensorNode([[4.0, 1.0, 3.0], [7.0, 9.0, 8.0]])
+        >>> print(gradcore.median(x).value, gradcore.median(x, 1).values.value)
+        4.0 [3. 8.]
     """
     return _median(x, axis, keepdims, False)
 
 
 def nanmedian(x: NodeOrArray, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Find the median of the elements that are not NaN; of none, NaN. See `median`."""
+    """Find the median of the elements that are not NaN; of none, NaN. See `median`.
+
+    Example:
+        >>> print(gradcore.nanmedian(TensorNode([4.0, float("nan"), 1.0, 3.0])).value)
+        3.0
+    """
     return _median(x, axis, keepdims, True)
 
 
@@ -160,13 +195,25 @@ def _at(x: NodeOrArray, index: Array, axis: int, keepdims: bool) -> ValuesAndInd
 
 
 def cummax(x: NodeOrArray, axis: int) -> ValuesAndIndices:
-    """Find the largest of the first 1, 2, ... elements along `axis`; of equal ones the last."""
+    """Find the largest of the first 1, 2, ... elements along `axis`; of equal ones the last.
+
+    Example:
+        >>> values, indices = gradcore.cummax(TensorNode([1.0, 3.0, 2.0]), 0)
+        >>> print(values.value, indices.value)
+        [1. 3. 3.] [0 1 1]
+    """
     return _cumulative("cummax", x, axis, "greater")
 
 
 def cummin(x: NodeOrArray, axis: int) -> ValuesAndIndices:
     """Find the smallest of the first 1, 2, ... elements along `axis`; of equal ones the last. NaN
-    counts as the smallest."""
+    counts as the smallest.
+
+    Example:
+        >>> values, indices = gradcore.cummin(TensorNode([2.0, 1.0, 3.0]), 0)
+        >>> print(values.value, indices.value)
+        [2. 1. 1.] [0 1 1]
+    """
     return _cumulative("cummin", x, axis, "less")
 
 
@@ -195,7 +242,13 @@ def _running(x: Array, better: str) -> tuple[Array, Array]:
 
 
 def msort(x: NodeOrArray) -> NodeOrArray:
-    """Sort along the first axis."""
+    """Sort along the first axis.
+
+    Example:
+        >>> print(gradcore.msort(TensorNode([[3.0, 1.0], [2.0, 5.0]])).value)
+        [[2. 1.]
+         [3. 5.]]
+    """
     return xp.sort(node_or_array(x), axis=0)
 
 
@@ -219,6 +272,10 @@ def searchsorted(
 
     Raises:
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> print(gradcore.searchsorted(TensorNode([1.0, 2.0, 3.0]), TensorNode([0.5, 2.0])).value)
+        [0 1]
     """
     side = side or ("right" if right else "left")
     if right and side == "left":
@@ -250,7 +307,16 @@ def searchsorted(
 
 
 def bucketize(x: Any, boundaries: NodeOrArray, *, right: bool = False) -> Any:
-    """Find for each element of x the index where it belongs in the sorted boundaries (N,)."""
+    """Find for each element of x the index where it belongs in the sorted boundaries (N,).
+
+    Raises:
+        ValueError: the boundaries are no vector.
+
+    Example:
+        >>> x, boundaries = TensorNode([0.5, 2.5, 9.0]), TensorNode([1.0, 2.0, 3.0])
+        >>> print(gradcore.bucketize(x, boundaries).value)
+        [0 2 3]
+    """
     boundaries = node_or_array(boundaries)
     if boundaries.ndim != 1:
         raise ValueError(f"bucketize: boundaries {tuple(boundaries.shape)}, expected (N,)")
@@ -279,6 +345,11 @@ def unique(
 
     Returns:
         The values; with more asked for, a tuple of these.
+
+    Example:
+        >>> values, counts = gradcore.unique(TensorNode([3, 1, 3]), return_counts=True)
+        >>> print(values.value, counts.value)
+        [1 3] [1 2]
     """
     x = node_or_array(x)
     if axis is None:
@@ -302,7 +373,12 @@ def unique_consecutive(
     axis: int | None = None,
 ) -> Any:
     """Leave out elements that are equal to the one before, of x flat, or parts along `axis`; see
-    `unique`."""
+    `unique`.
+
+    Example:
+        >>> print(gradcore.unique_consecutive(TensorNode([1, 1, 2, 2, 1])).value)
+        [1 2 1]
+    """
     x = node_or_array(x)
     flat = xp.reshape(x, (-1,)) if axis is None else x
     along = 0 if axis is None else axis_from_front("unique_consecutive", axis, x.ndim)

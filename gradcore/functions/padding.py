@@ -38,6 +38,12 @@ def pad(x: NodeOrArray, pad: Any, mode: str = "constant", value: float | None = 
     Raises:
         ValueError: there is no such mode, `pad` is none of these, more is cut off than there is, or
             an axis of size 0 has nothing to repeat.
+
+    Example:
+        >>> print(gradcore.pad(TensorNode([[1.0, 2.0, 3.0]]), (1, 2)).value)
+        [[0. 1. 2. 3. 0. 0.]]
+        >>> print(gradcore.pad(TensorNode([[1.0, 2.0, 3.0]]), (1, 2), mode="reflect").value)
+        [[2. 1. 2. 3. 2. 1.]]
     """
     x = node_or_array(x)
     x = x if is_node(x) else TensorNode(x, requires_grad=False)

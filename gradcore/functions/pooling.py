@@ -73,6 +73,16 @@ def max_pool2d(
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
             out of range.
         TypeError: x is not real floating.
+
+    Example:
+        >>> x = TensorNode([[[[1.0, 2.0], [4.0, 3.0]]]])  # (1, 1, 2, 2)
+        >>> y = gradcore.max_pool2d(x, 2)
+        >>> y.sum().backward()
+        >>> print(y.value)
+        [[[[4.]]]]
+        >>> print(x.grad[0, 0])
+        [[0. 0.]
+         [1. 0.]]
     """
     given = kernel_size, stride, padding, dilation, ceil_mode
     return max_pool("max_pool2d", 2, x, return_indices, *given)
@@ -90,6 +100,10 @@ def max_pool1d(
     """Find the maximum of each window of sequences x (N, C, L) or (C, L): (N, C, OL) or (C, OL).
 
     The arguments and errors are those of `max_pool2d`, for one axis in place of two.
+
+    Example:
+        >>> print(gradcore.max_pool1d(TensorNode([[[1.0, 3.0, 7.0, 5.0]]]), 2).value)
+        [[[3. 7.]]]
     """
     given = kernel_size, stride, padding, dilation, ceil_mode
     return max_pool("max_pool1d", 1, x, return_indices, *given)
@@ -108,6 +122,10 @@ def max_pool3d(
     (N, C, OD, OH, OW) or (C, OD, OH, OW).
 
     The arguments and errors are those of `max_pool2d`, for three axes in place of two.
+
+    Example:
+        >>> gradcore.max_pool3d(TensorNode(np.ones((2, 3, 4, 6, 6))), 2).shape
+        (2, 3, 2, 3, 3)
     """
     given = kernel_size, stride, padding, dilation, ceil_mode
     return max_pool("max_pool3d", 3, x, return_indices, *given)
@@ -195,6 +213,11 @@ def avg_pool2d(
 
     Raises:
         ValueError, TypeError: as `max_pool2d`.
+
+    Example:
+        >>> x = TensorNode([[[[1.0, 2.0], [3.0, 4.0]]]])  # (1, 1, 2, 2)
+        >>> print(gradcore.avg_pool2d(x, 2).value)
+        [[[[2.5]]]]
     """
     windows = kernel_size, stride, padding, ceil_mode
     return _avg_pool("avg_pool2d", 2, x, windows, count_include_pad, divisor_override)
@@ -211,6 +234,10 @@ def avg_pool1d(
     """Compute the mean of each window of sequences x (N, C, L) or (C, L): (N, C, OL) or (C, OL).
 
     The arguments and errors are those of `avg_pool2d`, for one axis in place of two.
+
+    Example:
+        >>> print(gradcore.avg_pool1d(TensorNode([[[1.0, 3.0, 5.0, 7.0]]]), 2).value)
+        [[[2. 6.]]]
     """
     windows = kernel_size, stride, padding, ceil_mode
     return _avg_pool("avg_pool1d", 1, x, windows, count_include_pad)
@@ -229,6 +256,10 @@ def avg_pool3d(
     (N, C, OD, OH, OW) or (C, OD, OH, OW).
 
     The arguments and errors are those of `avg_pool2d`, for three axes in place of two.
+
+    Example:
+        >>> gradcore.avg_pool3d(TensorNode(np.ones((2, 3, 4, 6, 6))), 2).shape
+        (2, 3, 2, 3, 3)
     """
     windows = kernel_size, stride, padding, ceil_mode
     return _avg_pool("avg_pool3d", 3, x, windows, count_include_pad, divisor_override)
@@ -296,6 +327,10 @@ def lp_pool2d(
     is 0. For infinite p the result is the maximum of abs(x), or for -inf the minimum.
 
     The other arguments and the errors are those of `avg_pool2d`.
+
+    Example:
+        >>> gradcore.lp_pool2d(TensorNode(np.ones((2, 3, 6, 6))), norm_type=2, kernel_size=2).shape
+        (2, 3, 3, 3)
     """
     return _lp_pool("lp_pool2d", 2, x, norm_type, kernel_size, stride, ceil_mode)
 
@@ -310,6 +345,10 @@ def lp_pool1d(
     """Compute the p-norm of each window of sequences x (N, C, L) or (C, L).
 
     The arguments and errors are those of `lp_pool2d`, for one axis in place of two.
+
+    Example:
+        >>> print(gradcore.lp_pool1d(TensorNode([[[3.0, 4.0, 6.0, 8.0]]]), 2, 2).value)
+        [[[ 5. 10.]]]
     """
     return _lp_pool("lp_pool1d", 1, x, norm_type, kernel_size, stride, ceil_mode)
 
@@ -324,6 +363,10 @@ def lp_pool3d(
     """Compute the p-norm of each window of volumes x (N, C, D, H, W) or (C, D, H, W).
 
     The arguments and errors are those of `lp_pool2d`, for three axes in place of two.
+
+    Example:
+        >>> gradcore.lp_pool3d(TensorNode(np.ones((2, 3, 4, 6, 6))), 2, kernel_size=2).shape
+        (2, 3, 2, 3, 3)
     """
     return _lp_pool("lp_pool3d", 3, x, norm_type, kernel_size, stride, ceil_mode)
 

@@ -38,6 +38,13 @@ def lstm_cell(
 
     Raises:
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> x, h, c = TensorNode(np.ones((8, 10))), np.zeros((8, 20)), np.zeros((8, 20))
+        >>> w_ih, w_hh = TensorNode(np.ones((80, 10))), TensorNode(np.ones((80, 20)))
+        >>> h, c = gradcore.lstm_cell(x, (h, c), w_ih, w_hh)
+        >>> h.shape, c.shape
+        ((8, 20), (8, 20))
     """
     h, c = hx
     x = array_api.expand_dims(input, axis=0)
@@ -60,6 +67,12 @@ def gru_cell(
     Args:
         w_ih, w_hh: (3 H, I) and (3 H, H).
         b_ih, b_hh: (3 H,), or both `None`.
+
+    Example:
+        >>> x, h = TensorNode(np.ones((8, 10))), TensorNode(np.zeros((8, 20)))
+        >>> w_ih, w_hh = TensorNode(np.ones((60, 10))), TensorNode(np.ones((60, 20)))
+        >>> gradcore.gru_cell(x, h, w_ih, w_hh).shape
+        (8, 20)
     """
     return gru(array_api.expand_dims(input, axis=0), hx, _given(w_ih, w_hh, b_ih, b_hh))[0]
 
@@ -77,6 +90,12 @@ def rnn_tanh_cell(
     Args:
         w_ih, w_hh: (H, I) and (H, H).
         b_ih, b_hh: (H,), or both `None`.
+
+    Example:
+        >>> x, h = TensorNode([[1.0, -2.0]]), TensorNode([[0.5]])
+        >>> y = gradcore.rnn_tanh_cell(x, h, TensorNode([[1.0, 0.0]]), TensorNode([[2.0]]))
+        >>> print(y.value.round(3))  # tanh(1 + 2 * 0.5)
+        [[0.964]]
     """
     return _cell(tanh_step, input, hx, _given(w_ih, w_hh, b_ih, b_hh))
 
@@ -89,7 +108,13 @@ def rnn_relu_cell(
     b_ih: NodeOrArray | None = None,
     b_hh: NodeOrArray | None = None,
 ) -> TensorNode:
-    """Compute what `rnn_tanh_cell` does, with relu in place of tanh."""
+    """Compute what `rnn_tanh_cell` does, with relu in place of tanh.
+
+    Example:
+        >>> x, h = TensorNode([[1.0, -2.0]]), TensorNode([[0.5]])
+        >>> print(gradcore.rnn_relu_cell(x, h, TensorNode([[1.0, 0.0]]), TensorNode([[2.0]])).value)
+        [[2.]]
+    """
     return _cell(relu_step, input, hx, _given(w_ih, w_hh, b_ih, b_hh))
 
 

@@ -28,17 +28,34 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def rand(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> TensorNode:
-    """Draw numbers from 0 to 1: `rand(2, 3)` or `rand((2, 3))`."""
+    """Draw numbers from 0 to 1: `rand(2, 3)` or `rand((2, 3))`.
+
+    Example:
+        >>> x = gradcore.rand(2, 3)
+        >>> print(x.shape, bool((x.value >= 0).all() and (x.value < 1).all()))
+        (2, 3) True
+    """
     return _drawn(generator().random(_shape(shape)), dtype, requires_grad)
 
 
 def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> TensorNode:
-    """Draw numbers from the normal distribution of mean 0 and deviation 1: `randn(2, 3)`."""
+    """Draw numbers from the normal distribution of mean 0 and deviation 1: `randn(2, 3)`.
+
+    Example:
+        >>> x = gradcore.randn(1000)
+        >>> print(x.shape, bool(abs(x.value.mean()) < 0.2))
+        (1000,) True
+    """
     return _drawn(generator().normal(size=_shape(shape)), dtype, requires_grad)
 
 
 def rand_like(x: NodeOrArray) -> TensorNode:
-    """Draw numbers from 0 to 1, of the shape and dtype of x, and on its device."""
+    """Draw numbers from 0 to 1, of the shape and dtype of x, and on its device.
+
+    Example:
+        >>> gradcore.rand_like(TensorNode([[1.0, 2.0, 3.0]])).shape
+        (1, 3)
+    """
     like = raw_array(x)
     x = drawn(lambda: generator().random(tuple(like.shape)), like)
     return TensorNode(x, requires_grad=False)
@@ -46,7 +63,12 @@ def rand_like(x: NodeOrArray) -> TensorNode:
 
 def randn_like(x: NodeOrArray) -> TensorNode:
     """Draw numbers from the normal distribution of mean 0 and deviation 1, of the shape and dtype
-    of x, and on its device."""
+    of x, and on its device.
+
+    Example:
+        >>> gradcore.randn_like(TensorNode([[1.0, 2.0, 3.0]])).shape
+        (1, 3)
+    """
     like = raw_array(x)
     x = drawn(lambda: generator().normal(size=tuple(like.shape)), like)
     return TensorNode(x, requires_grad=False)
@@ -61,6 +83,11 @@ def gumbel_softmax(
     Args:
         tau: the smaller, the nearer the result is to a 1 among zeros.
         hard: whether the result is a 1 among zeros, with the gradient of the soft one.
+
+    Example:
+        >>> y = gradcore.gumbel_softmax(TensorNode([[1.0, 2.0, 3.0]]), tau=0.5, hard=True)
+        >>> print(y.shape, y.value.sum())
+        (1, 3) 1.0
     """
     like = raw_array(logits)
     noise = drawn(lambda: generator().gumbel(size=tuple(like.shape)), like)
@@ -75,17 +102,33 @@ def gumbel_softmax(
 
 
 def randint(low: int, high: int, shape: Any, dtype: Any = "int64") -> TensorNode:
-    """Draw integers from `low` to `high`, which is none of them."""
+    """Draw integers from `low` to `high`, which is none of them.
+
+    Example:
+        >>> x = gradcore.randint(1, 7, (100,))  # as many throws of a die
+        >>> print(x.value.min(), x.value.max())
+        1 6
+    """
     return _drawn(generator().integers(low, high, integers(shape)), dtype)
 
 
 def randperm(n: int, dtype: Any = "int64") -> TensorNode:
-    """Put 0, 1, ..., n - 1 in a random order."""
+    """Put 0, 1, ..., n - 1 in a random order.
+
+    Example:
+        >>> print(np.sort(gradcore.randperm(5).value))
+        [0 1 2 3 4]
+    """
     return _drawn(generator().permutation(n), dtype)
 
 
 def bernoulli(p: NodeOrArray) -> TensorNode:
-    """Draw 1 with the probability p of each element, else 0, in the dtype of p."""
+    """Draw 1 with the probability p of each element, else 0, in the dtype of p.
+
+    Example:
+        >>> print(gradcore.bernoulli(TensorNode([0.0, 0.5, 1.0])).value[[0, 2]])
+        [0. 1.]
+    """
     p = raw_array(p)
     chosen = drawn(lambda: generator().random(tuple(p.shape)), p) < p
     return TensorNode(namespace(p).astype(chosen, p.dtype), requires_grad=False)
@@ -103,6 +146,11 @@ def multinomial(weights: NodeOrArray, num_samples: int, replacement: bool = Fals
     Raises:
         ValueError: a weight is negative or not finite, a row has only zeros; or without
             replacement, a row has fewer weights that are not 0 than there are samples.
+
+    Example:
+        >>> chosen = gradcore.multinomial(TensorNode([0.0, 1.0, 0.0]), 4, replacement=True)
+        >>> print(chosen.value)
+        [1 1 1 1]
     """
     weights = raw_array(weights)
     host = backend_of(weights).to_numpy(weights)

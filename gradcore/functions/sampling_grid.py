@@ -56,6 +56,12 @@ def grid_sample(
         ValueError: the shapes do not fit, x has no elements along an axis, or there is no such
             mode.
         TypeError: x and the grid are not real floating, or not of one dtype.
+
+    Example:
+        >>> image = TensorNode([[[[1.0, 2.0], [3.0, 4.0]]]])  # (1, 1, 2, 2)
+        >>> middle = TensorNode([[[[0.0, 0.0]]]])  # (1, 1, 1, 2)
+        >>> print(gradcore.grid_sample(image, middle, align_corners=False).value)
+        [[[[2.5]]]]
     """
     x, grid = node_or_array(x), node_or_array(grid)
     raw, points = op_inputs("grid_sample", [x, grid])
@@ -97,6 +103,11 @@ def affine_grid(
     Raises:
         ValueError: theta and the size do not fit, or the size is not positive.
         TypeError: theta is not real floating.
+
+    Example:
+        >>> same = TensorNode([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])  # (1, 2, 3)
+        >>> gradcore.affine_grid(same, (1, 3, 8, 8), align_corners=False).shape
+        (1, 8, 8, 2)
     """
     theta = node_or_array(theta)
     raw = value_of(theta)

@@ -54,6 +54,12 @@ def gather(x: NodeOrArray, axis: int, index: Any) -> NodeOrArray:
     Raises:
         IndexError: an index is not in [0, x.shape[axis]).
         ValueError: the shapes do not fit.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.gather(x, 1, np.array([[0, 0], [1, 0]])).value)
+        [[1. 1.]
+         [4. 3.]]
     """
     x = node_or_array(x)
     places = _places("gather", x, axis, index)
@@ -67,6 +73,11 @@ def scatter(x: NodeOrArray, axis: int, index: Any, src: Any) -> NodeOrArray:
     Args:
         index: as for `gather`.
         src: an array at least as large as the index along each axis; or a number.
+
+    Example:
+        >>> x = TensorNode([[0.0, 0.0, 0.0]])
+        >>> print(gradcore.scatter(x, 1, np.array([[2, 0]]), TensorNode([[5.0, 7.0]])).value)
+        [[7. 0. 5.]]
     """
     x = node_or_array(x)
     places = _places("scatter", x, axis, index)
@@ -75,7 +86,13 @@ def scatter(x: NodeOrArray, axis: int, index: Any, src: Any) -> NodeOrArray:
 
 def scatter_add(x: NodeOrArray, axis: int, index: Any, src: NodeOrArray) -> NodeOrArray:
     """Add to elements along `axis`, with other indices in each row: of x (N, M) and axis 1,
-    y[n, index[n, k]] += src[n, k]. See `scatter`."""
+    y[n, index[n, k]] += src[n, k]. See `scatter`.
+
+    Example:
+        >>> x = TensorNode([[0.0, 0.0, 0.0]])
+        >>> print(gradcore.scatter_add(x, 1, np.array([[2, 2]]), TensorNode([[5.0, 7.0]])).value)
+        [[ 0.  0. 12.]]
+    """
     x = node_or_array(x)
     places = _places("scatter_add", x, axis, index)
     return xp.add(x, _added(_source("scatter_add", x, places, src), places, x))
@@ -98,6 +115,15 @@ def scatter_reduce(
     Args:
         reduce: "sum", "prod", "mean", "amax" or "amin".
         include_self: whether elements of x that an index names count; others stay.
+
+    Raises:
+        ValueError: there is no such reduction, or the shapes do not fit.
+        IndexError: an index is out of range.
+
+    Example:
+        >>> x, index, src = TensorNode([1.0, 1.0]), np.array([0, 0, 1]), TensorNode([5.0, 7.0, 0.5])
+        >>> print(gradcore.scatter_reduce(x, 0, index, src, "amax").value)
+        [7. 1.]
     """
     name = "scatter_reduce"
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
@@ -229,7 +255,14 @@ def _put(x: NodeOrArray, places: Array, src: Any) -> NodeOrArray:
 
 
 def index_select(x: NodeOrArray, axis: int, index: Any) -> NodeOrArray:
-    """Take the parts of x at the indices (N,) along `axis`."""
+    """Take the parts of x at the indices (N,) along `axis`.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+        >>> print(gradcore.index_select(x, 0, np.array([2, 0])).value)
+        [[5. 6.]
+         [1. 2.]]
+    """
     x = node_or_array(x)
     axis, index = _part_indices("index_select", x, axis, index)
     return ops.Take.apply(x, indices=index, axis=axis, check=False)
@@ -238,7 +271,13 @@ def index_select(x: NodeOrArray, axis: int, index: Any) -> NodeOrArray:
 def index_add(
     x: NodeOrArray, axis: int, index: Any, source: NodeOrArray, *, alpha: float = 1
 ) -> NodeOrArray:
-    """Add part n of the source, times alpha, to part index[n] of x, for parts along `axis`."""
+    """Add part n of the source, times alpha, to part index[n] of x, for parts along `axis`.
+
+    Example:
+        >>> x, source = TensorNode([1.0, 1.0, 1.0]), TensorNode([5.0, 7.0, 10.0])
+        >>> print(gradcore.index_add(x, 0, np.array([0, 0, 2]), source).value)
+        [13.  1. 11.]
+    """
     x = node_or_array(x)
     axis, index = _part_indices("index_add", x, axis, index)
     source = _parts("index_add", x, axis, index, source)
@@ -248,7 +287,13 @@ def index_add(
 
 
 def index_copy(x: NodeOrArray, axis: int, index: Any, source: NodeOrArray) -> NodeOrArray:
-    """Replace part index[n] of x by part n of the source, for parts along `axis`."""
+    """Replace part index[n] of x by part n of the source, for parts along `axis`.
+
+    Example:
+        >>> x, source = TensorNode([1.0, 2.0, 3.0]), TensorNode([10.0, 20.0])
+        >>> print(gradcore.index_copy(x, 0, np.array([2, 0]), source).value)
+        [20.  2. 10.]
+    """
     x = node_or_array(x)
     axis, index = _part_indices("index_copy", x, axis, index)
     source = _parts("index_copy", x, axis, index, source)
@@ -259,7 +304,13 @@ def index_copy(x: NodeOrArray, axis: int, index: Any, source: NodeOrArray) -> No
 
 
 def index_fill(x: NodeOrArray, axis: int, index: Any, value: Any) -> NodeOrArray:
-    """Fill the parts of x at the indices (N,) along `axis` with a number."""
+    """Fill the parts of x at the indices (N,) along `axis` with a number.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> print(gradcore.index_fill(x, 0, np.array([0, 2]), -1.0).value)
+        [-1.  2. -1.]
+    """
     x = node_or_array(x)
     axis, index = _part_indices("index_fill", x, axis, index)
     if not index.shape[0]:
@@ -277,6 +328,13 @@ def index_put(
             is a whole axis.
         values: an array or a number, broadcast.
         accumulate: add values, as often as each place is named, and don't replace.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> rows, columns = np.array([0, 1]), np.array([1, 0])
+        >>> print(gradcore.index_put(x, (rows, columns), TensorNode([9.0, 8.0])).value)
+        [[1. 9.]
+         [8. 4.]]
     """
     x = node_or_array(x)
     entries = indices if isinstance(indices, tuple | list) else (indices,)
@@ -321,7 +379,13 @@ def _named_parts(x: NodeOrArray, axis: int, index: Array) -> tuple[Array, Array]
 
 
 def select(x: NodeOrArray, axis: int, index: int) -> NodeOrArray:
-    """Take the part of x at one index along `axis`, which the result has not."""
+    """Take the part of x at one index along `axis`, which the result has not.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.select(x, 1, 0).value)  # x[:, 0]
+        [1. 3.]
+    """
     x = node_or_array(x)
     return x[(*(slice(None),) * axis_from_front("select", axis, x.ndim), index, ...)]
 
@@ -331,6 +395,11 @@ def narrow(x: NodeOrArray, axis: int, start: int, length: int) -> NodeOrArray:
 
     Raises:
         IndexError: there are not as many.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0, 4.0])
+        >>> print(gradcore.narrow(x, 0, 1, 2).value)
+        [2. 3.]
     """
     x = node_or_array(x)
     axis = axis_from_front("narrow", axis, x.ndim)
@@ -343,7 +412,14 @@ def narrow(x: NodeOrArray, axis: int, start: int, length: int) -> NodeOrArray:
 
 def take_along_dim(x: NodeOrArray, indices: Any, axis: int | None = None) -> NodeOrArray:
     """Take elements along `axis`, with other indices in each row, or elements of x flat; see
-    `take_along_axis`."""
+    `take_along_axis`.
+
+    Example:
+        >>> x = TensorNode([[3.0, 1.0], [2.0, 4.0]])
+        >>> print(gradcore.take_along_dim(x, np.array([[1], [0]]), 1).value)
+        [[1.]
+         [2.]]
+    """
     x, indices = node_or_array(x), node_or_array(indices)
     if axis is not None:
         return xp.take_along_axis(x, indices, axis=axis)
@@ -354,7 +430,15 @@ def take_along_dim(x: NodeOrArray, indices: Any, axis: int | None = None) -> Nod
 
 
 def masked_fill(x: NodeOrArray, mask: NodeOrArray, value: Any) -> NodeOrArray:
-    """Put a number where the mask is true; the mask is broadcast to the shape of x."""
+    """Put a number where the mask is true; the mask is broadcast to the shape of x.
+
+    Example:
+        >>> x = TensorNode([1.0, -2.0, 3.0])
+        >>> y = gradcore.masked_fill(x, x < 0, 0.0)
+        >>> y.sum().backward()
+        >>> print(y.value, x.grad)
+        [1. 0. 3.] [1. 0. 1.]
+    """
     return xp.where(_mask("masked_fill", mask), value, node_or_array(x))
 
 
@@ -363,6 +447,11 @@ def masked_scatter(x: NodeOrArray, mask: NodeOrArray, source: NodeOrArray) -> No
 
     Raises:
         IndexError: the source has too few elements.
+
+    Example:
+        >>> x, source = TensorNode([1.0, -2.0, -3.0]), TensorNode([10.0, 20.0])
+        >>> print(gradcore.masked_scatter(x, x < 0, source).value)
+        [ 1. 10. 20.]
     """
     x, mask, source = node_or_array(x), _mask("masked_scatter", mask), node_or_array(source)
     shape = xp.broadcast_shapes(tuple(x.shape), tuple(mask.shape))
@@ -379,7 +468,13 @@ def masked_scatter(x: NodeOrArray, mask: NodeOrArray, source: NodeOrArray) -> No
 
 def masked_select(x: NodeOrArray, mask: NodeOrArray) -> NodeOrArray:
     """Take the elements where the mask is true (N,). How many there are, the host must know: on a
-    GPU it waits for the mask. In captured steps say `where(mask, x, 0)`."""
+    GPU it waits for the mask. In captured steps say `where(mask, x, 0)`.
+
+    Example:
+        >>> x = TensorNode([1.0, -2.0, 3.0])
+        >>> print(gradcore.masked_select(x, x > 0).value)
+        [1. 3.]
+    """
     x, mask = xp.broadcast_arrays(node_or_array(x), _mask("masked_select", mask))
     return xp.getitem(x, value_of(mask))
 

@@ -52,6 +52,10 @@ def quantile(
     Raises:
         ValueError: q is a number, or several in a list, and not in [0, 1]. In an array, such a q
             gives NaN: the host does not read the array.
+
+    Example:
+        >>> print(gradcore.quantile(TensorNode([1.0, 2.0, 3.0, 5.0]), 0.25).value)
+        1.75
     """
     return _quantile("quantile", x, q, axis, keepdims, interpolation, False)
 
@@ -60,7 +64,12 @@ def nanquantile(
     x: NodeOrArray, q: Any, axis: int | None = None, keepdims: bool = False, *,
     interpolation: str = "linear",
 ) -> NodeOrArray:  # fmt: skip
-    """Find quantiles of the elements that are not NaN; of none, NaN. See `quantile`."""
+    """Find quantiles of the elements that are not NaN; of none, NaN. See `quantile`.
+
+    Example:
+        >>> print(gradcore.nanquantile(TensorNode([1.0, float("nan"), 3.0]), 0.5).value)
+        2.0
+    """
     return _quantile("nanquantile", x, q, axis, keepdims, interpolation, True)
 
 
@@ -105,6 +114,12 @@ def cov(
 
     Raises:
         ValueError: x has more than two dimensions.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]])  # 2 variables, 3 observations
+        >>> print(gradcore.cov(x).value.round(3))
+        [[ 1. -2.]
+         [-2.  4.]]
     """
     x = floating(node_or_array(x))
     x, dtype = widened(x), x.dtype
@@ -135,7 +150,14 @@ def cov(
 
 
 def corrcoef(x: NodeOrArray) -> NodeOrArray:
-    """Compute the correlations (N, N) of N variables, each a row of x (N, K); of one (K,), 1."""
+    """Compute the correlations (N, N) of N variables, each a row of x (N, K); of one (K,), 1.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]])  # 2 variables, 3 observations
+        >>> print(gradcore.corrcoef(x).value.round(3))
+        [[ 1. -1.]
+         [-1.  1.]]
+    """
     c = cov(x)
     if c.ndim == 0:
         return c / c
@@ -153,6 +175,11 @@ def bincount(x: NodeOrArray, weights: Any = None, minlength: int = 0) -> NodeOrA
 
     Raises:
         TypeError, ValueError: x is no vector of integers, or one is negative, or `minlength`.
+
+    Example:
+        >>> x, weights = TensorNode([0, 2, 2]), TensorNode([0.5, 1.0, 1.0])
+        >>> print(gradcore.bincount(x).value, gradcore.bincount(x, weights).value)
+        [1 0 2] [0.5 0.  2. ]
     """
     if not is_integer(minlength) or minlength < 0:
         raise ValueError(f"bincount: minlength = {minlength!r}, expected an integer of at least 0")
@@ -178,6 +205,10 @@ def histc(x: NodeOrArray, bins: int = 100, min: float = 0.0, max: float = 0.0) -
 
     Raises:
         ValueError: there is no bin, `max` is less than `min`, or one of them is not finite.
+
+    Example:
+        >>> print(gradcore.histc(TensorNode([0.1, 0.2, 0.9]), bins=2, min=0.0, max=1.0).value)
+        [2. 1.]
     """
     raw = value_of(node_or_array(x))
     lib = namespace(raw)
@@ -208,13 +239,29 @@ def histc(x: NodeOrArray, bins: int = 100, min: float = 0.0, max: float = 0.0) -
 
 
 def nansum(x: NodeOrArray, axis: Axis = None, keepdims: bool = False) -> NodeOrArray:
-    """Sum the elements that are not NaN; NaN gets the gradient 0."""
+    """Sum the elements that are not NaN; NaN gets the gradient 0.
+
+    Example:
+        >>> x = TensorNode([1.0, float("nan"), 3.0])
+        >>> y = gradcore.nansum(x)
+        >>> y.backward()
+        >>> print(y.value, x.grad)
+        4.0 [1. 0. 1.]
+    """
     x = node_or_array(x)
     return xp.sum(xp.where(xp.isnan(x), 0, x), axis=axis, keepdims=keepdims)
 
 
 def nanmean(x: NodeOrArray, axis: Axis = None, keepdims: bool = False) -> NodeOrArray:
-    """Compute the mean of the elements that are not NaN; of none, NaN."""
+    """Compute the mean of the elements that are not NaN; of none, NaN.
+
+    Example:
+        >>> x = TensorNode([1.0, float("nan"), 3.0])
+        >>> y = gradcore.nanmean(x)
+        >>> y.backward()
+        >>> print(y.value, x.grad)
+        2.0 [0.5 0.  0.5]
+    """
     x = floating(node_or_array(x))
     count = xp.sum(xp.astype(~xp.isnan(x), x.dtype), axis=axis, keepdims=keepdims)
     # Of nothing, NaN, and no warning of a division.
@@ -223,6 +270,12 @@ def nanmean(x: NodeOrArray, axis: Axis = None, keepdims: bool = False) -> NodeOr
 
 
 def logcumsumexp(x: NodeOrArray, axis: int) -> NodeOrArray:
-    """Compute log(sum(exp(x))) of the first 1, 2, ... elements along `axis`, without overflow."""
+    """Compute log(sum(exp(x))) of the first 1, 2, ... elements along `axis`, without overflow.
+
+    Example:
+        >>> x = gradcore.log(TensorNode([1.0, 2.0, 4.0]))
+        >>> print(gradcore.exp(gradcore.logcumsumexp(x, 0)).value.round(3))
+        [1. 3. 7.]
+    """
     x = floating(node_or_array(x))
     return accumulated(xp.logaddexp, x, axis_from_front("logcumsumexp", axis, x.ndim))

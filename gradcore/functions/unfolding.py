@@ -35,6 +35,10 @@ def unfold(
     Raises:
         ValueError: x is not of that shape, the kernel is larger than the padded x, or an option is
             out of range.
+
+    Example:
+        >>> gradcore.unfold(TensorNode(np.ones((8, 3, 10, 10))), kernel_size=5).shape  # 36 windows
+        (8, 75, 36)
     """
     x, options = node_or_array(x), _windows("unfold", kernel_size, dilation, padding, stride)
     if x.ndim not in (3, 4):
@@ -66,6 +70,13 @@ def fold(
     Raises:
         ValueError: x is not of that shape, for that size of images and windows; or an option is
             out of range.
+
+    Example:
+        >>> x = TensorNode(np.ones((1, 4, 4)))  # 4 windows of 2 x 2
+        >>> print(gradcore.fold(x, (3, 3), kernel_size=2).value[0, 0])
+        [[1. 2. 1.]
+         [2. 4. 2.]
+         [1. 2. 1.]]
     """
     x, options = node_or_array(x), _windows("fold", kernel_size, dilation, padding, stride)
     size = sizes("fold", 2, output_size=output_size)
@@ -97,6 +108,10 @@ def pixel_shuffle(x: NodeOrArray, upscale_factor: int) -> TensorNode:
     Raises:
         ValueError: x has fewer than 3 axes, r is not positive, or the channels are not a multiple
             of r * r.
+
+    Example:
+        >>> gradcore.pixel_shuffle(TensorNode(np.ones((8, 12, 16, 16))), 2).shape
+        (8, 3, 32, 32)
     """
     (r,) = sizes("pixel_shuffle", 1, upscale_factor=upscale_factor)
     x = node_or_array(x)
@@ -114,6 +129,10 @@ def pixel_unshuffle(x: NodeOrArray, downscale_factor: int) -> TensorNode:
 
     Raises:
         ValueError: x has fewer than 3 axes, r is not positive, or the sides are not multiples of r.
+
+    Example:
+        >>> gradcore.pixel_unshuffle(TensorNode(np.ones((8, 3, 32, 32))), 2).shape
+        (8, 12, 16, 16)
     """
     (r,) = sizes("pixel_unshuffle", 1, downscale_factor=downscale_factor)
     x = node_or_array(x)
@@ -131,6 +150,11 @@ def channel_shuffle(x: NodeOrArray, groups: int) -> TensorNode:
 
     Raises:
         ValueError: x has fewer than 3 axes, or the groups do not divide the channels.
+
+    Example:
+        >>> x = TensorNode(np.arange(6.0).reshape(1, 6, 1))  # 2 groups: 0 1 2, and 3 4 5
+        >>> print(gradcore.channel_shuffle(x, 2).value.ravel())
+        [0. 3. 1. 4. 2. 5.]
     """
     (groups,) = sizes("channel_shuffle", 1, groups=groups)
     x = node_or_array(x)

@@ -39,6 +39,13 @@ def max_unpool2d(
         ValueError: the shapes do not fit, or there is no such size.
         IndexError: an index is out of range.
         TypeError: x is not real floating, or the indices are not integers.
+
+    Example:
+        >>> x = TensorNode([[[[1.0, 2.0], [4.0, 3.0]]]])  # (1, 1, 2, 2)
+        >>> y, indices = gradcore.max_pool2d(x, 2, return_indices=True)
+        >>> print(gradcore.max_unpool2d(y, indices, 2).value[0, 0])
+        [[0. 0.]
+         [4. 0.]]
     """
     return _max_unpool("max_unpool2d", 2, x, indices, kernel_size, stride, padding, output_size)
 
@@ -54,6 +61,12 @@ def max_unpool1d(
     """Put maxima x (N, C, L) or (C, L) back to where they were, in zeros.
 
     The arguments and errors are those of `max_unpool2d`, for one axis in place of two.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 3.0, 7.0, 5.0]]])  # (1, 1, 4)
+        >>> y, indices = gradcore.max_pool1d(x, 2, return_indices=True)
+        >>> print(gradcore.max_unpool1d(y, indices, 2).value)
+        [[[0. 3. 7. 0.]]]
     """
     return _max_unpool("max_unpool1d", 1, x, indices, kernel_size, stride, padding, output_size)
 
@@ -69,6 +82,12 @@ def max_unpool3d(
     """Put maxima x (N, C, D, H, W) or (C, D, H, W) back to where they were, in zeros.
 
     The arguments and errors are those of `max_unpool2d`, for three axes in place of two.
+
+    Example:
+        >>> x = TensorNode(np.arange(64.0).reshape(1, 1, 4, 4, 4))
+        >>> y, indices = gradcore.max_pool3d(x, 2, return_indices=True)
+        >>> y.shape, gradcore.max_unpool3d(y, indices, 2).shape
+        ((1, 1, 2, 2, 2), (1, 1, 4, 4, 4))
     """
     return _max_unpool("max_unpool3d", 3, x, indices, kernel_size, stride, padding, output_size)
 

@@ -12,7 +12,7 @@ from ..functions.sizes import sizes
 from ..graph import TensorNode
 from .module import Module
 from .parameter import Parameter
-from .signatures import LateSignature
+from .signatures import LateSignature, begin_docstring
 
 __all__ = [
     "CELU",
@@ -75,6 +75,13 @@ class Function(Module):
 
     Attributes:
         constants: the arguments that the module was made with, by name.
+
+    Example:
+        >>> class Cube(nn.Function):
+        ...     function = staticmethod(lambda x, factor=1.0: factor * x**3)
+        ...
+        >>> print(nn.Sequential(Cube(factor=0.5))(TensorNode([2.0])))
+        [4.]
     """
 
     function: ClassVar[Callable[..., TensorNode]]
@@ -83,7 +90,7 @@ class Function(Module):
 
     def __init_subclass__(cls) -> None:
         if hasattr(cls, "function"):
-            cls.__doc__ = cls.__doc__ or cls.function.__doc__
+            begin_docstring(cls)
 
     def __init__(self, *args: Any, **constants: Any) -> None:
         try:
@@ -104,96 +111,296 @@ class Function(Module):
 
 
 class Activation(Function):
-    """A function of each element of x (...): (...)."""
+    """A function of each element of x (...): (...).
+
+    Example:
+        >>> print(isinstance(nn.Tanh(), nn.Activation), isinstance(nn.Softmax(), nn.Activation))
+        True False
+    """
 
 
 class CELU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.CELU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.865  0.     2.   ] [0.135 1.    1.   ]
+    """
+
     function = staticmethod(activations.celu)
 
 
 class ELU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.ELU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.865  0.     2.   ] [0.135 1.    1.   ]
+    """
+
     function = staticmethod(activations.elu)
 
 
 class GELU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.GELU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.046  0.     1.954] [-0.085  0.5    1.085]
+    """
+
     function = staticmethod(activations.gelu)
 
 
 class Hardshrink(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.3, 2.0])
+        >>> y = nn.Hardshrink(0.5)(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-2.  0.  2.] [1. 0. 1.]
+    """
+
     function = staticmethod(activations.hardshrink)
 
 
 class Hardsigmoid(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-4.0, 0.0, 1.5])
+        >>> y = nn.Hardsigmoid()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [0.   0.5  0.75] [0.    0.167 0.167]
+    """
+
     function = staticmethod(activations.hardsigmoid)
 
 
 class Hardswish(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 1.5])
+        >>> y = nn.Hardswish()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.333  0.     1.125] [-0.167  0.5    1.   ]
+    """
+
     function = staticmethod(activations.hardswish)
 
 
 class Hardtanh(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.5, 2.0])
+        >>> y = nn.Hardtanh()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-1.   0.5  1. ] [0. 1. 0.]
+    """
+
     function = staticmethod(activations.hardtanh)
 
 
 class LeakyReLU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.LeakyReLU(0.1)(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.2  0.   2. ] [0.1 0.1 1. ]
+    """
+
     function = staticmethod(activations.leaky_relu)
 
 
 class LogSigmoid(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-20.0, 0.0, 2.0])
+        >>> y = nn.LogSigmoid()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-20.     -0.693  -0.127] [1.    0.5   0.119]
+    """
+
     function = staticmethod(activations.log_sigmoid)
 
 
 class Mish(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.Mish()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.253  0.     1.944] [-0.108  0.6    1.069]
+    """
+
     function = staticmethod(activations.mish)
 
 
 class ReLU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.ReLU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [0. 0. 2.] [0. 0. 1.]
+    """
+
     function = staticmethod(activations.relu)
 
 
 class ReLU6(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 3.0, 8.0])
+        >>> y = nn.ReLU6()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [0. 3. 6.] [0. 1. 0.]
+    """
+
     function = staticmethod(activations.relu6)
 
 
 class SELU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.SELU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-1.52   0.     2.101] [0.238 1.758 1.051]
+    """
+
     function = staticmethod(activations.selu)
 
 
 class Sigmoid(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.Sigmoid()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [0.119 0.5   0.881] [0.105 0.25  0.105]
+    """
+
     function = staticmethod(activations.sigmoid)
 
 
 class SiLU(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.SiLU()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.238  0.     1.762] [-0.091  0.5    1.091]
+    """
+
     function = staticmethod(activations.silu)
 
 
 class Softplus(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 50.0])
+        >>> y = nn.Softplus()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [ 0.127  0.693 50.   ] [0.119 0.5   1.   ]
+    """
+
     function = staticmethod(activations.softplus)
 
 
 class Softshrink(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.3, 2.0])
+        >>> y = nn.Softshrink(0.5)(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-1.5  0.   1.5] [1. 0. 1.]
+    """
+
     function = staticmethod(activations.softshrink)
 
 
 class Softsign(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-1.0, 0.0, 3.0])
+        >>> y = nn.Softsign()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.5   0.    0.75] [0.25  1.    0.062]
+    """
+
     function = staticmethod(activations.softsign)
 
 
 class Tanh(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.Tanh()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-0.964  0.     0.964] [0.071 1.    0.071]
+    """
+
     function = staticmethod(activations.tanh)
 
 
 class Tanhshrink(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.Tanhshrink()(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [-1.036  0.     1.036] [0.929 0.    0.929]
+    """
+
     function = staticmethod(activations.tanhshrink)
 
 
 class Threshold(Activation):
+    """
+    Example:
+        >>> x = TensorNode([-2.0, 0.0, 2.0])
+        >>> y = nn.Threshold(1.0, 20.0)(x)
+        >>> y.sum().backward()
+        >>> print(y.round(3), x.grad.round(3))
+        [20. 20.  2.] [0. 0. 1.]
+    """
+
     function = staticmethod(activations.threshold)
 
 
 class RReLU(Activation):
     """Multiply x (...) by a slope where x <= 0: in training, each element by a random one; after
-    `eval()`, by their mean. See `gradcore.rrelu`."""
+    `eval()`, by their mean. See `gradcore.rrelu`.
+
+    Example:
+        >>> model = nn.RReLU(0.1, 0.3).eval()  # the mean slope, 0.2
+        >>> print(model(TensorNode([-1.0, 2.0])))
+        [-0.2  2. ]
+    """
 
     function = staticmethod(
         lambda x, lower=1 / 8, upper=1 / 3, inplace=False: activations.rrelu(
@@ -218,6 +425,12 @@ class PReLU(Module):
 
     Raises:
         ValueError: `num_parameters` is not positive.
+
+    Example:
+        >>> model = nn.PReLU(init=0.25)
+        >>> model(TensorNode([-2.0, 3.0])).sum().backward()
+        >>> print(model(TensorNode([-2.0, 3.0])), model.weight.grad)
+        [-0.5  3. ] [-2.]
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = "float32") -> None:
@@ -237,18 +450,44 @@ class PReLU(Module):
 
 
 class GLU(Function):
+    """
+    Example:
+        >>> print(nn.GLU()(TensorNode([[1.0, 2.0, 0.0, 100.0]])))  # (1, 4) becomes (1, 2)
+        [[0.5 2. ]]
+    """
+
     function = staticmethod(activations.glu)
 
 
 class Softmax(Function):
+    """
+    Example:
+        >>> print(nn.Softmax()(TensorNode([[0.0, 0.0], [0.0, 2.0]])).round(3))
+        [[0.5   0.5  ]
+         [0.119 0.881]]
+    """
+
     function = staticmethod(activations.softmax)
 
 
 class LogSoftmax(Function):
+    """
+    Example:
+        >>> y = nn.LogSoftmax()(TensorNode([[0.0, 2.0]]))
+        >>> print(y.round(3), y.exp().sum().round(3))
+        [[-2.127 -0.127]] 1.0
+    """
+
     function = staticmethod(activations.log_softmax)
 
 
 class Softmin(Function):
+    """
+    Example:
+        >>> print(nn.Softmin()(TensorNode([[0.0, 2.0]])).round(3))
+        [[0.881 0.119]]
+    """
+
     function = staticmethod(activations.softmin)
 
 
@@ -257,6 +496,11 @@ class Softmax2d(Module):
 
     Raises:
         ValueError: x has another number of axes.
+
+    Example:
+        >>> y = nn.Softmax2d()(gradcore.randn(8, 3, 4, 4))
+        >>> print(y.shape, y[:, :, 0, 0].sum(axis=1).round(3))
+        (8, 3, 4, 4) [1. 1. 1. 1. 1. 1. 1. 1.]
     """
 
     def forward(self, x: TensorNode | Array) -> TensorNode:

@@ -43,6 +43,13 @@ class MultiheadAttention(Module):
     Raises:
         ValueError: a size is not positive, or `embed_dim` no multiple of `num_heads`; or `dropout`
             is not in [0, 1].
+
+    Example:
+        >>> attention = nn.MultiheadAttention(embed_dim=8, num_heads=2, batch_first=True)
+        >>> x = gradcore.randn(4, 5, 8)  # 4 sequences of 5 vectors
+        >>> y, weights = attention(x, x, x)
+        >>> print(y.shape, weights.shape, weights.sum(axis=-1)[0].round(3))
+        (4, 5, 8) (4, 5, 5) [1. 1. 1. 1. 1.]
     """
 
     def __init__(

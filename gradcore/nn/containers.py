@@ -126,6 +126,11 @@ class Sequential(_Numbered):
     Raises:
         TypeError: an argument can't be called.
         KeyError: a name is an attribute of a module, or no word without dots.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> print(model(gradcore.ones((5, 4))).shape, len(model), model[0])
+        (5, 3) 3 Linear(4, 8)
     """
 
     _state_former = "layers"
@@ -179,6 +184,11 @@ class ModuleList(_Numbered):
 
     Raises:
         TypeError: one of them is no module.
+
+    Example:
+        >>> layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        >>> print(len(layers), len(layers.parameters()))
+        3 6
     """
 
 
@@ -188,6 +198,11 @@ class ParameterList(_Numbered):
     Args:
         entries: what it holds at first: nodes, which are held as they are; arrays, or numbers in
             lists, of which each becomes a Parameter.
+
+    Example:
+        >>> biases = nn.ParameterList([[0.0, 0.0], [0.0]])
+        >>> print(len(biases), [p.shape for p in biases.parameters()])
+        2 [(2,), (1,)]
     """
 
     _kind = TensorNode
@@ -255,6 +270,11 @@ class ModuleDict(_Named):
     Raises:
         TypeError: one of them is no module.
         KeyError: a name is a method or attribute of a ModuleDict, or no word without dots.
+
+    Example:
+        >>> heads = nn.ModuleDict({"digits": nn.Linear(4, 10), "parity": nn.Linear(4, 2)})
+        >>> print(heads["parity"](gradcore.ones((5, 4))).shape, len(heads.parameters()))
+        (5, 2) 4
     """
 
 
@@ -267,6 +287,11 @@ class ParameterDict(_Named):
 
     Raises:
         KeyError: a name is a method or attribute of a ParameterDict, or no word without dots.
+
+    Example:
+        >>> scales = nn.ParameterDict({"red": [1.0], "green": [2.0]})
+        >>> print(scales["green"], len(scales.parameters()))
+        [2.] 2
     """
 
     _kind = TensorNode

@@ -52,6 +52,11 @@ class Conv2d(Weighted):
         ValueError: a size is not positive, the groups do not divide the channels, or there is no
             such `init` or `padding_mode`.
         TypeError: the dtype is not real floating.
+
+    Example:
+        >>> layer = nn.Conv2d(3, 8, kernel_size=3, stride=2, padding=1)
+        >>> print(layer(gradcore.ones((4, 3, 32, 32))).shape, layer.w.shape)
+        (4, 8, 16, 16) (8, 3, 3, 3)
     """
 
     axes: ClassVar[int] = 2
@@ -147,6 +152,10 @@ class Conv1d(Conv2d):
     Attributes:
         w: the weights, (out_channels, in_channels / groups, K).
         b: the bias, (out_channels,), or `None`.
+
+    Example:
+        >>> print(nn.Conv1d(3, 8, kernel_size=5, padding=2)(gradcore.ones((4, 3, 20))).shape)
+        (4, 8, 20)
     """
 
     axes = 1
@@ -163,6 +172,10 @@ class Conv3d(Conv2d):
     Attributes:
         w: the weights, (out_channels, in_channels / groups, KD, KH, KW).
         b: the bias, (out_channels,), or `None`.
+
+    Example:
+        >>> print(nn.Conv3d(1, 4, kernel_size=3)(gradcore.ones((2, 1, 8, 8, 8))).shape)
+        (2, 4, 6, 6, 6)
     """
 
     axes = 3
@@ -179,6 +192,11 @@ class ConvTranspose2d(Conv2d):
     Attributes:
         w: the weights, (in_channels, out_channels / groups, KH, KW).
         b: the bias, (out_channels,), or `None`.
+
+    Example:
+        >>> layer = nn.ConvTranspose2d(8, 3, kernel_size=2, stride=2)  # twice as large
+        >>> print(layer(gradcore.ones((4, 8, 16, 16))).shape, layer.w.shape)
+        (4, 3, 32, 32) (8, 3, 2, 2)
     """
 
     function = staticmethod(convolution.conv_transpose2d)
@@ -248,6 +266,11 @@ class ConvTranspose1d(ConvTranspose2d):
     Attributes:
         w: the weights, (in_channels, out_channels / groups, K).
         b: the bias, (out_channels,), or `None`.
+
+    Example:
+        >>> layer = nn.ConvTranspose1d(3, 8, kernel_size=2, stride=2)
+        >>> print(layer(gradcore.ones((4, 3, 10))).shape)
+        (4, 8, 20)
     """
 
     axes = 1
@@ -263,6 +286,11 @@ class ConvTranspose3d(ConvTranspose2d):
     Attributes:
         w: the weights, (in_channels, out_channels / groups, KD, KH, KW).
         b: the bias, (out_channels,), or `None`.
+
+    Example:
+        >>> layer = nn.ConvTranspose3d(4, 1, kernel_size=2, stride=2)
+        >>> print(layer(gradcore.ones((2, 4, 3, 3, 3))).shape)
+        (2, 1, 6, 6, 6)
     """
 
     axes = 3

@@ -31,6 +31,13 @@ class Dropout(Module):
 
     Raises:
         ValueError: p is not in [0, 1].
+
+    Example:
+        >>> x = gradcore.ones(1000)
+        >>> layer = nn.Dropout(0.2)
+        >>> y = layer(x)
+        >>> print(np.unique(y.value), layer.eval()(x).sum())
+        [0.   1.25] 1000.0
     """
 
     function: ClassVar[Callable[..., TensorNode]] = staticmethod(functions.dropout)
@@ -48,33 +55,63 @@ class Dropout(Module):
 
 class Dropout1d(Dropout):
     """Set channels of x (N, C, L) or (C, L) to 0, as `Dropout` does elements: see
-    `gradcore.dropout1d`."""
+    `gradcore.dropout1d`.
+
+    Example:
+        >>> y = nn.Dropout1d(0.5)(gradcore.ones((2, 3, 5)))
+        >>> print(y.shape, np.unique(y.value.mean(axis=2)))  # whole channels are 0 or 2
+        (2, 3, 5) [0. 2.]
+    """
 
     function = staticmethod(functions.dropout1d)
 
 
 class Dropout2d(Dropout):
-    """Set channels of x (N, C, H, W) to 0, as `Dropout` does elements: see `gradcore.dropout2d`."""
+    """Set channels of x (N, C, H, W) to 0, as `Dropout` does elements: see `gradcore.dropout2d`.
+
+    Example:
+        >>> y = nn.Dropout2d(0.5)(gradcore.ones((2, 8, 4, 4)))
+        >>> print(y.shape, np.unique(y.value.mean(axis=(2, 3))))  # whole channels are 0 or 2
+        (2, 8, 4, 4) [0. 2.]
+    """
 
     function = staticmethod(functions.dropout2d)
 
 
 class Dropout3d(Dropout):
     """Set channels of x (N, C, D, H, W) or (C, D, H, W) to 0, as `Dropout` does elements: see
-    `gradcore.dropout3d`."""
+    `gradcore.dropout3d`.
+
+    Example:
+        >>> y = nn.Dropout3d(0.5)(gradcore.ones((2, 8, 2, 2, 2)))
+        >>> print(y.shape, np.unique(y.value.mean(axis=(2, 3, 4))))  # whole channels are 0 or 2
+        (2, 8, 2, 2, 2) [0. 2.]
+    """
 
     function = staticmethod(functions.dropout3d)
 
 
 class AlphaDropout(Dropout):
     """Set elements of x (...) to the limit of `selu`, and keep mean and variance: see
-    `gradcore.alpha_dropout`."""
+    `gradcore.alpha_dropout`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.SELU(), nn.AlphaDropout(0.1))
+        >>> print(model(gradcore.randn(5, 4)).shape)
+        (5, 8)
+    """
 
     function = staticmethod(functions.alpha_dropout)
 
 
 class FeatureAlphaDropout(Dropout):
     """Set channels of x (N, C, ...) to the limit of `selu`, and keep mean and variance: see
-    `gradcore.feature_alpha_dropout`."""
+    `gradcore.feature_alpha_dropout`.
+
+    Example:
+        >>> y = nn.FeatureAlphaDropout(0.5)(gradcore.ones((2, 8, 4)))
+        >>> print(y.shape, len(np.unique(y.value)))  # each channel has one of two values
+        (2, 8, 4) 2
+    """
 
     function = staticmethod(functions.feature_alpha_dropout)

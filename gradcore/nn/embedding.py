@@ -24,6 +24,11 @@ class EmbeddingBag(Embedding):
 
     Attributes:
         w: the vectors, (num_embeddings, embedding_dim), normally distributed.
+
+    Example:
+        >>> layer = nn.EmbeddingBag(10, 3, mode="sum")
+        >>> print(layer(np.array([[1, 2, 4], [9, 0, 0]])).shape)  # two bags of three integers
+        (2, 3)
     """
 
     def __init__(

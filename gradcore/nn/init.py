@@ -51,6 +51,11 @@ def initial(
     Raises:
         ValueError: there is no such `init`.
         TypeError: the dtype is not real floating.
+
+    Example:
+        >>> w = nn.init.initial("he", (100, 200), fan_in=200, fan_out=100)
+        >>> print(w.shape, w.dtype, w.std().round(2))  # sqrt(2 / 200)
+        (100, 200) float32 0.1
     """
     if not is_real_floating(default().asarray([0.0], dtype)):
         raise TypeError(f"weights: dtype = {dtype!r}, expected real floating, such as 'float32'")
@@ -117,6 +122,11 @@ def uniform_(
 
     Raises:
         TypeError: it is no node of real floating numbers. ValueError: an op computed it.
+
+    Example:
+        >>> w = nn.init.uniform_(nn.Linear(200, 100).w, -0.1, 0.1)
+        >>> print(w.value.min().round(2), w.value.max().round(2))
+        -0.1 0.1
     """
     rng = generator or default_generator()
     return _filled("uniform_", tensor, lambda shape: rng.uniform(a, b, shape))
@@ -125,7 +135,13 @@ def uniform_(
 def normal_(
     tensor: TensorNode, mean: float = 0.0, std: float = 1.0, generator: Any = None
 ) -> TensorNode:
-    """Draw from the normal distribution; arguments and errors as those of `uniform_`."""
+    """Draw from the normal distribution; arguments and errors as those of `uniform_`.
+
+    Example:
+        >>> w = nn.init.normal_(nn.Linear(200, 100).w, std=0.02)
+        >>> print(w.value.std().round(3))
+        0.02
+    """
     rng = generator or default_generator()
     return _filled("normal_", tensor, lambda shape: rng.normal(mean, std, shape))
 
@@ -142,6 +158,11 @@ def trunc_normal_(
 
     Raises:
         ValueError: a is not below b, or `std` is not positive; and as `uniform_`.
+
+    Example:
+        >>> w = nn.init.trunc_normal_(nn.Linear(200, 100).w, std=0.02, a=-0.04, b=0.04)
+        >>> print(w.value.min() >= -0.04, w.value.max() <= 0.04)
+        True True
     """
     if not (a < b and 0 < std < inf and -inf < mean < inf):
         raise ValueError(
@@ -175,17 +196,33 @@ def trunc_normal_(
 
 
 def constant_(tensor: TensorNode, val: float) -> TensorNode:
-    """Set all elements to the number `val`; errors as those of `uniform_`."""
+    """Set all elements to the number `val`; errors as those of `uniform_`.
+
+    Example:
+        >>> layer = nn.Linear(2, 3)
+        >>> print(nn.init.constant_(layer.b, 0.1))
+        [[0.1 0.1 0.1]]
+    """
     return _filled("constant_", tensor, lambda shape: get("numpy").xp.full(shape, float(val)))
 
 
 def ones_(tensor: TensorNode) -> TensorNode:
-    """Set all elements to 1; errors as those of `uniform_`."""
+    """Set all elements to 1; errors as those of `uniform_`.
+
+    Example:
+        >>> print(nn.init.ones_(nn.Linear(2, 3).b))
+        [[1. 1. 1.]]
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: TensorNode) -> TensorNode:
-    """Set all elements to 0; errors as those of `uniform_`."""
+    """Set all elements to 0; errors as those of `uniform_`.
+
+    Example:
+        >>> print(nn.init.zeros_(nn.Linear(2, 3).b))
+        [[0. 0. 0.]]
+    """
     return constant_(tensor, 0.0)
 
 
@@ -195,6 +232,12 @@ def eye_(tensor: TensorNode) -> TensorNode:
 
     Raises:
         ValueError: it has not two dimensions; and as `uniform_`.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> w = nn.init.eye_(layer.w)
+        >>> print(layer(TensorNode([[3.0, 4.0]])))
+        [[3. 4.]]
     """
     return _filled("eye_", tensor, lambda shape: get("numpy").xp.eye(*shape), (2, 2))
 
@@ -206,6 +249,13 @@ def dirac_(tensor: TensorNode, groups: int = 1) -> TensorNode:
     Raises:
         ValueError: the weights have fewer than three dimensions or more than five, or O is no
             multiple of `groups`; and as `uniform_`.
+
+    Example:
+        >>> layer = nn.Conv2d(3, 3, kernel_size=3, padding=1, bias=False)
+        >>> w = nn.init.dirac_(layer.w)
+        >>> x = gradcore.randn(1, 3, 8, 8)
+        >>> print(np.allclose(layer(x).value, x.value))
+        True
     """
 
     def draw(shape: tuple[int, ...]) -> Array:
@@ -232,6 +282,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Raises:
         ValueError: there is no such nonlinearity, or `param` is no number.
+
+    Example:
+        >>> print(round(nn.init.calculate_gain("relu"), 3))
+        1.414
     """
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
@@ -261,13 +315,24 @@ def xavier_uniform_(tensor: TensorNode, gain: float = 1.0, generator: Any = None
 
     Raises:
         ValueError: they have fewer than two dimensions; and as `uniform_`.
+
+    Example:
+        >>> w = nn.init.xavier_uniform_(nn.Linear(200, 100).w)
+        >>> print(w.value.max().round(2))  # sqrt(3) sqrt(2 / 300)
+        0.14
     """
     limit = gain * sqrt(6 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -limit, limit, generator)
 
 
 def xavier_normal_(tensor: TensorNode, gain: float = 1.0, generator: Any = None) -> TensorNode:
-    """Draw weights as `xavier_uniform_` does, from a normal distribution."""
+    """Draw weights as `xavier_uniform_` does, from a normal distribution.
+
+    Example:
+        >>> w = nn.init.xavier_normal_(nn.Linear(200, 100).w)
+        >>> print(w.value.std().round(2))  # sqrt(2 / 300)
+        0.08
+    """
     std = gain * sqrt(2 / max(sum(_fans("xavier_normal_", tensor)), 1))
     return normal_(tensor, 0.0, std, generator)
 
@@ -299,6 +364,11 @@ def kaiming_uniform_(
     Raises:
         ValueError: there is no such mode or nonlinearity, or the weights have fewer than two
             dimensions; and as `uniform_`.
+
+    Example:
+        >>> w = nn.init.kaiming_uniform_(nn.Linear(200, 100).w, nonlinearity="relu")
+        >>> print(w.value.max().round(2))  # sqrt(3) sqrt(2 / 200)
+        0.17
     """
     limit = sqrt(3) * _kaiming_deviation("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -limit, limit, generator)
@@ -311,7 +381,13 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> TensorNode:
-    """Draw weights as `kaiming_uniform_` does, from a normal distribution."""
+    """Draw weights as `kaiming_uniform_` does, from a normal distribution.
+
+    Example:
+        >>> w = nn.init.kaiming_normal_(nn.Linear(200, 100).w, nonlinearity="relu")
+        >>> print(w.value.std().round(2))  # sqrt(2 / 200)
+        0.1
+    """
     std = _kaiming_deviation("kaiming_normal_", tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, std, generator)
 
@@ -322,6 +398,11 @@ def orthogonal_(tensor: TensorNode, gain: float = 1, generator: Any = None) -> T
 
     Raises:
         ValueError: the weights have fewer than two dimensions; and as `uniform_`.
+
+    Example:
+        >>> w = nn.init.orthogonal_(nn.Linear(4, 2).w)  # (2, 4)
+        >>> print(np.allclose(w.value @ w.value.T, np.eye(2), atol=1e-5))
+        True
     """
     rng = generator or default_generator()
 
@@ -349,6 +430,11 @@ def sparse_(
     Raises:
         ValueError: the matrix has not two dimensions, or `sparsity` is not from 0 to 1; and as
             `uniform_`.
+
+    Example:
+        >>> w = nn.init.sparse_(nn.Linear(5, 10).w, sparsity=0.3)  # (10, 5)
+        >>> print((w.value == 0).sum(axis=0))
+        [3 3 3 3 3]
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse_: sparsity = {sparsity}, expected a part, from 0 to 1")

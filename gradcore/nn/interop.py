@@ -32,6 +32,11 @@ def torch_state_dict(module: Module) -> dict[str, Array]:
 
     Raises:
         ValueError: two nodes would have the same name.
+
+    Example:
+        >>> state = nn.torch_state_dict(nn.Linear(4, 3))
+        >>> print({name: x.shape for name, x in state.items()})
+        {'weight': (3, 4), 'bias': (3,)}
     """
     arrays: dict[str, Array] = {}
     for name, (owner, place, node) in _places(module).items():
@@ -60,6 +65,14 @@ def load_torch_state_dict(
         ValueError: names or shapes differ from those of this module; or an entry is not a dense
             array of real numbers, as sparse, quantized and meta tensors are not. Nothing is
             changed.
+
+    Example:
+        >>> layer = nn.Linear(2, 1)
+        >>> state = {"weight": np.array([[1.0, 2.0]]), "bias": np.array([3.0])}
+        >>> print(nn.load_torch_state_dict(layer, state).missing_keys)
+        []
+        >>> print(layer(TensorNode([[10.0, 20.0]])))
+        [[53.]]
     """
     first: dict[TensorNode, str] = {}
     for name, (_, _, node) in _places(module).items():

@@ -36,6 +36,13 @@ class Linear(Weighted):
     Raises:
         ValueError: a size is not positive, or there is no such `init`.
         TypeError: the dtype is not real floating.
+
+    Example:
+        >>> layer = nn.Linear(3, 2)
+        >>> y = layer(gradcore.ones((4, 3)))
+        >>> y.sum().backward()
+        >>> print(y.shape, layer.w.shape, layer.b.grad)
+        (4, 2) (2, 3) [[4. 4.]]
     """
 
     _state_rows = frozenset({"b"})
@@ -119,6 +126,11 @@ class Bilinear(Module):
 
     Raises:
         ValueError: a size is not positive.
+
+    Example:
+        >>> layer = nn.Bilinear(3, 4, 2)
+        >>> print(layer(gradcore.ones((5, 3)), gradcore.ones((5, 4))).shape)
+        (5, 2)
     """
 
     def __init__(
@@ -170,6 +182,11 @@ class Embedding(Weighted):
 
     Raises:
         ValueError: a size is not positive; there is no such `padding_idx`.
+
+    Example:
+        >>> layer = nn.Embedding(10, 3)
+        >>> print(layer(np.array([[1, 2], [9, 0]])).shape)  # 3 numbers for each integer
+        (2, 2, 3)
     """
 
     def __init__(

@@ -69,6 +69,20 @@ class Module:
 
     Attributes:
         training: whether the module is being trained; `train` and `eval` set it.
+
+    Example:
+        >>> class MLP(nn.Module):
+        ...     def __init__(self):
+        ...         self.hidden = nn.Linear(4, 8)
+        ...         self.output = nn.Linear(8, 3)
+        ...     def forward(self, x):
+        ...         return self.output(gradcore.relu(self.hidden(x)))
+        ...
+        >>> model = MLP()
+        >>> print(model(gradcore.ones((5, 4))).shape)
+        (5, 3)
+        >>> print([name for name, _ in model.named_parameters()])
+        ['hidden.w', 'hidden.b', 'output.w', 'output.b']
     """
 
     training = True
@@ -82,7 +96,16 @@ class Module:
     _state_former: ClassVar[str] = ""  # a word before the names in states of earlier versions
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the output from the inputs; a subclass writes this."""
+        """Compute the output from the inputs; a subclass writes this.
+
+        Example:
+            >>> class Double(nn.Module):
+            ...     def forward(self, x):
+            ...         return 2.0 * x
+            ...
+            >>> print(Double()(TensorNode([3.0])))
+            [6.]
+        """
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -106,18 +129,44 @@ class Module:
 
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, inputs)` before `forward`. `inputs` is a tuple; what the hook
-        returns, unless `None`, replaces the inputs."""
+        returns, unless `None`, replaces the inputs.
+
+        Example:
+            >>> layer = nn.ReLU()
+            >>> handle = layer.register_forward_pre_hook(lambda module, inputs: (-inputs[0],))
+            >>> print(layer(TensorNode([-2.0])))
+            [2.]
+            >>> handle.remove()
+            >>> print(layer(TensorNode([-2.0])))
+            [0.]
+        """
         return Handle(self._own_hooks().before, hook)
 
     def register_forward_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, inputs, output)` after `forward`. What the hook returns, unless
-        `None`, replaces the output."""
+        `None`, replaces the output.
+
+        Example:
+            >>> model, shapes = nn.Sequential(nn.Linear(4, 8), nn.ReLU()), []
+            >>> hook = lambda module, inputs, y: shapes.append(y.shape)
+            >>> handle = model[0].register_forward_hook(hook)
+            >>> print(model(gradcore.ones((5, 4))).shape, shapes)
+            (5, 8) [(5, 8)]
+        """
         return Handle(self._own_hooks().after, hook)
 
     def register_full_backward_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, grad_input, grad_output)` once a backward pass has the gradients of
         all inputs. Both are tuples, with `None` for an input or output without a gradient. What
-        the hook returns, unless `None`, replaces `grad_input`."""
+        the hook returns, unless `None`, replaces `grad_input`.
+
+        Example:
+            >>> layer = nn.Linear(2, 1)
+            >>> hook = lambda module, grad_input, grad_output: print(grad_output[0].tolist())
+            >>> handle = layer.register_full_backward_hook(hook)
+            >>> (3.0 * layer(TensorNode([[1.0, 2.0]]))).sum().backward()
+            [[3.0]]
+        """
         return Handle(self._own_hooks().backward, hook)
 
     def _own_hooks(self) -> Hooks:
@@ -132,6 +181,11 @@ class Module:
         `requires_grad_(False)` freezes parameters; they stay in this list, as in PyTorch.
 
         A subclass may write its own version; modules that contain it use what that returns.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+            >>> print([p.shape for p in model.parameters()])
+            [(8, 4), (1, 8), (3, 8), (1, 3)]
         """
 
         def is_ours(module: Module) -> bool:
@@ -148,39 +202,86 @@ class Module:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Listing[tuple[str, TensorNode]]:
         """List the parameters with their names, such as `layer1.w`. A parameter in several places
-        is listed once, with the first name, or with `remove_duplicate=False` with each."""
+        is listed once, with the first name, or with `remove_duplicate=False` with each.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+            >>> print([(name, p.shape) for name, p in model.named_parameters()])
+            [('0.w', (8, 4)), ('0.b', (1, 8))]
+        """
         found = _named_nodes(self, recurse, remove_duplicate)
         return Listing((_joined(prefix, name), x) for name, x in found if is_parameter(x))
 
     def buffers(self, recurse: bool = True) -> Listing[TensorNode]:
-        """List the nodes that are no parameters, each once: running averages, for example."""
+        """List the nodes that are no parameters, each once: running averages, for example.
+
+        Example:
+            >>> print([b.shape for b in nn.BatchNorm1d(3).buffers()])
+            [(3,), (3,), ()]
+        """
         return Listing(x for _, x in self.named_buffers(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Listing[tuple[str, TensorNode]]:
-        """List the nodes that are no parameters with their names, as `named_parameters` does."""
+        """List the nodes that are no parameters with their names, as `named_parameters` does.
+
+        Example:
+            >>> print([name for name, _ in nn.BatchNorm1d(3).named_buffers()])
+            ['running_mean', 'running_var', 'num_batches_tracked']
+        """
         found = _named_nodes(self, recurse, remove_duplicate)
         return Listing((_joined(prefix, name), x) for name, x in found if not is_parameter(x))
 
     def modules(self) -> Listing[Module]:
-        """List this module and all modules in it, each once."""
+        """List this module and all modules in it, each once.
+
+        Example:
+            >>> print(nn.Sequential(nn.Linear(4, 8), nn.ReLU()).modules()[1:])
+            [Linear(4, 8), ReLU()]
+        """
         return Listing(module for _, module in _named_modules(self))
 
     def named_modules(self, prefix: str = "") -> Listing[tuple[str, Module]]:
-        """List the modules with their names, such as `layer1`; the name of this one is empty."""
+        """List the modules with their names, such as `layer1`; the name of this one is empty.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+            >>> print([(name, type(m).__name__) for name, m in model.named_modules()])
+            [('', 'Sequential'), ('0', 'Linear'), ('1', 'ReLU')]
+        """
         return Listing((_joined(prefix, name), module) for name, module in _named_modules(self))
 
     def children(self) -> Listing[Module]:
-        """List the modules that this one holds itself, each once."""
+        """List the modules that this one holds itself, each once.
+
+        Example:
+            >>> print(nn.Sequential(nn.Linear(4, 8), nn.ReLU()).children())
+            [Linear(4, 8), ReLU()]
+        """
         return Listing(module for _, module in _children(self))
 
     def named_children(self) -> Listing[tuple[str, Module]]:
-        """List the modules that this one holds itself, each once, with their names."""
+        """List the modules that this one holds itself, each once, with their names.
+
+        Example:
+            >>> print(nn.Sequential(nn.Linear(4, 8), nn.ReLU()).named_children())
+            [('0', Linear(4, 8)), ('1', ReLU())]
+        """
         return Listing(_children(self))
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call the function with each module in this one, and then with this one itself."""
+        """Call the function with each module in this one, and then with this one itself.
+
+        Example:
+            >>> def start_at_zero(module):
+            ...     if isinstance(module, nn.Linear):
+            ...         nn.init.zeros_(module.w)
+            ...
+            >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU()).apply(start_at_zero)
+            >>> print(model[0].w.tolist())
+            [[0.0, 0.0], [0.0, 0.0]]
+        """
         for module in _inner_first(self):
             function(module)
         return self
@@ -191,6 +292,12 @@ class Module:
         Raises:
             KeyError: there is such an attribute, or the name is empty or has a dot.
             TypeError: it is no node. ValueError: an op computed it.
+
+        Example:
+            >>> model = nn.Module()
+            >>> model.register_parameter("scale", nn.Parameter([1.0]))
+            >>> print(model.scale, len(model.parameters()))
+            [1.] 1
         """
         what = f"{type(self).__name__}.register_parameter"
         if not (parameter is None or isinstance(parameter, TensorNode)):
@@ -209,6 +316,12 @@ class Module:
 
         Raises:
             KeyError: there is such an attribute, or the name is empty or has a dot.
+
+        Example:
+            >>> model = nn.Module()
+            >>> model.register_buffer("mask", np.array([1.0, 0.0]))
+            >>> print(model.mask, len(model.parameters()), [*model.state_dict()])
+            [1. 0.] 0 ['mask']
         """
         given = value.value if isinstance(value, TensorNode) else value
         node = None if value is None else TensorNode(given, requires_grad=False)
@@ -222,6 +335,12 @@ class Module:
         Raises:
             KeyError: there is such an attribute, or the name is empty or has a dot.
             TypeError: it is no module.
+
+        Example:
+            >>> model = nn.Module()
+            >>> model.add_module("layer", nn.Linear(4, 8))
+            >>> print(model.layer)
+            Linear(4, 8)
         """
         what = f"{type(self).__name__}.add_module"
         if not (module is None or isinstance(module, Module)):
@@ -244,6 +363,11 @@ class Module:
 
         Raises:
             AttributeError: there is no such module.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(nn.ReLU()))
+            >>> print(model.get_submodule("1.0"))
+            ReLU()
         """
         return self if target == "" else self._get(target, Module, "module")
 
@@ -252,6 +376,11 @@ class Module:
 
         Raises:
             AttributeError: there is no such parameter.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+            >>> print(model.get_parameter("0.weight").shape)
+            (8, 4)
         """
         return self._get(target, Parameter, "parameter")
 
@@ -260,6 +389,11 @@ class Module:
 
         Raises:
             AttributeError: there is no such node.
+
+        Example:
+            >>> model = nn.Sequential(nn.BatchNorm1d(3))
+            >>> print(model.get_buffer("0.running_mean"))
+            [0. 0. 0.]
         """
         return self._get(target, Buffer, "buffer")
 
@@ -272,18 +406,38 @@ class Module:
     # -- Training ---------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training`, here and in all submodules."""
+        """Set `training`, here and in all submodules.
+
+        Example:
+            >>> model = nn.Sequential(nn.Dropout(0.5)).eval()
+            >>> print(model[0].training, model.train()[0].training)
+            False True
+        """
         for _, module in _named_modules(self):
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set `training` to False, for validation and for use."""
+        """Set `training` to False, for validation and for use.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5)).eval()
+            >>> print(model.training, model[1](TensorNode([1.0, 2.0])))
+            False [1. 2.]
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters (False), or train them (again): `model.features.requires_grad_(
-        False)`. Frozen parameters get no gradients, and optimizers leave them as they are."""
+        False)`. Frozen parameters get no gradients, and optimizers leave them as they are.
+
+        Example:
+            >>> model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+            >>> print(model[0].requires_grad_(False))
+            Linear(4, 8)
+            >>> print([p.requires_grad for p in model.parameters()])
+            [False, False, True, True]
+        """
         for node in self.parameters():
             node.requires_grad = requires_grad
         return self
@@ -294,6 +448,13 @@ class Module:
         Args:
             set_to_none: without effect; as a gradient that is zero is not kept, `has_grad` is
                 False afterwards.
+
+        Example:
+            >>> layer = nn.Linear(2, 1)
+            >>> layer(gradcore.ones((1, 2))).sum().backward()
+            >>> layer.zero_grad()
+            >>> print(layer.w.has_grad, layer.w.grad)
+            False [[0. 0.]]
         """
         del set_to_none
         for node in self.parameters():
@@ -309,6 +470,11 @@ class Module:
 
         Raises:
             ValueError: two nodes have the same name.
+
+        Example:
+            >>> state = nn.Linear(4, 3).state_dict()
+            >>> print({name: x.shape for name, x in state.items()})
+            {'w': (3, 4), 'b': (1, 3)}
         """
         return {prefix + name: copied(node.value) for name, node in _state(self)}
 
@@ -328,6 +494,12 @@ class Module:
         Raises:
             ValueError: names or shapes differ from those of this module, or an entry is no array of
                 real numbers; nothing is changed.
+
+        Example:
+            >>> model, copy = nn.Linear(4, 3), nn.Linear(4, 3)
+            >>> found = copy.load_state_dict(model.state_dict())
+            >>> print(found.missing_keys, np.array_equal(copy.w.value, model.w.value))
+            [] True
         """
         what = f"{type(self).__name__}.load_state_dict"
         return load_values(what, self, _state(self), state, strict)
@@ -336,6 +508,11 @@ class Module:
         """Move all values to a backend and device; gradients become zero.
 
         Make optimizers after this: their state does not move with the parameters.
+
+        Example:
+            >>> model = nn.Linear(4, 3).to("numpy")  # "cupy" moves it to a GPU
+            >>> print(type(model.w.value).__name__)
+            ndarray
         """
         target = get(backend, device)
         for _, node in _named_nodes(self):
@@ -348,6 +525,10 @@ class Module:
 
         Raises:
             TypeError: `dtype` is not real floating.
+
+        Example:
+            >>> print(nn.Linear(4, 3).astype("float64").w.dtype)
+            float64
         """
         for _, node in _named_nodes(self):
             if is_real_floating(node.value):
@@ -359,19 +540,47 @@ class Module:
         return self
 
     def half(self) -> Self:
-        """Convert all floating values to float16."""
+        """Convert all floating values to float16.
+
+        Example:
+            >>> print(nn.Linear(4, 3).half().w.dtype)
+            float16
+        """
         return self.astype("float16")
 
     def float(self) -> Self:
-        """Convert all floating values to float32."""
+        """Convert all floating values to float32.
+
+        Example:
+            >>> print(nn.Linear(4, 3).half().float().w.dtype)
+            float32
+        """
         return self.astype("float32")
 
     def double(self) -> Self:
-        """Convert all floating values to float64."""
+        """Convert all floating values to float64.
+
+        Example:
+            >>> print(nn.Linear(4, 3).double().w.dtype)
+            float64
+        """
         return self.astype("float64")
 
     def extra_repr(self) -> str:
-        """Say what else `repr` shows of the module; a subclass writes its own version."""
+        """Say what else `repr` shows of the module; a subclass writes its own version.
+
+        Example:
+            >>> class Scale(nn.Module):
+            ...     def __init__(self, factor):
+            ...         self.factor = factor
+            ...     def extra_repr(self):
+            ...         return f"factor={self.factor}"
+            ...
+            >>> print(Scale(2.0))
+            Scale(
+              factor=2.0
+            )
+        """
         return ""
 
     @recursive_repr()

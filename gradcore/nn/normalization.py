@@ -43,6 +43,10 @@ class LayerNorm(Weighted):
     Attributes:
         w: the weight, of normalized_shape, ones at first; or `None`.
         b: the bias, of normalized_shape, zeros at first; or `None`.
+
+    Example:
+        >>> print(nn.LayerNorm(2)(TensorNode([[1.0, 3.0], [10.0, 30.0]])).round(3).tolist())
+        [[-1.0, 1.0], [-1.0, 1.0]]
     """
 
     def __init__(
@@ -77,6 +81,10 @@ class RMSNorm(Weighted):
 
     Attributes:
         w: the weight, of normalized_shape, ones at first; or `None`.
+
+    Example:
+        >>> print(nn.RMSNorm(2)(TensorNode([[3.0, 4.0]])).round(3))  # over sqrt(25 / 2)
+        [[0.849 1.131]]
     """
 
     def __init__(
@@ -111,6 +119,11 @@ class GroupNorm(Weighted):
 
     Raises:
         ValueError: `num_channels` is no multiple of `num_groups`, or one of them is not positive.
+
+    Example:
+        >>> y = nn.GroupNorm(num_groups=2, num_channels=6)(gradcore.randn(8, 6, 4, 4))
+        >>> print(y.shape, y.value[0, :3].std().round(3))
+        (8, 6, 4, 4) 1.0
     """
 
     def __init__(
@@ -165,6 +178,13 @@ class BatchNorm1d(Weighted):
     Raises:
         ValueError: `num_features` is not positive, `eps` is negative, or they or `momentum` are no
             numbers.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(2)
+        >>> print(norm(TensorNode([[1.0, 10.0], [3.0, 30.0]])).round(3).tolist())
+        [[-1.0, -1.0], [1.0, 1.0]]
+        >>> print(norm.running_mean)  # a tenth of the way from 0 to the means, 2 and 20
+        [0.2 2. ]
     """
 
     _state_optional = frozenset(
@@ -237,6 +257,12 @@ class BatchNorm2d(BatchNorm1d):
     """Give images x (N, C, H, W) mean 0 and variance 1 in each channel, as `BatchNorm1d` does.
 
     Arguments and attributes are those of `BatchNorm1d`.
+
+    Example:
+        >>> norm = nn.BatchNorm2d(3)
+        >>> y = norm(gradcore.randn(8, 3, 4, 4))
+        >>> print(y.shape, y.value.std(axis=(0, 2, 3)).round(3), norm.num_batches_tracked)
+        (8, 3, 4, 4) [1. 1. 1.] 1
     """
 
     dimensions = (4,)
@@ -246,6 +272,11 @@ class BatchNorm3d(BatchNorm1d):
     """Give volumes x (N, C, D, H, W) mean 0 and variance 1 in each channel, as `BatchNorm1d` does.
 
     Arguments and attributes are those of `BatchNorm1d`.
+
+    Example:
+        >>> y = nn.BatchNorm3d(3)(gradcore.randn(8, 3, 4, 4, 4))
+        >>> print(y.shape, y.value.std(axis=(0, 2, 3, 4)).round(3))
+        (8, 3, 4, 4, 4) [1. 1. 1.]
     """
 
     dimensions = (5,)
@@ -259,6 +290,11 @@ class InstanceNorm1d(BatchNorm1d):
     Arguments and attributes are those of `BatchNorm1d`, but by default there are neither weight
     and bias, nor running mean and variance. With `momentum=None` these stay what they are at first,
     as in PyTorch.
+
+    Example:
+        >>> y = nn.InstanceNorm1d(3)(gradcore.randn(8, 3, 20))
+        >>> print(y.shape, y.value[0].std(axis=1).round(3))
+        (8, 3, 20) [1. 1. 1.]
     """
 
     dimensions = (3,)
@@ -309,19 +345,38 @@ class InstanceNorm1d(BatchNorm1d):
 
 class InstanceNorm2d(InstanceNorm1d):
     """Give images x (N, C, H, W) or (C, H, W) mean 0 and variance 1 in each channel of each
-    instance, as `InstanceNorm1d` does."""
+    instance, as `InstanceNorm1d` does.
+
+    Example:
+        >>> y = nn.InstanceNorm2d(3)(gradcore.randn(8, 3, 16, 16))
+        >>> print(y.shape, y.value[0].std(axis=(1, 2)).round(3))
+        (8, 3, 16, 16) [1. 1. 1.]
+    """
 
     dimensions = (4,)
 
 
 class InstanceNorm3d(InstanceNorm1d):
     """Give volumes x (N, C, D, H, W) or (C, D, H, W) mean 0 and variance 1 in each channel of each
-    instance, as `InstanceNorm1d` does."""
+    instance, as `InstanceNorm1d` does.
+
+    Example:
+        >>> y = nn.InstanceNorm3d(3)(gradcore.randn(2, 3, 8, 8, 8))
+        >>> print(y.shape, y.value[0].std(axis=(1, 2, 3)).round(3))
+        (2, 3, 8, 8, 8) [1. 1. 1.]
+    """
 
     dimensions = (5,)
 
 
 class LocalResponseNorm(Function):
+    """
+    Example:
+        >>> norm = nn.LocalResponseNorm(size=2, alpha=1.0, beta=1.0)
+        >>> print(norm(gradcore.ones((1, 3, 4)))[0, :, 0].round(3))
+        [0.667 0.5   0.5  ]
+    """
+
     function = staticmethod(normalization.local_response_norm)
 
 

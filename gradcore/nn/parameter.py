@@ -44,6 +44,16 @@ class Parameter(TensorNode, metaclass=_Kind):
 
     Raises:
         TypeError: data is not floating.
+
+    Example:
+        >>> class Scale(nn.Module):
+        ...     def __init__(self):
+        ...         self.factor = nn.Parameter([2.0])
+        ...     def forward(self, x):
+        ...         return self.factor * x
+        ...
+        >>> print(Scale()(TensorNode([1.0, 3.0])), Scale().parameters())
+        [2. 6.] [TensorNode([2.], float32 (1,))]
     """
 
     __slots__ = ()
@@ -61,6 +71,17 @@ class Buffer(TensorNode, metaclass=_Kind):
 
     Args:
         data: a node, whose value is taken; an array; or numbers in lists.
+
+    Example:
+        >>> class Centered(nn.Module):
+        ...     def __init__(self):
+        ...         self.mean = nn.Buffer([5.0])
+        ...     def forward(self, x):
+        ...         return x - self.mean
+        ...
+        >>> model = Centered()
+        >>> print(model(TensorNode([6.0])), model.parameters(), [*model.state_dict()])
+        [1.] [] ['mean']
     """
 
     __slots__ = ()

@@ -46,76 +46,172 @@ class _MaxPool(Function):
 
 
 class MaxPool1d(_MaxPool):
+    """
+    Example:
+        >>> print(nn.MaxPool1d(2)(TensorNode([[[1.0, 5.0, 2.0, 3.0]]])))
+        [[[5. 3.]]]
+    """
+
     function = staticmethod(pooling.max_pool1d)
     check = staticmethod(partial(window_sizes, axes=1))
 
 
 class MaxPool2d(_MaxPool):
+    """
+    Example:
+        >>> x = TensorNode([[[[1.0, 5.0], [2.0, 3.0]]]])
+        >>> nn.MaxPool2d(2)(x).sum().backward()
+        >>> print(nn.MaxPool2d(2)(x), x.grad.tolist())
+        [[[[5.]]]] [[[[0.0, 1.0], [0.0, 0.0]]]]
+        >>> print(nn.MaxPool2d(2)(gradcore.ones((8, 3, 32, 32))).shape)
+        (8, 3, 16, 16)
+    """
+
     function = staticmethod(pooling.max_pool2d)
     check = staticmethod(partial(window_sizes, axes=2))
 
 
 class MaxPool3d(_MaxPool):
+    """
+    Example:
+        >>> print(nn.MaxPool3d(2)(gradcore.ones((8, 3, 4, 6, 8))).shape)
+        (8, 3, 2, 3, 4)
+    """
+
     function = staticmethod(pooling.max_pool3d)
     check = staticmethod(partial(window_sizes, axes=3))
 
 
 class AvgPool1d(Function):
+    """
+    Example:
+        >>> print(nn.AvgPool1d(2)(TensorNode([[[1.0, 5.0, 2.0, 4.0]]])))
+        [[[3. 3.]]]
+    """
+
     function = staticmethod(pooling.avg_pool1d)
     check = staticmethod(partial(window_sizes, axes=1))
 
 
 class AvgPool2d(Function):
+    """
+    Example:
+        >>> x = TensorNode([[[[1.0, 5.0], [2.0, 4.0]]]])
+        >>> nn.AvgPool2d(2)(x).sum().backward()
+        >>> print(nn.AvgPool2d(2)(x), x.grad.tolist())
+        [[[[3.]]]] [[[[0.25, 0.25], [0.25, 0.25]]]]
+    """
+
     function = staticmethod(pooling.avg_pool2d)
     check = staticmethod(partial(window_sizes, axes=2))
 
 
 class AvgPool3d(Function):
+    """
+    Example:
+        >>> print(nn.AvgPool3d(2)(gradcore.ones((8, 3, 4, 6, 8))).shape)
+        (8, 3, 2, 3, 4)
+    """
+
     function = staticmethod(pooling.avg_pool3d)
     check = staticmethod(partial(window_sizes, axes=3))
 
 
 class LPPool1d(Function):
+    """
+    Example:
+        >>> print(nn.LPPool1d(2, kernel_size=2)(TensorNode([[[3.0, 4.0, 6.0, 8.0]]])))
+        [[[ 5. 10.]]]
+    """
+
     function = staticmethod(pooling.lp_pool1d)
     check = staticmethod(partial(window_sizes, axes=1))
 
 
 class LPPool2d(Function):
+    """
+    Example:
+        >>> print(nn.LPPool2d(2, kernel_size=2)(TensorNode([[[[2.0, 2.0], [2.0, 2.0]]]])))
+        [[[[4.]]]]
+    """
+
     function = staticmethod(pooling.lp_pool2d)
     check = staticmethod(partial(window_sizes, axes=2))
 
 
 class LPPool3d(Function):
+    """
+    Example:
+        >>> print(nn.LPPool3d(2, kernel_size=2)(gradcore.ones((8, 3, 4, 6, 8))).shape)
+        (8, 3, 2, 3, 4)
+    """
+
     function = staticmethod(pooling.lp_pool3d)
     check = staticmethod(partial(window_sizes, axes=3))
 
 
 class AdaptiveAvgPool1d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveAvgPool1d(2)(TensorNode([[[1.0, 3.0, 5.0, 7.0]]])))
+        [[[2. 6.]]]
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
     check = staticmethod(partial(output_sizes, axes=1))
 
 
 class AdaptiveAvgPool2d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveAvgPool2d(1)(gradcore.ones((8, 64, 7, 7))).shape)
+        (8, 64, 1, 1)
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
     check = staticmethod(partial(output_sizes, axes=2))
 
 
 class AdaptiveAvgPool3d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveAvgPool3d((1, 2, 2))(gradcore.ones((8, 3, 4, 6, 8))).shape)
+        (8, 3, 1, 2, 2)
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_avg_pool3d)
     check = staticmethod(partial(output_sizes, axes=3))
 
 
 class AdaptiveMaxPool1d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveMaxPool1d(2)(TensorNode([[[1.0, 3.0, 5.0, 7.0]]])))
+        [[[3. 7.]]]
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_max_pool1d)
     check = staticmethod(partial(output_sizes, axes=1))
 
 
 class AdaptiveMaxPool2d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveMaxPool2d(1)(gradcore.ones((8, 64, 7, 7))).shape)
+        (8, 64, 1, 1)
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_max_pool2d)
     check = staticmethod(partial(output_sizes, axes=2))
 
 
 class AdaptiveMaxPool3d(Function):
+    """
+    Example:
+        >>> print(nn.AdaptiveMaxPool3d((1, 2, 2))(gradcore.ones((8, 3, 4, 6, 8))).shape)
+        (8, 3, 1, 2, 2)
+    """
+
     function = staticmethod(adaptive_pooling.adaptive_max_pool3d)
     check = staticmethod(partial(output_sizes, axes=3))
 
@@ -129,6 +225,12 @@ class MaxUnpool2d(Module):
 
     Raises:
         ValueError: one of the sizes is out of range.
+
+    Example:
+        >>> x = TensorNode([[[[1.0, 5.0], [2.0, 3.0]]]])
+        >>> y, indices = nn.MaxPool2d(2, return_indices=True)(x)
+        >>> print(nn.MaxUnpool2d(2)(y, indices).tolist())
+        [[[[0.0, 5.0], [0.0, 0.0]]]]
     """
 
     axes: ClassVar[int] = 2
@@ -154,14 +256,27 @@ class MaxUnpool2d(Module):
 
 
 class MaxUnpool1d(MaxUnpool2d):
-    """Put maxima back to where they were in sequences; see `MaxUnpool2d`."""
+    """Put maxima back to where they were in sequences; see `MaxUnpool2d`.
+
+    Example:
+        >>> x = TensorNode([[[1.0, 5.0, 2.0, 3.0]]])
+        >>> y, indices = nn.MaxPool1d(2, return_indices=True)(x)
+        >>> print(nn.MaxUnpool1d(2)(y, indices))
+        [[[0. 5. 0. 3.]]]
+    """
 
     axes = 1
     function = staticmethod(unpooling.max_unpool1d)
 
 
 class MaxUnpool3d(MaxUnpool2d):
-    """Put maxima back to where they were in volumes; see `MaxUnpool2d`."""
+    """Put maxima back to where they were in volumes; see `MaxUnpool2d`.
+
+    Example:
+        >>> y, indices = nn.MaxPool3d(2, return_indices=True)(gradcore.randn(1, 1, 4, 4, 4))
+        >>> print(y.shape, nn.MaxUnpool3d(2)(y, indices).shape)
+        (1, 1, 2, 2, 2) (1, 1, 4, 4, 4)
+    """
 
     axes = 3
     function = staticmethod(unpooling.max_unpool3d)

@@ -51,6 +51,10 @@ class RNNBase(Module):
             and those of the backward direction in `_reverse`.
         bias_ih_l0, bias_hh_l0: (G,), if there are biases.
         weight_hr_l0: (proj_size, hidden_size), of an LSTM with a projection.
+
+    Example:
+        >>> print([name for name, _ in nn.LSTM(3, 5).named_parameters()])
+        ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
 
     gates: ClassVar[int]
@@ -254,6 +258,12 @@ class RNN(RNNBase):
         ValueError: a size is not positive, there is no such nonlinearity, or `dropout` is not in
             [0, 1].
         TypeError: the dtype is not real floating.
+
+    Example:
+        >>> x = gradcore.ones((10, 4, 3))  # 10 steps of 4 sequences
+        >>> output, h = nn.RNN(3, 5)(x)
+        >>> print(output.shape, h.shape)
+        (10, 4, 5) (1, 4, 5)
     """
 
     gates = 1
@@ -286,6 +296,12 @@ class GRU(RNNBase):
 
     Args:
         num_layers, bias, batch_first, dropout, bidirectional, dtype: see `RNN`.
+
+    Example:
+        >>> x = gradcore.ones((4, 10, 3))  # 4 sequences of 10 steps
+        >>> output, h = nn.GRU(3, 5, num_layers=2, batch_first=True)(x)
+        >>> print(output.shape, h.shape)
+        (4, 10, 5) (2, 4, 5)
     """
 
     gates = 3
@@ -306,6 +322,12 @@ class LSTM(RNNBase):
 
     Raises:
         ValueError: `proj_size` is not from 0 to hidden_size - 1; and as `RNN`.
+
+    Example:
+        >>> x = gradcore.ones((4, 10, 3))  # 4 sequences of 10 steps
+        >>> output, (h, c) = nn.LSTM(3, 5, batch_first=True, bidirectional=True)(x)
+        >>> print(output.shape, h.shape, c.shape)
+        (4, 10, 10) (2, 4, 5) (2, 4, 5)
     """
 
     gates = 4
@@ -398,6 +420,11 @@ class RNNCell(_Cell):
 
     Args:
         nonlinearity: "tanh" or "relu".
+
+    Example:
+        >>> h = nn.RNNCell(3, 5)(gradcore.ones((4, 3)))
+        >>> print(h.shape)
+        (4, 5)
     """
 
     gates = 1
@@ -420,7 +447,16 @@ class RNNCell(_Cell):
 
 class GRUCell(_Cell):
     """Compute one step of a `GRU`: of input (N, input_size) and hx (N, hidden_size), zeros by
-    default, the next hx. Without N, of one sequence."""
+    default, the next hx. Without N, of one sequence.
+
+    Example:
+        >>> cell, h = nn.GRUCell(3, 5), gradcore.zeros((4, 5))
+        >>> for x in gradcore.randn(10, 4, 3):
+        ...     h = cell(x, h)
+        ...
+        >>> print(h.shape)
+        (4, 5)
+    """
 
     gates = 3
 
@@ -430,7 +466,15 @@ class GRUCell(_Cell):
 
 class LSTMCell(_Cell):
     """Compute one step of an `LSTM`: of input (N, input_size) and hx, the pair of h and c (N,
-    hidden_size), zeros by default, the next h and c. Without N, of one sequence."""
+    hidden_size), zeros by default, the next h and c. Without N, of one sequence.
+
+    Example:
+        >>> cell = nn.LSTMCell(3, 5)
+        >>> h, c = cell(gradcore.ones((4, 3)))
+        >>> h, c = cell(gradcore.ones((4, 3)), (h, c))
+        >>> print(h.shape, c.shape)
+        (4, 5) (4, 5)
+    """
 
     gates = 4
 

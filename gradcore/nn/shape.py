@@ -16,7 +16,12 @@ __all__ = ["Flatten", "Identity", "Unflatten"]
 
 
 class Identity(Module):
-    """Give x as it is. Arguments, of any kind, are without effect."""
+    """Give x as it is. Arguments, of any kind, are without effect.
+
+    Example:
+        >>> print(nn.Identity()(TensorNode([1.0, 2.0])))
+        [1. 2.]
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         del args, options
@@ -32,6 +37,10 @@ class Flatten(Module):
     Raises:
         IndexError: x has no such axis.
         ValueError: `start_axis` comes after `end_axis`.
+
+    Example:
+        >>> print(nn.Flatten()(gradcore.ones((4, 3, 8, 8))).shape)
+        (4, 192)
     """
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
@@ -58,6 +67,10 @@ class Unflatten(Module):
     Raises:
         IndexError: x has no such axis.
         ValueError: the sizes do not fit.
+
+    Example:
+        >>> print(nn.Unflatten(1, (3, 8, -1))(gradcore.ones((4, 192))).shape)
+        (4, 3, 8, 8)
     """
 
     def __init__(self, axis: int, unflattened_size: tuple[int, ...] | list[int]) -> None:

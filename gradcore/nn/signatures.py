@@ -1,4 +1,4 @@
-"""Signatures of modules that are made of functions."""
+"""Signatures and docstrings of modules that are made of functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["LateSignature"]
+__all__ = ["LateSignature", "begin_docstring"]
 
 
 class LateSignature:
@@ -26,3 +26,11 @@ class LateSignature:
             cls._signature = inspect.Signature(self.chosen(cls, parameters))
         found: inspect.Signature = cls._signature
         return found
+
+
+def begin_docstring(cls: Any) -> None:
+    """Put the docstring of a class's `function`, without its example, before that of the class, if
+    that is only an example, or is missing."""
+    own = cls.__doc__ or ""
+    if own.strip().partition("\n")[0] in ("", "Example:"):
+        cls.__doc__ = (cls.function.__doc__ or "").partition("Example:\n")[0].rstrip() + f"\n{own}"

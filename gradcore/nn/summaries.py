@@ -146,7 +146,22 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
 
     Raises:
         What the model's `forward` raises: its inputs are wrong.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> print(nn.summary(model, gradcore.ones((5, 4))))
+        layer        output  parameters  multiplications
+        ------------------------------------------------
+        Sequential   (5, 3)          67              280
+          0: Linear  (5, 8)          40              160
+          1: ReLU    (5, 8)           -                -
+          2: Linear  (5, 3)          27              120
+        ------------------------------------------------
+        67 trainable and 0 other numbers, 0.3 kB
     """
+    if not isinstance(model, Module):
+        kind = type(model).__name__
+        raise TypeError(f"summary: model is a {kind}, expected a module: summary(model, x)")
     modes = {module: module.training for module in model.modules()}
     drawn, counter, handles = random_numbers.get_state(), _Counter(), []
     for module in modes:

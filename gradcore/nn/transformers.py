@@ -116,6 +116,11 @@ class TransformerEncoderLayer(_Layer):
     Attributes:
         self_attn, linear1, linear2, norm1, norm2: the layers with weights, which are drawn as
             PyTorch draws them.
+
+    Example:
+        >>> layer = nn.TransformerEncoderLayer(16, nhead=2, dim_feedforward=32, batch_first=True)
+        >>> print(layer(gradcore.randn(4, 7, 16)).shape)
+        (4, 7, 16)
     """
 
     blocks = 2
@@ -151,6 +156,11 @@ class TransformerDecoderLayer(_Layer):
 
     Attributes:
         self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3: the layers with weights.
+
+    Example:
+        >>> layer = nn.TransformerDecoderLayer(16, nhead=2, batch_first=True)
+        >>> print(layer(gradcore.randn(4, 5, 16), memory=gradcore.randn(4, 7, 16)).shape)
+        (4, 5, 16)
     """
 
     blocks = 3
@@ -196,6 +206,12 @@ class TransformerEncoder(Module):
 
     Attributes:
         layers: the copies, in a `ModuleList`.
+
+    Example:
+        >>> layer = nn.TransformerEncoderLayer(16, nhead=2, batch_first=True)
+        >>> encoder = nn.TransformerEncoder(layer, num_layers=2)
+        >>> print(encoder(gradcore.randn(4, 7, 16)).shape)
+        (4, 7, 16)
     """
 
     def __init__(
@@ -230,6 +246,12 @@ class TransformerDecoder(Module):
 
     Attributes:
         layers: the copies, in a `ModuleList`.
+
+    Example:
+        >>> layer = nn.TransformerDecoderLayer(16, nhead=2, batch_first=True)
+        >>> decoder = nn.TransformerDecoder(layer, num_layers=2)
+        >>> print(decoder(gradcore.randn(4, 5, 16), memory=gradcore.randn(4, 7, 16)).shape)
+        (4, 5, 16)
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
@@ -268,6 +290,12 @@ class Transformer(Module):
     Attributes:
         encoder: a `TransformerEncoder`.
         decoder: a `TransformerDecoder`.
+
+    Example:
+        >>> model = nn.Transformer(16, nhead=2, num_encoder_layers=1, num_decoder_layers=1)
+        >>> source, target = gradcore.randn(7, 4, 16), gradcore.randn(5, 4, 16)
+        >>> print(model(source, target).shape)
+        (5, 4, 16)
     """
 
     def __init__(

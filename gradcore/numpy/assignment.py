@@ -15,7 +15,16 @@ __all__ = ["copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask
 
 
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    """Write src to dst, where `where` is true."""
+    """Write src to dst, where `where` is true.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> y = np.copy(x)
+        >>> np.copyto(y, 0.0, where=[True, False, False])
+        >>> np.sum(y).backward()
+        >>> print(y, x.grad)
+        [0. 2. 3.] [0. 1. 1.]
+    """
     src = as_node_or_array(src, dst.dtype, place_of(dst))
     if where is True:
         dst[...] = src
@@ -25,7 +34,14 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
 
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """Write to the elements where the mask is true those of the values at the same places, made
-    flat, which are repeated to be enough."""
+    flat, which are repeated to be enough.
+
+    Example:
+        >>> x = np.array([1.0, -2.0, -3.0])
+        >>> np.putmask(x, x < 0, [10.0, 20.0, 30.0])
+        >>> print(x)
+        [ 1. 20. 30.]
+    """
     mask, values = (as_node_or_array(x, None, place_of(a)) for x in (mask, values))
     n = math.prod(values.shape)
     places = xp.reshape(counting(a, math.prod(a.shape)), tuple(a.shape)) % max(n, 1)
@@ -35,7 +51,14 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write to the elements where the mask is true the first, second, ... of the values, which are
-    repeated to be enough."""
+    repeated to be enough.
+
+    Example:
+        >>> x = np.array([1.0, -2.0, -3.0])
+        >>> np.place(x, x < 0, [10.0, 20.0])
+        >>> print(x)
+        [ 1. 10. 20.]
+    """
     mask, vals = (as_node_or_array(x, None, place_of(arr)) for x in (mask, vals))
     flat = value_of(xp.reshape(mask, (-1,)))
     order = np.cumsum(on_host(flat)) - 1
@@ -45,7 +68,14 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 
 
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    """Write v to the elements of a, made flat, at the indices; v is repeated to be enough."""
+    """Write v to the elements of a, made flat, at the indices; v is repeated to be enough.
+
+    Example:
+        >>> x = np.zeros(4)
+        >>> np.put(x, [0, 2], [5.0, 6.0])
+        >>> print(x)
+        [5. 0. 6. 0.]
+    """
     n = math.prod(a.shape)
     ind = on_host(ind).reshape(-1)
     if mode != "raise":
@@ -59,7 +89,14 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
-    """Write values to the elements that `take_along_axis` takes."""
+    """Write values to the elements that `take_along_axis` takes.
+
+    Example:
+        >>> x = np.array([[3.0, 9.0], [8.0, 4.0]])
+        >>> np.put_along_axis(x, np.argmax(x, axis=1, keepdims=True), 0.0, axis=1)
+        >>> print(x.tolist())
+        [[3.0, 0.0], [0.0, 4.0]]
+    """
     indices = as_node_or_array(indices, None, place_of(arr))
     if axis is None:
         put(arr, indices, values)
@@ -75,7 +112,14 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    """Write val to the elements whose indices are all the same; val is repeated to be enough."""
+    """Write val to the elements whose indices are all the same; val is repeated to be enough.
+
+    Example:
+        >>> x = np.zeros((2, 2))
+        >>> np.fill_diagonal(x, 5.0)
+        >>> print(x.tolist())
+        [[5.0, 0.0], [0.0, 5.0]]
+    """
     if wrap and a.ndim == 2 and a.shape[0] > a.shape[1]:
         raise ValueError("fill_diagonal: wrap = True is not supported; write a[i, i % n] = val")
     (val,) = (as_node_or_array(x, a.dtype, place_of(a)) for x in [val])

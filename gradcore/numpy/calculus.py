@@ -36,7 +36,13 @@ __all__ = [
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NOTHING, append: Any = NOTHING) -> Any:
-    """Subtract each element along `axis` from the next one; repeat this n times in all."""
+    """Subtract each element along `axis` from the next one; repeat this n times in all.
+
+    Example:
+        >>> x = np.array([1.0, 4.0, 9.0])
+        >>> print(np.diff(x), gradcore.grad(lambda x: np.sum(np.diff(x) ** 2))(x))
+        [3. 5.] [-6. -4. 10.]
+    """
     (x,) = arrays_of(a)
     axis = axis_from_front("diff", axis, x.ndim)
     one = tuple([1 if k == axis else m for k, m in enumerate(x.shape)])
@@ -55,7 +61,12 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NOTHING, append: Any
 
 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Subtract each element of ary, made flat, from the next one; put others before and after."""
+    """Subtract each element of ary, made flat, from the next one; put others before and after.
+
+    Example:
+        >>> print(np.ediff1d([[1.0, 4.0], [9.0, 16.0]], to_begin=0.0))
+        [0. 3. 5. 7.]
+    """
     (x,) = arrays_of(ary)
     x = xp.reshape(x, (-1,))
     parts = [to_begin, x[1:] - x[:-1], to_end]
@@ -77,6 +88,10 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
     Returns:
         An array, or of several axes a tuple of arrays.
+
+    Example:
+        >>> print(np.gradient(np.array([0.0, 1.0, 4.0, 9.0])))  # of t**2 at t = 0, 1, 2, 3
+        [1. 2. 4. 5.]
     """
     (f,) = arrays_of(f)
     f = floats(f)
@@ -137,7 +152,13 @@ def _edge(f0: Any, f1: Any, f2: Any, h1: Any, h2: Any, order: int) -> Any:
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    """Integrate samples y along `axis`, at the places x or at distances of dx."""
+    """Integrate samples y along `axis`, at the places x or at distances of dx.
+
+    Example:
+        >>> y = np.array([0.0, 1.0, 4.0])
+        >>> print(np.trapezoid(y, dx=0.5), gradcore.grad(lambda y: np.trapezoid(y, dx=0.5))(y))
+        1.5 [0.25 0.5  0.25]
+    """
     (y,) = arrays_of(y)
     y = xp.moveaxis(floats(y), axis, -1)
     if x is not None:
@@ -154,6 +175,12 @@ def interp(
     right of these, the value is that of the first and last sample, or `left` and `right`.
 
     Samples and places get gradients, as x does: the slope.
+
+    Example:
+        >>> f = lambda x: np.interp(x, [0.0, 1.0, 3.0], [0.0, 10.0, 20.0])
+        >>> x = np.array([0.5, 2.0])
+        >>> print(f(x), gradcore.grad(lambda x: np.sum(f(x)))(x))
+        [ 5. 15.] [10.  5.]
     """
     return _interp(x, xp, fp, left, right, period)
 
@@ -198,6 +225,13 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     Args:
         mode: "full": all M + N - 1 sums; "same": as many as the longer vector has elements, from
             the middle; "valid": those in which all elements of the shorter vector take part.
+
+    Example:
+        >>> v = np.array([1.0, 0.5])
+        >>> print(np.convolve([1.0, 2.0, 3.0], v))
+        [1.  2.5 4.  1.5]
+        >>> print(gradcore.grad(lambda v: np.sum(np.convolve([1.0, 2.0, 3.0], v)))(v))
+        [6. 6.]
     """
     a, v = promoted(*arrays_of(a, v))
     a, v = (xp.reshape(x, (-1,)) if x.ndim == 0 else x for x in (a, v))
@@ -212,7 +246,13 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """Sum a[n + i] conj(v[i]) for each n; see `convolve`."""
+    """Sum a[n + i] conj(v[i]) for each n; see `convolve`.
+
+    Example:
+        >>> x, v = [1.0, 2.0, 3.0], np.array([1.0, 0.5])
+        >>> print(np.correlate(x, v), gradcore.grad(lambda v: np.sum(np.correlate(x, v)))(v))
+        [2.  3.5] [3. 5.]
+    """
     a, v = promoted(*arrays_of(a, v))
     v = xp.conj(v) if numpy_dtype(v.dtype).kind == "c" else v
     if a.ndim != 1 or v.ndim != 1:
@@ -250,6 +290,10 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * m
 
     Args:
         discont: a larger difference than half of the period from which on angles are changed.
+
+    Example:
+        >>> print(np.unwrap([0.0, 3.0, 6.0, 9.0 - 2 * np.pi]))
+        [0. 3. 6. 9.]
     """
     (p,) = arrays_of(p)
     p = floats(p)

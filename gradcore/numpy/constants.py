@@ -171,50 +171,101 @@ __all__ = [
 
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
-    """Find the dtype of what is computed of these arrays, nodes, numbers and dtypes."""
+    """Find the dtype of what is computed of these arrays, nodes, numbers and dtypes.
+
+    Example:
+        >>> x = TensorNode([1.0])
+        >>> print(np.result_type(x, 2), np.result_type(x, np.float64))
+        float32 float64
+    """
     return np.result_type(*[numpy_dtype(x.dtype) if is_array(x) else x for x in arrays_and_dtypes])
 
 
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    """Test whether numbers of one dtype, or of a node or an array, may be converted to another."""
+    """Test whether numbers of one dtype, or of a node or an array, may be converted to another.
+
+    Example:
+        >>> print(np.can_cast(TensorNode([1.0]), np.float64), np.can_cast(np.float64, np.int32))
+        True False
+    """
     return np.can_cast(numpy_dtype(from_.dtype) if is_array(from_) else from_, to, casting)
 
 
 def common_type(*arrays: Any) -> Any:
-    """Find the type of floating numbers that holds the numbers of all arrays."""
+    """Find the type of floating numbers that holds the numbers of all arrays.
+
+    Example:
+        >>> print(np.common_type(TensorNode([1.0]), np.array([1.0])) is np.float64)
+        True
+    """
     return np.common_type(*[np.empty(0, numpy_dtype(x.dtype)) for x in arrays])
 
 
 def min_scalar_type(a: Any, /) -> Any:
-    """Find the smallest dtype that holds a number."""
+    """Find the smallest dtype that holds a number.
+
+    Example:
+        >>> print(np.min_scalar_type(255), np.min_scalar_type(-1))
+        uint8 int8
+    """
     return np.min_scalar_type(on_host(a))
 
 
 def isscalar(element: Any) -> bool:
-    """Test whether this is a number or text, and not a node or an array."""
+    """Test whether this is a number or text, and not a node or an array.
+
+    Example:
+        >>> print(np.isscalar(2.0), np.isscalar(TensorNode(2.0)))
+        True False
+    """
     return np.isscalar(element)
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Test whether the dtype is complex."""
+    """Test whether the dtype is complex.
+
+    Example:
+        >>> print(np.iscomplexobj(TensorNode([1.0])), np.iscomplexobj([1j]))
+        False True
+    """
     return numpy_dtype(x.dtype).kind == "c" if is_array(x) else np.iscomplexobj(x)
 
 
 def isrealobj(x: Any) -> bool:
-    """Test whether the dtype is not complex."""
+    """Test whether the dtype is not complex.
+
+    Example:
+        >>> print(np.isrealobj(TensorNode([1.0])), np.isrealobj([1j]))
+        True False
+    """
     return not iscomplexobj(x)
 
 
 def array_repr(arr: Any, *args: Any, **keywords: Any) -> str:
-    """Print the values as NumPy does, with `array(...)` around."""
+    """Print the values as NumPy does, with `array(...)` around.
+
+    Example:
+        >>> print(np.array_repr(TensorNode([1.0, 2.5])))
+        array([1. , 2.5], dtype=float32)
+    """
     return np.array_repr(on_host(arr), *args, **keywords)
 
 
 def array_str(a: Any, *args: Any, **keywords: Any) -> str:
-    """Print the values as NumPy does."""
+    """Print the values as NumPy does.
+
+    Example:
+        >>> print(np.array_str(TensorNode([1.0, 2.5])))
+        [1.  2.5]
+    """
     return np.array_str(on_host(a), *args, **keywords)
 
 
 def array2string(a: Any, *args: Any, **keywords: Any) -> str:
-    """Print the values as NumPy does."""
+    """Print the values as NumPy does.
+
+    Example:
+        >>> print(np.array2string(TensorNode([1.0, 2.5]), separator=", "))
+        [1. , 2.5]
+    """
     return np.array2string(on_host(a), *args, **keywords)

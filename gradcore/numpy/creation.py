@@ -26,6 +26,7 @@ from .common import (
     placed,
     promoted,
 )
+from .examples import with_example
 
 __all__ = [
     "arange",
@@ -79,7 +80,12 @@ class _Arrays(type):
 
 class ndarray(metaclass=_Arrays):  # noqa: N801 (NumPy's name)
     """What nodes, and arrays of all backends, are instances of. To make arrays, call `array`,
-    `zeros` and so on."""
+    `zeros` and so on.
+
+    Example:
+        >>> print(isinstance(TensorNode([1.0]), np.ndarray), isinstance([1.0], np.ndarray))
+        True False
+    """
 
     def __new__(cls, *args: Any, **keywords: Any) -> Any:
         """Refuse: call `array` or `empty`."""
@@ -92,7 +98,17 @@ def array(
 ) -> Any:  # fmt: skip
     """Make an array of numbers, in NumPy's dtype: floats in float64, or the widest floats that the
     device has. If there are nodes among the numbers, the result is a node, and has their gradients.
-    An array of NumPy's goes to the default backend; arrays of other libraries stay."""
+    An array of NumPy's goes to the default backend; arrays of other libraries stay.
+
+    Example:
+        >>> print(np.array([1, 2]).dtype, np.array([1.0, 2.0]).dtype)
+        int64 float64
+        >>> x = TensorNode(3.0)
+        >>> y = np.array([1.0, x, x * x])  # a node, as there are nodes in the list
+        >>> np.sum(y).backward()
+        >>> print(y, x.grad)
+        [1. 3. 9.] 7.0
+    """
     there = type(object) is not np.ndarray or np.ndarray in default().array_types
     x = as_node_or_array(object, dtype) if there else placed(object, None, dtype)
     x = xp.astype(x, x.dtype, copy=True) if copy and x is object else x
@@ -103,7 +119,13 @@ def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None,
     like: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array of numbers, as `array` does; nodes and arrays stay."""
+    """Make an array of numbers, as `array` does; nodes and arrays stay.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> print(np.asarray(x) is x, np.asarray([1.0, 2.0]).dtype)
+        True float64
+    """
     return array(a, dtype, copy=bool(copy))
 
 
@@ -111,7 +133,12 @@ asanyarray = asarray
 
 
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    """Make an array of at least one dimension; nodes and arrays stay."""
+    """Make an array of at least one dimension; nodes and arrays stay.
+
+    Example:
+        >>> print(np.ascontiguousarray(5.0), np.ascontiguousarray(TensorNode([1.0, 2.0])))
+        [5.] [1. 2.]
+    """
     return array(a, dtype, copy=False, ndmin=1)
 
 
@@ -119,7 +146,16 @@ asfortranarray = ascontiguousarray
 
 
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
-    """Make an array of numbers, and refuse NaN and infinity."""
+    """Make an array of numbers, and refuse NaN and infinity.
+
+    Example:
+        >>> print(np.asarray_chkfinite([1.0, 2.0]))
+        [1. 2.]
+        >>> np.asarray_chkfinite([1.0, np.nan])
+        Traceback (most recent call last):
+            ...
+        ValueError: asarray_chkfinite: there are NaN or infinite elements
+    """
     x = asarray(a, dtype)
     if not xp.all(xp.isfinite(value_of(x))):
         raise ValueError("asarray_chkfinite: there are NaN or infinite elements")
@@ -127,7 +163,12 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
-    """Make an array of numbers, as `asarray` does."""
+    """Make an array of numbers, as `asarray` does.
+
+    Example:
+        >>> print(np.require([1, 2], dtype=np.float32).dtype)
+        float32
+    """
     return asarray(a, dtype)
 
 
@@ -141,21 +182,37 @@ def _new(name: str, *inputs: Any, dtype: Any, **options: Any) -> Any:
 def zeros(
     shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
-    """Make an array of zeros."""
+    """Make an array of zeros.
+
+    Example:
+        >>> print(np.zeros((2, 3)).tolist(), np.zeros(2, dtype=np.int64).dtype)
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]] int64
+    """
     return _new("zeros", integers(shape), dtype=dtype)
 
 
 def ones(
     shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
-    """Make an array of ones."""
+    """Make an array of ones.
+
+    Example:
+        >>> print(np.ones((2, 3)).tolist(), np.ones(2, dtype=np.float32).dtype)
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]] float32
+    """
     return _new("ones", integers(shape), dtype=dtype)
 
 
 def empty(
     shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Any:
-    """Make an array whose elements are to be set."""
+    """Make an array whose elements are to be set.
+
+    Example:
+        >>> x = np.empty((2, 3))
+        >>> print(x.shape, x.dtype)
+        (2, 3) float64
+    """
     return _new("empty", integers(shape), dtype=dtype)
 
 
@@ -163,12 +220,22 @@ def eye(
     N: int, M: int | None = None, k: int = 0, dtype: Any = float, order: str = "C", *,
     device: Any = None, like: Any = None,
 ) -> Any:  # fmt: skip
-    """Make a matrix (N, M) with ones in diagonal k."""
+    """Make a matrix (N, M) with ones in diagonal k.
+
+    Example:
+        >>> print(np.eye(2, 3).tolist())
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     return _new("eye", index(N), None if M is None else index(M), k=k, dtype=dtype)
 
 
 def identity(n: int, dtype: Any = None, *, like: Any = None) -> Any:
-    """Make the identity matrix (n, n)."""
+    """Make the identity matrix (n, n).
+
+    Example:
+        >>> print(np.identity(2).tolist())
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     return eye(n, dtype=dtype)
 
 
@@ -176,7 +243,16 @@ def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None,
     like: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array of one value, or of values that are broadcast; of a node, a node."""
+    """Make an array of one value, or of values that are broadcast; of a node, a node.
+
+    Example:
+        >>> print(np.full((2, 2), 7.0).tolist())
+        [[7.0, 7.0], [7.0, 7.0]]
+        >>> x = TensorNode(3.0)
+        >>> np.sum(np.full((2, 2), x)).backward()
+        >>> print(x.grad)
+        4.0
+    """
     return _filled(as_node_or_array(fill_value, dtype), integers(shape))
 
 
@@ -201,7 +277,12 @@ def zeros_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array of zeros like a."""
+    """Make an array of zeros like a.
+
+    Example:
+        >>> print(np.zeros_like(TensorNode([1.0, 2.0])))
+        [0. 0.]
+    """
     return _like(a, 0, dtype, shape)
 
 
@@ -209,7 +290,12 @@ def ones_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array of ones like a."""
+    """Make an array of ones like a.
+
+    Example:
+        >>> print(np.ones_like(TensorNode([1.0, 2.0])))
+        [1. 1.]
+    """
     return _like(a, 1, dtype, shape)
 
 
@@ -217,7 +303,12 @@ def empty_like(
     prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array like the prototype, whose elements are to be set."""
+    """Make an array like the prototype, whose elements are to be set.
+
+    Example:
+        >>> print(np.empty_like(TensorNode([[1.0, 2.0]])).shape)
+        (1, 2)
+    """
     return _like(prototype, 0, dtype, shape)
 
 
@@ -225,7 +316,12 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
     shape: Any = None, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make an array like a, of one value, or of values that are broadcast; of a node, a node."""
+    """Make an array like a, of one value, or of values that are broadcast; of a node, a node.
+
+    Example:
+        >>> print(np.full_like([1.0, 2.0, 3.0], 7.0))
+        [7. 7. 7.]
+    """
     return _like(a, fill_value, dtype, shape)
 
 
@@ -233,7 +329,14 @@ def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """Make `num` numbers from start to stop, at equal distances, which `retstep` gives too."""
+    """Make `num` numbers from start to stop, at equal distances, which `retstep` gives too.
+
+    Example:
+        >>> print(np.linspace(0.0, 1.0, 5))
+        [0.   0.25 0.5  0.75 1.  ]
+        >>> print(gradcore.grad(lambda stop: np.sum(np.linspace(0.0, stop, 5)))(1.0))
+        2.5
+    """
     if not (is_array(start) or is_array(stop)):
         made = HOST.linspace(start, stop, num, endpoint, retstep, dtype, axis)
         return (placed(made[0]), float(made[1])) if retstep else placed(made)
@@ -252,7 +355,12 @@ def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
-    """Make `num` powers of the base, with exponents from start to stop at equal distances."""
+    """Make `num` powers of the base, with exponents from start to stop at equal distances.
+
+    Example:
+        >>> print(np.logspace(0.0, 3.0, 4))
+        [   1.   10.  100. 1000.]
+    """
     if not any(map(is_array, (start, stop, base))):
         return placed(np.logspace(start, stop, num, endpoint, base, dtype, axis))
     return cast(xp.pow(base, linspace(start, stop, num, endpoint, axis=axis)), dtype)
@@ -261,7 +369,12 @@ def logspace(
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Make `num` numbers from start to stop, each the same multiple of the one before."""
+    """Make `num` numbers from start to stop, each the same multiple of the one before.
+
+    Example:
+        >>> print(np.geomspace(1.0, 1000.0, 4))
+        [   1.   10.  100. 1000.]
+    """
     if not (is_array(start) or is_array(stop)):
         return placed(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = map(floats, promoted(*arrays_of(start, stop)))
@@ -273,7 +386,13 @@ def geomspace(
 def fromfunction(
     function: Any, shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
 ) -> Any:
-    """Call a function with the indices of a grid, one array for each axis."""
+    """Call a function with the indices of a grid, one array for each axis.
+
+    Example:
+        >>> print(np.fromfunction(lambda i, j: 10 * i + j, (2, 3)))
+        [[ 0.  1.  2.]
+         [10. 11. 12.]]
+    """
     grid = np.indices(integers(shape), dtype=dtype)
     return function(*[placed(k) for k in grid], **kwargs)
 
@@ -288,7 +407,8 @@ def _of_host(name: str) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = name
     page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
-    function.__doc__ = f"Make the array of NumPy's {name} on the default backend.\n\n{page}"
+    text = f"Make the array of NumPy's {name} on the default backend.\n\n{page}"
+    function.__doc__ = with_example(text, name)
     return function
 
 
@@ -308,32 +428,76 @@ tri = _of_host("tri")
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """Make an array of the default backend in the memory of another library's array."""
+    """Make an array of the default backend in the memory of another library's array.
+
+    Example:
+        >>> import numpy
+        >>> x = numpy.array([1.0, 2.0])
+        >>> y = np.from_dlpack(x)
+        >>> x[0] = 5.0
+        >>> print(y)
+        [5. 2.]
+    """
     asked = {"device": device, "copy": copy}
     return default().xp.from_dlpack(x, **{k: v for k, v in asked.items() if v is not None})
 
 
 def load(file: Any, *args: Any, **keywords: Any) -> Any:
-    """Read an array from a .npy file; of an archive, .npz, NumPy's object, with arrays of NumPy."""
+    """Read an array from a .npy file; of an archive, .npz, NumPy's object, with arrays of NumPy.
+
+    Example:
+        >>> np.save("x.npy", TensorNode([1.0, 2.0]))
+        >>> print(np.load("x.npy"))
+        [1. 2.]
+    """
     found = np.load(file, *args, **keywords)
     return placed(found) if isinstance(found, np.ndarray) else found
 
 
 def save(file: Any, arr: Any, *args: Any, **keywords: Any) -> None:
-    """Write the values to a .npy file."""
+    """Write the values to a .npy file.
+
+    Example:
+        >>> np.save("x.npy", TensorNode([1.0, 2.0]))
+        >>> print(np.load("x.npy"))
+        [1. 2.]
+    """
     np.save(file, on_host(arr), *args, **keywords)
 
 
 def savez(file: Any, *args: Any, **keywords: Any) -> None:
-    """Write the values of several arrays to an .npz file."""
+    """Write the values of several arrays to an .npz file.
+
+    Example:
+        >>> np.savez("xy.npz", x=TensorNode([1.0, 2.0]), y=np.zeros(3))
+        >>> with np.load("xy.npz") as archive:
+        ...     print(archive["x"], archive["y"])
+        ...
+        [1. 2.] [0. 0. 0.]
+    """
     HOST.savez(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
 
 
 def savez_compressed(file: Any, *args: Any, **keywords: Any) -> None:
-    """Write the values of several arrays to an .npz file, compressed."""
+    """Write the values of several arrays to an .npz file, compressed.
+
+    Example:
+        >>> np.savez_compressed("x.npz", x=TensorNode([1.0, 2.0]))
+        >>> with np.load("x.npz") as archive:
+        ...     print(archive["x"])
+        ...
+        [1. 2.]
+    """
     HOST.savez_compressed(file, *map(on_host, args), **{k: on_host(x) for k, x in keywords.items()})
 
 
 def savetxt(fname: Any, X: Any, *args: Any, **keywords: Any) -> None:
-    """Write the values to a text file."""
+    """Write the values to a text file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> np.savetxt("x.txt", TensorNode([[1.0, 2.0], [3.0, 4.0]]), fmt="%g")
+        >>> print(Path("x.txt").read_text().splitlines())
+        ['1 2', '3 4']
+    """
     np.savetxt(fname, on_host(X), *args, **keywords)

@@ -201,12 +201,24 @@ degrees, radians = rad2deg, deg2rad
 
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
-    """Divide: floor_divide, and the remainder."""
+    """Divide: floor_divide, and the remainder.
+
+    Example:
+        >>> quotient, rest = np.divmod([7.0, -7.0], 2.0)
+        >>> print(quotient, rest)
+        [ 3. -4.] [1. 1.]
+    """
     return floor_divide(x1, x2), remainder(x1, x2)
 
 
 def modf(x: Any, /) -> tuple[Any, Any]:
-    """Split numbers into what is behind the point, with a gradient, and the whole numbers."""
+    """Split numbers into what is behind the point, with a gradient, and the whole numbers.
+
+    Example:
+        >>> part, whole = np.modf([1.25, -1.25])
+        >>> print(part, whole)
+        [ 0.25 -0.25] [ 1. -1.]
+    """
     (x,) = arrays_of(x)
     x = floats(x)
     raw = value_of(x)
@@ -218,7 +230,13 @@ def clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None,
     max: Any = None, **keywords: Any,
 ) -> Any:  # fmt: skip
-    """Replace what is below a_min (or `min`) by a_min, and what is above a_max by a_max."""
+    """Replace what is below a_min (or `min`) by a_min, and what is above a_max by a_max.
+
+    Example:
+        >>> x = np.array([-2.0, 0.5, 3.0])
+        >>> print(np.clip(x, 0.0, 1.0), gradcore.grad(lambda x: np.sum(np.clip(x, 0.0, 1.0)))(x))
+        [0.  0.5 1. ] [0. 1. 0.]
+    """
     given = [a_min if min is None else min, a_max if max is None else max]
     low, high = [None if b is NOTHING else b for b in given]
     a, low, high = [None if x is None else x for x in (a, low, high)]
@@ -228,7 +246,12 @@ def clip(
 
 
 def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    """Round to so many decimals, and halves to even numbers, without a gradient."""
+    """Round to so many decimals, and halves to even numbers, without a gradient.
+
+    Example:
+        >>> print(np.around([0.5, 1.5, 2.678], 1), np.around([0.5, 1.5]))
+        [0.5 1.5 2.7] [0. 2.]
+    """
     (x,) = arrays_of(a)
     if numpy_dtype(x.dtype).kind in "biu" and decimals >= 0:
         return filled("round", out, x)
@@ -241,22 +264,42 @@ round = around  # noqa: A001
 
 
 def fix(x: Any, out: Any = None) -> Any:
-    """Round toward 0; see `trunc`."""
+    """Round toward 0; see `trunc`.
+
+    Example:
+        >>> print(np.fix([-1.5, 1.2]))
+        [-1.  1.]
+    """
     return trunc(x, out=out)
 
 
 def real(val: Any) -> Any:
-    """Take the real parts."""
+    """Take the real parts.
+
+    Example:
+        >>> print(np.real([1 + 2j, 3.0]))
+        [1. 3.]
+    """
     return xp.real(arrays_of(val)[0])
 
 
 def imag(val: Any) -> Any:
-    """Take the imaginary parts: of real numbers, zeros."""
+    """Take the imaginary parts: of real numbers, zeros.
+
+    Example:
+        >>> print(np.imag([1 + 2j, 3.0]))
+        [2. 0.]
+    """
     return xp.imag(arrays_of(val)[0])
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    """Compute the angle of complex numbers; of real numbers, 0 or pi."""
+    """Compute the angle of complex numbers; of real numbers, 0 or pi.
+
+    Example:
+        >>> print(np.angle([1.0, 1j, -1.0], deg=True))
+        [  0.  90. 180.]
+    """
     (z,) = arrays_of(z)
     z = floats(z)
     y = arctan2(xp.imag(z), xp.real(z))
@@ -264,7 +307,12 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 
 def real_if_close(a: Any, tol: float = 100) -> Any:
-    """Take the real parts, if all imaginary parts are smaller than tol (or tol times epsilon)."""
+    """Take the real parts, if all imaginary parts are smaller than tol (or tol times epsilon).
+
+    Example:
+        >>> print(np.real_if_close([1 + 1e-16j, 2.0]), np.real_if_close([1 + 1j, 2.0]))
+        [1. 2.] [1.+1.j 2.+0.j]
+    """
     (a,) = arrays_of(a)
     if numpy_dtype(a.dtype).kind != "c":
         return a
@@ -276,18 +324,36 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """Replace NaN, inf and -inf by numbers: 0, and the largest and smallest that there are."""
+    """Replace NaN, inf and -inf by numbers: 0, and the largest and smallest that there are.
+
+    Example:
+        >>> print(np.nan_to_num([1.0, np.nan, np.inf], posinf=99.0))
+        [ 1.  0. 99.]
+        >>> x = np.array([1.0, np.nan])
+        >>> print(gradcore.grad(lambda x: np.sum(np.nan_to_num(x)))(x))
+        [1. 0.]
+    """
     (x,) = arrays_of(x)
     return arithmetic.nan_to_num(x, nan, posinf, neginf)
 
 
 def sinc(x: Any) -> Any:
-    """Compute sin(pi x) / (pi x), which is 1 at 0."""
+    """Compute sin(pi x) / (pi x), which is 1 at 0.
+
+    Example:
+        >>> print(np.sinc([0.0, 0.5, 1.0]).round(3), gradcore.grad(np.sinc)(0.0))
+        [1.    0.637 0.   ] 0.0
+    """
     (x,) = arrays_of(x)
     return ops.Sinc.apply(floats(x))
 
 
 def i0(x: Any) -> Any:
-    """Compute the modified Bessel function of order 0."""
+    """Compute the modified Bessel function of order 0.
+
+    Example:
+        >>> print(np.i0([0.0, 1.0]).round(3), gradcore.grad(np.i0)(0.0))
+        [1.    1.266] 0.0
+    """
     (x,) = arrays_of(x)
     return ops.BesselI.apply(floats(x), n=0)

@@ -11,6 +11,7 @@ from typing import Any
 from .. import array_api as xp
 from ..engine.arrays import value_of
 from .common import as_node_or_array, filled, floats
+from .examples import with_example
 
 __all__ = [
     "fft",
@@ -64,7 +65,7 @@ def _along_several(name: str, of: str, axes: tuple[int, ...] | None) -> Transfor
 
 def _documented(transform: Transform, name: str, function: Transform) -> Transform:
     transform.__name__ = transform.__qualname__ = name
-    transform.__doc__ = function.__doc__
+    transform.__doc__ = with_example(function.__doc__ or "", f"fft.{name}")
     return transform
 
 
@@ -85,12 +86,22 @@ irfft2 = _along_several("irfft2", "irfftn", (-2, -1))
 
 
 def fftfreq(n: int, d: Any = 1.0, device: Any = None) -> Any:
-    """Make the frequencies of `fft`, of n numbers at distances d: 0, 1, ..., -2, -1 over n d."""
+    """Make the frequencies of `fft`, of n numbers at distances d: 0, 1, ..., -2, -1 over n d.
+
+    Example:
+        >>> print(np.fft.fftfreq(4, d=0.5))
+        [ 0.   0.5 -1.  -0.5]
+    """
     return _array(xp.fft.fftfreq(n, d=d, device=device))
 
 
 def rfftfreq(n: int, d: Any = 1.0, device: Any = None) -> Any:
-    """Make the frequencies of `rfft`, of n numbers at distances d: 0, 1, ..., n // 2 over n d."""
+    """Make the frequencies of `rfft`, of n numbers at distances d: 0, 1, ..., n // 2 over n d.
+
+    Example:
+        >>> print(np.fft.rfftfreq(4, d=0.5))
+        [0.  0.5 1. ]
+    """
     return _array(xp.fft.rfftfreq(n, d=d, device=device))
 
 
@@ -100,12 +111,22 @@ def _array(x: Any) -> Any:
 
 
 def fftshift(x: Any, axes: Any = None) -> Any:
-    """Move the frequency 0 from the start to the middle, along `axes` (`None`: all)."""
+    """Move the frequency 0 from the start to the middle, along `axes` (`None`: all).
+
+    Example:
+        >>> print(np.fft.fftshift(np.fft.fftfreq(4)))
+        [-0.5  -0.25  0.    0.25]
+    """
     return xp.fft.fftshift(as_node_or_array(x), axes=axes)
 
 
 def ifftshift(x: Any, axes: Any = None) -> Any:
-    """Undo `fftshift`."""
+    """Undo `fftshift`.
+
+    Example:
+        >>> print(np.fft.ifftshift(np.fft.fftshift([0.0, 1.0, 2.0])))
+        [0. 1. 2.]
+    """
     return xp.fft.ifftshift(as_node_or_array(x), axes=axes)
 
 

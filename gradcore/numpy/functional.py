@@ -17,7 +17,14 @@ def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> Any:
     """Apply a function of vectors to each vector along `axis`; its result's axes take the place of
-    that one."""
+    that one.
+
+    Example:
+        >>> f = lambda x: np.apply_along_axis(lambda v: v @ v, 1, x)
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(f(x), gradcore.grad(lambda x: np.sum(f(x)))(x).tolist())
+        [ 5. 25.] [[2.0, 4.0], [6.0, 8.0]]
+    """
     (x,) = arrays_of(arr)
     axis = axis_from_front("apply_along_axis", axis, x.ndim)
     x = xp.moveaxis(x, axis, -1)
@@ -30,7 +37,12 @@ def apply_along_axis(
 
 
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
-    """Apply a function `func(a, axis)` for one axis after the other, which stay with size 1."""
+    """Apply a function `func(a, axis)` for one axis after the other, which stay with size 1.
+
+    Example:
+        >>> print(np.apply_over_axes(np.sum, [[1.0, 2.0], [3.0, 4.0]], [0, 1]).tolist())
+        [[10.0]]
+    """
     (x,) = arrays_of(a)
     for axis in axes if hasattr(axes, "__iter__") else [axes]:
         y = func(x, axis)
@@ -47,6 +59,12 @@ class vectorize:  # noqa: N801 (NumPy's name)
 
     Raises:
         ValueError: there is a signature; or the function is called with nothing.
+
+    Example:
+        >>> f = np.vectorize(lambda x: x * x if x > 0 else -x)
+        >>> x = np.array([-1.0, 3.0])
+        >>> print(f(x), gradcore.grad(lambda x: np.sum(f(x)))(x))
+        [1. 9.] [-1.  6.]
     """
 
     def __init__(

@@ -48,7 +48,13 @@ def nansum(
     a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: Any = NOTHING,
     initial: Any = NOTHING, where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Sum the elements that are not NaN."""
+    """Sum the elements that are not NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nansum(x), gradcore.grad(np.nansum)(x))
+        4.0 [1. 0. 1.]
+    """
     return reductions.sum(_without(a, 0)[0], axis, dtype, out, keepdims, initial, where)
 
 
@@ -56,17 +62,33 @@ def nanprod(
     a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: Any = NOTHING,
     initial: Any = NOTHING, where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Multiply the elements that are not NaN."""
+    """Multiply the elements that are not NaN.
+
+    Example:
+        >>> x = np.array([2.0, np.nan, 3.0])
+        >>> print(np.nanprod(x), gradcore.grad(np.nanprod)(x))
+        6.0 [3. 0. 2.]
+    """
     return reductions.prod(_without(a, 1)[0], axis, dtype, out, keepdims, initial, where)
 
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Sum the first 1, 2, ... elements; NaN counts as 0."""
+    """Sum the first 1, 2, ... elements; NaN counts as 0.
+
+    Example:
+        >>> print(np.nancumsum([2.0, np.nan, 3.0]))
+        [2. 2. 5.]
+    """
     return reductions.cumsum(_without(a, 0)[0], axis, dtype, out)
 
 
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Multiply the first 1, 2, ... elements; NaN counts as 1."""
+    """Multiply the first 1, 2, ... elements; NaN counts as 1.
+
+    Example:
+        >>> print(np.nancumprod([2.0, np.nan, 3.0]))
+        [2. 2. 6.]
+    """
     return reductions.cumprod(_without(a, 1)[0], axis, dtype, out)
 
 
@@ -74,7 +96,13 @@ def nanmean(
     a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: Any = NOTHING, *,
     where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the mean of the elements that are not NaN; of none, NaN."""
+    """Compute the mean of the elements that are not NaN; of none, NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nanmean(x), gradcore.grad(np.nanmean)(x))
+        2.0 [0.5 0.  0.5]
+    """
     x, mask = _without(a, 0)
     return reductions.mean(x, axis, dtype, out, keepdims, where=_both(mask, where))
 
@@ -84,7 +112,13 @@ def nanvar(
     keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the variance of the elements that are not NaN."""
+    """Compute the variance of the elements that are not NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nanvar(x), gradcore.grad(np.nanvar)(x))
+        1.0 [-1.  0.  1.]
+    """
     x, mask = _without(a, 0)
     more = {"where": _both(mask, where), "mean": mean, "correction": correction}
     return reductions.var(x, axis, dtype, out, ddof, keepdims, **more)
@@ -95,7 +129,13 @@ def nanstd(
     keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the standard deviation of the elements that are not NaN."""
+    """Compute the standard deviation of the elements that are not NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nanstd(x), gradcore.grad(np.nanstd)(x))
+        1.0 [-0.5  0.   0.5]
+    """
     x, mask = _without(a, 0)
     more = {"where": _both(mask, where), "mean": mean, "correction": correction}
     return reductions.std(x, axis, dtype, out, ddof, keepdims, **more)
@@ -105,7 +145,13 @@ def nanmax(
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
     where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Find the maximum of the elements that are not NaN; of none, NaN."""
+    """Find the maximum of the elements that are not NaN; of none, NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nanmax(x), gradcore.grad(np.nanmax)(x))
+        3.0 [0. 0. 1.]
+    """
     return _extreme("max", a, -math.inf, axis, out, keepdims, initial, where)
 
 
@@ -113,7 +159,13 @@ def nanmin(
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
     where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Find the minimum of the elements that are not NaN; of none, NaN."""
+    """Find the minimum of the elements that are not NaN; of none, NaN.
+
+    Example:
+        >>> x = np.array([1.0, np.nan, 3.0])
+        >>> print(np.nanmin(x), gradcore.grad(np.nanmin)(x))
+        1.0 [1. 0. 0.]
+    """
     return _extreme("min", a, math.inf, axis, out, keepdims, initial, where)
 
 
@@ -129,12 +181,22 @@ def _extreme(
 
 
 def nanargmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
-    """Find the index of the maximum of the elements that are not NaN."""
+    """Find the index of the maximum of the elements that are not NaN.
+
+    Example:
+        >>> print(np.nanargmax([1.0, np.nan, 3.0]))
+        2
+    """
     return _index("argmax", a, -math.inf, axis, out, keepdims)
 
 
 def nanargmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
-    """Find the index of the minimum of the elements that are not NaN."""
+    """Find the index of the minimum of the elements that are not NaN.
+
+    Example:
+        >>> print(np.nanargmin([2.0, np.nan, 1.0]))
+        2
+    """
     return _index("argmin", a, math.inf, axis, out, keepdims)
 
 

@@ -53,7 +53,15 @@ __all__ = [
 
 def where(condition: Any, x: Any = NOTHING, y: Any = NOTHING, /) -> Any:
     """Take x where the condition is true, and y elsewhere; of the condition alone, find the indices
-    where it is true."""
+    where it is true.
+
+    Example:
+        >>> x = np.array([-2.0, 3.0])
+        >>> print(np.where(x > 0, x, 0.1 * x))
+        [-0.2  3. ]
+        >>> print(gradcore.grad(lambda x: np.sum(np.where(x > 0, x, 0.1 * x)))(x))
+        [0.1 1. ]
+    """
     if x is NOTHING and y is NOTHING:
         return nonzero(condition)
     if x is NOTHING or y is NOTHING:
@@ -64,14 +72,28 @@ def where(condition: Any, x: Any = NOTHING, y: Any = NOTHING, /) -> Any:
 
 
 def nonzero(a: Any) -> tuple[Any, ...]:
-    """Find the indices of the elements that are not zero, for each axis."""
+    """Find the indices of the elements that are not zero, for each axis.
+
+    Example:
+        >>> rows, columns = np.nonzero([[0.0, 2.0], [3.0, 0.0]])
+        >>> print(rows, columns)
+        [0 1] [1 0]
+    """
     return xp.nonzero(as_node_or_array(a))
 
 
 def take(
     a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
 ) -> Any:
-    """Take the parts of a at the indices along `axis`, or elements of a flat."""
+    """Take the parts of a at the indices along `axis`, or elements of a flat.
+
+    Example:
+        >>> x = np.array([10.0, 20.0, 30.0])
+        >>> print(np.take(x, [2, 0, 2]))
+        [30. 10. 30.]
+        >>> print(gradcore.grad(lambda x: np.sum(np.take(x, [2, 0, 2])))(x))
+        [1. 0. 2.]
+    """
     a, indices = arrays_of(a, indices)
     a, axis = flat_or_along("take", a, axis)
     if mode != "raise":
@@ -81,7 +103,13 @@ def take(
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    """Take elements along `axis`, with other indices in each row."""
+    """Take elements along `axis`, with other indices in each row.
+
+    Example:
+        >>> x = TensorNode([[3.0, 9.0], [8.0, 4.0]])
+        >>> print(np.take_along_axis(x, np.argmax(x, axis=1, keepdims=True), axis=1).tolist())
+        [[9.0], [8.0]]
+    """
     x, indices = arrays_of(arr, indices)
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
@@ -96,7 +124,13 @@ def sort(
     *,
     stable: Any = None,
 ) -> Any:
-    """Sort the elements along `axis`, or of a flat. Each takes its gradient along."""
+    """Sort the elements along `axis`, or of a flat. Each takes its gradient along.
+
+    Example:
+        >>> x = np.array([3.0, 1.0, 2.0])
+        >>> print(np.sort(x), gradcore.grad(lambda x: np.sort(x)[0])(x))
+        [1. 2. 3.] [0. 1. 0.]
+    """
     x = as_node_or_array(a)
     return xp.sort(xp.reshape(x, (-1,)), axis=0) if axis is None else xp.sort(x, axis=axis)
 
@@ -109,26 +143,47 @@ def argsort(
     *,
     stable: Any = None,
 ) -> Any:
-    """Find the indices that sort a along `axis`, or flat."""
+    """Find the indices that sort a along `axis`, or flat.
+
+    Example:
+        >>> print(np.argsort(TensorNode([3.0, 1.0, 2.0])))
+        [1 2 0]
+    """
     x = as_node_or_array(a)
     return xp.argsort(xp.reshape(x, (-1,)), axis=0) if axis is None else xp.argsort(x, axis=axis)
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Find for each element of v the index in the sorted a (N,) where it belongs."""
+    """Find for each element of v the index in the sorted a (N,) where it belongs.
+
+    Example:
+        >>> print(np.searchsorted([1.0, 3.0, 5.0], [0.0, 3.0, 4.0]))
+        [0 1 2]
+    """
     a, v = alike(a, v)
     a = a if sorter is None else take(a, sorter)
     return xp.searchsorted(a, v, side=side)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Take the diagonal of each matrix, of the axes `axis1` and `axis2`."""
+    """Take the diagonal of each matrix, of the axes `axis1` and `axis2`.
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(np.diagonal(x), gradcore.grad(lambda x: np.sum(np.diagonal(x)))(x).tolist())
+        [1. 4.] [[1.0, 0.0], [0.0, 1.0]]
+    """
     a = as_node_or_array(a)
     return xp.linalg.diagonal(xp.moveaxis(a, (axis1, axis2), (-2, -1)), offset=offset)
 
 
 def diag(v: Any, k: int = 0) -> Any:
-    """Take diagonal k of a matrix, or make a matrix with the vector v in diagonal k."""
+    """Take diagonal k of a matrix, or make a matrix with the vector v in diagonal k.
+
+    Example:
+        >>> print(np.diag([[1.0, 2.0], [3.0, 4.0]]), np.diag([1.0, 2.0]).tolist())
+        [1. 4.] [[1.0, 0.0], [0.0, 2.0]]
+    """
     return xp.linalg.diag(as_node_or_array(v), k)
 
 
@@ -139,39 +194,75 @@ def _rows(m: Any) -> Any:
 
 
 def tril(m: Any, k: int = 0) -> Any:
-    """Keep the lower triangle of each matrix, up to diagonal k; put zeros elsewhere."""
+    """Keep the lower triangle of each matrix, up to diagonal k; put zeros elsewhere.
+
+    Example:
+        >>> print(np.tril([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[1.0, 0.0], [3.0, 4.0]]
+    """
     return xp.tril(_rows(m), k=k)
 
 
 def triu(m: Any, k: int = 0) -> Any:
-    """Keep the upper triangle of each matrix, from diagonal k on; put zeros elsewhere."""
+    """Keep the upper triangle of each matrix, from diagonal k on; put zeros elsewhere.
+
+    Example:
+        >>> print(np.triu([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[1.0, 2.0], [0.0, 4.0]]
+    """
     return xp.triu(_rows(m), k=k)
 
 
 def argwhere(a: Any) -> Any:
-    """Find the indices (K, ndim) of the elements that are not zero."""
+    """Find the indices (K, ndim) of the elements that are not zero.
+
+    Example:
+        >>> print(np.argwhere([[0.0, 2.0], [3.0, 0.0]]).tolist())
+        [[0, 1], [1, 0]]
+    """
     (a,) = arrays_of(a)
     return xp.stack([*xp.nonzero(a)], axis=1) if a.ndim else flatnonzero(a)[:, None][:, :0]
 
 
 def flatnonzero(a: Any) -> Any:
-    """Find the places of the elements, made flat, that are not zero."""
+    """Find the places of the elements, made flat, that are not zero.
+
+    Example:
+        >>> print(np.flatnonzero([[0.0, 2.0], [3.0, 0.0]]))
+        [1 2]
+    """
     return xp.nonzero(xp.reshape(as_node_or_array(a), (-1,)))[0]
 
 
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
-    """Take the parts of a along `axis`, or of a flat, where the condition (N,) is true."""
+    """Take the parts of a along `axis`, or of a flat, where the condition (N,) is true.
+
+    Example:
+        >>> print(np.compress([True, False, True], TensorNode([1.0, 2.0, 3.0])))
+        [1. 3.]
+    """
     (x,) = arrays_of(a)
     return take(x, flatnonzero(as_node_or_array(condition, None, place_of(x))), axis, out)
 
 
 def extract(condition: Any, arr: Any) -> Any:
-    """Take the elements where the condition is true."""
+    """Take the elements where the condition is true.
+
+    Example:
+        >>> x = TensorNode([1.0, -2.0, 3.0])
+        >>> print(np.extract(x > 0, x))
+        [1. 3.]
+    """
     return compress(xp.reshape(arrays_of(condition)[0], (-1,)), arr)
 
 
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    """Take each element from the array `choices[i]` that a names."""
+    """Take each element from the array `choices[i]` that a names.
+
+    Example:
+        >>> print(np.choose([0, 1, 0], [[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]))
+        [ 1. 20.  3.]
+    """
     parts = alike(*choices)
     (a,) = arrays_of(a)
     n = len(parts)
@@ -183,7 +274,13 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """Take each element from the first choice whose condition is true; else the default."""
+    """Take each element from the first choice whose condition is true; else the default.
+
+    Example:
+        >>> x = np.array([1.0, 5.0, 9.0])
+        >>> print(np.select([x < 3, x > 7], [-x, 10 * x], default=0.0))
+        [-1.  0. 90.]
+    """
     if len(condlist) != len(choicelist):
         raise ValueError(f"select: {len(condlist)} conditions, {len(choicelist)} choices")
     conditions, (*choices, y) = arrays_of(*condlist), alike(*choicelist, default)
@@ -195,7 +292,14 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
     """Compute each element by the function, or as the number, of the last condition that is true
     for the element. One function more than conditions is for all others. Functions are called with
-    the elements where their condition is true, and ones in place of the others."""
+    the elements where their condition is true, and ones in place of the others.
+
+    Example:
+        >>> x = np.array([-2.0, 3.0])
+        >>> f = lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda x: -x, lambda x: x**2])
+        >>> print(f(x), gradcore.grad(lambda x: np.sum(f(x)))(x))
+        [2. 9.] [-1.  6.]
+    """
     (x,) = arrays_of(x)
     conditions = [*condlist] if isinstance(condlist, list | tuple) else [condlist]
     if conditions and not hasattr(conditions[0], "shape") and not isinstance(conditions[0], list):
@@ -219,25 +323,49 @@ def argpartition(
     a: Any, kth: Any, axis: int | None = -1, kind: Any = None, order: Any = None
 ) -> Any:
     """Find indices that put element kth in its place, smaller ones before it and larger ones
-    behind: those that sort."""
+    behind: those that sort.
+
+    Example:
+        >>> print(np.argpartition([5.0, 1.0, 3.0], 1))
+        [1 2 0]
+    """
     return argsort(a, axis)
 
 
 def partition(
     a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
-    """Put element kth in its place, smaller ones before it and larger ones behind: sort."""
+    """Put element kth in its place, smaller ones before it and larger ones behind: sort.
+
+    Example:
+        >>> print(np.partition([5.0, 1.0, 3.0], 1))
+        [1. 3. 5.]
+    """
     return sort(a, axis)
 
 
 def sort_complex(a: Any) -> Any:
-    """Sort, and give complex numbers."""
-    y = sort(a)
+    """Sort along the last axis, by the real parts, then by the imaginary ones; give complex
+    numbers.
+
+    Example:
+        >>> print(np.sort_complex([2.0, 1 + 1j, 1 - 1j]))
+        [1.-1.j 1.+1.j 2.+0.j]
+    """
+    (x,) = arrays_of(a)
+    raw = value_of(x)
+    y = xp.take_along_axis(x, lexsort((xp.imag(raw), xp.real(raw))), axis=-1)
     return cast(y, np.result_type(numpy_dtype(y.dtype), np.complex64))
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
-    """Find the indices that sort by several keys, the last of which counts first."""
+    """Find the indices that sort by several keys, the last of which counts first.
+
+    Example:
+        >>> names, ages = [2, 1, 1], [30, 20, 10]
+        >>> print(np.lexsort((ages, names)))  # by name, and of one name by age
+        [2 1 0]
+    """
     keys = [*arrays_of(*keys)]
     if len({tuple(key.shape) for key in keys}) != 1:
         raise ValueError(f"lexsort: {len(keys)} keys, expected one or more of one shape")
@@ -251,5 +379,10 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 
 def diagflat(v: Any, k: int = 0) -> Any:
-    """Make a matrix with v, made flat, in diagonal k."""
+    """Make a matrix with v, made flat, in diagonal k.
+
+    Example:
+        >>> print(np.diagflat([[1.0], [2.0]]).tolist())
+        [[1.0, 0.0], [0.0, 2.0]]
+    """
     return diag(xp.reshape(as_node_or_array(v), (-1,)), k)

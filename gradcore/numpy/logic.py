@@ -79,29 +79,54 @@ bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
 
 
 def isneginf(x: Any, out: Any = None) -> Any:
-    """Test for each element whether it is -infinity."""
+    """Test for each element whether it is -infinity.
+
+    Example:
+        >>> print(np.isneginf([1.0, -np.inf, np.inf]))
+        [False  True False]
+    """
     return equal(x, -math.inf, out=out)
 
 
 def isposinf(x: Any, out: Any = None) -> Any:
-    """Test for each element whether it is infinity."""
+    """Test for each element whether it is infinity.
+
+    Example:
+        >>> print(np.isposinf([1.0, -np.inf, np.inf]))
+        [False False  True]
+    """
     return equal(x, math.inf, out=out)
 
 
 def iscomplex(x: Any) -> Any:
-    """Test for each element whether it has an imaginary part."""
+    """Test for each element whether it has an imaginary part.
+
+    Example:
+        >>> print(np.iscomplex([1 + 2j, 3.0]))
+        [ True False]
+    """
     (x,) = arrays_of(value_of(x))
     return xp.imag(x) != 0
 
 
 def isreal(x: Any) -> Any:
-    """Test for each element whether it has no imaginary part."""
+    """Test for each element whether it has no imaginary part.
+
+    Example:
+        >>> print(np.isreal([1 + 2j, 3.0]))
+        [False  True]
+    """
     (x,) = arrays_of(value_of(x))
     return xp.imag(x) == 0
 
 
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Test whether |a - b| <= atol + rtol |b|, or a and b are the same infinity."""
+    """Test whether |a - b| <= atol + rtol |b|, or a and b are the same infinity.
+
+    Example:
+        >>> print(np.isclose([1.0, 2.0], [1.000001, 2.1]))
+        [ True False]
+    """
     a, b = (value_of(x) for x in alike(a, b))
     return arithmetic.isclose(a, b, rtol, atol, equal_nan)
 
@@ -109,12 +134,23 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 def allclose(
     a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
-    """Test whether all elements are close; see `isclose`."""
+    """Test whether all elements are close; see `isclose`.
+
+    Example:
+        >>> print(np.allclose([1.0, 2.0], TensorNode([1.0, 2.00001])))
+        True
+    """
     return bool(xp.all(isclose(a, b, rtol, atol, equal_nan)))
 
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    """Test whether shapes and all elements are equal."""
+    """Test whether shapes and all elements are equal.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> print(np.array_equal(x, [1.0, 2.0]), np.array_equal(x, [1.0, 2.0, 3.0]))
+        True False
+    """
     a, b = arrays_of(a1, a2)
     if tuple(a.shape) != tuple(b.shape):
         return False
@@ -123,7 +159,12 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
 
 
 def array_equiv(a1: Any, a2: Any) -> bool:
-    """Test whether the arrays can be broadcast together, and all elements are equal."""
+    """Test whether the arrays can be broadcast together, and all elements are equal.
+
+    Example:
+        >>> print(np.array_equiv([1.0], [1.0, 1.0]))
+        True
+    """
     try:
         return bool(xp.all(equal(a1, a2)))
     except ValueError:

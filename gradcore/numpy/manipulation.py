@@ -83,17 +83,32 @@ __all__ = [
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """Give the shape."""
+    """Give the shape.
+
+    Example:
+        >>> print(np.shape([[1.0, 2.0, 3.0]]), np.shape(TensorNode(1.0)))
+        (1, 3) ()
+    """
     return tuple(as_node_or_array(a).shape)
 
 
 def ndim(a: Any) -> int:
-    """Count the dimensions."""
+    """Count the dimensions.
+
+    Example:
+        >>> print(np.ndim([[1.0, 2.0]]), np.ndim(TensorNode(3.0)))
+        2 0
+    """
     return len(shape(a))
 
 
 def size(a: Any, axis: Any = None) -> int:
-    """Count the elements, of all or along `axis`."""
+    """Count the elements, of all or along `axis`.
+
+    Example:
+        >>> print(np.size(TensorNode([[1.0, 2.0, 3.0]])), np.size([[1.0, 2.0, 3.0]], 1))
+        3 3
+    """
     sizes = shape(a)
     axes = range(len(sizes)) if axis is None else integers(axis)
     n = 1
@@ -103,14 +118,28 @@ def size(a: Any, axis: Any = None) -> int:
 
 
 def astype(x: Any, dtype: DType, /, *, copy: bool = True, device: Any = None) -> Any:
-    """Convert x to another dtype."""
+    """Convert x to another dtype.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0])
+        >>> print(np.astype(x, np.float64).dtype, np.astype(x, np.int64).dtype)
+        float64 int64
+    """
     x = as_node_or_array(x)
     y = cast(x, dtype)
     return xp.astype(x, x.dtype, copy=copy, device=device) if y is x else y
 
 
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """Copy a."""
+    """Copy a.
+
+    Example:
+        >>> x = np.array([1.0, 2.0])
+        >>> y = np.copy(x)
+        >>> y[0] = 9.0
+        >>> print(x, y)
+        [1. 2.] [9. 2.]
+    """
     x = as_node_or_array(a)
     return xp.astype(x, x.dtype, copy=True)
 
@@ -120,6 +149,10 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
 
     Args:
         order: "C", "A": rows first; "F": columns first, as Fortran and MATLAB do.
+
+    Example:
+        >>> print(np.reshape(np.arange(6.0), (2, -1)).tolist())
+        [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
     """
     x, shape = as_node_or_array(a), integers(shape)
     if order == "F":
@@ -128,13 +161,25 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
 
 
 def ravel(a: Any, order: str = "C") -> Any:
-    """Arrange the elements in a vector; see `reshape`."""
+    """Arrange the elements in a vector; see `reshape`.
+
+    Example:
+        >>> print(np.ravel([[1.0, 2.0], [3.0, 4.0]]))
+        [1. 2. 3. 4.]
+    """
     return reshape(a, (-1,), "F" if order == "F" else "C")
 
 
 def transpose(a: Any, axes: Any = None) -> Any:
     """Put the axes in another order: axis i of the result is axis `axes[i]` of a; without `axes`,
-    reverse them."""
+    reverse them.
+
+    Example:
+        >>> print(np.permute_dims(np.zeros((2, 3, 4)), (2, 0, 1)).shape)
+        (4, 2, 3)
+        >>> print(np.permute_dims(np.zeros((2, 3, 4))).shape)
+        (4, 3, 2)
+    """
     x = as_node_or_array(a)
     return xp.permute_dims(x, tuple(range(x.ndim)[::-1]) if axes is None else integers(axes))
 
@@ -143,7 +188,12 @@ permute_dims = transpose
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    Example:
+        >>> print(np.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape)
+        (4, 3, 2)
+    """
     x = as_node_or_array(a)
     axes = [*range(x.ndim)]
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
@@ -151,34 +201,68 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 def matrix_transpose(x: Any, /) -> Any:
-    """Transpose each matrix: (..., M, N) becomes (..., N, M)."""
+    """Transpose each matrix: (..., M, N) becomes (..., N, M).
+
+    Example:
+        >>> print(np.matrix_transpose(np.zeros((5, 2, 3))).shape)
+        (5, 3, 2)
+    """
     return xp.matrix_transpose(as_node_or_array(x))
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """Move the axes of `source` to the positions of `destination`."""
+    """Move the axes of `source` to the positions of `destination`.
+
+    Example:
+        >>> print(np.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape)
+        (3, 4, 2)
+    """
     return xp.moveaxis(as_node_or_array(a), source, destination)
 
 
 def expand_dims(a: Any, axis: Any) -> Any:
-    """Insert axes of size 1, which in the result are `axis`."""
+    """Insert axes of size 1, which in the result are `axis`.
+
+    Example:
+        >>> print(np.expand_dims(TensorNode([1.0, 2.0]), 0).shape)
+        (1, 2)
+    """
     return xp.expand_dims(as_node_or_array(a), axis=axis)
 
 
 def squeeze(a: Any, axis: Any = None) -> Any:
-    """Remove axes of size 1: those named, or all."""
+    """Remove axes of size 1: those named, or all.
+
+    Example:
+        >>> print(np.squeeze(np.zeros((1, 3, 1))).shape, np.squeeze(np.zeros((1, 3, 1)), 0).shape)
+        (3,) (3, 1)
+    """
     x = as_node_or_array(a)
     ones = tuple([k for k, n in enumerate(x.shape) if n == 1])
     return xp.squeeze(x, axis=ones if axis is None else integers(axis))
 
 
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    """Repeat the array to fill the shape: (3, 1) may become (2, 3, 4)."""
+    """Repeat the array to fill the shape: (3, 1) may become (2, 3, 4).
+
+    Example:
+        >>> x = np.array([[1.0], [2.0]])
+        >>> print(np.broadcast_to(x, (2, 3)).tolist())
+        [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
+        >>> print(gradcore.grad(lambda x: np.sum(np.broadcast_to(x, (2, 3))))(x).tolist())
+        [[3.0], [3.0]]
+    """
     return xp.broadcast_to(as_node_or_array(array), integers(shape))
 
 
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
-    """Broadcast the arrays to one shape."""
+    """Broadcast the arrays to one shape.
+
+    Example:
+        >>> x, y = np.broadcast_arrays([[1.0], [2.0]], [10.0, 20.0])
+        >>> print(x.tolist(), y.tolist())
+        [[1.0, 1.0], [2.0, 2.0]] [[10.0, 20.0], [10.0, 20.0]]
+    """
     return tuple(xp.broadcast_arrays(*arrays_of(*args)))
 
 
@@ -186,7 +270,15 @@ def concatenate(
     arrays: Sequence[Any], /, axis: int | None = 0, out: Any = None, *, dtype: DType | None = None,
     casting: str = "same_kind",
 ) -> Any:  # fmt: skip
-    """Join arrays along an axis that they have; with `axis=None`, flatten them first."""
+    """Join arrays along an axis that they have; with `axis=None`, flatten them first.
+
+    Example:
+        >>> a, b = TensorNode([1.0, 2.0]), TensorNode([3.0])
+        >>> y = np.concatenate([a, b])
+        >>> np.sum(y**2).backward()
+        >>> print(y, a.grad, b.grad)
+        [1. 2. 3.] [2. 4.] [6.]
+    """
     parts = [cast(x, dtype) for x in _common(arrays)]
     return filled("concatenate", out, xp.concat(parts, axis=axis))
 
@@ -198,35 +290,66 @@ def stack(
     arrays: Sequence[Any], axis: int = 0, out: Any = None, *, dtype: DType | None = None,
     casting: str = "same_kind",
 ) -> Any:  # fmt: skip
-    """Join arrays of one shape along a new axis."""
+    """Join arrays of one shape along a new axis.
+
+    Example:
+        >>> x, y = TensorNode([1.0, 2.0]), TensorNode([3.0, 4.0])
+        >>> print(np.stack([x, y]).tolist(), np.stack([x, y], axis=1).tolist())
+        [[1.0, 2.0], [3.0, 4.0]] [[1.0, 3.0], [2.0, 4.0]]
+    """
     parts = [cast(x, dtype) for x in _common(arrays)]
     return filled("stack", out, xp.stack(parts, axis=axis))
 
 
 def vstack(tup: Sequence[Any], *, dtype: DType | None = None, casting: str = "same_kind") -> Any:
-    """Join arrays along the first axis; vectors are rows."""
+    """Join arrays along the first axis; vectors are rows.
+
+    Example:
+        >>> print(np.vstack([[1.0, 2.0], TensorNode([3.0, 4.0])]).tolist())
+        [[1.0, 2.0], [3.0, 4.0]]
+    """
     parts = [atleast_2d(x) for x in _common(tup)]
     return concatenate(parts, 0, dtype=dtype, casting=casting)
 
 
 def hstack(tup: Sequence[Any], *, dtype: DType | None = None, casting: str = "same_kind") -> Any:
-    """Join arrays along the second axis; vectors along their only one."""
+    """Join arrays along the second axis; vectors along their only one.
+
+    Example:
+        >>> print(np.hstack([[[1.0], [2.0]], [[3.0], [4.0]]]).tolist())
+        [[1.0, 3.0], [2.0, 4.0]]
+    """
     parts = [atleast_1d(x) for x in _common(tup)]
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 def atleast_1d(*arys: Any) -> Any:
-    """Make vectors of numbers; other arrays stay."""
+    """Make vectors of numbers; other arrays stay.
+
+    Example:
+        >>> print(np.atleast_1d(TensorNode(2.0)).shape)
+        (1,)
+    """
     return _each([xp.reshape(x, (1,)) if x.ndim == 0 else x for x in arrays_of(*arys)])
 
 
 def atleast_2d(*arys: Any) -> Any:
-    """Make matrices of numbers and vectors, which become rows."""
+    """Make matrices of numbers and vectors, which become rows.
+
+    Example:
+        >>> print(np.atleast_2d(TensorNode([1.0, 2.0])).shape)
+        (1, 2)
+    """
     return _each([xp.reshape(x, (1, -1)) if x.ndim < 2 else x for x in arrays_of(*arys)])
 
 
 def atleast_3d(*arys: Any) -> Any:
-    """Make arrays of three dimensions: vectors become (1, N, 1), matrices (M, N, 1)."""
+    """Make arrays of three dimensions: vectors become (1, N, 1), matrices (M, N, 1).
+
+    Example:
+        >>> print(np.atleast_3d(TensorNode([1.0, 2.0])).shape)
+        (1, 2, 1)
+    """
     return _each(
         [
             xp.reshape(x, (1, -1, 1))
@@ -240,23 +363,45 @@ def atleast_3d(*arys: Any) -> Any:
 
 
 def flip(m: Any, axis: Any = None) -> Any:
-    """Reverse the order of elements along `axis`, or along all axes."""
+    """Reverse the order of elements along `axis`, or along all axes.
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(np.flip(x).tolist(), np.flip(x, 0).tolist())
+        [[4.0, 3.0], [2.0, 1.0]] [[3.0, 4.0], [1.0, 2.0]]
+    """
     return xp.flip(as_node_or_array(m), axis=axis)
 
 
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """Shift elements along `axis`; those pushed off the end come in at the start."""
+    """Shift elements along `axis`; those pushed off the end come in at the start.
+
+    Example:
+        >>> print(np.roll([1.0, 2.0, 3.0], 1))
+        [3. 1. 2.]
+    """
     return xp.roll(as_node_or_array(a), shift, axis=axis)
 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Repeat each element along `axis`: [1, 2] becomes [1, 1, 2, 2]."""
+    """Repeat each element along `axis`: [1, 2] becomes [1, 1, 2, 2].
+
+    Example:
+        >>> x = np.array([1.0, 2.0])
+        >>> print(np.repeat(x, 2), gradcore.grad(lambda x: np.sum(np.repeat(x, [1, 3])))(x))
+        [1. 1. 2. 2.] [1. 3.]
+    """
     x, counts = as_inputs(a, repeats)
     return xp.repeat(x, counts, axis=axis)
 
 
 def tile(A: Any, reps: Any) -> Any:
-    """Repeat A as a whole, `reps[i]` times along axis i: [1, 2] becomes [1, 2, 1, 2]."""
+    """Repeat A as a whole, `reps[i]` times along axis i: [1, 2] becomes [1, 2, 1, 2].
+
+    Example:
+        >>> print(np.tile([1.0, 2.0], 2), np.tile([1.0, 2.0], (2, 1)).tolist())
+        [1. 2. 1. 2.] [[1.0, 2.0], [1.0, 2.0]]
+    """
     return xp.tile(as_node_or_array(A), integers(reps))
 
 
@@ -270,7 +415,12 @@ def _each(xs: list[Any]) -> Any:
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """Move an axis before the axis `start`."""
+    """Move an axis before the axis `start`.
+
+    Example:
+        >>> print(np.rollaxis(np.zeros((2, 3, 4)), 2).shape)
+        (4, 2, 3)
+    """
     (x,) = arrays_of(a)
     axis = axis_from_front("rollaxis", axis, x.ndim)
     start = start + x.ndim if start < 0 else start
@@ -278,17 +428,32 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 
 def fliplr(m: Any) -> Any:
-    """Reverse the second axis."""
+    """Reverse the second axis.
+
+    Example:
+        >>> print(np.fliplr([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[2.0, 1.0], [4.0, 3.0]]
+    """
     return flip(m, 1)
 
 
 def flipud(m: Any) -> Any:
-    """Reverse the first axis."""
+    """Reverse the first axis.
+
+    Example:
+        >>> print(np.flipud([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[3.0, 4.0], [1.0, 2.0]]
+    """
     return flip(m, 0)
 
 
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """Turn each matrix, of two axes, by k times 90 degrees: from the first to the second."""
+    """Turn each matrix, of two axes, by k times 90 degrees: from the first to the second.
+
+    Example:
+        >>> print(np.rot90([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[2.0, 4.0], [1.0, 3.0]]
+    """
     (x,) = arrays_of(m)
     first, second = axes_from_front("rot90", axes, x.ndim)
     if k % 4 == 2:
@@ -303,23 +468,45 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def dstack(tup: Sequence[Any]) -> Any:
-    """Join arrays along the third axis; see `atleast_3d`."""
+    """Join arrays along the third axis; see `atleast_3d`.
+
+    Example:
+        >>> print(np.dstack([[1.0, 2.0], [3.0, 4.0]]).tolist())
+        [[[1.0, 3.0], [2.0, 4.0]]]
+    """
     return concatenate([atleast_3d(x) for x in _common(tup)], 2)
 
 
 def column_stack(tup: Sequence[Any]) -> Any:
-    """Join arrays along the second axis; vectors are columns."""
+    """Join arrays along the second axis; vectors are columns.
+
+    Example:
+        >>> print(np.column_stack([TensorNode([1.0, 2.0]), [3.0, 4.0]]).tolist())
+        [[1.0, 3.0], [2.0, 4.0]]
+    """
     parts = [xp.reshape(x, (-1, 1)) if x.ndim < 2 else x for x in _common(tup)]
     return concatenate(parts, 1)
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """Split x into its parts along `axis`, which they don't have."""
+    """Split x into its parts along `axis`, which they don't have.
+
+    Example:
+        >>> a, b = np.unstack(TensorNode([[1.0, 2.0], [3.0, 4.0]]))
+        >>> print(a, b)
+        [1. 2.] [3. 4.]
+    """
     return xp.unstack(as_node_or_array(x), axis=axis)
 
 
 def block(arrays: Any) -> Any:
-    """Join arrays in nested lists: the innermost lists along the last axis, and so on."""
+    """Join arrays in nested lists: the innermost lists along the last axis, and so on.
+
+    Example:
+        >>> a = TensorNode([[1.0, 2.0]])
+        >>> print(np.block([[a, [[3.0]]], [a * 10, [[4.0]]]]).tolist())
+        [[1.0, 2.0, 3.0], [10.0, 20.0, 4.0]]
+    """
     depth, ndim = _depth(arrays), max(x.ndim for x in arrays_of(*flat([arrays])))
     ndim = max(ndim, depth)
 
@@ -338,7 +525,15 @@ def _depth(x: Any) -> int:
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split along `axis`, into so many parts, the first of which may be longer; or before each of
-    the indices."""
+    the indices.
+
+    Example:
+        >>> for part in np.array_split([1.0, 2.0, 3.0], 2):
+        ...     print(part)
+        ...
+        [1. 2.]
+        [3.]
+    """
     (x,) = arrays_of(ary)
     axis = axis_from_front("split", axis, x.ndim)
     n, sections = x.shape[axis], indices_or_sections
@@ -353,7 +548,13 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along `axis`, into so many equal parts, or before each of the indices."""
+    """Split along `axis`, into so many equal parts, or before each of the indices.
+
+    Example:
+        >>> a, b, c = np.split(TensorNode([1.0, 2.0, 3.0, 4.0]), [1, 3])
+        >>> print(a, b, c)
+        [1.] [2. 3.] [4.]
+    """
     (x,) = arrays_of(ary)
     sections, axis = indices_or_sections, axis_from_front("split", axis, x.ndim)
     if isinstance(sections, int | np.integer) and x.shape[axis] % sections:
@@ -362,13 +563,25 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the second axis; a vector along its only one."""
+    """Split along the second axis; a vector along its only one.
+
+    Example:
+        >>> a, b = np.hsplit(np.zeros((2, 4)), 2)
+        >>> print(a.shape, b.shape)
+        (2, 2) (2, 2)
+    """
     (x,) = arrays_of(ary)
     return split(x, indices_or_sections, 1 if x.ndim > 1 else 0)
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the first axis, of two or more."""
+    """Split along the first axis, of two or more.
+
+    Example:
+        >>> a, b = np.vsplit(np.zeros((4, 3)), 2)
+        >>> print(a.shape, b.shape)
+        (2, 3) (2, 3)
+    """
     (x,) = arrays_of(ary)
     if x.ndim < 2:
         raise ValueError(f"vsplit: an array of shape {tuple(x.shape)}, expected 2 dimensions")
@@ -376,7 +589,13 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the third axis."""
+    """Split along the third axis.
+
+    Example:
+        >>> a, b = np.dsplit(np.zeros((2, 3, 4)), 2)
+        >>> print(a.shape, b.shape)
+        (2, 3, 2) (2, 3, 2)
+    """
     (x,) = arrays_of(ary)
     if x.ndim < 3:
         raise ValueError(f"dsplit: an array of shape {tuple(x.shape)}, expected 3 dimensions")
@@ -384,20 +603,35 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """Put values behind those of arr, along `axis`; without one, both are made flat."""
+    """Put values behind those of arr, along `axis`; without one, both are made flat.
+
+    Example:
+        >>> print(np.append([1.0, 2.0], TensorNode([3.0])))
+        [1. 2. 3.]
+    """
     return concatenate((arr, values), axis)
 
 
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """Leave out the parts at the indices, slice or mask `obj` along `axis`, or elements of arr made
-    flat."""
+    flat.
+
+    Example:
+        >>> print(np.delete(TensorNode([1.0, 2.0, 3.0]), 1))
+        [1. 3.]
+    """
     x, axis = flat_or_along("delete", arrays_of(arr)[0], axis)
     obj = obj if isinstance(obj, slice) else on_host(obj)
     return _taken(x, np.delete(np.arange(x.shape[axis]), obj), axis)
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """Put values before the parts at the indices `obj` along `axis`, or into arr made flat."""
+    """Put values before the parts at the indices `obj` along `axis`, or into arr made flat.
+
+    Example:
+        >>> print(np.insert(TensorNode([1.0, 2.0]), 1, 9.0))
+        [1. 9. 2.]
+    """
     x, values = arrays_of(arr, values)
     x, axis = flat_or_along("insert", x, axis)
     values, n = cast(values, x.dtype), x.shape[axis]
@@ -417,7 +651,12 @@ def _taken(x: Any, places: np.ndarray, axis: int) -> Any:
 
 
 def resize(a: Any, new_shape: Any) -> Any:
-    """Repeat the elements, row by row, as often as needed to fill the shape."""
+    """Repeat the elements, row by row, as often as needed to fill the shape.
+
+    Example:
+        >>> print(np.resize([1.0, 2.0, 3.0], (2, 2)).tolist())
+        [[1.0, 2.0], [3.0, 1.0]]
+    """
     (x,) = arrays_of(a)
     shape = integers(new_shape)
     if 0 in x.shape:  # NumPy repeats a zero
@@ -427,7 +666,12 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Leave out zeros at the front ("f") and the back ("b") of a vector."""
+    """Leave out zeros at the front ("f") and the back ("b") of a vector.
+
+    Example:
+        >>> print(np.trim_zeros([0.0, 1.0, 0.0, 2.0, 0.0]))
+        [1. 0. 2.]
+    """
     (x,) = arrays_of(filt)
     found = np.flatnonzero(on_host(x))
     if x.ndim != 1:
@@ -443,7 +687,13 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     """Put more elements before and after those of the array, along each axis; see
-    `gradcore.pad`, which has the modes constant, edge, reflect and wrap; and symmetric."""
+    `gradcore.pad`, which has the modes constant, edge, reflect and wrap; and symmetric.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0, 3.0])
+        >>> print(np.pad(x, (1, 2)), np.pad(x, 1, mode="reflect"))
+        [0. 1. 2. 3. 0. 0.] [2. 1. 2. 3. 2.]
+    """
     (x,) = arrays_of(array)
     widths = np.broadcast_to(on_host(pad_width), (x.ndim, 2)).tolist()
     if np.min(widths, initial=0) < 0:
@@ -493,5 +743,10 @@ def _of(value: Any, x: Any) -> Any:
 
 
 def broadcast_shapes(*args: Any) -> tuple[int, ...]:
-    """Find the shape that arrays of these shapes are broadcast to."""
+    """Find the shape that arrays of these shapes are broadcast to.
+
+    Example:
+        >>> print(np.broadcast_shapes((3, 1), (4,)))
+        (3, 4)
+    """
     return np.broadcast_shapes(*args)

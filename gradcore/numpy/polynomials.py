@@ -30,7 +30,14 @@ def _vector(p: Any) -> Any:
 
 
 def polyval(p: Any, x: Any) -> Any:
-    """Compute p[0] x^(N-1) + ... + p[N-1]."""
+    """Compute p[0] x^(N-1) + ... + p[N-1].
+
+    Example:
+        >>> print(np.polyval([1.0, -3.0, 2.0], [0.0, 1.0, 3.0]))  # x**2 - 3 x + 2
+        [2. 0. 2.]
+        >>> print(gradcore.grad(lambda x: np.polyval([1.0, -3.0, 2.0], x))(3.0))
+        3.0
+    """
     p, x = alike(_vector(p), x)
     y = xp.zeros_like(x)
     for i in range(p.shape[0]):  # Horner's scheme
@@ -49,24 +56,44 @@ def _same_size(a1: Any, a2: Any) -> list[Any]:
 
 
 def polyadd(a1: Any, a2: Any) -> Any:
-    """Add two polynomials."""
+    """Add two polynomials.
+
+    Example:
+        >>> print(np.polyadd([1.0, 2.0], [1.0, 0.0, 3.0]))  # x + 2 and x**2 + 3
+        [1. 1. 5.]
+    """
     a, b = _same_size(a1, a2)
     return a + b
 
 
 def polysub(a1: Any, a2: Any) -> Any:
-    """Subtract a polynomial from another."""
+    """Subtract a polynomial from another.
+
+    Example:
+        >>> print(np.polysub([1.0, 0.0, 3.0], [1.0, 2.0]))  # x**2 + 3 and x + 2
+        [ 1. -1.  1.]
+    """
     a, b = _same_size(a1, a2)
     return a - b
 
 
 def polymul(a1: Any, a2: Any) -> Any:
-    """Multiply two polynomials."""
+    """Multiply two polynomials.
+
+    Example:
+        >>> print(np.polymul([1.0, -1.0], [1.0, -2.0]))  # (x - 1) (x - 2)
+        [ 1. -3.  2.]
+    """
     return calculus.convolve(_vector(a1), _vector(a2))
 
 
 def polyder(p: Any, m: int = 1) -> Any:
-    """Differentiate a polynomial m times."""
+    """Differentiate a polynomial m times.
+
+    Example:
+        >>> print(np.polyder([1.0, -3.0, 2.0]))  # of x**2 - 3 x + 2
+        [ 2. -3.]
+    """
     if m < 0:
         raise ValueError(f"polyder: m is {m}, expected 0 or more; polyint integrates")
     p = _vector(p)
@@ -77,7 +104,12 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """Integrate a polynomial m times; k are the constants, else 0."""
+    """Integrate a polynomial m times; k are the constants, else 0.
+
+    Example:
+        >>> print(np.polyint([2.0, -3.0]))  # of 2 x - 3
+        [ 1. -3.  0.]
+    """
     if m < 0:
         raise ValueError(f"polyint: m is {m}, expected 0 or more; polyder differentiates")
     p = _vector(p)
@@ -91,7 +123,12 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Make the matrix (M, N) of the powers of x (M,), of which the highest come first."""
+    """Make the matrix (M, N) of the powers of x (M,), of which the highest come first.
+
+    Example:
+        >>> print(np.vander([1.0, 2.0, 3.0]).tolist())
+        [[1.0, 1.0, 1.0], [4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
+    """
     x, _ = promoted(*arrays_of(x, [1]))
     n = x.shape[0] if N is None else N
     columns = [xp.ones_like(x)]
@@ -109,6 +146,10 @@ def polyfit(
 
     Raises:
         ValueError: more is asked for, by `full` or `cov`.
+
+    Example:
+        >>> print(np.polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1).round(3))  # 2 x + 1
+        [2. 1.]
     """
     if full or cov:
         raise ValueError("polyfit: full and cov are not supported; leave them out")
@@ -134,7 +175,12 @@ def polyfit(
 
 
 def poly(seq_of_zeros: Any) -> Any:
-    """Compute the coefficients of the polynomial with these roots."""
+    """Compute the coefficients of the polynomial with these roots.
+
+    Example:
+        >>> print(np.poly([1.0, 2.0]))  # (x - 1) (x - 2) = x**2 - 3 x + 2
+        [ 1. -3.  2.]
+    """
     z = _vector(seq_of_zeros)
     if z.ndim != 1:
         raise ValueError(f"poly: roots of shape {tuple(z.shape)}, expected a vector (N,)")
@@ -145,7 +191,12 @@ def poly(seq_of_zeros: Any) -> Any:
 
 
 def roots(p: Any) -> Any:
-    """Find the roots of a polynomial: the eigenvalues of its companion matrix."""
+    """Find the roots of a polynomial: the eigenvalues of its companion matrix.
+
+    Example:
+        >>> print(np.sort(np.real(np.roots([1.0, -3.0, 2.0]))).round(3))  # of x**2 - 3 x + 2
+        [1. 2.]
+    """
     p = floats(_vector(p))
     if p.ndim != 1:
         raise ValueError(f"roots: coefficients of shape {tuple(p.shape)}, expected (N,)")

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import array_api as xp
 from .common import is_array, on_host, placed
+from .examples import with_example
 
 __all__ = [
     "Generator",
@@ -87,12 +88,22 @@ def _of_numpy(of: Any, name: str) -> Callable[..., Any]:
         )
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Call NumPy's random.{name}, and give arrays of the default backend."
+    text = f"Call NumPy's random.{name}, and give arrays of the default backend, no gradients."
+    if of is np.random:
+        page = "https://numpy.org/doc/stable/reference/random/generated"
+        text = with_example(f"{text}\n\n{page}/numpy.random.{name}.html", f"random.{name}")
+    function.__doc__ = text
     return function
 
 
 class RandomState:
-    """NumPy's RandomState, whose arrays are of the default backend."""
+    """NumPy's RandomState, whose arrays are of the default backend.
+
+    Example:
+        >>> a, b = np.random.RandomState(0), np.random.RandomState(0)
+        >>> print(np.array_equal(a.normal(size=3), b.normal(size=3)))
+        True
+    """
 
     of_numpy: type = np.random.RandomState
 
@@ -111,18 +122,37 @@ class RandomState:
 
 
 class Generator(RandomState):
-    """NumPy's Generator, whose arrays are of the default backend."""
+    """NumPy's Generator, whose arrays are of the default backend.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> print(isinstance(generator, np.random.Generator), generator.normal(size=(2, 3)).shape)
+        True (2, 3)
+    """
 
     of_numpy = np.random.Generator
 
 
 def default_rng(seed: Any = None) -> Generator:
-    """Make a generator: `default_rng(0).normal(size=3)`."""
+    """Make a generator: `default_rng(0).normal(size=3)`.
+
+    Example:
+        >>> a, b = np.random.default_rng(0), np.random.default_rng(0)
+        >>> print(np.array_equal(a.normal(size=3), b.normal(size=3)))
+        True
+    """
     return Generator(np.random.default_rng(seed).bit_generator)
 
 
 def shuffle(x: Any) -> None:
-    """Put the parts of x along the first axis in another order, in place."""
+    """Put the parts of x along the first axis in another order, in place.
+
+    Example:
+        >>> x = np.arange(4)
+        >>> np.random.shuffle(x)
+        >>> print(np.sort(x))
+        [0 1 2 3]
+    """
     _shuffle(np.random.shuffle, x)
 
 

@@ -39,7 +39,13 @@ def sum(  # noqa: A001
     a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
     keepdims: Any = NOTHING, initial: Any = NOTHING, where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Sum all elements, or along `axis`; small integers in int64."""
+    """Sum all elements, or along `axis`; small integers in int64.
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(np.sum(x), np.sum(x, axis=0), gradcore.grad(np.sum)(x).tolist())
+        10.0 [4. 6.] [[1.0, 1.0], [1.0, 1.0]]
+    """
     x = _chosen(_in(as_node_or_array(a), dtype), where, 0)
     y = xp.sum(x, axis=_axes(x, axis), keepdims=keepdims is True)
     y = cast(y if initial is NOTHING else y + initial, dtype)
@@ -50,7 +56,13 @@ def prod(
     a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
     keepdims: Any = NOTHING, initial: Any = NOTHING, where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Multiply all elements, or along `axis`; small integers in int64."""
+    """Multiply all elements, or along `axis`; small integers in int64.
+
+    Example:
+        >>> x = np.array([2.0, 3.0, 4.0])
+        >>> print(np.prod(x), gradcore.grad(np.prod)(x))
+        24.0 [12.  8.  6.]
+    """
     x = _chosen(_in(as_node_or_array(a), dtype), where, 1)
     y = xp.prod(x, axis=_axes(x, axis), keepdims=keepdims is True)
     y = cast(y if initial is NOTHING else y * initial, dtype)
@@ -61,7 +73,13 @@ def mean(
     a: Any, axis: Axis = None, dtype: DType | None = None, out: Any = None,
     keepdims: Any = NOTHING, *, where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the mean of all elements, or along `axis`."""
+    """Compute the mean of all elements, or along `axis`.
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(np.mean(x), np.mean(x, axis=0), gradcore.grad(np.mean)(x).tolist())
+        2.5 [2. 3.] [[0.25, 0.25], [0.25, 0.25]]
+    """
     x, keep = cast(floats(as_node_or_array(a)), dtype), keepdims is True
     if where is NOTHING or where is True:
         return filled("mean", out, xp.mean(x, axis=_axes(x, axis), keepdims=keep))
@@ -74,7 +92,13 @@ def var(
     keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the variance: the sum of squared differences from the mean, by n - ddof."""
+    """Compute the variance: the sum of squared differences from the mean, by n - ddof.
+
+    Example:
+        >>> x = np.array([1.0, 3.0])
+        >>> print(np.var(x), np.var(x, ddof=1), gradcore.grad(np.var)(x))
+        1.0 2.0 [-1.  1.]
+    """
     return _spread("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
@@ -83,7 +107,13 @@ def std(
     keepdims: Any = NOTHING, *, where: Any = NOTHING, mean: Any = NOTHING,
     correction: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Compute the standard deviation, the root of `var`."""
+    """Compute the standard deviation, the root of `var`.
+
+    Example:
+        >>> x = np.array([1.0, 3.0])
+        >>> print(np.std(x), gradcore.grad(np.std)(x))
+        1.0 [-0.5  0.5]
+    """
     return _spread("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
@@ -111,7 +141,13 @@ def max(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
     where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Find the maximum of all elements, or along `axis`. Equal maxima share the gradient."""
+    """Find the maximum of all elements, or along `axis`. Equal maxima share the gradient.
+
+    Example:
+        >>> x = np.array([1.0, 5.0, 5.0])
+        >>> print(np.max(x), gradcore.grad(np.max)(x))
+        5.0 [0.  0.5 0.5]
+    """
     return filled("max", out, _extreme("max", a, axis, keepdims, initial, where))
 
 
@@ -119,7 +155,13 @@ def min(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, initial: Any = NOTHING,
     where: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Find the minimum of all elements, or along `axis`. Equal minima share the gradient."""
+    """Find the minimum of all elements, or along `axis`. Equal minima share the gradient.
+
+    Example:
+        >>> x = np.array([1.0, 1.0, 5.0])
+        >>> print(np.min(x), gradcore.grad(np.min)(x))
+        1.0 [0.5 0.5 0. ]
+    """
     return filled("min", out, _extreme("min", a, axis, keepdims, initial, where))
 
 
@@ -141,7 +183,13 @@ def _extreme(name: str, a: Any, axis: Axis, keepdims: Any, initial: Any, where: 
 
 
 def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING) -> Any:
-    """Subtract the minimum from the maximum."""
+    """Subtract the minimum from the maximum.
+
+    Example:
+        >>> x = np.array([1.0, 5.0, 3.0])
+        >>> print(np.ptp(x), gradcore.grad(np.ptp)(x))
+        4.0 [-1.  1.  0.]
+    """
     x, keep = as_node_or_array(a), keepdims is True
     y = xp.max(x, axis=_axes(x, axis), keepdims=keep) - xp.min(
         x, axis=_axes(x, axis), keepdims=keep
@@ -152,7 +200,12 @@ def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING) -> 
 def any(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
 ) -> Any:
-    """Test whether any element, or any along `axis`, is not zero."""
+    """Test whether any element, or any along `axis`, is not zero.
+
+    Example:
+        >>> print(np.any(TensorNode([[1.0, 0.0], [0.0, 0.0]]), axis=1))
+        [ True False]
+    """
     x = _chosen(cast(as_node_or_array(a), np.bool_), where, False)
     return filled("any", out, xp.any(x, axis=_axes(x, axis), keepdims=keepdims is True))
 
@@ -160,19 +213,34 @@ def any(  # noqa: A001
 def all(  # noqa: A001
     a: Any, axis: Axis = None, out: Any = None, keepdims: Any = NOTHING, *, where: Any = NOTHING
 ) -> Any:
-    """Test whether all elements, or all along `axis`, are not zero."""
+    """Test whether all elements, or all along `axis`, are not zero.
+
+    Example:
+        >>> print(np.all(TensorNode([[1.0, 0.0], [2.0, 3.0]]), axis=1))
+        [False  True]
+    """
     x = _chosen(cast(as_node_or_array(a), np.bool_), where, True)
     return filled("all", out, xp.all(x, axis=_axes(x, axis), keepdims=keepdims is True))
 
 
 def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Count the elements that are not zero."""
+    """Count the elements that are not zero.
+
+    Example:
+        >>> print(np.count_nonzero([[1.0, 0.0], [2.0, 3.0]], axis=1))
+        [1 2]
+    """
     x = as_node_or_array(a)
     return xp.count_nonzero(x, axis=_axes(x, axis), keepdims=keepdims)
 
 
 def argmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
-    """Find the index of the maximum along `axis`, or in a flat."""
+    """Find the index of the maximum along `axis`, or in a flat.
+
+    Example:
+        >>> print(np.argmax(TensorNode([[1.0, 5.0], [7.0, 3.0]]), axis=1))
+        [1 0]
+    """
     x = as_node_or_array(a)
     axis = None if x.ndim == 0 and axis in (0, -1) else axis
     y = xp.argmax(x, axis=axis, keepdims=keepdims is True)
@@ -180,7 +248,12 @@ def argmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = 
 
 
 def argmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NOTHING) -> Any:
-    """Find the index of the minimum along `axis`, or in a flat."""
+    """Find the index of the minimum along `axis`, or in a flat.
+
+    Example:
+        >>> print(np.argmin(TensorNode([[1.0, 5.0], [7.0, 3.0]]), axis=1))
+        [0 1]
+    """
     x = as_node_or_array(a)
     axis = None if x.ndim == 0 and axis in (0, -1) else axis
     y = xp.argmin(x, axis=axis, keepdims=keepdims is True)
@@ -188,13 +261,25 @@ def argmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = 
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
-    """Sum the first 1, 2, ... elements along `axis`, or of a flat."""
+    """Sum the first 1, 2, ... elements along `axis`, or of a flat.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 3.0])
+        >>> print(np.cumsum(x), gradcore.grad(lambda x: np.sum(np.cumsum(x)))(x))
+        [1. 3. 6.] [3. 2. 1.]
+    """
     x, axis = flat_or_along("cumsum", _in(as_node_or_array(a), dtype), axis)
     return filled("cumsum", out, cast(xp.cumulative_sum(x, axis=axis), dtype))
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None, out: Any = None) -> Any:
-    """Multiply the first 1, 2, ... elements along `axis`, or of a flat."""
+    """Multiply the first 1, 2, ... elements along `axis`, or of a flat.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 3.0])
+        >>> print(np.cumprod(x), gradcore.grad(lambda x: np.sum(np.cumprod(x)))(x))
+        [1. 2. 6.] [9. 4. 2.]
+    """
     x, axis = flat_or_along("cumprod", _in(as_node_or_array(a), dtype), axis)
     return filled("cumprod", out, cast(xp.cumulative_prod(x, axis=axis), dtype))
 
@@ -203,7 +288,12 @@ def cumulative_sum(
     x: Any, /, *, axis: int | None = None, dtype: DType | None = None, out: Any = None,
     include_initial: bool = False,
 ) -> Any:  # fmt: skip
-    """Sum the first 1, 2, ... elements along `axis`; with `include_initial`, 0 comes first."""
+    """Sum the first 1, 2, ... elements along `axis`; with `include_initial`, 0 comes first.
+
+    Example:
+        >>> print(np.cumulative_sum(TensorNode([2.0, 3.0]), include_initial=True))
+        [0. 2. 5.]
+    """
     x = _in(as_node_or_array(x), dtype)
     y = xp.cumulative_sum(x, axis=axis, include_initial=include_initial)
     return filled("cumulative_sum", out, cast(y, dtype))
@@ -213,7 +303,12 @@ def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: DType | None = None, out: Any = None,
     include_initial: bool = False,
 ) -> Any:  # fmt: skip
-    """Multiply the first 1, 2, ... elements along `axis`; with `include_initial`, 1 comes first."""
+    """Multiply the first 1, 2, ... elements along `axis`; with `include_initial`, 1 comes first.
+
+    Example:
+        >>> print(np.cumulative_prod(TensorNode([2.0, 3.0]), include_initial=True))
+        [1. 2. 6.]
+    """
     x = _in(as_node_or_array(x), dtype)
     y = xp.cumulative_prod(x, axis=axis, include_initial=include_initial)
     return filled("cumulative_prod", out, cast(y, dtype))

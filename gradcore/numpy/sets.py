@@ -27,22 +27,45 @@ __all__ = [
 
 def unique_all(x: Any, /) -> Any:
     """Find the different elements, sorted; their first places, the place of each element's value in
-    them, and how often each is there."""
+    them, and how often each is there.
+
+    Example:
+        >>> found = np.unique_all([3.0, 1.0, 3.0])
+        >>> print(found.values, found.indices, found.inverse_indices, found.counts)
+        [1. 3.] [1 0] [1 0 1] [1 2]
+    """
     return xp.unique_all(as_node_or_array(x))
 
 
 def unique_counts(x: Any, /) -> Any:
-    """Find the different elements, sorted, and how often each is there."""
+    """Find the different elements, sorted, and how often each is there.
+
+    Example:
+        >>> found = np.unique_counts([3.0, 1.0, 3.0])
+        >>> print(found.values, found.counts)
+        [1. 3.] [1 2]
+    """
     return xp.unique_counts(as_node_or_array(x))
 
 
 def unique_inverse(x: Any, /) -> Any:
-    """Find the different elements, sorted, and the place of each element's value in them."""
+    """Find the different elements, sorted, and the place of each element's value in them.
+
+    Example:
+        >>> found = np.unique_inverse([3.0, 1.0, 3.0])
+        >>> print(found.values, found.inverse_indices)
+        [1. 3.] [1 0 1]
+    """
     return xp.unique_inverse(as_node_or_array(x))
 
 
 def unique_values(x: Any, /) -> Any:
-    """Find the different elements, sorted."""
+    """Find the different elements, sorted.
+
+    Example:
+        >>> print(np.unique_values([3.0, 1.0, 3.0]))
+        [1. 3.]
+    """
     return xp.unique_values(as_node_or_array(x))
 
 
@@ -55,6 +78,11 @@ def unique(
 
     Raises:
         ValueError: `return_index` is asked for along an axis.
+
+    Example:
+        >>> values, counts = np.unique([3.0, 1.0, 3.0], return_counts=True)
+        >>> print(values, counts)
+        [1. 3.] [1 2]
     """
     (x,) = arrays_of(ar)
     if axis is not None and x.ndim > 1:
@@ -75,7 +103,12 @@ def isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
     kind: Any = None,
 ) -> Any:  # fmt: skip
-    """Test for each element whether it is among the others."""
+    """Test for each element whether it is among the others.
+
+    Example:
+        >>> print(np.isin([1.0, 2.0, 3.0], [3.0, 1.0]))
+        [ True False  True]
+    """
     x, others = (value_of(a) for a in alike(element, test_elements))
     others = xp.sort(xp.reshape(others, (-1,)))
     n = others.shape[0]
@@ -95,7 +128,12 @@ def _different(ar: Any, assume_unique: bool) -> Any:
 def intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
 ) -> Any:
-    """Find the different elements that are in both arrays, sorted; those of ar1 have gradients."""
+    """Find the different elements that are in both arrays, sorted; those of ar1 have gradients.
+
+    Example:
+        >>> print(np.intersect1d([3.0, 1.0, 2.0], [2.0, 3.0, 4.0]))
+        [2. 3.]
+    """
     if return_indices:
         raise ValueError("intersect1d: return_indices is not supported; see searchsorted")
     a = unique(ar1)
@@ -103,18 +141,33 @@ def intersect1d(
 
 
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    """Find the different elements of ar1 that are not in ar2."""
+    """Find the different elements of ar1 that are not in ar2.
+
+    Example:
+        >>> print(np.setdiff1d([3.0, 1.0, 2.0], [2.0]))
+        [1. 3.]
+    """
     a = _different(ar1, assume_unique)
     return xp.getitem(a, isin(a, ar2, invert=True))
 
 
 def union1d(ar1: Any, ar2: Any) -> Any:
-    """Find the different elements of both arrays together, sorted."""
+    """Find the different elements of both arrays together, sorted.
+
+    Example:
+        >>> print(np.union1d([1.0, 3.0], [2.0, 3.0]))
+        [1. 2. 3.]
+    """
     a, b = alike(ar1, ar2)
     return unique(xp.concat([xp.reshape(a, (-1,)), xp.reshape(b, (-1,))]))
 
 
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    """Find the different elements that are in one of the arrays only, sorted."""
+    """Find the different elements that are in one of the arrays only, sorted.
+
+    Example:
+        >>> print(np.setxor1d([1.0, 2.0], [2.0, 3.0]))
+        [1. 3.]
+    """
     a, b = alike(ar1, ar2)
     return unique(xp.concat([setdiff1d(a, b), setdiff1d(b, a)]))

@@ -66,6 +66,11 @@ def quantile(
     Raises:
         ValueError: q is not in [0, 1]; the method is another one than the continuous ones, and
             "lower", "higher", "nearest" and "midpoint"; or there are weights.
+
+    Example:
+        >>> x = np.array([0.0, 10.0])
+        >>> print(np.quantile(x, 0.25), gradcore.grad(lambda x: np.quantile(x, 0.25))(x))
+        2.5 [0.75 0.25]
     """
     return filled("quantile", out, _quantile("quantile", a, q, axis, method, keepdims, weights))
 
@@ -74,7 +79,13 @@ def percentile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: bool = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
-    """Find the numbers that q of 100 elements are below; see `quantile`."""
+    """Find the numbers that q of 100 elements are below; see `quantile`.
+
+    Example:
+        >>> x = np.array([0.0, 10.0])
+        >>> print(np.percentile(x, 25), gradcore.grad(lambda x: np.percentile(x, 25))(x))
+        2.5 [0.75 0.25]
+    """
     q = on_host(q) / 100
     return filled("percentile", out, _quantile("percentile", a, q, axis, method, keepdims, weights))
 
@@ -82,7 +93,13 @@ def percentile(
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
-    """Find the median; of an even number of elements, the mean of the two in the middle."""
+    """Find the median; of an even number of elements, the mean of the two in the middle.
+
+    Example:
+        >>> x = np.array([7.0, 1.0, 3.0])
+        >>> print(np.median(x), gradcore.grad(np.median)(x))
+        3.0 [0. 0. 1.]
+    """
     return filled("median", out, _quantile("median", a, 0.5, axis, "linear", keepdims, None))
 
 
@@ -90,7 +107,12 @@ def nanquantile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: Any = NOTHING, *, weights: Any = None,
 ) -> Any:  # fmt: skip
-    """Find quantiles of the elements that are not NaN; see `quantile`."""
+    """Find quantiles of the elements that are not NaN; see `quantile`.
+
+    Example:
+        >>> print(np.nanquantile([0.0, np.nan, 10.0], 0.25))
+        2.5
+    """
     y = _quantile("nanquantile", a, q, axis, method, keepdims is True, weights, leave=True)
     return filled("nanquantile", out, y)
 
@@ -99,7 +121,12 @@ def nanpercentile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     method: str = "linear", keepdims: Any = NOTHING, *, weights: Any = None,
 ) -> Any:  # fmt: skip
-    """Find percentiles of the elements that are not NaN; see `quantile`."""
+    """Find percentiles of the elements that are not NaN; see `quantile`.
+
+    Example:
+        >>> print(np.nanpercentile([0.0, np.nan, 10.0], 25))
+        2.5
+    """
     return nanquantile(a, on_host(q) / 100, axis, out, False, method, keepdims, weights=weights)
 
 
@@ -107,7 +134,12 @@ def nanmedian(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: Any = NOTHING,
 ) -> Any:  # fmt: skip
-    """Find the median of the elements that are not NaN."""
+    """Find the median of the elements that are not NaN.
+
+    Example:
+        >>> print(np.nanmedian([7.0, np.nan, 1.0, 3.0]))
+        3.0
+    """
     return nanquantile(a, 0.5, axis, out, False, "linear", keepdims)
 
 
@@ -150,6 +182,13 @@ def average(
 
     Args:
         returned: give the sums of the weights too.
+
+    Example:
+        >>> x = np.array([1.0, 5.0])
+        >>> print(np.average(x, weights=[3.0, 1.0]))
+        2.0
+        >>> print(gradcore.grad(lambda x: np.average(x, weights=[3.0, 1.0]))(x))
+        [0.75 0.25]
     """
     if weights is None:
         (a,) = arrays_of(a)
@@ -183,6 +222,10 @@ def cov(
         bias: divide by K, not by K - 1.
         ddof: divide by K - ddof.
         fweights, aweights: how often each observation counts, and its weight.
+
+    Example:
+        >>> print(np.cov([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]).tolist())
+        [[1.0, -2.0], [-2.0, 4.0]]
     """
     x = _variables(m, rowvar)
     if y is not None:
@@ -204,7 +247,12 @@ def _variables(m: Any, rowvar: bool) -> Any:
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    """Compute the correlations (N, N) of N variables; see `cov`."""
+    """Compute the correlations (N, N) of N variables; see `cov`.
+
+    Example:
+        >>> print(np.corrcoef([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]).round(3).tolist())
+        [[1.0, -1.0], [-1.0, 1.0]]
+    """
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
@@ -213,7 +261,12 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    """Count how often 0, 1, 2, ... are in x (N,), or sum the weights (N,) of each."""
+    """Count how often 0, 1, 2, ... are in x (N,), or sum the weights (N,) of each.
+
+    Example:
+        >>> print(np.bincount([0, 2, 2]), np.bincount([0, 2, 2], weights=[0.5, 1.0, 2.0]))
+        [1 0 2] [0.5 0.  3. ]
+    """
     (x,) = arrays_of(x)
     if weights is None:
         return statistics.bincount(x, None, minlength)
@@ -222,7 +275,12 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """Find for each element the index of its bin: bins[i - 1] <= x < bins[i], or with `right`,
-    bins[i - 1] < x <= bins[i]. Bins may descend too."""
+    bins[i - 1] < x <= bins[i]. Bins may descend too.
+
+    Example:
+        >>> print(np.digitize([0.2, 1.0, 2.5], [0.0, 1.0, 2.0]))
+        [1 2 3]
+    """
     x, bins = alike(x, bins)
     n = bins.shape[0]
     if n > 1 and bool(bins[0] > bins[-1]):
@@ -268,13 +326,24 @@ def histogram(
     density: Any = None,
     weights: Any = None,
 ) -> tuple[Any, Any]:
-    """Count the elements in bins, on the host, as constants; gives the counts and the edges."""
+    """Count the elements in bins, on the host, as constants; gives the counts and the edges.
+
+    Example:
+        >>> counts, edges = np.histogram([1.0, 2.0, 2.0, 4.0], bins=3)
+        >>> print(counts, edges)
+        [1 2 1] [1. 2. 3. 4.]
+    """
     more = {"range": range, "density": density, "weights": _weights("histogram", weights)}
     return _of_host("histogram", place_of(a), on_host(a), _bins(bins), **more)
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """Find the edges of the bins that `histogram` counts in."""
+    """Find the edges of the bins that `histogram` counts in.
+
+    Example:
+        >>> print(np.histogram_bin_edges([1.0, 2.0, 2.0, 4.0], bins=3))
+        [1. 2. 3. 4.]
+    """
     more = {"range": range, "weights": _weights("histogram_bin_edges", weights)}
     return _of_host("histogram_bin_edges", place_of(a), on_host(a), _bins(bins), **more)
 
@@ -287,7 +356,13 @@ def histogram2d(
     density: Any = None,
     weights: Any = None,
 ) -> Any:
-    """Count the points (x, y) in bins; see `histogram`."""
+    """Count the points (x, y) in bins; see `histogram`.
+
+    Example:
+        >>> counts, x_edges, y_edges = np.histogram2d([0.0, 1.0, 1.0], [0.0, 0.0, 1.0], bins=2)
+        >>> print(counts.tolist(), x_edges)
+        [[1.0, 0.0], [1.0, 1.0]] [0.  0.5 1. ]
+    """
     more = {"range": range, "density": density, "weights": _weights("histogram2d", weights)}
     return _of_host("histogram2d", place_of(x, y), on_host(x), on_host(y), _bins(bins), **more)
 
@@ -299,7 +374,13 @@ def histogramdd(
     density: Any = None,
     weights: Any = None,
 ) -> Any:
-    """Count points in bins; see `histogram`."""
+    """Count points in bins; see `histogram`.
+
+    Example:
+        >>> counts, edges = np.histogramdd([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], bins=2)
+        >>> print(counts.tolist(), edges[0])
+        [[[0.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]] [-0.5  0.   0.5]
+    """
     more = {"range": range, "density": density, "weights": _weights("histogramdd", weights)}
     host = [*map(on_host, sample)] if isinstance(sample, list | tuple) else on_host(sample)
     return _of_host("histogramdd", place_of(sample), host, _bins(bins), **more)

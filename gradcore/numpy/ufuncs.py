@@ -26,11 +26,18 @@ from .common import (
     place_of,
     promoted,
 )
+from .examples import with_example
 
 __all__ = ["Ufunc"]
 
 # Keywords of NumPy's that say how memory is used, and the values that ask for what all arrays have.
 _IDLE = {"order": ("K", "C", "A"), "subok": (True, False), "casting": ("same_kind", "safe")}
+
+_DOCSTRING = """Compute NumPy's {name}, on nodes and on arrays of every backend.
+
+Inputs are nodes, arrays, numbers or lists; their shapes are broadcast. Nodes give a node, with a
+gradient where there is one. Dtypes and keywords (`out`, `where`, `dtype`) are NumPy's:
+"""
 
 
 class Ufunc:
@@ -44,6 +51,14 @@ class Ufunc:
         function: the function, of as many arrays, all in the dtypes that NumPy computes in.
         reduction: the function behind `reduce`, where the order of operands does not matter.
         accumulation: the function behind `accumulate`; without one it is a scan.
+
+    Example:
+        >>> print(np.add.reduce([1.0, 2.0, 3.0]), np.add.accumulate([1.0, 2.0, 3.0]))
+        6.0 [1. 3. 6.]
+        >>> print(np.multiply.outer([1.0, 2.0], [3.0, 4.0]).tolist())
+        [[3.0, 4.0], [6.0, 8.0]]
+        >>> print(np.exp([0.0, 1.0], where=[True, False]))
+        [1. 0.]
     """
 
     def __init__(
@@ -58,7 +73,7 @@ class Ufunc:
         self.__name__ = self.__qualname__ = name
         self.__module__ = "gradcore.numpy"
         page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
-        self.__doc__ = f"Compute NumPy's {name}, on nodes and on arrays of every backend.\n\n{page}"
+        self.__doc__ = with_example(f"{_DOCSTRING.format(name=name)}{page}", name)
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
         # Whether it computes in float32 as in float64; float_power does not.
         self.keeps_floats = any(kinds.startswith("f" * self.nin) for kinds in self.of_numpy.types)

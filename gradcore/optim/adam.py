@@ -29,6 +29,17 @@ class Adam(KernelOptimizer):
         amsgrad: whether to divide by the root of the largest average square so far
             (https://arxiv.org/abs/1904.09237); to be set before the first step.
         decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.Adam([w], lr=0.1)
+        >>> for _ in range(2):
+        ...     (w * w).sum().backward()
+        ...     optimizer.step()
+        ...     optimizer.zero_grad()
+        ...
+        >>> print(w.round(2))  # two steps of about 0.1 each
+        [0.8 1.8]
     """
 
     kernel, memory = "adam", ("mean", "square", "largest")
@@ -66,7 +77,16 @@ class Adam(KernelOptimizer):
 
 class AdamW(Adam):
     """Step as Adam, but multiply the parameter itself by `1 - lr * weight_decay`, in place of
-    adding the weight decay to the gradient (https://arxiv.org/abs/1711.05101)."""
+    adding the weight decay to the gradient (https://arxiv.org/abs/1711.05101).
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.AdamW([w], lr=0.1, weight_decay=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))  # 0.99 w - 0.1
+        [0.89 1.88]
+    """
 
     def __init__(
         self,
@@ -89,6 +109,14 @@ class NAdam(KernelOptimizer):
     Args:
         momentum_decay: how fast the momentum comes to the first beta.
         decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.NAdam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.894 1.894]
     """
 
     kernel, memory = "nadam", ("exp_avg", "exp_avg_sq", "mu_product")
@@ -134,6 +162,14 @@ class RAdam(KernelOptimizer):
 
     Args:
         decoupled_weight_decay: whether the weight decay is as `AdamW` has it.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.RAdam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.8 1.6]
     """
 
     kernel, memory = "radam", ("exp_avg", "exp_avg_sq")
@@ -168,7 +204,16 @@ class RAdam(KernelOptimizer):
 
 class Adamax(KernelOptimizer):
     """Step as Adam, but divide by the largest gradient, which fades as `betas[1]` says, in place of
-    the root of the average square (https://arxiv.org/abs/1412.6980, section 7)."""
+    the root of the average square (https://arxiv.org/abs/1412.6980, section 7).
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.Adamax([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.9 1.9]
+    """
 
     kernel, memory = "adamax", ("exp_avg", "exp_inf")
 

@@ -79,6 +79,17 @@ class Optimizer:
         TypeError: a parameter is not a TensorNode, or a setting is not a number.
         ValueError: there are no parameters, one can't have a gradient or is in two groups, or a
             setting is out of range.
+
+    Example:
+        >>> class Plain(optim.Optimizer):
+        ...     def update(self, parameters, gradients, states):
+        ...         return [p - self.lr * g for p, g in zip(parameters, gradients)]
+        ...
+        >>> w = TensorNode([1.0, 2.0])
+        >>> (w * w).sum().backward()
+        >>> Plain([w], lr=0.1).step()
+        >>> print(w)
+        [0.8 1.6]
     """
 
     ranges: ClassVar[Mapping[str, Range]] = RANGES  # what numbers settings may be

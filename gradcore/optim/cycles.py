@@ -27,6 +27,17 @@ class CyclicLR(LRScheduler):
 
     Raises:
         ValueError: an argument is out of range, or the optimizer has no momentum to cycle.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0, momentum=0.9)
+        >>> schedule = optim.CyclicLR(optimizer, base_lr=0.1, max_lr=1.1, step_size_up=2)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.1, 0.6, 1.1, 0.6, 0.1]
     """
 
     begins_anew, multiplies = True, False
@@ -100,6 +111,17 @@ class OneCycleLR(LRScheduler):
     Raises:
         ValueError: an argument is out of range, or the optimizer has no momentum to cycle. Also
             raised by `step`, after more than `total_steps` steps.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0, momentum=0.9)
+        >>> schedule = optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=6)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.04, 0.994, 0.812, 0.463, 0.133]
     """
 
     begins_anew, multiplies = True, False

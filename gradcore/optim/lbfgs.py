@@ -54,6 +54,21 @@ class LBFGS(Optimizer):
 
     Raises:
         ValueError: there are several groups of parameters, or a setting is out of range.
+
+    Example:
+        >>> w = TensorNode([0.0, 0.0])
+        >>> optimizer = optim.LBFGS([w], line_search_fn="strong_wolfe")
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (w[0] - 1.0) ** 2 + 100.0 * (w[1] - w[0] ** 2) ** 2  # Rosenbrock's
+        ...     loss.backward()
+        ...     return loss
+        ...
+        >>> for _ in range(5):
+        ...     loss = optimizer.step(closure)
+        ...
+        >>> print(w.round(3))
+        [1. 1.]
     """
 
     others: ClassVar = {"line_search_fn": (None, "strong_wolfe")}

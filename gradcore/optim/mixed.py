@@ -66,6 +66,15 @@ class MixedPrecision:
         TypeError: a parameter is not float32, or `make` gives no optimizer.
         ValueError: there are no parameters, one can't be trained, `make` gives an optimizer of
             other nodes than the masters, or a number is out of range. No parameter has changed.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> make = lambda masters: optim.SGD(masters, lr=0.1)
+        >>> optimizer = optim.MixedPrecision([w], make, scale=128.0)
+        >>> optimizer.scaled((w * w).sum().astype("float32")).backward()
+        >>> optimizer.step()
+        >>> print(w.dtype, w.round(3), optimizer.masters[0].dtype)
+        float16 [0.8 1.6] float32
     """
 
     # So that a setting of the optimizer, such as `momentum`, can't be set here without effect.

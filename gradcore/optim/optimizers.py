@@ -54,6 +54,14 @@ class SGD(KernelOptimizer):
 
     Raises:
         ValueError: `nesterov` without momentum, or with dampening.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.SGD([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w)  # w - 0.1 * 2 w
+        [0.8 1.6]
     """
 
     kernel, memory = "sgd", ("velocity",)
@@ -89,6 +97,14 @@ class Adadelta(KernelOptimizer):
 
     Args:
         rho: the part of the averages that is kept at each step.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.Adadelta([w])
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.997 1.997]
     """
 
     kernel, memory = "adadelta", ("square_avg", "acc_delta")
@@ -119,6 +135,14 @@ class Adagrad(KernelOptimizer):
         weight_decay: this times the parameter is added to its gradient.
         initial_accumulator_value: the sums start from this.
         eps: is added to the root.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.Adagrad([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.9 1.9]
     """
 
     kernel, memory = "adagrad", ("square",)
@@ -160,6 +184,14 @@ class RMSprop(KernelOptimizer):
         weight_decay: this times the parameter is added to its gradient.
         momentum: the part of the velocity that is kept at each step; 0 for none.
         centered: whether to divide by the deviation of the gradient from its average instead.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.RMSprop([w], lr=0.01)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.9 1.9]
     """
 
     kernel, memory = "rmsprop", ("square", "velocity", "mean")
@@ -208,6 +240,17 @@ class Rprop(KernelOptimizer):
 
     Raises:
         ValueError: the first of the etas is not between 0 and 1, or the second not above 1.
+
+    Example:
+        >>> w = TensorNode([1.0, -2.0])
+        >>> optimizer = optim.Rprop([w], lr=0.1)
+        >>> for _ in range(2):
+        ...     (w * w).sum().backward()
+        ...     optimizer.step()
+        ...     optimizer.zero_grad()
+        ...
+        >>> print(w.round(3))  # steps of 0.1 and, as the signs stayed, of 0.12
+        [ 0.78 -1.78]
     """
 
     kernel, memory = "rprop", ("prev", "step_size")
@@ -245,6 +288,14 @@ class ASGD(KernelOptimizer):
         lambd: this, times the learning rate, is the part of a parameter that each step takes off.
         alpha: the power by which the learning rate falls.
         t0: the step after which the average begins.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> optimizer = optim.ASGD([w], lr=0.1, t0=0)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))
+        [0.8 1.6]
     """
 
     kernel, memory = "asgd", ("eta", "mu", "ax")
@@ -287,6 +338,15 @@ class Adafactor(KernelOptimizer):
 
     Raises:
         TypeError: a parameter is complex.
+
+    Example:
+        >>> w = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> optimizer = optim.Adafactor([w])
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(2))
+        [[0.98 1.97]
+         [2.97 3.97]]
     """
 
     kernel, memory = "adafactor", ("row_var", "col_var", "variance")
@@ -344,6 +404,14 @@ class Lion(KernelOptimizer):
 
     Args:
         betas: the part of the average in the sign's argument, and that kept at each step.
+
+    Example:
+        >>> w = TensorNode([1.0, -2.0])
+        >>> optimizer = optim.Lion([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(3))  # by the sign of the gradient
+        [ 0.9 -1.9]
     """
 
     kernel, memory = "lion", ("exp_avg",)
@@ -382,6 +450,15 @@ class Muon(KernelOptimizer):
     Raises:
         ValueError: a parameter is no matrix.
         TypeError: a parameter is complex.
+
+    Example:
+        >>> w = TensorNode([[1.0, 0.0], [0.0, 2.0]])
+        >>> optimizer = optim.Muon([w], lr=0.1, weight_decay=0.0)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> print(w.round(1))  # the step is nearly 0.1 times an orthogonal matrix
+        [[0.9 0. ]
+         [0.  1.9]]
     """
 
     kernel, memory = "muon", ("momentum_buffer",)

@@ -42,6 +42,17 @@ class LRScheduler:
 
     Raises:
         TypeError: `optimizer` is none.
+
+    Example:
+        >>> class Halving(optim.LRScheduler):
+        ...     def factor(self, steps):
+        ...         return 0.5**steps
+        ...
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=0.8)
+        >>> schedule = Halving(optimizer)
+        >>> schedule.step()
+        >>> print(optimizer.lr)
+        0.4
     """
 
     begins_anew: ClassVar[bool] = False

@@ -59,6 +59,17 @@ class LambdaLR(LRScheduler):
 
     Raises:
         ValueError: there are not as many functions as groups.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.LambdaLR(optimizer, lambda steps: 1 / (1 + steps))
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.5, 0.333, 0.25]
     """
 
     multiplies = False
@@ -84,7 +95,19 @@ class LambdaLR(LRScheduler):
 
 class MultiplicativeLR(LambdaLR):
     """Multiply the learning rate by `lr_lambda(steps)` at each step, or that of each group by the
-    function for this group in a list."""
+    function for this group in a list.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.MultiplicativeLR(optimizer, lambda steps: 0.5)
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(optimizer.lr)
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.5, 0.25, 0.125]
+    """
 
     multiplies = True
     _products: tuple[int, list[float]] | None = None  # after how many steps, and for each group
@@ -105,6 +128,17 @@ class StepLR(LRScheduler):
 
     Raises:
         ValueError: `step_size` is no positive integer, or `gamma` negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.StepLR(optimizer, step_size=2, gamma=0.1)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 1.0, 0.1, 0.1, 0.01]
     """
 
     def __init__(
@@ -124,6 +158,17 @@ class MultiStepLR(LRScheduler):
 
     Raises:
         ValueError: a milestone is no integer, or `gamma` negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.1)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.1, 0.1, 0.01, 0.01]
     """
 
     def __init__(
@@ -149,6 +194,17 @@ class ConstantLR(LRScheduler):
 
     Raises:
         ValueError: the factor is not in [0, 1], or `total_iters` negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.ConstantLR(optimizer, factor=0.1, total_iters=2)
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(optimizer.lr, 4))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.1, 0.1, 1.0, 1.0]
     """
 
     def __init__(
@@ -173,6 +229,17 @@ class LinearLR(LRScheduler):
 
     Raises:
         ValueError: a factor is not in [0, 1], `start_factor` is 0, or `total_iters` not positive.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     def __init__(
@@ -200,6 +267,17 @@ class ExponentialLR(LRScheduler):
 
     Raises:
         ValueError: `gamma` is negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(optimizer.lr)
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.5, 0.25, 0.125]
     """
 
     def __init__(self, optimizer: Scheduled, gamma: float, last_epoch: int = -1) -> None:
@@ -216,6 +294,17 @@ class PolynomialLR(LRScheduler):
 
     Raises:
         ValueError: `total_iters` is not positive, or `power` no number.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.PolynomialLR(optimizer, total_iters=4)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.75, 0.5, 0.25, 0.0]
     """
 
     def __init__(
@@ -240,6 +329,17 @@ class CosineAnnealingLR(LRScheduler):
 
     Raises:
         ValueError: `T_max` is not positive, or `eta_min` negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.CosineAnnealingLR(optimizer, T_max=4)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
     def __init__(
@@ -265,6 +365,17 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     Raises:
         ValueError: `T_0` or `T_mult` is no positive integer, or `eta_min` negative.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.5, 1.0, 0.5, 1.0]
     """
 
     multiplies = False
@@ -300,6 +411,19 @@ class SequentialLR(LRScheduler):
     Raises:
         ValueError: the milestones are not one less than the schedules, or no ascending integers; or
             a schedule is of another optimizer.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> warmup = optim.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+        >>> decay = optim.ExponentialLR(optimizer, gamma=0.5)
+        >>> schedule = optim.SequentialLR(optimizer, [warmup, decay], milestones=[2])
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
     begins_anew, multiplies = True, False
@@ -338,6 +462,19 @@ class ChainedScheduler(LRScheduler):
 
     Raises:
         ValueError: there are no schedules, or one is of another optimizer.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> warmup = optim.ConstantLR(optimizer, factor=0.1, total_iters=2)
+        >>> decay = optim.ExponentialLR(optimizer, gamma=0.5)
+        >>> schedule = optim.ChainedScheduler([warmup, decay])
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(optimizer.lr, 4))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [0.1, 0.05, 0.25, 0.125]
     """
 
     def __init__(
@@ -387,6 +524,17 @@ class ReduceLROnPlateau(LRScheduler):
 
     Raises:
         ValueError: an argument is out of range, or `step` was given NaN in place of a number.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = optim.ReduceLROnPlateau(optimizer, factor=0.1, patience=1)
+        >>> rates = []
+        >>> for loss in [3.0, 2.0, 2.0, 2.0, 2.0]:
+        ...     schedule.step(loss)
+        ...     rates.append(round(optimizer.lr, 3))
+        ...
+        >>> print(rates)
+        [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
     kept = "best", "num_bad_epochs", "cooldown_counter"

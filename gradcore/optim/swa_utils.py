@@ -45,6 +45,11 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
     Raises:
         ValueError: `decay` is not in [0, 1].
+
+    Example:
+        >>> average = get_ema_avg_fn(decay=0.9)
+        >>> print(average(np.array([1.0]), np.array([2.0]), np.array(5)))
+        [1.1]
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"get_ema_avg_fn: decay = {decay!r}, expected a number from 0 to 1")
@@ -52,17 +57,35 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
 
 def get_swa_avg_fn() -> Average:
-    """Make the function that gives the plain average of all values."""
+    """Make the function that gives the plain average of all values.
+
+    Example:
+        >>> average = get_swa_avg_fn()
+        >>> print(average(np.array([1.0]), np.array([2.0]), np.array(4)))  # (4 * 1 + 2) / 5
+        [1.2]
+    """
     return lambda average, new, count: average + (new - average) / (count + 1)
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """Make the function of `get_ema_avg_fn` for lists of arrays."""
+    """Make the function of `get_ema_avg_fn` for lists of arrays.
+
+    Example:
+        >>> average = get_ema_multi_avg_fn(decay=0.9)
+        >>> print(*average([np.array([1.0])], [np.array([2.0])], np.array(5)))
+        [1.1]
+    """
     return _of_lists(get_ema_avg_fn(decay))
 
 
 def get_swa_multi_avg_fn() -> Averages:
-    """Make the function of `get_swa_avg_fn` for lists of arrays."""
+    """Make the function of `get_swa_avg_fn` for lists of arrays.
+
+    Example:
+        >>> average = get_swa_multi_avg_fn()
+        >>> print(*average([np.array([1.0])], [np.array([2.0])], np.array(4)))
+        [1.2]
+    """
     return _of_lists(get_swa_avg_fn())
 
 
@@ -89,6 +112,16 @@ class AveragedModel(Module):
 
     Raises:
         ValueError: there are both `avg_fn` and `multi_avg_fn`.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> average = AveragedModel(model)
+        >>> for value in [1.0, 2.0, 6.0]:
+        ...     w = nn.init.constant_(model.w, value)
+        ...     average.update_parameters(model)
+        ...
+        >>> print(average.module.w, average.n_averaged)
+        [[3.]] 3
     """
 
     def __init__(
@@ -156,6 +189,12 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
 
     Args:
         loader: the batches; of a batch that is a tuple or list, the first is the model's input.
+
+    Example:
+        >>> model = nn.Sequential(nn.BatchNorm1d(2))
+        >>> update_bn([TensorNode([[1.0, 10.0], [3.0, 30.0]])], model)
+        >>> print(model[0].running_mean)
+        [ 2. 20.]
     """
     norms = [
         m
@@ -194,6 +233,17 @@ class SWALR(LRScheduler):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Example:
+        >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+        >>> schedule = SWALR(optimizer, swa_lr=0.2, anneal_epochs=2, anneal_strategy="linear")
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(optimizer.lr, 3))
+        ...     schedule.step()
+        ...
+        >>> print(rates)
+        [1.0, 0.6, 0.2, 0.2]
     """
 
     def __init__(

@@ -28,19 +28,19 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
     """Make a function that does what `step` does, faster. On a GPU it captures the work of one
     call as a CUDA graph; each further call replays the graph and runs no Python code of the step.
 
-    >>> @gradcore.capture
-    ... def step(images, labels):
-    ...     loss = cross_entropy(model(images), labels)
-    ...     loss.backward()
-    ...     optimizer.step()
-    ...     optimizer.zero_grad()
-    ...     return loss
+        @gradcore.capture
+        def step(images, labels):
+            loss = cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss
 
     On a backend that can't record, such as NumPy, each call runs `step`.
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
     They take over changes that you make to parameters and optimizers between calls. They do nothing
-    else that the step's code would do on the host. docs/explanation/gpu/capture.md says what can be
+    else that the step's code would do on the host. docs/how-to/capture.md says what can be
     captured.
 
     Args:
@@ -55,6 +55,18 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
         CaptureError: the step reads an array on the host, or does something else that can't be
             captured; or an argument has another shape, dtype or device than before; or something
             else has changed that replays can't follow. The message says what, and where.
+
+    Example:
+        >>> w = TensorNode([1.0, 2.0])
+        >>> @gradcore.capture
+        ... def step(x):
+        ...     loss = ((w * x).sum() - 1) ** 2
+        ...     loss.backward()
+        ...     w.value -= 0.1 * w.grad
+        ...     loss.zero_grad()
+        ...     return loss
+        >>> print([round(step(np.array([1.0, 1.0], "float32")).item(), 3) for _ in range(4)])
+        [4.0, 1.44, 0.518, 0.187]
     """
     return Captured(step, warmup)
 
@@ -68,6 +80,8 @@ class Captured:
     """
 
     def __init__(self, step: Callable[..., Any], warmup: int) -> None:
+        if not callable(step):
+            raise TypeError(f"capture: step is a {type(step).__name__}, expected a function")
         if warmup < 1:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)

@@ -34,7 +34,12 @@ _current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
 
 
 class CaptureError(RuntimeError):
-    """A step can't be captured, or can't be replayed now; the message says why, and where."""
+    """A step can't be captured, or can't be replayed now; the message says why, and where.
+
+    Example:
+        >>> issubclass(gradcore.CaptureError, RuntimeError)
+        True
+    """
 
 
 class HostWork:

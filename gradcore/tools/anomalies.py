@@ -21,7 +21,16 @@ __all__ = ["AnomalyError", "detect_anomaly"]
 
 
 class AnomalyError(RuntimeError):
-    """An op gave NaN or infinity, or an array that backward needs was changed in place."""
+    """An op gave NaN or infinity, or an array that backward needs was changed in place.
+
+    Example:
+        >>> try:
+        ...     with gradcore.detect_anomaly():
+        ...         gradcore.relu(TensorNode([1.0, float("nan")]))
+        ... except gradcore.AnomalyError as error:
+        ...     print("NaN" in str(error))
+        True
+    """
 
 
 def detect_anomaly() -> AbstractContextManager[None]:
@@ -39,6 +48,15 @@ def detect_anomaly() -> AbstractContextManager[None]:
         AnomalyError: an op, or its backward, made NaN or infinity from inputs that had none; a
             leaf or constant has NaN; or an array that backward needs was changed in place after
             forward. The message names the op, and the line that called it.
+
+    Example:
+        >>> data = TensorNode([1.0, float("nan")], name="data")
+        >>> try:
+        ...     with gradcore.detect_anomaly():
+        ...         loss = (data * 2.0).sum()
+        ... except gradcore.AnomalyError as error:
+        ...     print(str(error).split(";")[0])
+        Multiply: its input 0, 'data', float32 (2,), has NaN
     """
     return watching(_Anomalies())
 

@@ -31,7 +31,16 @@ _ListFunction = Callable[..., list[TensorNode | Array]]
 
 
 class GradientError(AssertionError):
-    """A gradient is not what differences of the function's values say."""
+    """A gradient is not what differences of the function's values say.
+
+    Example:
+        >>> wrong = gradcore.custom_gradient(lambda x: (x * x, lambda go: go))  # it is 2 x go
+        >>> try:
+        ...     gradcore.check_gradients(wrong, 3.0)
+        ... except gradcore.GradientError:
+        ...     print("the gradient is wrong")
+        the gradient is wrong
+    """
 
 
 def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
@@ -54,6 +63,10 @@ def check_gradients(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
             the differences gave there, and whether a kink is likely there.
         TypeError: no argument, or none of the results, is floating.
         ValueError: `order` is not a positive integer.
+
+    Example:
+        >>> f = lambda x: gradcore.sum(gradcore.tanh(x) ** 2)
+        >>> gradcore.check_gradients(f, np.array([0.5, -1.0]))  # an error if they are wrong
     """
     if type(order) is not int or order < 1:
         raise ValueError(f"check_gradients: order is {order!r}, expected 1, 2, ...")

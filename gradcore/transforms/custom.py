@@ -15,16 +15,17 @@ __all__ = ["custom_gradient", "stop_gradient"]
 
 
 def stop_gradient(x: Any) -> Any:
-    """Turn the nodes in the tree x into constants, through which no gradient flows."""
+    """Turn the nodes in the tree x into constants, through which no gradient flows.
+
+    Example:
+        >>> print(gradcore.grad(lambda x: x * gradcore.stop_gradient(x))(3.0))  # not 6
+        3.0
+    """
     return tree_map(lambda a: TensorNode(a.value, requires_grad=False) if is_node(a) else a, x)
 
 
 def custom_gradient(f: Function) -> Function:
     """Decorate a function that computes its own gradient.
-
-        @custom_gradient
-        def clipped(x):
-            return x, lambda go: namespace(go).where(abs(go) < 1.0, go, 0.0)
 
     Args:
         f: a function of trees of arrays, written against the arrays' namespace. It gives a pair,
@@ -40,6 +41,15 @@ def custom_gradient(f: Function) -> Function:
     Raises (when called):
         ValueError: the pullback gave too few or too many gradients, or one that does not fit.
         Also what any op raises.
+
+    Example:
+        >>> @gradcore.custom_gradient
+        ... def clipped(x):
+        ...     return x, lambda go: gradcore.namespace(go).clip(go, -1.0, 1.0)
+        >>> x = TensorNode([1.0, 2.0])
+        >>> (clipped(x) * np.array([0.5, 9.0], "float32")).sum().backward()
+        >>> print(x.grad)
+        [0.5 1. ]
     """
 
     class Custom(Op):

@@ -63,8 +63,6 @@ Pullback = Callable[[Any], Any]  # of a gradient of the value, to that of the ar
 def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """Make a function that computes the gradient of the scalar function `f`.
 
-        grad(lambda x: x**2)(3.0)  # 6.0
-
     Args:
         f: a function of trees that gives one number, an array or node of one element.
         argnums: the positions of the arguments to differentiate with respect to.
@@ -78,6 +76,14 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         TypeError: an array to differentiate with respect to is not floating, or the result is not
             real floating.
         ValueError: the result has more than one element, or there is no argument at `argnums`.
+
+    Example:
+        >>> print(gradcore.grad(lambda x: x**2)(3.0))
+        6.0
+        >>> def f(w, x):
+        ...     return (w * x).sum()
+        >>> print(gradcore.grad(f, argnums=1)(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+        [1. 2.]
     """
 
     @functools.wraps(f)
@@ -88,7 +94,13 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
 
 def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
-    """Make a function that gives a pair: the value of `f`, and what `grad` gives."""
+    """Make a function that gives a pair: the value of `f`, and what `grad` gives.
+
+    Example:
+        >>> value, gradient = gradcore.value_and_grad(lambda x: (x**2).sum())(np.array([1.0, 3.0]))
+        >>> print(value, gradient)
+        10.0 [2. 6.]
+    """
 
     @functools.wraps(f)
     def both(*args: Any, **constants: Any) -> Any:
@@ -132,6 +144,11 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
     Raises:
         TypeError: an array in `xs` is not floating.
         ValueError (from the pullback): the gradient does not fit the value.
+
+    Example:
+        >>> value, pullback = gradcore.vjp(lambda x: x**2, np.array([1.0, 3.0]))
+        >>> print(value, pullback(np.array([1.0, 10.0])))
+        [1. 9.] [ 2. 60.]
     """
     value, pull = _vjp("vjp", f, 0 if len(xs) == 1 else tuple(range(len(xs))), xs, {})
 
@@ -160,6 +177,12 @@ def jvp(f: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     Raises:
         TypeError: an array in `xs` or in the value is not floating.
         ValueError: `vs` is not like `xs`.
+
+    Example:
+        >>> x, v = np.array([0.0, 1.0]), np.array([1.0, 10.0])
+        >>> value, derivative = gradcore.jvp(gradcore.sin, x, v)
+        >>> print(value.round(3), derivative.round(3))
+        [0.    0.841] [1.    5.403]
     """
     several = isinstance(xs, tuple)
     _like("jvp: the direction", xs, vs)
@@ -193,6 +216,11 @@ def hessian_vector_product(f: Function, x: Any, v: Any) -> Any:
     Raises:
         TypeError: as `grad`.
         ValueError: as `grad`; or v is not like x.
+
+    Example:
+        >>> f = lambda x: x[0] ** 2 * x[1]
+        >>> print(gradcore.hessian_vector_product(f, np.array([3.0, 5.0]), np.array([1.0, 0.0])))
+        [10.  6.]
     """
     _like("hessian_vector_product: v", x, v)
     return vjp(grad(f), x)[1](v)
@@ -216,6 +244,12 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         TypeError: as `grad`; or the value is not floating.
         ValueError: there is no argument at `argnums`; or the value and an argument are complex, and
             the function is not holomorphic, as abs(x) * x is not: so it has no such derivative.
+
+    Example:
+        >>> polar = lambda x: gradcore.stack([x[0] * gradcore.cos(x[1]), x[0] * gradcore.sin(x[1])])
+        >>> print(gradcore.jacobian(polar)(np.array([2.0, 0.0])))
+        [[1. 0.]
+         [0. 2.]]
     """
 
     @functools.wraps(f)
@@ -238,6 +272,11 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
     Raises (when called):
         TypeError, ValueError: as `grad`.
+
+    Example:
+        >>> print(gradcore.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0])))
+        [[10.  6.]
+         [ 6.  0.]]
     """
     return jacobian(grad(f, argnums), argnums)
 
@@ -283,6 +322,8 @@ def _vjp(
     The pullback takes a list: for each leaf of the value its gradient, or `None` for zero. With
     `retain=False` it can be called once.
     """
+    if not callable(f):
+        raise TypeError(f"{name}: f is a {type(f).__name__}, expected a function")
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     chosen = [_position(name, i, args) for i in positions]
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}

@@ -250,6 +250,6 @@ trapezoid([1,2,3]) interp(1.5,[1,2],[3,4]) interp([0,5],[1,2],[3,4]) unwrap([0,6
 gradient([1,4,9]) cov([[1,2,4],[3,4,1]]) average([1,2,3])
 select([k>1],[k]) piecewise(k,[k>1],[1,0]) choose([0,1],[[1,2],[3,4]]) take([4,5,6],[0,2])
 clip(k,1,None) sort(k) nan_to_num(N) nan_to_num(N*Z) median([inf,inf,1,inf]) quantile([-inf,inf],0)
-sort_complex(k) iscomplex(Z) isreal(Z) isfinite(Z)
+sort_complex(k) sort_complex(Z) iscomplex(Z) isreal(Z) isfinite(Z)
 iscomplexobj(Z) equal(Z,Z) argsort(V) isclose(Z,Z+1e-9) round(V,2)
 """

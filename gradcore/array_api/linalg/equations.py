@@ -69,6 +69,15 @@ def solve_triangular(
         upper: whether the upper triangle of a counts, or the lower one.
         left: with False, find the x with x @ a = b, for b (..., K, M).
         unitriangular: take the diagonal for ones.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> a, b = TensorNode([[2.0, 0.0], [1.0, 4.0]]), TensorNode([[2.0], [9.0]])
+        >>> print(gradcore.linalg.solve_triangular(a, b, upper=False).value)
+        [[1.]
+         [2.]]
     """
     if not left:
         return solve_triangular(a.mT, b.mT, upper=not upper, unitriangular=unitriangular).mT
@@ -77,7 +86,14 @@ def solve_triangular(
 
 def cholesky_solve(b: NodeOrArray, l: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:  # noqa: E741
     """Find the x with a @ x = b, for b (..., M, K), where a = l @ l^H, as `cholesky` gives the
-    lower triangle l; with `upper`, a = l^H @ l."""
+    lower triangle l; with `upper`, a = l^H @ l.
+
+    Example:
+        >>> l = gradcore.linalg.cholesky(TensorNode([[4.0, 0.0], [0.0, 2.0]]))
+        >>> print(gradcore.linalg.cholesky_solve(TensorNode([[8.0], [6.0]]), l).value.round(3))
+        [[2.]
+         [3.]]
+    """
     l = adjoint(l) if upper else l  # noqa: E741
     y = solve_triangular(l, b, upper=False)
     return solve_triangular(adjoint(l), y, upper=True)
@@ -85,7 +101,17 @@ def cholesky_solve(b: NodeOrArray, l: NodeOrArray, /, *, upper: bool = False) ->
 
 def cholesky_inverse(l: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:  # noqa: E741
     """Invert a = l @ l^H, of which `cholesky` gave the lower triangle l (..., M, M); with `upper`,
-    a = l^H @ l."""
+    a = l^H @ l.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> l = gradcore.linalg.cholesky(TensorNode([[4.0, 0.0], [0.0, 2.0]]))
+        >>> print(gradcore.linalg.cholesky_inverse(l).value.round(3))
+        [[0.25 0.  ]
+         [0.   0.5 ]]
+    """
     check_square("cholesky_inverse", l)
     raw = value_of(l)
     eye = namespace(raw).eye(raw.shape[-1], dtype=raw.dtype, device=raw.device)
@@ -99,6 +125,16 @@ def lu(a: NodeOrArray, /, *, pivot: bool = True) -> LUResult:
 
     Args:
         pivot: with False, rows keep their order; it takes matrices whose leading parts are regular.
+
+    Example:
+        >>> a = TensorNode([[0.0, 2.0], [4.0, 1.0]])
+        >>> p, l, u = gradcore.linalg.lu(a)
+        >>> print((p @ l @ u).value)
+        [[0. 2.]
+         [4. 1.]]
+        >>> print(u.value)
+        [[4. 1.]
+         [0. 2.]]
     """
     found = _factors("lu", a, pivot)
     lower, u = ops.LU.apply(a, found=found)
@@ -121,6 +157,14 @@ def lu_factor(a: NodeOrArray, /, *, pivot: bool = True) -> LUFactors:
     Returns:
         L, without its diagonal, and U, in one matrix (..., M, N); and with which row, counted from
         1, each row changed places, one after the other (..., K).
+
+    Example:
+        >>> lu, pivots = gradcore.linalg.lu_factor(TensorNode([[0.0, 2.0], [4.0, 1.0]]))
+        >>> print(lu.value)
+        [[4. 1.]
+         [0. 2.]]
+        >>> print(pivots.value)
+        [2 2]
     """
     found = _factors("lu_factor", a, pivot)
     lower, u = ops.LU.apply(a, found=found)
@@ -154,10 +198,22 @@ def lu_solve(
     Args:
         left: with False, find the x with x @ a = b.
         adjoint: solve the equations of a^H in place of a.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> lu, pivots = gradcore.linalg.lu_factor(TensorNode([[0.0, 2.0], [4.0, 1.0]]))
+        >>> print(gradcore.linalg.lu_solve(lu, pivots, TensorNode([[2.0], [9.0]])).value)
+        [[2.]
+         [1.]]
     """
     if not left:  # x a = b is a^H x^H = b^H
         return _adjoint(lu_solve(LU, pivots, _adjoint(b), adjoint=not adjoint))
     check_square("lu_solve", LU)
+    if b.ndim < 2 or b.shape[-2] != LU.shape[-1]:
+        found = f"LU {tuple(LU.shape)} and b {tuple(b.shape)}"
+        raise ValueError(f"lu_solve: {found} do not fit; expected (..., M, M) and (..., M, K)")
     order = _order(value_of(pivots), LU.shape[-1])
     if adjoint:
         y = solve_triangular(_adjoint(LU), b, upper=False)
@@ -200,6 +256,15 @@ def lstsq(
     Returns:
         x; the sums of squares (..., K), or if M <= N an empty array; the rank of each matrix (...);
         and its singular values. Gradients are those of `pinv`: right where the rank stays.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> a = TensorNode([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])  # a line through 3 points
+        >>> x, residuals, rank, s = gradcore.linalg.lstsq(a, TensorNode([1.0, 3.0, 5.0]))
+        >>> print(x.value.round(3), rank.value)
+        [1. 2.] 2
     """
     check_matrices("lstsq", a)
     is_vector = b.ndim == 1
@@ -227,7 +292,15 @@ Ord = int | float | str | None
 def cond(x: NodeOrArray, /, p: Ord = None) -> NodeOrArray:
     """Divide the largest by the smallest singular value of each matrix (..., M, N); of a singular
     one this is infinite. Or for the norm of another order p, multiply the norms of each matrix and
-    its inverse; see `matrix_norm`."""
+    its inverse; see `matrix_norm`.
+
+    Raises:
+        ValueError: the matrices are empty; or they are not square, and p is given.
+
+    Example:
+        >>> print(gradcore.linalg.cond(TensorNode([[10.0, 0.0], [0.0, 2.0]])).value.round(3))
+        5.0
+    """
     check_matrices("cond", x)
     if p not in (None, 2, -2):
         check_square("cond", x)
@@ -249,6 +322,14 @@ def tensorsolve(a: NodeOrArray, b: NodeOrArray, /, axes: Any = None) -> NodeOrAr
 
     Args:
         axes: axes of a to be moved to the end first.
+
+    Raises:
+        ValueError: the shapes do not fit, or the matrix is singular.
+
+    Example:
+        >>> a, b = TensorNode(2.0 * np.eye(6).reshape(2, 3, 6)), TensorNode(np.ones((2, 3)))
+        >>> print(gradcore.linalg.tensorsolve(a, b).value)
+        [0.5 0.5 0.5 0.5 0.5 0.5]
     """
     if axes is not None:
         gone = [k % a.ndim for k in axes]
@@ -259,7 +340,16 @@ def tensorsolve(a: NodeOrArray, b: NodeOrArray, /, axes: Any = None) -> NodeOrAr
 
 
 def tensorinv(a: NodeOrArray, /, ind: int = 2) -> NodeOrArray:
-    """Invert a as a matrix, whose rows are the first `ind` axes."""
+    """Invert a as a matrix, whose rows are the first `ind` axes.
+
+    Raises:
+        ValueError: `ind` is not positive, or the matrix is not square, or singular.
+
+    Example:
+        >>> a = TensorNode(2.0 * np.eye(6).reshape(2, 3, 6))
+        >>> gradcore.linalg.tensorinv(a).shape
+        (6, 2, 3)
+    """
     if ind < 1:
         raise ValueError(f"tensorinv: ind = {ind}, expected 1 or more")
     left, right = tuple(a.shape[:ind]), tuple(a.shape[ind:])

@@ -35,6 +35,13 @@ def diag(x: NodeOrArray, /, k: int = 0) -> NodeOrArray:
 
     Raises:
         ValueError: x is neither.
+
+    Example:
+        >>> print(gradcore.linalg.diag(TensorNode([1.0, 2.0])).value)
+        [[1. 0.]
+         [0. 2.]]
+        >>> print(gradcore.linalg.diag(TensorNode([[1.0, 2.0], [3.0, 4.0]])).value)
+        [1. 4.]
     """
     if x.ndim == 2:
         return diagonal(x, offset=k)
@@ -49,6 +56,10 @@ def diag_embed(x: NodeOrArray, /, offset: int = 0, axis1: int = -2, axis2: int =
 
     Args:
         axis1, axis2: which axes of the result are rows and columns.
+
+    Example:
+        >>> gradcore.linalg.diag_embed(TensorNode(np.ones((8, 3)))).shape
+        (8, 3, 3)
     """
     *stack, size = x.shape
     n = size + abs(offset)
@@ -63,7 +74,18 @@ def diag_embed(x: NodeOrArray, /, offset: int = 0, axis1: int = -2, axis2: int =
 
 def block_diag(*xs: NodeOrArray) -> NodeOrArray:
     """Make one matrix, with the matrices in its diagonal and zeros elsewhere. A vector is a row,
-    and a number a matrix (1, 1)."""
+    and a number a matrix (1, 1).
+
+    Raises:
+        ValueError: one has more than two dimensions, or there is none.
+
+    Example:
+        >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.linalg.block_diag(a, TensorNode(9.0)).value)
+        [[1. 2. 0.]
+         [3. 4. 0.]
+         [0. 0. 9.]]
+    """
     xs = tuple([reshape(x, (1,) * (2 - x.ndim) + tuple(x.shape)) if x.ndim < 2 else x for x in xs])
     if [x for x in xs if x.ndim != 2] or not xs:
         found = ", ".join([str(tuple(x.shape)) for x in xs])
@@ -78,7 +100,12 @@ def block_diag(*xs: NodeOrArray) -> NodeOrArray:
 
 
 def kron(a: NodeOrArray, b: NodeOrArray, /) -> NodeOrArray:
-    """Put b, multiplied by each element of a, in the element's place."""
+    """Put b, multiplied by each element of a, in the element's place.
+
+    Example:
+        >>> print(gradcore.linalg.kron(TensorNode([[1.0, 10.0]]), TensorNode([[1.0, 2.0]])).value)
+        [[ 1.  2. 10. 20.]]
+    """
     n = max(a.ndim, b.ndim)
     a, b = (reshape(x, (1,) * (n - x.ndim) + tuple(x.shape)) for x in (a, b))
     apart = [tuple([m for pair in zip(*sides, strict=True) for m in pair]) for sides in
@@ -89,7 +116,16 @@ def kron(a: NodeOrArray, b: NodeOrArray, /) -> NodeOrArray:
 
 def multi_dot(arrays: Sequence[NodeOrArray], /) -> NodeOrArray:
     """Multiply two or more matrices, of which the first and the last may be vectors, in the order
-    that takes least."""
+    that takes least.
+
+    Raises:
+        ValueError: there are fewer than two, one is no matrix, or the shapes do not fit.
+
+    Example:
+        >>> a, b, c = [TensorNode(np.ones(shape)) for shape in ((10, 100), (100, 5), (5, 50))]
+        >>> gradcore.linalg.multi_dot([a, b, c]).shape
+        (10, 50)
+    """
     parts = [*arrays]
     if len(parts) < 2:
         raise ValueError(f"multi_dot: {len(parts)} matrices, expected at least 2")
@@ -125,7 +161,17 @@ def multi_dot(arrays: Sequence[NodeOrArray], /) -> NodeOrArray:
 
 def vander(x: NodeOrArray, /, *, N: int | None = None) -> NodeOrArray:
     """Make the powers 0 to N - 1 of each element: of x (..., M) the matrices (..., M, N); N is M if
-    not given."""
+    not given.
+
+    Raises:
+        ValueError: x is a number.
+
+    Example:
+        >>> print(gradcore.linalg.vander(TensorNode([1.0, 2.0, 3.0])).value)
+        [[1. 1. 1.]
+         [1. 2. 4.]
+         [1. 3. 9.]]
+    """
     if x.ndim < 1:
         raise ValueError("vander: x is a number, expected vectors (..., M)")
     n = x.shape[-1] if N is None else N
@@ -138,7 +184,17 @@ def vander(x: NodeOrArray, /, *, N: int | None = None) -> NodeOrArray:
 def householder_product(a: NodeOrArray, tau: NodeOrArray, /) -> NodeOrArray:
     """Multiply the reflections I - tau_k v_k v_k^H, k = 1 to K, and take the first N columns of the
     product (..., M, N): where v_k is column k of a (..., M, N), with 1 in row k and 0 above, and
-    tau (..., K)."""
+    tau (..., K).
+
+    Raises:
+        ValueError: the shapes do not fit; M >= N >= K.
+
+    Example:
+        >>> a, tau = TensorNode([[1.0], [1.0]]), TensorNode([1.0])  # I - v v^T, first column
+        >>> print(gradcore.linalg.householder_product(a, tau).value)
+        [[ 0.]
+         [-1.]]
+    """
     (m, n), k = a.shape[-2:], tau.shape[-1]
     if not m >= n >= k:
         raise ValueError(
@@ -165,7 +221,18 @@ LARGEST = 5.37
 def matrix_exp(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the exponential I + x + x @ x / 2 + ... of each matrix (..., M, M), with gradients of
     every order. The host reads the largest norm, which says how many products it takes. Where a
-    matrix is not finite, its exponential is NaN."""
+    matrix is not finite, its exponential is NaN.
+
+    Raises:
+        ValueError: the matrices are not square.
+        TypeError: x is not floating.
+
+    Example:
+        >>> turn = TensorNode([[0.0, -np.pi / 2], [np.pi / 2, 0.0]])  # a quarter turn's generator
+        >>> print(abs(gradcore.linalg.matrix_exp(turn).value).round(3))
+        [[0. 1.]
+         [1. 0.]]
+    """
     check_square("matrix_exp", x)
     raw = value_of(x)
     if not is_floating(raw):

@@ -99,24 +99,66 @@ class SVDResult(NamedTuple):
 
 
 def inv(x: NodeOrArray, /) -> NodeOrArray:
-    """Invert each matrix (..., M, M)."""
+    """Invert each matrix (..., M, M).
+
+    Raises:
+        ValueError: the matrices are not square, or one is singular.
+
+    Example:
+        >>> a = TensorNode([[2.0, 0.0], [1.0, 4.0]])
+        >>> print(gradcore.linalg.inv(a).value)
+        [[ 0.5    0.   ]
+         [-0.125  0.25 ]]
+    """
     return ops.Inverse.apply(x)
 
 
 def det(x: NodeOrArray, /) -> NodeOrArray:
-    """Compute the determinant (...) of each matrix (..., M, M)."""
+    """Compute the determinant (...) of each matrix (..., M, M).
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> d = gradcore.linalg.det(a)
+        >>> d.backward()  # to the cofactors
+        >>> print(d.value.round(3))
+        -2.0
+        >>> print(a.grad.round(3))
+        [[ 4. -3.]
+         [-2.  1.]]
+    """
     return ops.Determinant.apply(x)
 
 
 def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
-    """Find the x with x1 @ x = x2, where x1 is (..., M, M), and x2 (..., M, K) or a vector (M,)."""
+    """Find the x with x1 @ x = x2, where x1 is (..., M, M), and x2 (..., M, K) or a vector (M,).
+
+    Raises:
+        ValueError: the shapes do not fit, or a matrix is singular.
+
+    Example:
+        >>> a, b = TensorNode([[2.0, 0.0], [1.0, 4.0]]), TensorNode([2.0, 9.0])
+        >>> print(gradcore.linalg.solve(a, b).value)
+        [1. 2.]
+    """
     return ops.Solve.apply(x1, x2)
 
 
 def slogdet(x: NodeOrArray, /) -> SlogdetResult:
     """Compute the sign of each determinant, and the logarithm of its absolute value. The sign of
     real numbers has no gradient; that of complex ones is d / |d|. For a singular matrix they are 0
-    and -inf, with NaN as the gradient if the loss depends on it."""
+    and -inf, with NaN as the gradient if the loss depends on it.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> sign, logarithm = gradcore.linalg.slogdet(TensorNode([[0.0, 2.0], [3.0, 0.0]]))
+        >>> print(sign.value, logarithm.value.round(3))
+        -1.0 1.792
+    """
     return SlogdetResult(*ops.LogDeterminant.apply(x))
 
 
@@ -135,6 +177,15 @@ def pinv(
             numbers, or an array (...). Of `rtol`, `None` is the op's choice, and 0 if `atol` is
             given and not 0.
         hermitian: compute it of the symmetric, or Hermitian, part of square matrices.
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> a = TensorNode([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+        >>> print(gradcore.linalg.pinv(a).value.round(3))
+        [[1.  0.  0. ]
+         [0.  0.5 0. ]]
     """
     if hermitian:
         check_square("pinv", x)
@@ -148,6 +199,12 @@ def matrix_power(x: NodeOrArray, n: int, /) -> NodeOrArray:
     Raises:
         TypeError: n is not an integer.
         ValueError: the matrices are not square.
+
+    Example:
+        >>> a = TensorNode([[1.0, 1.0], [0.0, 1.0]])
+        >>> print(gradcore.linalg.matrix_power(a, 5).value)
+        [[1. 5.]
+         [0. 1.]]
     """
     check_square("matrix_power", x)
     if not is_integer(n):
@@ -172,13 +229,31 @@ def eig(x: NodeOrArray, /) -> EigResult:
     Each eigenvector has length 1, and its largest element is real, also after a change of x: so a
     gradient takes it. Eigenvectors of equal eigenvalues have no derivative, nor has the phase of a
     vector of which two elements are the largest: gradients are NaN if they are used.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> a = TensorNode([[0.0, -1.0], [1.0, 0.0]])  # a quarter turn
+        >>> values, vectors = gradcore.linalg.eig(a)
+        >>> print(np.sort(values.value.imag), vectors.shape)
+        [-1.  1.] (2, 2)
     """
     return EigResult(*ops.Eig.apply(widened(x)))
 
 
 def eigvals(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the eigenvalues (..., M), in no order, of each matrix (..., M, M), on the host, as
-    complex numbers. Gradients need the eigenvectors too: then this takes as long as `eig`."""
+    complex numbers. Gradients need the eigenvectors too: then this takes as long as `eig`.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> a = TensorNode([[2.0, 7.0], [0.0, 3.0]])
+        >>> print(np.sort(gradcore.linalg.eigvals(a).value.real))
+        [2. 3.]
+    """
     check_square("eigvals", x)
     if is_node(x) and x.requires_grad:
         return eig(x).eigenvalues
@@ -188,18 +263,44 @@ def eigvals(x: NodeOrArray, /) -> NodeOrArray:
 
 
 def eigvalsh(x: NodeOrArray, /) -> NodeOrArray:
-    """Compute the eigenvalues (..., M), ascending, of the symmetric part of each (..., M, M)."""
+    """Compute the eigenvalues (..., M), ascending, of the symmetric part of each (..., M, M).
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> print(gradcore.linalg.eigvalsh(TensorNode([[2.0, 1.0], [1.0, 2.0]])).value.round(3))
+        [1. 3.]
+    """
     return ops.Eigvalsh.apply(x)
 
 
 def svdvals(x: NodeOrArray, /) -> NodeOrArray:
-    """Compute the singular values (..., min(M, N)), descending, of each matrix (..., M, N)."""
+    """Compute the singular values (..., min(M, N)), descending, of each matrix (..., M, N).
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> print(gradcore.linalg.svdvals(TensorNode([[0.0, 3.0], [2.0, 0.0]])).value.round(3))
+        [3. 2.]
+    """
     return ops.Svdvals.apply(x)
 
 
 def cholesky(x: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:
     """Factor the symmetric part of each matrix (..., M, M) into L @ L^T, with L lower triangular.
-    The result is L, or with `upper` L^T. Of complex matrices, read Hermitian part, and L^H."""
+    The result is L, or with `upper` L^T. Of complex matrices, read Hermitian part, and L^H.
+
+    Raises:
+        ValueError: the matrices are not square, or one is not positive definite.
+
+    Example:
+        >>> a = TensorNode([[4.0, 2.0], [2.0, 5.0]])
+        >>> print(gradcore.linalg.cholesky(a).value)
+        [[2. 0.]
+         [1. 2.]]
+    """
     y = ops.Cholesky.apply(x)
     return adjoint(y) if upper else y
 
@@ -210,6 +311,17 @@ def eigh(x: NodeOrArray, /) -> EighResult:
 
     Eigenvectors of equal eigenvalues have no derivative: gradients are NaN if they are used. Other
     eigenvectors, and eigenvalues alone, have gradients all the same.
+
+    Raises:
+        ValueError: the matrices are not square.
+
+    Example:
+        >>> values, vectors = gradcore.linalg.eigh(TensorNode([[2.0, 1.0], [1.0, 2.0]]))
+        >>> print(values.value.round(3))
+        [1. 3.]
+        >>> print(abs(vectors.value).round(3))
+        [[0.707 0.707]
+         [0.707 0.707]]
     """
     return EighResult(*ops.Eigh.apply(x))
 
@@ -220,6 +332,18 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
     Args:
         mode: "reduced": Q is (..., M, K) and R (..., K, N), where K = min(M, N); "complete": Q is
             (..., M, M) and R (..., M, N), and Q has no gradient if M > N.
+
+    Raises:
+        ValueError: there is no such mode, or x is no matrix.
+
+    Example:
+        >>> q, r = gradcore.linalg.qr(TensorNode([[3.0, 1.0], [4.0, 2.0]]))
+        >>> print((q @ r).value.round(3))
+        [[3. 1.]
+         [4. 2.]]
+        >>> print(abs(r.value).round(3))
+        [[5.  2.2]
+         [0.  0.4]]
     """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode is {mode!r}, expected 'reduced' or 'complete'")
@@ -241,6 +365,14 @@ def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
     Args:
         full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N,
             while S has; otherwise (..., M, K) and (..., K, N), where K = min(M, N).
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> u, s, vh = gradcore.linalg.svd(TensorNode([[0.0], [3.0]]), full_matrices=False)
+        >>> print(u.shape, s.value, vh.shape)
+        (2, 1) [3.] (1, 1)
     """
     return SVDResult(*ops.SVD.apply(x, full_matrices=full_matrices))
 
@@ -254,7 +386,15 @@ def matrix_rank(
 ) -> NodeOrArray:
     """Count the singular values of each matrix (..., M, N) that are larger than `rtol` times the
     largest one, and than `atol`. Of `rtol`, `None` is max(M, N) times the dtype's epsilon, and 0 if
-    `atol` is given and not 0. No gradient flows through."""
+    `atol` is given and not 0. No gradient flows through.
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> print(gradcore.linalg.matrix_rank(TensorNode([[1.0, 2.0], [2.0, 4.0]])).value)
+        1
+    """
     check_matrices("matrix_rank", x)
     s = svdvals(x)
     limit = cutoff(value_of(x), value_of(s), value_of(atol), value_of(rtol))
@@ -265,7 +405,16 @@ def matrix_rank(
 
 
 def cross(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
-    """Compute the cross product of vectors of 3 elements, along `axis`, a negative number."""
+    """Compute the cross product of vectors of 3 elements, along `axis`, a negative number.
+
+    Raises:
+        ValueError: there are not 3 elements in both along the axis.
+
+    Example:
+        >>> x, y = TensorNode([1.0, 0.0, 0.0]), TensorNode([0.0, 1.0, 0.0])
+        >>> print(gradcore.linalg.cross(x, y).value)
+        [0. 0. 1.]
+    """
     if not -min(x1.ndim, x2.ndim) <= axis < 0 or (x1.shape[axis], x2.shape[axis]) != (3, 3):
         raise ValueError(
             f"cross: {tuple(x1.shape)} and {tuple(x2.shape)} along axis {axis}; "
@@ -279,7 +428,16 @@ def cross(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray
 def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
     """Take the diagonal of each matrix (..., M, N). With a positive offset it is a diagonal above
     the main one, with a negative offset one below. What is assigned to the diagonal of a node is
-    assigned to the node, as in PyTorch; NumPy's can't be assigned to."""
+    assigned to the node, as in PyTorch; NumPy's can't be assigned to.
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(gradcore.linalg.diagonal(a).value, gradcore.linalg.diagonal(a, offset=1).value)
+        [1. 4.] [2.]
+    """
     check_matrices("diagonal", x)
     m, n = x.shape[-2:]
     start = offset if offset >= 0 else -offset * n
@@ -290,12 +448,29 @@ def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
 
 
 def trace(x: NodeOrArray, /, *, offset: int = 0, dtype: DType | None = None) -> NodeOrArray:
-    """Sum the diagonal of each matrix; for `offset` see `diagonal`."""
+    """Sum the diagonal of each matrix; for `offset` see `diagonal`.
+
+    Raises:
+        ValueError: x is no matrix.
+
+    Example:
+        >>> print(gradcore.linalg.trace(TensorNode([[1.0, 2.0], [3.0, 4.0]])).value)
+        5.0
+    """
     return reductions.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
 def outer(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
-    """Multiply each element of x1 (N,) by each of x2 (M,): (N, M)."""
+    """Multiply each element of x1 (N,) by each of x2 (M,): (N, M).
+
+    Raises:
+        ValueError: one is no vector.
+
+    Example:
+        >>> print(gradcore.outer(TensorNode([1.0, 2.0]), TensorNode([1.0, 10.0, 100.0])).value)
+        [[  1.  10. 100.]
+         [  2.  20. 200.]]
+    """
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(
             f"outer: {tuple(x1.shape)} and {tuple(x2.shape)}; expected two vectors (N,) and (M,)"
@@ -325,6 +500,16 @@ def vector_norm(
         ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|, which is 0 of no
             elements; `-inf`, the smallest |x|; 0, the number of elements that are not 0, which has
             no gradient.
+
+    Raises:
+        ValueError: `ord` is not a number.
+
+    Example:
+        >>> x = TensorNode([[3.0, 4.0], [6.0, 8.0]])
+        >>> print(gradcore.linalg.vector_norm(x, axis=1).value)
+        [ 5. 10.]
+        >>> print(gradcore.linalg.vector_norm(x, ord=1).value)
+        21.0
     """
     if not isinstance(ord, int | float):
         raise ValueError(f"vector_norm: ord is {ord!r}, expected a number; see matrix_norm")
@@ -374,6 +559,14 @@ def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") 
         ord: 'fro' or `None`, the root of the sum of squares; 'nuc', the sum of the singular values;
             2 and -2, the largest and the smallest singular value; 1 and -1, the largest and the
             smallest sum of absolute values in a column; inf and -inf, the same in a row.
+
+    Raises:
+        ValueError: there is no such order, or x is no matrix.
+
+    Example:
+        >>> a = TensorNode([[3.0, 0.0], [0.0, 4.0]])
+        >>> print(gradcore.linalg.matrix_norm(a).value, gradcore.linalg.matrix_norm(a, ord=2).value)
+        5.0 4.0
     """
     check_matrices("matrix_norm", x)
     if ord in ("fro", None):
@@ -405,6 +598,16 @@ def norm(
         ord: as for `vector_norm` or `matrix_norm`; `None` is the root of the sum of squares.
         axis: the axis of vectors, or the two axes of matrices. `None`: x is one vector or matrix,
             or, if `ord` is `None` too, an array of any shape.
+
+    Raises:
+        ValueError: there are more than two axes, or there is no such order.
+
+    Example:
+        >>> x = TensorNode([3.0, 4.0])
+        >>> y = gradcore.linalg.norm(x)
+        >>> y.backward()  # to x / |x|
+        >>> print(y.value, x.grad)
+        5.0 [0.6 0.8]
     """
     if axis is None and (ord is None or x.ndim == 1):
         return vector_norm(x, keepdims=keepdims, ord=2 if ord is None else ord)

@@ -79,9 +79,10 @@ def _as(x: Any, dtype: Any, like: Array) -> TensorNode:
 
 
 def of_order(
-    name: str, op: type[Op], what: str, **constants: Any
+    name: str, op: type[Op], what: str, example: str, **constants: Any
 ) -> Callable[[Any, NodeOrArray], TensorNode]:
-    """Make a function of n and x from an op."""
+    """Make a function of n and x from an op. The example is what is printed of its values of order
+    2 at 1 and 2."""
 
     def function(n: Any, x: NodeOrArray) -> TensorNode:
         orders, x = raw_array(n), floating(x)
@@ -103,5 +104,9 @@ def of_order(
 
     Raises:
         ValueError: n has fractions.
+
+    Example:
+        >>> print(gradcore.special.{name}(2, [1.0, 2.0]).value.round(3))
+        {example}
     """
     return function

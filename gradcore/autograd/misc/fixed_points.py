@@ -16,7 +16,15 @@ Function = Callable[..., Any]
 @primitive
 def fixed_point(f: Function, a: Any, x0: Any, distance: Function, tol: float) -> Any:
     """Repeat `x = f(a)(x)` from x0 on, until `distance(x, previous x)` is at most `tol`. The
-    gradient by the parameters `a` is right at the fixed point, from wherever x0 starts."""
+    gradient by the parameters `a` is right at the fixed point, from wherever x0 starts.
+
+    Example:
+        >>> newton = lambda a: lambda x: 0.5 * (x + a / x)  # for the square root of a
+        >>> distance = lambda x, y: abs(x - y)
+        >>> root = lambda a: fixed_point(newton, a, 1.0, distance, 1e-9)
+        >>> print(root(4.0), gradcore.grad(root)(4.0))
+        2.0 0.25
+    """
     step = f(a)
     x, previous = step(x0), x0
     while distance(x, previous) > tol:

@@ -16,6 +16,11 @@ def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     Returns:
         The vector, and a function that makes such trees of vectors.
+
+    Example:
+        >>> vector, unflatten = flatten({"w": np.ones((2, 3)), "b": 5.0})
+        >>> print(vector, unflatten(2 * vector)["b"])
+        [5. 1. 1. 1. 1. 1. 1.] 10.0
     """
     unflatten, flat = make_vjp(_flat, value)  # the gradient of taking apart is putting together
     return flat, unflatten
@@ -34,6 +39,12 @@ def flatten_func(f: Callable[..., Any], example: Any) -> tuple[Callable[..., Any
 
     Returns:
         The function; the function that makes trees of vectors; and the vector of the example.
+
+    Example:
+        >>> f = lambda p: 2.0 * p["w"] + p["b"]
+        >>> flat_f, unflatten, vector = flatten_func(f, {"w": np.ones(2), "b": 5.0})
+        >>> print(vector, flat_f(vector))  # the vector is b, then w
+        [5. 1. 1.] [7. 7.]
     """
     flat, unflatten = flatten(example)
     return lambda x, *args: flatten(f(unflatten(x), *args))[0], unflatten, flat

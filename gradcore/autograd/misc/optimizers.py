@@ -15,7 +15,19 @@ Optimizer = Callable[..., Any]
 
 
 def unflatten_optimizer(optimize: Optimizer) -> Optimizer:
-    """Make an optimizer of vectors take trees: dictionaries, lists and tuples of arrays."""
+    """Make an optimizer of vectors take trees: dictionaries, lists and tuples of arrays.
+
+    Example:
+        >>> @unflatten_optimizer
+        ... def descend(grad, x, callback=None):
+        ...     for i in range(100):
+        ...         x = x - 0.1 * grad(x, i)
+        ...     return x
+        ...
+        >>> gradient = gradcore.grad(lambda p, i: np.sum((p["w"] - 3.0) ** 2))
+        >>> print(descend(gradient, {"w": np.zeros(2)})["w"].round(3))
+        [3. 3.]
+    """
 
     @functools.wraps(optimize)
     def of_trees(grad: Any, x0: Any, callback: Any = None, *args: Any, **options: Any) -> Any:
@@ -42,7 +54,13 @@ def sgd(
     step_size: float = 0.1,
     mass: float = 0.9,
 ) -> Any:
-    """Descend along `grad(x, i)`, smoothed with the weight `mass`."""
+    """Descend along `grad(x, i)`, smoothed with the weight `mass`.
+
+    Example:
+        >>> gradient = gradcore.grad(lambda x, i: np.sum((x - 3.0) ** 2))
+        >>> print(sgd(gradient, np.zeros(2)).round(1))
+        [3. 3.]
+    """
     velocity = np.zeros_like(x)
     for i in range(num_iters):
         g = grad(x, i)
@@ -62,7 +80,13 @@ def rmsprop(
     gamma: float = 0.9,
     eps: float = 1e-8,
 ) -> Any:
-    """Descend along `grad(x, i)`, divided by the root of its mean square."""
+    """Descend along `grad(x, i)`, divided by the root of its mean square.
+
+    Example:
+        >>> gradient = gradcore.grad(lambda x, i: np.sum((x - 3.0) ** 2))
+        >>> print(rmsprop(gradient, np.zeros(2)).round(1))
+        [3. 3.]
+    """
     squares = np.ones_like(x)
     for i in range(num_iters):
         g = grad(x, i)
@@ -83,7 +107,13 @@ def adam(
     b2: float = 0.999,
     eps: float = 1e-8,
 ) -> Any:
-    """Descend by Adam (http://arxiv.org/abs/1412.6980) with the gradients `grad(x, i)`."""
+    """Descend by Adam (http://arxiv.org/abs/1412.6980) with the gradients `grad(x, i)`.
+
+    Example:
+        >>> gradient = gradcore.grad(lambda x, i: np.sum((x - 3.0) ** 2))
+        >>> print(adam(gradient, np.zeros(2), step_size=0.5).round(1))
+        [3. 3.]
+    """
     m, v = np.zeros_like(x), np.zeros_like(x)
     for i in range(num_iters):
         g = grad(x, i)

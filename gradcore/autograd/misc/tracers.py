@@ -14,12 +14,25 @@ __all__ = ["FullGraphNode", "const_graph", "full_graph"]
 
 def const_graph(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
     """Make a function of the arguments that follow `args`, which replays its first calls where the
-    backend can record: by `gradcore.capture`. On NumPy each call runs `f`."""
+    backend can record: by `gradcore.capture`. On NumPy each call runs `f`.
+
+    Example:
+        >>> f = const_graph(lambda scale, x: scale * np.sin(x), 2.0)
+        >>> print(f(0.0), gradcore.grad(f)(0.0))
+        0.0 2.0
+    """
     return capture(functools.partial(f, *args, **kwargs))
 
 
 class FullGraphNode(Node):
-    """A step: its value and its recipe, the function, arguments and nodes it was computed of."""
+    """A step: its value and its recipe, the function, arguments and nodes it was computed of.
+
+    Example:
+        >>> node = full_graph(lambda x: np.sin(x) * 2.0, 1.0)
+        >>> (_, before), = node.recipe[3]  # the step before, the sine
+        >>> print(isinstance(before, FullGraphNode), before.value.round(3))
+        True 0.841
+    """
 
     def __init__(
         self,
@@ -38,5 +51,11 @@ class FullGraphNode(Node):
 
 
 def full_graph(f: Callable[..., Any], x: Any) -> Any:
-    """Give the node of f(x), whose recipe leads back to all steps before."""
+    """Give the node of f(x), whose recipe leads back to all steps before.
+
+    Example:
+        >>> node = full_graph(lambda x: np.sin(x) * 2.0, 1.0)
+        >>> print(node.value.round(3))
+        1.683
+    """
     return trace(FullGraphNode.new_root(), f, x)[1]

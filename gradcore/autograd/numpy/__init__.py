@@ -18,7 +18,13 @@ __all__ = ["fft", "linalg", "make_diagonal", "random", "where"]
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """Take x where the condition holds, and y elsewhere; without both, give the indices where the
-    condition holds."""
+    condition holds.
+
+    Example:
+        >>> x = np.array([-2.0, 3.0])
+        >>> print(where(x > 0, x, 0.0), *where(x > 0))
+        [0. 3.] [1]
+    """
     return _ours.nonzero(condition) if x is None else _ours.where(condition, x, y)
 
 
@@ -27,6 +33,11 @@ def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> An
 
     Raises:
         NotImplementedError: `offset` is not 0, or the axes are others than -1 and -2.
+
+    Example:
+        >>> print(make_diagonal(np.array([1.0, 2.0]), axis1=-1, axis2=-2))
+        [[1. 0.]
+         [0. 2.]]
     """
     if (offset, axis1, axis2) != (0, -1, -2):
         raise NotImplementedError("make_diagonal takes offset=0, axis1=-1, axis2=-2 only")

@@ -29,6 +29,13 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), **options: Any) -> A
 
     Returns:
         y at these times, (T, D).
+
+    Example:
+        >>> decay = lambda y, t, rate: -rate * y
+        >>> times = np.array([0.0, 1.0])
+        >>> end = lambda rate: odeint(decay, np.array([1.0]), times, (rate,))[-1, 0]
+        >>> print(end(1.0).round(3), gradcore.grad(end)(1.0).round(3))  # exp(-rate)
+        0.368 -0.368
     """
     back = there(y0, t, args)
 

@@ -48,7 +48,13 @@ def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **_: Any
 ) -> Any:
     """Solve a x = b for x, by the upper or lower triangle of a; or, by `trans`, with a transposed
-    (1, "T") or conjugated too (2, "C")."""
+    (1, "T") or conjugated too (2, "C").
+
+    Example:
+        >>> a = np.array([[2.0, 1.0], [0.0, 4.0]])
+        >>> print(solve_triangular(a, np.array([4.0, 8.0])))
+        [1. 2.]
+    """
     a = np.tril(a) if lower else np.triu(a)
     if unit_diagonal:
         a = a - np.diag(np.diag(a)) + np.eye(a.shape[0])
@@ -63,6 +69,11 @@ def solve_banded(l_and_u: tuple[int, int], a: Any, b: Any) -> Any:
         l_and_u: how many diagonals lie below and above the main one.
         a: (l + u + 1, N); element (i, j) of the matrix is a[u + i - j, j].
         b: (N,) or (N, K).
+
+    Example:
+        >>> a = np.array([[0.0, 1.0], [2.0, 4.0]])  # the rows above, and on, the diagonal
+        >>> print(solve_banded((0, 1), a, np.array([4.0, 8.0])))
+        [1. 2.]
     """
     below, above = l_and_u
     n = a.shape[1]

@@ -34,6 +34,10 @@ def convolve(
     Raises:
         ValueError: the mode is another; or it is "valid", and neither of the two fits into the
             other.
+
+    Example:
+        >>> print(convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.5])))
+        [1.  2.5 4.  1.5]
     """
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"convolve: mode is {mode!r}, expected 'full', 'same' or 'valid'")

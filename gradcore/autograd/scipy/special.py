@@ -20,7 +20,14 @@ __all__ = ["logsumexp"]
 
 
 def logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
-    """Compute log(sum(b * exp(x))), of all or along `axis`."""
+    """Compute log(sum(b * exp(x))), of all or along `axis`.
+
+    Example:
+        >>> print(logsumexp(np.array([1000.0, 1000.0])).round(3))
+        1000.693
+        >>> print(gradcore.grad(logsumexp)(np.array([0.0, 0.0])))
+        [0.5 0.5]
+    """
     x = np.asarray(x)
     log_sum = LogSumExp.apply(x, axis=axis, keepdims=keepdims)
     if b is None:

@@ -58,7 +58,12 @@ def _inside(support: Any, x: Any, safe: float, logpdf: Callable[[Any], Any]) -> 
 
 
 class beta(_Distribution):
-    """The beta distribution."""
+    """The beta distribution.
+
+    Example:
+        >>> print(beta.pdf(0.5, 2.0, 2.0).round(3), gradcore.grad(beta.logpdf)(0.5, 2.0, 2.0))
+        1.5 0.0
+    """
 
     @staticmethod
     def logpdf(x: Any, a: Any, b: Any) -> Any:
@@ -79,7 +84,12 @@ class beta(_Distribution):
 
 
 class gamma(_Distribution):
-    """The gamma distribution."""
+    """The gamma distribution.
+
+    Example:
+        >>> print(gamma.pdf(1.0, 2.0).round(3), gradcore.grad(gamma.logpdf)(1.0, 2.0).round(3))
+        0.368 0.0
+    """
 
     @staticmethod
     def logpdf(x: Any, a: Any) -> Any:
@@ -96,7 +106,12 @@ class gamma(_Distribution):
 
 
 class chi2(_Distribution):
-    """The chi-squared distribution: the gamma distribution of x / 2 with a = df / 2."""
+    """The chi-squared distribution: the gamma distribution of x / 2 with a = df / 2.
+
+    Example:
+        >>> print(chi2.pdf(2.0, 2.0).round(3), gradcore.grad(chi2.logpdf)(2.0, 2.0).round(3))
+        0.184 -0.5
+    """
 
     @staticmethod
     def logpdf(x: Any, df: Any) -> Any:
@@ -112,7 +127,14 @@ class chi2(_Distribution):
 
 
 class norm(_Distribution):
-    """The normal distribution."""
+    """The normal distribution.
+
+    Example:
+        >>> print(norm.pdf(0.0).round(3), norm.cdf(0.0))
+        0.399 0.5
+        >>> print(gradcore.grad(norm.logpdf)(2.0), gradcore.grad(norm.cdf)(0.0).round(3))
+        -2.0 0.399
+    """
 
     @staticmethod
     def logpdf(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
@@ -147,7 +169,12 @@ def _standard(x: Any, loc: Any, scale: Any) -> Any:
 
 
 class poisson(_Distribution):
-    """The Poisson distribution."""
+    """The Poisson distribution.
+
+    Example:
+        >>> print(poisson.pmf(3, 2.0).round(3), gradcore.grad(poisson.logpmf, 1)(3, 2.0))
+        0.18 0.5
+    """
 
     @staticmethod
     def logpmf(k: Any, mu: Any) -> Any:
@@ -169,7 +196,12 @@ class poisson(_Distribution):
 
 
 class t(_Distribution):
-    """Student's t distribution."""
+    """Student's t distribution.
+
+    Example:
+        >>> print(t.pdf(0.0, 3.0).round(3), gradcore.grad(t.logpdf)(1.0, 3.0).round(3))
+        0.368 -1.0
+    """
 
     @staticmethod
     def logpdf(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
@@ -195,7 +227,12 @@ class t(_Distribution):
 
 
 class dirichlet(_Distribution):
-    """The Dirichlet distribution."""
+    """The Dirichlet distribution.
+
+    Example:
+        >>> print(dirichlet.pdf(np.array([0.2, 0.3, 0.5]), np.array([1.0, 1.0, 1.0])).round(3))
+        2.0
+    """
 
     @staticmethod
     def logpdf(x: Any, alpha: Any) -> Any:
@@ -215,7 +252,15 @@ class dirichlet(_Distribution):
 
 
 class multivariate_normal(_Distribution):
-    """The normal distribution of several dimensions."""
+    """The normal distribution of several dimensions.
+
+    Example:
+        >>> x, mean, cov = np.array([1.0, 1.0]), np.zeros(2), np.eye(2)
+        >>> print(multivariate_normal.logpdf(x, mean, cov).round(3))
+        -2.838
+        >>> print(gradcore.grad(multivariate_normal.logpdf)(x, mean, cov))
+        [-1. -1.]
+    """
 
     @staticmethod
     def logpdf(x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:

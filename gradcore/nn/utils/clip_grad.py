@@ -45,6 +45,12 @@ def clip_grad_norm_(
 
     Raises:
         RuntimeError: with `error_if_nonfinite`, the norm is not finite; no gradient is changed.
+
+    Example:
+        >>> w = TensorNode([1.0, 1.0])
+        >>> (3.0 * w[0] + 4.0 * w[1]).backward()
+        >>> print(nn.utils.clip_grad_norm_([w], max_norm=1.0), w.grad.round(3))
+        5.0 [0.6 0.8]
     """
     nodes = _with_gradients(parameters)
     gradients = [p.grad for p in nodes]
@@ -64,6 +70,10 @@ def get_total_norm(
 
     Raises:
         RuntimeError: with `error_if_nonfinite`, the norm is not finite.
+
+    Example:
+        >>> print(nn.utils.get_total_norm([np.array([3.0]), np.array([[0.0, 4.0]])]))
+        5.0
     """
     is_one = isinstance(tensors, TensorNode) or hasattr(tensors, "dtype")
     given = [x for x in map(raw_array, [tensors] if is_one else tensors) if x.size]
@@ -88,7 +98,15 @@ def clip_grads_with_norm_(
     foreach: bool | None = None,  # noqa: ARG001
 ) -> None:
     """Multiply the gradients of the parameters by `max_norm / (total_norm + 1e-6)`, if that is less
-    than 1."""
+    than 1.
+
+    Example:
+        >>> w = TensorNode([1.0, 1.0])
+        >>> (3.0 * w[0] + 4.0 * w[1]).backward()
+        >>> nn.utils.clip_grads_with_norm_([w], max_norm=1.0, total_norm=10.0)
+        >>> print(w.grad.round(3))
+        [0.3 0.4]
+    """
     nodes = _with_gradients(parameters)
     if not nodes:
         return
@@ -114,6 +132,13 @@ def clip_grad_value_(
 
     Raises:
         TypeError: a gradient is complex.
+
+    Example:
+        >>> w = TensorNode([1.0, 1.0])
+        >>> (3.0 * w[0] - 0.5 * w[1]).backward()
+        >>> nn.utils.clip_grad_value_([w], 1.0)
+        >>> print(w.grad)
+        [ 1.  -0.5]
     """
     for p in _with_gradients(parameters):
         if is_complex(p.value):

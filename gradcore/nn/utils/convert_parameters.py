@@ -14,7 +14,13 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[TensorNode]) -> Any:
-    """Join the parameters, each row by row, to one vector: a node that depends on them."""
+    """Join the parameters, each row by row, to one vector: a node that depends on them.
+
+    Example:
+        >>> layer = nn.Linear(3, 2)  # 2 * 3 weights and 2 biases
+        >>> print(nn.utils.parameters_to_vector(layer.parameters()).shape)
+        (8,)
+    """
     return concat([reshape(p, (-1,)) for p in parameters])
 
 
@@ -23,6 +29,12 @@ def vector_to_parameters(vec: Any, parameters: Iterable[TensorNode]) -> None:
 
     Raises:
         ValueError: the vector has another number of elements; nothing is changed.
+
+    Example:
+        >>> layer = nn.Linear(2, 1)
+        >>> nn.utils.vector_to_parameters(TensorNode([1.0, 2.0, 3.0]), layer.parameters())
+        >>> print(layer.w, layer.b)
+        [[1. 2.]] [[3.]]
     """
     nodes, x = list(parameters), raw_array(vec)
     sizes = [prod(p.shape) for p in nodes]

@@ -51,6 +51,11 @@ class PackedSequence(_Packed):
         sorted_indices: the places that the sequences had before they were sorted by length; `None`
             if they were not sorted.
         unsorted_indices: the places that they have now.
+
+    Example:
+        >>> packed = pack_sequence([TensorNode([1.0, 2.0, 3.0]), TensorNode([4.0])])
+        >>> print(packed.data, packed.batch_sizes)
+        [1. 4. 2. 3.] [2 1 1]
     """
 
     __slots__ = ()
@@ -68,7 +73,12 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Any) -> Array | None:
-    """Give the permutation that undoes this one, integers (N,); `None` for `None`."""
+    """Give the permutation that undoes this one, integers (N,); `None` for `None`.
+
+    Example:
+        >>> print(invert_permutation(np.array([2, 0, 1])))
+        [1 2 0]
+    """
     if permutation is None:
         return None
     order = integers("invert_permutation: permutation", permutation)
@@ -89,6 +99,12 @@ def pack_padded_sequence(
     Raises:
         ValueError: there are not N lengths; one is less than 1 or more than T; or they are not
             sorted.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]])  # two sequences, of 3 and 1 steps
+        >>> packed = pack_padded_sequence(x, [3, 1], batch_first=True)
+        >>> print(packed.data, packed.batch_sizes)
+        [1. 4. 2. 3.] [2 1 1]
     """
     x = node_or_array(input)
     if x.ndim < 2:
@@ -126,6 +142,13 @@ def pad_packed_sequence(
 
     Raises:
         ValueError: a sequence is longer than `total_length`.
+
+    Example:
+        >>> x = gradcore.ones((4, 2, 3))  # 2 sequences of at most 4 vectors
+        >>> packed, _ = nn.LSTM(3, 5)(pack_padded_sequence(x, [4, 2]))
+        >>> y, lengths = pad_packed_sequence(packed)
+        >>> print(y.shape, lengths)
+        (4, 2, 5) [4 2]
     """
     sizes = integers("pad_packed_sequence: batch_sizes", sequence.batch_sizes)
     T = len(sizes) if total_length is None else total_length
@@ -160,6 +183,11 @@ def pad_sequence(
 
     Raises:
         ValueError: there is no sequence, there is no such side, or the shapes do not fit.
+
+    Example:
+        >>> x = pad_sequence([TensorNode([1.0, 2.0]), TensorNode([3.0])], batch_first=True)
+        >>> print(x.tolist())
+        [[1.0, 2.0], [3.0, 0.0]]
     """
     nodes = [node_or_array(x) for x in sequences]
     if not nodes or padding_side not in ("left", "right"):
@@ -180,7 +208,13 @@ def unpad_sequence(
     padded_sequences: NodeOrArray, lengths: Any, batch_first: bool = False
 ) -> list[TensorNode]:
     """Take the N sequences (L, ...) out of a padded batch (T, N, ...), or (N, T, ...) if it is
-    `batch_first`."""
+    `batch_first`.
+
+    Example:
+        >>> x = TensorNode([[1.0, 2.0], [3.0, 0.0]])
+        >>> print(*unpad_sequence(x, [2, 1], batch_first=True))
+        [1. 2.] [3.]
+    """
     x = node_or_array(padded_sequences)
     x = _swapped(x) if batch_first else x
     found = integers("unpad_sequence: lengths", lengths)
@@ -188,13 +222,25 @@ def unpad_sequence(
 
 
 def pack_sequence(sequences: Sequence[NodeOrArray], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack sequences (L, ...), as `pack_padded_sequence(pad_sequence(sequences), lengths)` does."""
+    """Pack sequences (L, ...), as `pack_padded_sequence(pad_sequence(sequences), lengths)` does.
+
+    Example:
+        >>> packed = pack_sequence([TensorNode([1.0, 2.0, 3.0]), TensorNode([4.0])])
+        >>> print(packed.data, packed.batch_sizes)
+        [1. 4. 2. 3.] [2 1 1]
+    """
     lengths = [x.shape[0] for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, False, enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[TensorNode]:
-    """Undo `pack_sequence`: list the sequences (L, ...), in the order that they had."""
+    """Undo `pack_sequence`: list the sequences (L, ...), in the order that they had.
+
+    Example:
+        >>> packed = pack_sequence([TensorNode([1.0, 2.0, 3.0]), TensorNode([4.0])])
+        >>> print(*unpack_sequence(packed))
+        [1. 2. 3.] [4.]
+    """
     return unpad_sequence(*pad_packed_sequence(packed_sequences))
 
 
