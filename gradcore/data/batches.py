@@ -428,12 +428,16 @@ class _Rows:
 def _ahead(
     fetch: Callable[[int, int], Any], cuts: list[Cut], threads: int, factor: int
 ) -> Iterator[Any]:
-    """Read batches in threads, some of them before they are asked for, and give them in order."""
+    """Read batches in threads, some of them before they are asked for, and give them in order.
+    Where no thread can be started, as in a browser, read each when it is asked for."""
     from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes a while
 
     waiting: deque[Any] = deque()
     run: Any
     with ThreadPoolExecutor(threads, "gradcore-loader") as pool:
+        if not _starts(pool):
+            yield from starmap(fetch, cuts)
+            return
         try:
             for cut in cuts:
                 # In a copy of this context, in which `use_backend` may have chosen.
@@ -446,6 +450,15 @@ def _ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _starts(pool: Any) -> bool:
+    """Whether a thread can be started."""
+    try:
+        pool.submit(int)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _copied(to: Backend, batches: Iterable[Any]) -> Iterator[Any]:
