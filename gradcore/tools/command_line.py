@@ -71,7 +71,8 @@ def launch(main: Callable[[], int], name: str) -> NoReturn:
     one line, if a file or the terminal fails."""
     try:
         status = main()
-        sys.stdout.flush()
+        if sys.stdout:  # there is none where the shell closed it
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; the same command starts it anew", file=sys.stderr)
         status = 130
