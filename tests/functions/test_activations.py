@@ -334,7 +334,8 @@ def test_an_activation_of_ones_own() -> None:
     assert Cube.__doc__ == "x³, times `scale`."
     of_function, of_module = (f.__doc__.partition("Example:") for f in (gradcore.gelu, nn.GELU))
     assert of_module[0] == of_function[0]  # each has an example of its own
-    assert "gradcore.gelu(" in of_function[2] and "nn.GELU()" in of_module[2]
+    assert "gradcore.gelu(" in of_function[2]
+    assert "nn.GELU()" in of_module[2]
 
 
 # -- Softmax and its logarithm ------------------------------------------------------------------
