@@ -45,7 +45,11 @@ def manual_seed(seed: int) -> None:
         True
     """
     global _generator
-    _generator = np.random.default_rng(seed)
+    try:
+        _generator = np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        expected = f"manual_seed: seed = {seed!r}, expected an integer of at least 0"
+        raise type(error)(expected) from None
 
 
 def new_key() -> int:

@@ -11,6 +11,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
+from difflib import get_close_matches
 from operator import getitem
 from threading import get_ident
 from types import TracebackType
@@ -55,6 +56,7 @@ BUILTIN = {
     ),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
+_ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}
 PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
@@ -89,7 +91,11 @@ def problem(name: str) -> str | None:
     """
     if not _exists(name):
         every = [f"{n} (can't run: {why})" if (why := problem(n)) else n for n in names()]
-        return f"there is no backend {name!r}; installed: {', '.join(every)}"
+        runs = [n for n in names() if not problem(n)]
+        alias = _ALIASES.get(str(name))
+        near = [alias] if alias else get_close_matches(str(name), names(), 1)
+        meant = f"did you mean {near[0]!r}?" if near else f"those that run: {', '.join(runs)}"
+        return f"there is no backend {name!r}; installed: {', '.join(every)}; {meant}"
     loaded = _load(name)
     if not isinstance(loaded, Exception):
         try:

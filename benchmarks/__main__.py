@@ -1,9 +1,4 @@
-"""Time gradcore beside its peers, in fresh processes that take turns.
-
-python -m benchmarks                        # everything: most of an hour
-python -m benchmarks --only 'mnist|blitz'   # workloads whose name matches
-python -m benchmarks --docs                 # write docs/benchmarks.md and its plot
-"""
+"""Time gradcore beside its peers, in fresh processes that take turns."""
 
 from __future__ import annotations
 
@@ -26,6 +21,7 @@ from typing import Any
 
 from gradcore.backends import Backend, get, problem
 from gradcore.backends.numba import loading
+from gradcore.tools.command_line import Parser, launch
 
 from . import report
 from .workloads import RATES, WORKLOADS, Workload
@@ -160,18 +156,34 @@ def is_there(library: str, backend: str) -> bool:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    style = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks", None, __doc__, formatter_class=style)
+    program = "python -m benchmarks"
+    parser = Parser(
+        program,
+        usage=f"{program} [FLAG ...]",
+        description=(__doc__ or "").partition("\n")[0],
+        examples={
+            f"{program} --quick --only mnist": "one workload of a tiny size: a minute",
+            f"{program} --only 'mnist|blitz'": "those whose name matches",
+            program: "everything: most of an hour",
+            f"{program} --docs": "write docs/explanation/benchmarks.md and its plot",
+        },
+    )
     flag = parser.add_argument
-    flag("--only", metavar="PATTERN", default="", help="workloads whose name this is found in")
-    flag("--libraries", metavar="NAMES", help=f"some of {','.join(LIBRARIES)} (default: all there)")
+    flag(
+        "--only",
+        metavar="PATTERN",
+        default="",
+        help="workloads whose name this is found in (default: all)",
+    )
+    libraries = f"some of these, with commas: {', '.join(LIBRARIES)} (default: all there)"
+    flag("--libraries", metavar="NAMES", help=libraries)
     backend = "gradcore's (default: numpy); with cupy, PyTorch runs on the GPU too"
     flag("--backend", metavar="NAME", default="numpy", help=backend)
     flag("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every library")
     flag("--rounds", type=int, metavar="N", default=5, help="processes of each library")
     flag("--quick", action="store_true", help="tiny sizes and one round: does it run?")
     flag("--json", type=Path, metavar="FILE", help="write all figures there")
-    flag("--docs", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.png")
+    flag("--docs", action="store_true", help="write docs/explanation/benchmarks.md and .png")
     flag("--list", action="store_true", help="name the workloads")
     args = parser.parse_args(arguments)
     try:
@@ -184,6 +196,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--threads and --rounds are at least 1")
     if args.docs and (args.quick or args.only or args.libraries):
         parser.error("--docs is of everything: leave out --quick, --only and --libraries")
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {args.json.parent}; make it first")
     if why := problem(args.backend):
         parser.error(f"--backend: {why}")
     chosen = args.libraries.split(",") if args.libraries else LIBRARIES
@@ -236,16 +250,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report.line(workload.name, measured), file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("interrupted: these are all that is done", file=sys.stderr)
+    text = report.markdown(results)
+    print(text)  # first, as the file may not be writable
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
-    text = report.markdown(results)
-    print(text)
     if args.docs:
-        (ROOT / "docs" / "benchmarks.md").write_text(text)
-        report.plot(results, ROOT / "docs" / "benchmarks.png")
+        (ROOT / "docs" / "explanation" / "benchmarks.md").write_text(text)
+        report.plot(results, ROOT / "docs" / "explanation" / "benchmarks.png")
     ours = [w["libraries"].get("gradcore", {}) for w in results["workloads"].values()]
     return int(any("failed" in x for x in ours))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main, "benchmarks")

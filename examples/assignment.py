@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.command_line import OneLineParser, complain, path, positive, require
+from harness.command_line import complain, path, positive, require
 from harness.errors import UserError
 from harness.files import locked
 from harness.report import (
@@ -43,6 +43,7 @@ from harness.report import (
 )
 
 from gradcore.data import DataError, NotFoundError, find_cifar10, find_mnist
+from gradcore.tools.command_line import Parser
 
 EXAMPLES = Path(__file__).parent
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -78,7 +79,8 @@ ITEMS = [
         "q5",
         "Questions 5 to 7: a session",
         session,
-        "Answers to what is in a graph, and who calls `forward` and `backward` (`docs/guide.md`).",
+        "Answers to what is in a graph, and who calls `forward` and `backward` "
+        "(`docs/tutorials/assignment.md`).",
     ),
     Item(
         "q9",
@@ -154,8 +156,8 @@ ITEMS = [
         "Figure 22: SGD with momentum 0.9",
         epochs,
         "As printed, momentum starts anew in every batch, and so it is plain gradient descent "
-        "(`docs/guide.md` shows it): the losses are those of figure 18 to three digits. Momentum "
-        "that lasts is the second table.",
+        "(`docs/tutorials/assignment.md` shows it): the losses are those of figure 18 to three "
+        "digits. Momentum that lasts is the second table.",
         (
             Row(
                 "As printed",
@@ -314,22 +316,43 @@ def find_data(trainings: list[Training], data_dir: str | None) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = OneLineParser(description="Reproduce the figures and tables of the assignment.")
+    program = "python examples/assignment.py"
+    parser = Parser(
+        description="Reproduce the figures and tables of the assignment.",
+        usage=f"{program} [FLAG ...]",
+        examples={
+            f"{program} --quick": "a little of each, in a few minutes",
+            f"{program} --only fig18 q9": "two of them, whole",
+            program: "all of them; the same command goes on after an interruption",
+        },
+    )
     flag = parser.add_argument
     flag("--quick", action="store_true", help="a few minutes: few images, few epochs, one seed")
     keys = [item.key for item in ITEMS]
-    flag("--only", nargs="+", choices=keys, metavar="ITEM", help=f"train these: {', '.join(keys)}")
+    flag(
+        "--only",
+        nargs="+",
+        choices=keys,
+        metavar="ITEM",
+        help=f"train these (default: all): {', '.join(keys)}",
+    )
     cores = os.cpu_count() or 1
     flag(
         "--jobs",
         type=positive,
         default=min(cores, 4),
         metavar="N",
-        help="trainings side by side, which share the cores (default: %(default)s)",
+        help="trainings side by side, which share the cores",
     )
-    flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
+    data = "where the data is (default: GRADCORE_DATA, else the cache)"
+    flag("--data-dir", type=path, metavar="DIR", help=data)
     flag("--note", metavar="TEXT", help="say this, too, at the top of the report")
-    flag("--out", type=path, metavar="DIR", help="(default: runs/assignment or runs/quick)")
+    flag(
+        "--out",
+        type=path,
+        metavar="DIR",
+        help="(default: runs/assignment, with --quick runs/quick)",
+    )
     return parser.parse_args()
 
 

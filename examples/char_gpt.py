@@ -172,11 +172,13 @@ def main() -> int:
         optimizer="adamw",
         dtypes=("float32", "float64"),
         without=["--data-dir", "--mixed-precision"],
+        first="--limit 1600: a little of the training, to see how it goes",
     )
     add_text_flags(parser)
     for name, default in (("layers", 3), ("heads", 4), ("width", 96)):
-        what = f"of the transformer (default: {default})"
-        parser.add_argument(f"--{name}", type=size, default=default, metavar="N", help=what)
+        parser.add_argument(
+            f"--{name}", type=size, default=default, metavar="N", help="of the transformer"
+        )
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=[SAMPLES])
     return run(parser.parse_args(), load_windows, train, new_session)

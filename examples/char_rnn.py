@@ -129,13 +129,14 @@ def main() -> int:
         optimizer="adam",
         dtypes=("float32", "float64"),
         without=["--data-dir", "--mixed-precision"],
+        first="--limit 1600: a little of the training, to see how it goes",
     )
     add_text_flags(parser)
-    default = "(default: %(default)s)"
-    parser.add_argument("--cell", choices=["lstm", "gru"], default="lstm", help=default)
+    parser.add_argument("--cell", choices=["lstm", "gru"], default="lstm", help="of the network")
     for name, default in (("layers", 1), ("width", 192)):
-        what = f"of the network (default: {default})"
-        parser.add_argument(f"--{name}", type=size, default=default, metavar="N", help=what)
+        parser.add_argument(
+            f"--{name}", type=size, default=default, metavar="N", help="of the network"
+        )
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=[SAMPLES])
     return run(parser.parse_args(), load_windows, train, new_session)

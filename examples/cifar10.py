@@ -123,8 +123,9 @@ class ResNet9(nn.Module):
 
 def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespace:
     """Parse the flags that this example shares with its twin, and those that `adds` add."""
-    parser = Parser(description, **DEFAULTS["blitz"])
-    flag, default = parser.add_argument, "(default: %(default)s)"
+    first = "--data shapes --limit 2000 --epochs 1: generated images, in half a minute"
+    parser = Parser(description, first=first, **DEFAULTS["blitz"])
+    flag = parser.add_argument
     own = " ".join(
         f"--{name.replace('_', '-')} {' '.join(x) if isinstance(x, list) else x}"
         for name, x in DEFAULTS["resnet9"].items()
@@ -134,19 +135,24 @@ def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespa
         "--model",
         choices=DEFAULTS,
         default="blitz",
-        help=f"{default}; resnet9 is a residual network with batch norm, a learning rate that "
+        help="(default: blitz) resnet9 is a residual network with batch norm, a learning rate that "
         f"goes up to --lr and down again, and these defaults: {own}",
     )
-    flag("--width", type=size, default=32, metavar="N", help=f"of resnet9 {default}")
+    flag("--width", type=size, default=32, metavar="N", help="of resnet9")
     weight_decay = partial(positive_float, or_zero=True)
-    flag("--weight-decay", type=weight_decay, metavar="X", help="(default: the optimizer's)")
+    flag(
+        "--weight-decay",
+        type=weight_decay,
+        metavar="X",
+        help="how fast weights shrink (default: the optimizer's)",
+    )
     flag(
         "--augment",
         nargs="*",
         choices=AUGMENTATIONS,
         default=[],
         metavar="NAME",
-        help=f"change the training images at random: {', '.join(AUGMENTATIONS)}",
+        help=f"change the training images at random (default: no): {', '.join(AUGMENTATIONS)}",
     )
     for add in adds:
         add(parser)
@@ -219,7 +225,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
 
 def main() -> int:
-    args = parse("Train a convolutional network on CIFAR-10.", add_device_flags)
+    args = parse("Train a convolutional network on CIFAR-10 (a few minutes).", add_device_flags)
     return run(args, load, train, Session)
 
 

@@ -198,11 +198,11 @@ def main() -> int:
         optimizer="adam",
         dtypes=("float32", "float64"),
         without=["--data-dir", "--capture", "--mixed-precision"],
+        first="--epochs 2: a little of the training, to see how it goes",
     )
-    default = "(default: %(default)s)"
-    parser.add_argument("--width", type=size, default=32, metavar="N", help=f"of a layer {default}")
+    parser.add_argument("--width", type=size, default=32, metavar="N", help="of a layer")
     nu = {"type": positive_float, "metavar": "X", "default": 0.01}
-    parser.add_argument("--viscosity", help=f"nu: the less, the steeper the wave {default}", **nu)
+    parser.add_argument("--viscosity", help="nu: the less, the steeper the wave", **nu)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)
     return run(parser.parse_args(), load, train, new_session)

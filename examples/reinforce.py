@@ -228,9 +228,8 @@ def main() -> int:
         dtypes=("float32", "float64"),
         without=["--data-dir", "--limit", "--capture", "--mixed-precision"],
     )
-    default = "(default: %(default)s)"
-    parser.add_argument("--hidden", type=size, default=32, metavar="N", help=f"units {default}")
-    discount = f"of later steps, for each step {default}"
+    parser.add_argument("--hidden", type=size, default=32, metavar="N", help="units")
+    discount = "of later steps, for each step"
     parser.add_argument("--discount", type=positive_float, default=0.99, metavar="X", help=discount)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)

@@ -211,8 +211,9 @@ def main() -> int:
         lr=0.01,
         optimizer="adam",
         without=["--data-dir"],
+        first="--limit 1200: a little of the training, to see how it goes",
     )
-    width = "channels at full size (default: %(default)s)"
+    width = "channels at full size"
     parser.add_argument("--width", type=size, default=12, metavar="N", help=width)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)

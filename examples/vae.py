@@ -181,12 +181,11 @@ def main() -> int:
         optimizer="adam",
         dtypes=("float32", "float64"),
         without=["--mixed-precision"],
+        first="--epochs 2: a little of the training, to see how it goes",
     )
     width = {"type": size, "metavar": "N"}
-    parser.add_argument("--hidden", default=400, help="units (default: %(default)s)", **width)
-    parser.add_argument(
-        "--latent", default=20, help="size of a code (default: %(default)s)", **width
-    )
+    parser.add_argument("--hidden", default=400, help="units", **width)
+    parser.add_argument("--latent", default=20, help="size of a code", **width)
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=PICTURES)
     return run(parser.parse_args(), load, train, new_session)

@@ -64,6 +64,7 @@ from .ops import *  # noqa: F403
 from .replay import *  # noqa: F403
 from .replay import recording as recording
 from .tools import *  # noqa: F403
+from .tools.pictures import small_view
 from .transforms import *  # noqa: F403
 
 __version__ = "0.1.0"
@@ -76,6 +77,7 @@ _instead = {  # of names in torch
     "functional": "gradcore.nn.functional",
 }
 connect(ops, array_api, functions, lambda: import_module(".numpy", __name__))
+TensorNode._repr_html_ = small_view  # type: ignore[attr-defined]  # what notebooks show
 point_elsewhere(TensorNode, {"gradcore": functions, **_places})
 point_elsewhere(TensorNode, {"gradcore": array_api})
 
@@ -83,6 +85,7 @@ point_elsewhere(TensorNode, {"gradcore": array_api})
 for _module in (
     activations,
     convolution,
+    fft,
     linalg,
     losses,
     normalization,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from .tools.command_line import Parser, launch
 from .tools.doctor import doctor
 
 __all__ = ["main"]
@@ -18,18 +18,40 @@ ROOT = Path(__file__).parents[1]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m gradcore",
-        description="gradcore: automatic differentiation, written once for NumPy and CuPy",
+    program = "python -m gradcore"
+    parser = Parser(
+        prog=program,
+        description="gradcore: automatic differentiation, written once for many array libraries.",
+        examples={
+            f"{program} doctor": "what runs here, and what to do next: a few seconds",
+            f"{program} selftest --quick": "whether it computes right here: about a minute",
+        },
     )
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    about = "say what runs on this machine, what doesn't, and what to do about it"
-    commands.add_parser("doctor", help=about, description=f"doctor: {about}.")
-    about = "check a backend, time it, and write a report, in less than 8 minutes"
-    test = commands.add_parser("selftest", help=about, description=f"selftest: {about}.")
-    test.add_argument("--backend", metavar="NAME", default="cupy", help="(default: %(default)s)")
+    about = "say what runs on this machine, what doesn't, and what to do next"
+    commands.add_parser(
+        "doctor",
+        help=about,
+        description=f"doctor: {about} (a few seconds).",
+        examples={
+            f"{program} doctor": "the report",
+            f"GRADCORE_BACKEND=cupy {program} doctor": "the same, with another default backend",
+        },
+    )
+    about = "check that a backend computes right, time it, and write a report"
+    test = commands.add_parser(
+        "selftest",
+        help=about,
+        description=f"selftest: {about} (at most 8 minutes).",
+        examples={
+            f"{program} selftest --quick": "the default backend, a little of each part",
+            f"{program} selftest --backend cupy": "all parts, on a GPU",
+        },
+    )
+    chosen = "(default: the one that doctor names as the default)"
+    test.add_argument("--backend", metavar="NAME", help=f"numpy, cupy, ... {chosen}")
     device = "of the backend: with cupy, the number of the GPU"
-    test.add_argument("--device", metavar="NAME", help=device)
+    test.add_argument("--device", metavar="NAME", help=f"{device} (default: the first)")
     test.add_argument("--quick", action="store_true", help="a little of each part: does it run?")
     folder = "where to write selftest-NAME.json and .md (default: here)"
     test.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=folder)
@@ -37,16 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command == "selftest":
         return selftest(args)
     if args.command == "doctor":
-        try:
-            return doctor()
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if not isinstance(error, BrokenPipeError):  # as in `python -m gradcore doctor | head`
-                print(f"doctor: can't print ({error.strerror})", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\ndoctor: interrupted", file=sys.stderr)
-            return 130
+        return doctor()
     parser.print_help()
     return 0
 
@@ -54,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def selftest(args: argparse.Namespace) -> int:
     """Run the selftest, which lies beside this package in a clone of the repository."""
     if not (ROOT / "benchmarks" / "selftest").is_dir():
-        told = "selftest: not in an installed package; run it in a clone of gradcore's repository"
+        told = (
+            "selftest: it is not in an installed package; run `git clone "
+            "https://github.com/gradcore/gradcore`, and the same command in that folder"
+        )
         print(told, file=sys.stderr)
         return 2
     sys.path.insert(0, str(ROOT))  # before any other package of the name `benchmarks`
@@ -63,4 +79,4 @@ def selftest(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main, "gradcore")

@@ -17,12 +17,14 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
     REAL_FLOATING,
+    as_value,
     check_gradient,
+    check_numeric,
     describe,
     fits,
     is_complex,
@@ -96,11 +98,13 @@ class TensorNode(Operators, metaclass=Listed):
             raise TypeError(f"TensorNode: this {kind} has a graph of its own; give x.detach()")
         if type(value) not in BACKEND_OF_TYPE:
             is_node = isinstance(value, TensorNode)
-            value = value._leaf_value(requires_grad) if is_node else node_or_array(value)
+            value = value._leaf_value(requires_grad) if is_node else as_value(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
         elif requires_grad and not is_floating(value):
             raise TypeError(f"only floating values have gradients, not {value.dtype}")
+        if not requires_grad:
+            check_numeric(value)
         self._fill(value, source, name, bool(requires_grad))
 
     def _fill(self, value: Array, source: OpNode | None, name: str | None, needs: bool) -> None:
@@ -219,7 +223,8 @@ class TensorNode(Operators, metaclass=Listed):
             raise ValueError(f"backward starts from a real number, and {has}")
         if not self.requires_grad:
             problem = "depends on nothing that requires a gradient, or was computed under no_grad()"
-            raise ValueError(f"backward: this node {problem}")
+            advice = "compute it from a floating TensorNode that requires a gradient"
+            raise ValueError(f"backward: this node {problem}; {advice}")
         one = namespace(self.value).ones_like(self.value)
         seed = TensorNode(one, requires_grad=False) if create_graph else one
         backpropagate([(self, seed)], retain_graph, create_graph)
@@ -363,6 +368,9 @@ class Op:
     real_only: ClassVar[bool] = False
     takes_none: ClassVar[bool] = False
 
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(f"{cls.__name__}: an op is not called; say {cls.__name__}.do_forward(...)")
+
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:
         """Compute the output, or a tuple of outputs.
@@ -399,7 +407,7 @@ class Op:
             >>> print(*gradcore.Multiply.backward(context, np.ones(2)))
             [4. 5.] [2. 3.]
         """
-        raise NotImplementedError
+        raise NotImplementedError("an op without backward was asked for a gradient; write one")
 
     @classmethod
     def do_forward(cls, *inputs: Any, **constants: Any) -> Any:

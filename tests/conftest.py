@@ -14,7 +14,8 @@ for "float32" and "float64", or for one of them on some backends: see ONE_DTYPE.
     def test_exp(backend, dtype):
         x = TensorNode(backend.asarray(np.ones(3), dtype))
 
-GRADCORE_TEST_BACKENDS=numpy,strict runs these only; without it, all run that can.
+GRADCORE_TEST_BACKENDS=numpy,strict runs these only, and may name a backend of another package;
+without it, all of the matrix run that can.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from op_table import all_ops
 
 import gradcore
 from gradcore.backends import Backend, problem
+from gradcore.backends import names as registered
 from gradcore.backends.numba import backend as numba_backend
 from gradcore.backends.numba import loading, products, recurrent
 
@@ -73,7 +75,9 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
         return [name for name in MATRIX if name not in problems], problems
     names = [name.strip() for name in wanted.split(",")]
     for name in names:
-        if name not in MATRIX:
+        if name in registered() and name not in MATRIX and (why := problem(name)):
+            problems[name] = why
+        if name not in {*MATRIX, *registered()}:
             known = ", ".join(MATRIX)
             raise pytest.UsageError(f"GRADCORE_TEST_BACKENDS: no {name!r}; there are {known}")
         if name in problems:
@@ -124,7 +128,7 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
         for module in (numba_backend, products, recurrent):
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
-    name, device = MATRIX[request.param]
+    name, device = MATRIX.get(request.param, (request.param, None))
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")  # errors of CuPy's come at once
     with gradcore.use_backend(name, device) as chosen:
         yield chosen

@@ -12,6 +12,7 @@ import builtins
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -438,6 +439,7 @@ def test_what_was_importable_by_statement_stays() -> None:
     for module, name in {
         "activations": "relu",
         "convolution": "max_pool2d",
+        "fft": "rfft",
         "linalg": "svd",
         "losses": "cross_entropy",
         "normalization": "layer_norm",
@@ -445,3 +447,13 @@ def test_what_was_importable_by_statement_stays() -> None:
         "special": "erf",
     }.items():
         assert callable(getattr(importlib.import_module(f"gradcore.{module}"), name))
+
+
+def test_the_drawing_of_the_house_has_these_floors() -> None:
+    drawing = (ROOT / "docs" / "explanation" / "house.svg").read_text("utf-8")
+    drawn: dict[str, set[str]] = {}
+    for height, room in re.findall(r'<text x="\d+" y="(\d+)"[^>]*monospace[^>]*>(.*?)<', drawing):
+        drawn.setdefault(height, set()).add(room.removesuffix("/"))
+    rooms = [{Path(room).name for room in floor} for floor in reversed(FLOORS)]
+    beside = [{"__main__.py"}, {"gradcore"}]  # the files at the root
+    assert [*drawn.values()] == [floor for floor in rooms if floor not in beside]

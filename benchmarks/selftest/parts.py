@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from math import isclose
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from gradcore import Sum, TensorNode, capture, nn
-from gradcore.backends import get, problem, random, use_backend
+from gradcore.backends import default, get, names, problem, random, use_backend
 
 from .report import Check, Report
 from .trainings import TRAININGS, Training
@@ -28,6 +29,8 @@ __all__ = ["CONVOLUTIONS", "EXAMPLES", "KERNEL_TESTS", "QUICK_EXAMPLES", "WORKLO
 __all__ += ["Selftest", "selftest"]
 
 ROOT = Path(__file__).parents[2]
+ISSUES = "https://github.com/gradcore/gradcore/issues"
+NEEDS_PYTEST = "pip install pytest"
 # The workloads timed beside PyTorch: networks that people train, and one kernel of each kind.
 WORKLOADS = "^(mnist-sigmoid|blitz-(4|32|128|512)|resnet20-64|linear|conv-3x3|max-pool|batch-norm"
 WORKLOADS += "|cross-entropy-4096x1000|gelu|chain-tanh|update-adam|update-momentum)$"
@@ -179,7 +182,7 @@ class Selftest:
             arguments: of pytest.
         """
         if not find_spec("pytest"):
-            return self.check(name, None, "pip install pytest")
+            return self.check(name, None, NEEDS_PYTEST)
         if not (ROOT / "tests").is_dir():
             return self.check(name, None, f"there are no tests in {ROOT}")
         quiet = ["-p", "no:cacheprovider", "--tb=line", "-rf", "--no-header"]
@@ -376,27 +379,60 @@ class Selftest:
             yield self.check("the others", None, "the time was over")
 
 
-def selftest(backend: str, out: Path, quick: bool = False, device: str | None = None) -> int:
-    """Run all parts and write the report to the folder `out`.
+def selftest(backend: str | None, out: Path, quick: bool = False, device: str | None = None) -> int:
+    """Run all parts and write the report to the folder `out`; after an interrupt, that of the parts
+    that are done.
+
+    Args:
+        backend: `None` for the default one.
 
     Returns:
         The exit status: 0 if no check failed, 1 if one did, 2 if the backend can't run here or has
-        no such device.
+        no such device or nothing can be written to the folder, 130 if it was interrupted.
     """
-    if why := problem(backend):
-        print(f"selftest: backend {backend!r} can't run here: {why}", file=sys.stderr)
-        return 2
     try:
-        test = Selftest(backend, quick, device)
-    except ValueError as error:
-        print(f"selftest: --device {device}: {error}", file=sys.stderr)
+        name = backend or default().name
+        test = Selftest(name, quick, device)
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):  # now, and not after 8 minutes
+            pass
+    except (ValueError, RuntimeError) as error:
+        runs = [name for name in names() if not problem(name)]
+        told = f"pass one that runs here, such as --backend {runs[0]}"
+        if device and backend in runs:
+            told = "leave --device out for the first one"
+        flag = f"--device {device}: " if device else ""
+        print(f"selftest: {flag}{error}; {told}", file=sys.stderr)
         return 2
-    out.mkdir(parents=True, exist_ok=True)
-    test.run()
+    except OSError as error:
+        why = error.strerror or error
+        told = f"--out {out}: can't write there ({why}); pass another folder"
+        print(f"selftest: {told}", file=sys.stderr)
+        return 2
+    print(f"selftest of {name}: at most {2 if quick else 8} minutes")
+    is_whole = True
+    try:
+        test.run()
+    except KeyboardInterrupt:
+        is_whole = False
     written = test.report.write(out)
     checks = test.report.checks
     failed = [check for check in checks if check.passed is False]
     for check in failed:
         print(f"FAILED {check.part}, {check.name}: {check.detail}")
-    print(f"{len(failed)} of {len(checks)} checks failed; {written[0]} and {written[1]}")
+    missing = [check for check in checks if check.passed is None]
+    print(f"{len(failed)} of {len(checks)} checks failed, {len(missing)} were not run")
+    print(f"The report: {written[0]} and {written[1]}")
+    if not is_whole:
+        print(
+            "selftest: interrupted; the report has what was done, the same command starts anew",
+            file=sys.stderr,
+        )
+        return 130
+    if failed:
+        print(f"Next: attach {written[1]} to an issue at {ISSUES}")
+    elif any(check.detail == NEEDS_PYTEST for check in missing):
+        print(f"Next: {NEEDS_PYTEST}, and start it again: the tests were not run")
+    else:
+        print(f"All is well. Next: `python examples/mnist.py --epochs 2 --backend {name}`")
     return int(bool(failed))

@@ -8,21 +8,22 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import gradcore
 from gradcore import TensorNode, optim
 from gradcore.data import DataError
 from gradcore.data.errors import one_line
+from gradcore.tools.command_line import Parser as BaseParser
 
 from .errors import UserError
 from .launch import ignore_interrupts
 
 __all__ = [
     "OPTIMIZERS",
-    "OneLineParser",
     "Parser",
     "UserError",
     "add_device_flags",
@@ -48,15 +49,8 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 LARGEST = 1_000_000  # size of a layer
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, one_line(f"{self.prog}: {message} (--help lists the flags)") + "\n")
-
-
-class Parser(OneLineParser):
-    """The flags of every example that trains."""
+class Parser(BaseParser):
+    """The flags of every example that trains, in groups; below them, commands to try."""
 
     def __init__(
         self,
@@ -70,45 +64,65 @@ class Parser(OneLineParser):
         dtype: str = "float32",
         dtypes: Sequence[str] = ("float16", "float32", "float64"),
         without: Sequence[str] = (),
+        first: str = "",
     ):
         """Args: the defaults, where `None` leaves a flag out; the flags `without` are left out too,
-        such as "--data-dir"."""
-        super().__init__(description=description)
+        such as "--data-dir"; the flags `first` of the command to try first, and how long it takes.
+        """
+        name = Path(sys.argv[0]).name
+        program, folder = f"python examples/{name}", f"runs/{Path(name).stem}"
+        flags, _, takes = first.partition(": ")
+        examples = {f"{program} {flags}".strip(): takes or "the whole training"}
+        examples[f"{program} --out {folder}"] = "keep curves, metrics and a checkpoint there"
+        examples[f"{program} --out {folder} --resume"] = "go on where that run was interrupted"
+        if "--backend" not in without:
+            examples[f"{program} --backend cupy"] = "on an NVIDIA GPU, with CuPy"
+        usage = f"{program} [FLAG ...]"
+        super().__init__(description=description, examples=examples, usage=usage)
+        self._optionals.title = "options of this example"
+        self.training = self.add_argument_group("the training")
+        self.files = self.add_argument_group("files")
+        self.device = self.add_argument_group("where it runs")
         own = {"--batch-size": batch_size, "--lr": lr, "--optimizer": optimizer}
         self.without = {*without, *[name for name, x in own.items() if x is None]}
-        flag = self.flag
-        default = "(default: %(default)s)"
-        flag("--data-dir", type=path, metavar="DIR", help="where the data is (or GRADCORE_DATA)")
-        flag("--backend", metavar="NAME", help="numpy, cupy, ... (or GRADCORE_BACKEND)")
-        flag("--epochs", type=positive, default=epochs, metavar="N", help=default)
-        flag("--batch-size", type=positive, default=batch_size, metavar="N", help=default)
-        flag("--lr", type=positive_float, default=lr, metavar="X", help=f"learning rate {default}")
-        flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help=default)
-        flag("--seed", type=natural, default=0, metavar="N", help=default)
+        flag = partial(self.flag, self.training)
+        flag("--epochs", type=positive, default=epochs, metavar="N", help="passes over the data")
+        size = "instances in a step"
+        flag("--batch-size", type=positive, default=batch_size, metavar="N", help=size)
+        flag("--lr", type=positive_float, default=lr, metavar="X", help="learning rate")
+        flag("--optimizer", choices=OPTIMIZERS, default=optimizer, help="how a step is taken")
+        flag("--seed", type=natural, default=0, metavar="N", help="of all random numbers")
         flag("--runs", type=positive, default=1, metavar="N", help="repeat, with the next seeds")
-        first = f"only the first N training instances{f' {default}' if limit else ''}"
-        flag("--limit", type=positive, default=limit, metavar="N", help=first)
-        flag("--dtype", choices=dtypes, default=dtype, help=default)
+        least = "only the first N training instances" + ("" if limit else " (default: all)")
+        flag("--limit", type=positive, default=limit, metavar="N", help=least)
+        flag("--dtype", choices=dtypes, default=dtype, help="of the parameters")
+        flag = partial(self.flag, self.files)
+        data = "where the data is (default: GRADCORE_DATA, else the cache)"
+        flag("--data-dir", type=path, metavar="DIR", help=data)
+        out = "write curves, metrics and a checkpoint there (default: write nothing)"
+        flag("--out", type=path, metavar="DIR", help=out)
+        flag("--resume", action="store_true", help="continue the run in --out")
         flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
         flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
-        flag("--out", type=path, metavar="DIR", help="write curves, metrics and a checkpoint there")
-        flag("--resume", action="store_true", help="continue the run in --out")
         flag("--quiet", action="store_true", help="print nothing but the result")
+        backend = "numpy, cupy, ... (default: GRADCORE_BACKEND, else doctor's choice)"
+        self.flag(self.device, "--backend", metavar="NAME", help=backend)
 
-    def flag(self, name: str, **options: Any) -> None:
-        """Add a flag, unless the example is without it; then it is `None`."""
+    def flag(self, group: Any, name: str, **options: Any) -> None:
+        """Add a flag to a group, unless the example is without it; then it is `None`."""
         if name in self.without:
             self.set_defaults(**{name.removeprefix("--").replace("-", "_"): None})
         else:
-            self.add_argument(name, **options)
+            group.add_argument(name, **options)
 
 
 def add_device_flags(parser: Parser) -> None:
     """Add the flags about the device, for examples that run on gradcore."""
-    flag = parser.flag
-    flag("--device", metavar="NAME", help="of the backend: with cupy, the number of the GPU")
+    flag = partial(parser.flag, parser.device)
+    device = "of the backend: with cupy, the number of the GPU (default: the first)"
+    flag("--device", metavar="NAME", help=device)
     flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
-    flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU")
+    flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU (default: none)")
     flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
     flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
 

@@ -209,6 +209,10 @@ def take(x: NodeOrArray, indices: NodeOrArray, /, axis: int | None = None) -> No
     """Take the parts of x at the indices (N,) along `axis`, which only a vector may leave out.
     Negative indices count from the end.
 
+    Raises:
+        ValueError: x has several axes, and none is named.
+        IndexError: an index is out of range.
+
     Example:
         >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
         >>> print(gradcore.take(x, np.array([2, 0]), axis=0).value)

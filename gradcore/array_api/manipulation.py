@@ -108,6 +108,10 @@ def moveaxis(
 ) -> NodeOrArray:
     """Move the axes of `source` to the positions of `destination`; the others keep their order.
 
+    Raises:
+        ValueError: there are more sources than destinations, or fewer.
+        IndexError: there is no such axis.
+
     Example:
         >>> images = TensorNode(np.ones((8, 3, 32, 16)))
         >>> gradcore.moveaxis(images, 1, -1).shape  # channels last
@@ -128,6 +132,9 @@ def moveaxis(
 def broadcast_to(x: NodeOrArray, /, shape: Shape) -> NodeOrArray:
     """Repeat x, without a copy, to fill the shape: (3, 1) may become (2, 3, 4). As NumPy's, the
     result can't be assigned to.
+
+    Raises:
+        ValueError: the shapes do not fit.
 
     Example:
         >>> print(gradcore.broadcast_to(TensorNode([[1.0], [2.0]]), (2, 3)).value)
@@ -173,6 +180,10 @@ def broadcast_arrays(*arrays: NodeOrArray) -> tuple[NodeOrArray, ...]:
 def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Insert axes of size 1, which in the result are `axis`.
 
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: an axis is named twice.
+
     Example:
         >>> x = TensorNode(np.ones((8, 3)))
         >>> gradcore.expand_dims(x, 1).shape, gradcore.expand_dims(x, (0, -1)).shape
@@ -189,6 +200,9 @@ def expand_dims(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
     """Remove the axes named, which must be of size 1.
 
+    Raises:
+        ValueError: an axis has another size, or there is no such axis.
+
     Example:
         >>> gradcore.squeeze(TensorNode(np.ones((8, 1, 3))), axis=1).shape
         (8, 3)
@@ -203,6 +217,9 @@ def squeeze(x: NodeOrArray, /, axis: int | tuple[int, ...]) -> NodeOrArray:
 
 def concat(arrays: Sequence[NodeOrArray], /, axis: int | None = 0) -> NodeOrArray:
     """Join arrays along an axis that they have; with `axis=None`, flatten them first.
+
+    Raises:
+        ValueError: the shapes differ along another axis.
 
     Example:
         >>> a, b = TensorNode([[1.0, 2.0]]), TensorNode([[3.0, 4.0], [5.0, 6.0]])
@@ -228,6 +245,9 @@ def concatenate(arrays: Sequence[NodeOrArray], axis: int | None = 0) -> NodeOrAr
 
 def stack(arrays: Sequence[NodeOrArray], /, axis: int = 0) -> NodeOrArray:
     """Join arrays of one shape along a new axis.
+
+    Raises:
+        ValueError: the shapes differ.
 
     Example:
         >>> print(gradcore.stack([TensorNode([1.0, 2.0]), TensorNode([3.0, 4.0])], axis=1).value)
@@ -255,6 +275,9 @@ def unstack(x: NodeOrArray, /, axis: int = 0) -> tuple[NodeOrArray, ...]:
 
 def flip(x: NodeOrArray, /, axis: Axis = None) -> NodeOrArray:
     """Reverse the order of elements along `axis`, or along all axes.
+
+    Raises:
+        IndexError: there is no such axis.
 
     Example:
         >>> print(gradcore.flip(TensorNode([[1.0, 2.0], [3.0, 4.0]]), axis=1).value)

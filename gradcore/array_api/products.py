@@ -84,6 +84,10 @@ def vecdot(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArra
     """Multiply x1 by x2, and sum along `axis`, a negative number. If x1 is complex, its conjugate
     is multiplied.
 
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: the sizes along the axis differ.
+
     Example:
         >>> a, b = TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([[10.0, 1.0], [0.0, 1.0]])
         >>> print(gradcore.vecdot(a, b).value)

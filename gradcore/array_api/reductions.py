@@ -133,6 +133,9 @@ def cumulative_sum(
 
     With `include_initial`, the sum of none, 0, comes first.
 
+    Raises:
+        ValueError: x has several axes, and none is named.
+
     Example:
         >>> print(gradcore.cumulative_sum(TensorNode([2.0, 3.0, 4.0]), include_initial=True).value)
         [0. 2. 5. 9.]
@@ -154,6 +157,9 @@ def cumulative_prod(
     """Multiply the first 1, 2, ... elements along `axis`, which only a vector may leave out.
 
     With `include_initial`, the product of none, 1, comes first.
+
+    Raises:
+        ValueError: x has several axes, and none is named.
 
     Example:
         >>> print(gradcore.cumulative_prod(TensorNode([2.0, 3.0, 4.0])).value)
@@ -179,6 +185,9 @@ def diff(
 
     Args:
         prepend, append: arrays to put before and after x first.
+
+    Raises:
+        ValueError: n is negative.
 
     Example:
         >>> print(gradcore.diff(TensorNode([1.0, 4.0, 9.0, 16.0])).value)

@@ -4,8 +4,8 @@ run with `autograd` replaced by `gradcore.autograd` in their imports, on every b
     import gradcore.autograd.numpy as np
     from gradcore.autograd import grad
 
-Gradients of complex numbers follow autograd's convention here; docs/autograd.md has the table of
-what is there, and the differences.
+Gradients of complex numbers follow autograd's convention here; docs/how-to/from-autograd.md has the
+table of what is there, and the differences.
 """
 
 from __future__ import annotations

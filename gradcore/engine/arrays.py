@@ -13,10 +13,12 @@ from .operators import Operators
 
 __all__ = [
     "NUMBER_TYPES",
+    "as_value",
     "backend_or_none",
     "broadcast_shape",
     "check_floating",
     "check_gradient",
+    "check_numeric",
     "conj",
     "copied",
     "describe",
@@ -42,6 +44,7 @@ __all__ = [
     "widest_dtype",
 ]
 
+_NOT_NUMERIC = frozenset("OSUTMm")  # NumPy's letters for objects, texts and dates
 NUMBER_TYPES = frozenset({bool, int, float, complex})
 
 
@@ -200,6 +203,30 @@ def node_or_array(x: Any) -> Any:
         return default().asarray(x)
     backend = backend_of(x)
     return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
+
+
+def as_value(x: Any) -> Array:
+    """Make the value of a node of an array, a number, or lists of numbers.
+
+    Raises:
+        TypeError, ValueError: it is none of these, or the lists are of unequal lengths.
+    """
+    try:
+        return node_or_array(x)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError("TensorNode: the lists in value are not of equal lengths") from None
+    except TypeError as error:
+        expected = "an array, a number, or lists of numbers"
+        raise TypeError(f"TensorNode: value: {error}; give {expected}") from None
+
+
+def check_numeric(x: Array) -> None:
+    """Raise TypeError of an array of texts, dates or objects of Python."""
+    if getattr(x.dtype, "kind", "") in _NOT_NUMERIC:
+        kind = f"TensorNode: value is {describe(x)}, expected numbers"
+        raise TypeError(f"{kind}; convert it, as in x.astype('float32')")
 
 
 def widest(x: Any) -> Any:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..backends import BACKEND_OF_TYPE, Array, backend_of, default, get
-from .arrays import NUMBER_TYPES, describe, flat, is_floating, is_node, node_or_array, value_of
+from .arrays import (
+    NUMBER_TYPES,
+    backend_or_none,
+    describe,
+    flat,
+    is_floating,
+    is_node,
+    node_or_array,
+    value_of,
+)
 from .operators import Operators
 
 __all__ = [
@@ -21,6 +30,7 @@ __all__ = [
 
 # The errors of forward that are raised again with the op and its inputs named.
 EXPLAINED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
+FITTING = "; sizes must be equal, or 1, counted from the last axis"
 LESS_MEMORY = (
     "Try smaller batches, gradcore.checkpoint, which computes again what it does not keep, or "
     "float16, as optim.MixedPrecision"
@@ -143,7 +153,7 @@ def as_output(op: type, x: Any, context: dict[str, Any]) -> Array:
     """Convert the result of an op's forward to an array, and replace it in the context too."""
     if type(x) in BACKEND_OF_TYPE:
         return x
-    if type(x) in NUMBER_TYPES or is_node(x) or isinstance(x, list):
+    if type(x) in NUMBER_TYPES or is_node(x) or isinstance(x, list) or not backend_or_none(x):
         raise TypeError(f"{op.__name__}: forward gave a {type(x).__name__}, expected an array")
     array = node_or_array(x)
     for key, entry in context.items():
@@ -172,7 +182,8 @@ def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
     kinds = (ValueError, IndexError, OverflowError, MemoryError)
     kind = next((k for k in kinds if isinstance(error, k)), TypeError)
     inputs = ", ".join(map(describe, arrays))
-    return kind(f"{op}: {error} (inputs: {inputs}){memory(error, arrays)}")
+    advice = FITTING if "could not be broadcast" in str(error) else ""
+    return kind(f"{op}: {error} (inputs: {inputs}){memory(error, arrays)}{advice}")
 
 
 def memory(error: Exception, arrays: Iterable[Any]) -> str:

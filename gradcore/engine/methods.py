@@ -140,6 +140,9 @@ class Methods:
         """Convert x to a dtype, given as an object or by name; with `copy=False`, give x itself if
         it has the dtype.
 
+        Raises:
+            ValueError: `casting` is not "unsafe".
+
         Example:
             >>> print(TensorNode([1.0, 2.7]).astype("int64").value)
             [1 2]

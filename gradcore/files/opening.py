@@ -53,8 +53,10 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     # disk may have processes of one number. Of a long name, a part: 255 bytes are the most.
     temporary = path.with_name(f".{path.name[:50]}.{os.urandom(8).hex()}.part")
     must_be_replaceable(path)
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, "make its folder first", str(path))
     try:
-        with temporary.open("xb") as file:  # x: never through a link that stands there
+        with _opened(temporary, path) as file:  # x: never through a link that stands there
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -62,6 +64,14 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _opened(temporary: Path, path: Path) -> BinaryIO:
+    """Create a temporary file; an error names the file that the user asked for."""
+    try:
+        return temporary.open("xb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def must_be_replaceable(path: Path) -> None:

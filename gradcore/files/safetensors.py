@@ -105,7 +105,10 @@ def read_safetensors(path: Path) -> tuple[Any, dict[str, Array]]:
         except MemoryError:
             raise MemoryError(f"{path} has {size:,} bytes, for which memory is short") from None
         except (SafetensorError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged, or no safetensors file ({error})") from None
+            of_torch = "read it by torch.load, and give its arrays to load_state_dict"
+            advice = of_torch if start[:2] == b"PK" else "take a copy that is whole"
+            says = f"{path} is damaged, or no safetensors file ({error}); {advice}"
+            raise ValueError(says) from None
 
 
 def _array(name: str, of: dict[str, Any]) -> Array:

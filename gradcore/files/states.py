@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,12 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
         >>> print((model.w.value == other.w.value).all())
         True
     """
+    file = _path("save", path)
     arrays: dict[str, Array] = {}
     facts = _written(state, "", arrays)
     plain = {name: {ARRAY: name} for name in arrays}
     facts = {NONE: 0} if facts is None else facts  # no facts: all entries are arrays
-    write_safetensors(Path(path), arrays, None if facts == plain else facts)
+    write_safetensors(file, arrays, None if facts == plain else facts)
 
 
 def load(path: str | os.PathLike[str], into: Any = None) -> Any:
@@ -88,7 +90,7 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
         >>> print(state["x"], state["epoch"])
         [1. 2.] 3
     """
-    path = Path(path)
+    path = _path("load", path)
     facts, arrays = read_safetensors(path)
     try:
         state = arrays if facts is None else _read(facts, arrays)
@@ -102,9 +104,20 @@ def load(path: str | os.PathLike[str], into: Any = None) -> Any:
     if not isinstance(state, dict) or (missing := [name for name in into if name not in state]):
         found = f"has {sorted(map(str, state))}" if isinstance(state, dict) else "is no dictionary"
         what = f"has no {missing[0]!r}: it {found}" if isinstance(state, dict) else found
-        raise ValueError(f"load: {path} {what}")
+        advice = f"a state saved by itself is loaded by load({path.name!r}, {next(iter(into))})"
+        if isinstance(state, dict) and (near := get_close_matches(missing[0], map(str, state), 1)):
+            advice = f"did you mean {near[0]!r}?"
+        raise ValueError(f"load: {path} {what}; {advice}")
     _give(path, into, state)
     return _placed({name: x for name, x in state.items() if name not in into})
+
+
+def _path(name: str, path: Any) -> Path:
+    """Check that a path is one: the arguments may have changed places."""
+    if not isinstance(path, str | os.PathLike):
+        call = "save(path, state)" if name == "save" else "load(path, into)"
+        raise TypeError(f"{name}: path is a {type(path).__name__}, expected a file's name; {call}")
+    return Path(path)
 
 
 def _give(path: Path, things: Mapping[str, Any], states: Mapping[str, Any]) -> None:
@@ -123,7 +136,15 @@ def _give(path: Path, things: Mapping[str, Any], states: Mapping[str, Any]) -> N
         for name, state in before.items():
             things[name].load_state_dict(state)
         what = f"{name}: " if name else ""
-        raise ValueError(f"load: {path}: {what}{error}") from error
+        raise ValueError(f"load: {path}: {what}{error}; {_advice(states[name])}") from error
+
+
+def _advice(state: Any) -> str:
+    """Say what to do about a state that does not fit."""
+    entries = state.items() if isinstance(state, dict) else ()
+    if nested := [name for name, x in entries if isinstance(x, dict)]:
+        return f"the file has states by name: say load(path, {{{nested[0]!r}: ...}})"
+    return "make the thing as it was when it was saved, or load another file"
 
 
 # How what JSON lacks stands in the facts of a file: an object with one of these keys.

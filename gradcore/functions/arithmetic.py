@@ -101,6 +101,9 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """Divide. With the rounding mode "floor", or "trunc" toward 0, results are whole numbers, of
     which "trunc" gives integers for integers.
 
+    Raises:
+        ValueError: there is no such rounding mode.
+
     Example:
         >>> x = TensorNode([7.0, -7.0])
         >>> print(gradcore.div(x, 2).value, gradcore.div(x, 2, rounding_mode="floor").value)
@@ -219,6 +222,9 @@ def isclose(
     """Test whether |x - other| <= atol + rtol |other|, or they are the same infinity. With
     `equal_nan`, NaN is close to NaN.
 
+    Raises:
+        ValueError: a tolerance is negative.
+
     Example:
         >>> print(gradcore.isclose(TensorNode([1.0, 2.0]), TensorNode([1.1, 2.00001])).value)
         [False  True]
@@ -266,6 +272,9 @@ def _product(name: str, a: NodeOrArray, b: NodeOrArray, *ndims: int) -> NodeOrAr
 def mm(x: NodeOrArray, other: NodeOrArray) -> NodeOrArray:
     """Multiply two matrices: (N, K) and (K, M) give (N, M).
 
+    Raises:
+        ValueError: the shapes do not fit.
+
     Example:
         >>> a, b = TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([[1.0, 0.0], [0.0, 10.0]])
         >>> print(gradcore.mm(a, b).value)
@@ -277,6 +286,9 @@ def mm(x: NodeOrArray, other: NodeOrArray) -> NodeOrArray:
 
 def bmm(x: NodeOrArray, other: NodeOrArray) -> NodeOrArray:
     """Multiply matrices one by one: (B, N, K) and (B, K, M) give (B, N, M).
+
+    Raises:
+        ValueError: the shapes do not fit.
 
     Example:
         >>> a, b = TensorNode(np.ones((5, 2, 3))), TensorNode(np.ones((5, 3, 4)))
@@ -290,6 +302,9 @@ def bmm(x: NodeOrArray, other: NodeOrArray) -> NodeOrArray:
 
 def mv(x: NodeOrArray, other: NodeOrArray) -> NodeOrArray:
     """Multiply a matrix by a vector: (N, M) and (M,) give (N,).
+
+    Raises:
+        ValueError: the shapes do not fit.
 
     Example:
         >>> a, b = TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([1.0, 10.0])
@@ -402,6 +417,9 @@ def cdist(x: NodeOrArray, other: NodeOrArray, p: float = 2.0) -> NodeOrArray:
 
     Args:
         p: the order of the norm of differences.
+
+    Raises:
+        ValueError: the shapes do not fit.
 
     Example:
         >>> x = TensorNode([[0.0, 0.0], [3.0, 4.0]])

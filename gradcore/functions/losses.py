@@ -20,6 +20,7 @@ from .. import array_api, ops
 from ..array_api.common import NodeOrArray
 from ..backends import Array
 from ..engine.arrays import (
+    describe,
     is_real_floating,
     namespace,
     raw_array,
@@ -120,7 +121,7 @@ def cross_entropy(
     Raises:
         IndexError: a target is neither in [0, C) nor `ignore_index`.
         ValueError: the shapes do not fit, or there is no such reduction.
-        TypeError: the weight is of another dtype than the input.
+        TypeError: the weight is of another dtype than the input, or true classes are floats.
 
     Example:
         >>> logits = TensorNode([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # (N, C)
@@ -137,6 +138,9 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing = {label_smoothing}, expected 0 to 1")
     if is_real_floating(raw_array(target)):
+        if raw_array(target).ndim == raw_array(input).ndim - 1:
+            found = f"{name}: the target is {describe(raw_array(target))}"
+            raise TypeError(f"{found}; true classes are integers: target.astype('int64')")
         losses = _of_probabilities(name, input, target, weight, label_smoothing)
         return reduced(name, losses[0] if is_one else losses, reduction)
     classes, ignored = _classes(target, ignore_index)
@@ -161,6 +165,9 @@ def _of_probabilities(
     label_smoothing: float,
 ) -> TensorNode:
     """Compute the losses (N, ...) of `cross_entropy` for a target of probabilities (N, C, ...)."""
+    if raw_array(target).ndim == raw_array(input).ndim - 1:
+        found = f"{name}: target is {describe(raw_array(target))}, the shape of true classes"
+        raise ValueError(f"{found}, which are integers: target.astype('int64')")
     input, target = pair(name, input, target)
     logs = ops.LogSoftmax.do_forward(input, axis=1)
     if label_smoothing:

@@ -165,6 +165,9 @@ def triplet_margin_with_distance_loss(
     """Compute `triplet_margin_loss` with another distance of two nodes; `None` is
     `pairwise_distance`.
 
+    Raises:
+        ValueError: as `triplet_margin_loss`.
+
     Example:
         >>> anchor, near, far = TensorNode([[0.0]]), TensorNode([[1.0]]), TensorNode([[1.5]])
         >>> far_apart = lambda a, b: abs(a - b).sum(axis=-1)

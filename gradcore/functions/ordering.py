@@ -79,6 +79,9 @@ def topk(
 def kthvalue(x: NodeOrArray, k: int, axis: int = -1, keepdims: bool = False) -> ValuesAndIndices:
     """Find the element along `axis` that is the k-th if they are sorted, counted from 1.
 
+    Raises:
+        ValueError: k is not from 1 to the number of elements along `axis`.
+
     Example:
         >>> value, index = gradcore.kthvalue(TensorNode([30.0, 10.0, 20.0]), 2)
         >>> print(value.value, index.value)
@@ -305,6 +308,9 @@ def searchsorted(
 
 def bucketize(x: Any, boundaries: NodeOrArray, *, right: bool = False) -> Any:
     """Find for each element of x the index where it belongs in the sorted boundaries (N,).
+
+    Raises:
+        ValueError: the boundaries are no vector.
 
     Example:
         >>> x, boundaries = TensorNode([0.5, 2.5, 9.0]), TensorNode([1.0, 2.0, 3.0])

@@ -116,6 +116,10 @@ def scatter_reduce(
         reduce: "sum", "prod", "mean", "amax" or "amin".
         include_self: whether elements of x that an index names count; others stay.
 
+    Raises:
+        ValueError: there is no such reduction, or the shapes do not fit.
+        IndexError: an index is out of range.
+
     Example:
         >>> x, index, src = TensorNode([1.0, 1.0]), np.array([0, 0, 1]), TensorNode([5.0, 7.0, 0.5])
         >>> print(gradcore.scatter_reduce(x, 0, index, src, "amax").value)

@@ -82,6 +82,9 @@ def cumprod(x: NodeOrArray, axis: int, *, dtype: DType | None = None) -> NodeOrA
 def permute(x: NodeOrArray, axes: Sequence[int]) -> NodeOrArray:
     """Put the axes in another order; a negative one counts from the end.
 
+    Raises:
+        ValueError: these are not all axes.
+
     Example:
         >>> images = TensorNode(np.ones((8, 3, 32, 16)))
         >>> gradcore.permute(images, (0, 2, 3, 1)).shape  # channels last
@@ -128,6 +131,9 @@ def t(x: NodeOrArray) -> NodeOrArray:
 def expand(x: NodeOrArray, shape: Shape) -> NodeOrArray:
     """Repeat x, without a copy, to fill the shape. -1 is the size that x has.
 
+    Raises:
+        ValueError: the shapes do not fit, or -1 stands for a new axis.
+
     Example:
         >>> print(gradcore.expand(TensorNode([[1.0], [2.0]]), (-1, 3)).value)
         [[1. 1. 1.]
@@ -155,6 +161,9 @@ def ravel(x: NodeOrArray) -> NodeOrArray:
 def flatten(x: NodeOrArray, start_axis: int = 0, end_axis: int = -1) -> NodeOrArray:
     """Make one axis of those from `start_axis` to `end_axis`; of a number a vector (1,).
 
+    Raises:
+        ValueError: the first axis comes after the last.
+
     Example:
         >>> gradcore.flatten(TensorNode(np.ones((8, 16, 5, 5))), 1).shape
         (8, 400)
@@ -171,6 +180,9 @@ def flatten(x: NodeOrArray, start_axis: int = 0, end_axis: int = -1) -> NodeOrAr
 
 def unflatten(x: NodeOrArray, axis: int, sizes: Sequence[int]) -> NodeOrArray:
     """Make several axes of one; one of the sizes may be -1.
+
+    Raises:
+        ValueError: the sizes do not multiply to that of the axis.
 
     Example:
         >>> gradcore.unflatten(TensorNode(np.ones((8, 64))), 1, (4, -1)).shape  # 4 heads
@@ -229,6 +241,9 @@ def chunk(x: NodeOrArray, chunks: int, axis: int = 0) -> tuple[NodeOrArray, ...]
     """Split x along `axis` into so many parts of one size, the last of which may be smaller; or
     into fewer parts, where that is so.
 
+    Raises:
+        ValueError: `chunks` is not positive.
+
     Example:
         >>> a, b = gradcore.chunk(TensorNode([1, 2, 3, 4, 5]), 2)
         >>> print(a.value, b.value)
@@ -248,6 +263,9 @@ def tensor_split(
 ) -> tuple[NodeOrArray, ...]:
     """Split x along `axis` into so many parts, the first of which may be larger by one; or before
     each of the indices.
+
+    Raises:
+        ValueError: the number of parts is not positive.
 
     Example:
         >>> a, b = gradcore.tensor_split(TensorNode([1, 2, 3, 4, 5]), 2)

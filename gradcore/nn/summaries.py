@@ -159,6 +159,9 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
         ------------------------------------------------
         67 trainable and 0 other numbers, 0.3 kB
     """
+    if not isinstance(model, Module):
+        kind = type(model).__name__
+        raise TypeError(f"summary: model is a {kind}, expected a module: summary(model, x)")
     modes = {module: module.training for module in model.modules()}
     drawn, counter, handles = random_numbers.get_state(), _Counter(), []
     for module in modes:

@@ -3,7 +3,8 @@ examples of its functions have it.
 
 Signatures and dtypes are NumPy's. Given nodes, functions give nodes; given arrays, arrays of their
 library; given numbers and lists, arrays of the default backend, whose floats are float64. No
-formula is here: each function is one of `gradcore.array_api`, or made of some. See docs/numpy.md.
+formula is here: each function is one of `gradcore.array_api`, or made of some. See
+docs/how-to/numpy.md.
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ class Id(Op):
 
 
 class Add(Op):
+    """a + b."""
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         return a + b
@@ -87,6 +89,8 @@ class Add(Op):
 
 
 class Sub(Op):
+    """a - b."""
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         return a - b
@@ -97,6 +101,8 @@ class Sub(Op):
 
 
 class Multiply(Op):
+    """a b, of elements."""
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
@@ -109,6 +115,8 @@ class Multiply(Op):
 
 
 class Divide(Op):
+    """a / b, of elements."""
+
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
@@ -189,6 +197,8 @@ def _but_nan(xp: Any, where: Array, x: Array) -> Array:
 
 
 class Negative(Op):
+    """-x."""
+
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
         return -x
@@ -267,6 +277,8 @@ class Conjugate(Op):
 
 
 class Exp(OfOutput):
+    """e to the power x."""
+
     function = lambda xp, x: xp.exp(x)
     gradient = lambda xp, go, y: go * y
 
@@ -293,21 +305,29 @@ class Log1p(OfInput):
 
 
 class Log2(OfInput):
+    """The logarithm to base 2."""
+
     function = lambda xp, x: xp.log2(x)
     gradient = lambda xp, go, x: go / (x * math.log(2))
 
 
 class Log10(OfInput):
+    """The logarithm to base 10."""
+
     function = lambda xp, x: xp.log10(x)
     gradient = lambda xp, go, x: go / (x * math.log(10))
 
 
 class Sqrt(OfOutput):
+    """The square root of x: NaN below 0. At 0 its derivative is infinite."""
+
     function = lambda xp, x: xp.sqrt(x)
     gradient = lambda xp, go, y: 0.5 * go / y
 
 
 class Square(Op):
+    """x²."""
+
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
         context["x"] = x
@@ -319,16 +339,22 @@ class Square(Op):
 
 
 class Sin(OfInput):
+    """The sine of x radians."""
+
     function = lambda xp, x: xp.sin(x)
     gradient = lambda xp, go, x: go * xp.cos(x)
 
 
 class Cos(OfInput):
+    """The cosine of x radians."""
+
     function = lambda xp, x: xp.cos(x)
     gradient = lambda xp, go, x: -go * xp.sin(x)
 
 
 class Tan(OfOutput):
+    """The tangent of x radians."""
+
     function = lambda xp, x: xp.tan(x)
     gradient = lambda xp, go, y: go * (1.0 + y * y)
 
@@ -345,47 +371,65 @@ def _root(xp: Any, x: Array) -> Array:
 
 
 class Asin(OfInput):
+    """The arc sine, from -pi / 2 to pi / 2: NaN beyond -1 and 1."""
+
     function = lambda xp, x: xp.asin(x)
     gradient = lambda xp, go, x: go / xp.sqrt((_one(x) - x) * (_one(x) + x))
 
 
 class Acos(OfInput):
+    """The arc cosine, from 0 to pi: NaN beyond -1 and 1."""
+
     function = lambda xp, x: xp.acos(x)
     gradient = lambda xp, go, x: -go / xp.sqrt((_one(x) - x) * (_one(x) + x))
 
 
 class Atan(OfInput):
+    """The arc tangent, from -pi / 2 to pi / 2."""
+
     function = lambda xp, x: xp.atan(x)
     gradient = lambda xp, go, x: go / (1.0 + x * x)
 
 
 class Sinh(OfInput):
+    """The hyperbolic sine."""
+
     function = lambda xp, x: xp.sinh(x)
     gradient = lambda xp, go, x: go * xp.cosh(x)
 
 
 class Cosh(OfInput):
+    """The hyperbolic cosine."""
+
     function = lambda xp, x: xp.cosh(x)
     gradient = lambda xp, go, x: go * xp.sinh(x)
 
 
 class Tanh(OfOutput):
+    """The hyperbolic tangent."""
+
     function = lambda xp, x: xp.tanh(x)
     # Not go * (1 - y * y): to convert the number 1 takes longer.
     gradient = lambda xp, go, y: go - go * y * y
 
 
 class Asinh(OfInput):
+    """The inverse hyperbolic sine."""
+
     function = lambda xp, x: xp.asinh(x)
     gradient = lambda xp, go, x: go / (_root(xp, x) if is_complex(x) else xp.hypot(x, 1.0))
 
 
 class Acosh(OfInput):
+    """The inverse hyperbolic cosine: NaN below 1."""
+
     function = lambda xp, x: xp.acosh(x)
     gradient = lambda xp, go, x: go / (xp.sqrt(x - 1.0) * xp.sqrt(x + _one(x)))
 
 
 class Atanh(OfInput):
+    """The inverse hyperbolic tangent: infinite at -1 and 1, NaN beyond."""
+
     function = lambda xp, x: xp.atanh(x)
     gradient = lambda xp, go, x: go / ((1.0 - x) * (1.0 + x))
 

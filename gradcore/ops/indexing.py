@@ -260,9 +260,11 @@ class Select(Op):
     def forward(context: Context, x: Array, *, indices: Any) -> Array:
         indices = indices.value if is_node(indices) else node_or_array(indices)
         if x.ndim < 2 or tuple(indices.shape) != (x.shape[0], *x.shape[2:]):
+            same = tuple(indices.shape) == tuple(x.shape)
+            one_hot = "; of one-hot rows take argmax(axis=1)" if same else ""
             raise ValueError(
                 f"Select: x {tuple(x.shape)} and indices {tuple(indices.shape)} do not fit; "
-                "expected (N, M, ...) and (N, ...)"
+                f"expected (N, M, ...) and (N, ...){one_hot}"
             )
         backend = backend_of(x)
         backend.check_indices("Select: indices", indices, x.shape[1])

@@ -304,7 +304,7 @@ def cutoff(a: Array, s: Array, atol: Tolerance, rtol: Tolerance) -> Array:
         for t in (atol, rtol)
     )
     if rtol is None:
-        eps = max(a.shape[-2:]) * float(xp.finfo(a.dtype).eps)
+        eps = max(a.shape[-2:]) * float(xp.finfo(s.dtype).eps)
         eps = xp.asarray(eps, dtype=s.dtype, device=s.device)
         rtol = eps if atol is None else xp.where(atol > 0.0, xp.zeros_like(atol), eps)
     limit = rtol * s[..., : min(1, s.shape[-1])]

@@ -158,6 +158,12 @@ def as_groups(name: str, params: Any) -> list[Mapping[str, Any]]:
     """Make a list of groups of what an optimizer is given: nodes, perhaps with names, or groups."""
     if isinstance(params, TensorNode):
         raise TypeError(f"{name}: parameters is one TensorNode, expected a list; write [node]")
+    if hasattr(params, "parameters"):
+        kind = type(params).__name__
+        raise TypeError(f"{name}: parameters is a {kind}, expected nodes; give its .parameters()")
+    if not isinstance(params, Iterable):
+        kind = type(params).__name__
+        raise TypeError(f"{name}: parameters is a {kind}, expected nodes, as model.parameters()")
     entries = list(params)
     if entries and all(isinstance(entry, Mapping) for entry in entries):
         return entries
@@ -188,7 +194,10 @@ def trainable(name: str, params: Any, first: int = 0) -> tuple[list[TensorNode],
                 "as model.parameters() gives"
             )
         if p.source is not None:
-            raise ValueError(f"{name}: parameter {i} was computed, by {p.source.op.__name__}")
+            raise ValueError(
+                f"{name}: parameter {i} was computed, by {p.source.op.__name__}; give the nodes "
+                "that it was computed from"
+            )
         if not (p.requires_grad or p.is_frozen):
             raise ValueError(f"{name}: parameter {i} has requires_grad=False; leave it out")
         if label is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, ClassVar
 
@@ -151,7 +152,10 @@ def arguments(names: dict[str, Any]) -> dict[str, Any]:
     """
     unused, name = names.get("unused", {}), type(names["self"]).__name__
     if wrong := sorted(unused.keys() - UNUSED):
-        raise TypeError(f"{name}: there is no setting {wrong[0]}")
+        known = [n for n in names if n not in ("self", "__class__", "unused", "params")]
+        near = get_close_matches(wrong[0], known, 1)
+        meant = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
+        raise TypeError(f"{name}: there is no setting {wrong[0]}; {meant}")
     if unused.get("differentiable"):
         raise TypeError(f"{name}: differentiable = True; steps have no gradients here")
     return {n: x for n, x in names.items() if n not in ("self", "__class__", "unused")}

@@ -40,7 +40,8 @@ def capture(step: Callable[..., Any], warmup: int = 3) -> Captured:
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
     They take over changes that you make to parameters and optimizers between calls. They do nothing
-    else that the step's code would do on the host. docs/gpu/capture.md says what can be captured.
+    else that the step's code would do on the host. docs/how-to/capture.md says what can be
+    captured.
 
     Args:
         step: a function of arrays and constants, also in lists, tuples and dictionaries. All calls
@@ -79,6 +80,8 @@ class Captured:
     """
 
     def __init__(self, step: Callable[..., Any], warmup: int) -> None:
+        if not callable(step):
+            raise TypeError(f"capture: step is a {type(step).__name__}, expected a function")
         if warmup < 1:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)

@@ -1,9 +1,10 @@
-"""Draw graphs, check gradients, find what made NaN, and report what runs on a machine."""
+"""Draw and show graphs, check gradients, find what made NaN, and report what runs on a machine."""
 
 from __future__ import annotations
 
 from .anomalies import AnomalyError, detect_anomaly
 from .check_gradients import GradientError, check_gradients
 from .drawing import draw
+from .show import show
 
-__all__ = ["AnomalyError", "GradientError", "check_gradients", "detect_anomaly", "draw"]
+__all__ = ["AnomalyError", "GradientError", "check_gradients", "detect_anomaly", "draw", "show"]

@@ -8,13 +8,17 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 import warnings
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..backends import default, get, names, problem, use_backend
+from ..backends.numba import loading
 from ..functions.activations import logsoftmax
 from ..functions.losses import logceloss
 from ..graph import TensorNode
@@ -39,10 +43,16 @@ _OTHER_VARIABLES = re.compile(
 _CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
 
 
+class _Advice(str):
+    """A line that says what to do; it stands at the end of the report again."""
+
+
 def doctor() -> int:
-    """Print the report. Return 0 if the default backend works, else 1."""
+    """Print the report, and at the end what to do next. Return 0 if the default backend works, else
+    1."""
     works: set[str] = set()
     chosen = None
+    advice: list[str] = []
     sections = {
         "Versions": _versions(),
         "Backends": _backends(),
@@ -59,6 +69,8 @@ def doctor() -> int:
             try:
                 for line in lines:
                     _print(line)
+                    if isinstance(line, _Advice):
+                        advice.append(line)
             except Exception as error:  # a check that fails must not hide the rest
                 _print(f"this check failed: {_short(error)}")
             for warning in caught:
@@ -66,8 +78,32 @@ def doctor() -> int:
             caught.clear()
         with contextlib.suppress(Exception):  # the section "Backends" tells why
             chosen = default().name
-    print("The default backend works." if chosen in works else "The default backend fails.")
-    return 0 if chosen in works else 1
+    if chosen not in works:
+        print("The default backend fails.")
+        otherwise = "read why in the section Backends, or set GRADCORE_BACKEND=numpy"
+        return _end(advice or [otherwise], 1)
+    print(f"The default backend, {chosen}, works." if advice else f"All is well, on {chosen}.")
+    if chosen == "numpy" and not find_spec("numba"):
+        advice.append("numba makes most trainings on the CPU faster: pip install numba")
+    return _end([*advice, _first_program()], 0)
+
+
+def _end(advice: list[str], status: int) -> int:
+    """Print what to do next."""
+    print("Next:")
+    for line in advice:
+        _print(line)
+    return status
+
+
+def _first_program() -> str:
+    """Name the program to run once all is well."""
+    example = Path(__file__).parents[2] / "examples" / "mnist.py"
+    if example.exists():
+        with contextlib.suppress(ValueError):  # in another folder
+            example = example.relative_to(Path.cwd())
+        return f"`python {example} --epochs 2` trains a network on MNIST, in a minute or two"
+    return "the tutorials, https://gradcore.readthedocs.io/, begin with a first gradient"
 
 
 def _versions() -> Iterator[str]:
@@ -92,6 +128,8 @@ def _backends() -> Iterator[str]:
                 yield f"{'':8} memory: {memory}"
         except Exception as error:
             yield f"{name:8} can't start: {_short(error)}"
+    if loading.problem() is None and loading.kernels() is None:
+        yield _Advice("numba is broken: pip install --upgrade numba, or pip uninstall numba")
     wanted = os.environ.get("GRADCORE_BACKEND") or "auto"
     try:
         backend = default()
@@ -103,6 +141,8 @@ def _backends() -> Iterator[str]:
         yield f"default: {backend}, {why}"
     except Exception as error:
         yield f"default: none; {error}"
+        runs = [name for name in names() if not problem(name)]
+        yield _Advice(f"set GRADCORE_BACKEND to one that runs: {', '.join(runs)}; or unset it")
 
 
 def _gpu() -> Iterator[str]:
@@ -121,7 +161,7 @@ def _gpu() -> Iterator[str]:
         {name for d in metadata.distributions() if _CUPY.fullmatch(name := d.name.lower())}
     )
     if len(installed) > 1:
-        yield (
+        yield _Advice(
             f"{' and '.join(installed)} are installed and break one another: "
             f"pip uninstall -y {' '.join(installed)}, then {install}"
         )
@@ -130,11 +170,16 @@ def _gpu() -> Iterator[str]:
         wheel = re.fullmatch(r"cupy-cuda(\d+)x", installed[0])
         if cuda and wheel and int(wheel[1]) > cuda:
             remove = f"pip uninstall -y {installed[0]}"
-            yield f"it is too new for this driver or GPU: {remove}, then {install}"
+            yield _Advice(f"it is too new for this driver or GPU: {remove}, then {install}")
+        elif gpus and (problem_here := problem("cupy")):
+            yield _Advice(f"CuPy can't run: {problem_here}")
+        elif not gpus:
+            yield "without an NVIDIA GPU and its driver CuPy can't run; NumPy does the work"
     elif gpus and cuda:
-        yield f"CuPy is not installed: {install}"
+        yield _Advice(f"CuPy is not installed: {install}")
     elif gpus:
-        yield f"this driver is too old for CuPy: update it to 525 or newer, then {install}"
+        old = "this driver is too old for CuPy"
+        yield _Advice(f"{old}: update it to 525 or newer, then {install}")
     else:
         yield "without an NVIDIA GPU there is nothing to install here: NumPy does the work"
 
@@ -171,7 +216,9 @@ def _environment() -> Iterator[str]:
         if name in VARIABLES:
             yield f"{name}={value} ({VARIABLES[name]})"
         elif name.startswith("GRADCORE_"):
-            yield f"{name}={value}, which gradcore doesn't know; is it misspelled?"
+            near = get_close_matches(name, VARIABLES, 1)
+            meant = f"did you mean {near[0]}?" if near else "unset it"
+            yield _Advice(f"{name}={value} is unknown to gradcore; {meant}")
         elif _OTHER_VARIABLES.fullmatch(name):
             yield f"{name}={value}"
     unset = [f"{name} ({what})" for name, what in VARIABLES.items() if name not in os.environ]
@@ -197,13 +244,31 @@ def _data() -> Iterator[str]:
             except (OSError, RuntimeError) as error:  # RuntimeError: there is no such home folder
                 found = getattr(error, "strerror", None) or str(error)
             yield f"{place}: {path} ({found})"
+            if place == "cache" and (why := _unwritable(path)):
+                yield _Advice(
+                    f"no dataset can be kept in the cache {path} ({why}): set GRADCORE_DATA to a "
+                    "folder with datasets, or XDG_CACHE_HOME to a folder for caches"
+                )
+
+
+def _unwritable(path: Path) -> str:
+    """Say why no file can be written in a folder, which need not exist yet; nothing if it can."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _optional() -> Iterator[str]:
     """List the optional packages, by extra, and how to install those that are missing."""
     extras: dict[str, dict[str, str | None]] = {}
     if not _version("gradcore"):
-        yield "gradcore itself is not installed: pip install -e . where pyproject.toml is"
+        yield _Advice(
+            "gradcore itself is not installed: pip install -e . in the folder of pyproject.toml"
+        )
         return
     for requirement in metadata.requires("gradcore") or ():
         match = re.match(r"""([\w.-]+).*extra == ["'](\w+)["']""", requirement)

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from contextlib import suppress
 from itertools import takewhile
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from ..engine.arrays import NUMBER_TYPES, flat
+from ..engine.arrays import NUMBER_TYPES, backend_or_none, flat
 from ..graph import TensorNode
 from .dot import Text
 from .folding import Folding, Group, Key, Place, Unit
 
 __all__ = ["Drawing", "draw"]
 
-# Styles, in the words of DOT.
-_OP = 'shape=box, style=filled, fillcolor="#fff3c9"'
-_MODULE = 'shape=box, style="filled,rounded", fillcolor="#e4f3df", height=0.45'
-_NUMBER = "shape=plain"
-_PARAMETER = 'style=filled, fillcolor="#cfe2f7"'
-_CONSTANT = 'style=filled, fillcolor="#e6e6e6"'
-_COMPUTED = 'style=filled, fillcolor="#ffffff"'
-_ROOT = 'style=filled, fillcolor="#f9cfc0", penwidth=2'
-_DOT = "shape=circle, height=0.12, width=0.12"  # of a value without a name
+# What a drawing shows, by the words of its legend: the style, in the words of DOT. The fills are
+# light tints of Okabe and Ito's colours, which the colour-blind tell apart; shapes and borders tell
+# the kinds apart too (https://jfly.uni-koeln.de/color).
+_STYLES = {
+    "parameter": 'shape=ellipse, style=filled, fillcolor="#fbdca6", peripheries=2',
+    "frozen parameter": 'shape=ellipse, style="filled,dashed", fillcolor="#fbdca6", peripheries=2',
+    "input": 'shape=ellipse, style=filled, fillcolor="#c9e6f8"',
+    "constant": 'shape=ellipse, style="filled,dashed", fillcolor="#eeeeee"',
+    "op": 'shape=box, style=filled, fillcolor="#fdf8cf"',
+    "module": 'shape=box, style="filled,rounded", fillcolor="#cdebe0", height=0.45',
+    "computed value": 'shape=box, style="filled,rounded", fillcolor="#ffffff", fontsize=10',
+}
+_DRAWN = 'fillcolor="#f0c8e0", penwidth=2.5'  # of the nodes that `draw` was given, beside these
+_UNKNOWN = ", width=0.12, height=0.12"  # of a value without a text
 _STRAIGHT = 3  # the weight of edges that Graphviz should keep straight
+_FEW = 4  # elements that are shown one by one
+
+_ENDINGS = (".svg", ".pdf", ".png", ".dot", ".gv")
+_NO_GRAPHVIZ = (
+    "needs Graphviz, whose program `dot` was not found. Install it (Debian, Ubuntu: sudo apt "
+    "install graphviz; Fedora: sudo dnf install graphviz; macOS: brew install graphviz; Windows: "
+    "winget install graphviz; conda: conda install graphviz) and start a new terminal, or "
+    "call gradcore.show(loss, 'loss.html'), which needs no Graphviz"
+)
 
 
 class Drawing:
@@ -38,17 +53,16 @@ class Drawing:
         self.dot = dot
 
     def save(self, path: str | Path) -> None:
-        """Write a file; its name ends in .dot, .gv, .svg or .png, and says what is written.
+        """Write a file; its name ends in .svg, .pdf, .png, .dot or .gv, and says what is written.
 
         Raises:
             ValueError: the name ends otherwise.
-            RuntimeError: .svg and .png need Graphviz, which was not found.
+            RuntimeError: .svg, .pdf and .png need Graphviz, which was not found.
         """
         path = Path(path)
-        kind = path.suffix.lower()[1:]
-        if kind not in ("dot", "gv", "svg", "png"):
-            raise ValueError(f"draw: {path} ends in none of .dot, .gv, .svg and .png")
-        path.write_bytes(self.dot.encode() if kind in ("dot", "gv") else self._picture(kind))
+        kind = _ending(path)
+        text = self.dot.encode() if kind in (".dot", ".gv") else self._picture(kind[1:])
+        path.write_bytes(text)
 
     def _picture(self, kind: str) -> bytes:
         import shutil
@@ -56,24 +70,35 @@ class Drawing:
 
         program = shutil.which("dot")
         if not program:
-            raise RuntimeError(
-                f"draw: .{kind} needs Graphviz, whose program `dot` was not found; install it "
-                "(apt install graphviz, brew install graphviz, conda install graphviz, "
-                "https://graphviz.org/download) or write .dot, which needs nothing"
-            )
+            raise RuntimeError(f"draw: .{kind} {_NO_GRAPHVIZ}")
         done = subprocess.run([program, f"-T{kind}"], input=self.dot.encode(), capture_output=True)
         if done.returncode:
-            raise RuntimeError(f"draw: dot failed: {done.stderr.decode(errors='replace')}")
+            said = " ".join(done.stderr.decode(errors="replace").split())
+            raise RuntimeError(f"draw: Graphviz failed: {said}; write .dot to see its input")
         return done.stdout
 
     def __str__(self) -> str:
         return self.dot
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        bundle = {"text/plain": self.dot}
-        with suppress(RuntimeError):
-            bundle["image/svg+xml"] = self._picture("svg").decode()
-        return bundle
+        try:
+            return {"text/plain": self.dot, "image/svg+xml": self._picture("svg").decode()}
+        except RuntimeError as error:  # a notebook would show a traceback
+            return {"text/plain": str(error)}
+
+
+def _ending(path: Path) -> str:
+    """Give the ending of a file's name, which says what to write."""
+    kind = path.suffix.lower()
+    if kind not in _ENDINGS:
+        advice = (
+            "gradcore.show(loss, path) writes .html"
+            if kind in (".html", ".htm")
+            else (f"call it {path.stem or 'graph'}.svg, for example")
+        )
+        expected = f"{', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}"
+        raise ValueError(f"draw: path = {str(path)!r} does not end in {expected}; {advice}")
+    return kind
 
 
 def draw(
@@ -85,15 +110,16 @@ def draw(
 ) -> Drawing:
     """Draw the graph that computed the nodes: values round, ops square, modules as frames.
 
-    The nodes given are red, parameters blue, and other data and constants grey. Edges show
-    shapes, once for each value, and a dtype where it is not that of most values. A value has the
-    name of its node; a parameter without one has its name in the module. Draw before
-    `backward()`, or call that with `retain_graph=True`: a released graph has no shapes and no
-    constants.
+    A legend names the colours. Parameters of modules are orange and have a double border; other
+    leaves that get a gradient are blue; constants are grey and dashed; the nodes given are pink and
+    have a thick border. A value shows its name and shape, and its dtype where it is not that of
+    most values; a parameter without a name has that in the module. A constant of few elements shows
+    them. Draw before `backward()`, or call that with `retain_graph=True`: a released graph has no
+    shapes and no constants.
 
     Args:
         nodes: a node, or several in lists and tuples.
-        path: a file to write as well; its name ends in .dot, .gv, .svg or .png.
+        path: a file to write as well; its name ends in .svg, .pdf, .png, .dot or .gv.
         max_ops: fold a graph of more ops until at most so many boxes and ops are drawn: modules
             become boxes, the innermost first, and what repeats is drawn once. `None`: never fold.
         direction: where the data flows: "TB" from top to bottom, "BT", "LR" or "RL".
@@ -101,7 +127,7 @@ def draw(
     Raises:
         TypeError: `nodes` has something that is not a node.
         ValueError: there is no such direction or kind of file.
-        RuntimeError: .svg and .png need Graphviz, which was not found.
+        RuntimeError: .svg, .pdf and .png need Graphviz, which was not found.
 
     Example:
         >>> w, x = TensorNode([2.0, 3.0], name="w"), TensorNode([1.0, 5.0], name="x")
@@ -113,9 +139,14 @@ def draw(
     for node in roots or [None]:
         if not isinstance(node, TensorNode):
             found = type(node).__name__ if roots else "nothing"
-            raise TypeError(f"draw: expected nodes, such as a loss, not {found}")
+            raise TypeError(
+                f"draw: nodes: expected a TensorNode, such as a loss, or a list of them, not "
+                f"{found}; call draw(loss, 'loss.svg')"
+            )
     if direction not in ("TB", "BT", "LR", "RL"):
         raise ValueError(f"draw: direction = {direction!r}, expected 'TB', 'BT', 'LR' or 'RL'")
+    if path is not None:
+        _ending(Path(path))
     graph = Folding(roots)
     if max_ops is None or len(graph.ops) <= max_ops:
         while graph.open():
@@ -159,8 +190,9 @@ class _Scene:
             key, value = self.graph.drawn_as(original), self.graph.things[original]
             if is_box and self._is_inside(unit, key, value):
                 continue
-            # Only an op that stands for itself has an edge for each time that it takes a value.
-            if key in seen and (is_box or unit in self.graph.times):
+            # Only an op and a value that stand for themselves have an edge for each use.
+            stands_for_others = is_box or unit in self.graph.times or key != original
+            if key in seen and stands_for_others:
                 continue
             seen.add(key)
             self.edges.append((key, unit))
@@ -204,20 +236,21 @@ class _Scene:
         for key, value in self.values.items():
             text.add(key, self.places[key], *self._value(key, value, dtype))
             if key[0] >= 0:
-                text.arrow(self.unit_of[key[0]], key, _shape(value, dtype), _STRAIGHT)
+                text.arrow(self.unit_of[key[0]], key, _STRAIGHT)
         for key, unit in self.edges:
-            if key[0] >= 0:
-                text.arrow(key, unit, weight=_STRAIGHT)
-            else:
-                text.arrow(key, unit, _shape(self.values[key], dtype))
+            text.arrow(key, unit, _STRAIGHT if key[0] >= 0 else 1)
         titles = {group: self._title(group, place) for group, place in text.groups().items()}
-        return text.dot(direction, titles)
+        kinds = {self._kind(key, value) for key, value in self.values.items()}
+        kinds |= {"module" if isinstance(unit, Group) else "op" for unit in self.units}
+        legend = {kind: style for kind, style in _STYLES.items() if kind in kinds}
+        return text.dot(direction, titles, {**legend, "drawn node": _DRAWN})
 
     def _unit(self, unit: Unit, place: Place) -> tuple[str, str]:
         """Choose the label and the style of a unit."""
         if isinstance(unit, Group):
-            return self._title(unit, place) + self._parameters(unit), _MODULE
-        return f"{self.graph.ops[unit].op.__name__} {self.graph.times.get(unit, '')}".strip(), _OP
+            return self._title(unit, place) + self._parameters(unit), _STYLES["module"]
+        times = self.graph.times.get(unit, "")
+        return f"{self.graph.ops[unit].op.__name__} {times}".strip(), _STYLES["op"]
 
     def _title(self, group: Group, place: Place) -> str:
         """Say what a box or frame is: `layer1: Linear(6, 5)`, or `Block` and how many."""
@@ -237,21 +270,22 @@ class _Scene:
         each = " each" if box in graph.times else ""
         return f"\n{sum(inside.values()):,} parameters{each}" if inside else ""
 
+    def _kind(self, key: Key, value: Any) -> str:
+        """Choose the kind of a value, by the words of the legend."""
+        if key[0] >= 0:
+            return "computed value"
+        if self._is_parameter(value):
+            return "parameter" if value.requires_grad else "frozen parameter"
+        return "input" if getattr(value, "requires_grad", False) else "constant"
+
     def _value(self, key: Key, value: Any, usual: str) -> tuple[str, str]:
         """Choose the label and the style of a value; `usual` is the dtype that is not shown."""
         path = _below(self.graph.names.get(id(value), ""), self.places[key])
-        label, style = getattr(value, "name", None) or path, _CONSTANT
-        if key[0] >= 0:
-            style = _COMPUTED
-        elif getattr(value, "requires_grad", False):
-            style = _PARAMETER
-        if type(value) in NUMBER_TYPES:
-            label, style = repr(value), _NUMBER
-        elif key[0] < 0 and key not in self.used:  # there is no edge for the shape
-            label = "\n".join(filter(None, [label, _shape(value, usual)]))
-        elif not label:
-            style = f"{style}, {_DOT}"
-        return label, f"{style}, {_ROOT}" if key in self.roots else style
+        name, style = getattr(value, "name", None) or path, _STYLES[self._kind(key, value)]
+        shown = _shape(value, usual) if name or key[0] >= 0 else _elements(value, usual)
+        label = "\n".join(filter(None, [name, shown]))
+        style = style if label else f"{style}{_UNKNOWN}"
+        return label, f"{style}, {_DRAWN}" if key in self.roots else style
 
     def _usual_dtype(self) -> str:
         """Find the dtype that most of the values have."""
@@ -280,6 +314,18 @@ def _dtype(thing: Any) -> str:
 
 def _shape(thing: Any, usual: str) -> str:
     """Write the shape, and the dtype if it is not the usual one."""
-    shape, dtype = getattr(thing, "shape", ()), _dtype(thing)
-    text = str(tuple(shape)) if shape else ""
+    dtype = _dtype(thing)
+    text = str(tuple(thing.shape)) if dtype else ""
     return text if dtype == usual else f"{text} {dtype}".strip()
+
+
+def _elements(thing: Any, usual: str) -> str:
+    """Write what is in a number or a small array; of a large one, the shape."""
+    value = thing.value if isinstance(thing, TensorNode) else thing
+    backend = backend_or_none(value)
+    if backend and prod(value.shape) > _FEW:
+        return _shape(thing, usual)
+    text = repr(backend.to_numpy(backend.asarray(value)).tolist() if backend else value)
+    text = re.sub(r"[\d.]{8,}(e[-+]\d+)?", lambda long: f"{float(long[0]):.4g}", text)
+    dtype = _dtype(thing)
+    return text if dtype in ("", usual) else f"{text} {dtype}"

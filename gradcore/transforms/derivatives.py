@@ -10,7 +10,7 @@ nodes.
 No transform changes the `.grad` of a node or computes a gradient that nobody asked for.
 
 The gradient by complex numbers has as its real part the derivative by their real parts, and as its
-imaginary part that by their imaginary parts. docs/complex.md has more.
+imaginary part that by their imaginary parts. docs/explanation/complex.md has more.
 """
 
 from __future__ import annotations
@@ -322,6 +322,8 @@ def _vjp(
     The pullback takes a list: for each leaf of the value its gradient, or `None` for zero. With
     `retain=False` it can be called once.
     """
+    if not callable(f):
+        raise TypeError(f"{name}: f is a {type(f).__name__}, expected a function")
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     chosen = [_position(name, i, args) for i in positions]
     starts = {i: tree_map(functools.partial(_start, name), args[i]) for i in chosen}

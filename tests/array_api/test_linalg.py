@@ -667,3 +667,17 @@ def test_where_eig_has_a_derivative_it_is_right(backend: Backend, dtype: str, na
     found = backend.to_numpy(gradcore.grad(real)(backend.asarray(x, dtype)))
     tolerance = {"float32": 1e-4, "float64": 1e-6}[dtype]
     np.testing.assert_allclose(np.sum(found * along), slope, tolerance, tolerance)
+
+
+def test_lu_solve_refuses_right_sides_of_another_height(backend: Backend) -> None:
+    lu, pivots = linalg.lu_factor(TensorNode(backend.asarray(np.eye(2), "float32")))
+    for shape in ((3, 1), (1, 1), (2,)):
+        b = TensorNode(backend.asarray(np.ones(shape), "float32"))
+        with pytest.raises(ValueError, match=r"lu_solve: .* do not fit"):
+            linalg.lu_solve(lu, pivots, b)
+
+
+def test_pinv_and_matrix_rank_take_integers_as_the_other_functions_do() -> None:
+    x = np.array([[1, 2], [2, 4]])
+    np.testing.assert_allclose(linalg.pinv(x), np.linalg.pinv(x), atol=1e-12)
+    assert linalg.matrix_rank(x) == 1

@@ -369,7 +369,7 @@ def test_backends(backend: Backend, row: Row) -> None:
         np.testing.assert_allclose(backend.to_numpy(g), e, rtol=1e-3, atol=1e-4 * abs(e).max())
 
 
-REFUSED = {  # as docs/array_api.md says
+REFUSED = {  # as docs/reference/array_api.md says
     "fft.dct": lambda x: fft.dct(x),
     "signal.lfilter": lambda x: signal.lfilter(x[:2], x[2:], x),
     "special.hyp1f1": lambda x: special.hyp1f1(x, x, x),

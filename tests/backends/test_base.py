@@ -1,4 +1,4 @@
-"""What every backend has: kernels, which docs/backends.md names, and memory."""
+"""What every backend has: kernels, which docs/how-to/backends.md names, and memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gradcore.backends import Backend, get
 ROOT = Path(__file__).parents[2]
 
 
-PAGE = (ROOT / "docs" / "backends.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "backends.md").read_text("utf-8")
 
 
 def test_the_page_names_every_kernel() -> None:
     methods = {n for n in dir(Backend) if callable(getattr(Backend, n)) and n[0] != "_"}
     missing = {name for name in methods if f"`{name}`" not in PAGE}
-    assert not missing, f"docs/backends.md should say what these are for: {missing}"
+    assert not missing, f"docs/how-to/backends.md should say what these are for: {missing}"
 
 
 def test_numpy_has_no_memory_of_its_own() -> None:

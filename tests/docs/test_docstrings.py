@@ -2,8 +2,8 @@
 
 An example stands in doctest form at the end of the docstring, and runs by itself, on NumPy, from
 the seed 0, in an empty folder, with `gradcore`, `np`, `TensorNode`, `nn`, `optim` and the public
-names of its package at hand; in gradcore.numpy, `np` is gradcore.numpy. The examples of ops come
-from their rows in tests/op_table: see examples_of_ops.py.
+names of its package at hand; in gradcore.numpy, `np` is gradcore.numpy. The examples of ops are
+made from their rows: see tests/op_table/examples.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from op_table.examples import example
 
 import gradcore
 from gradcore.engine.methods import is_elsewhere
@@ -147,14 +148,27 @@ def test_every_public_name_has_an_example_that_runs(
         "np": gradcore.numpy if package.startswith("gradcore.numpy") else np,
     }
     for name, thing in wanted(package).items():
-        example = example_of(thing)
-        if not example:
+        shown = example_of(thing)
+        if not shown:
             missing.append(name)
             continue
         names = {**public(package), **at_hand}
-        test = doctest.DocTestParser().get_doctest(example, names, name, None, None)
+        test = doctest.DocTestParser().get_doctest(shown, names, name, None, None)
         with gradcore.use_backend("numpy"):
             gradcore.manual_seed(0)
             Runner().run(test, out=complaints.append)
     assert not complaints, "".join(complaints)
     assert not missing, f"{len(missing)} have no `Example:` in the docstring: {missing}"
+
+
+def test_every_op_has_a_docstring_and_an_example_made_from_its_row() -> None:
+    complaints: list[str] = []
+    ops = [op for op in public("gradcore.ops").values() if is_op(op)]
+    assert not [op.__name__ for op in ops if not vars(op).get("__doc__")]
+    for op in ops:
+        names = {"gradcore": gradcore, "np": np, "TensorNode": gradcore.TensorNode}
+        test = doctest.DocTestParser().get_doctest(example(op), names, op.__name__, None, None)
+        assert test.examples
+        with gradcore.use_backend("numpy"):
+            Runner().run(test, out=complaints.append)
+    assert not complaints, "".join(complaints)

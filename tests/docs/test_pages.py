@@ -1,8 +1,9 @@
 """All code in README.md, CONTRIBUTING.md and docs/ runs, and prints and draws what the page shows.
 
 The blocks of a page run one after the other, in one namespace; `print(x)  # 1` must print 1. Those
-that begin with `# name.py` are files of a package, which is installed in the end and tested by its
-own tests. What stands after `<!-- not run: REASON -->` does not run, but its flags are checked.
+that begin with `# name.py` are files: of a package, if one is pyproject.toml, which is installed in
+the end and tested by its own tests; else of programs, which run each in a process of its own. What
+stands after `<!-- not run: REASON -->` does not run, but its flags are checked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from drawn import frames, labels, shapes
+from drawn import texts
 from runs import call
 
 import gradcore
@@ -83,9 +84,12 @@ def test_page(
         promised = " ".join(re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE))
         assert words(capsys.readouterr().out) == words(promised), block.place
     for drawn in tmp_path.glob("*.dot"):
-        same_picture(drawn, DOCS / f"{drawn.stem}.svg")
-    if package:
+        same_picture(drawn, page.with_name(f"{drawn.stem}.svg"))
+    if "pyproject.toml" in package:
         install_and_test(package, tmp_path)
+    else:
+        for name, code in package.items():
+            run_program(name, code, tmp_path)
 
 
 def words(text: str) -> list[str]:
@@ -105,9 +109,23 @@ def same_picture(drawn: Path, picture: Path) -> None:
     """The texts in the picture are those that are drawn."""
     shown = re.findall(r"<text.*?>(.*?)</text>", picture.read_text("utf-8"))
     dot = drawn.read_text("utf-8")
-    written = [*labels(dot).values(), *frames(dot), *[shape for _, shape in shapes(dot)]]
-    expected = [line for text in written for line in text.split(r"\n")]
-    assert sorted(text.strip() for text in shown) == sorted(filter(None, expected)), picture
+    assert sorted(text.strip() for text in shown) == sorted(texts(dot)), picture
+
+
+def run_program(name: str, code: str, folder: Path) -> None:
+    """The program prints what its calls of `print` promise, in their order."""
+    (folder / name).write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", name],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GRADCORE_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    promised = re.findall(r"^ *print\(.*\)  # (.*)$", code, re.MULTILINE)
+    assert words(done.stdout) == words(" ".join(promised)), name
 
 
 def install_and_test(package: dict[str, str], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/torch.md lists PyTorch's names as they are, and each that is left out has a reason."""
+"""The page torch.md lists PyTorch's names as they are; each that is left out has a reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 lists = pytest.importorskip("search.torch_lists")
 
-PAGE = Path(__file__).parents[2] / "docs" / "torch.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "torch.md"
 # Names come and go with PyTorch's versions.
 pytestmark = pytest.mark.skipif(
     not torch.__version__.startswith("2.13."), reason="the lists are those of PyTorch 2.13"

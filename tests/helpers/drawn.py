@@ -19,9 +19,17 @@ def edges(dot: str) -> list[tuple[str, str]]:
     return [(names[a], names[b]) for a, b in re.findall(r"^(n\d+) -> (n\d+)", dot, re.MULTILINE)]
 
 
-def shapes(dot: str) -> list[tuple[str, str]]:
-    """The edges that have a shape: the label of the op at one end, and the shape."""
-    names = labels(dot)
-    found = re.findall(r'^(n\d+) -> (n\d+) \[label=" ([^"]+)"', dot, re.MULTILINE)
-    ops = {name for name in names if re.search(rf"^{name} .*shape=box", dot, re.MULTILINE)}
-    return [(names[a if a in ops else b], shape) for a, b, shape in found]
+def legend(dot: str) -> list[str]:
+    """The words of the legend."""
+    return re.findall(r">([^<>]+)</TD>", dot)
+
+
+def texts(dot: str) -> list[str]:
+    """All lines of text in the drawing."""
+    written = [*labels(dot).values(), *frames(dot), *legend(dot)]
+    return [line for text in written for line in text.split(r"\n") if line]
+
+
+def styles(dot: str) -> dict[str, str]:
+    """The styles of ops and values, by their labels."""
+    return dict(re.findall(r'^n\d+ \[label="((?:[^"\\]|\\.)*)", (.*)\]$', dot, re.MULTILINE))

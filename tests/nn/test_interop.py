@@ -15,7 +15,7 @@ from gradcore.nn import load_torch_state_dict, torch_state_dict
 
 torch = pytest.importorskip("torch")
 
-DOCS = (Path(__file__).parents[2] / "docs/interop.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs/how-to/interop.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path[:0] = [str(tests.parent), str(tests), str(tests / "helpers")]
+    import program  # noqa: F401
 
 import array_api_extra as xpx
 import numpy as np

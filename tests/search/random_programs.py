@@ -20,7 +20,6 @@ lost at inf"; EXPLAINED says of such names why they are no faults.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import warnings
@@ -34,6 +33,7 @@ from typing import Any
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path[:0] = [str(tests.parent), str(tests), str(tests / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 from op_table import ROWS, Case, Draw, Raw, Row
@@ -43,6 +43,7 @@ from search.functions import FUNCTIONS, Function
 
 from gradcore import TensorNode, array_api, grad
 from gradcore.backends import Backend, get
+from gradcore.tools.command_line import Parser
 
 __all__ = ["Finding", "compile_everything", "draw_program", "finding_of", "search", "steps_of"]
 
@@ -479,7 +480,12 @@ def search(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Draw random programs; compare with PyTorch.")
+    parser = Parser(
+        description="Draw random programs; compare with PyTorch.",
+        examples={
+            "python tests/search/random_programs.py --seconds 45": "about 9,500 programs of float32"
+        },
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", choices=["float16", "float32", "float64"], default="float32")

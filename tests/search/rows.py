@@ -3,7 +3,6 @@ each: one table of these is a program, such as sklearn_functions.py. `main` says
 
 from __future__ import annotations
 
-import argparse
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ from gradcore import grad, namespace, use_backend
 from gradcore.backends import Backend, default
 from gradcore.engine.arrays import backend_or_none, value_of
 from gradcore.engine.trees import leaves
+from gradcore.tools.command_line import Parser
 
 __all__ = ["Row", "like", "main", "outcome"]
 
@@ -89,7 +89,7 @@ def main(title: str, rows: Iterable[Row], explained: Sequence[tuple[str, str]]) 
     Returns:
         The status of the program: 1 if a row is wrong, or fails, and no reason is given.
     """
-    parser = argparse.ArgumentParser(description=title)
+    parser = Parser(description=title)
     parser.add_argument("--only", default="", help="rows whose name has these words")
     parser.add_argument("--backend", default="numpy", help="of the nodes' arrays")
     parser.add_argument("--show", action="store_true", help="print tracebacks")

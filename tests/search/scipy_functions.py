@@ -16,7 +16,6 @@ The counts by module come first, and then the calls that are not right.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -28,6 +27,8 @@ from typing import Any, NamedTuple
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # SciPy looks when it is imported
 sys.path[:0] = [str(Path(__file__).parents[2])]
+if __name__ == "__main__":
+    import program  # noqa: F401
 
 import numpy as np
 import scipy.constants
@@ -51,6 +52,7 @@ from scipy.spatial import distance, transform
 
 import gradcore
 from gradcore import TensorNode
+from gradcore.tools.command_line import Parser
 
 STEP = 1e-5
 TOLERANCE = 1e-5  # of gradients, along a direction
@@ -664,7 +666,10 @@ def described(counts: Counter[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = Parser(
+        description=__doc__.partition("\n")[0],
+        examples={"python tests/search/scipy_functions.py special --only gamma": "a few calls"},
+    )
     parser.add_argument("modules", nargs="*", help=f"of {', '.join(TABLES)}; default: all")
     parser.add_argument("--only", default="", help="calls with this in the name")
     arguments = parser.parse_args()

@@ -20,6 +20,7 @@ os.environ["SCIPY_ARRAY_API"] = "1"  # SciPy looks when it is imported
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path[:0] = [str(tests.parent), str(tests), str(tests / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 import sklearn

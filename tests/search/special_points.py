@@ -1,4 +1,4 @@
-"""Write docs/special_points.md: what gradcore gives at special points, beside PyTorch and JAX.
+"""Write the table of docs/explanation/special_points.md: gradcore's numbers, PyTorch's and JAX's.
 
     python tests/search/special_points.py          needs PyTorch and jax
 
@@ -18,12 +18,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 
 import gradcore as g
 from gradcore import array_api as xp
 from gradcore import grad
+from gradcore.tools.command_line import Parser
 
 __all__ = ["POINTS", "Point", "cell", "of_gradcore", "row"]
 
@@ -221,26 +223,6 @@ def _of_jax(point: Point) -> str:
     return cell(np.asarray(value(*xs)), first(*xs), second(*xs))
 
 
-HEAD = """# Special points
-
-This table shows what gradcore gives where a function has a kink, a tip, a pole or a limit, beside
-PyTorch and JAX, in float64. A cell has three lines: the value, the gradient of the value's sum by
-each input, and the gradient of the sum of these gradients. A name in place of the lines is that of
-an error; an empty cell says that the library has no such function.
-
-A gradient is what mathematics gives; or a choice, which the last column names; or NaN, or infinity,
-or an error; but never a finite number that is wrong. The rules behind the numbers are in
-[array_api.md](array_api.md#special-points).
-
-<!-- not run: needs PyTorch and jax -->
-```sh
-pip install torch jax
-python tests/search/special_points.py  # writes this page
-```
-
-"""
-
-
 def main() -> None:
     from importlib.metadata import version
 
@@ -254,8 +236,14 @@ def main() -> None:
                 others.append(f"{type(error).__name__}")
         lines.append(f"{row(point)} | {others[0]} | {others[1]} | {point.why} |")
     versions = f"With PyTorch {version('torch')} and JAX {version('jax')}.\n\n"
-    (ROOT / "docs" / "special_points.md").write_text(HEAD + versions + "\n".join(lines) + "\n")
+    page = ROOT / "docs" / "explanation" / "special_points.md"
+    head, _, _ = page.read_text("utf-8").partition("With PyTorch ")
+    page.write_text(head + versions + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
+    Parser(
+        description="Write docs/explanation/special_points.md anew, with PyTorch and JAX.",
+        examples={"python tests/search/special_points.py": "a minute"},
+    ).parse_args()
     main()

@@ -1,4 +1,4 @@
-"""docs/special_points.md shows what gradcore gives now; PyTorch and JAX are not needed."""
+"""The page special_points.md shows what gradcore gives now; PyTorch and JAX are not needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from search.special_points import POINTS, Point, row
 
 import gradcore
 
-PAGE = Path(__file__).parents[2] / "docs" / "special_points.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "special_points.md"
 LINES = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
 
 

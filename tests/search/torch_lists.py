@@ -1,6 +1,6 @@
-"""PyTorch's lists of names beside gradcore's: writes the tables of docs/torch.md.
+"""PyTorch's lists of names beside gradcore's: writes the tables of docs/reference/torch.md.
 
-    python tests/search/torch_lists.py docs/torch.md
+    python tests/search/torch_lists.py docs/reference/torch.md
 
 Each public name of PyTorch's modules below is here under the same name, or in `LEFT_OUT` with the
 reason.
@@ -247,4 +247,12 @@ def main(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.path[:0] = [str(Path(__file__).parents[2])]
+    from gradcore.tools.command_line import Parser
+
+    parser = Parser(
+        description="Write the lists of PyTorch's names in a page anew.",
+        examples={"python tests/search/torch_lists.py docs/reference/torch.md": "a few seconds"},
+    )
+    parser.add_argument("page", type=Path, metavar="PAGE", help="the page with the lists")
+    main(parser.parse_args().page)

@@ -12,7 +12,6 @@ Needs `pip install expecttest hypothesis` beside PyTorch.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 import warnings
@@ -24,6 +23,7 @@ from typing import Any
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path[:0] = [str(tests.parent), str(tests), str(tests / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from torch.testing._internal.common_modules import module_db
 from torch.testing._internal.common_optimizers import optim_db
 
 from gradcore import TensorNode, array_api, gelu, nn, optim, relu
+from gradcore.tools.command_line import Parser
 
 __all__ = ["DIFFERENT", "LEFT_OUT"]
 
@@ -256,7 +257,10 @@ def _refusal(ours: type, given: Any) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run PyTorch's inputs of modules and optimizers.")
+    parser = Parser(
+        description="Run PyTorch's inputs of modules and optimizers.",
+        examples={"python tests/search/torch_modules.py --only Linear": "some of them"},
+    )
     parser.add_argument("--only", default="", help="names that contain this")
     args = parser.parse_args()
     differ = 0

@@ -14,7 +14,6 @@ Needs `pip install expecttest hypothesis` beside PyTorch.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 import traceback
@@ -27,6 +26,7 @@ from typing import Any
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path[:0] = [str(tests.parent), str(tests), str(tests / "helpers")]
+    import program  # noqa: F401
 
 import numpy as np
 from search.torch_functions import ACCEPTED, DIFFERENT, OPS
@@ -34,6 +34,7 @@ from search.torch_functions import ACCEPTED, DIFFERENT, OPS
 from gradcore import TensorNode, grad
 from gradcore import array_api as xp
 from gradcore.backends import get
+from gradcore.tools.command_line import Parser
 
 __all__ = ["compare", "run", "run_errors"]
 
@@ -325,7 +326,10 @@ def _why_accepted(name: str, refused: Any) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run the samples of PyTorch's tests.")
+    parser = Parser(
+        description="Run the samples of PyTorch's tests.",
+        examples={"python tests/search/torch_samples.py --only relu": "one function"},
+    )
     parser.add_argument("--only", default="", help="functions whose names contain this")
     parser.add_argument("--show", type=int, default=3, help="problems of each function")
     parser.add_argument("--errors", action="store_true", help="inputs that PyTorch refuses")

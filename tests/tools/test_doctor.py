@@ -14,9 +14,11 @@ import pytest
 
 import gradcore
 from gradcore.__main__ import main
+from gradcore.tools.command_line import launch
 from gradcore.tools.doctor import VARIABLES
 
 ROOT = Path(__file__).parents[2]
+FIRST = "trains a network on MNIST, in a minute or two"
 
 
 @pytest.fixture
@@ -41,7 +43,10 @@ def doctor(tmp_path: Path) -> Any:
     return run
 
 
-def test_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_is_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
     with gradcore.use_backend("numpy"):
         assert main(["doctor"]) == 0
     told = capsys.readouterr().out
@@ -51,7 +56,9 @@ def test_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^  numpy +runs on CPU, by numpy .* with BLAS \w", told, re.MULTILINE)
     assert re.search(r"^  numpy +loss 2\.0113, then 1\.5060: ok$", told, re.MULTILINE)
     assert f"pytest {version('pytest')}" in told
-    assert told.endswith("The default backend works.\n")
+    assert re.search(r"\n(All is well, on|The default backend,) numpy", told)
+    assert "\nNext:\n" in told
+    assert told.endswith("  `python examples/mnist.py --epochs 2` " + FIRST + "\n")
     assert max(map(len, told.splitlines())) <= 120
 
 
@@ -102,7 +109,34 @@ def test_the_status_is_the_default_backends(doctor: Any) -> None:
     status, told = doctor(broken, GRADCORE_BACKEND="cupy", GRADCORE_FALLBACK="0")
     assert status == 1
     assert "default: none; GRADCORE_BACKEND=cupy: backend 'cupy' can't run here" in told
-    assert told.rstrip().endswith("The default backend fails.")
+    assert told.rstrip().endswith(
+        "The default backend fails. Next: set GRADCORE_BACKEND to one that runs: numpy, strict; or "
+        "unset it"
+    )
+
+
+NUMBA = {"numba/__init__.py": "raise ImportError('Numba needs NumPy 2.2 or less')"}
+NO_CUPY = {"cupy.py": BROKEN["missing"]}
+
+
+@pytest.mark.parametrize(
+    ("modules", "variables", "advice"),
+    [
+        (NUMBA, {}, "numba is broken: pip install --upgrade numba, or pip uninstall numba"),
+        ({}, {"XDG_CACHE_HOME": "/dev/null/x"}, "no dataset can be kept in the cache /dev/null/x"),
+        ({}, {"GRADCORE_OFFLIN": "1"}, "did you mean GRADCORE_OFFLINE?"),
+    ],
+)
+def test_the_last_lines_say_what_to_do(
+    doctor: Any, modules: dict[str, str], variables: dict[str, str], advice: str
+) -> None:
+    status, told = doctor({**NO_CUPY, **modules}, **variables)
+    assert status == 0
+    before, _, last = told.partition(" Next: ")
+    assert advice in before
+    assert advice in last
+    assert before.endswith("The default backend, numpy, works.")
+    assert last.rstrip().endswith(FIRST)
 
 
 PLUGINS = """
@@ -259,7 +293,10 @@ def test_variables_that_are_set(
     told = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert f"GRADCORE_DATA={tmp_path} (a folder with datasets)" in told
     assert f"GRADCORE_DATA: {tmp_path} (mnist)" in told
-    assert "GRADCORE_BAKCEND=cupy, which gradcore doesn't know; is it misspelled?" in told
+    assert (
+        told.count("GRADCORE_BAKCEND=cupy is unknown to gradcore; did you mean GRADCORE_BACKEND?")
+        == 2
+    )
     assert "OMP_NUM_THREADS=1" in told
     assert "not set: GRADCORE_BACKEND (" in told or "GRADCORE_BACKEND=" in told
 
@@ -286,13 +323,17 @@ def test_a_disk_that_is_full() -> None:
         done = subprocess.run(
             command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert (done.returncode, done.stderr) == (1, "doctor: can't print (No space left on device)\n")
+    told = (
+        "gradcore: can't print (No space left on device); make room there or choose another place\n"
+    )
+    assert (done.returncode, done.stderr) == (2, told)
 
 
-def test_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted() -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcore.__main__.doctor", interrupted)
-    assert main(["doctor"]) == 130
-    assert capsys.readouterr().err == "\ndoctor: interrupted\n"
+    with pytest.raises(SystemExit, match="130"):
+        launch(interrupted, "doctor")
+    told = capsys.readouterr().err
+    assert told == "\ndoctor: interrupted; the same command starts it anew\n"

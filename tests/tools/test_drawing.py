@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from drawn import edges, frames, labels, shapes
+from drawn import edges, frames, labels, legend, styles
 
 from gradcore import Linear, Module, Sum, TensorNode, draw, logceloss, logsoftmax, nn, ops, sigmoid
 
@@ -43,34 +44,64 @@ def test_ops_and_values() -> None:
     y = a * a + b * 3
     y.name = "y"
     found = edges(draw(y).dot)
-    assert found.count(("a", "Multiply")) == 2  # one edge for each use
-    assert ("b", "Multiply") in found
+    assert found.count((r"a\n(2,)", "Multiply")) == 2  # one edge for each use
+    assert (r"b\n(2,)", "Multiply") in found
     assert ("3", "Multiply") in found
-    assert found.count(("Multiply", "")) == found.count(("", "Add")) == 2
-    assert ("Add", "y") in found
+    assert found.count(("Multiply", "(2,)")) == found.count(("(2,)", "Add")) == 2
+    assert ("Add", r"y\n(2,)") in found
     assert len(found) == 9
 
 
-def test_shapes_are_on_the_edges() -> None:
-    """Shapes stand on the edges from leaves to ops, and from an op to its result."""
-    y = x("x", (2, 3)) @ x("w", (3, 4))
-    dot = draw(Sum.do_forward(y * y)).dot
-    product = ("MatrixMultiply", "(2, 4)")
-    leaves = [("MatrixMultiply", "(2, 3)"), ("MatrixMultiply", "(3, 4)")]
-    assert sorted(shapes(dot)) == sorted([product, *leaves, ("Multiply", "(2, 4)")])
-    assert not any("(" in label for label in labels(dot).values())
+def test_each_kind_of_value_has_a_colour_a_border_and_a_word_in_the_legend() -> None:
+    model = MLP()
+    model.layer2.b.requires_grad = False
+    dot = draw(model(x("in", (7, 6))) * np.ones((1, 4), "float32")).dot
+    found = styles(dot)
+    kinds = [r"w\n(5, 6)", r"b\n(1, 4)", r"in\n(7, 6)", "[[1.0, 1.0, 1.0, 1.0]]", "(7, 5)"]
+    without_colours = {re.sub('fillcolor="[^"]*"', "", found[kind]) for kind in kinds}
+    assert len(without_colours) == len(kinds), "shapes and borders alone tell the kinds apart"
+    expected = ["parameter", "frozen parameter", "input", "constant", "op", "computed value"]
+    assert legend(dot) == [*expected, "drawn node"]
+
+
+@pytest.mark.parametrize(
+    ("constant", "shown"),
+    [
+        (0.3535533905932737, "0.3536"),
+        (2.0, "2.0"),
+        (-1e-12, "-1e-12"),
+        (np.float32(0.1) * np.ones((), "float32"), "0.1"),
+        (np.array([[1.5, 2.25]], "float32"), "[[1.5, 2.25]]"),
+        (np.array([1, 2]), "[1, 2] int64"),
+        (np.zeros((3, 2), "float32"), "(3, 2)"),
+        (np.zeros((0, 2), "float32"), "[]"),
+        (TensorNode(np.float32([4.0, 5.0]), requires_grad=False), "[4.0, 5.0]"),
+        (TensorNode(np.float32([4.0, 5.0]), name="c", requires_grad=False), r"c\n(2,)"),
+    ],
+)
+def test_a_constant_shows_its_value_or_its_shape(constant: Any, shown: str) -> None:
+    dot = draw(x("x", (1, 2)) * constant).dot
+    assert shown in labels(dot).values()
+    assert "dashed" in styles(dot)[shown]
+
+
+def test_shapes_are_in_the_labels_of_values() -> None:
+    """On edges, shapes would cross the frames of modules."""
+    dot = draw(MLP()(x("x", (7, 6)))).dot
+    assert "label" not in "".join(line for line in dot.splitlines() if "->" in line)
+    assert {r"x\n(7, 6)", "(5, 6)", "(7, 5)", "(7, 4)"} <= {*labels(dot).values()}
 
 
 def test_op_with_several_outputs_and_several_roots() -> None:
     first, second = ops.Unstack.do_forward(x(shape=(2, 3)), axis=0)
     dot = draw([first * 2, second]).dot
-    assert edges(dot).count(("Unstack", "")) == shapes(dot).count(("Unstack", "(3,)")) == 2
-    assert dot.count("#f9cfc0") == 2
+    assert edges(dot).count(("Unstack", "(3,)")) == 2
+    assert dot.count("penwidth") == 2
 
 
 def test_unusual_dtype_is_shown() -> None:
     y = Sum.do_forward(x() * x()) + np.ones((), "int64")
-    assert ("Add", "int64") in shapes(draw(y).dot)
+    assert "1 int64" in labels(draw(y).dot).values()
     assert "float32" not in draw(y).dot
 
 
@@ -80,7 +111,7 @@ def test_node_without_graph() -> None:
 
 def test_names_are_escaped() -> None:
     dot = draw(x('a"b\\c\nd<e>&lt;é\0') * 2).dot
-    assert r'label="a\"b\\c\nd<e>&amp;lt;é�"' in dot
+    assert r'label="a\"b\\c\nd<e>&amp;lt;é�\n(2,)"' in dot
 
 
 def test_modules_are_frames() -> None:
@@ -89,10 +120,9 @@ def test_modules_are_frames() -> None:
     loss.name = "loss"
     dot = draw(loss).dot
     assert frames(dot) == ["MLP", "layer1: Linear(6, 5)", "layer2: Linear(5, 4)"]
-    assert {("BatchMM", "(5, 6)"), ("BatchMM", "(1, 5)"), ("BatchMM", "(4, 5)")} <= {*shapes(dot)}
-    assert "loss" in labels(dot).values()
+    assert r"loss\n()" in labels(dot).values()
     inside = dot[dot.index('"layer1') : dot.index('"layer2')].partition("}")[0]
-    assert sorted(labels(inside).values()) == ["BatchMM", "b", "w"]
+    assert sorted(labels(inside).values()) == ["BatchMM", r"b\n(1, 5)", r"w\n(5, 6)"]
 
 
 def test_module_that_was_let_go_has_its_class_as_name() -> None:
@@ -155,7 +185,9 @@ def test_patterns_are_folded(n: int, pattern: int) -> None:
 def test_beside_one_another_is_not_after_one_another() -> None:
     a = x("a")
     y = ops.Concat.do_forward(*[ops.Sin.do_forward(a) for _ in range(8)])
-    assert "Sin × 8 in parallel" in draw(y, max_ops=3).dot
+    found = edges(draw(y, max_ops=3).dot)
+    assert found.count(("(2,)", "Concat")) == 1, "one edge for the eight values that look alike"
+    assert (r"a\n(2,)", "Sin × 8 in parallel") in found
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -167,7 +199,7 @@ def test_what_repetitions_share_is_outside_of_their_frame(shared: bool) -> None:
     assert frames(dot) == ["× 50"]
     inside = labels(dot[dot.index("subgraph") :].partition("}")[0]).values()
     assert {"Sin", "Multiply"} < {*inside}
-    assert ("w" in inside) is not shared
+    assert (r"w\n(2,)" in inside) is not shared
 
 
 def test_what_has_no_pattern_is_cut() -> None:
@@ -200,10 +232,9 @@ def test_released_graph() -> None:
     loss.backward()
     after = draw(loss).dot
     assert frames(after) == frames(before)
-    squares = [line for line in after.splitlines() if "shape=box" in line]
-    assert squares == [line for line in before.splitlines() if "shape=box" in line]
-    assert {"x", "w", ""} <= set(labels(after).values())
-    assert {("BatchMM", "(7, 6)"), ("BatchMM", "(5, 6)")} <= {*shapes(after)}
+    squares = [line for line in after.splitlines() if "shape=box, style=filled" in line]
+    assert squares == [line for line in before.splitlines() if "shape=box, style=filled" in line]
+    assert {r"x\n(7, 6)", r"w\n(5, 6)", ""} <= set(labels(after).values())
 
 
 def test_module_that_holds_its_output_is_freed() -> None:
@@ -224,24 +255,29 @@ def test_module_that_holds_its_output_is_freed() -> None:
 
 @pytest.mark.parametrize("nodes", [np.ones(2), 3, None, [x(), 1], []])
 def test_not_a_node(nodes: Any) -> None:
-    with pytest.raises(TypeError, match="draw: expected nodes"):
+    with pytest.raises(TypeError, match=r"draw: nodes: expected .* call draw\(loss"):
         draw(nodes)
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\.dot, \.gv, \.svg and \.png"):
-        draw(x(), tmp_path / "graph.pdf")
+    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png, \.dot or \.gv; call it graph\.svg"):
+        draw(x(), tmp_path / "graph.jpeg")
+    with pytest.raises(ValueError, match=r"gradcore\.show\(loss, path\) writes \.html"):
+        draw(x(), "loss.html")
     with pytest.raises(ValueError, match="direction = 'up'"):
         draw(x(), direction="up")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_dot_file_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .dot file needs nothing; else the hint says how to install it, in a notebook too."""
     monkeypatch.setenv("PATH", "")
     drawing = draw(x("é"), tmp_path / "graph.dot")
     assert (tmp_path / "graph.dot").read_text("utf-8") == str(drawing)
-    with pytest.raises(RuntimeError, match=r"install.*\.dot"):
-        draw(x(), tmp_path / "graph.svg")
-    assert drawing._repr_mimebundle_() == {"text/plain": drawing.dot}
+    hint = r"apt install.*dnf install.*brew install.*winget install.*gradcore\.show\(loss, .*\.html"
+    with pytest.raises(RuntimeError, match=f"draw: .pdf needs Graphviz.*{hint}"):
+        draw(x(), tmp_path / "graph.pdf")
+    assert re.search(hint, drawing._repr_mimebundle_()["text/plain"])
 
 
 @needs_dot
@@ -249,6 +285,30 @@ def test_dot_file_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_graphviz_takes_it(tmp_path: Path, direction: str) -> None:
     y = nn.Sequential(*[Block() for _ in range(9)])(x('a"\\<&lt;\n\0é', (1, 3)))
     for limit in (3, 10, None):
-        drawing = draw(y, tmp_path / "graph.png", max_ops=limit, direction=direction)
-        assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+        for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+            path = tmp_path / f"graph.{kind}"
+            drawing = draw(y, path, max_ops=limit, direction=direction)
+            assert path.read_bytes().startswith(start)
         assert "</svg>" in drawing._repr_mimebundle_()["image/svg+xml"]
+
+
+@needs_dot
+def test_no_text_crosses_a_frame() -> None:
+    """Each text is inside of each frame, or outside."""
+    svg = draw(nn.Sequential(MLP(), nn.LayerNorm(4))(x("data", (7, 6))))._picture("svg").decode()
+    boxes = re.findall(r'class="cluster">.*?d="M(.*?)"', svg, re.DOTALL)
+    assert len(boxes) >= 4
+    for text, middle, at in _texts(svg):
+        half = 3.3 * len(text)
+        for box in boxes:
+            points = [tuple(map(float, p.split(","))) for p in re.split("[C ]", box)]
+            left, right = min(px for px, _ in points), max(px for px, _ in points)
+            top, bottom = min(py for _, py in points), max(py for _, py in points)
+            across = not (top < at < bottom) or middle + half < left or middle - half > right
+            assert across or left < middle - half < middle + half < right, text
+
+
+def _texts(svg: str) -> list[tuple[str, float, float]]:
+    """The texts of ops and values: each with the place of its middle."""
+    found = re.findall(r'<text text-anchor="middle" x="(.*?)" y="(.*?)".*?>(.*?)</text>', svg)
+    return [(text, float(px), float(py)) for px, py, text in found]

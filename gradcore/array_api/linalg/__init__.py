@@ -7,7 +7,7 @@ the last two axes, (..., M, N).
 
 What happens to matrices that have no result, such as the inverse of a singular one, is up to the
 array library. NumPy raises an error. On a GPU a check would have to wait for the result, so the
-result is infinities or NaN. docs/array_api.md says which gradients degenerate matrices have.
+result is infinities or NaN. Gradients of degenerate matrices: docs/reference/array_api.md.
 """
 
 from typing import TYPE_CHECKING

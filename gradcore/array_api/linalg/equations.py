@@ -70,6 +70,9 @@ def solve_triangular(
         left: with False, find the x with x @ a = b, for b (..., K, M).
         unitriangular: take the diagonal for ones.
 
+    Raises:
+        ValueError: the shapes do not fit.
+
     Example:
         >>> a, b = TensorNode([[2.0, 0.0], [1.0, 4.0]]), TensorNode([[2.0], [9.0]])
         >>> print(gradcore.linalg.solve_triangular(a, b, upper=False).value)
@@ -99,6 +102,9 @@ def cholesky_solve(b: NodeOrArray, l: NodeOrArray, /, *, upper: bool = False) ->
 def cholesky_inverse(l: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:  # noqa: E741
     """Invert a = l @ l^H, of which `cholesky` gave the lower triangle l (..., M, M); with `upper`,
     a = l^H @ l.
+
+    Raises:
+        ValueError: the matrices are not square.
 
     Example:
         >>> l = gradcore.linalg.cholesky(TensorNode([[4.0, 0.0], [0.0, 2.0]]))
@@ -193,6 +199,9 @@ def lu_solve(
         left: with False, find the x with x @ a = b.
         adjoint: solve the equations of a^H in place of a.
 
+    Raises:
+        ValueError: the shapes do not fit.
+
     Example:
         >>> lu, pivots = gradcore.linalg.lu_factor(TensorNode([[0.0, 2.0], [4.0, 1.0]]))
         >>> print(gradcore.linalg.lu_solve(lu, pivots, TensorNode([[2.0], [9.0]])).value)
@@ -202,6 +211,9 @@ def lu_solve(
     if not left:  # x a = b is a^H x^H = b^H
         return _adjoint(lu_solve(LU, pivots, _adjoint(b), adjoint=not adjoint))
     check_square("lu_solve", LU)
+    if b.ndim < 2 or b.shape[-2] != LU.shape[-1]:
+        found = f"LU {tuple(LU.shape)} and b {tuple(b.shape)}"
+        raise ValueError(f"lu_solve: {found} do not fit; expected (..., M, M) and (..., M, K)")
     order = _order(value_of(pivots), LU.shape[-1])
     if adjoint:
         y = solve_triangular(_adjoint(LU), b, upper=False)
@@ -245,6 +257,9 @@ def lstsq(
         x; the sums of squares (..., K), or if M <= N an empty array; the rank of each matrix (...);
         and its singular values. Gradients are those of `pinv`: right where the rank stays.
 
+    Raises:
+        ValueError: the shapes do not fit.
+
     Example:
         >>> a = TensorNode([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])  # a line through 3 points
         >>> x, residuals, rank, s = gradcore.linalg.lstsq(a, TensorNode([1.0, 3.0, 5.0]))
@@ -279,6 +294,9 @@ def cond(x: NodeOrArray, /, p: Ord = None) -> NodeOrArray:
     one this is infinite. Or for the norm of another order p, multiply the norms of each matrix and
     its inverse; see `matrix_norm`.
 
+    Raises:
+        ValueError: the matrices are empty; or they are not square, and p is given.
+
     Example:
         >>> print(gradcore.linalg.cond(TensorNode([[10.0, 0.0], [0.0, 2.0]])).value.round(3))
         5.0
@@ -305,6 +323,9 @@ def tensorsolve(a: NodeOrArray, b: NodeOrArray, /, axes: Any = None) -> NodeOrAr
     Args:
         axes: axes of a to be moved to the end first.
 
+    Raises:
+        ValueError: the shapes do not fit, or the matrix is singular.
+
     Example:
         >>> a, b = TensorNode(2.0 * np.eye(6).reshape(2, 3, 6)), TensorNode(np.ones((2, 3)))
         >>> print(gradcore.linalg.tensorsolve(a, b).value)
@@ -320,6 +341,9 @@ def tensorsolve(a: NodeOrArray, b: NodeOrArray, /, axes: Any = None) -> NodeOrAr
 
 def tensorinv(a: NodeOrArray, /, ind: int = 2) -> NodeOrArray:
     """Invert a as a matrix, whose rows are the first `ind` axes.
+
+    Raises:
+        ValueError: `ind` is not positive, or the matrix is not square, or singular.
 
     Example:
         >>> a = TensorNode(2.0 * np.eye(6).reshape(2, 3, 6))

@@ -76,6 +76,9 @@ def block_diag(*xs: NodeOrArray) -> NodeOrArray:
     """Make one matrix, with the matrices in its diagonal and zeros elsewhere. A vector is a row,
     and a number a matrix (1, 1).
 
+    Raises:
+        ValueError: one has more than two dimensions, or there is none.
+
     Example:
         >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
         >>> print(gradcore.linalg.block_diag(a, TensorNode(9.0)).value)
@@ -114,6 +117,9 @@ def kron(a: NodeOrArray, b: NodeOrArray, /) -> NodeOrArray:
 def multi_dot(arrays: Sequence[NodeOrArray], /) -> NodeOrArray:
     """Multiply two or more matrices, of which the first and the last may be vectors, in the order
     that takes least.
+
+    Raises:
+        ValueError: there are fewer than two, one is no matrix, or the shapes do not fit.
 
     Example:
         >>> a, b, c = [TensorNode(np.ones(shape)) for shape in ((10, 100), (100, 5), (5, 50))]
@@ -157,6 +163,9 @@ def vander(x: NodeOrArray, /, *, N: int | None = None) -> NodeOrArray:
     """Make the powers 0 to N - 1 of each element: of x (..., M) the matrices (..., M, N); N is M if
     not given.
 
+    Raises:
+        ValueError: x is a number.
+
     Example:
         >>> print(gradcore.linalg.vander(TensorNode([1.0, 2.0, 3.0])).value)
         [[1. 1. 1.]
@@ -176,6 +185,9 @@ def householder_product(a: NodeOrArray, tau: NodeOrArray, /) -> NodeOrArray:
     """Multiply the reflections I - tau_k v_k v_k^H, k = 1 to K, and take the first N columns of the
     product (..., M, N): where v_k is column k of a (..., M, N), with 1 in row k and 0 above, and
     tau (..., K).
+
+    Raises:
+        ValueError: the shapes do not fit; M >= N >= K.
 
     Example:
         >>> a, tau = TensorNode([[1.0], [1.0]]), TensorNode([1.0])  # I - v v^T, first column
@@ -210,6 +222,10 @@ def matrix_exp(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the exponential I + x + x @ x / 2 + ... of each matrix (..., M, M), with gradients of
     every order. The host reads the largest norm, which says how many products it takes. Where a
     matrix is not finite, its exponential is NaN.
+
+    Raises:
+        ValueError: the matrices are not square.
+        TypeError: x is not floating.
 
     Example:
         >>> turn = TensorNode([[0.0, -np.pi / 2], [np.pi / 2, 0.0]])  # a quarter turn's generator

@@ -101,6 +101,9 @@ class SVDResult(NamedTuple):
 def inv(x: NodeOrArray, /) -> NodeOrArray:
     """Invert each matrix (..., M, M).
 
+    Raises:
+        ValueError: the matrices are not square, or one is singular.
+
     Example:
         >>> a = TensorNode([[2.0, 0.0], [1.0, 4.0]])
         >>> print(gradcore.linalg.inv(a).value)
@@ -112,6 +115,9 @@ def inv(x: NodeOrArray, /) -> NodeOrArray:
 
 def det(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the determinant (...) of each matrix (..., M, M).
+
+    Raises:
+        ValueError: the matrices are not square.
 
     Example:
         >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
@@ -129,6 +135,9 @@ def det(x: NodeOrArray, /) -> NodeOrArray:
 def solve(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
     """Find the x with x1 @ x = x2, where x1 is (..., M, M), and x2 (..., M, K) or a vector (M,).
 
+    Raises:
+        ValueError: the shapes do not fit, or a matrix is singular.
+
     Example:
         >>> a, b = TensorNode([[2.0, 0.0], [1.0, 4.0]]), TensorNode([2.0, 9.0])
         >>> print(gradcore.linalg.solve(a, b).value)
@@ -141,6 +150,9 @@ def slogdet(x: NodeOrArray, /) -> SlogdetResult:
     """Compute the sign of each determinant, and the logarithm of its absolute value. The sign of
     real numbers has no gradient; that of complex ones is d / |d|. For a singular matrix they are 0
     and -inf, with NaN as the gradient if the loss depends on it.
+
+    Raises:
+        ValueError: the matrices are not square.
 
     Example:
         >>> sign, logarithm = gradcore.linalg.slogdet(TensorNode([[0.0, 2.0], [3.0, 0.0]]))
@@ -165,6 +177,9 @@ def pinv(
             numbers, or an array (...). Of `rtol`, `None` is the op's choice, and 0 if `atol` is
             given and not 0.
         hermitian: compute it of the symmetric, or Hermitian, part of square matrices.
+
+    Raises:
+        ValueError: x is no matrix.
 
     Example:
         >>> a = TensorNode([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
@@ -215,6 +230,9 @@ def eig(x: NodeOrArray, /) -> EigResult:
     gradient takes it. Eigenvectors of equal eigenvalues have no derivative, nor has the phase of a
     vector of which two elements are the largest: gradients are NaN if they are used.
 
+    Raises:
+        ValueError: the matrices are not square.
+
     Example:
         >>> a = TensorNode([[0.0, -1.0], [1.0, 0.0]])  # a quarter turn
         >>> values, vectors = gradcore.linalg.eig(a)
@@ -227,6 +245,9 @@ def eig(x: NodeOrArray, /) -> EigResult:
 def eigvals(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the eigenvalues (..., M), in no order, of each matrix (..., M, M), on the host, as
     complex numbers. Gradients need the eigenvectors too: then this takes as long as `eig`.
+
+    Raises:
+        ValueError: the matrices are not square.
 
     Example:
         >>> a = TensorNode([[2.0, 7.0], [0.0, 3.0]])
@@ -244,6 +265,9 @@ def eigvals(x: NodeOrArray, /) -> NodeOrArray:
 def eigvalsh(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the eigenvalues (..., M), ascending, of the symmetric part of each (..., M, M).
 
+    Raises:
+        ValueError: the matrices are not square.
+
     Example:
         >>> print(gradcore.linalg.eigvalsh(TensorNode([[2.0, 1.0], [1.0, 2.0]])).value.round(3))
         [1. 3.]
@@ -253,6 +277,9 @@ def eigvalsh(x: NodeOrArray, /) -> NodeOrArray:
 
 def svdvals(x: NodeOrArray, /) -> NodeOrArray:
     """Compute the singular values (..., min(M, N)), descending, of each matrix (..., M, N).
+
+    Raises:
+        ValueError: x is no matrix.
 
     Example:
         >>> print(gradcore.linalg.svdvals(TensorNode([[0.0, 3.0], [2.0, 0.0]])).value.round(3))
@@ -264,6 +291,9 @@ def svdvals(x: NodeOrArray, /) -> NodeOrArray:
 def cholesky(x: NodeOrArray, /, *, upper: bool = False) -> NodeOrArray:
     """Factor the symmetric part of each matrix (..., M, M) into L @ L^T, with L lower triangular.
     The result is L, or with `upper` L^T. Of complex matrices, read Hermitian part, and L^H.
+
+    Raises:
+        ValueError: the matrices are not square, or one is not positive definite.
 
     Example:
         >>> a = TensorNode([[4.0, 2.0], [2.0, 5.0]])
@@ -282,6 +312,9 @@ def eigh(x: NodeOrArray, /) -> EighResult:
     Eigenvectors of equal eigenvalues have no derivative: gradients are NaN if they are used. Other
     eigenvectors, and eigenvalues alone, have gradients all the same.
 
+    Raises:
+        ValueError: the matrices are not square.
+
     Example:
         >>> values, vectors = gradcore.linalg.eigh(TensorNode([[2.0, 1.0], [1.0, 2.0]]))
         >>> print(values.value.round(3))
@@ -299,6 +332,9 @@ def qr(x: NodeOrArray, /, *, mode: str = "reduced") -> QRResult:
     Args:
         mode: "reduced": Q is (..., M, K) and R (..., K, N), where K = min(M, N); "complete": Q is
             (..., M, M) and R (..., M, N), and Q has no gradient if M > N.
+
+    Raises:
+        ValueError: there is no such mode, or x is no matrix.
 
     Example:
         >>> q, r = gradcore.linalg.qr(TensorNode([[3.0, 1.0], [4.0, 2.0]]))
@@ -330,6 +366,9 @@ def svd(x: NodeOrArray, /, *, full_matrices: bool = True) -> SVDResult:
         full_matrices: make U (..., M, M) and Vh (..., N, N), which have no gradient unless M is N,
             while S has; otherwise (..., M, K) and (..., K, N), where K = min(M, N).
 
+    Raises:
+        ValueError: x is no matrix.
+
     Example:
         >>> u, s, vh = gradcore.linalg.svd(TensorNode([[0.0], [3.0]]), full_matrices=False)
         >>> print(u.shape, s.value, vh.shape)
@@ -349,6 +388,9 @@ def matrix_rank(
     largest one, and than `atol`. Of `rtol`, `None` is max(M, N) times the dtype's epsilon, and 0 if
     `atol` is given and not 0. No gradient flows through.
 
+    Raises:
+        ValueError: x is no matrix.
+
     Example:
         >>> print(gradcore.linalg.matrix_rank(TensorNode([[1.0, 2.0], [2.0, 4.0]])).value)
         1
@@ -364,6 +406,9 @@ def matrix_rank(
 
 def cross(x1: NodeOrArray, x2: NodeOrArray, /, *, axis: int = -1) -> NodeOrArray:
     """Compute the cross product of vectors of 3 elements, along `axis`, a negative number.
+
+    Raises:
+        ValueError: there are not 3 elements in both along the axis.
 
     Example:
         >>> x, y = TensorNode([1.0, 0.0, 0.0]), TensorNode([0.0, 1.0, 0.0])
@@ -385,6 +430,9 @@ def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
     the main one, with a negative offset one below. What is assigned to the diagonal of a node is
     assigned to the node, as in PyTorch; NumPy's can't be assigned to.
 
+    Raises:
+        ValueError: x is no matrix.
+
     Example:
         >>> a = TensorNode([[1.0, 2.0], [3.0, 4.0]])
         >>> print(gradcore.linalg.diagonal(a).value, gradcore.linalg.diagonal(a, offset=1).value)
@@ -402,6 +450,9 @@ def diagonal(x: NodeOrArray, /, *, offset: int = 0) -> NodeOrArray:
 def trace(x: NodeOrArray, /, *, offset: int = 0, dtype: DType | None = None) -> NodeOrArray:
     """Sum the diagonal of each matrix; for `offset` see `diagonal`.
 
+    Raises:
+        ValueError: x is no matrix.
+
     Example:
         >>> print(gradcore.linalg.trace(TensorNode([[1.0, 2.0], [3.0, 4.0]])).value)
         5.0
@@ -411,6 +462,9 @@ def trace(x: NodeOrArray, /, *, offset: int = 0, dtype: DType | None = None) -> 
 
 def outer(x1: NodeOrArray, x2: NodeOrArray, /) -> NodeOrArray:
     """Multiply each element of x1 (N,) by each of x2 (M,): (N, M).
+
+    Raises:
+        ValueError: one is no vector.
 
     Example:
         >>> print(gradcore.outer(TensorNode([1.0, 2.0]), TensorNode([1.0, 10.0, 100.0])).value)
@@ -446,6 +500,9 @@ def vector_norm(
         ord: p, for the p-th root of the sum of |x|^p; `inf`, the largest |x|, which is 0 of no
             elements; `-inf`, the smallest |x|; 0, the number of elements that are not 0, which has
             no gradient.
+
+    Raises:
+        ValueError: `ord` is not a number.
 
     Example:
         >>> x = TensorNode([[3.0, 4.0], [6.0, 8.0]])
@@ -503,6 +560,9 @@ def matrix_norm(x: NodeOrArray, /, *, keepdims: bool = False, ord: Ord = "fro") 
             2 and -2, the largest and the smallest singular value; 1 and -1, the largest and the
             smallest sum of absolute values in a column; inf and -inf, the same in a row.
 
+    Raises:
+        ValueError: there is no such order, or x is no matrix.
+
     Example:
         >>> a = TensorNode([[3.0, 0.0], [0.0, 4.0]])
         >>> print(gradcore.linalg.matrix_norm(a).value, gradcore.linalg.matrix_norm(a, ord=2).value)
@@ -538,6 +598,9 @@ def norm(
         ord: as for `vector_norm` or `matrix_norm`; `None` is the root of the sum of squares.
         axis: the axis of vectors, or the two axes of matrices. `None`: x is one vector or matrix,
             or, if `ord` is `None` too, an array of any shape.
+
+    Raises:
+        ValueError: there are more than two axes, or there is no such order.
 
     Example:
         >>> x = TensorNode([3.0, 4.0])

@@ -2,7 +2,7 @@
 as CuPy is; errors come late; and a step of training does not wait for the device.
 
 `cupy_on_cpu` plays CuPy. Its kernels run here in all their types, and for every one, the table in
-docs/gpu/README.md says how it was checked.
+docs/explanation/gpu/README.md says how it was checked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gradcore.backends import Backend, get
 from gradcore.replay.recording import HostWork
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs" / "gpu" / "README.md"
+PAGE = ROOT / "docs" / "explanation" / "gpu" / "README.md"
 ARCHITECTURES = "sm_75", "sm_80", "sm_90"
 TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
 NO_KERNELS = {  # what else a backend overrides
@@ -369,7 +369,7 @@ def test_kernels_are_made_in_one_place() -> None:
 
 
 def table() -> str:
-    """How each kernel was checked, for docs/gpu/README.md."""
+    """How each kernel was checked, for docs/explanation/gpu/README.md."""
     rows = ["| kernel | of types | instances | compared with |", "| --- | --- | --- | --- |"]
     for name, (letters, symbols) in kernels().items():
         methods = sorted({method for symbol in symbols for method in users()[symbol]})
@@ -630,7 +630,8 @@ ROOM |= {"adagrad": 101, "rmsprop": 71}  # parameters of one launch
 @pytest.mark.parametrize("name", SETS)
 def test_more_parameters_than_one_launch_takes(played: Any, name: str) -> None:
     room = ROOM[name]
-    assert f"{room} with {name}" in (ROOT / "docs" / "backends.md").read_text("utf-8").lower()
+    page = (ROOT / "docs" / "how-to" / "backends.md").read_text("utf-8")
+    assert f"{room} with {name}" in page.lower()
     for count, launches in ((room, 1), (2 * room, 2), (2 * room + 1, 3)):
         arrays = [
             tuple(played.asarray(np.full(1 + k % 5, k / 9 + j), "float32") for j in range(5))
@@ -786,7 +787,7 @@ def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
 def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
     played: Any, optimizer: str
 ) -> None:
-    page = (ROOT / "docs" / "backends.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "backends.md").read_text("utf-8")
     words = "a step of 1 to 40 parameters is 16 launches, 18 with Adagrad and 26 with Adam"
     assert words in " ".join(page.split())
     launches = {"Adagrad": 18, "Adam": 26, "AdamW": 26}.get(optimizer, 16)

@@ -1,0 +1,514 @@
+"""Show a computation graph and its backward pass in a web page: one file, which needs no network.
+
+This file collects what the page shows, in a dictionary that is written as JSON; the folder `page/`
+has the page, which reads it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..backends import Array, backend_of
+from ..engine.arrays import NUMBER_TYPES, conj, describe, flat, is_complex, is_node, value_of
+from ..engine.hooks import watching
+from ..graph import Op, OpNode, TensorNode, backpropagate
+from .folding import Folding, Key
+from .formulas import FORMULAS
+from .pictures import FEW, Picture, image_side, picture
+
+__all__ = ["show"]
+
+VANISHED = 1e-7  # gradients of which no element is larger count as vanished
+_CELLS = 1_500_000  # how many elements of large arrays are kept, of all arrays together
+_UNITS = 48  # what has more parts is divided into groups
+
+
+def show(loss: TensorNode, path: str | Path | None = None) -> Path:
+    """Write a web page in which the graph of a loss and its backward pass are seen, op by op.
+
+    The page shows each op's inputs, outputs and gradients, its formula and source, what it saved,
+    and how much memory the graph holds; and it marks where the first NaN, the first infinity and
+    the first vanishing gradient arise. The page is one file, and needs no network.
+
+    The gradients come from a backward pass of its own, which goes through the hooks of nodes, as
+    all passes do. The pass changes no `.grad`, and the graph stays as it was: call `show` before
+    `loss.backward()`, or after `loss.backward(retain_graph=True)`. Values are those of the
+    moment: call `show` before `optimizer.step()`.
+
+    Args:
+        loss: a real node of one element.
+        path: the file to write. `None`: write a temporary file, and show it in the notebook, or in
+            the browser where there is a screen.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        TypeError: `loss` is not a node.
+        ValueError: `loss` has more than one element, is complex, or no op computed it.
+        RuntimeError: an earlier backward pass released the graph.
+
+    Example:
+        >>> x = TensorNode([1.0, 2.0], name="x")
+        >>> path = gradcore.show((x * x).sum(), "loss.html")
+        >>> path.name
+        'loss.html'
+    """
+    if not isinstance(loss, TensorNode):
+        raise TypeError(f"show: expected a node, such as a loss, not {type(loss).__name__}")
+    if loss.size != 1 or is_complex(loss.value):
+        advice = "show starts from a real scalar; sum first, as in show(x.sum())"
+        raise ValueError(f"show: the node is {describe(loss)}, and {advice}")
+    if loss.source is None or not loss.requires_grad:
+        problem = "no op computed this node from one that requires a gradient"
+        raise ValueError(f"show: {problem}; call the model outside of no_grad(), and show its loss")
+    text = _page(_Collected(loss).data())
+    if path is not None:
+        path = Path(path)
+        path.write_text(text, "utf-8")
+        return path.resolve()
+    import tempfile
+
+    handle, name = tempfile.mkstemp(prefix="gradcore-", suffix=".html")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    _open(Path(name), text)
+    return Path(name)
+
+
+def _page(data: dict[str, Any]) -> str:
+    """Put the data, the styles and the program into the page."""
+    folder = Path(__file__).parent / "page"
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    page = (folder / "show.html").read_text("utf-8")
+    page = page.replace("/* show.css */", (folder / "show.css").read_text("utf-8"))
+    page = page.replace("/* show.js */", (folder / "show.js").read_text("utf-8"))
+    return page.replace('{"show": "data"}', text.replace("<", "\\u003c"))
+
+
+def _open(path: Path, text: str) -> None:
+    """Show the page in the notebook that runs, or else in a browser, where there is a screen."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is not None:
+        from html import escape
+
+        frame = 'style="width: 100%; height: 46rem; border: 0" title="Backprop, seen"'
+        page = f'<iframe srcdoc="{escape(text)}" {frame}></iframe>'
+        sys.modules["IPython"].display.display({"text/html": page}, raw=True)
+    elif sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        import webbrowser  # which finds browsers in a terminal, too, where there is no screen
+
+        webbrowser.open(path.as_uri())
+
+
+class _Collected:
+    """What the page shows of a graph, and of a backward pass through it.
+
+    Attributes:
+        graph: the ops, and the modules that they are in.
+        number: the place of each op in the order of the forward pass.
+        visited: the numbers of the ops, in the order of the backward pass.
+        gradients: by key of a value, the picture of its gradient.
+        largest: for each op visited, the largest element of its outputs' gradients.
+        given: for each op visited, the same of the gradients that its backward gave.
+    """
+
+    def __init__(self, loss: TensorNode) -> None:
+        self.loss = loss
+        self.graph = graph = Folding([loss])
+        if any(op.context is None for op in graph.ops):
+            problem = "an earlier backward pass released this graph"
+            advice = "call show(loss) before loss.backward(), or loss.backward(retain_graph=True)"
+            raise RuntimeError(f"show: {problem}; {advice}")
+        self.number = {op: i for i, op in enumerate(graph.ops)}
+        keys = [key for inputs in graph.inputs for key in inputs] + [*graph.things]
+        self.things = {
+            key: graph.things[key]
+            for key in dict.fromkeys(keys)
+            if type(graph.things[key]) not in NUMBER_TYPES
+        }
+        self.index = {key: n for n, key in enumerate(self.things)}
+        self.cells = max(64, min(16384, _CELLS // (2 * len(self.things))))
+        self.few = FEW if len(self.things) <= 1000 else 16
+        data = [x for key, x in self.things.items() if key[0] < 0 and not _wants_gradient(x)]
+        self.sides = {side**2: side for x in data if (side := image_side(tuple(x.shape)))}
+        self.values = {key: self._picture(x, key) for key, x in self.things.items()}
+        self.visited: list[int] = []
+        self.gradients: dict[Key, Picture] = {}
+        self.largest: list[float] = []
+        self.given: list[list[float]] = []
+        self._run_backward()
+
+    def _picture(self, x: Any, key: Key) -> Picture:
+        """Make the picture of a value, or of the gradient of the value with this key."""
+        x, thing = value_of(x), self.things[key]
+        data = key[0] < 0 and not _wants_gradient(thing)
+        side = self.sides.get(x.shape[-1], 0) if len(x.shape) == 2 else 0
+        return picture(x, self.cells, side, self.few, data)
+
+    # -- The backward pass --------------------------------------------------------------------
+
+    def _run_backward(self) -> None:
+        """Run a backward pass that keeps the graph and gives its gradients to nodes of its own."""
+        leaves = [key for key, x in self.things.items() if key[0] < 0 and _wants_gradient(x)]
+        into = {self.things[key]: TensorNode(self.things[key].value) for key in leaves}
+        one = backend_of(self.loss.value).xp.ones_like(self.loss.value)
+        with watching(self):
+            backpropagate([(self.loss, one)], retain=True, create=False, into=into)
+        for key in leaves:
+            copy = into[self.things[key]]
+            if copy.has_grad:
+                self.gradients[key] = self._picture(conj(copy.grad), key)
+
+    def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None:
+        """Do nothing: an op that a backward applies is not of this graph."""
+
+    def before_backward(self, opnode: OpNode) -> None:
+        """Do nothing."""
+
+    def after_recomputing(self, call: Any, values: Any) -> None:
+        """Do nothing."""
+
+    def after_backward(self, opnode: OpNode, gos: Sequence[Any], gradients: Sequence[Any]) -> None:
+        """Note the gradients of an op's outputs, which are complete, and the size of those that its
+        backward gave."""
+        i = self.number.get(opnode)
+        if i is None:  # of a graph inside, as that of `checkpoint`, or of another thread
+            return
+        self.visited.append(i)
+        for k, go in enumerate(gos):
+            if go is not None and (i, k) in self.things:
+                self.gradients[i, k] = self._picture(conj(go), (i, k))
+        self.largest.append(max((_largest(go) for go in gos if go is not None), default=0.0))
+        asked = zip(opnode.inputs, gradients, strict=True)
+        self.given.append([_largest(g) for x, g in asked if g is not None and _wants_gradient(x)])
+
+    # -- What the page reads ------------------------------------------------------------------
+
+    def data(self) -> dict[str, Any]:
+        """Collect all that the page shows."""
+        groups, tree = self._tree()
+        return {
+            "loss": self.loss.name or "loss",
+            "backend": backend_of(self.loss.value).name,
+            "values": [self._value(key) for key in self.things],
+            "ops": [self._op(i) for i in range(len(self.graph.ops))],
+            "kinds": {op.__name__: _kind(op) for op in {node.op: 0 for node in self.graph.ops}},
+            "groups": groups,
+            "tree": tree,
+            "backward": self.visited,
+            "largest": [float(f"{x:.3g}") if math.isfinite(x) else str(x) for x in self.largest],
+            "memory": self._memory(),
+            "findings": self._findings(),
+            "vanished": VANISHED,
+        }
+
+    def _value(self, key: Key) -> dict[str, Any]:
+        """Describe a value: a node's, or a constant array."""
+        x = self.things[key]
+        kind = "data" if key[0] < 0 else "result"
+        if key[0] < 0 and _wants_gradient(x):
+            kind = "parameter"
+        name = getattr(x, "name", None) or self.graph.names.get(id(x), "")
+        if x is self.loss:
+            name = name or "loss"
+        result = {
+            "name": name,
+            "kind": kind,
+            "shape": list(x.shape),
+            "dtype": str(value_of(x).dtype).rpartition(".")[2],
+            "bytes": _bytes(value_of(x)),
+            "value": self.values[key],
+        }
+        if key in self.gradients:
+            result["gradient"] = self.gradients[key]
+        return result
+
+    def _op(self, i: int) -> dict[str, Any]:
+        """Describe an op: its inputs by name, its outputs, and what it saved."""
+        opnode, graph = self.graph.ops[i], self.graph
+        inputs = [
+            repr(graph.things[key]) if key not in self.index else self.index[key]
+            for key in graph.inputs[i]
+        ]
+        outputs = [self.index[i, y.index] for y in opnode.outputs if (i, y.index) in self.index]
+        names = _input_names(opnode.op, len(inputs))
+        saved = [
+            [key, self._saved(opnode, x, names)]
+            for key, x in (opnode.context or {}).items()
+            if not key.startswith("_")
+        ]
+        return {
+            "op": opnode.op.__name__,
+            "inputs": inputs,
+            "names": names,
+            "outputs": outputs,
+            "saved": saved,
+        }
+
+    def _saved(self, opnode: Any, x: Any, names: list[str]) -> str:
+        """Say what an entry of the context is."""
+        if not hasattr(x, "dtype"):
+            text = repr(x) if not any(hasattr(e, "dtype") for e in flat([x])) else type(x).__name__
+            return text if len(text) <= 80 else f"{text[:77]}..."
+        text = describe(x)
+        for name, a in zip(names, opnode.arrays, strict=False):
+            if a is x:
+                return f"{text}, the input {name} itself"
+        if any(y.value is x for y in opnode.outputs):
+            return f"{text}, the output itself"
+        return f"{text}, {_bytes(x):,} bytes"
+
+    # -- Modules and repetitions --------------------------------------------------------------
+
+    def _tree(self) -> tuple[list[dict[str, Any]], list[Any]]:
+        """Sort the ops into modules, and many parts of one module into groups.
+
+        Returns:
+            The groups, each with a name and its parts; and the outermost parts. A part is the
+            number of an op, or -1 - n for the group number n.
+        """
+        root: list[Any] = []
+        groups: list[dict[str, Any]] = []
+        found: dict[Any, int] = {}
+        for i, path in enumerate(self.graph.paths):
+            parts = root
+            outer = ""
+            for group in path:
+                if group not in found:
+                    found[group] = len(groups)
+                    inner = group.path.removeprefix(f"{outer}.")
+                    name = f"{inner}: {group.name}" if inner else group.name
+                    groups.append({"name": name, "module": True, "path": group.path, "parts": []})
+                    parts.append(-1 - found[group])
+                parts, outer = groups[found[group]]["parts"], group.path
+            parts.append(i)
+
+        for k in range(len(groups)):
+            groups[k]["parts"] = self._divided(groups[k]["parts"], groups)
+        return groups, self._divided(root, groups)
+
+    def _divided(self, parts: list[int], groups: list[dict[str, Any]]) -> list[int]:
+        """Put many parts of one group into few groups, which this appends to the list."""
+        if len(parts) <= _UNITS:
+            return parts
+        names = [
+            self.graph.ops[part].op.__name__
+            if part >= 0
+            else str(groups[-1 - part]["name"]).rpartition(": ")[2]
+            for part in parts
+        ]
+        period = _period(names)
+        size = max(math.ceil(len(parts) / 40), 40)
+        size = math.ceil(size / period) * period
+        result = []
+        for start in range(0, len(parts), size):
+            text = _pattern(names[start : start + size], period)
+            inside = self._divided(parts[start : start + size], groups)
+            groups.append({"name": text, "parts": inside})
+            result.append(-len(groups))
+        return result
+
+    # -- Memory -------------------------------------------------------------------------------
+
+    def _memory(self) -> list[int]:
+        """Compute how many bytes are alive at each step: arrays that the graph holds, from the op
+        that made them to the backward step that releases the last op that holds them; and
+        gradients, those of leaves to the end. Views of one array count once, as the largest."""
+        n, visits = len(self.graph.ops), self.visited
+        end = n + len(visits)
+        released = {i: n + k for k, i in enumerate(visits)}
+        sizes: dict[int, int] = {}
+        born: dict[int, int] = {}
+        dies: dict[int, int] = {}
+        change = [0] * (end + 1)
+
+        def held(x: Any, since: int, until: int) -> None:
+            at = id(_owner(x))
+            sizes[at] = max(sizes.get(at, 0), _bytes(x))
+            born[at] = min(born.get(at, since), since)
+            dies[at] = max(dies.get(at, until), until)
+
+        for i, opnode in enumerate(self.graph.ops):
+            for x in opnode.inputs:
+                if is_node(x) and x.source is None:
+                    held(x.value, 0, end)  # leaves, which the caller holds
+            until = released.get(i, end)
+            for x in (*opnode.arrays, *flat((opnode.context or {}).values())):
+                if hasattr(x, "dtype"):
+                    held(value_of(x), i, until)
+            for y in opnode.outputs:
+                held(y.value, i, end if y is self.loss else i)
+        for at, size in sizes.items():
+            change[born[at]] += size
+            if dies[at] < end:
+                change[dies[at] + 1] -= size
+        first: dict[Key, int] = {(self.number[self.loss.source], self.loss.index): n}
+        for k, i in enumerate(visits):
+            for key in self.graph.inputs[i]:
+                first.setdefault(key, n + k)
+        for key in self.gradients:
+            size = _bytes(value_of(self.things[key]))
+            change[first.get(key, n)] += size
+            if key[0] >= 0:
+                change[released[key[0]] + 1] -= size
+        alive, result = 0, []
+        for bytes_more in change[:end]:
+            alive += bytes_more
+            result.append(alive)
+        return result
+
+    # -- NaN, infinity, and gradients that vanish ---------------------------------------------
+
+    def _findings(self) -> list[dict[str, Any]]:
+        """Find the steps at which the first NaN, infinity and vanishing gradient arise."""
+        found: dict[str, dict[str, Any]] = {}
+
+        def note(kind: str, step: int, text: str) -> None:
+            found.setdefault(kind, {"kind": kind, "step": step, "text": text})
+
+        for i, opnode in enumerate(self.graph.ops):
+            name, inputs = opnode.op.__name__, self.graph.inputs[i]
+            outputs = [key for key in self.things if key[0] == i] if opnode.specs else [(i, 0)]
+            for word, kind in (("nan", "NaN"), ("infinite", "infinity")):
+                begins = kind[0].upper() + kind[1:]
+                before = [key for key in inputs if self._has(key, word)]
+                leaf = next((key for key in before if key[0] < 0 and key in self.index), None)
+                if leaf is not None and (kind == "NaN" or _wants_gradient(self.things[leaf])):
+                    shape = tuple(self.things[leaf].shape)
+                    label = getattr(self.things[leaf], "name", None) or self.graph.names.get(
+                        id(self.things[leaf]), ""
+                    )
+                    text = (
+                        f"{begins} was there before the first op: in {label or 'an input'} {shape}"
+                    )
+                    note(f"{kind} in values", i, f"{text}, which {name} takes")
+                if not before and any(self._has(key, word) for key in outputs):
+                    shape = tuple(self.things[outputs[0]].shape)
+                    note(
+                        f"{kind} in values", i, f"{kind} begins in {name}, whose output is {shape}"
+                    )
+        n = len(self.graph.ops)
+        for k, (i, incoming, given) in enumerate(
+            zip(self.visited, self.largest, self.given, strict=True)
+        ):
+            name = self.graph.ops[i].op.__name__
+            if not math.isnan(incoming) and any(map(math.isnan, given)):
+                note("NaN in gradients", n + k, f"NaN begins in the backward of {name}")
+            if not math.isinf(incoming) and math.inf in given:
+                note("infinity in gradients", n + k, f"Infinity begins in the backward of {name}")
+            small = [g for g in given if g <= VANISHED]
+            if incoming > VANISHED and small:
+                least = "0" if not min(small) else f"{min(small):.1e}"
+                what = f"the largest element given is {least}, of gradients up to {incoming:.1e}"
+                note("vanishing gradient", n + k, f"A gradient vanishes in {name}: {what}")
+        return list(found.values())
+
+    def _has(self, key: Key, word: str) -> bool:
+        """Whether a value has NaN ("nan") or infinities ("infinite")."""
+        if key in self.values:
+            return word in self.values[key]
+        x = self.graph.things[key]
+        return x != x if word == "nan" else abs(x) == math.inf
+
+
+def _wants_gradient(x: Any) -> bool:
+    """Whether x is a node that requires a gradient."""
+    return is_node(x) and x.requires_grad
+
+
+def _largest(x: Any) -> float:
+    """Find the largest absolute value; NaN and infinity count as larger than all numbers."""
+    xp = backend_of(x).xp
+    if not math.prod(x.shape):
+        return 0.0
+    if bool(xp.any(xp.isnan(x))):
+        return math.nan
+    return float(xp.max(xp.abs(x)))
+
+
+def _bytes(x: Array) -> int:
+    """Count the bytes of an array."""
+    if hasattr(x, "nbytes"):
+        return int(x.nbytes)
+    xp = backend_of(x).xp
+    kinds = {"bool": 8, "complex64": 64, "complex128": 128}
+    name = str(x.dtype).rpartition(".")[2]
+    info = xp.iinfo if xp.isdtype(x.dtype, "integral") else xp.finfo
+    return math.prod(x.shape) * (kinds[name] if name in kinds else info(x.dtype).bits) // 8
+
+
+def _owner(x: Any) -> Any:
+    """Find the array whose memory x looks at, as far as its library says."""
+    while type(base := getattr(x, "base", None)) is type(x):
+        x = base
+    return x
+
+
+@lru_cache(1000)
+def _input_names(op: type[Op], n: int) -> list[str]:
+    """List the names of an op's inputs in the signature of its forward: b, b of `*b` are b0, b1."""
+    names: list[str] = []
+    for parameter in list(inspect.signature(op.forward).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            rest = n - len(names)
+            names += [f"{parameter.name}{k if rest > 1 else ''}" for k in range(rest)]
+        else:
+            names.append(parameter.name)
+    return [*names, *[f"input {k}" for k in range(len(names), n)]][:n]
+
+
+def _kind(op: type[Op]) -> dict[str, Any]:
+    """Describe an op's class: what it does, its formulas, and the source of both its functions."""
+    functions = [op.forward, op.backward]
+    if "function" in getattr(op.forward, "__code__", _kind.__code__).co_freevars:
+        functions = [op.function, op.gradient]  # type: ignore[attr-defined]
+    doc = inspect.cleandoc(vars(op).get("__doc__") or "").partition("\n\n")[0]
+    return {
+        "doc": " ".join(doc.split()),
+        "formulas": FORMULAS.get(op.__name__),
+        "file": op.__module__.replace(".", "/") + ".py",
+        "source": [_source(function) for function in functions],
+    }
+
+
+def _source(function: Any) -> list[Any] | None:
+    """Give the number of the first line and the text of a function, where its file is at hand."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError):
+        return None
+    return [first, textwrap.dedent("".join(lines)).rstrip()]
+
+
+def _period(names: Sequence[str]) -> int:
+    """Find the length of the piece of at most 20 names that most of the names repeat; else 1."""
+    n = len(names)
+    for period in range(1, 21):
+        if sum(a == b for a, b in zip(names, names[period:], strict=False)) >= 0.9 * (n - period):
+            return period
+    return 1
+
+
+def _pattern(names: Sequence[str], period: int) -> str:
+    """Name a group of parts: `20 x (MatrixMultiply, Tanh)`, or the first and the last."""
+    piece, times = names[:period], len(names) // period
+    if times > 1 and list(names) == list(piece) * times:
+        shown = ", ".join(_short(piece))
+        sign = "\N{MULTIPLICATION SIGN}"
+        return f"{times} {sign} ({shown})" if period > 1 else f"{times} {sign} {shown}"
+    return f"{names[0]} … {names[-1]}"
+
+
+def _short(names: Sequence[str]) -> Iterable[str]:
+    """Leave out the middle of a long list."""
+    return names if len(names) <= 3 else [*names[:2], "…", names[-1]]

@@ -1,0 +1,114 @@
+"""The reference has a page for each public name, and an index.md lists each page of docs/.
+
+`python docs/build.py` builds the whole site, and is strict; what can be seen without it is here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import gradcore
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "report"]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["reference"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["reference"]
+
+
+def test_packages_that_packages_name_are_in_the_reference(reference: Any) -> None:
+    documented = {reference.module(package) for package in reference.PACKAGES} | {gradcore.ops}
+    for package in reference.PACKAGES:
+        if package == "autograd.numpy":
+            continue  # its packages have the names of gradcore.numpy's
+        for name, inner in vars(reference.module(package)).items():
+            if name in reference.module(package).__all__ and isinstance(inner, ModuleType):
+                own = inner.__name__.startswith("gradcore")
+                assert inner in documented or not own, f"{package}.{name}"
+
+
+def test_every_public_name_has_a_page(reference: Any) -> None:
+    indexed = {package: reference.listed(package) for package in reference.PACKAGES}
+    for package, found in indexed.items():
+        for short in reference.module(package).__all__:
+            if not isinstance(getattr(reference.module(package), short), ModuleType):
+                assert short in found, f"{package}.{short}"
+    folders = {*reference.PACKAGES, reference.OPS}
+    assert {name.folder for name in reference.names()} <= folders
+    names = [name for name in reference.names() if name.kind != "value"]
+    pages = Counter(name.page.lower() for name in names)
+    assert max(pages.values()) == 1, "files that differ by capitals only are one on some systems"
+
+
+def test_every_public_name_has_a_docstring_and_an_example(reference: Any) -> None:
+    undocumented, unshown = reference.faults()
+    assert not undocumented
+    assert not unshown
+
+
+def test_docstrings_become_restructuredtext(reference: Any) -> None:
+    doc = """Give `x` ** 2, where |x| < `limit`s:
+- a point
+- another
+
+As code:
+
+    y = x * x
+
+Args:
+    x, y: numbers, of
+        any size.
+
+Returns:
+    A number.
+
+Raises:
+    ValueError: x is None.
+
+Example:
+    >>> 2 * 2
+    4
+"""
+    assert reference.rst(doc) == (
+        "Give ``x`` \\*\\* 2, where \\|x\\| < ``limit``\\ s:\n\n"
+        "- a point\n- another\n\nAs code:\n\n"
+        ".. code-block:: python\n\n   y = x * x\n\n"
+        ":Parameters:\n   - ``x``, ``y`` \N{EN DASH} numbers, of any size.\n\n"
+        ":Returns: A number.\n\n"
+        ":Raises:\n   - ``ValueError`` \N{EN DASH} x is None.\n\n"
+        ".. rubric:: Example\n\n>>> 2 * 2\n4"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_links_of_pages_lead_to_files_and_an_index_lists_each_page(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\((?!\w+:)([^)#\s]+)[^)]*\)", text):
+        assert (page.parent / target).exists(), target
+    place = page.relative_to(DOCS)
+    index = (
+        DOCS / "tutorials" / "index.md"
+        if len(place.parts) == 1
+        else DOCS / place.parts[0] / "index.md"
+    )
+    if page.name == "index.md":
+        index = DOCS / "index.md"
+    linked = re.findall(r"\]\(([^)#\s]+)", index.read_text("utf-8"))
+    places = {(index.parent / target).resolve() for target in linked}
+    assert page.resolve() in places or place.parts == ("index.md",), f"{index} does not list it"
