@@ -36,9 +36,6 @@ class Epoch:
 class DataLoader:
     """Give the data in batches: each iteration is an epoch.
 
-        for x, y in DataLoader((xtrain, ytrain), batch_size=128, shuffle=True):
-            ...
-
     The order of an epoch is drawn on the host when the iteration begins: the same seed gives the
     same batches on every backend. A loader has a `state_dict`, also in the middle of an epoch: a
     loader that loads it goes on with the next batch. Names are those of torch.utils.data.

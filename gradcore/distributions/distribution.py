@@ -64,8 +64,9 @@ class Derived:
 class Distribution:
     """A probability distribution, or a batch of them.
 
-    Parameters are nodes, and as constants arrays, numbers and lists. All that a distribution
-    computes of them is a node with gradients of every order.
+    Parameters are nodes, and as constants arrays, numbers and lists; those of one distribution are
+    broadcast to the shape of the batch. All that a distribution computes of them is a node with
+    gradients of every order.
 
     Args:
         batch_shape: the shape of the batch of distributions.

@@ -48,11 +48,7 @@ StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
 class Optimizer:
     """Change parameters, by their gradients, so that a loss becomes smaller.
 
-    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter:
-
-        class Plain(Optimizer):
-            def update(self, parameters, gradients, states):
-                return [p - self.lr * g for p, g in zip(parameters, gradients)]
+    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter.
 
     Parameters may come in groups, each with settings of its own:
 

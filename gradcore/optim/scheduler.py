@@ -21,14 +21,9 @@ Scheduled = Optimizer | MixedPrecision
 class LRScheduler:
     """Change the settings of an optimizer when the schedule is made, and at each of its steps.
 
-    A subclass writes `factor`, which multiplies the learning rate of each group:
-
-        class Halving(LRScheduler):
-            def factor(self, steps):
-                return 0.5**steps
-
-    or `settings`, or `get_lr`, as in PyTorch: the learning rates of all groups, in a list, from
-    `self.last_epoch` and `self.base_lrs`, or from the rates that there are.
+    A subclass writes `factor`, which multiplies the learning rate of each group; or `settings`; or
+    `get_lr`, as in PyTorch: the learning rates of all groups, in a list, from `self.last_epoch` and
+    `self.base_lrs`, or from the rates that there are.
 
     Args:
         last_epoch: how many steps were made, less 1: to go on with a schedule.
