@@ -57,11 +57,14 @@ def _cells(page: Path) -> Iterator[dict[str, Any]]:
 
 
 def _text(text: str, page: Path) -> Iterator[dict[str, Any]]:
-    """A cell of text, with its pictures inside, and links that lead to the site."""
-    pictures = {}
+    """A cell of text, with its pictures inside, and links that lead to the site. Cells show what
+    they draw by matplotlib, so the text does not."""
+    pictures, whole = {}, page.read_text("utf-8")
 
     def picture(found: re.Match[str]) -> str:
         file = page.parent / found[2]
+        if f'savefig("{file.name}"' in whole:
+            return ""
         data = base64.b64encode(file.read_bytes()).decode()
         pictures[file.name] = {TYPES[file.suffix]: data}
         return f"{found[1]}attachment:{file.name})"
@@ -74,7 +77,8 @@ def _text(text: str, page: Path) -> Iterator[dict[str, Any]]:
 
     text = re.sub(r"(!\[[^\]]*\]\()([^):]+)\)", picture, text)
     text = re.sub(r"\]\(([^)#:]+\.md)", link, text)
-    text = re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE).strip()
+    text = re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
     if text:
         more = {"attachments": pictures} if pictures else {}
         yield {"cell_type": "markdown", "source": text, **more}

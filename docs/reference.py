@@ -363,12 +363,17 @@ def rst(doc: str) -> str:
 
 def blocks(lines: list[str]) -> list[str]:
     """Paragraphs, and what is indented, which is code."""
-    made = []
-    for block in re.split(r"\n\s*\n", "\n".join(lines).strip("\n")):
+    made: list[str] = []
+    code: list[str] = []  # of which the parts between empty lines are one block
+    for block in [*re.split(r"\n\s*\n", "\n".join(lines).strip("\n")), ""]:
         if block.startswith("    "):
-            code = textwrap.indent(textwrap.dedent(block), "   ")
-            made.append(f".. code-block:: python\n\n{code}")
-        elif block:
+            code.append(block)
+            continue
+        if code:
+            text = textwrap.indent(textwrap.dedent("\n\n".join(code)), "   ")
+            made.append(f".. code-block:: python\n\n{text}")
+            code = []
+        if block:
             made.append(paragraph(block))
     return made
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from . import distributions as distributions
     from . import numpy as numpy
 
+    __version__: str
+
 # `X as X` tells type checkers that X is public.
 from . import (
     _checkout,  # noqa: F401 (first: it makes gradcore.backends importable)
@@ -67,8 +69,6 @@ from .tools import *  # noqa: F403
 from .tools.pictures import small_view
 from .transforms import *  # noqa: F403
 
-__version__ = "0.1.0"
-
 # From here on, `a + b` works on nodes, and `a.gelu()` says what to call.
 _places = {"gradcore.linalg": linalg, "gradcore.special": special}
 _instead = {  # of names in torch
@@ -98,6 +98,11 @@ sys.modules[f"{__name__}.nn.functional"] = functions
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # of the tag that was installed
+        try:
+            return import_module("importlib.metadata").version(__name__)
+        except ModuleNotFoundError:  # these files are imported, but not installed
+            return "0+unknown"
     # These take a while to import, and most programs don't need them.
     if name in ("autograd", "distributions", "numpy"):
         return import_module(f".{name}", __name__)

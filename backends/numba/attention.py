@@ -12,8 +12,7 @@ from .loading import kernels
 
 __all__ = ["FastAttention"]
 
-SCORES = 1 << 12  # so many are worth a call
-WORK = 1 << 14  # scores: numba is imported for so many
+WORK = 1 << 12  # scores: compiled loops run, and numba is imported, for so many
 
 
 class FastAttention(NumpyBackend):
@@ -64,8 +63,7 @@ def _is_fit(q: np.ndarray, k: np.ndarray, *others: np.ndarray | None) -> bool:
     if any(x is not None and x.dtype != np.float32 for x in (q, k, *others)):
         return False
     scores = q.size // max(q.shape[-1], 1) * k.shape[-2]
-    loaded = kernels.cache_info().currsize
-    return scores >= (SCORES if loaded else WORK) and kernels() is not None
+    return scores >= WORK and kernels() is not None
 
 
 def _run(kernel: str, parts: Parts, causal: bool, scale: float, *results: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 __all__ = ["MANY", "SHARED", "count", "in_parts", "share", "shared"]
@@ -48,12 +48,14 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
         return
     parts = min(4 * count(), n)
     next_part = iter(range(parts)).__next__
+    loops = [partial(loop, *arguments)]
 
     def work() -> None:
+        run = loops[0]
         with suppress(StopIteration):
             while True:
                 i = next_part()
-                loop(*arguments, n * i // parts, n * (i + 1) // parts)
+                run(n * i // parts, n * (i + 1) // parts)
 
     others: list[Future[None]] = []
     with suppress(RuntimeError):  # the interpreter is ending: this thread does it all
@@ -62,6 +64,9 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
     for other in others:
         if not other.cancel():
             other.result()
+    # A thread still holds `work` for a moment after its result is there. If it held the arrays too,
+    # they would be copied where else they are written to, as nobody else refers to them.
+    loops.clear()
 
 
 def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> None:

@@ -139,7 +139,7 @@ function addButton(block, ask) {
     const below = document.createElement("div");
     below.className = "run";
     below.append(button, block.output);
-    block.pre.closest(".highlight").after(below);
+    block.pre.closest('[class*="highlight-"]').after(below);
     if (!block.session) {
         block.pre.contentEditable = "plaintext-only";
         block.pre.spellcheck = false;

@@ -51,7 +51,17 @@ NORMS = ("backward", "ortho", "forward")
 def fft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Transform x along `axis`, cut off or filled up with zeros to n entries (`None`: as it is).
+    """Compute the discrete Fourier transform along `axis`: y[k] is the sum of x[j] exp(-2 pi i j k
+    / n) over j = 0, ..., n - 1. The result is complex.
+
+    Args:
+        n: the number of entries, to which x is cut off or filled up with zeros; `None`: as it is.
+        norm: what y is divided by: "backward" nothing (and the inverse divides by n), "ortho" the
+            root of n, "forward" n.
+
+    Raises:
+        ValueError: n is not positive, or there is no such norm.
+        IndexError: there is no such axis.
 
     Example:
         >>> x = TensorNode([1.0, 0.0, 0.0, 0.0])
@@ -64,7 +74,8 @@ def fft(
 def ifft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `fft`.
+    """Undo `fft`, for the same n, axis and norm: x[j] is the sum of y[k] exp(2 pi i j k / n) over
+    k, divided by n.
 
     Example:
         >>> x = TensorNode([1.0, 2.0, 3.0])
@@ -77,7 +88,7 @@ def ifft(
 def fftn(
     x: NodeOrArray, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward"
 ) -> NodeOrArray:
-    """Transform x along several axes.
+    """Compute `fft` along several axes, one after the other.
 
     Args:
         s: the number of entries along each of `axes`, to which x is cut off or filled up with
@@ -94,7 +105,7 @@ def fftn(
 def ifftn(
     x: NodeOrArray, /, *, s: Sizes = None, axes: Sizes = None, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `fftn`.
+    """Undo `fftn`, for the same s, axes and norm.
 
     Example:
         >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
@@ -188,7 +199,7 @@ def hfft(
 def ihfft(
     x: NodeOrArray, /, *, n: int | None = None, axis: int = -1, norm: str = "backward"
 ) -> NodeOrArray:
-    """Undo `hfft`.
+    """Undo `hfft`: compute `ifft` of n real numbers, and of it the first n // 2 + 1 entries.
 
     Example:
         >>> print(gradcore.fft.ihfft(TensorNode([10.0, -2.0, -2.0, -2.0])).value.real.round(3))

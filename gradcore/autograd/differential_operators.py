@@ -77,6 +77,9 @@ def elementwise_grad(f: Function, x: Any) -> Any:
     """Make a function that computes the sum of the rows of the Jacobian, in one pass: of a function
     of each element by itself, the derivatives.
 
+    Raises:
+        TypeError: f gives complex numbers.
+
     Example:
         >>> print(elementwise_grad(np.sin)(np.array([0.0, np.pi])))
         [ 1. -1.]

@@ -36,9 +36,6 @@ class Epoch:
 class DataLoader:
     """Give the data in batches: each iteration is an epoch.
 
-        for x, y in DataLoader((xtrain, ytrain), batch_size=128, shuffle=True):
-            ...
-
     The order of an epoch is drawn on the host when the iteration begins: the same seed gives the
     same batches on every backend. A loader has a `state_dict`, also in the middle of an epoch: a
     loader that loads it goes on with the next batch. Names are those of torch.utils.data.
@@ -243,7 +240,14 @@ class DataLoader:
     def state_dict(self) -> dict[str, Any]:
         """Give what the next batches depend on, besides the generator that `manual_seed` seeds: the
         number of the epoch and, in the middle of one, how many instances it has given and its
-        order."""
+        order.
+
+        Example:
+            >>> loader = DataLoader(np.arange(6), batch_size=2)
+            >>> batches = iter(loader)
+            >>> print(next(batches), loader.state_dict()["epoch"])
+            [0 1] 0
+        """
         now = self._to_resume or self._now
         if now is None:
             return {"epoch": self.epoch, "given": 0, "order": None}
@@ -254,6 +258,15 @@ class DataLoader:
 
         Raises:
             ValueError: `state` is no state of a loader of this dataset; nothing is changed.
+
+        Example:
+            >>> loader = DataLoader(np.arange(6), batch_size=2, shuffle=True)
+            >>> batches = iter(loader)
+            >>> first = next(batches)
+            >>> other = DataLoader(np.arange(6), batch_size=2, shuffle=True)
+            >>> other.load_state_dict(loader.state_dict())
+            >>> print(np.array_equal(next(batches), next(iter(other))))
+            True
         """
         expected = ["epoch", "given", "order"]
         if not isinstance(state, Mapping) or sorted(state) != expected:
@@ -328,6 +341,9 @@ def default_collate(instances: list[Any]) -> Any:
     such as strings, there is a list.
 
     Python's floats become float32.
+
+    Raises:
+        ValueError: the instances differ in shape or form.
 
     Example:
         >>> x, y = default_collate([(np.array([1.0, 2.0]), 0), (np.array([3.0, 4.0]), 1)])
@@ -409,12 +425,16 @@ class _Rows:
 def _ahead(
     fetch: Callable[[int, int], Any], cuts: list[Cut], threads: int, factor: int
 ) -> Iterator[Any]:
-    """Read batches in threads, some of them before they are asked for, and give them in order."""
+    """Read batches in threads, some of them before they are asked for, and give them in order.
+    Where no thread can be started, as in a browser, read each when it is asked for."""
     from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes a while
 
     waiting: deque[Any] = deque()
     run: Any
     with ThreadPoolExecutor(threads, "gradcore-loader") as pool:
+        if not _starts(pool):
+            yield from starmap(fetch, cuts)
+            return
         try:
             for cut in cuts:
                 # In a copy of this context, in which `use_backend` may have chosen.
@@ -427,6 +447,15 @@ def _ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _starts(pool: Any) -> bool:
+    """Whether a thread can be started."""
+    try:
+        pool.submit(int)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _copied(to: Backend, batches: Iterable[Any]) -> Iterator[Any]:

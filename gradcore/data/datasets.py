@@ -90,6 +90,9 @@ class Subset(Dataset):
 class ConcatDataset(Dataset):
     """The instances of several datasets, one after the other.
 
+    Raises:
+        IndexError: when an instance is asked for, and there is no such index.
+
     Example:
         >>> data = ConcatDataset([TensorDataset(np.zeros(3)), TensorDataset(np.ones(2))])
         >>> print(len(data), data[3][0])

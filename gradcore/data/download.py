@@ -23,6 +23,8 @@ CONNECT_TIMEOUT = 5.0  # seconds until a mirror begins its answer, name resoluti
 READ_TIMEOUT = 20.0  # seconds that may pass without a byte
 GRACE = 60.0  # seconds that an answer may take, and then so many more as SLOWEST gives it
 SLOWEST = 20_000.0  # bytes per second; the slowest mirror sends 60,000
+# What a mirror's failure raises; a RuntimeError where no thread can be started, as in a browser.
+FAILURES = (OSError, EOFError, RuntimeError, ValueError, zlib.error)
 
 
 class Remote(NamedTuple):
@@ -85,7 +87,7 @@ def download(folder: Path, files: Sequence[Remote], mirrors: Sequence[str]) -> N
             url = left[0] + file.name
             try:
                 _fetch(url, file, target)
-            except (OSError, HTTPException, EOFError, ValueError, zlib.error) as error:
+            except (*FAILURES, HTTPException) as error:
                 failures.append(f"{url}: {_reason(error)}")
                 del left[0]
 

@@ -53,7 +53,12 @@ class Constraint:
     event_dim: int = 0
 
     def check(self, x: Any) -> Any:
-        """Say where x (..., *event) is what this constraint wants: (...)."""
+        """Say where x (..., *event) is what this constraint wants: (...).
+
+        Example:
+            >>> print(simplex.check([[0.5, 0.5], [0.5, 0.6]]))
+            [ True False]
+        """
         x = raw_array(x)
         return self.test(namespace(x), x)
 

@@ -64,8 +64,9 @@ class Derived:
 class Distribution:
     """A probability distribution, or a batch of them.
 
-    Parameters are nodes, and as constants arrays, numbers and lists. All that a distribution
-    computes of them is a node with gradients of every order.
+    Parameters are nodes, and as constants arrays, numbers and lists; those of one distribution are
+    broadcast to the shape of the batch. All that a distribution computes of them is a node with
+    gradients of every order.
 
     Args:
         batch_shape: the shape of the batch of distributions.
@@ -78,6 +79,9 @@ class Distribution:
         support: what samples must be.
         has_rsample: whether samples have gradients with respect to the parameters.
         has_enumerate_support: whether `enumerate_support` lists all that may be drawn.
+
+    Raises:
+        ValueError: a parameter or a sample is not what it must be.
 
     Example:
         >>> d = Normal([0.0, 10.0], [1.0, 2.0])  # a batch of two
@@ -156,17 +160,34 @@ class Distribution:
         """Draw samples (*sample_shape, *batch_shape, *event_shape), which are constants.
 
         The generator that `manual_seed` seeds draws on the host: the same on every backend.
+
+        Example:
+            >>> print(Normal([0.0, 10.0], 1.0).sample((1000,)).shape)
+            (1000, 2)
         """
         with no_grad():
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: int | Sequence[int] = ()) -> TensorNode:
-        """Draw samples as `sample` does, as functions of the parameters, with gradients."""
+        """Draw samples as `sample` does, as functions of the parameters, with gradients.
+
+        Example:
+            >>> scale = TensorNode(2.0)
+            >>> x = Normal(0.0, scale).rsample()
+            >>> x.backward()
+            >>> print(np.allclose(x.value, 2.0 * scale.grad))  # a sample is scale * z
+            True
+        """
         raise self._has_no("rsample; its samples have no gradient, see sample")
 
     def enumerate_support(self, expand: bool = True) -> TensorNode:
         """List all that may be drawn along a new first axis: (K, *batch_shape); without `expand`,
-        with sizes of 1 in place of the batch's."""
+        with sizes of 1 in place of the batch's.
+
+        Example:
+            >>> print(Categorical([0.5, 0.25, 0.25]).enumerate_support())
+            [0 1 2]
+        """
         raise self._has_no("enumerate_support")
 
     def _enumerated(self, count: int, expand: bool) -> TensorNode:
@@ -184,19 +205,41 @@ class Distribution:
 
         Raises:
             ValueError: the value is of another shape, or, with `validate_args`, not in `support`.
+
+        Example:
+            >>> mean = TensorNode(0.0)
+            >>> logp = Normal(mean, 1.0).log_prob([1.0, 2.0])
+            >>> (-logp.mean()).backward()
+            >>> print(logp.round(3), mean.grad)  # towards the data's mean
+            [-1.419 -2.919] -1.5
         """
         return self._log_prob(self._checked(value))
 
     def prob(self, value: NodeOrArray) -> TensorNode:
-        """Compute exp(log_prob(value))."""
+        """Compute exp(log_prob(value)).
+
+        Example:
+            >>> print(Categorical([0.5, 0.25, 0.25]).prob(1).round(3))
+            0.25
+        """
         return array_api.exp(self.log_prob(value))
 
     def cdf(self, value: NodeOrArray) -> TensorNode:
-        """Compute the probability of numbers up to the value."""
+        """Compute the probability of numbers up to the value.
+
+        Example:
+            >>> print(Normal(0.0, 1.0).cdf([0.0, 1.96]).round(3))
+            [0.5   0.975]
+        """
         return self._cdf(self._checked(value))
 
     def icdf(self, value: NodeOrArray) -> TensorNode:
-        """Find the number up to which the probability is the value, in [0, 1]."""
+        """Find the number up to which the probability is the value, in [0, 1].
+
+        Example:
+            >>> print(Normal(0.0, 1.0).icdf([0.5, 0.975]).round(2))
+            [0.   1.96]
+        """
         return self._icdf(nodes(value, self._like)[0])
 
     def _log_prob(self, x: TensorNode) -> TensorNode:
@@ -228,30 +271,61 @@ class Distribution:
 
     @property
     def mean(self) -> TensorNode:
-        """The means (*batch_shape, *event_shape)."""
+        """The means (*batch_shape, *event_shape).
+
+        Example:
+            >>> print(Gamma(3.0, 2.0).mean)
+            1.5
+        """
         raise self._has_no("mean")
 
     @property
     def mode(self) -> TensorNode:
-        """The places of the largest probability, or density, in the shape of the mean."""
+        """The places of the largest probability, or density, in the shape of the mean.
+
+        Example:
+            >>> print(Gamma(3.0, 2.0).mode)
+            1.0
+        """
         raise self._has_no("mode")
 
     @property
     def variance(self) -> TensorNode:
-        """The variances, in the shape of the mean."""
+        """The variances, in the shape of the mean.
+
+        Example:
+            >>> print(Gamma(3.0, 2.0).variance)
+            0.75
+        """
         raise self._has_no("variance")
 
     @property
     def stddev(self) -> TensorNode:
-        """The standard deviations, in the shape of the mean."""
+        """The standard deviations, in the shape of the mean.
+
+        Example:
+            >>> print(Normal(0.0, [1.0, 2.0]).stddev)
+            [1. 2.]
+        """
         return array_api.sqrt(self.variance)
 
     def entropy(self) -> TensorNode:
-        """Compute the mean of -log_prob (*batch_shape), in nats."""
+        """Compute the mean of -log_prob (*batch_shape), in nats.
+
+        Example:
+            >>> probs = TensorNode([0.5, 0.5])
+            >>> print(Categorical(probs).entropy().round(3))  # log(2)
+            0.693
+        """
         raise self._has_no("entropy")
 
     def perplexity(self) -> TensorNode:
-        """Compute exp(entropy())."""
+        """Compute exp(entropy()).
+
+        Example:
+            >>> print(Categorical([0.25, 0.25, 0.25, 0.25]).perplexity().round(3))
+            4.0
+        """
         return array_api.exp(self.entropy())
 
     def _full(self, number: float) -> TensorNode:
@@ -264,7 +338,12 @@ class Distribution:
     # -- Batches ------------------------------------------------------------------------------
 
     def expand(self, batch_shape: Sequence[int]) -> Self:
-        """Make a distribution whose parameters are broadcast to the batch shape."""
+        """Make a distribution whose parameters are broadcast to the batch shape.
+
+        Example:
+            >>> print(Normal(0.0, 1.0).expand((2, 3)).sample().shape)
+            (2, 3)
+        """
         new, batch = copy(self), tuple(batch_shape)
         for name, constraint in self.arg_constraints.items():
             if name in vars(self):
@@ -282,6 +361,9 @@ class Distribution:
 class Independent(Distribution):
     """A distribution whose last `reinterpreted_batch_ndims` axes of the batch are part of the
     event: a batch (N, D) of numbers becomes a batch (N,) of vectors (D,).
+
+    Raises:
+        ValueError: the batch has fewer axes.
 
     Example:
         >>> d = Independent(Normal(np.zeros((4, 3)), np.ones((4, 3))), 1)

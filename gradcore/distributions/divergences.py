@@ -40,8 +40,8 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Divergence], Divergence
     """Decorate a function of p and q that computes the divergence for these classes, and for their
     subclasses that have no formula of their own.
 
-        @register_kl(MyDistribution, Normal)
-        def divergence(p, q): ...
+    Raises:
+        TypeError: one of the classes is no subclass of `Distribution`.
 
     Example:
         >>> class Point(Distribution):

@@ -55,11 +55,22 @@ class Transform:
         raise NotImplementedError
 
     def inv(self, y: Any) -> Any:
-        """Compute the x that the transform takes to y."""
+        """Compute the x that the transform takes to y.
+
+        Example:
+            >>> print(ExpTransform().inv(TensorNode([1.0])))
+            [0.]
+        """
         raise NotImplementedError
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
-        """Compute the logarithm of the absolute derivative at x, of which y is the result."""
+        """Compute the logarithm of the absolute derivative at x, of which y is the result.
+
+        Example:
+            >>> t, x = AffineTransform(1.0, 2.0), TensorNode([0.0, 3.0])
+            >>> print(t.log_abs_det_jacobian(x, t(x)).round(3))  # log(2)
+            [0.693 0.693]
+        """
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:

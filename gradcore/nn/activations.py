@@ -63,12 +63,7 @@ class Function(Module):
     """A function without parameters, as a module.
 
     A subclass names its `function`. The first argument of the function is the input x; the others
-    are the arguments of the module:
-
-        class LeakyReLU(Function):
-            function = staticmethod(activations.leaky_relu)  # (x, negative_slope=0.01)
-
-        LeakyReLU(0.2)(x)
+    are the arguments of the module.
 
     A subclass may also have a `check`, which raises an error for wrong arguments. It is called
     when a module is made, with the name of the class and the arguments.

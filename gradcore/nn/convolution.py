@@ -193,6 +193,9 @@ class ConvTranspose2d(Conv2d):
         w: the weights, (in_channels, out_channels / groups, KH, KW).
         b: the bias, (out_channels,), or `None`.
 
+    Raises:
+        ValueError: as `Conv2d`; or, in a call, `output_size` is out of range.
+
     Example:
         >>> layer = nn.ConvTranspose2d(8, 3, kernel_size=2, stride=2)  # twice as large
         >>> print(layer(gradcore.ones((4, 8, 16, 16))).shape, layer.w.shape)

@@ -41,12 +41,7 @@ class Comparison(Module):
     """A function that compares its inputs, as a module: a loss, or a distance.
 
     A subclass names its `function`. Arguments of the function without a default are what the module
-    is called with; the others are the arguments of the module, and its attributes:
-
-        class HuberLoss(Comparison):
-            function = staticmethod(losses.huber_loss)  # (input, target, reduction, delta, weight)
-
-        HuberLoss(delta=0.5)(input, target)
+    is called with; the others are the arguments of the module, and its attributes.
 
     Weights become nodes, which move with the module, but are no parameters.
 

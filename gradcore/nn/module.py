@@ -50,15 +50,7 @@ class Module:
     """Parameters, together with the function that uses them.
 
     A subclass makes its parameters and submodules in `__init__`, as attributes, and computes its
-    output in `forward`:
-
-        class MLP(Module):
-            def __init__(self):
-                self.layer1 = Linear(784, 100)
-                self.layer2 = Linear(100, 10)
-
-            def forward(self, x):
-                return logsoftmax(self.layer2(sigmoid(self.layer1(x))))
+    output in `forward`.
 
     A module finds its parameters and submodules by itself: it looks through its attributes, and
     through the lists, tuples and dictionaries in them. A parameter is a TensorNode that requires
@@ -96,16 +88,7 @@ class Module:
     _state_former: ClassVar[str] = ""  # a word before the names in states of earlier versions
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the output from the inputs; a subclass writes this.
-
-        Example:
-            >>> class Double(nn.Module):
-            ...     def forward(self, x):
-            ...         return 2.0 * x
-            ...
-            >>> print(Double()(TensorNode([3.0])))
-            [6.]
-        """
+        """Compute the output from the inputs; a subclass writes this."""
         raise NotImplementedError(f"{type(self).__name__} has no method forward; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:

@@ -117,6 +117,10 @@ class TransformerEncoderLayer(_Layer):
         self_attn, linear1, linear2, norm1, norm2: the layers with weights, which are drawn as
             PyTorch draws them.
 
+    Raises:
+        ValueError: there is no such activation, `dropout` is not in [0, 1], or `d_model` is no
+            multiple of `nhead`.
+
     Example:
         >>> layer = nn.TransformerEncoderLayer(16, nhead=2, dim_feedforward=32, batch_first=True)
         >>> print(layer(gradcore.randn(4, 7, 16)).shape)
@@ -290,6 +294,9 @@ class Transformer(Module):
     Attributes:
         encoder: a `TransformerEncoder`.
         decoder: a `TransformerDecoder`.
+
+    Raises:
+        ValueError: as `TransformerEncoderLayer`; or the shapes of `src` and `tgt` do not fit.
 
     Example:
         >>> model = nn.Transformer(16, nhead=2, num_encoder_layers=1, num_decoder_layers=1)

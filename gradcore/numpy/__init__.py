@@ -1,4 +1,5 @@
-"""NumPy's names, on nodes and on arrays of every backend: `import gradcore.numpy as np`.
+"""NumPy's names, on nodes and on arrays of every backend: `import gradcore.numpy as np`, as the
+examples of its functions have it.
 
 Signatures and dtypes are NumPy's. Given nodes, functions give nodes; given arrays, arrays of their
 library; given numbers and lists, arrays of the default backend, whose floats are float64. No

@@ -70,6 +70,9 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write v to the elements of a, made flat, at the indices; v is repeated to be enough.
 
+    Raises:
+        IndexError: an index is out of range, and the mode is "raise".
+
     Example:
         >>> x = np.zeros(4)
         >>> np.put(x, [0, 2], [5.0, 6.0])
@@ -113,6 +116,9 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     """Write val to the elements whose indices are all the same; val is repeated to be enough.
+
+    Raises:
+        ValueError: `wrap` is asked for, and would change what is written.
 
     Example:
         >>> x = np.zeros((2, 2))

@@ -38,6 +38,9 @@ __all__ = [
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NOTHING, append: Any = NOTHING) -> Any:
     """Subtract each element along `axis` from the next one; repeat this n times in all.
 
+    Raises:
+        TypeError: the elements are booleans, and n is not 1.
+
     Example:
         >>> x = np.array([1.0, 4.0, 9.0])
         >>> print(np.diff(x), gradcore.grad(lambda x: np.sum(np.diff(x) ** 2))(x))
@@ -88,6 +91,10 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
     Returns:
         An array, or of several axes a tuple of arrays.
+
+    Raises:
+        ValueError: `edge_order` is neither 1 nor 2.
+        TypeError: there are not as many distances as axes.
 
     Example:
         >>> print(np.gradient(np.array([0.0, 1.0, 4.0, 9.0])))  # of t**2 at t = 0, 1, 2, 3
@@ -226,6 +233,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
         mode: "full": all M + N - 1 sums; "same": as many as the longer vector has elements, from
             the middle; "valid": those in which all elements of the shorter vector take part.
 
+    Raises:
+        ValueError: they are no vectors, one is empty, or there is no such mode.
+
     Example:
         >>> v = np.array([1.0, 0.5])
         >>> print(np.convolve([1.0, 2.0, 3.0], v))
@@ -247,6 +257,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Sum a[n + i] conj(v[i]) for each n; see `convolve`.
+
+    Raises:
+        ValueError: they are no vectors, or there is no such mode.
 
     Example:
         >>> x, v = [1.0, 2.0, 3.0], np.array([1.0, 0.5])

@@ -148,6 +148,9 @@ asfortranarray = ascontiguousarray
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     """Make an array of numbers, and refuse NaN and infinity.
 
+    Raises:
+        ValueError: an element is NaN or infinite.
+
     Example:
         >>> print(np.asarray_chkfinite([1.0, 2.0]))
         [1. 2.]

@@ -147,6 +147,9 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
     """Make the indices of the diagonal of arr.
 
+    Raises:
+        ValueError: the sizes of arr are not equal.
+
     Example:
         >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
         >>> print(x[np.diag_indices_from(x)])

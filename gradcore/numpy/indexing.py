@@ -55,6 +55,9 @@ def where(condition: Any, x: Any = NOTHING, y: Any = NOTHING, /) -> Any:
     """Take x where the condition is true, and y elsewhere; of the condition alone, find the indices
     where it is true.
 
+    Raises:
+        ValueError: only one of x and y is given.
+
     Example:
         >>> x = np.array([-2.0, 3.0])
         >>> print(np.where(x > 0, x, 0.1 * x))
@@ -276,6 +279,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Take each element from the first choice whose condition is true; else the default.
 
+    Raises:
+        ValueError: there are not as many choices as conditions.
+
     Example:
         >>> x = np.array([1.0, 5.0, 9.0])
         >>> print(np.select([x < 3, x > 7], [-x, 10 * x], default=0.0))
@@ -293,6 +299,9 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     """Compute each element by the function, or as the number, of the last condition that is true
     for the element. One function more than conditions is for all others. Functions are called with
     the elements where their condition is true, and ones in place of the others.
+
+    Raises:
+        ValueError: there are neither as many functions as conditions nor one more.
 
     Example:
         >>> x = np.array([-2.0, 3.0])
@@ -360,6 +369,9 @@ def sort_complex(a: Any) -> Any:
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Find the indices that sort by several keys, the last of which counts first.
+
+    Raises:
+        ValueError: there is no key, or their shapes differ.
 
     Example:
         >>> names, ages = [2, 1, 1], [30, 20, 10]

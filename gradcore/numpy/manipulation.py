@@ -550,6 +550,9 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split along `axis`, into so many equal parts, or before each of the indices.
 
+    Raises:
+        ValueError: the parts are not equal.
+
     Example:
         >>> a, b, c = np.split(TensorNode([1.0, 2.0, 3.0, 4.0]), [1, 3])
         >>> print(a, b, c)
@@ -577,6 +580,9 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Split along the first axis, of two or more.
 
+    Raises:
+        ValueError: there are fewer than 2 dimensions, or the parts are not equal.
+
     Example:
         >>> a, b = np.vsplit(np.zeros((4, 3)), 2)
         >>> print(a.shape, b.shape)
@@ -590,6 +596,9 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Split along the third axis.
+
+    Raises:
+        ValueError: there are fewer than 3 dimensions, or the parts are not equal.
 
     Example:
         >>> a, b = np.dsplit(np.zeros((2, 3, 4)), 2)
@@ -668,6 +677,9 @@ def resize(a: Any, new_shape: Any) -> Any:
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Leave out zeros at the front ("f") and the back ("b") of a vector.
 
+    Raises:
+        ValueError: the array is no vector.
+
     Example:
         >>> print(np.trim_zeros([0.0, 1.0, 0.0, 2.0, 0.0]))
         [1. 0. 2.]
@@ -688,6 +700,9 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     """Put more elements before and after those of the array, along each axis; see
     `gradcore.pad`, which has the modes constant, edge, reflect and wrap; and symmetric.
+
+    Raises:
+        ValueError: a width is negative, or there is no such mode.
 
     Example:
         >>> x = TensorNode([1.0, 2.0, 3.0])

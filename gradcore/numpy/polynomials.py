@@ -90,6 +90,9 @@ def polymul(a1: Any, a2: Any) -> Any:
 def polyder(p: Any, m: int = 1) -> Any:
     """Differentiate a polynomial m times.
 
+    Raises:
+        ValueError: m is negative.
+
     Example:
         >>> print(np.polyder([1.0, -3.0, 2.0]))  # of x**2 - 3 x + 2
         [ 2. -3.]
@@ -105,6 +108,9 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """Integrate a polynomial m times; k are the constants, else 0.
+
+    Raises:
+        ValueError: m is negative, or there are not m constants.
 
     Example:
         >>> print(np.polyint([2.0, -3.0]))  # of 2 x - 3
@@ -177,6 +183,9 @@ def polyfit(
 def poly(seq_of_zeros: Any) -> Any:
     """Compute the coefficients of the polynomial with these roots.
 
+    Raises:
+        ValueError: the roots are no vector.
+
     Example:
         >>> print(np.poly([1.0, 2.0]))  # (x - 1) (x - 2) = x**2 - 3 x + 2
         [ 1. -3.  2.]
@@ -192,6 +201,9 @@ def poly(seq_of_zeros: Any) -> Any:
 
 def roots(p: Any) -> Any:
     """Find the roots of a polynomial: the eigenvalues of its companion matrix.
+
+    Raises:
+        ValueError: the coefficients are no vector.
 
     Example:
         >>> print(np.sort(np.real(np.roots([1.0, -3.0, 2.0]))).round(3))  # of x**2 - 3 x + 2

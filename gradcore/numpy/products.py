@@ -120,6 +120,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
     `einsum(a, [0, 1], b, [1, 2], [0, 2])`; see `gradcore.einsum`. Pairs of operands are always
     chosen by size, whatever `optimize` is.
 
+    Raises:
+        TypeError: a keyword is not supported.
+
     Example:
         >>> a, b = TensorNode([[1.0, 2.0], [3.0, 4.0]]), TensorNode([1.0, -1.0])
         >>> print(np.einsum("ij,j->i", a, b), np.einsum("ii", a))
@@ -162,6 +165,9 @@ def cross(
 ) -> Any:
     """Compute the cross product of vectors of 3 elements; or of 2, of which the result is the third
     element.
+
+    Raises:
+        ValueError: the vectors have neither 2 nor 3 elements.
 
     Example:
         >>> print(np.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))

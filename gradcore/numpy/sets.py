@@ -130,6 +130,9 @@ def intersect1d(
 ) -> Any:
     """Find the different elements that are in both arrays, sorted; those of ar1 have gradients.
 
+    Raises:
+        ValueError: `return_indices` is asked for.
+
     Example:
         >>> print(np.intersect1d([3.0, 1.0, 2.0], [2.0, 3.0, 4.0]))
         [2. 3.]

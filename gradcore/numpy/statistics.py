@@ -183,6 +183,9 @@ def average(
     Args:
         returned: give the sums of the weights too.
 
+    Raises:
+        ValueError: the shape of the weights is neither that of a nor that of its `axis`.
+
     Example:
         >>> x = np.array([1.0, 5.0])
         >>> print(np.average(x, weights=[3.0, 1.0]))

@@ -92,7 +92,12 @@ class Ufunc:
         return self.function(*self._ready(inputs))
 
     def outer(self, a: Any, b: Any, /, **keywords: Any) -> Any:
-        """Apply the function to each pair of elements of a and b: shape (*a.shape, *b.shape)."""
+        """Apply the function to each pair of elements of a and b: shape (*a.shape, *b.shape).
+
+        Example:
+            >>> print(np.multiply.outer([1.0, 2.0], [3.0, 4.0]).tolist())
+            [[3.0, 4.0], [6.0, 8.0]]
+        """
         a, b = arrays_of(a, b)
         return self(xp.reshape(a, (*a.shape, *[1] * b.ndim)), b, **keywords)
 
@@ -100,7 +105,13 @@ class Ufunc:
         self, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None,
         keepdims: bool = False, initial: Any = NOTHING, where: Any = NOTHING,
     ) -> Any:  # fmt: skip
-        """Apply the function to all elements along `axis`."""
+        """Apply the function to all elements along `axis`.
+
+        Example:
+            >>> x = TensorNode([[1.0, 2.0], [3.0, 4.0]])
+            >>> print(np.add.reduce(x), np.maximum.reduce([1.0, 5.0, 2.0]))
+            [4. 6.] 5.0
+        """
         if self.reduction is None:
             raise TypeError(
                 f"{self.__name__}.reduce is not there; write a loop, or functools.reduce"
@@ -112,7 +123,12 @@ class Ufunc:
         return self.reduction(array, axis=axis, out=out, keepdims=keepdims, **given)
 
     def accumulate(self, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        """Apply the function to the first 1, 2, ... elements along `axis`."""
+        """Apply the function to the first 1, 2, ... elements along `axis`.
+
+        Example:
+            >>> print(np.maximum.accumulate([1.0, 5.0, 2.0]))
+            [1. 5. 5.]
+        """
         if self.accumulation:
             return self.accumulation(array, axis=axis, dtype=dtype, out=out)
         if self.reduction is None:
@@ -122,7 +138,14 @@ class Ufunc:
         return filled(f"{self.__name__}.accumulate", out, y)
 
     def at(self, a: Any, indices: Any, b: Any, /) -> None:
-        """Add b to a, or subtract b, at the indices, as often as each is named; in place."""
+        """Add b to a, or subtract b, at the indices, as often as each is named; in place.
+
+        Example:
+            >>> x = np.zeros(3)
+            >>> np.add.at(x, [0, 2, 2], 1.0)
+            >>> print(x)
+            [1. 0. 2.]
+        """
         if self.__name__ not in ("add", "subtract"):
             raise TypeError(f"{self.__name__}.at is not there; add.at and subtract.at are")
         x, b = promoted(*arrays_of(a, b))

@@ -48,11 +48,7 @@ StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
 class Optimizer:
     """Change parameters, by their gradients, so that a loss becomes smaller.
 
-    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter:
-
-        class Plain(Optimizer):
-            def update(self, parameters, gradients, states):
-                return [p - self.lr * g for p, g in zip(parameters, gradients)]
+    A subclass writes `update`, and `initial_state` if it keeps a state for each parameter.
 
     Parameters may come in groups, each with settings of its own:
 
@@ -120,6 +116,13 @@ class Optimizer:
 
         Raises:
             TypeError, ValueError: as when the optimizer is made; nothing is added.
+
+        Example:
+            >>> weights, biases = TensorNode([[1.0, 2.0]]), TensorNode([0.0])
+            >>> optimizer = optim.SGD([weights], lr=0.1, weight_decay=0.01)
+            >>> optimizer.add_param_group({"params": [biases], "weight_decay": 0.0})
+            >>> print([group["weight_decay"] for group in optimizer.param_groups])
+            [0.01, 0.0]
         """
         name = type(self).__name__
         if not isinstance(param_group, Mapping) or "params" not in param_group:
@@ -146,12 +149,26 @@ class Optimizer:
     @property
     def settings(self) -> Settings:
         """The settings, by name: reading gives those of the first group (in `update`, those of the
-        group being updated); writing sets those of all groups."""
+        group being updated); writing sets those of all groups.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=0.1, momentum=0.9)
+            >>> optimizer.settings["momentum"] = 0.8
+            >>> print(optimizer.settings["momentum"], optimizer.settings["lr"])
+            0.8 0.1
+        """
         return Settings(self.defaults, self._rates[self._at], self._rates)
 
     @property
     def lr(self) -> float:
-        """The learning rate, of the first group; setting it sets that of all groups."""
+        """The learning rate, of the first group; setting it sets that of all groups.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=0.1)
+            >>> optimizer.lr *= 0.5
+            >>> print(optimizer.lr)
+            0.05
+        """
         lr: float = self.param_groups[self._at]["lr"]
         return lr
 
@@ -240,6 +257,14 @@ class Optimizer:
                 setting is no number.
             ValueError: the `update` of a subclass returned something else than the new values; or
                 a setting is out of range.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.SGD([w], lr=0.1)
+            >>> (w * w).sum().backward()
+            >>> optimizer.step()
+            >>> print(w)
+            [0.8 1.6]
         """
         arguments = (self,) if closure is None else (self, closure)
         for hook in [*self._before.values()]:
@@ -332,11 +357,31 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: StepHook) -> Handle:
         """Call `hook(optimizer, arguments, {})` before each step. The handle's `remove()`, or the
-        end of a `with` block, takes the hook off."""
+        end of a `with` block, takes the hook off.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.SGD([w], lr=0.1)
+            >>> clip = lambda *_: nn.utils.clip_grad_value_([w], 1.0)
+            >>> handle = optimizer.register_step_pre_hook(clip)
+            >>> (w * w).sum().backward()
+            >>> optimizer.step()
+            >>> print(w)
+            [0.9 1.9]
+        """
         return Handle(self._before, hook)
 
     def register_step_post_hook(self, hook: StepHook) -> Handle:
-        """Call `hook(optimizer, arguments, {})` after each step."""
+        """Call `hook(optimizer, arguments, {})` after each step.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.SGD([w], lr=0.1)
+            >>> handle = optimizer.register_step_post_hook(lambda *_: print("a step"))
+            >>> (w * w).sum().backward()
+            >>> optimizer.step()
+            a step
+        """
         return Handle(self._after, hook)
 
     def scaled(self, loss: TensorNode) -> TensorNode:
@@ -345,7 +390,16 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients of all parameters to zero. Then a step does not update them; unless
-        `set_to_none` is False, so that gradients there were are arrays of zeros."""
+        `set_to_none` is False, so that gradients there were are arrays of zeros.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.SGD([w], lr=0.1)
+            >>> (w * w).sum().backward()
+            >>> optimizer.zero_grad()
+            >>> print(w.has_grad)
+            False
+        """
         zero_grad(self.parameters, set_to_none)
 
     def initial_state(self, parameter: Array) -> dict[str, Any]:  # noqa: ARG002
@@ -404,6 +458,14 @@ class Optimizer:
             "settings": the settings and `initial_lr`, plain numbers by name; of several groups a
                 list, where "params" are the numbers of the group's parameters.
             "state": for each parameter a dictionary of arrays (copies) and the number "step".
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.SGD([w], lr=0.1, momentum=0.9)
+            >>> (w * w).sum().backward()
+            >>> optimizer.step()
+            >>> print(optimizer.state_dict()["state"][0]["velocity"])
+            [2. 4.]
         """
         settings, first = list[Group](), 0
         for k, (group, start) in enumerate(zip(self.param_groups, self.initial_lrs, strict=True)):
@@ -429,6 +491,14 @@ class Optimizer:
         Raises:
             ValueError: the state is no such state, or of another kind of optimizer or of other
                 parameters, or has a setting out of range; nothing is changed.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> state = optim.Adam([w], lr=0.5).state_dict()
+            >>> optimizer = optim.Adam([w])
+            >>> optimizer.load_state_dict(state)
+            >>> print(optimizer.lr)
+            0.5
         """
         self.take(self.read(state))
 
@@ -439,6 +509,14 @@ class Optimizer:
 
         Args:
             convert: is applied to each array.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.Adam([w])
+            >>> (w * w).sum().backward()
+            >>> optimizer.step()
+            >>> print([*optimizer.torch_state_dict()["state"][0]])
+            ['step', 'exp_avg', 'exp_avg_sq']
         """
 
         def converted(x: Any) -> Any:

@@ -28,17 +28,6 @@ _COUNTS, _NUMBERS, _LISTS = (
 class LBFGS(Optimizer):
     """Minimize the loss that a closure computes, several iterations in each step, by L-BFGS.
 
-        optimizer = LBFGS(model.parameters(), line_search_fn="strong_wolfe")
-
-        def closure():
-            optimizer.zero_grad()
-            loss = ...
-            loss.backward()
-            return loss
-
-        for _ in range(20):
-            loss = optimizer.step(closure)
-
     Each iteration reads some numbers on the host, so steps can't be captured.
 
     Args:

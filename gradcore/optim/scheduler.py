@@ -21,14 +21,9 @@ Scheduled = Optimizer | MixedPrecision
 class LRScheduler:
     """Change the settings of an optimizer when the schedule is made, and at each of its steps.
 
-    A subclass writes `factor`, which multiplies the learning rate of each group:
-
-        class Halving(LRScheduler):
-            def factor(self, steps):
-                return 0.5**steps
-
-    or `settings`, or `get_lr`, as in PyTorch: the learning rates of all groups, in a list, from
-    `self.last_epoch` and `self.base_lrs`, or from the rates that there are.
+    A subclass writes `factor`, which multiplies the learning rate of each group; or `settings`; or
+    `get_lr`, as in PyTorch: the learning rates of all groups, in a list, from `self.last_epoch` and
+    `self.base_lrs`, or from the rates that there are.
 
     Args:
         last_epoch: how many steps were made, less 1: to go on with a schedule.
@@ -99,7 +94,15 @@ class LRScheduler:
         return [of_one["lr"] for of_one in settings]
 
     def get_last_lr(self) -> list[float]:
-        """Give the learning rates of all groups, as the last step left them."""
+        """Give the learning rates of all groups, as the last step left them.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+            >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.step()
+            >>> print(schedule.get_last_lr())
+            [0.5]
+        """
         return self._last_lr.copy()
 
     def step(self, epoch: float | None = None) -> None:
@@ -107,11 +110,28 @@ class LRScheduler:
 
         Args:
             epoch: go to this step, which may be a fraction, in place of the next.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+            >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+            >>> for epoch in range(2):
+            ...     schedule.step()  # after the epoch's steps of the optimizer
+            ...
+            >>> print(optimizer.lr, schedule.steps)
+            0.25 2
         """
         each_replay(lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the number of steps. The rates to start from are in the optimizer's `state_dict`."""
+        """Give the number of steps. The rates to start from are in the optimizer's `state_dict`.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+            >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.step()
+            >>> print(schedule.state_dict())
+            {'steps': 1}
+        """
         return {"steps": self.last_epoch, **{name: getattr(self, name) for name in self.kept}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -121,6 +141,13 @@ class LRScheduler:
 
         Raises:
             ValueError: `state` is no `state_dict` of a schedule; nothing is changed.
+
+        Example:
+            >>> optimizer = optim.SGD([TensorNode([1.0])], lr=1.0)
+            >>> schedule = optim.ExponentialLR(optimizer, gamma=0.5)
+            >>> schedule.load_state_dict({"steps": 3})
+            >>> print(optimizer.lr)
+            0.125
         """
         steps = self._checked_state(state)["steps"]
         if self._is_torchs:  # get_lr may start from the rates that there are

@@ -143,7 +143,18 @@ class AveragedModel(Module):
         return self.module(*inputs, **options)
 
     def update_parameters(self, model: Module) -> None:
-        """Take the values that the model has now into the averages."""
+        """Take the values that the model has now into the averages.
+
+        Example:
+            >>> model = nn.Linear(1, 1)
+            >>> average = AveragedModel(model, avg_fn=get_ema_avg_fn(0.9))
+            >>> for value in [1.0, 2.0]:
+            ...     w = nn.init.constant_(model.w, value)
+            ...     average.update_parameters(model)
+            ...
+            >>> print(average.module.w)  # 0.9 * 1 + 0.1 * 2
+            [[1.1]]
+        """
         name = "AveragedModel.update_parameters"
         others: list[tuple[TensorNode, TensorNode]] = []
         pairs = _pairs(name, self.module.parameters(), model.parameters())

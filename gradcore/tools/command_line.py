@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
         if examples:
             lines = [f"  {command}\n      {what}" for command, what in examples.items()]
             options["epilog"] = "\n".join(["examples:", *lines])
+        options["description"] = textwrap.fill(options.get("description") or "", _WIDTH)
         super().__init__(*args, **{"formatter_class": _Help, **options})
 
     def error(self, message: str) -> NoReturn:
@@ -37,7 +38,8 @@ class Parser(argparse.ArgumentParser):
             near = get_close_matches(unknown, self._option_string_actions, 1)
             message += f"; did you mean {near[0]}?" if near else ""
         text = " ".join(message.split())
-        text = text if len(text) < _LONGEST else f"{text[:_LONGEST]} ..."
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
         self.exit(2, f"{self.prog}: {text} (`{self.command()} --help` lists the flags)\n")
 
@@ -69,13 +71,14 @@ def launch(main: Callable[[], int], name: str) -> NoReturn:
     one line, if a file or the terminal fails."""
     try:
         status = main()
-        sys.stdout.flush()
+        if sys.stdout:  # there is none where the shell closed it
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; the same command starts it anew", file=sys.stderr)
         status = 130
     except OSError as error:
-        # So that Python doesn't try again to print what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not error.filename:  # so that Python doesn't try again to print what is left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # as in `python -m gradcore doctor | head`
             failed = str(error) if error.filename else f"can't print ({error.strerror})"
             print(f"{name}: {failed}; make room there or choose another place", file=sys.stderr)

@@ -82,6 +82,44 @@ def test_the_doctor_says_whether_they_are_in_use(python: Any) -> None:
     assert "The default backend works." in told
 
 
+HISTORY = """
+import sys
+import gradcore
+import numpy as np
+from gradcore import TensorNode, nn
+
+def numbers(n):
+    \"""Give bytes of values, gradients and updated weights, for arrays of n elements and fewer.\"""
+    rows = np.random.default_rng(0).normal(size=(n // 50, 50)).astype("float32")
+    norm, images, results = nn.LayerNorm(50), rows.reshape(-1, 1, 5, 10), []
+    heads = rows.reshape(1, 1, -1, 50)
+    functions = {
+        gradcore.sigmoid: rows, gradcore.gelu: rows, gradcore.relu: rows, gradcore.erf: rows,
+        norm: rows, nn.BatchNorm2d(1): images, nn.MaxPool2d(2): images,
+        lambda x: gradcore.cross_entropy(x, np.arange(len(rows)) % 50): rows,
+        lambda x: gradcore.scaled_dot_product_attention(x, x, x): heads,
+    }
+    for function, array in functions.items():
+        x = TensorNode(array.copy())
+        loss = gradcore.sum(function(x) ** 2)
+        loss.backward()
+        results += [loss.value, x.grad]
+    gradcore.optim.Adam(norm.parameters()).step()
+    return [y.tobytes() for y in [*results, norm.w.value]]
+
+sizes = 100, 700, 3000, 5000
+before = [numbers(n) for n in sizes]
+numbers(100_000)
+assert "numba" in sys.modules
+assert [numbers(n) for n in sizes] == before
+"""
+
+
+@needs_numba
+def test_what_ran_before_does_not_change_a_bit(python: Any) -> None:
+    python("-W", "error", "-c", HISTORY)
+
+
 CONVOLVE = """
 import os, sys, threading
 import numpy as np

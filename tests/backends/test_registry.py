@@ -231,6 +231,7 @@ def test_no_such_device() -> None:
 # -- Backends of other packages ---------------------------------------------------------------
 
 
+TESTS = Path(__file__).parents[1]
 THIRD_PARTY = """
 import numpy
 import array_api_compat.numpy as xp
@@ -281,6 +282,17 @@ def test_another_package_registers_a_backend(python: Any) -> None:
     print(default(), type(x.value).__name__, default().describe_library())
     """
     assert python.printed(code, GRADCORE_BACKEND="other") == "other Array other_backend"
+
+
+@pytest.mark.usefixtures("other")
+def test_the_tests_run_on_the_backend_of_another_package(python: Any) -> None:
+    code = f"""
+    import sys
+    sys.path[:0] = {[str(TESTS / each) for each in ("", "helpers", "backends/cupy")]}
+    import conftest
+    print(conftest._choose("other")[0], "other" in conftest._choose(None)[0])
+    """
+    assert python.printed(code) == "['other'] False"
 
 
 def test_its_mistakes_are_told_and_hurt_nobody_else(python: Any, other: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from comparing import normal
 
-from gradcore.backends import Backend
+import gradcore
+from gradcore.backends import Backend, ownership
 from gradcore.backends.numpy import products, threads
 from gradcore.backends.numpy.backend import NumpyBackend
 
@@ -57,6 +59,26 @@ def test_a_kernel_gives_the_same_bits_for_any_number_of_threads(
     for one, three, right in zip(outputs(1), outputs(3), definition, strict=True):
         np.testing.assert_array_equal(one, three)
         np.testing.assert_allclose(three, right, 2e-5, 2e-5 * abs(right).max())
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_thread_that_is_slow_to_forget_its_work_holds_no_array(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, kept = ThreadPoolExecutor(2), []
+
+    def submit(*work: Any) -> Any:
+        kept.append(work)
+        return ThreadPoolExecutor.submit(pool, *work)
+
+    monkeypatch.setattr(pool, "submit", submit)
+    monkeypatch.setattr(threads, "pool", lambda: pool)
+    node = gradcore.TensorNode(X.copy())
+    y = gradcore.gelu(node)
+    assert kept
+    assert ownership.holders(y, "value") == 1
+    gradcore.sum(y).backward()
+    assert ownership.holders(node, "grad") == 1
 
 
 @pytest.mark.usefixtures("three_threads")

@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -105,13 +105,20 @@ def wanted(package: str) -> dict[str, Any]:
     if package == "gradcore":
         for kind in (gradcore.TensorNode, gradcore.OpNode, gradcore.Op):
             found |= methods(kind)
+    if package == "gradcore.nn":  # which shows `forward` in the examples of its modules
+        found |= {n: f for n, f in methods(gradcore.nn.Module) if n != "Module.forward"}
+    for kind in [*filter(inspect.isclass, found.values())]:
+        for name, thing in vars(kind).items():  # the examples that there are else, of methods
+            if isinstance(thing, FunctionType | property) and "Example:" in (thing.__doc__ or ""):
+                found[f"{kind.__name__}.{name}"] = thing
     return {f"{package}.{name}": thing for name, thing in found.items()}
 
 
 def example_of(thing: Any) -> str:
-    """What stands under `Example:` in a docstring; "" if nothing does."""
-    found = re.search(r"^Example:\n((?: {4}.*\n|\n)+)", f"{inspect.getdoc(thing) or ''}\n", re.M)
-    return inspect.cleandoc(found[1]) if found and ">>> " in found[1] else ""
+    """What stands under `Example:`, once, after what the thing is; "" if nothing does."""
+    text, *examples = re.split(r"^Example:\n", inspect.getdoc(thing) or "", flags=re.M)
+    is_right = text and len(examples) == 1 and ">>> " in examples[0]
+    return inspect.cleandoc(examples[0]) if is_right else ""
 
 
 # -- The tests ------------------------------------------------------------------------------------

@@ -212,3 +212,11 @@ def test_paths_exist(page: str) -> None:
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\((?!http)([^)#]*)[^)]*\)", text):
         assert (ROOT / path).exists(), path
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    site, source = urls["Documentation"] + "en/latest/", urls["Source"].removeprefix("https://")
+    for name in re.findall(rf"{site}([\w/-]*)\.html", text):
+        assert list(DOCS.glob(f"{name}.*")), name
+    for path in re.findall(
+        rf"{source}(?:/blob)?/main/([\w./-]+)", text.replace("raw.githubusercontent", "github")
+    ):
+        assert (ROOT / path).exists(), path

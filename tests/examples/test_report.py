@@ -321,6 +321,16 @@ def test_means_of_the_runs_that_are_there(tmp_path: Path) -> None:
     assert cells(section(tmp_path, "q9"), "20") == ["96.50 ± 0.71", "50.00 ± 0.00"]
 
 
+def test_networks_are_compared_with_the_base_model(tmp_path: Path) -> None:
+    write(tmp_path, training("mnist"), [0.96, 0.5])
+    write(tmp_path, training("mnist", model="3layer"), [0.95, 0.5], 0.1)
+    write(tmp_path, training("mnist", model="residual"), [0.97, 0.5], 0.02)
+    lines = section(tmp_path, "fig19")
+    assert "“Two hidden layers” ends 1.00 points below the base model" in answer(lines)
+    assert "0.01762 is that of “With a residual connection”: 0.02000 (+13.5 %)" in answer(lines)
+    assert "figures 19 and 20 seem to be exchanged" in answer(lines)
+
+
 def test_an_interrupted_run_is_not_run(tmp_path: Path) -> None:
     write(tmp_path, training("mnist"), [0.5], runs=[{"epochs": 19}])
     write(tmp_path, training("mnist", init="zeros"), [0.5], runs=[])
@@ -509,8 +519,9 @@ def test_pictures_have_a_background_in_light_and_dark(finished: Path) -> None:
     svg = (finished / "q9-loss.svg").read_text("utf-8")
     assert f"fill: {charts.PAPER}" in svg
     assert "prefers-color-scheme: dark" in svg
-    for color in set(re.findall(r"(?:fill|stroke): (#\w+)", svg.partition("</style>")[2])):
-        assert color in charts.DARK
+    rules, _, drawn = svg.partition("</style>")
+    for color in set(re.findall(r"(?:fill|stroke): (#\w+)", drawn)):
+        assert f'[style*="stroke: {color}"] {{ stroke: {charts.DARK[color]}' in rules
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

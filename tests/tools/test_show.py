@@ -9,8 +9,11 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -213,6 +216,13 @@ def test_a_vanishing_gradient_is_marked_where_it_begins(tmp_path: Path) -> None:
     assert sizes[at] > 1e-7 >= sizes[at - 1]
 
 
+def test_gradients_that_cancel_do_not_vanish(tmp_path: Path) -> None:
+    h = leaf("x", 1.0, 2.0) * 3.0
+    data = shown(Sum.do_forward(h * 2.0 - h * 2.0), tmp_path)
+    assert data["largest"][-1] == 0.0
+    assert data["findings"] == []
+
+
 def test_masks_of_minus_infinity_are_no_finding(tmp_path: Path) -> None:
     mask = np.array([0.0, -np.inf])
     x = TensorNode(np.array([[1.0, 2.0]]), name="x")
@@ -341,6 +351,28 @@ def test_without_a_path_a_temporary_file_is_opened_in_the_browser(
     path = show(small()[0])
     assert path.suffix == ".html"
     assert opened == [path.as_uri()]
+
+
+def test_in_a_notebook_the_page_stands_below_the_cell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    displayed: list[str] = []
+    show_bundle = lambda bundle, **_: displayed.append(bundle["text/html"])  # noqa: E731
+    fake: Any = SimpleNamespace(
+        get_ipython=lambda: SimpleNamespace(kernel=1), display=SimpleNamespace(display=show_bundle)
+    )
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = show(small()[0])
+    (html,) = displayed
+    assert html.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert unescape(html.split('"')[1]) == path.read_text("utf-8")
+
+
+def test_names_cannot_end_the_program(tmp_path: Path) -> None:
+    name = "</script><script>alert(1)</script>"
+    data = shown(Sum.do_forward(leaf(name, 1.0, 2.0) * 2.0), tmp_path)
+    assert value(data, name)["kind"] == "parameter"
 
 
 def test_the_page_is_self_contained(tmp_path: Path) -> None:

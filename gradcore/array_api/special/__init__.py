@@ -1,5 +1,7 @@
 """Special functions of each element by itself, with the names of scipy.special and torch.special.
-Integers become float32, or the dtype of the other inputs."""
+Results have the shape that the inputs are broadcast to. Integers become float32, or the dtype of
+the other inputs. Definitions: https://docs.scipy.org/doc/scipy/reference/special.html and
+https://dlmf.nist.gov."""
 
 from typing import TYPE_CHECKING
 

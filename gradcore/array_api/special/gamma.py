@@ -47,7 +47,8 @@ def digamma(x: NodeOrArray) -> TensorNode:
     """Compute the derivative of `lgamma`, which is -inf at 0 and NaN at -1, -2, ...
 
     Example:
-        >>> print(gradcore.digamma(TensorNode([1.0, 2.0])).value.round(3))  # the first: minus gamma
+        >>> x = TensorNode([1.0, 2.0])
+        >>> print(gradcore.digamma(x).value.round(3))  # minus Euler's constant, and 1 more
         [-0.577  0.423]
     """
     return ops.Digamma.do_forward(floating(x))
