@@ -143,7 +143,9 @@ function addButton(block, ask) {
     if (!block.session) {
         block.pre.contentEditable = "plaintext-only";
         block.pre.spellcheck = false;
-        block.pre.setAttribute("aria-label", "code, which can be changed");
+        block.pre.role = "textbox";
+        block.pre.ariaMultiLine = "true";
+        block.pre.ariaLabel = "code, which can be changed";
     }
 }
 
