@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
@@ -368,8 +368,9 @@ class Op:
     real_only: ClassVar[bool] = False
     takes_none: ClassVar[bool] = False
 
-    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(f"{cls.__name__}: an op is not called; say {cls.__name__}.do_forward(...)")
+    def __init__(self, *_: Any, **__: Any) -> None:
+        name = type(self).__name__
+        raise TypeError(f"{name}: an op is not called; say {name}.do_forward(...)")
 
     @staticmethod
     def forward(context: Context, *arrays: Any, **constants: Any) -> Any:

@@ -58,6 +58,9 @@ def test_each_kind_of_value_has_a_colour_a_border_and_a_word_in_the_legend() -> 
     dot = draw(model(x("in", (7, 6))) * np.ones((1, 4), "float32")).dot
     found = styles(dot)
     kinds = [r"w\n(5, 6)", r"b\n(1, 4)", r"in\n(7, 6)", "[[1.0, 1.0, 1.0, 1.0]]", "(7, 5)"]
+    assert [("peripheries=2" in found[kind], "dashed" in found[kind]) for kind in kinds] == [
+        (True, False), (True, True), (False, False), (False, True), (False, False)
+    ]  # fmt: skip
     without_colours = {re.sub('fillcolor="[^"]*"', "", found[kind]) for kind in kinds}
     assert len(without_colours) == len(kinds), "shapes and borders alone tell the kinds apart"
     expected = ["parameter", "frozen parameter", "input", "constant", "op", "computed value"]
