@@ -430,7 +430,15 @@ def test_the_top_of_the_repository() -> None:
         pytest.skip("no git repository")
     top = {name.partition("/")[0] for name in listed.stdout.split("\0") if name}
     required = {"pyproject.toml", "README.md", "gradcore", "backends", "examples", "tests"}
-    may = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks", "docs"}
+    may = {
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CITATION.cff",
+        "benchmarks",
+        "docs",
+    }
     assert {name for name in top if not name.startswith(".")} <= required | may
 
 

@@ -17,6 +17,7 @@ from .words import number
 __all__ = ["ACCURACY", "LOSS", "Measure", "Series", "draw_dots", "draw_lines", "moved", "save"]
 
 RANGES = ((90, 100), (80, 100), (30, 70), (50, 100), (0, 100))  # of accuracies, in %
+WIDE = 15  # characters of a label, of which three stand side by side
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#d5d9de"
 LIGHTER = ("#56b4e9", "#ff9147", "#2fd0a0", "#e29ac4", "#e6c229")  # COLORS on a dark page
 DARK = {
@@ -145,7 +146,9 @@ def draw_dots(series: Sequence[Series], measure: Measure) -> tuple[Any, str]:
 def finish(figure: Any, axes: Any) -> None:
     """Add a grid, and the legend above the axes, where it covers nothing."""
     axes.grid()
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, columnspacing=1)
+    longest = max(map(len, axes.get_legend_handles_labels()[1]))
+    columns = 3 if longest <= WIDE else 2 if longest <= 2 * WIDE else 1
+    figure.legend(loc="outside upper left", ncols=columns, frameon=False, columnspacing=1)
 
 
 def reach(series: Series) -> list[float]:
