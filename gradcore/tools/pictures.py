@@ -114,7 +114,8 @@ def _statistics(host: Any) -> Picture:
             finite = host[fine]
     if finite.size:
         least, greatest = float(finite.min()), float(finite.max())
-        mean = float(finite.mean(dtype="float64"))
+        unit = max(abs(least), abs(greatest)) * 1e-300 or 1.0  # for sums not to overflow
+        mean = float(finite.mean(dtype="float64") if unit < 1 else (finite / unit).mean() * unit)
         result |= {"least": _number(least), "greatest": _number(greatest), "mean": _number(mean)}
     return result
 
@@ -127,12 +128,12 @@ def _codes(host: Any, least: Any) -> Picture:
     host = host.astype("float64")
     fine = xp.isfinite(host)
     finite = xp.where(fine, host, 0.0)
-    high = float(xp.max(xp.abs(finite))) or 1.0
+    unit = high = float(xp.max(xp.abs(finite))) or 1.0  # in parts of which nothing overflows
     low = -high
     if least is not None:
         high, low = max(float(xp.max(finite)), least), least
-    scale = (high - low) or 1.0
-    codes = xp.clip(xp.round((finite - low) / scale * 252), 0, 252)
+    scale = (high / unit - low / unit) or 1.0
+    codes = xp.clip(xp.round((finite / unit - low / unit) / scale * 252), 0, 252)
     codes = xp.where(fine, codes, xp.where(xp.isnan(host), 255.0, xp.where(host > 0, 254.0, 253.0)))
     codes = xp.permute_dims(codes, (0, 2, 3, 1)).astype("uint8")
     text = base64.b64encode(codes.tobytes()).decode()

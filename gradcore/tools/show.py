@@ -12,24 +12,26 @@ import math
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import backend_of
 from ..engine.arrays import NUMBER_TYPES, conj, describe, flat, is_complex, is_node, value_of
 from ..engine.hooks import watching
 from ..graph import Op, OpNode, TensorNode, backpropagate
+from .alive import bytes_of, memory
 from .folding import Folding, Key
 from .formulas import FORMULAS
+from .outline import outline
 from .pictures import FEW, Picture, image_side, picture
 
 __all__ = ["show"]
 
 VANISHED = 1e-7  # gradients of which no element is larger count as vanished
 _CELLS = 1_500_000  # how many elements of large arrays are kept, of all arrays together
-_UNITS = 48  # what has more parts is divided into groups
 
 
 def show(loss: TensorNode, path: str | Path | None = None) -> Path:
@@ -47,7 +49,7 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
     Args:
         loss: a real node of one element.
         path: the file to write. `None`: write a temporary file, and show it in the notebook, or in
-            the browser where there is a screen.
+            the browser where there is a screen; or else print where it is.
 
     Returns:
         The path of the file.
@@ -81,22 +83,24 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
     handle, name = tempfile.mkstemp(prefix="gradcore-", suffix=".html")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
-    _open(Path(name), text)
+    if not _open(Path(name), text):
+        print(f"show: wrote {name}; open this file in a browser")
     return Path(name)
 
 
 def _page(data: dict[str, Any]) -> str:
     """Put the data, the styles and the program into the page."""
     folder = Path(__file__).parent / "page"
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     page = (folder / "show.html").read_text("utf-8")
     page = page.replace("/* show.css */", (folder / "show.css").read_text("utf-8"))
     page = page.replace("/* show.js */", (folder / "show.js").read_text("utf-8"))
     return page.replace('{"show": "data"}', text.replace("<", "\\u003c"))
 
 
-def _open(path: Path, text: str) -> None:
-    """Show the page in the notebook that runs, or else in a browser, where there is a screen."""
+def _open(path: Path, text: str) -> bool:
+    """Show the page in the notebook that runs, or else in a browser, where there is a screen. Say
+    whether it is shown."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is not None:
         from html import escape
@@ -104,10 +108,12 @@ def _open(path: Path, text: str) -> None:
         frame = 'style="width: 100%; height: 46rem; border: 0" title="Backprop, seen"'
         page = f'<iframe srcdoc="{escape(text)}" {frame}></iframe>'
         sys.modules["IPython"].display.display({"text/html": page}, raw=True)
-    elif sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return True
+    if sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         import webbrowser  # which finds browsers in a terminal, too, where there is no screen
 
-        webbrowser.open(path.as_uri())
+        return webbrowser.open(path.as_uri())
+    return False
 
 
 class _Collected:
@@ -116,10 +122,10 @@ class _Collected:
     Attributes:
         graph: the ops, and the modules that they are in.
         number: the place of each op in the order of the forward pass.
-        visited: the numbers of the ops, in the order of the backward pass.
+        kinds: the classes of the ops, numbered.
         gradients: by key of a value, the picture of its gradient.
-        largest: for each op visited, the largest element of its outputs' gradients.
-        given: for each op visited, the same of the gradients that its backward gave.
+        steps: by the number of an op, in the order of the backward pass, the largest element of its
+            outputs' gradients, and that of each gradient that its backward gave.
     """
 
     def __init__(self, loss: TensorNode) -> None:
@@ -130,6 +136,7 @@ class _Collected:
             advice = "call show(loss) before loss.backward(), or loss.backward(retain_graph=True)"
             raise RuntimeError(f"show: {problem}; {advice}")
         self.number = {op: i for i, op in enumerate(graph.ops)}
+        self.kinds = {op: k for k, op in enumerate(dict.fromkeys(node.op for node in graph.ops))}
         keys = [key for inputs in graph.inputs for key in inputs] + [*graph.things]
         self.things = {
             key: graph.things[key]
@@ -142,10 +149,9 @@ class _Collected:
         data = [x for key, x in self.things.items() if key[0] < 0 and not _wants_gradient(x)]
         self.sides = {side**2: side for x in data if (side := image_side(tuple(x.shape)))}
         self.values = {key: self._picture(x, key) for key, x in self.things.items()}
-        self.visited: list[int] = []
         self.gradients: dict[Key, Picture] = {}
-        self.largest: list[float] = []
-        self.given: list[list[float]] = []
+        self.steps: dict[int, tuple[float, list[float]]] = {}
+        self.thread = threading.get_ident()
         self._run_backward()
 
     def _picture(self, x: Any, key: Key) -> Picture:
@@ -182,32 +188,37 @@ class _Collected:
         """Note the gradients of an op's outputs, which are complete, and the size of those that its
         backward gave."""
         i = self.number.get(opnode)
-        if i is None:  # of a graph inside, as that of `checkpoint`, or of another thread
+        # Leave out graphs inside, as that of `checkpoint`; and other passes through this graph, of
+        # another thread or begun by a hook.
+        if i is None or i in self.steps or threading.get_ident() != self.thread:
             return
-        self.visited.append(i)
         for k, go in enumerate(gos):
             if go is not None and (i, k) in self.things:
                 self.gradients[i, k] = self._picture(conj(go), (i, k))
-        self.largest.append(max((_largest(go) for go in gos if go is not None), default=0.0))
         asked = zip(opnode.inputs, gradients, strict=True)
-        self.given.append([_largest(g) for x, g in asked if g is not None and _wants_gradient(x)])
+        given = [g for x, g in asked if g is not None and g.size and _wants_gradient(x)]
+        largest = max((_largest(go) for go in gos if go is not None), default=0.0)
+        self.steps[i] = largest, [*map(_largest, given)]
 
     # -- What the page reads ------------------------------------------------------------------
 
     def data(self) -> dict[str, Any]:
         """Collect all that the page shows."""
-        groups, tree = self._tree()
+        names = [opnode.op.__name__ for opnode in self.graph.ops]
+        groups, tree = outline(self.graph.paths, names)
         return {
             "loss": self.loss.name or "loss",
             "backend": backend_of(self.loss.value).name,
             "values": [self._value(key) for key in self.things],
             "ops": [self._op(i) for i in range(len(self.graph.ops))],
-            "kinds": {op.__name__: _kind(op) for op in {node.op: 0 for node in self.graph.ops}},
+            "kinds": [_kind(op) for op in self.kinds],
             "groups": groups,
             "tree": tree,
-            "backward": self.visited,
-            "largest": [float(f"{x:.3g}") if math.isfinite(x) else str(x) for x in self.largest],
-            "memory": self._memory(),
+            "backward": [*self.steps],
+            "largest": [
+                float(f"{x:.3g}") if math.isfinite(x) else str(x) for x, _ in self.steps.values()
+            ],
+            "memory": memory(self.graph, self.loss, [*self.steps], self.gradients),
             "findings": self._findings(),
             "vanished": VANISHED,
         }
@@ -218,15 +229,12 @@ class _Collected:
         kind = "data" if key[0] < 0 else "result"
         if key[0] < 0 and _wants_gradient(x):
             kind = "parameter"
-        name = getattr(x, "name", None) or self.graph.names.get(id(x), "")
-        if x is self.loss:
-            name = name or "loss"
         result = {
-            "name": name,
+            "name": self._name(x) or ("loss" if x is self.loss else ""),
             "kind": kind,
             "shape": list(x.shape),
             "dtype": str(value_of(x).dtype).rpartition(".")[2],
-            "bytes": _bytes(value_of(x)),
+            "bytes": bytes_of(value_of(x)),
             "value": self.values[key],
         }
         if key in self.gradients:
@@ -249,6 +257,7 @@ class _Collected:
         ]
         return {
             "op": opnode.op.__name__,
+            "kind": self.kinds[opnode.op],
             "inputs": inputs,
             "names": names,
             "outputs": outputs,
@@ -266,106 +275,7 @@ class _Collected:
                 return f"{text}, the input {name} itself"
         if any(y.value is x for y in opnode.outputs):
             return f"{text}, the output itself"
-        return f"{text}, {_bytes(x):,} bytes"
-
-    # -- Modules and repetitions --------------------------------------------------------------
-
-    def _tree(self) -> tuple[list[dict[str, Any]], list[Any]]:
-        """Sort the ops into modules, and many parts of one module into groups.
-
-        Returns:
-            The groups, each with a name and its parts; and the outermost parts. A part is the
-            number of an op, or -1 - n for the group number n.
-        """
-        root: list[Any] = []
-        groups: list[dict[str, Any]] = []
-        found: dict[Any, int] = {}
-        for i, path in enumerate(self.graph.paths):
-            parts = root
-            outer = ""
-            for group in path:
-                if group not in found:
-                    found[group] = len(groups)
-                    inner = group.path.removeprefix(f"{outer}.")
-                    name = f"{inner}: {group.name}" if inner else group.name
-                    groups.append({"name": name, "module": True, "path": group.path, "parts": []})
-                    parts.append(-1 - found[group])
-                parts, outer = groups[found[group]]["parts"], group.path
-            parts.append(i)
-
-        for k in range(len(groups)):
-            groups[k]["parts"] = self._divided(groups[k]["parts"], groups)
-        return groups, self._divided(root, groups)
-
-    def _divided(self, parts: list[int], groups: list[dict[str, Any]]) -> list[int]:
-        """Put many parts of one group into few groups, which this appends to the list."""
-        if len(parts) <= _UNITS:
-            return parts
-        names = [
-            self.graph.ops[part].op.__name__
-            if part >= 0
-            else str(groups[-1 - part]["name"]).rpartition(": ")[2]
-            for part in parts
-        ]
-        period = _period(names)
-        size = max(math.ceil(len(parts) / 40), 40)
-        size = math.ceil(size / period) * period
-        result = []
-        for start in range(0, len(parts), size):
-            text = _pattern(names[start : start + size], period)
-            inside = self._divided(parts[start : start + size], groups)
-            groups.append({"name": text, "parts": inside})
-            result.append(-len(groups))
-        return result
-
-    # -- Memory -------------------------------------------------------------------------------
-
-    def _memory(self) -> list[int]:
-        """Compute how many bytes are alive at each step: arrays that the graph holds, from the op
-        that made them to the backward step that releases the last op that holds them; and
-        gradients, those of leaves to the end. Views of one array count once, as the largest."""
-        n, visits = len(self.graph.ops), self.visited
-        end = n + len(visits)
-        released = {i: n + k for k, i in enumerate(visits)}
-        sizes: dict[int, int] = {}
-        born: dict[int, int] = {}
-        dies: dict[int, int] = {}
-        change = [0] * (end + 1)
-
-        def held(x: Any, since: int, until: int) -> None:
-            at = id(_owner(x))
-            sizes[at] = max(sizes.get(at, 0), _bytes(x))
-            born[at] = min(born.get(at, since), since)
-            dies[at] = max(dies.get(at, until), until)
-
-        for i, opnode in enumerate(self.graph.ops):
-            for x in opnode.inputs:
-                if is_node(x) and x.source is None:
-                    held(x.value, 0, end)  # leaves, which the caller holds
-            until = released.get(i, end)
-            for x in (*opnode.arrays, *flat((opnode.context or {}).values())):
-                if hasattr(x, "dtype"):
-                    held(value_of(x), i, until)
-            for y in opnode.outputs:
-                held(y.value, i, end if y is self.loss else i)
-        for at, size in sizes.items():
-            change[born[at]] += size
-            if dies[at] < end:
-                change[dies[at] + 1] -= size
-        first: dict[Key, int] = {(self.number[self.loss.source], self.loss.index): n}
-        for k, i in enumerate(visits):
-            for key in self.graph.inputs[i]:
-                first.setdefault(key, n + k)
-        for key in self.gradients:
-            size = _bytes(value_of(self.things[key]))
-            change[first.get(key, n)] += size
-            if key[0] >= 0:
-                change[released[key[0]] + 1] -= size
-        alive, result = 0, []
-        for bytes_more in change[:end]:
-            alive += bytes_more
-            result.append(alive)
-        return result
+        return f"{text}, {bytes_of(x):,} bytes"
 
     # -- NaN, infinity, and gradients that vanish ---------------------------------------------
 
@@ -378,40 +288,42 @@ class _Collected:
 
         for i, opnode in enumerate(self.graph.ops):
             name, inputs = opnode.op.__name__, self.graph.inputs[i]
-            outputs = [key for key in self.things if key[0] == i] if opnode.specs else [(i, 0)]
+            outputs = [(i, k) for k in range(len(opnode.refs)) if (i, k) in self.things]
             for word, kind in (("nan", "NaN"), ("infinite", "infinity")):
-                begins = kind[0].upper() + kind[1:]
+                begins, what = kind[0].upper() + kind[1:], f"{kind} in values"
                 before = [key for key in inputs if self._has(key, word)]
-                leaf = next((key for key in before if key[0] < 0 and key in self.index), None)
-                if leaf is not None and (kind == "NaN" or _wants_gradient(self.things[leaf])):
-                    shape = tuple(self.things[leaf].shape)
-                    label = getattr(self.things[leaf], "name", None) or self.graph.names.get(
-                        id(self.things[leaf]), ""
-                    )
-                    text = (
-                        f"{begins} was there before the first op: in {label or 'an input'} {shape}"
-                    )
-                    note(f"{kind} in values", i, f"{text}, which {name} takes")
-                if not before and any(self._has(key, word) for key in outputs):
+                for key in before:  # infinite constants, as masks are, are no fault
+                    x = self.graph.things[key]
+                    if key[0] < 0 and (kind == "NaN" or _wants_gradient(x)):
+                        text = f"{begins} was there before the first op: in {self._label(key)}"
+                        note(what, i, f"{text}, which {name} takes")
+                made = [key for key in outputs if self._has(key, word)]
+                if made and not before:
                     shape = tuple(self.things[outputs[0]].shape)
-                    note(
-                        f"{kind} in values", i, f"{kind} begins in {name}, whose output is {shape}"
-                    )
-        n = len(self.graph.ops)
-        for k, (i, incoming, given) in enumerate(
-            zip(self.visited, self.largest, self.given, strict=True)
-        ):
+                    note(what, i, f"{begins} begins in {name}, whose output is {shape}")
+        for step, (i, (incoming, given)) in enumerate(self.steps.items(), len(self.graph.ops)):
             name = self.graph.ops[i].op.__name__
             if not math.isnan(incoming) and any(map(math.isnan, given)):
-                note("NaN in gradients", n + k, f"NaN begins in the backward of {name}")
+                note("NaN in gradients", step, f"NaN begins in the backward of {name}")
             if not math.isinf(incoming) and math.inf in given:
-                note("infinity in gradients", n + k, f"Infinity begins in the backward of {name}")
+                note("infinity in gradients", step, f"Infinity begins in the backward of {name}")
             small = [g for g in given if g <= VANISHED]
             if incoming > VANISHED and small:
                 least = "0" if not min(small) else f"{min(small):.1e}"
-                what = f"the largest element given is {least}, of gradients up to {incoming:.1e}"
-                note("vanishing gradient", n + k, f"A gradient vanishes in {name}: {what}")
+                text = f"the largest element given is {least}, of gradients up to {incoming:.1e}"
+                note("vanishing gradient", step, f"A gradient vanishes in {name}: {text}")
         return list(found.values())
+
+    def _name(self, x: Any) -> str:
+        """Name a node: as its user did, or by its place in a module."""
+        return getattr(x, "name", None) or self.graph.names.get(id(x), "")
+
+    def _label(self, key: Key) -> str:
+        """Say what an input of an op is."""
+        x = self.graph.things[key]
+        if key not in self.index:
+            return f"the number {x}"
+        return f"{self._name(x) or 'an input'} {tuple(x.shape)}"
 
     def _has(self, key: Key, word: str) -> bool:
         """Whether a value has NaN ("nan") or infinities ("infinite")."""
@@ -436,24 +348,6 @@ def _largest(x: Any) -> float:
     return float(xp.max(xp.abs(x)))
 
 
-def _bytes(x: Array) -> int:
-    """Count the bytes of an array."""
-    if hasattr(x, "nbytes"):
-        return int(x.nbytes)
-    xp = backend_of(x).xp
-    kinds = {"bool": 8, "complex64": 64, "complex128": 128}
-    name = str(x.dtype).rpartition(".")[2]
-    info = xp.iinfo if xp.isdtype(x.dtype, "integral") else xp.finfo
-    return math.prod(x.shape) * (kinds[name] if name in kinds else info(x.dtype).bits) // 8
-
-
-def _owner(x: Any) -> Any:
-    """Find the array whose memory x looks at, as far as its library says."""
-    while type(base := getattr(x, "base", None)) is type(x):
-        x = base
-    return x
-
-
 @lru_cache(1000)
 def _input_names(op: type[Op], n: int) -> list[str]:
     """List the names of an op's inputs in the signature of its forward: b, b of `*b` are b0, b1."""
@@ -475,7 +369,7 @@ def _kind(op: type[Op]) -> dict[str, Any]:
     doc = inspect.cleandoc(vars(op).get("__doc__") or "").partition("\n\n")[0]
     return {
         "doc": " ".join(doc.split()),
-        "formulas": FORMULAS.get(op.__name__),
+        "formulas": FORMULAS.get(op.__name__) if op.__module__.startswith("gradcore.") else None,
         "file": op.__module__.replace(".", "/") + ".py",
         "source": [_source(function) for function in functions],
     }
@@ -488,27 +382,3 @@ def _source(function: Any) -> list[Any] | None:
     except (OSError, TypeError):
         return None
     return [first, textwrap.dedent("".join(lines)).rstrip()]
-
-
-def _period(names: Sequence[str]) -> int:
-    """Find the length of the piece of at most 20 names that most of the names repeat; else 1."""
-    n = len(names)
-    for period in range(1, 21):
-        if sum(a == b for a, b in zip(names, names[period:], strict=False)) >= 0.9 * (n - period):
-            return period
-    return 1
-
-
-def _pattern(names: Sequence[str], period: int) -> str:
-    """Name a group of parts: `20 x (MatrixMultiply, Tanh)`, or the first and the last."""
-    piece, times = names[:period], len(names) // period
-    if times > 1 and list(names) == list(piece) * times:
-        shown = ", ".join(_short(piece))
-        sign = "\N{MULTIPLICATION SIGN}"
-        return f"{times} {sign} ({shown})" if period > 1 else f"{times} {sign} {shown}"
-    return f"{names[0]} … {names[-1]}"
-
-
-def _short(names: Sequence[str]) -> Iterable[str]:
-    """Leave out the middle of a long list."""
-    return names if len(names) <= 3 else [*names[:2], "…", names[-1]]

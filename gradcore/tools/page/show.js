@@ -497,7 +497,7 @@ function readingAt(picture, element, event) {
   const tile = Math.floor(y / (rows + line)) * perRow + Math.floor(x / (columns + line));
   if (tile >= tiles || column >= columns || row >= rows) return "\u00a0";
   const at = ((tile * rows + row) * columns + column) * colours, bytes = atob(picture.codes);
-  const read = k => ({ 253: "−∞", 254: "∞", 255: "NaN" })[bytes.charCodeAt(k)] ?? numberText(+(low + bytes.charCodeAt(k) / 252 * (high - low)).toPrecision(3));
+  const read = k => ({ 253: "−∞", 254: "∞", 255: "NaN" })[bytes.charCodeAt(k)] ?? numberText(+(low + bytes.charCodeAt(k) / 252 * high - bytes.charCodeAt(k) / 252 * low).toPrecision(3));
   const place = `row ${row * down}, column ${column * across}: about ${[...Array(colours).keys()].map(k => read(at + k)).join(", ")}`;
   return tiles > 1 ? `number ${tile}, ${place}` : place;
 }
@@ -596,7 +596,7 @@ function whereText(i) {
 }
 
 function showOp() {
-  const i = opAt(step), op = ops[i], kind = kinds[op.op], inBackward = step >= n;
+  const i = opAt(step), op = ops[i], kind = kinds[op.kind], inBackward = step >= n;
   const panel = [make("h2", { id: "title" }, op.op, make("span", { className: "chip" }, inBackward ? "backward" : "forward"))];
   if (whereText(i)) panel.push(make("p", { className: "where" }, whereText(i)));
   if (kind.doc) panel.push(make("p", {}, ...kind.doc.split("`").map((text, k) => (k % 2 ? make("code", {}, text) : text))));
