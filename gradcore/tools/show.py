@@ -93,8 +93,8 @@ def _page(data: dict[str, Any]) -> str:
     folder = Path(__file__).parent / "page"
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     page = (folder / "show.html").read_text("utf-8")
-    page = page.replace("/* show.css */", (folder / "show.css").read_text("utf-8"))
-    page = page.replace("/* show.js */", (folder / "show.js").read_text("utf-8"))
+    for name in ("show.css", "graph.js", "arrays.js", "show.js"):
+        page = page.replace(f"/* {name} */", (folder / name).read_text("utf-8"))
     return page.replace('{"show": "data"}', text.replace("<", "\\u003c"))
 
 
@@ -125,7 +125,7 @@ class _Collected:
         kinds: the classes of the ops, numbered.
         gradients: by key of a value, the picture of its gradient.
         steps: by the number of an op, in the order of the backward pass, the largest element of its
-            outputs' gradients, and that of each gradient that its backward gave.
+            outputs' gradients, and that of the gradient that its backward gave to each input.
     """
 
     def __init__(self, loss: TensorNode) -> None:
@@ -150,7 +150,7 @@ class _Collected:
         self.sides = {side**2: side for x in data if (side := image_side(tuple(x.shape)))}
         self.values = {key: self._picture(x, key) for key, x in self.things.items()}
         self.gradients: dict[Key, Picture] = {}
-        self.steps: dict[int, tuple[float, list[float]]] = {}
+        self.steps: dict[int, tuple[float, dict[int, float]]] = {}
         self.thread = threading.get_ident()
         self._run_backward()
 
@@ -195,10 +195,12 @@ class _Collected:
         for k, go in enumerate(gos):
             if go is not None and (i, k) in self.things:
                 self.gradients[i, k] = self._picture(conj(go), (i, k))
-        asked = zip(opnode.inputs, gradients, strict=True)
-        given = [g for x, g in asked if g is not None and g.size and _wants_gradient(x)]
+        asked = enumerate(zip(opnode.inputs, gradients, strict=True))
+        given = {
+            k: _largest(g) for k, (x, g) in asked if g is not None and g.size and _wants_gradient(x)
+        }
         largest = max((_largest(go) for go in gos if go is not None), default=0.0)
-        self.steps[i] = largest, [*map(_largest, given)]
+        self.steps[i] = largest, given
 
     # -- What the page reads ------------------------------------------------------------------
 
@@ -303,15 +305,17 @@ class _Collected:
                     note(what, i, f"{begins} begins in {name}, whose output is {shape}")
         for step, (i, (incoming, given)) in enumerate(self.steps.items(), len(self.graph.ops)):
             name = self.graph.ops[i].op.__name__
-            if not math.isnan(incoming) and any(map(math.isnan, given)):
+            if not math.isnan(incoming) and any(map(math.isnan, given.values())):
                 note("NaN in gradients", step, f"NaN begins in the backward of {name}")
-            if not math.isinf(incoming) and math.inf in given:
+            if not math.isinf(incoming) and math.inf in given.values():
                 note("infinity in gradients", step, f"Infinity begins in the backward of {name}")
-            small = [g for g in given if g <= VANISHED]
-            if incoming > VANISHED and small:
-                least = "0" if not min(small) else f"{min(small):.1e}"
-                text = f"the largest element given is {least}, of gradients up to {incoming:.1e}"
-                note("vanishing gradient", step, f"A gradient vanishes in {name}: {text}")
+            small = [k for k, g in given.items() if g <= VANISHED]
+            onward = [k for k in small if self.graph.inputs[i][k][0] >= 0]
+            # A parameter alone may have none, as a bias before BatchNorm.
+            if incoming > VANISHED and (onward or len(small) == len(given) > 0):
+                text = f"the largest element given is {min(given[k] for k in small):.2g}"
+                text = f"A gradient vanishes in {name}: {text}, of gradients up to {incoming:.2g}"
+                note("vanishing gradient", step, text)
         return list(found.values())
 
     def _name(self, x: Any) -> str:

@@ -21,7 +21,8 @@ SIGNS |= {"eˣ": "exp(x)", "e⁻ˣ": "exp(-x)", "aᵇ⁻¹": "a**(b - 1)", "aᵇ
 SIGNS |= {"⁻ᵀ": ".I.T", "⁻¹": ".I", "ᵀ": ".T", "₂": "2", "₁₀": "10", "≥": ">="}
 AXIS = {"LayerNorm": 0, "BatchNorm": 0, "BatchMM": 0}  # of Σ; the last in others
 SHAPES = {"BatchNorm": [(5, 1), (1,), (1,)], "LayerNorm": [(1, 5), (5,), (5,)]}
-SHAPES |= {name: [(1, 5)] for name in "Sum Mean Var Std Norm LogSumExp Max Min".split()}
+SHAPES |= {name: [(1, 5)] for name in ("Sum", "Mean", "Var", "Std", "Norm", "LogSumExp")}
+SHAPES |= {name: [(1, 5)] for name in ("Max", "Min")}
 SHAPES["BatchMM"] = [(3, 3), (3, 3), (3,)]
 CONSTANTS: dict[str, dict[str, Any]] = {
     "LeakyRelu": {"negative_slope": 0.3},

@@ -1,261 +1,5 @@
-// The page of gradcore.show. From top to bottom: the data, the layout of the graph, drawing it, the
-// panel on the right, the curves, and what keys and buttons do. A step is a number: steps 0 to n - 1
-// are the ops in the order of the forward pass, the others the ops in that of the backward pass.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const { ops, values, groups, kinds, backward, findings } = data;
-const n = ops.length, steps = n + backward.length;
-const by = id => document.getElementById(id);
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-/** Make an element: `make("p", { className: "key" }, "text", child, ...)`. */
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children.filter(child => child !== null && child !== undefined));
-  return element;
-}
-
-/** Make an element of SVG; `attributes` are set as they are. */
-function draw(tag, attributes = {}, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-const shapeText = shape => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
-const count = (k, word) => `${k.toLocaleString("en")} ${word}${k === 1 ? "" : "s"}`;
-
-function bytesText(bytes) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  while (bytes >= 1000 && unit < 4) { bytes /= 1000; unit++; }
-  return `${unit ? bytes.toPrecision(3) : bytes} ${units[unit]}`;
-}
-
-function numberText(x) {
-  if (typeof x === "string") return x.replace("-", "−").replace("inf", "∞").replace("nan", "NaN");
-  const size = Math.abs(x);
-  const text = size && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(+x.toPrecision(4));
-  return text.replaceAll("-", "−");
-}
-
-// -- What belongs where ------------------------------------------------------------------------
-// A part is the number of an op (>= 0) or of a group (-1 - index). `parentOf` leads outwards to the
-// root, `null`. All walks over groups use stacks or loops: nothing here is recursive but the layout,
-// as deep as modules are nested.
-
-const root = { name: "", parts: data.tree, index: null };
-const groupOf = part => groups[-1 - part];
-const parentOf = new Map();
-const opsIn = new Map();  // for each group, its ops
-
-for (const group of [root, ...groups]) {
-  group.open = group === root;
-  group.edges = new Map();  // from one part, leaf or port to another, with the ops that use the edge, and
-  // whether a gradient comes back on it
-  group.leaves = [];
-  for (const part of group.parts) parentOf.set(part, group);
-}
-groups.forEach((group, i) => { group.part = -1 - i; });
-function around(part) {  // the groups around a part, from the outermost
-  const found = [];
-  for (let group = parentOf.get(part); group; group = group === root ? null : parentOf.get(group.part)) found.push(group);
-  return found.reverse();
-}
-const pathOf = ops.map((_, i) => around(i));
-for (const group of groups) opsIn.set(group, []);
-pathOf.forEach((path, i) => { for (const group of path.slice(1)) opsIn.get(group).push(i); });
-const firstOp = part => (part >= 0 ? part : opsIn.get(groupOf(part))[0]);
-for (const group of [root, ...groups]) group.parts.sort((a, b) => firstOp(a) - firstOp(b));
-
-const producer = new Map();  // for each value, the op that made it
-ops.forEach((op, i) => op.outputs.forEach(v => producer.set(v, i)));
-const uses = values.map(() => []);
-ops.forEach((op, i) => op.inputs.forEach(v => { if (typeof v === "number") uses[v].push(i); }));
-
-const visit = new Map();  // for each op, its step in the backward pass
-backward.forEach((i, k) => visit.set(i, n + k));
-const opAt = step => (step < n ? step : backward[step - n]);
-
-function addEdge(group, from, to, op, v) {
-  const key = `${from}>${to}`;
-  if (!group.edges.has(key)) group.edges.set(key, { from, to, users: new Map() });
-  const { users } = group.edges.get(key);
-  users.set(op, users.get(op) || Boolean(values[v].gradient));
-}
-
-/** Add the edge from an op (or a leaf in a group) to an op: one piece in each group on the way. */
-function connect(fromPath, fromUnit, to, v) {
-  const path = pathOf[to];
-  let k = 0;
-  while (k + 1 < path.length && k + 1 < fromPath.length && path[k + 1] === fromPath[k + 1]) k++;
-  const unitBelow = (steps, k, own) => (k + 1 < steps.length ? steps[k + 1].part : own);
-  addEdge(path[k], unitBelow(fromPath, k, fromUnit), unitBelow(path, k, to), to, v);
-  for (let j = k + 1; j < path.length; j++) addEdge(path[j], "in", unitBelow(path, j, to), to, v);
-  for (let j = k + 1; j < fromPath.length; j++) addEdge(fromPath[j], unitBelow(fromPath, j, fromUnit), "out", to, v);
-}
-
-ops.forEach((op, i) => {
-  for (const v of new Set(op.inputs)) {
-    if (producer.has(v)) connect(pathOf[producer.get(v)], producer.get(v), i, v);
-  }
-});
-values.forEach((value, v) => {
-  if (producer.has(v) || !uses[v].length) return;
-  const users = [...new Set(uses[v])];
-  if (value.kind === "parameter") {  // beside each op, or once in each module that uses it
-    for (const [group, inside] of grouped(users, i => pathOf[i].at(-1))) {
-      for (const few of inside.length > 3 ? inside.map(i => [i]) : [inside]) addLeaf(group, v, few);
-    }
-  } else {  // once, outside of the modules that use it
-    let shared = pathOf[users[0]];
-    for (const i of users) shared = shared.filter((group, k) => pathOf[i][k] === group);
-    const module = shared.findIndex(group => group.module);
-    addLeaf(module < 0 ? shared.at(-1) : shared[module - 1], v, users);
-  }
-});
-function grouped(list, key) {
-  const found = new Map();
-  for (const x of list) found.set(key(x), [...(found.get(key(x)) ?? []), x]);
-  return found;
-}
-function addLeaf(group, v, users) {
-  const leaf = `leaf ${v} ${group === root ? "root" : -1 - group.part} ${group.leaves.length}`;
-  group.leaves.push({ unit: leaf, v });
-  const path = group === root ? [root] : [...around(group.part), group];
-  for (const i of users) connect(path, leaf, i, v);
-}
-
-// -- Layout: layers from top to bottom ---------------------------------------------------------
-
-const GAP = 18, BETWEEN = 34, PAD = 14, HEAD = 22;
-const widthOf = (...texts) => Math.max(84, Math.min(240, 36 + 7.3 * Math.max(...texts.map(t => t.length))));
-
-function labelOf(unit) {
-  if (typeof unit === "string") {
-    const [, v, place] = unit.split(" "), value = values[v], group = place === "root" ? root : groups[place];
-    const inside = [...(group === root ? [] : around(group.part)), group].findLast(g => g.path && value.name.startsWith(`${g.path}.`));
-    if (!value.name && value.value.numbers?.length === 1) return [numberText(value.value.numbers[0]), shapeText(value.shape)];
-    return [(inside ? value.name.slice(inside.path.length + 1) : value.name) || value.kind, shapeText(value.shape)];
-  }
-  if (unit >= 0) {
-    const outputs = ops[unit].outputs.map(v => shapeText(values[v].shape));
-    return [ops[unit].op, outputs.length > 2 ? `${outputs.length} outputs` : outputs.join(" ")];
-  }
-  const group = groupOf(unit), inside = opsIn.get(group);
-  const range = group.module ? "" : `, ${inside[0] + 1} to ${inside.at(-1) + 1}`;
-  return [group.name, `${count(inside.length, "op")}${range}`];
-}
-
-const isLeaf = id => typeof id === "string" && id.startsWith("leaf");
-
-/** Find the places of all that is in a group: sets `group.size` and `group.units`. */
-function layOut(group) {
-  const units = new Map();
-  const add = (id, w, h) => units.set(id, { id, w, h, layer: 0, before: [], after: [] });
-  for (const part of group.parts) {
-    const inner = part < 0 ? groupOf(part) : null;
-    if (inner?.open) {
-      layOut(inner);
-      add(part, inner.size[0], inner.size[1]);
-    } else add(part, widthOf(...labelOf(part)), 40);
-  }
-  const edges = [...group.edges.values()], middle = Math.ceil(group.leaves.length / 2);
-  const addLeaves = leaves => { for (const { unit } of leaves) add(unit, widthOf(...labelOf(unit)), 38); };
-  addLeaves(group.leaves.slice(0, middle));
-  for (const port of ["in", "out"]) {
-    if (edges.some(edge => edge.from === port || edge.to === port)) add(port, 10, 1);
-  }
-  addLeaves(group.leaves.slice(middle));
-  // Layers: each part below all that it takes; a leaf just above the first that takes it.
-  const into = new Map();
-  for (const edge of edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge.from]);
-  for (const part of group.parts) {
-    const above = (into.get(part) ?? []).map(id => units.get(id).layer + (units.get(id).done || id === "in" || isLeaf(id) ? 1 : 0));
-    Object.assign(units.get(part), { layer: Math.max(1, ...above), done: true });
-  }
-  for (const { unit } of group.leaves) {
-    const below = edges.filter(edge => edge.from === unit).map(edge => units.get(edge.to).layer);
-    units.get(unit).layer = Math.max(0, Math.min(...below) - 1);
-  }
-  if (units.has("out")) units.get("out").layer = 1 + Math.max(...[...units.values()].map(u => u.layer));
-  // An edge over several layers goes through a thin unit in each.
-  const routes = edges.map(edge => {
-    const route = [edge.from];
-    for (let layer = units.get(edge.from).layer + 1; layer < units.get(edge.to).layer; layer++) {
-      const id = `bend ${edge.from}>${edge.to} ${layer}`;
-      add(id, 8, 1);
-      units.get(id).layer = layer;
-      route.push(id);
-    }
-    route.push(edge.to);
-    for (let k = 1; k < route.length; k++) {
-      units.get(route[k - 1]).after.push(units.get(route[k]));
-      units.get(route[k]).before.push(units.get(route[k - 1]));
-    }
-    return { edge, route };
-  });
-  const layers = [];
-  for (const unit of units.values()) (layers[unit.layer] ??= []).push(unit);
-  const rows = layers.filter(Boolean);
-  place(rows);
-  let y = HEAD;
-  for (const row of rows) {
-    const height = Math.max(...row.map(unit => unit.h));
-    for (const unit of row) unit.y = y + (height - unit.h) / 2;
-    y += height + (height > 1 || row.length > 1 ? BETWEEN : 8);
-  }
-  const left = Math.min(...[...units.values()].map(u => u.x - u.w / 2)) - PAD;
-  for (const unit of units.values()) unit.x -= left;
-  const title = group === root ? 0 : 50 + 7 * group.name.length;
-  const right = Math.max(title, ...[...units.values()].map(u => u.x + u.w / 2)) + PAD;
-  group.size = [right, y - BETWEEN + PAD + (units.has("out") ? 20 : 0)];
-  for (const [port, height] of [["in", 0], ["out", group.size[1]]]) {  // in the middle of the frame
-    if (units.has(port)) Object.assign(units.get(port), { x: right / 2, y: height, h: 0 });
-  }
-  Object.assign(group, { units, routes });
-}
-
-/** Order each row, and choose x (of the middle), so that units are near those they are joined to. */
-function place(rows) {
-  const weight = unit => (isLeaf(unit.id) ? 0.05 : 1);
-  const mean = list => list.reduce((sum, unit) => sum + unit.x * weight(unit), 0) / list.reduce((sum, unit) => sum + weight(unit), 0);
-  for (const row of rows) spread(row, row.map((_, k) => k * 100 - row.length * 50));
-  for (let sweep = 0; sweep < 20; sweep++) {
-    const down = sweep % 2 === 0, last = sweep > 7;
-    for (const row of down ? rows : [...rows].reverse()) {
-      const wish = unit => {
-        const near = last ? [...unit.before, ...unit.after] : down ? unit.before : unit.after;
-        return near.length ? mean(near) : unit.x;
-      };
-      const wishes = new Map(row.map(unit => [unit, wish(unit)]));
-      if (!last) row.sort((a, b) => wishes.get(a) - wishes.get(b));
-      spread(row, row.map(unit => wishes.get(unit)));
-    }
-  }
-}
-
-/** Give units in a row the x nearest to what they wish, without overlaps: where wishes are too near,
- * units stand side by side around the mean of their wishes. */
-function spread(row, wishes) {
-  const offsets = [0];
-  for (let k = 1; k < row.length; k++) offsets[k] = offsets[k - 1] + (row[k - 1].w + row[k].w) / 2 + GAP;
-  const blocks = [];
-  row.forEach((unit, k) => {
-    const weight = isLeaf(unit.id) ? 0.05 : unit.w <= 10 ? 0.3 : 1;
-    blocks.push({ sum: (wishes[k] - offsets[k]) * weight, weight, size: 1 });
-    while (blocks.length > 1 && blocks.at(-2).sum / blocks.at(-2).weight > blocks.at(-1).sum / blocks.at(-1).weight) {
-      const { sum, weight: more, size } = blocks.pop();
-      blocks.at(-1).sum += sum; blocks.at(-1).weight += more; blocks.at(-1).size += size;
-    }
-  });
-  let k = 0;
-  for (const { sum, weight, size } of blocks) {
-    for (let j = 0; j < size; j++, k++) row[k].x = sum / weight + offsets[k];
-  }
-}
+// The page of gradcore.show: drawing the graph, the panel on the right, the curves, and what keys and
+// buttons do. The files graph.js and arrays.js stand before this one, in the same program.
 
 // -- The graph as elements ---------------------------------------------------------------------
 
@@ -327,18 +71,18 @@ function drawGroup(group, left, top, elements, svg) {
 }
 
 function drawBox(unit, group, place) {
-  const [name, below] = labelOf(unit);
+  const [name, ...below] = labelOf(unit);
   const leaf = typeof unit === "string" ? Number(unit.split(" ")[1]) : null;
   const kind = leaf !== null ? values[leaf].kind : group ? "module" : "op";
   const box = make("button", { className: `box ${kind}`, type: "button", tabIndex: -1, title: name },
-    make("b", {}, group ? `+ ${name}` : name), make("small", {}, below));
+    make("b", {}, group ? `+ ${name}` : name), ...below.map(line => make("small", {}, line)));
   box.style.cssText = place;
   box.dataset.unit = unit;
   if (group) {
     box.setAttribute("aria-expanded", "false");
     box.addEventListener("click", () => toggle(group));
   } else if (leaf !== null) {
-    box.setAttribute("aria-label", `${kind} ${values[leaf].name}, shape ${below}`);
+    box.setAttribute("aria-label", `${kind}${name === kind ? "" : ` ${name}`}, shape ${below[0]}`);
     box.addEventListener("click", () => choose(leaf));
   } else {
     box.addEventListener("click", () => goTo(step >= n && visit.has(unit) ? visit.get(unit) : unit));
@@ -421,173 +165,6 @@ function fit() {
   resize();
 }
 
-// -- Pictures of arrays ------------------------------------------------------------------------
-// Colours: blue below 0, orange above, and the page's ground at 0; these differ for all kinds of
-// colour blindness. Images in the data are grey or coloured.
-
-const ENDS = { light: [[33, 102, 172], [247, 247, 247], [179, 88, 6]], dark: [[103, 169, 255], [24, 28, 34], [255, 157, 77]] };
-const ODD = { 253: [0, 0, 0], 254: [0, 0, 0], 255: [255, 0, 190] };
-
-function colourOf(t) {  // t from -1 to 1
-  const [below, zero, above] = ENDS[dark.matches ? "dark" : "light"];
-  const end = t < 0 ? below : above, part = Math.min(1, Math.abs(t)) ** 0.7;
-  return zero.map((c, k) => Math.round(c + (end[k] - c) * part));
-}
-
-function summaryOf(picture, shape) {
-  if (picture.least === undefined && !picture.nan && !picture.infinite) return "no elements";
-  if (!shape.length && picture.numbers) return "";
-  const parts = picture.least === undefined ? [] : [`min ${numberText(picture.least)}`, `mean ${numberText(picture.mean)}`, `max ${numberText(picture.greatest)}`];
-  return parts.join(", ") + (picture.of ? ` of ${picture.of}` : "");
-}
-
-function oddText(picture) {
-  return [picture.nan && `${picture.nan.toLocaleString("en")} NaN`, picture.infinite && `${picture.infinite.toLocaleString("en")} infinite`].filter(Boolean).join(", ");
-}
-
-function sampleText(picture) {
-  if (!picture.codes) return picture.wrapped ? `in rows of ${picture.wrapped}` : "";
-  const [total, rows, columns] = picture.whole, [down, across] = picture.steps, parts = [];
-  const what = picture.image ? "image" : "matrix";
-  if (total > 1) {
-    const all = picture.tiles < total ? `the first ${picture.tiles > 1 ? `${picture.tiles} ` : ""}of ${total.toLocaleString("en")}` : `${total}`;
-    parts.push(`${all} ${what === "image" ? "images" : "matrices"} of ${rows} × ${columns}`);
-  }
-  const every = (k, word) => (k > 1 ? `every ${k}${k === 2 ? "nd" : k === 3 ? "rd" : "th"} ${word}` : "");
-  const kept = [every(down, "row"), every(across, "column")].filter(Boolean).join(" and ");
-  if (kept) parts.push(`${kept} is shown`);
-  return parts.join(", ");
-}
-
-/** Draw the codes of a picture, tile by tile, on a canvas. */
-function paint(picture, label) {
-  const { tiles, rows, columns } = picture, colours = picture.colours ?? 0;
-  const codes = Uint8Array.from(atob(picture.codes), c => c.charCodeAt(0));
-  const perRow = tiles === 1 ? 1 : Math.min(tiles, Math.ceil(Math.sqrt(tiles * rows / columns)));
-  const line = tiles > 1 ? 1 : 0, [w, h] = [columns + line, rows + line];
-  const width = perRow * w - line, height = Math.ceil(tiles / perRow) * h - line;
-  const element = make("canvas", { className: "picture", width, height });
-  const context = element.getContext("2d"), image = context.createImageData(width, height);
-  const shade = Array.from({ length: 256 }, (_, c) => ODD[c] ?? colourOf((c - 126) / 126));
-  for (let tile = 0, k = 0; tile < tiles; tile++) {
-    const left = (tile % perRow) * w, top = Math.floor(tile / perRow) * h;
-    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
-      let rgb;
-      if (colours === 3) { rgb = [codes[k], codes[k + 1], codes[k + 2]]; k += 3; }
-      else if (colours === 1) { rgb = [codes[k], codes[k], codes[k]]; k++; }
-      else rgb = shade[codes[k++]];
-      image.data.set([...rgb, 255], 4 * ((top + r) * width + left + c));
-    }
-  }
-  context.putImageData(image, 0, 0);
-  const times = Math.max(1, Math.min(14, Math.floor(340 / width) || 1, Math.floor(300 / height) || 1));
-  element.style.width = `${width * times}px`;
-  if (tiles === 1 && height * times < 50) element.style.height = `${Math.min(50, height * 14)}px`;  // a wide matrix
-  element.setAttribute("role", "img");
-  element.setAttribute("aria-label", label);
-  return element;
-}
-
-/** Say what the pointer is at: the place in the array, and the value, to the precision of a code. */
-function readingAt(picture, element, event) {
-  const { tiles, rows, columns, low, high, steps: [down, across] } = picture, colours = picture.colours ?? 1;
-  const line = tiles > 1 ? 1 : 0, perRow = Math.floor((element.width + line) / (columns + line));
-  const x = Math.floor(event.offsetX / element.clientWidth * element.width), y = Math.floor(event.offsetY / element.clientHeight * element.height);
-  const [column, row] = [x % (columns + line), y % (rows + line)];
-  const tile = Math.floor(y / (rows + line)) * perRow + Math.floor(x / (columns + line));
-  if (tile >= tiles || column >= columns || row >= rows) return "\u00a0";
-  const at = ((tile * rows + row) * columns + column) * colours, bytes = atob(picture.codes);
-  const read = k => ({ 253: "−∞", 254: "∞", 255: "NaN" })[bytes.charCodeAt(k)] ?? numberText(+(low + bytes.charCodeAt(k) / 252 * high - bytes.charCodeAt(k) / 252 * low).toPrecision(3));
-  const place = `row ${row * down}, column ${column * across}: about ${[...Array(colours).keys()].map(k => read(at + k)).join(", ")}`;
-  return tiles > 1 ? `number ${tile}, ${place}` : place;
-}
-
-function legend(picture) {
-  if (picture.colours) return null;
-  const bar = make("i");
-  const stops = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1].map(t => `rgb(${colourOf(t)})`);
-  bar.style.background = `linear-gradient(to right, ${stops})`;
-  const parts = [make("span", {}, numberText(picture.low)), bar, make("span", {}, numberText(picture.high))];
-  const swatch = colour => { const s = make("span", { className: "swatch" }); s.style.background = `rgb(${colour})`; return s; };
-  if (picture.nan) parts.push(swatch(ODD[255]), "NaN");
-  if (picture.infinite) parts.push(swatch(ODD[254]), "∞");
-  return make("div", { className: "legend" }, ...parts);
-}
-
-function tableOf(picture, shape, label) {
-  const { numbers, columns } = picture, most = Math.max(...numbers.map(x => (typeof x === "number" ? Math.abs(x) : 0))) || 1;
-  const table = make("table");
-  table.setAttribute("aria-label", label);
-  for (let start = 0; start < numbers.length; start += columns) {
-    const row = make("tr");
-    if (picture.lead) {
-      let rest = start / columns;
-      const place = [...picture.lead].reverse().map(size => { const k = rest % size; rest = (rest - k) / size; return k; }).reverse();
-      row.append(make("th", { scope: "row" }, `[${place}]`));
-    }
-    for (const x of numbers.slice(start, start + columns)) {
-      const cell = make("td", {}, numberText(x));
-      if (typeof x === "string") cell.className = "bad";
-      else {
-        const colour = colourOf(x / most);
-        const light = 0.2126 * (colour[0] / 255) ** 2.2 + 0.7152 * (colour[1] / 255) ** 2.2 + 0.0722 * (colour[2] / 255) ** 2.2;
-        cell.style.background = `rgb(${colour})`;
-        cell.style.color = light > 0.18 ? "#000" : "#fff";
-      }
-      row.append(cell);
-    }
-    table.append(row);
-  }
-  return scrolling(table, label);
-}
-
-/** Wrap what may be too wide, so that keys can scroll it where it is. */
-function scrolling(element, label) {
-  const wrap = make("div", { className: "scroll" }, element);
-  requestAnimationFrame(() => {
-    if (wrap.scrollWidth > wrap.clientWidth) {
-      wrap.tabIndex = 0;
-      wrap.setAttribute("role", "group");
-      wrap.setAttribute("aria-label", label);
-    }
-  });
-  return wrap;
-}
-
-function figureOf(word, picture, shape, className = "") {
-  const label = [word, summaryOf(picture, shape), oddText(picture), sampleText(picture)].filter(Boolean).join(", ");
-  const figure = make("figure", { className });
-  if (picture.numbers) figure.append(tableOf(picture, shape, label));
-  if (picture.codes) {
-    const canvas = paint(picture, label), bar = legend(picture), reading = make("div", { className: "reading" }, "\u00a0");
-    canvas.addEventListener("pointermove", event => { reading.textContent = readingAt(picture, canvas, event); });
-    canvas.addEventListener("pointerleave", () => { reading.textContent = "\u00a0"; });
-    figure.append(...[canvas, bar, reading].filter(Boolean));
-  }
-  const odd = oddText(picture), caption = make("figcaption", {}, make("b", {}, word), " ", summaryOf(picture, shape));
-  if (odd) caption.append(" ", make("span", { className: "bad" }, odd));
-  if (sampleText(picture)) caption.append(make("br"), sampleText(picture));
-  const greatest = Math.max(Math.abs(picture.least ?? 1), Math.abs(picture.greatest ?? 1));
-  if (className === "gradient" && !odd && greatest <= data.vanished) {
-    caption.append(" ", make("span", { className: "bad" }, greatest ? "vanished" : "all zero"));
-  }
-  figure.prepend(caption);
-  return figure;
-}
-
-function card(title, v, withGradient) {
-  const value = values[v], name = value.name ? ` ${value.name}` : "";
-  const pair = make("div", { className: "pair" });
-  if (withGradient && value.gradient) pair.append(figureOf("gradient", value.gradient, value.shape, "gradient"));
-  pair.append(figureOf("value", value.value, value.shape));
-  const about = [value.kind === "result" ? "" : value.kind, `${value.dtype} ${shapeText(value.shape)}`, bytesText(value.bytes)].filter(Boolean).join(", ");
-  const element = make("article", { className: "card" }, make("h3", {}, title, name ? make("span", {}, `:${name}`) : null, " ", make("span", { className: "kind" }, about)), pair);
-  if (withGradient && !value.gradient) element.append(make("p", { className: "where" }, "No gradient: nothing that this depends on requires one, or the loss does not depend on it."));
-  const used = new Set(uses[v]).size;
-  if (withGradient && value.gradient && used > 1) element.append(make("p", { className: "where" }, `The gradient is the sum over ${used} ops that use this value.`));
-  return element;
-}
-
 // -- The panel: an op, or a leaf -----------------------------------------------------------------
 
 function whereText(i) {
@@ -597,7 +174,7 @@ function whereText(i) {
 
 function showOp() {
   const i = opAt(step), op = ops[i], kind = kinds[op.kind], inBackward = step >= n;
-  const panel = [make("h2", { id: "title" }, op.op, make("span", { className: "chip" }, inBackward ? "backward" : "forward"))];
+  const panel = [make("h2", { id: "title" }, op.op, " ", make("span", { className: "chip" }, inBackward ? "backward" : "forward"))];
   if (whereText(i)) panel.push(make("p", { className: "where" }, whereText(i)));
   if (kind.doc) panel.push(make("p", {}, ...kind.doc.split("`").map((text, k) => (k % 2 ? make("code", {}, text) : text))));
   for (const finding of wrong.get(i) ?? []) panel.push(make("p", { className: "alarm" }, finding.text));
@@ -605,7 +182,8 @@ function showOp() {
     const [there, back] = kind.formulas;
     panel.push(make("div", { className: "formula" },
       make("div", { className: inBackward ? "" : "now" }, make("span", {}, "forward "), there),
-      make("div", { className: inBackward ? "now" : "" }, make("span", {}, "backward "), back)));
+      make("div", { className: inBackward ? "now" : "" }, make("span", {}, "backward "), back),
+      make("small", {}, "Here go means ∂loss/∂y, the gradient of the output, and gx means ∂loss/∂x.")));
   }
   const cards = make("div");
   const inputs = op.inputs.map((v, k) => [op.names[k], v]);
@@ -641,10 +219,10 @@ function choose(v) {
   chosen = v;
   const value = values[v];
   by("panel").replaceChildren(
-    make("h2", { id: "title" }, value.name || value.kind, make("span", { className: "chip" }, value.kind)),
+    make("h2", { id: "title" }, value.name || value.kind, " ", make("span", { className: "chip" }, value.kind)),
     make("p", { className: "where" }, `Used by ${[...new Set(uses[v].map(i => ops[i].op))].join(", ")}. An arrow key goes on with the steps.`),
     card(value.kind, v, true));
-  by("step").textContent = `${value.kind} ${value.name}, ${shapeText(value.shape)}`;
+  by("step").textContent = `${value.kind}${value.name && ` ${value.name}`}, ${shapeText(value.shape)}`;
   mark();
 }
 
