@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_complex, is_discrete, raw_array
+from ..engine.arrays import is_complex, raw_array
 from ..graph import TensorNode
 
 __all__ = ["Picture", "image_side", "on_host", "picture", "small_view"]
@@ -96,28 +96,24 @@ def _steps(rows: int, columns: int, cells: int) -> tuple[int, int]:
 
 def _statistics(host: Any) -> Picture:
     """Compute the least, the greatest and the mean of the finite elements; count the others."""
-    result: Picture = {}
     if not host.size:
-        return result
-    if is_discrete(host):
-        finite = host
-    else:
+        return {}
+    result: Picture = {}
+    least, greatest = float(host.min()), float(host.max())  # which are NaN if an element is
+    if not math.isfinite(least) or not math.isfinite(greatest):
         xp = backend_of(host).xp
         fine = xp.isfinite(host)
-        if xp.all(fine):
-            finite = host
-        else:
-            nan = int(xp.sum(xp.isnan(host), dtype=xp.int64))
-            infinite = host.size - int(xp.sum(fine, dtype=xp.int64)) - nan
-            result |= {"nan": nan} if nan else {}
-            result |= {"infinite": infinite} if infinite else {}
-            finite = host[fine]
-    if finite.size:
-        least, greatest = float(finite.min()), float(finite.max())
-        unit = max(abs(least), abs(greatest)) * 1e-300 or 1.0  # for sums not to overflow
-        mean = float(finite.mean(dtype="float64") if unit < 1 else (finite / unit).mean() * unit)
-        result |= {"least": _number(least), "greatest": _number(greatest), "mean": _number(mean)}
-    return result
+        nan = int(xp.sum(xp.isnan(host), dtype=xp.int64))
+        infinite = host.size - int(xp.sum(fine, dtype=xp.int64)) - nan
+        result |= {"nan": nan} if nan else {}
+        result |= {"infinite": infinite} if infinite else {}
+        host = host[fine]
+        if not host.size:
+            return result
+        least, greatest = float(host.min()), float(host.max())
+    unit = max(abs(least), abs(greatest)) * 1e-300 or 1.0  # for sums not to overflow
+    mean = float(host.mean(dtype="float64") if unit < 1 else (host / unit).mean() * unit)
+    return result | {"least": _number(least), "greatest": _number(greatest), "mean": _number(mean)}
 
 
 def _codes(host: Any, least: Any) -> Picture:
