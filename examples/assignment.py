@@ -400,7 +400,7 @@ def parse() -> argparse.Namespace:
         type=path,
         default=[],
         metavar="DIR",
-        help=f"take finished trainings from these folders, too: DIR/runs and DIR/{FILE}",
+        help=f"take finished trainings from DIR/runs and DIR/{FILE}, too; they count more",
     )
     cores = os.cpu_count() or 1
     flag(
@@ -429,13 +429,13 @@ def run(args: argparse.Namespace) -> int:
     everything = all_trainings(items)
     chosen = all_trainings([item for item in items if not args.only or item.key in args.only])
     out = Path(args.out or ("runs/quick" if args.quick else "runs/assignment"))
-    folders, failed = [*map(Path, args.others), out], 0
+    folders, failed = [out, *map(Path, args.others)], 0
     name = Path(sys.argv[0]).name
     try:
         require("matplotlib.figure", "the report")
         require("safetensors.numpy", "the report")
         require("markdown_it", "the report")
-        for folder in folders[:-1]:
+        for folder in folders[1:]:
             if not (folder / "runs").is_dir() and not (folder / FILE).is_file():
                 raise UserError(f"--from {folder}: has neither runs/ nor {FILE}")
         if not args.report:

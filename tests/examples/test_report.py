@@ -423,12 +423,15 @@ def test_trainings_of_other_folders_are_taken_and_newer_ones_count(
     assert run("--report", "--out", earlier) == 0
     shutil.rmtree(earlier / "runs")
     write(again, training("mnist"), [0.6, 0.6])
-    assert run("--report", "--from", earlier, again, "--out", out) == 0
+    shutil.copytree(earlier, out)
+    assert run("--report", "--from", again, "--out", out) == 0
     text = (out / "report.md").read_text("utf-8")
     assert cells(part(text, "fig18"), "19")[1] == "60.00"
     assert cells(part(text, "fig23"), "19")[1] == "20.00"
     assert run("--report", "--out", out) == 0
     assert (out / "report.md").read_text("utf-8") == text
+    assert run("--report", "--from", earlier, again, "--out", tmp_path / "new") == 0
+    assert (tmp_path / "new" / "report.md").read_text("utf-8") == text
 
 
 def test_numbers_that_no_run_left_are_shown_and_trained_again(
