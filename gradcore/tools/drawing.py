@@ -121,7 +121,8 @@ def draw(
         nodes: a node, or several in lists and tuples.
         path: a file to write as well; its name ends in .svg, .pdf, .png, .dot or .gv.
         max_ops: fold a graph of more ops until at most so many boxes and ops are drawn: modules
-            become boxes, the innermost first, and what repeats is drawn once. `None`: never fold.
+            become boxes, the innermost first, and what repeats is drawn once. `None`: never fold;
+            Graphviz then takes minutes for a thousand ops.
         direction: where the data flows: "TB" from top to bottom, "BT", "LR" or "RL".
 
     Raises:

@@ -269,7 +269,8 @@ class _Collected:
     def _saved(self, opnode: Any, x: Any, names: list[str]) -> str:
         """Say what an entry of the context is."""
         if not hasattr(x, "dtype"):
-            text = repr(x) if not any(hasattr(e, "dtype") for e in flat([x])) else type(x).__name__
+            arrays = [describe(value_of(e)) for e in flat([x]) if hasattr(e, "dtype")]
+            text = ", ".join(arrays) or repr(x)
             return text if len(text) <= 80 else f"{text[:77]}..."
         text = describe(x)
         for name, a in zip(names, opnode.arrays, strict=False):

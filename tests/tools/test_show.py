@@ -94,6 +94,12 @@ def test_values_and_gradients_are_those_of_a_backward_pass(tmp_path: Path) -> No
     ]
 
 
+def test_what_an_op_saves_is_described(tmp_path: Path) -> None:
+    x, rnn = np.ones((2, 3, 4), "f"), nn.GRU(4, 5)
+    (saved,) = [op["saved"] for op in shown(Sum.do_forward(rnn(x)[0]), tmp_path)["ops"][:-1]][-1:]
+    assert dict(saved)["inputs"].startswith("float32 (2, 3, 4), float32 (3, 5), ")
+
+
 def test_grads_and_the_graph_stay_as_they_were(tmp_path: Path) -> None:
     loss, x, w = small()
     x.grad = np.full((2, 2), 7.0)

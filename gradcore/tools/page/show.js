@@ -172,6 +172,9 @@ function whereText(i) {
   return names.length ? `in ${names.join(" › ")}` : "";
 }
 
+/** Write each of several equations in a line of its own. */
+const lines = equations => make("div", {}, equations.replace(/,? {2}/g, "\n"));
+
 function showOp() {
   const i = opAt(step), op = ops[i], kind = kinds[op.kind], inBackward = step >= n;
   const panel = [make("h2", { id: "title" }, op.op, " ", make("span", { className: "chip" }, inBackward ? "backward" : "forward"))];
@@ -181,8 +184,8 @@ function showOp() {
   if (kind.formulas) {
     const [there, back] = kind.formulas;
     panel.push(make("div", { className: "formula" },
-      make("div", { className: inBackward ? "" : "now" }, make("span", {}, "forward "), there),
-      make("div", { className: inBackward ? "now" : "" }, make("span", {}, "backward "), back),
+      make("div", { className: inBackward ? "" : "now" }, make("span", {}, "forward "), lines(there)),
+      make("div", { className: inBackward ? "now" : "" }, make("span", {}, "backward "), lines(back)),
       make("small", {}, "Here go means ∂loss/∂y, the gradient of the output, and gx means ∂loss/∂x.")));
   }
   const cards = make("div");
