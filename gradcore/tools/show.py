@@ -12,7 +12,6 @@ import math
 import os
 import sys
 import textwrap
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -151,7 +150,6 @@ class _Collected:
         self.values = {key: self._picture(x, key) for key, x in self.things.items()}
         self.gradients: dict[Key, Picture] = {}
         self.steps: dict[int, tuple[float, dict[int, float]]] = {}
-        self.thread = threading.get_ident()
         self._run_backward()
 
     def _picture(self, x: Any, key: Key) -> Picture:
@@ -188,9 +186,7 @@ class _Collected:
         """Note the gradients of an op's outputs, which are complete, and the size of those that its
         backward gave."""
         i = self.number.get(opnode)
-        # Leave out graphs inside, as that of `checkpoint`; and other passes through this graph, of
-        # another thread or begun by a hook.
-        if i is None or i in self.steps or threading.get_ident() != self.thread:
+        if i is None:  # of a graph inside, as that of `checkpoint`, or of another thread
             return
         for k, go in enumerate(gos):
             if go is not None and (i, k) in self.things:

@@ -528,7 +528,9 @@ def test_the_slider_and_the_boxes_go_to_steps(opened: Any) -> None:
     assert page.locator("#step").inner_text().startswith("Step 7 of 8, backward: Sigmoid")
     page.locator("#slider").press("ArrowRight")
     assert page.locator("#step").inner_text().startswith("Step 8 of 8")
-    page.locator(".box.op", has_text="Sigmoid").click()
+    box = page.locator(".box.op", has_text="Sigmoid")
+    assert box.inner_text().split() == "Sigmoid 1 / (1 + e⁻ˣ) (2, 2)".split()  # noqa: SIM905
+    box.click()
     assert page.locator("#step").inner_text().startswith("Step 7 of 8, backward: Sigmoid")
     page.locator(".box.parameter", has_text="w").click()
     assert page.locator("#title").inner_text().startswith("w")
