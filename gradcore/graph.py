@@ -128,14 +128,7 @@ class TensorNode(Operators, metaclass=Listed):
     @property
     def requires_grad(self) -> bool:
         """Whether passes compute the gradient. Of a node that no op computed it may be set: ops
-        applied before took the node for what it was then.
-
-        Example:
-            >>> x = TensorNode([1.0, 2.0])
-            >>> x.requires_grad = False  # a frozen parameter
-            >>> print((x * 2.0).requires_grad)
-            False
-        """
+        applied before took the node for what it was then."""
         return self._requires_grad
 
     @requires_grad.setter
@@ -177,13 +170,7 @@ class TensorNode(Operators, metaclass=Listed):
     @property
     def has_grad(self) -> bool:
         """Whether a pass has computed the gradient, or somebody set or wrote to it, since
-        `zero_grad`. Reading zeros does not count.
-
-        Example:
-            >>> x = TensorNode([1.0, 2.0])
-            >>> print(x.grad, x.has_grad)
-            [0. 0.] False
-        """
+        `zero_grad`. Reading zeros does not count."""
         if self._owned is None and self._grad is not None:
             return bool(namespace(self._grad).any(self._grad != 0))
         return self._grad is not None
@@ -244,16 +231,7 @@ class TensorNode(Operators, metaclass=Listed):
         return hook_gradient(self, hook)
 
     def zero_grad(self) -> None:
-        """Set the gradients of this node, and of every node that it depends on, to zero.
-
-        Example:
-            >>> x = TensorNode([1.0, 2.0])
-            >>> loss = (x * x).sum()
-            >>> loss.backward()
-            >>> loss.zero_grad()
-            >>> print(x.grad)
-            [0. 0.]
-        """
+        """Set the gradients of this node, and of every node that it depends on, to zero."""
         self._grad = None
         for opnode in ancestors([self]):
             for node in (*opnode.outputs, *opnode.inputs):
@@ -261,14 +239,7 @@ class TensorNode(Operators, metaclass=Listed):
                     node._grad = None
 
     def clear(self) -> None:
-        """Take apart the graph that this node came from; values and gradients stay.
-
-        Example:
-            >>> y = TensorNode([1.0, 2.0]) * 3.0
-            >>> y.clear()
-            >>> print(y.source, y.value)
-            None [3. 6.]
-        """
+        """Take apart the graph that this node came from; values and gradients stay."""
         for opnode in ancestors([self]):
             for node in opnode.outputs:
                 node.source = None
@@ -279,12 +250,7 @@ class TensorNode(Operators, metaclass=Listed):
 
     def summary(self) -> str:
         """Say all but the values: name, dtype, shape, backend and device, and the op that gave the
-        node.
-
-        Example:
-            >>> (TensorNode([[1.0, 2.0]]) * 3.0).summary()
-            'float32 (1, 2), source Multiply'
-        """
+        node."""
         x = node_or_array(self.value)
         backend = BACKEND_OF_TYPE[type(x)]
         parts = [f"name {self.name!r}" if self.name else "", describe(x)]
@@ -329,13 +295,7 @@ class OpNode:
 
     @property
     def outputs(self) -> tuple[TensorNode, ...]:
-        """The nodes that came out of the op, as far as somebody still holds them.
-
-        Example:
-            >>> y = TensorNode([1.0, 2.0]) * 3.0
-            >>> y.source.outputs[0] is y
-            True
-        """
+        """The nodes that came out of the op, as far as somebody still holds them."""
         return tuple([node for ref in self.refs if (node := ref()) is not None])
 
     def __repr__(self) -> str:
@@ -381,10 +341,6 @@ class Op:
                 gradients, each floating array saved must be an input or an output of this op.
             arrays: the inputs.
             constants: whatever else the op must know; these get no gradient.
-
-        Example:
-            >>> print(gradcore.Multiply.forward({}, np.array([2.0, 3.0]), 10.0))
-            [20. 30.]
         """
         raise NotImplementedError
 
@@ -401,12 +357,6 @@ class Op:
             An array, or a tuple with one array for each input. Each has its input's dtype, and
             the input's shape or the shape that the input was broadcast to. `None` stands for
             zero. A new array may become a node's `.grad`, so the op must not change it later.
-
-        Example:
-            >>> context = {}
-            >>> y = gradcore.Multiply.forward(context, np.array([2.0, 3.0]), np.array([4.0, 5.0]))
-            >>> print(*gradcore.Multiply.backward(context, np.ones(2)))
-            [4. 5.] [2. 3.]
         """
         raise NotImplementedError("an op without backward was asked for a gradient; write one")
 
@@ -450,12 +400,7 @@ class Op:
 
     @classmethod
     def apply(cls, *inputs: Any, **constants: Any) -> Any:
-        """Apply the op: nodes in, nodes out, as `do_forward`; only arrays in, arrays out.
-
-        Example:
-            >>> print(gradcore.Multiply.apply(np.array([2.0, 3.0]), 10.0))
-            [20. 30.]
-        """
+        """Apply the op: nodes in, nodes out, as `do_forward`; only arrays in, arrays out."""
         for x in inputs:
             if isinstance(x, Operators):
                 return cls.do_forward(*inputs, **constants)

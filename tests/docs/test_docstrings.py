@@ -23,6 +23,7 @@ from op_table.examples import example
 
 import gradcore
 from gradcore.engine.methods import is_elsewhere
+from gradcore.engine.operators import Operators
 from gradcore.ops.unary import OfInput, OfOutput
 
 PACKAGES = [
@@ -103,8 +104,7 @@ def wanted(package: str) -> dict[str, Any]:
     """By its full name, all that must have an example; what has two names, by the first one."""
     found = {n: thing for n, thing in public(package).items() if is_documented_here(thing)}
     if package == "gradcore":
-        for kind in (gradcore.TensorNode, gradcore.OpNode, gradcore.Op):
-            found |= methods(kind)
+        found |= methods(Operators)  # what a node has besides the graph
     if package == "gradcore.nn":  # which shows `forward` in the examples of its modules
         found |= {n: f for n, f in methods(gradcore.nn.Module) if n != "Module.forward"}
     for kind in [*filter(inspect.isclass, found.values())]:

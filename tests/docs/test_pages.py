@@ -19,7 +19,6 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 from drawn import texts
 from runs import call
@@ -202,7 +201,7 @@ def test_paths_exist(page: str) -> None:
     for path in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", text):
         assert (ROOT / path).exists(), path
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
-    site, source = urls["Documentation"] + "en/latest/", urls["Source"].removeprefix("https://")
+    site, source = urls["Documentation"], urls["Source"].removeprefix("https://")
     for name in re.findall(rf"{site}([\w/-]*)\.html", text):
         assert list(DOCS.glob(f"{name}.*")), name
     for path in re.findall(
