@@ -191,6 +191,15 @@ def test_commands_have_flags_that_exist(
 # -- More of the README --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/how-to/gpu.md"])
+def test_first_example_runs_where_numpys_arrays_are_refused(page: str) -> None:
+    """As on a GPU, which a newcomer with CuPy computes on without a word said."""
+    pytest.importorskip("array_api_strict")
+    here = [block for block in ALL if block.place.startswith(f"{page}:")]
+    with gradcore.use_backend("strict"):
+        exec(next(block.code for block in here if block.language == "python"), {})
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_paths_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
