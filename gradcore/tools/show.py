@@ -21,6 +21,7 @@ from ..backends import backend_of
 from ..engine.arrays import NUMBER_TYPES, conj, describe, flat, is_complex, is_node, value_of
 from ..engine.hooks import watching
 from ..graph import Op, OpNode, TensorNode, backpropagate
+from ..ops.unary import OfInput, OfOutput
 from .alive import bytes_of, memory
 from .folding import Folding, Key
 from .formulas import FORMULAS
@@ -363,8 +364,8 @@ def _input_names(op: type[Op], n: int) -> list[str]:
 def _kind(op: type[Op]) -> dict[str, Any]:
     """Describe an op's class: what it does, its formulas, and the source of both its functions."""
     functions = [op.forward, op.backward]
-    if "function" in getattr(op.forward, "__code__", _kind.__code__).co_freevars:
-        functions = [op.function, op.gradient]  # type: ignore[attr-defined]
+    if issubclass(op, OfInput | OfOutput) and "function" in op.forward.__code__.co_freevars:
+        functions = [op.function, op.gradient]  # of which unary.py makes the two
     doc = inspect.cleandoc(vars(op).get("__doc__") or "").partition("\n\n")[0]
     return {
         "doc": " ".join(doc.split()),
