@@ -203,7 +203,7 @@ class TensorNode(Operators, metaclass=Listed):
             27.0 18.0
         """
         if self.size != 1:
-            has = f"this node has shape {self.shape}; sum it first, as in Sum.do_forward(x)"
+            has = f"this node has shape {self.shape}; sum it first, as in x.sum()"
             raise ValueError(f"backward starts from a scalar, and {has}")
         if is_complex(self.value):
             has = f"this node is {self.dtype}; take abs(x) or the namespace's real(x) first"
