@@ -79,7 +79,7 @@ def test_the_doctor_says_whether_they_are_in_use(python: Any) -> None:
     assert "kernels by numba" not in told
     told = " ".join(python(*doctor, numba="raise ImportError('broken')")[0].split())
     assert "none by numba, which fails" in told
-    assert "The default backend works." in told
+    assert "The default backend, numpy, works." in told
 
 
 HISTORY = """

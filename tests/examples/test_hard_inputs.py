@@ -19,7 +19,7 @@ from typing import Any
 import mnist
 import numpy as np
 import pytest
-from harness import command_line, files, report, session
+from harness import command_line, files, results, session
 from harness.errors import UserError
 from harness.files import locked, read_checkpoint, read_safetensors, replaced, write_safetensors
 from harness.schema import CHECKPOINT, LINE, SUMMARY, check
@@ -501,12 +501,12 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
 def test_results_that_are_damaged_are_named(
     name: str, data: bytes | str, finished: Path, tmp_path: Path
 ) -> None:
-    training = report.training("mnist", epochs=2)
+    training = results.training("mnist", epochs=2)
     folder = tmp_path / training.name
     folder.mkdir()
     for path in finished.parent.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    assert report.read(tmp_path, training)
+    assert results.read_run(tmp_path, training)
     if isinstance(data, str):
         if sys.platform == "win32":
             pytest.skip("has no such files")
@@ -517,7 +517,7 @@ def test_results_that_are_damaged_are_named(
     if name == "metrics.jsonl" and data == b"":
         pytest.skip("is a run of no epochs")
     with pytest.raises(UserError, match=f"{training.name} is damaged .*; delete it to train"):
-        report.read(tmp_path, training)
+        results.read_run(tmp_path, training)
 
 
 def test_the_report_checks_what_it_reads(finished: Path) -> None:
