@@ -490,8 +490,8 @@ def _input_gradients(
     op, context = opnode.op, opnode.context
     if context is None:
         raise RuntimeError(
-            f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
-            "call that one with retain_graph=True"
+            f"backward came to {op.__name__}, whose graph an earlier backward pass released; "
+            "compute the loss anew, or call that pass with retain_graph=True"
         )
     if asked:
         context = {**context, "_needs": asked}
