@@ -236,7 +236,7 @@ def test_second_pass_over_what_was_released() -> None:
     x[0] = 1.0
     after = Sum.do_forward(x)
     after.backward()
-    with pytest.raises(RuntimeError, match="SetItem, whose graph an earlier backward pass released"):
+    with pytest.raises(RuntimeError, match=r"SetItem, whose graph .* released"):
         before.backward()
     before.zero_grad()
 
