@@ -40,54 +40,58 @@ PAGE = """\
 
 `python -m benchmarks --docs` wrote this page, {date}: gradcore {gradcore} on {backend}, beside
 {others}; {numpy}; Python {python}; {system}; {cores} cores of {processor}.
-All have {threads} threads; in the chains, and for growth with depth, one.
+Each library has {threads} threads, but one in the chains and for growth with depth.
 
 ![Ratios to PyTorch](benchmarks.png)
 
 ## Time of a step
 
-In milliseconds. Each library runs a workload in a fresh process, and the libraries take turns:
-{rounds} processes each. A time is the median of the processes' medians, without warm-up; in
-brackets are the quartiles of all steps. A ratio is of two processes that ran one after the other;
-the median of these. PyTorch is as it comes, not compiled, but without TF32 on a GPU; "NumPy
-alone" is gradcore without the kernels that numba compiles; vugrad, the course's library, computes
-in float64.{captured}
+Times are in milliseconds. In the chains, which have 1,000 ops, they are microseconds per op.
+{none} says that the library has no such operation, or that there is no floor to speak of. [The
+table](../../benchmarks/workloads.py) of workloads says what each is.
 
-The floor is what a step takes at least: its matrix products and convolutions at this machine's
-rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads and writes
-once, at the rate of a large copy, {copy:.1f} GB/s. What stays in a cache can be faster.
-
-{none}: the library has no such operation, or there is no floor to speak of. Of the chains, of 1,000
-ops, milliseconds are microseconds per op. [The table](../benchmarks/workloads.py) of workloads says
-what each is.
+- **A time**: each library runs a workload in a fresh process, and the libraries take turns, with
+  {rounds} processes each. The time is the median of the processes' medians, without warm-up. In
+  brackets are the quartiles of all steps.
+- **A ratio** is of two processes that ran one after the other; the table has the median of these
+  ratios.
+- **PyTorch** is as it comes, not compiled, but without TF32 on a GPU.
+- **NumPy alone** is gradcore without the kernels that numba compiles.
+- **vugrad**, the course's library, computes in float64.
+- **The floor** is what a step takes at least: its matrix products and convolutions at this
+  machine's rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads
+  and writes once, at the rate of a large copy, {copy:.1f} GB/s. What stays in a cache can be
+  faster.{captured}
 
 {times}
 
 ## Memory of a step
 
-In megabytes: by how much the process's resident memory (`VmHWM`), or on a GPU what arrays take
-there, is larger at the highest point of the second step than before it.
+In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point
+of the second step than before that step. On a GPU it is the memory of arrays there.
 
 {memory}
 
 ## The first step
 
-In seconds, after two steps of a tiny size, which load most of what a library loads late. Numba
-compiles a kernel when a process first needs it, if its cache is empty, or else loads it from there.
+In seconds. Two steps of a tiny size come before, which load most of what a library loads late.
+When a process first needs a kernel, numba loads it from its cache, or compiles it if the cache is
+empty.
 
 {first}
 
 ## Growth
 
-With the number of ops in a chain, the width of a network of three layers, and the batch of
-`mnist-sigmoid`. The slope is that of a line fitted to the logarithms: 1 is growth in proportion, 2
-with the square.
+The tables show growth with the number of ops in a chain, with the width of a network of three
+layers, and with the batch of `mnist-sigmoid`. The slope is that of a line fitted to the
+logarithms: 1 is growth in proportion, 2 with the square.
 
 {growth}
 """
 
-CAPTURED = """ "Captured" is gradcore with training steps replayed as CUDA graphs
-(`gradcore.capture`); its memory is that of a step before."""
+CAPTURED = """
+- **Captured** is gradcore with training steps replayed as CUDA graphs (`gradcore.capture`). Its
+  memory is that of a step before."""
 
 
 def number(x: float | None) -> str:

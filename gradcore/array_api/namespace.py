@@ -157,7 +157,8 @@ def _asarray(backend: Backend) -> Callable[..., Any]:
             if copy is False and not same:
                 raise ValueError(f"asarray: {x.dtype} becomes {dtype} only in a copy")
             return x if same and not copy else astype(x, x.dtype if same else dtype)
-        if type(x) not in BACKEND_OF_TYPE:
+        owner = BACKEND_OF_TYPE.get(type(x))
+        if owner is None or owner.name != backend.name:  # its own arrays stay where they are
             device = device_of_new(backend, device)
         made = backend.xp.asarray(x, dtype=dtype, device=device, copy=copy)
         return TensorNode(made, requires_grad=False)

@@ -521,3 +521,11 @@ def test_a_copy_of_an_array_has_memory_of_its_own(name: str) -> None:
     copy(x)[...] = 0.0
     np.testing.assert_array_equal(x, X)
     assert not np.shares_memory(copy(TensorNode(x)).value, x)
+
+
+def test_asarray_brings_numpys_array_to_the_default_device_whatever_ran_before() -> None:
+    TensorNode(X)  # from now on the type of NumPy's arrays is a known one
+    with gradcore.use_backend("strict") as backend:
+        assert gradcore.asarray(X).device == backend.device
+        elsewhere = backend.xp.asarray(X, device=backend.xp.Device("CPU_DEVICE"))
+        assert gradcore.asarray(elsewhere).device == elsewhere.device

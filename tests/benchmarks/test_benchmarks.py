@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -194,3 +195,9 @@ def test_bad_arguments(flags: list[str], words: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="2"):
         main(flags)
     assert words in capsys.readouterr().err
+
+
+def test_the_page_has_the_words_that_its_program_writes() -> None:
+    page = (ROOT / "docs" / "explanation" / "benchmarks.md").read_text("utf-8")
+    for words in re.split(r"\{.*?\}", report.PAGE):
+        assert " ".join(words.split()) in " ".join(page.split())

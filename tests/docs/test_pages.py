@@ -191,12 +191,23 @@ def test_commands_have_flags_that_exist(
 # -- More of the README --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/how-to/gpu.md"])
+def test_first_example_runs_where_numpys_arrays_are_refused(page: str) -> None:
+    """As on a GPU, which a newcomer with CuPy computes on without a word said."""
+    pytest.importorskip("array_api_strict")
+    here = [block for block in ALL if block.place.startswith(f"{page}:")]
+    with gradcore.use_backend("strict"):
+        exec(next(block.code for block in here if block.language == "python"), {})
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_paths_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     for path in re.findall(r"`((?:gradcore|backends|examples|tests|docs)/[\w./]*)`", text):
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\((?!http)([^)#]*)[^)]*\)", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", text):
         assert (ROOT / path).exists(), path
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     site, source = urls["Documentation"], urls["Source"].removeprefix("https://")

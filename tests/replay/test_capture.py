@@ -629,7 +629,7 @@ def test_what_the_page_says_runs_where_steps_are_recorded(monkeypatch, capsys):
         with use_backend("taped"):
             exec(block, names)
         assert "step" not in names or names["step"].is_recorded
-    assert all(np.isfinite(float(word)) for word in capsys.readouterr().out.split())
+    assert capsys.readouterr().out == "True\n"  # replays train as well as steps do
 
 
 # -- CUDA graphs, with what they ask CuPy for -----------------------------------------------------

@@ -223,6 +223,9 @@ def _of_jax(point: Point) -> str:
     return cell(np.asarray(value(*xs)), first(*xs), second(*xs))
 
 
+MARK = "The numbers here are by PyTorch"  # what follows it on the page is written anew
+
+
 def main() -> None:
     from importlib.metadata import version
 
@@ -235,9 +238,9 @@ def main() -> None:
             except Exception as error:
                 others.append(f"{type(error).__name__}")
         lines.append(f"{row(point)} | {others[0]} | {others[1]} | {point.why} |")
-    versions = f"With PyTorch {version('torch')} and JAX {version('jax')}.\n\n"
+    versions = f"{MARK} {version('torch')} and JAX {version('jax')}.\n\n"
     page = ROOT / "docs" / "explanation" / "special_points.md"
-    head, _, _ = page.read_text("utf-8").partition("With PyTorch ")
+    head, _, _ = page.read_text("utf-8").partition(MARK)
     page.write_text(head + versions + "\n".join(lines) + "\n")
 
 
