@@ -19,6 +19,7 @@ rooms: the folders of gradcore/ and the files beside them except `__init__.py`, 
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import sys
@@ -124,7 +125,16 @@ def rooms(root: Path) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    root = Path(arguments[0] if arguments else Path(__file__).parents[1]).resolve()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reading",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    here = Path(__file__).parents[1]
+    parser.add_argument("checkout", nargs="?", type=Path, default=here, help="(default: this one)")
+    root = parser.parse_args(arguments).checkout.resolve()
+    if not (root / GRAPH).is_file():
+        parser.error(f"{root} has no {GRAPH}; give the folder of a checkout")
     os.environ["GRADCORE_BACKEND"], os.environ["GRADCORE_FAST"] = "numpy", "0"
     sys.path.insert(0, str(root))  # before gradcore is imported, and not as pip has installed it
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]

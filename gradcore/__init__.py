@@ -71,10 +71,16 @@ from .transforms import *  # noqa: F403
 
 # From here on, `a + b` works on nodes, and `a.gelu()` says what to call.
 _places = {"gradcore.linalg": linalg, "gradcore.special": special}
-_instead = {  # of names in torch
+_instead = {  # of names in torch and jax
+    "Tensor": "gradcore.TensorNode(x)",
     "as_tensor": "gradcore.asarray(x)",
+    "compile": "gradcore.capture(step)",
+    "cuda": "gradcore.use_backend('cupy')",
+    "device": "gradcore.use_backend('cupy')",
     "from_numpy": "gradcore.asarray(x)",
     "functional": "gradcore.nn.functional",
+    "inference_mode": "gradcore.no_grad()",
+    "jit": "gradcore.capture(step)",
 }
 connect(ops, array_api, functions, lambda: import_module(".numpy", __name__))
 TensorNode._repr_html_ = small_view  # type: ignore[attr-defined]  # what notebooks show
@@ -108,7 +114,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name in OF_A_BACKEND:  # `zeros`, `float32`: those of the default backend
         return getattr(array_api, name)
-    places = (place for place, module in _places.items() if name in module.__all__)
+    rooms = {**_places, "gradcore.optim": optim, "gradcore.nn": nn}
+    places = (place for place, module in rooms.items() if name in module.__all__)
     found = [f"{place}.{name}" for place in places] or [*filter(None, [_instead.get(name)])]
     advice = "".join([f"; say {what}" for what in found][:1])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")

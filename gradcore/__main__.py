@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+import gradcore
+
 from .tools.command_line import Parser, launch
 from .tools.doctor import doctor
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{program} selftest --quick": "whether it computes right here: about a minute",
         },
     )
+    version = f"gradcore {gradcore.__version__}"
+    parser.add_argument("--version", action="version", version=version, help="say it, and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     about = "say what runs on this machine, what doesn't, and what to do next"
     commands.add_parser(

@@ -203,7 +203,7 @@ class TensorNode(Operators, metaclass=Listed):
             27.0 18.0
         """
         if self.size != 1:
-            has = f"this node has shape {self.shape}; sum it first, as in Sum.do_forward(x)"
+            has = f"this node has shape {self.shape}; sum it first, as in x.sum()"
             raise ValueError(f"backward starts from a scalar, and {has}")
         if is_complex(self.value):
             has = f"this node is {self.dtype}; take abs(x) or the namespace's real(x) first"
@@ -490,8 +490,8 @@ def _input_gradients(
     op, context = opnode.op, opnode.context
     if context is None:
         raise RuntimeError(
-            f"backward came to a {op.__name__} whose graph an earlier backward pass released; "
-            "call that one with retain_graph=True"
+            f"backward came to {op.__name__}, whose graph an earlier backward pass released; "
+            "compute the loss anew, or call that pass with retain_graph=True"
         )
     if asked:
         context = {**context, "_needs": asked}

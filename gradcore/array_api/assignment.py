@@ -105,7 +105,9 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
         view and no leaf: NumPy's numbers don't change either. Or see `_keeps_value`.
 
     Raises:
-        TypeError: y has numbers that x can't have; or x can't be assigned to: see `_write`.
+        TypeError: y has numbers that x can't have; or x can't be assigned to: see `_write`. Or x
+            is a leaf that a backward pass gave a gradient: `p -= lr * p.grad` is meant to change
+            p, and would train nothing.
         ValueError: y has another shape.
 
     Example:
@@ -117,6 +119,12 @@ def update(x: TensorNode, y: TensorNode, /) -> TensorNode:
     is_view = x._view is not None and view_of(x) is not None
     is_number = not value.shape and not _is_start(x)
     if not is_view and (is_number or _keeps_value(x)):
+        if not is_number and x.source is None and x.has_grad:
+            raise TypeError(
+                "x += y and the like: x has a gradient, and keeps its value while a graph is "
+                "built; for a step of training, write `with gradcore.no_grad():` around it, or "
+                "x.value += y; for a new node, x = x + y"
+            )
         return y
     if is_view and _keeps_value(chain(x)[0]):
         raise TypeError(

@@ -24,7 +24,12 @@ class _Method(Protocol):
 
 def _method(name: str, api: str = "numpy_api") -> _Method:
     def function(self: Methods, *args: Any, **kwargs: Any) -> Any:
-        return getattr(getattr(self, api), name)(self, *args, **kwargs)
+        try:
+            return getattr(getattr(self, api), name)(self, *args, **kwargs)
+        except TypeError as error:
+            if names := [f"{kwarg} for {k}" for k in kwargs if (kwarg := KEYWORDS.get(k))]:
+                raise TypeError(f"{error}; say {', '.join(names)}") from None
+            raise
 
     method: Any = function
 
@@ -370,12 +375,15 @@ class Methods:
 
 # -- What is not there ----------------------------------------------------------------------------
 
+# The keywords that stand for those of PyTorch.
+KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "unbiased": "ddof"}
+
 # What to say in place of attributes that arrays of one library have.
 INSTEAD = {
     "add_": "x.value = x.value + y",
     "copy_": "x.value = y, an array",
     "cpu": "x.numpy()",
-    "cuda": "x.to_device(device)",
+    "cuda": "gradcore.use_backend('cupy'), before data are made",
     "data": "x.value",
     "fill": "x[...] = value",
     "fill_": "x[...] = value",
@@ -396,6 +404,7 @@ INSTEAD = {
     "resize": "x.reshape(shape)",
     "setitem": "x[key] = value",
     "strides": "x.value.strides",
+    "retain_grad": "x.grad, which a node that is held has after a pass",
     "to": "x.astype(dtype) or x.to_device(device)",
     "tobytes": "x.numpy().tobytes()",
     "tofile": "x.numpy().tofile(file)",
@@ -408,15 +417,16 @@ INSTEAD = {
 
 
 class Elsewhere:
-    """An attribute that nodes don't have. (A `__getattr__` that knew the names would make each
-    attribute of nodes 0.03 us slower in Python 3.11, and an op of small arrays 5 %.)"""
+    """An attribute that nodes, or modules, don't have. (A `__getattr__` that knew the names would
+    make each attribute of nodes 0.03 us slower in Python 3.11, and an op of small arrays 5 %.)"""
 
-    def __init__(self, name: str, advice: str) -> None:
-        self.name, self.advice = name, advice
-        self.__doc__ = f"Not an attribute of nodes; say {advice}."
+    def __init__(self, name: str, advice: str, owner: str = "node") -> None:
+        self.name, self.advice, self.owner = name, advice, owner
+        self.__doc__ = f"Not an attribute of {owner}s; say {advice}."
 
     def __get__(self, node: Any, kind: type) -> Any:
-        raise AttributeError(f"{kind.__name__}: a node has no {self.name!r}; say {self.advice}")
+        has = f"{kind.__name__}: a {self.owner} has no {self.name!r}"
+        raise AttributeError(f"{has}; say {self.advice}")
 
 
 def is_elsewhere(kind: type, name: str) -> bool:

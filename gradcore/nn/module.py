@@ -10,6 +10,7 @@ from weakref import ref
 from ..backends import Array, backend_of, get
 from ..engine.arrays import copied, describe, flat, is_real_floating, loaded, namespace
 from ..engine.hooks import Handle
+from ..engine.methods import Elsewhere
 from ..graph import TensorNode, op_counter
 from .hooks import Hook, Hooks
 from .parameter import Buffer, Parameter, is_parameter
@@ -492,16 +493,26 @@ class Module:
 
         Make optimizers after this: their state does not move with the parameters.
 
+        Raises:
+            TypeError: `backend` is no name, but a dtype, for example.
+            ValueError, RuntimeError: there is no such backend, or it can't run here.
+
         Example:
             >>> model = nn.Linear(4, 3).to("numpy")  # "cupy" moves it to a GPU
             >>> print(type(model.w.value).__name__)
             ndarray
         """
+        if not isinstance(backend, str):
+            found = f"{type(self).__name__}.to: backend is {backend!r}, expected a name, as 'cupy'"
+            raise TypeError(f"{found}; dtypes go to model.astype(dtype)")
         target = get(backend, device)
         for _, node in _named_nodes(self):
             node.value = target.asarray(node.value)
             node.zero_grad()
         return self
+
+    cpu = Elsewhere("cpu", "model.to('numpy')", "module")
+    cuda = Elsewhere("cuda", "model.to('cupy')", "module")
 
     def astype(self, dtype: Any) -> Self:
         """Convert all floating values to `dtype`, such as "float64"; gradients become zero.

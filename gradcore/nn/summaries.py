@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -162,6 +163,11 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
     if not isinstance(model, Module):
         kind = type(model).__name__
         raise TypeError(f"summary: model is a {kind}, expected a module: summary(model, x)")
+    try:
+        signature(model.forward).bind(*inputs, **options)
+    except TypeError as error:
+        told = "give what the model is called with: summary(model, x)"
+        raise TypeError(f"summary: {type(model).__name__}.forward: {error}; {told}") from None
     modes = {module: module.training for module in model.modules()}
     drawn, counter, handles = random_numbers.get_state(), _Counter(), []
     for module in modes:

@@ -241,7 +241,8 @@ def _data() -> Iterator[str]:
             path = Path(folder)
             try:
                 path = path.expanduser()
-                found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "empty"
+                full = [e.name for e in path.iterdir() if not e.is_dir() or any(e.iterdir())]
+                found = ", ".join(sorted(full)[:8]) or "empty"
             except (OSError, RuntimeError) as error:  # RuntimeError: there is no such home folder
                 found = getattr(error, "strerror", None) or str(error)
             yield f"{place}: {path} ({found})"

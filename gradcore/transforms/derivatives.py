@@ -405,7 +405,7 @@ def _start(name: str, x: Any) -> TensorNode:
     if not is_floating(value_of(x)):
         raise TypeError(
             f"{name}: gradients are of floating arrays, not of {describe(x)}; convert it, "
-            "or leave it out by argnums"
+            "as in float(x) or x.astype('float64'), or leave it out by argnums"
         )
     linked = is_node(x) and x.requires_grad and is_building.get()
     return Id.do_forward(x) if linked else Argument(value_of(x))

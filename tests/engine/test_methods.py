@@ -313,6 +313,24 @@ def test_names_that_modules_lack_say_where_they_are() -> None:
     assert {"autograd", "numpy", "special"} <= {*dir(gradcore)}
 
 
+def test_names_of_pytorch_say_what_to_write() -> None:
+    x = TensorNode(np.ones((2, 2)))
+    for call in (lambda: x.sum(dim=0), lambda: x.softmax(dim=0)):
+        with pytest.raises(TypeError, match=r"'dim'; say axis for dim$"):
+            call()
+    with pytest.raises(TypeError, match=r"'nonsense'$"):
+        x.sum(nonsense=0)
+    with pytest.raises(AttributeError, match=r"no attribute 'Adam'; say gradcore\.optim\.Adam$"):
+        gradcore.Adam  # noqa: B018
+    model = gradcore.Linear(2, 3)
+    with pytest.raises(AttributeError, match=r"a module has no 'cuda'; say model\.to\('cupy'\)"):
+        model.cuda()
+    with pytest.raises(TypeError, match=r"expected a name.*model\.astype\(dtype\)"):
+        model.to(np.float32)
+    with pytest.raises(TypeError, match=r"Linear\.forward: missing .*summary\(model, x\)"):
+        gradcore.summary(model)
+
+
 def test_a_node_without_axes_has_no_parts() -> None:
     with pytest.raises(TypeError, match="has one element, and no parts"):
         iter(TensorNode(2.0))

@@ -284,7 +284,8 @@ def test_it_knows_every_variable_that_gradcore_reads() -> None:
 def test_variables_that_are_set(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "raw").mkdir(parents=True)
+    (tmp_path / "fashion-mnist").mkdir()  # empty, as a download that failed leaves it
     monkeypatch.setenv("GRADCORE_DATA", str(tmp_path))
     monkeypatch.setenv("GRADCORE_BAKCEND", "cupy")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -304,7 +305,7 @@ def test_variables_that_are_set(
 def test_control_characters_and_a_home_that_nobody_has(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "a\x1b[2J").mkdir()
+    (tmp_path / "a\x1b[2J" / "raw").mkdir(parents=True)
     monkeypatch.setenv("GRADCORE_DATA", str(tmp_path))
     monkeypatch.setenv("GRADCORE_BACKEND", "numpy")
     main(["doctor"])
