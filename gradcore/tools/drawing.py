@@ -80,9 +80,14 @@ class Drawing:
     def __str__(self) -> str:
         return self.dot
 
+    def __repr__(self) -> str:
+        return (
+            f"<Drawing, {len(self.dot):,} characters of DOT: .save('graph.svg') writes a picture>"
+        )
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         try:
-            return {"text/plain": self.dot, "image/svg+xml": self._picture("svg").decode()}
+            return {"text/plain": repr(self), "image/svg+xml": self._picture("svg").decode()}
         except RuntimeError as error:  # a notebook would show a traceback
             return {"text/plain": str(error)}
 

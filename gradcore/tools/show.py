@@ -48,15 +48,16 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
 
     Args:
         loss: a real node of one element.
-        path: the file to write. `None`: write a temporary file, and show it in the notebook, or in
-            the browser where there is a screen; or else print where it is.
+        path: the file to write, whose name ends in .html. `None`: write a temporary file, and show
+            it in the notebook, or in the browser where there is a screen; or else print where it is.
 
     Returns:
         The path of the file.
 
     Raises:
         TypeError: `loss` is not a node.
-        ValueError: `loss` has more than one element, is complex, or no op computed it.
+        ValueError: `loss` has more than one element, is complex, or no op computed it; or the name
+            of the file ends otherwise.
         RuntimeError: an earlier backward pass released the graph.
 
     Example:
@@ -73,6 +74,8 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
     if loss.source is None or not loss.requires_grad:
         problem = "no op computed this node from one that requires a gradient"
         raise ValueError(f"show: {problem}; call the model outside of no_grad(), and show its loss")
+    if path is not None and Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"show: {str(path)!r} must end in .html, as in show(loss, 'loss.html')")
     text = _page(_Collected(loss).data())
     if path is not None:
         path = Path(path)

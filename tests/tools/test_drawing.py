@@ -315,3 +315,9 @@ def _texts(svg: str) -> list[tuple[str, float, float]]:
     """The texts of ops and values: each with the place of its middle."""
     found = re.findall(r'<text text-anchor="middle" x="(.*?)" y="(.*?)".*?>(.*?)</text>', svg)
     return [(text, float(px), float(py)) for px, py, text in found]
+
+
+def test_a_drawing_at_the_prompt_says_how_to_see_it() -> None:
+    drawing = draw(TensorNode([1.0], name="x") * 2.0)
+    assert repr(drawing).endswith(".save('graph.svg') writes a picture>")
+    assert str(drawing) == drawing.dot

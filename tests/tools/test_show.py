@@ -145,6 +145,12 @@ def test_several_outputs_and_complex_numbers(tmp_path: Path) -> None:
     assert value(data, "z")["value"]["of"] == "absolute values"
 
 
+def test_a_file_that_no_browser_opens_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"loss.txt' must end in .html"):
+        show(small()[0], tmp_path / "loss.txt")
+    assert not list(tmp_path.iterdir())
+
+
 def test_values_come_to_the_host_from_every_backend(backend: Backend, tmp_path: Path) -> None:
     model = MLP()
     x = backend.asarray(np.ones((4, 16), "float32"))
