@@ -49,7 +49,7 @@ def show(loss: TensorNode, path: str | Path | None = None) -> Path:
     Args:
         loss: a real node of one element.
         path: the file to write, whose name ends in .html. `None`: write a temporary file, and show
-            it in the notebook, or in the browser where there is a screen; or else print where it is.
+            it in the notebook, or in the browser where there is a screen; else print where it is.
 
     Returns:
         The path of the file.
