@@ -119,8 +119,11 @@ def signature(_app: Sphinx, what: str, _name: str, thing: Any, *_: Any) -> Any:
 FULL = {
     short: name.full
     for name in reversed(reference.names())
-    for short in (getattr(name.thing, "__name__", name.short), name.short)
+    for short in (getattr(name.thing, "__qualname__", name.short), name.short)
 } | SHORT
+for _name in reference.names():
+    if _name.kind == "class":  # of a class of another name autodoc says "alias of", and no more
+        _name.thing.__name__ = _name.short
 PAGES = {f"reference/{name.page}": name for name in reference.names() if name.kind != "value"}
 
 

@@ -218,7 +218,7 @@ def page_of(name: Name) -> str:
     if found := bases(name.thing) if inspect.isclass(name.thing) else []:
         options += [":show-inheritance:"]  # and their pages have the methods of these
     if name.kind == "class":
-        of_others = ", ".join(["object", *[base.__name__ for base in found]])
+        of_others = ", ".join(["object", "BaseException", *[base.__name__ for base in found]])
         options += [f":inherited-members: {of_others}"]
     if name.kind == "op":
         if "Example:" not in name.doc and name.example:

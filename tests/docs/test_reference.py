@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import gradcore
+import gradcore.numpy
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "report"]
@@ -91,6 +93,19 @@ Example:
     )
     assert "Raises when called:" in reference.rst(doc), "Napoleon knows no parentheses"
     assert reference.rst(doc).endswith("Example:\n    >>> 2 ** 2  # `*`\n    4")
+
+
+def test_help_says_what_a_ufunc_takes() -> None:
+    keywords = "/, out=None, *, where=True, dtype=None)"
+    assert str(inspect.signature(gradcore.numpy.exp)) == f"(x, {keywords}"
+    assert str(inspect.signature(gradcore.numpy.add)) == f"(x1, x2, {keywords}"
+
+
+def test_the_page_of_gradcore_begins_with_nodes_and_derivatives(reference: Any) -> None:
+    text = dict(reference.pages())["gradcore/index"]
+    first = [text.index(f"`{each} <") for each in ("TensorNode", "Op", "grad", "show", "Linear")]
+    assert first == sorted(first)
+    assert text.rindex("-----") < text.index("`float32 <"), "dtypes are at the end"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
