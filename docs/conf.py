@@ -119,7 +119,7 @@ def signature(_app: Sphinx, what: str, _name: str, thing: Any, *_: Any) -> Any:
 FULL = {
     short: name.full
     for name in reversed(reference.names())
-    for short in (getattr(name.thing, "__qualname__", name.short), name.short)
+    for short in {name.thing.__qualname__ if name.kind == "class" else name.short, name.short}
 } | SHORT
 for _name in reference.names():
     if _name.kind == "class":  # of a class of another name autodoc says "alias of", and no more
