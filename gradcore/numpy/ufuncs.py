@@ -36,8 +36,8 @@ _IDLE = {"order": ("K", "C", "A"), "subok": (True, False), "casting": ("same_kin
 
 # What `help` says that a ufunc takes, by the count of its inputs.
 _SIGNATURES = {
-    1: inspect.signature(lambda x, /, out=None, *, where=True, dtype=None: None),
-    2: inspect.signature(lambda x1, x2, /, out=None, *, where=True, dtype=None: None),
+    1: inspect.signature(lambda x, /, out=None, *, where=True, dtype=None: None),  # noqa: ARG005
+    2: inspect.signature(lambda x1, x2, /, out=None, *, where=True, dtype=None: None),  # noqa: ARG005
 }
 
 _DOCSTRING = """Compute NumPy's {name}, on nodes and on arrays of every backend.
