@@ -12,6 +12,7 @@ import argparse
 import os
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ PAGES = (
     "reference/gradcore/index.html",
     "reference/gradcore/conv2d.html",
     "reference/nn/Module.html",
+    "reference/numpy/values.html",
+    "reference/types.html",
     "reference/ops/Exp.html",
     "search.html?q=conv2d",
 )
@@ -51,35 +54,24 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=SITE)
     parser.add_argument("--shots", type=Path, help="a folder for screenshots")
     arguments = parser.parse_args()
-    chromium = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    )
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    flags = ["--no-sandbox", "--allow-file-access-from-files"]
     count = 0
     with sync_playwright() as player:
-        flags = ["--no-sandbox", "--allow-file-access-from-files"]
         browser = player.chromium.launch(executable_path=chromium, args=flags)
-        for name in arguments.pages:
-            for scheme in ("light", "dark"):
-                for width in (1280, 400):
-                    page = browser.new_page(
-                        color_scheme=scheme, viewport={"width": width, "height": 900}
-                    )
-                    said: list[str] = []
-                    page.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
-                    page.goto(
-                        (arguments.site / name.partition("?")[0]).resolve().as_uri()
-                        + name[len(name.partition("?")[0]) :]
-                    )
-                    page.wait_for_timeout(1500 if "?" in name else 300)
-                    found = said + problems(page)
-                    count += len(found)
-                    print(f"{name} {scheme} {width}: {len(found)} findings", *found, sep="\n  ")
-                    if arguments.shots:
-                        arguments.shots.mkdir(parents=True, exist_ok=True)
-                        plain = name.partition(".html")[0].replace("/", "-")
-                        page.screenshot(path=arguments.shots / f"{plain}-{scheme}-{width}.png")
-                    page.close()
-        browser.close()
+        for name, scheme, width in product(arguments.pages, ("light", "dark"), (1280, 400)):
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+            said: list[str] = []
+            page.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
+            page.goto(f"{arguments.site.resolve().as_uri()}/{name}")
+            page.wait_for_timeout(1500 if "?" in name else 300)
+            found = said + problems(page)
+            count += len(found)
+            print(f"{name} {scheme} {width}: {len(found)} findings", *found, sep="\n  ")
+            if arguments.shots:
+                plain = name.partition(".html")[0].replace("/", "-")
+                page.screenshot(path=arguments.shots / f"{plain}-{scheme}-{width}.png")
+            page.close()
     print(f"{count} findings on {len(arguments.pages)} pages, each in 2 schemes and 2 widths")
     return int(count > 0)
 

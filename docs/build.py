@@ -27,13 +27,6 @@ SOURCE = "https://github.com/gradcore/gradcore/blob/main/"
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
-def write(file: Path, text: str) -> None:
-    """Write a file, unless it says that already: Sphinx reads again what is newer."""
-    if not file.exists() or file.read_text("utf-8") != text:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
-
-
 def markdown(page: Path) -> str:
     """The text of a page for Sphinx: links that leave docs/ go to the repository, those to the
     site's address to its pages; and what an index.md links to is the navigation below it."""
@@ -63,40 +56,24 @@ def markdown(page: Path) -> str:
 
     text = LINK.sub(link, page.read_text("utf-8"))
     if page.name == "index.md":
-        below = [each for each in dict.fromkeys(linked) if is_below(each, page)]
-        text += "\n```{toctree}\n:hidden:\n\n" + "\n".join(below) + "\n```\n"
+        first = page.parent == HERE  # below it is what has no index of its own
+        linked = [x for x in linked if not first or x.endswith("/index") or "/" not in x]
+        text += "\n```{toctree}\n:hidden:\n\n" + "\n".join(dict.fromkeys(linked)) + "\n```\n"
     return text
-
-
-def is_below(target: str, index: Path) -> bool:
-    """Whether the navigation has the page under this index: it lies in its folder; under the first
-    index, what has no index of its own."""
-    if index.parent == HERE:
-        return target.endswith("/index") or "/" not in target
-    return True
 
 
 def prepare(pages: Path) -> int:
     """Write the text of all pages for Sphinx; return how many pages the reference has."""
-    wanted = {}
-    for file in sorted(HERE.rglob("*")):
-        place = file.relative_to(HERE)
-        if place.parts[0] in ("report", "static") or file.is_dir():
-            continue
-        if file.suffix == ".md":
-            wanted[place] = markdown(file)
-        elif file.suffix != ".py" and "__pycache__" not in place.parts:
-            (pages / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, pages / place)
-            wanted[place] = ""
-    made = reference.pages()
-    wanted |= {Path(f"reference/{name}.rst"): text for name, text in made.items()}
-    for place, text in wanted.items():
-        if text:
-            write(pages / place, text)
-    for file in pages.rglob("*"):  # of an earlier build
-        if file.is_file() and file.relative_to(pages) not in wanted:
-            file.unlink()
+    shutil.rmtree(pages, ignore_errors=True)
+    others = shutil.ignore_patterns("report", "static", "*.py", "*.toml", "__pycache__")
+    shutil.copytree(HERE, pages, ignore=others)
+    for page in pages.rglob("*.md"):
+        page.write_text(markdown(HERE / page.relative_to(pages)), "utf-8")
+    made = dict(reference.pages())
+    for name, text in made.items():
+        page = pages / f"reference/{name}.rst"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, "utf-8")
     return len(made)
 
 
@@ -131,35 +108,22 @@ def main() -> int:
     began = time.perf_counter()
     pages, site = arguments.out / "pages", arguments.out / "site"
     count = prepare(pages)
-    flags = [
-        "-E",
-        "-a",
-        "-W",
-        "-n",
-        "--keep-going",
-        "-q",
-        "-j",
-        arguments.jobs,
-        "-b",
-        "html",
-        "-c",
-        str(HERE),
-    ]
-    status = sphinx([*flags, "-d", str(arguments.out / "doctrees"), str(pages), str(site)])
+    flags = ["-E", "-a", "-W", "-n", "--keep-going", "-q", "-b", "html"]
+    flags += ["-j", arguments.jobs, "-c", str(HERE), "-d", str(arguments.out / "doctrees")]
+    status = sphinx([*flags, str(pages), str(site)])
     shutil.copytree(HERE / "report", site / "report", dirs_exist_ok=True)
     problems = [f"broken link: {each}" for each in broken_links(site)]
     undocumented, unshown = reference.faults()
     problems += [f"no docstring: {each}" for each in undocumented]
     problems += [f"no example: {each}" for each in unshown]
     print(*problems[:200], sep="\n", file=sys.stderr)
-    named = [name for name in reference.names() if name.kind != "value"]
+    named = sum(name.kind != "value" for name in reference.names())
     size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     print(
-        f"{count} pages of the reference, {len(named)} of them of one name each, "
-        f"with {len(named) - len(unshown)} examples; "
-        f"{len(list(site.rglob('*.html')))} pages in all, "
-        f"{size / 1e6:.0f} MB, {time.perf_counter() - began:.0f} s; "
-        f"{len(problems)} problems: {site}"
+        f"{count} pages of the reference, {named} of them of one name each, "
+        f"with {named - len(unshown)} examples; "
+        f"{len(list(site.rglob('*.html')))} pages in all, {size / 1e6:.0f} MB, "
+        f"{time.perf_counter() - began:.0f} s; {len(problems)} problems: {site}"
     )
     return status or bool(problems)
 

@@ -146,7 +146,7 @@ def summary(model: Module, *inputs: Any, **options: Any) -> Summary:
         options: keyword arguments of its `forward`.
 
     Raises:
-        What the model's `forward` raises: its inputs are wrong.
+        Exception: what the model's `forward` raises, of inputs that are wrong.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))

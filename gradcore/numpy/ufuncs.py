@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -32,6 +33,12 @@ __all__ = ["Ufunc"]
 
 # Keywords of NumPy's that say how memory is used, and the values that ask for what all arrays have.
 _IDLE = {"order": ("K", "C", "A"), "subok": (True, False), "casting": ("same_kind", "safe")}
+
+# What `help` says that a ufunc takes, by the count of its inputs.
+_SIGNATURES = {
+    1: inspect.signature(lambda x, /, out=None, *, where=True, dtype=None: None),  # noqa: ARG005
+    2: inspect.signature(lambda x1, x2, /, out=None, *, where=True, dtype=None: None),  # noqa: ARG005
+}
 
 _DOCSTRING = """Compute NumPy's {name}, on nodes and on arrays of every backend.
 
@@ -74,6 +81,7 @@ class Ufunc:
         self.__module__ = "gradcore.numpy"
         page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"
         self.__doc__ = with_example(f"{_DOCSTRING.format(name=name)}{page}", name)
+        self.__signature__ = _SIGNATURES[self.of_numpy.nin]
         self.nin, self.nout, self.nargs = self.of_numpy.nin, self.of_numpy.nout, self.of_numpy.nargs
         # Whether it computes in float32 as in float64; float_power does not.
         self.keeps_floats = any(kinds.startswith("f" * self.nin) for kinds in self.of_numpy.types)

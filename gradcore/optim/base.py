@@ -455,9 +455,9 @@ class Optimizer:
         """Copy all that the next steps depend on, besides the parameters and their gradients.
 
         Returns:
-            "settings": the settings and `initial_lr`, plain numbers by name; of several groups a
-                list, where "params" are the numbers of the group's parameters.
-            "state": for each parameter a dictionary of arrays (copies) and the number "step".
+            A dictionary. Its "settings" are the settings and `initial_lr`, plain numbers by name;
+            of several groups a list, where "params" are the numbers of the group's parameters. Its
+            "state" is for each parameter a dictionary of arrays (copies) and the number "step".
 
         Example:
             >>> w = TensorNode([1.0, 2.0])

@@ -143,7 +143,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Pullback]:
 
     Raises:
         TypeError: an array in `xs` is not floating.
-        ValueError (from the pullback): the gradient does not fit the value.
+        ValueError: from the pullback: the gradient does not fit the value.
 
     Example:
         >>> value, pullback = gradcore.vjp(lambda x: x**2, np.array([1.0, 3.0]))
