@@ -366,7 +366,7 @@ def _input_names(op: type[Op], n: int) -> list[str]:
 
 def _kind(op: type[Op]) -> dict[str, Any]:
     """Describe an op's class: what it does, its formulas, and the source of both its functions."""
-    functions = [op.forward, op.backward]
+    functions: list[Any] = [op.forward, op.backward]
     if issubclass(op, OfInput | OfOutput) and "function" in op.forward.__code__.co_freevars:
         functions = [op.function, op.gradient]  # of which unary.py makes the two
     doc = inspect.cleandoc(vars(op).get("__doc__") or "").partition("\n\n")[0]
