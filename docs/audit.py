@@ -3,7 +3,7 @@
     pip install playwright axe-playwright-python && python docs/audit.py [--shots DIR] [PAGE ...]
 
 A page passes if axe finds nothing serious or critical, the page does not scroll sideways, and the
-console shows no error. CHROMIUM names the browser; without it, that of the system.
+console shows no error. GRADCORE_CHROMIUM names the browser; without it, that of the system.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=SITE)
     parser.add_argument("--shots", type=Path, help="a folder for screenshots")
     arguments = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    named = os.environ.get("GRADCORE_CHROMIUM")
+    chromium = named or shutil.which("chromium") or shutil.which("chrome")
     flags = ["--no-sandbox", "--allow-file-access-from-files"]
     count = 0
     with sync_playwright() as player:
