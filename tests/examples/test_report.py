@@ -601,6 +601,20 @@ def test_a_damaged_file_of_results_is_named(
     assert message.endswith("restore or delete it\n")
 
 
+def test_a_result_that_lacks_an_epoch_is_named(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, training("mnist"), [0.5, 0.6])
+    assert run("--report", "--only", "q5", "--out", tmp_path) == 0
+    shutil.rmtree(tmp_path / "runs")
+    path = tmp_path / "results.jsonl"
+    line = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**line, "train_loss": line["train_loss"][:1]}) + "\n", "utf-8")
+    capsys.readouterr()
+    message = refused(capsys, run("--report", "--only", "q5", "--out", tmp_path))
+    assert "results.jsonl[0] lacks numbers of an epoch" in message
+
+
 def test_help_lists_the_items() -> None:
     done = subprocess.run(
         [sys.executable, str(Path(assignment.__file__)), "--help"], capture_output=True, text=True
