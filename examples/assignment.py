@@ -19,11 +19,12 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -329,7 +330,8 @@ def train(
             while waiting and len(running) < jobs:
                 t = waiting.pop(0)
                 started[t] = time.perf_counter()
-                running[t] = start(t, runs / t.name, data_dir, environment)
+                with later_signals():  # else one could come before `running` knows the process
+                    running[t] = start(t, runs / t.name, data_dir, environment)
             time.sleep(0.05)
             for t in [t for t, process in running.items() if process.poll() is not None]:
                 code = running.pop(t).returncode
@@ -345,6 +347,24 @@ def train(
             process.terminate()  # its checkpoint, of the last epoch, stays
             process.wait()
     return failed
+
+
+@contextmanager
+def later_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the end of the block."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def start(t: Training, folder: Path, data_dir: str | None, environment: dict[str, str]) -> Any:
