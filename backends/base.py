@@ -140,6 +140,11 @@ class Backend(
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
 
+    def error(self, error: Exception) -> Exception:
+        """Give the error that NumPy would raise in the place of one of this library's: ValueError
+        for shapes that do not fit, MemoryError; or the error itself."""
+        return error
+
     def text(self, x: Array, prefix: str | None = None) -> str:
         """Print the elements of the array `x` as NumPy's `str` does. Of many elements, only those
         that are printed, at the corners, are copied to the host.

@@ -54,6 +54,7 @@ BUILTIN = {
         "pip install 'cupy-cuda12x[ctk]' (NVIDIA driver 525 or newer) or 'cupy-cuda13x[ctk]' "
         "(580 or newer)",
     ),
+    "torch": Builtin("torch:TorchBackend", "torch", "pip install torch"),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}

@@ -47,6 +47,7 @@ MATRIX = {  # name: (backend, device)
     "strict-no-float64": ("strict", "no_float64"),
     "cupy-like": ("cupy-like", None),  # gradcore's CuPy backend, on a stand-in for CuPy
     "cupy": ("cupy", None),
+    "torch": ("torch", None),
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONE_DTYPE = {

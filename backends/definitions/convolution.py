@@ -113,8 +113,7 @@ class ConvolutionKernels(Definitions):
             return x
         shape = padded_shape(x.shape, padding)
         y = self.xp.full(shape, value, dtype=x.dtype, device=x.device)
-        y[inner(x.shape[2:], padding)] = x
-        return y
+        return self.setitem(y, inner(x.shape[2:], padding), x)
 
     # Convolutions, with w (O, C / groups, KH, KW). The channels of x and those of the result are
     # in `groups` equal parts; each part of the result is computed from one part of x.
@@ -170,7 +169,7 @@ class ConvolutionKernels(Definitions):
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
             part = xp.matmul(weights[i, ...], go)
-            gx[tap] = gx[tap] + xp.reshape(part, (n, c, *windows))
+            gx = self.setitem(gx, tap, gx[tap] + xp.reshape(part, (n, c, *windows)))
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def conv2d_weight_gradient(
@@ -243,7 +242,7 @@ class ConvolutionKernels(Definitions):
         shape = (c, *slice_size, size[0] + front + back, n)
         gx = xp.zeros(shape, dtype=g.dtype, device=g.device)
         for k, tap in enumerate(depth_taps(od, kd, stride[0], dilation[0])):
-            gx[tap] = gx[tap] + g[:, k, ...]
+            gx = self.setitem(gx, tap, gx[tap] + g[:, k, ...])
         gx = gx[:, :, :, front : front + size[0], :]
         return xp.astype(xp.permute_dims(gx, (4, 0, 3, 1, 2)), dtype, copy=False)
 
@@ -274,8 +273,8 @@ class ConvolutionKernels(Definitions):
         x = xp.permute_dims(x, (1, 3, 4, 2, 0))
         if any(padding):
             y = xp.zeros((c, h, w, d + sum(padding), n), dtype=x.dtype, device=x.device)
-            y[:, :, :, padding[0] : padding[0] + d, :] = x
-            x = y
+            inside = (..., slice(padding[0], padding[0] + d), slice(None))
+            x = self.setitem(y, inside, x)
         x = xp.stack([x[tap] for tap in depth_taps(od, kernel, stride, dilation)], axis=1)
         return xp.permute_dims(xp.reshape(x, (c * kernel, h, w, od * n)), (3, 0, 1, 2))
 
@@ -324,7 +323,7 @@ class ConvolutionKernels(Definitions):
         x = xp.reshape(x, (n, c, prod(kernel), *windows))
         y = xp.zeros(padded_shape((n, c, *size), padding), dtype=x.dtype, device=x.device)
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
-            y[tap] = y[tap] + x[:, :, i, ...]
+            y = self.setitem(y, tap, y[tap] + x[:, :, i, ...])
         return xp.astype(y[inner(size, padding)], dtype, copy=False)
 
     # Pooling, of each channel alone.
@@ -371,7 +370,7 @@ class ConvolutionKernels(Definitions):
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(go.shape[2:], kernel, stride, dilation)):
-            gx[tap] = gx[tap] + xp.where(places == i, go, 0.0)
+            gx = self.setitem(gx, tap, gx[tap] + xp.where(places == i, go, 0.0))
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def max_pool2d_chosen(
@@ -408,5 +407,5 @@ class ConvolutionKernels(Definitions):
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         share = go / (kernel[0] * kernel[1])
         for tap in taps(go.shape[2:], kernel, stride, (1, 1)):
-            gx[tap] = gx[tap] + share
+            gx = self.setitem(gx, tap, gx[tap] + share)
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import Any
+
 from ..types import Array
 from .common import Definitions
 
@@ -27,7 +30,7 @@ class IndexingKernels(Definitions):
         """
         xp = self.xp
         self.check_integers(what, indices)
-        if indices.size and not xp.all((indices >= start) & (indices < size)):
+        if prod(indices.shape) and not xp.all((indices >= start) & (indices < size)):
             low, high = int(xp.min(indices)), int(xp.max(indices))
             raise index_error(what, low if low < start else high, size, start)
 
@@ -42,6 +45,17 @@ class IndexingKernels(Definitions):
             )
         if not self.xp.isdtype(indices.dtype, "integral"):
             raise TypeError(f"{what} must be integers, not {indices.dtype}")
+
+    def getitem(self, x: Array, key: Any) -> Array:
+        """Give x[key], for a key of integers, slices, `None` and `...`: a view where the library has
+        views."""
+        return x[key]
+
+    def setitem(self, x: Array, key: Any, y: Array) -> Array:
+        """Put y, broadcast, at `key` into x, whose memory no one else reads, and give x. A library
+        whose arrays do not change gives a new array."""
+        x[key] = y
+        return x
 
     def select(self, x: Array, indices: Array) -> Array:
         """Choose from x (N, M, ...) the elements at the indices (N, ...) along axis 1: (N, ...)."""

@@ -71,7 +71,8 @@ class LinalgKernels(Definitions):
             first = a[..., k : k + 1, k : k + 1]
             below = xp.where(first == 0, xp.zeros_like(first), a[..., k + 1 :, k : k + 1])
             below = below / xp.where(first == 0, xp.ones_like(first), first)
-            a[..., k + 1 :, k : k + 1] = below
-            a[..., k + 1 :, k + 1 :] -= xp.matmul(below, a[..., k : k + 1, k + 1 :])
+            a = self.setitem(a, (..., slice(k + 1, None), slice(k, k + 1)), below)
+            rest = (..., slice(k + 1, None), slice(k + 1, None))
+            a = self.setitem(a, rest, a[rest] - xp.matmul(below, a[..., k : k + 1, k + 1 :]))
         none = xp.zeros((*stack, 0), dtype=xp.int64, device=a.device)
         return a, order, xp.concat(pivots, axis=-1) if pivots else none

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from math import prod
 from typing import Any, TypeVar, cast
 
 from ..types import Array, DType, Number
@@ -361,7 +362,7 @@ class OptimizerUpdates(Definitions):
 
     def _rms(self, x: Array) -> Array:
         """Compute the root of the mean square, of no dimensions."""
-        return self._norm(x) / max(x.size, 1) ** 0.5
+        return self._norm(x) / max(prod(x.shape), 1) ** 0.5
 
     def _norm(self, x: Array) -> Array:
         flat = self.xp.reshape(x, (-1,))

@@ -22,6 +22,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from .. import ops
@@ -82,16 +83,18 @@ def setitem(x: NodeOrArray, key: Any, y: Any, /) -> None:
     if is_mask and is_scalar and first.shape == x.shape:  # no need to find the elements named
         _write(x, ops.Where, first, y)
         return
-    positions = xp.reshape(xp.arange(x.size, device=x.device), x.shape)
+    positions = xp.reshape(xp.arange(prod(x.shape), device=x.device), x.shape)
     named = getitem(positions, key)
-    if not named.size:
+    if not prod(named.shape):
         return
     is_named, last = last_named(positions, named)
     if not is_scalar:
         yp = namespace(y)
         y = yp.reshape(yp.broadcast_to(y, tuple(named.shape)), (-1,))
         y = yp.reshape(yp.take(y, last, axis=0), x.shape)
-    if is_mask and named.size == x.size and not is_scalar:  # all of x, which may have been NaN
+    if (
+        is_mask and prod(named.shape) == prod(x.shape) and not is_scalar
+    ):  # all of x, which may have been NaN
         _write(x, ops.Replace, y)
         return
     _write(x, ops.Where, is_named, y)

@@ -30,6 +30,7 @@ __all__ = [
 
 # The errors of forward that are raised again with the op and its inputs named.
 EXPLAINED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
+EXPLAINED += (RuntimeError,)  # PyTorch's, of shapes that do not fit
 FITTING = "; sizes must be equal, or 1, counted from the last axis"
 LESS_MEMORY = (
     "Try smaller batches, gradcore.checkpoint, which computes again what it does not keep, or "
@@ -178,7 +179,12 @@ def _name(op: type | str) -> str:
 
 
 def explained(error: Exception, op: str, arrays: list[Any]) -> Exception:
-    """Make an error of the same kind, with the op and its inputs named."""
+    """Make an error of the same kind, with the op and its inputs named. A RuntimeError that the
+    backend takes for nothing else is raised as it is."""
+    found = (backend_of(x) for x in arrays if type(x) in BACKEND_OF_TYPE)
+    error = next(found, default()).error(error)
+    if isinstance(error, RuntimeError):
+        raise error
     kinds = (ValueError, IndexError, OverflowError, MemoryError)
     kind = next((k for k in kinds if isinstance(error, k)), TypeError)
     inputs = ", ".join(map(describe, arrays))

@@ -350,14 +350,14 @@ def prelu(x: NodeOrArray, weight: NodeOrArray) -> TensorNode:
     """
     x, w = floating(x), raw_array(weight)
     shape = tuple(raw_array(x).shape)
-    if w.size != 1 and (w.ndim != 1 or len(shape) < 2 or w.shape[0] != shape[1]):
+    if math.prod(w.shape) != 1 and (w.ndim != 1 or len(shape) < 2 or w.shape[0] != shape[1]):
         raise ValueError(
             f"prelu: weight has shape {tuple(w.shape)} and x {shape}, expected (1,), or (C,) "
             "with x (N, C, ...)"
         )
     if w.dtype != raw_array(x).dtype:
         raise TypeError(f"prelu: x is {raw_array(x).dtype} and weight {w.dtype}; give one dtype")
-    each = (w.size, *[1] * (len(shape) - 2)) if w.size != 1 else ()
+    each = (w.shape[0], *[1] * (len(shape) - 2)) if math.prod(w.shape) != 1 else ()
     return ops.Prelu.do_forward(x, ops.Reshape.do_forward(weight, shape=each))
 
 

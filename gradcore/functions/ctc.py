@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from math import inf
+from math import inf, prod
 from typing import Any
 
 from .. import array_api, ops
@@ -122,7 +122,7 @@ def _whole(x: Any, like: Array) -> Array:
         TypeError: these are not integers.
     """
     x, xp = raw_array(x), namespace(like)
-    if not x.size:
+    if not prod(x.shape):
         return xp.zeros(x.shape, dtype=xp.int64, device=like.device)
     if not namespace(x).isdtype(x.dtype, "integral"):
         raise TypeError(f"ctc_loss: found {describe(x)}, expected integers")

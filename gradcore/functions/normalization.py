@@ -395,7 +395,7 @@ def _of_rows(
     raw = raw_array(x)
     if not size:
         return ops.Id.do_forward(x)  # nothing
-    given, shape = _given(raw, size, weight, bias), (raw.size // size, size)
+    given, shape = _given(raw, size, weight, bias), (prod(raw.shape) // size, size)
     if tuple(raw.shape) == shape:
         return ops.LayerNorm.do_forward(x, *given, eps=eps)
     y = ops.LayerNorm.do_forward(array_api.reshape(x, shape), *given, eps=eps)

@@ -8,7 +8,7 @@ PyTorch leaves it open.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, prod
 from typing import Any, NamedTuple
 
 from .. import array_api as xp
@@ -359,7 +359,7 @@ def unique(
     axis = axis_from_front("unique", axis, x.ndim)
     raw = value_of(x)
     lib, n = namespace(raw), x.shape[axis]
-    rows = lib.reshape(lib.moveaxis(raw, axis, 0), (n, -1) if raw.size else (n, 0))
+    rows = lib.reshape(lib.moveaxis(raw, axis, 0), (n, -1) if prod(raw.shape) else (n, 0))
     order = lib.arange(n, dtype=lib.int64, device=raw.device)
     for column in range(rows.shape[1] - 1, -1, -1):  # the first one decides, so comes last
         order = lib.take(order, lib.argsort(lib.take(rows[:, column], order), stable=True))
@@ -384,7 +384,7 @@ def unique_consecutive(
     along = 0 if axis is None else axis_from_front("unique_consecutive", axis, x.ndim)
     raw = value_of(flat)
     lib, n = namespace(raw), flat.shape[along]
-    rows = lib.reshape(lib.moveaxis(raw, along, 0), (n, -1) if raw.size else (n, 0))
+    rows = lib.reshape(lib.moveaxis(raw, along, 0), (n, -1) if prod(raw.shape) else (n, 0))
     order = lib.arange(n, dtype=lib.int64, device=raw.device)
     shape = tuple(x.shape) if axis is None else None
     return _of_runs(flat, along, rows, order, return_inverse, return_counts, shape)

@@ -146,7 +146,7 @@ def scatter_reduce(
     if reduce == "prod":
         flat, to = [xp.reshape(a, (-1,)) for a in (before, src)], lib.reshape(places, (-1,))
         of = lib.concat([lib.reshape(_counted(raw), (-1,)), to])
-        return xp.reshape(_products(xp.concat(flat), of, raw.size), tuple(x.shape))
+        return xp.reshape(_products(xp.concat(flat), of, prod(raw.shape)), tuple(x.shape))
     y = xp.add(before, _added(src, places, x))
     if reduce == "sum":
         return y

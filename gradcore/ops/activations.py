@@ -316,7 +316,7 @@ class HardSwish(OfInput):
 
 def _largest(x: Array, axis: int) -> Array:
     """Return the maxima of x along the axis, or x itself where x is empty."""
-    return namespace(x).max(x, axis=axis, keepdims=True) if x.size else x
+    return namespace(x).max(x, axis=axis, keepdims=True) if math.prod(x.shape) else x
 
 
 @in_float32
@@ -350,7 +350,7 @@ class LogSoftmax(Op):
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:
         xp = namespace(x)
         z = x - _largest(x, axis)
-        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if x.size else z
+        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if math.prod(x.shape) else z
         context["axis"], context["y"] = axis if x.ndim else None, y
         return y
 

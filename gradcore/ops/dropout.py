@@ -55,7 +55,7 @@ class UniformScale(Op):
     def forward(context: Context, x: Array, *, low: float, high: float, key: Any) -> Array:
         context["options"] = {"low": low, "high": high, "key": key}
         backend, xp = backend_of(x), namespace(x)
-        bits = backend.random_bits(key, x.size, x.device)
+        bits = backend.random_bits(key, prod(x.shape), x.device)
         part = xp.astype(xp.astype(bits >> 8, xp.float32) * 2.0**-24, x.dtype, copy=False)
         return x * xp.reshape(low + (high - low) * part, x.shape)
 

@@ -27,8 +27,9 @@ class GetItem(Op):
         key = _entries(key)
         # Leave out each `None`, which adds an axis: PutItem assigns, where the standard has none.
         context["key"] = tuple([k for k in key if k is not None])
-        context["part"], context["shape"] = tuple(x[context["key"]].shape), tuple(x.shape)
-        return x[key]
+        context["shape"] = tuple(x.shape)
+        context["part"] = tuple(backend_of(x).getitem(x, context["key"]).shape)
+        return backend_of(x).getitem(x, key)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
@@ -43,8 +44,7 @@ class PutItem(Op):
     def forward(context: Context, x: Array, *, key: Any, shape: tuple[int, ...]) -> Array:
         context["key"] = _entries(key)
         y = namespace(x).zeros(shape, dtype=x.dtype, device=x.device)
-        y[context["key"]] = x
-        return y
+        return backend_of(x).setitem(y, context["key"], x)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
@@ -66,12 +66,11 @@ class SetItem(Op):
             raise TypeError(f"x is {x.dtype}, and y is complex; make x complex, as by x + 0j")
         context["key"] = key = _entries(key)
         z = namespace(x).asarray(x, copy=True)
-        part = z[key]
+        part = backend_of(z).getitem(z, key)
         if type(y) not in NUMBER_TYPES and y.ndim > part.ndim:
             raise ValueError(f"y has more axes than x[key], of shape {tuple(part.shape)}")
         context["all"] = math.prod(part.shape) == math.prod(z.shape)
-        z[key] = y
-        return z
+        return backend_of(z).setitem(z, key, y)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, ClassVar
 
 from ..backends import Array
@@ -140,10 +140,11 @@ class _Search:
     def move(self, starts: list[Array], t: float, d: Array) -> None:
         """Set the parameters to `starts + t * d`."""
         for p, x in zip(self.nodes, starts, strict=True):
-            size = x.size * (2 if is_complex(x) else 1)
+            n = prod(x.shape)
+            size = n * (2 if is_complex(x) else 1)
             part, d = d[:size], d[size:]
             if is_complex(x):
-                part = part[: x.size] + 1j * part[x.size :]
+                part = part[:n] + 1j * part[n:]
             p.value = x + namespace(x).reshape(t * part, x.shape)
 
     def evaluate(self) -> tuple[float, Array]:

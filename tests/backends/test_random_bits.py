@@ -15,7 +15,7 @@ def test_random_bits_are_the_base_definition_and_numpys(backend: Backend, key: i
         expected = np.stack([words & 0xFFFFFFFF, words >> 32], axis=1).ravel()[:n]
         for kernel in (backend.random_bits, lambda *x: Backend.random_bits(backend, *x)):
             bits = kernel(key, n, backend.asarray(0.0).device)
-            assert bits.dtype == backend.xp.uint32
+            assert backend.xp.isdtype(bits.dtype, "integral")
             assert bits.device == backend.asarray(0.0).device
             np.testing.assert_array_equal(backend.to_numpy(bits), expected)
 

@@ -144,7 +144,7 @@ def strided(backend: Backend, x: np.ndarray, dtype: str | None) -> Array:
 
 def flipped(backend: Backend, x: np.ndarray, dtype: str | None) -> Array:
     key = (*[slice(None, None, -1)] * x.ndim, ...)
-    return backend.asarray(x[key].copy(), dtype)[key]
+    return backend.getitem(backend.asarray(x[key].copy(), dtype), key)
 
 
 LAYOUTS = (contiguous, transposed, strided, flipped)

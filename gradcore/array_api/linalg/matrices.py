@@ -237,7 +237,7 @@ def matrix_exp(x: NodeOrArray, /) -> NodeOrArray:
     raw = value_of(x)
     if not is_floating(raw):
         raise TypeError(f"matrix_exp: x is {raw.dtype}, expected floating numbers")
-    if not raw.size:
+    if not math.prod(raw.shape):
         return x * 1
     x, dtype = widened(x), x.dtype
     raw = value_of(x)

@@ -11,7 +11,7 @@ there where to clip.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf, isfinite
+from math import inf, isfinite, prod
 from typing import Any
 
 from ...backends import Array, default
@@ -76,7 +76,7 @@ def get_total_norm(
         5.0
     """
     is_one = isinstance(tensors, TensorNode) or hasattr(tensors, "dtype")
-    given = [x for x in map(raw_array, [tensors] if is_one else tensors) if x.size]
+    given = [x for x in map(raw_array, [tensors] if is_one else tensors) if prod(x.shape)]
     if not given:
         return default().asarray(0.0)
     order, xp = float(norm_type), namespace(given[0])
