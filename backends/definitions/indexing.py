@@ -47,7 +47,7 @@ class IndexingKernels(Definitions):
             raise TypeError(f"{what} must be integers, not {indices.dtype}")
 
     def getitem(self, x: Array, key: Any) -> Array:
-        """Give x[key], for a key of integers, slices, `None` and `...`: a view where the library has
+        """Give x[key], for a key of integers, slices, `None` and `...`: a view, if the library has
         views."""
         return x[key]
 

@@ -1,5 +1,5 @@
-"""The array API namespace of the torch backend: array_api_compat's, but for what PyTorch refuses, or
-warns of, where the standard has an answer."""
+"""The array API namespace of the torch backend: array_api_compat's, but for what PyTorch refuses,
+or warns of, where the standard has an answer."""
 
 # ruff: noqa: F403 (the functions of the standard hide those of Python, as `range`)
 from __future__ import annotations

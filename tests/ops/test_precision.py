@@ -85,8 +85,8 @@ LONG: list[Function] = [
     lambda x: array_api.var(100.0 * x, axis=0),
     lambda x: array_api.std(300.0 * x, axis=0),
     lambda x: gradcore.rms_norm(300.0 * x, 2),
-    lambda x: gradcore.cross_entropy(x, np.zeros(x.shape[0], "int64")),
-    lambda x: gradcore.cross_entropy(x.T, np.zeros(2, "int64")),
+    lambda x: gradcore.cross_entropy(x, gradcore.zeros(x.shape[0], dtype="int64")),
+    lambda x: gradcore.cross_entropy(x.T, gradcore.zeros(2, dtype="int64")),
     lambda x: gradcore.scaled_dot_product_attention(x, x, x),
 ]
 
