@@ -60,6 +60,7 @@ class Backend(
     """
 
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
+    takes_subclasses: ClassVar[bool] = True  # or does `asarray` give a plain array of them?
 
     # Finds the backend of any array. The registry, which knows all backends, puts it here.
     _backend_of: ClassVar[Callable[[Array], Backend]]

@@ -62,7 +62,7 @@ PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
 BACKEND_OF_TYPE: dict[type, Backend] = {}  # of array types met so far; no types of scalars
-_scalars: dict[type, Backend] = {}  # of the types that libraries give in place of 0-d arrays
+_scalars: dict[type, Backend] = {}  # of types that come in as an array of another type
 
 _loaded: dict[str, type[Backend] | Exception] = {}  # the class, or the error of its import
 _instances: dict[tuple[str, str], Backend] = {}  # by name and device
@@ -115,7 +115,8 @@ def problem(name: str) -> str | None:
 
 
 def get(name: str, device: Any = None) -> Backend:
-    """Give the backend `name` on `device` (`None`: its default device).
+    """Give the backend `name` on `device` (`None`: its default device). A name may have the device
+    in it: "torch:mps", "cupy:1".
 
     Raises:
         ValueError: there is no such backend or device; the message says which there are.
@@ -127,6 +128,7 @@ def get(name: str, device: Any = None) -> Backend:
         >>> print(numpy.asarray([1, 2]))
         [1 2]
     """
+    name, device = _with_device(name, device)
     if (name, str(device)) not in _instances and (why := problem(name)):
         if not _exists(name):
             raise ValueError(why)
@@ -134,6 +136,18 @@ def get(name: str, device: Any = None) -> Backend:
         cause = loaded if isinstance(loaded, Exception) else None
         raise RuntimeError(f"backend {name!r} can't run here: {why}{DOCTOR}") from cause
     return _instance(name, device)
+
+
+def _with_device(name: str, device: Any) -> tuple[str, Any]:
+    """Take the device out of a name such as "cupy:1".
+
+    Raises:
+        ValueError: there is another device, too.
+    """
+    name, _, named = str(name).partition(":")
+    if named and device is not None and str(device) != named:
+        raise ValueError(f"backend '{name}:{named}' names a device, and device={device!r} another")
+    return name, named or device
 
 
 def default() -> Backend:
@@ -164,7 +178,7 @@ def default() -> Backend:
 class use_backend:  # noqa: N801 (it is called like a function)
     """Make `name` the backend of new arrays, from now on or for the length of a `with` block.
 
-        gradcore.use_backend("cupy", device=1)
+        gradcore.use_backend("cupy", device=1)  # or "cupy:1"
 
     A block is for the thread or task, and in a generator for the code of the generator, that it is
     in; a call inside holds to the end of the block. A call outside of blocks is for all threads.
@@ -292,6 +306,7 @@ def _instance(name: str, device: Any = None) -> Backend:
 
 def _choose(name: str, device: Any) -> Backend:
     """Get a backend as `get` does, but also "auto", and NumPy in place of a CuPy that can't run."""
+    name, device = _with_device(name, device)
     if name == "auto":
         return get("numpy") if problem("cupy") else get("cupy", device)
     if name == "cupy" and os.environ.get("GRADCORE_FALLBACK") != "0" and (why := problem(name)):
@@ -329,8 +344,10 @@ def _meet(x: Array) -> Backend:
                 _scalars[kind] = _instance(name)
                 return _scalars[kind]
             if isinstance(x, loaded.array_types):
-                BACKEND_OF_TYPE[kind] = _instance(name)
-                return BACKEND_OF_TYPE[kind]
+                is_taken = loaded.takes_subclasses or kind in loaded.array_types
+                known = BACKEND_OF_TYPE if is_taken else _scalars
+                known[kind] = _instance(name)
+                return known[kind]
     if libraries[0] == "builtins" or not array_api_compat.is_array_api_obj(x):
         raise TypeError(f"expected an array, not {kind.__name__}")
     name = libraries[0]

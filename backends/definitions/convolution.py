@@ -326,7 +326,8 @@ class ConvolutionKernels(Definitions):
             y = self.setitem(y, tap, y[tap] + x[:, :, i, ...])
         return xp.astype(y[inner(size, padding)], dtype, copy=False)
 
-    # Pooling, of each channel alone.
+    # Pooling, of each channel alone. A backend may count the places of maxima in another way, which
+    # its own kernels know.
 
     def max_pool2d(
         self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
@@ -390,6 +391,26 @@ class ConvolutionKernels(Definitions):
         for i, tap in enumerate(taps(places.shape[2:], kernel, stride, dilation)):
             y = xp.where(places == i, x[tap], y)
         return y
+
+    def max_pool2d_indices(
+        self,
+        places: Array,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Array:
+        """Compute from the places that `max_pool2d` found the index of each maximum in its image of
+        this size, made flat: int64 (N, C, OH, OW)."""
+        xp, at = self.xp, self.xp.astype(places, self.xp.int64)
+        parts = []
+        for axis, tap in enumerate((at // kernel[1], at % kernel[1])):
+            start = xp.arange(places.shape[2 + axis], device=places.device) * stride[axis]
+            start = xp.reshape(start - padding[axis][0], (-1, 1) if axis == 0 else (1, -1))
+            parts.append(start + tap * dilation[axis])
+        return parts[0] * size[1] + parts[1]
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
         """Compute the mean of each window of x, with zeros in the padding."""

@@ -1,35 +1,217 @@
-"""The torch backend: devices, and the way in and out of them."""
+"""The torch backend: devices, their memory, and the way in and out of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from ..base import Backend
+from ..ownership import holders
 from ..types import Array, DType
 from . import namespace as xp
+from .attention import TorchAttention
+from .convolution import TorchConvolutions
+from .elementwise import TorchElementwise
+from .indexing import TorchIndexing
+from .losses import TorchLosses
+from .normalization import TorchNorms
+from .pooling import TorchPooling
+from .updates import TorchUpdates
 
 __all__ = ["TorchBackend"]
 
-
 AXIS = re.compile(r"Dimension out of range .* but got (-?\d+)")
+OLDEST = 2, 6  # the first version with all functions that are called here
+KINDS = "cuda", "xpu", "mps", "mtia", "hpu"  # of accelerators
+VISIBLE = {"cuda": "CUDA_VISIBLE_DEVICES", "xpu": "ZE_AFFINITY_MASK"}
+count_users = torch._C._storage_Use_Count
+SHARE_OF_DATA = 0.5  # of the free memory: a set of data that takes more stays on the host
 
 
-class TorchBackend(Backend):
-    """PyTorch on one device: `cpu`, `cuda:1`, `mps`, `xpu`, ..."""
+def devices() -> list[str]:
+    """List the names of the devices that PyTorch has here.
+
+    Example:
+        >>> from gradcore.backends.torch.backend import devices
+        >>> devices()[0]
+        'cpu'
+    """
+    found = ["cpu"]
+    for kind in KINDS:
+        module = getattr(torch, kind, None)
+        if module is not None and module.is_available():
+            count = module.device_count()
+            found += [f"{kind}:{i}" for i in range(count)] if count > 1 else [kind]
+    return found
+
+
+class TorchBackend(
+    TorchElementwise,
+    TorchIndexing,
+    TorchConvolutions,
+    TorchPooling,
+    TorchNorms,
+    TorchLosses,
+    TorchAttention,
+    TorchUpdates,
+):
+    """PyTorch on one device. Its autograd takes no part: arrays come in without a graph.
+
+    Args:
+        device: PyTorch's name of a device: "cpu", "cuda:1", "mps", "xpu", ...; a number is that of
+            an accelerator; `None` is PyTorch's default, the CPU unless `torch.set_default_device`
+            says otherwise.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
 
     name = "torch"
     xp: ClassVar[Any] = xp
     array_types = (torch.Tensor,)
+    takes_subclasses = False  # a Parameter comes in as the tensor that it is
+
+    def __init__(self, device: Any = None) -> None:
+        super().__init__(None if device is None else _device(device))
+
+    @classmethod
+    def problem(cls) -> str | None:
+        version = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
+        if version < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            return (
+                f"torch {torch.__version__} is older than {oldest}; pip install 'torch>={oldest}'"
+            )
+        return None
+
+    # -- The device -------------------------------------------------------------------------
+
+    @property
+    def _place(self) -> torch.device:
+        """The device, also where it is PyTorch's default."""
+        return torch.get_default_device() if self.device is None else self.device
+
+    def _of_device(self, function: str) -> Any:
+        """Give a function of PyTorch's for this kind of device, such as `torch.cuda.empty_cache`;
+        `None` where there is none."""
+        return getattr(getattr(torch, self._place.type, None), function, None)
+
+    def make_current(self) -> Callable[[], object]:
+        index, set_device = self._place.index, self._of_device("set_device")
+        if index is None or set_device is None or self._place.type == "cpu":
+            return super().make_current()
+        before = self._of_device("current_device")()
+        set_device(index)
+        return lambda: set_device(before)
+
+    def environment(self) -> dict[str, str]:
+        place = self._place
+        if place.type == "cpu":
+            return {}
+        return {"GRADCORE_BACKEND": f"torch:{place}"}
+
+    def describe_device(self) -> str:
+        place, name = self._place, self._of_device("get_device_name")
+        if place.type == "cpu" or name is None:
+            return {"cpu": "CPU", "mps": "GPU of Apple"}.get(place.type, str(place))
+        return f"{name(place)} ({place})"
+
+    def describe_library(self) -> str:
+        others = [d for d in devices() if d != str(self._place)]
+        return f"torch {torch.__version__}" + (f"; also on {', '.join(others)}" if others else "")
+
+    def allow_tf32(self, whether: bool) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = whether
+
+    def used_memory(self) -> int:
+        allocated = self._of_device("memory_allocated") or self._of_device(
+            "current_allocated_memory"
+        )
+        if allocated is None or self._place.type == "cpu":
+            return 0
+        return int(allocated() if self._place.type == "mps" else allocated(self._place))
+
+    def _memory(self) -> tuple[int, int] | None:
+        """Give the free and the whole memory of the device, in bytes, where PyTorch tells."""
+        info = self._of_device("mem_get_info")
+        return None if info is None or self._place.type == "cpu" else info(self._place)
+
+    def describe_memory(self) -> str:
+        if (found := self._memory()) is None:
+            return ""
+        free, total = found
+        return f"{_gb(self.used_memory())} in arrays, {_gb(free)} free of {_gb(total)}"
+
+    def limit_memory(self, size: int) -> None:
+        limit = self._of_device("set_per_process_memory_fraction")
+        if limit is None or self._place.type == "cpu":
+            raise ValueError(f"torch can't limit its memory on {self._place} ({_gb(size)})")
+        if (found := self._memory()) is not None:
+            limit(min(size / found[1], 1.0), self._place)
+        else:  # of MPS, a share of what Metal recommends
+            limit(size / torch.mps.recommended_max_memory())
+
+    # -- Arrays in and out ------------------------------------------------------------------
+
+    def asarray(self, x: Any, dtype: DType | str | None = None) -> Array:
+        if isinstance(x, torch.Tensor):
+            x = x.detach() if x.requires_grad or type(x) is not torch.Tensor else x
+            if type(x) is not torch.Tensor:  # a class of its own, which would take part in all
+                x = x.as_subclass(torch.Tensor)
+            return x.to(self.device, self.dtype(dtype))
+        return super().asarray(x, dtype)
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
-        return torch.tensor(x, dtype=dtype, device=self.device)
+        """Give the NumPy array x as a tensor: on the CPU of the same memory, where PyTorch can
+        write to it and knows its order and dtype."""
+        if not x.dtype.isnative:
+            x = x.astype(x.dtype.newbyteorder("="))
+        is_plain = x.flags.writeable and x.flags.owndata and min(x.strides, default=0) >= 0
+        y = torch.from_numpy(x if is_plain else x.copy())
+        return y.to(self._place, dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        return x.detach().resolve_conj().resolve_neg().cpu().numpy()
+        x = x.detach().resolve_conj().resolve_neg()
+        if x.dtype is torch.bfloat16 or (x.dtype.itemsize == 1 and x.dtype.is_floating_point):
+            x = x.float()  # which NumPy has; it holds them all
+        return x.cpu().numpy()
+
+    def store(self, x: Any, dtype: DType | str | None = None) -> Array:
+        found = self._memory()
+        if isinstance(x, np.ndarray) and found is not None:
+            host = x if dtype is None else np.asarray(x, dtype)
+            if host.nbytes > SHARE_OF_DATA * found[0]:
+                return host
+        return self.asarray(x, dtype)
+
+    def copies(self, batches: Iterable[Iterable[Any]]) -> Iterator[tuple[Array, ...]]:
+        # From pinned memory CUDA copies while the host goes on.
+        if self._place.type != "cuda":
+            yield from super().copies(batches)
+            return
+        for batch in batches:
+            yield tuple([self._sent(x) for x in batch])
+
+    def _sent(self, x: Any) -> Array:
+        if not isinstance(x, np.ndarray):
+            return self.asarray(x)
+        host = torch.from_numpy(np.ascontiguousarray(x) if x.flags.writeable else x.copy())
+        return host.pin_memory().to(self._place, non_blocking=True)
+
+    def owns_memory(self, x: Array) -> bool:
+        # Tensors that share memory have one storage, which counts them, and Python's handle of it
+        # here. A storage that NumPy shares can't be resized. Where elements lie upon one another,
+        # the storage is smaller than they are.
+        storage = x.untyped_storage()
+        count = count_users(storage._cdata)
+        if (
+            count == 3 and x._is_view()
+        ):  # with the whole that it is a view of, which nobody else has
+            count = 2 if holders(x, "_base") == 1 else 3
+        return count == 2 and storage.resizable() and storage.nbytes() == x.nbytes
 
     def error(self, error: Exception) -> Exception:
         if isinstance(error, torch.OutOfMemoryError):
@@ -41,44 +223,24 @@ class TorchBackend(Backend):
         is_value = type(error) is RuntimeError or "non-zero size" in str(error)
         return ValueError(str(error)) if is_value else error
 
-    # -- kernels ----------------------------------------------------------------------------
 
-    def getitem(self, x: Array, key: Any) -> Array:
-        """Give x[key]. Steps back, which PyTorch has none of, copy."""
-        entries = key if isinstance(key, tuple) else (key,)
-        if not any(isinstance(k, slice) and (k.step or 1) < 0 for k in entries):
-            return x[key]
-        forth, back = _steps_forth(entries, x.shape)
-        return torch.flip(x[forth], back)
+def _device(device: Any) -> torch.device:
+    """Give PyTorch's device of this name, if there is one here.
 
-    def setitem(self, x: Array, key: Any, y: Any) -> Array:
-        entries = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, slice) and (k.step or 1) < 0 for k in entries):
-            key, back = _steps_forth(entries, x.shape)
-            if isinstance(y, torch.Tensor):
-                y = torch.flip(y.expand(x[key].shape), back)
-        x[key] = y
-        return x
+    Raises:
+        ValueError: there is none.
+    """
+    found = devices()
+    try:
+        place = torch.device(int(device) if str(device).isdigit() else device)
+        known = place.type in {d.partition(":")[0] for d in found}
+        last = sum(d.partition(":")[0] == place.type for d in found)
+        if known and (place.index or 0) < last:
+            return place
+    except (RuntimeError, TypeError):
+        pass  # no kind of device that this PyTorch knows
+    raise ValueError(f"torch: no device {str(device)!r}; this machine has {', '.join(found)}")
 
 
-def _steps_forth(key: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[tuple[Any, ...], list[int]]:
-    """Give a key of the same elements that has no steps back, and the axes of its result that are
-    then in the other order."""
-    axes = sum(k is not None and k is not ... for k in key)
-    forth, back, axis, at = [], [], 0, 0  # the axis of the array, and that of the result
-    for k in key:
-        if k is ...:
-            axis, at = axis + len(shape) - axes, at + len(shape) - axes
-        elif isinstance(k, slice):
-            places = range(*k.indices(shape[axis]))
-            if places.step < 0:
-                back.append(at)
-                places = places[::-1]
-                k = slice(places.start, places.stop, places.step) if places else slice(0, 0)
-            axis, at = axis + 1, at + 1
-        elif k is None:
-            at += 1
-        else:
-            axis += 1
-        forth.append(k)
-    return tuple(forth), back
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"

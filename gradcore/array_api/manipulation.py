@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..backends import backend_of
 from ..backends.types import DType
 from ..engine.arrays import (
     broadcast_shape,
@@ -285,7 +286,8 @@ def flip(x: NodeOrArray, /, axis: Axis = None) -> NodeOrArray:
          [4. 3.]]
     """
     axes = range(x.ndim) if axis is None else axes_from_front("flip", axis, x.ndim)
-    return x[tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])]
+    key = tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)])
+    return x[key] if is_node(x) else backend_of(x).getitem(x, key)
 
 
 def roll(x: NodeOrArray, /, shift: int | tuple[int, ...], axis: Axis = None) -> NodeOrArray:

@@ -129,7 +129,7 @@ def _constant(op: type | str, x: Any) -> Any:
         message = f"{_name(op)}: inputs are nodes, arrays and numbers, not {type(x).__name__}"
         raise TypeError(message) from None
     if not isinstance(x, backend.scalar_types):
-        return x
+        return node_or_array(x)
     number = backend.to_numpy(x).item()
     return backend.asarray(x) if isinstance(number, bool) else number
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import array_api as xp
 from .. import ops
-from ..array_api.common import NodeOrArray, Shape
+from ..array_api.common import NodeOrArray
 from ..backends import Array, backend_of
 from ..engine.arrays import (
     namespace,
@@ -150,8 +150,9 @@ def _with_indices(axes: int, x: NodeOrArray, options: Mapping[str, Any]) -> Maxi
 
     def pool(x: NodeOrArray, **given: Any) -> TensorNode:
         raw = value_of(x)
-        _, places = backend_of(raw).max_pool2d(raw, **given)
-        found.append(_in_planes(places, tuple(x.shape[2:]), **given))
+        backend, size = backend_of(raw), tuple(x.shape[2:])
+        _, places = backend.max_pool2d(raw, **given)
+        found.append(backend.max_pool2d_indices(places, size=size, **given))
         return ops.MaxPool2dChosen.do_forward(x, places=places, **given)
 
     y = by_planes(pool, axes, x, options)
@@ -168,26 +169,6 @@ def _with_indices(axes: int, x: NodeOrArray, options: Mapping[str, Any]) -> Maxi
         chosen = near.take(near.reshape(slices, (-1,)), near.reshape(at, (-1,)))
         indices = near.reshape(depths * (h * w) + near.reshape(chosen, at.shape), y.shape)
     return y, TensorNode(indices)
-
-
-def _in_planes(
-    places: Array,
-    size: Shape,
-    *,
-    kernel: Shape,
-    stride: Shape,
-    padding: Any,
-    dilation: Shape,
-) -> Array:
-    """Find the index in a plane of this size, made flat, of the element at each window's tap."""
-    near = namespace(places)
-    taps = near.astype(places, near.int64)
-    parts = []
-    for axis, tap in enumerate((taps // kernel[1], taps % kernel[1])):
-        start = near.arange(places.shape[2 + axis], device=places.device) * stride[axis]
-        start = near.reshape(start - padding[axis][0], (-1, 1) if axis == 0 else (1, -1))
-        parts.append(start + tap * dilation[axis])
-    return parts[0] * size[1] + parts[1]
 
 
 # -- Means ----------------------------------------------------------------------------------------

@@ -1,0 +1,66 @@
+"""Activations, masks and linear layers by PyTorch's own functions; of 16 bits in float32."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import linear
+
+from ..base import Backend
+from ..definitions.common import in_float32
+from ..types import Array
+
+__all__ = ["TorchElementwise"]
+
+gelu = torch._C._nn.gelu
+gelu_gradient = torch.ops.aten.gelu_backward.default
+sigmoid_gradient = torch.ops.aten.sigmoid_backward.default
+LEAST = {t: torch.finfo(t).smallest_normal for t in (torch.float32, torch.float64)}
+
+
+class TorchElementwise(Backend):
+    """Kernels that are one call or two of PyTorch's."""
+
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        if x.dtype is not w.dtype or (b is not None and b.dtype is not x.dtype):
+            return super().linear(x, w, b)
+        if self._adds_up_in_16_bits(x):
+            return linear(x.float(), w.float(), b if b is None else b.float()).to(x.dtype)
+        return linear(x, w, b)
+
+    def masked(self, x: Array, mask: Array) -> Array:
+        return torch.where(mask, x, 0.0)
+
+    def relu_gradient(self, y: Array, go: Array) -> Array:
+        return torch.where(y > 0.0, go, y)
+
+    # `threshold` and `hardshrink` put 0 where numbers are denormal, and let NaN through.
+
+    @in_float32
+    def sigmoid(self, x: Array) -> Array:
+        return torch.threshold_(torch.sigmoid(x), LEAST[x.dtype], 0.0)
+
+    @in_float32
+    def sigmoid_gradient(self, y: Array, go: Array) -> Array:
+        return torch.hardshrink(sigmoid_gradient(go, y), LEAST[go.dtype])
+
+    @in_float32
+    def gelu(self, x: Array) -> Array:
+        return gelu(x)
+
+    @in_float32
+    def gelu_gradient(self, x: Array, go: Array) -> Array:
+        return gelu_gradient(go, x)
+
+    def erf(self, x: Array) -> Array:
+        return torch.erf(x) if x.dtype in LEAST else super().erf(x)
+
+    def _wide(self, x: Array) -> Array:
+        return x.float() if x.dtype in HALVES else x
+
+    def _adds_up_in_16_bits(self, x: Array) -> bool:
+        """Say whether PyTorch adds up products of numbers like those of x in 16 bits: on a CPU. The
+        libraries of GPUs add up in float32, and round once."""
+        return x.dtype in HALVES and x.is_cpu
+
+
+HALVES = frozenset({torch.float16, torch.bfloat16})
