@@ -47,8 +47,9 @@ MATRIX = {  # name: (backend, device)
     "strict-no-float64": ("strict", "no_float64"),
     "cupy-like": ("cupy-like", None),  # gradcore's CuPy backend, on a stand-in for CuPy
     "cupy": ("cupy", None),
-    "torch": ("torch", None),
+    "torch": ("torch", "cpu"),
 }
+ASKED_FOR = {"torch"}  # not run by default, to save time
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONE_DTYPE = {
     "strict": "float64",  # strict-no-float64 is the same in float32
@@ -73,6 +74,7 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     if why := loading.problem():
         problems["numpy-fast"] = why
     if not wanted:
+        problems |= dict.fromkeys(ASKED_FOR, "not in GRADCORE_TEST_BACKENDS")
         return [name for name in MATRIX if name not in problems], problems
     names = [name.strip() for name in wanted.split(",")]
     for name in names:

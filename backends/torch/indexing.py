@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..base import Backend
+from ..definitions.indexing import index_error
 from ..types import Array, Number
 
 __all__ = ["TorchIndexing"]
@@ -15,6 +16,16 @@ __all__ = ["TorchIndexing"]
 
 class TorchIndexing(Backend):
     """Keys with steps back, which PyTorch has none of; and indices of all integer dtypes."""
+
+    def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
+        # Three calls in place of five; on a GPU, too, the host waits once.
+        self.check_integers(what, indices)
+        if not indices.numel():
+            return
+        ends = torch.aminmax(indices)
+        low, high = (e.item() for e in ends) if indices.is_cpu else torch.stack(ends).tolist()
+        if low < start or high >= size:
+            raise index_error(what, low if low < start else high, size, start)
 
     def getitem(self, x: Array, key: Any) -> Array:
         """Give x[key]; with steps back, a copy."""

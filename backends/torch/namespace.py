@@ -56,9 +56,7 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
-def asarray(
-    x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
-) -> Tensor:
+def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Tensor:
     """Convert a tensor, numbers, or an array of NumPy, which PyTorch would refuse to convert where
     its steps go back or its dtype changes."""
     if isinstance(x, Tensor):
@@ -70,7 +68,7 @@ def asarray(
     return torch.tensor(x, dtype=dtype, device=device)
 
 
-def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+def astype(x: Tensor, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Tensor:
     y = x.to(dtype) if device is None else x.to(device, dtype)
     return y.clone() if copy and y is x else y
 
@@ -83,19 +81,19 @@ def _alike(a: Any, b: Any) -> bool:
     """Say whether PyTorch itself gives two operands the dtype of the standard."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.dtype is b.dtype
-    return type(b) is float and isinstance(a, Tensor) and a.dtype.is_floating_point
+    return type(b) is builtins.float and isinstance(a, Tensor) and a.dtype.is_floating_point
 
 
 def maximum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
         return compat.maximum(a, b)
-    return torch.clamp_min(a, b) if type(b) is float else torch.maximum(a, b)
+    return torch.clamp_min(a, b) if type(b) is builtins.float else torch.maximum(a, b)
 
 
 def minimum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
         return compat.minimum(a, b)
-    return torch.clamp_max(a, b) if type(b) is float else torch.minimum(a, b)
+    return torch.clamp_max(a, b) if type(b) is builtins.float else torch.minimum(a, b)
 
 
 def matmul(a: Tensor, b: Tensor, /) -> Tensor:

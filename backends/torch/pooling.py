@@ -1,8 +1,8 @@
 """Pool by one call of PyTorch's. It takes the same padding on both sides, of at most half the
 kernel; other padding is the definitions'.
 
-PyTorch counts the place of a maximum in its image, as int64. The definitions count it in its
-window, as a smaller integer, by which the kernels here know which places they are given.
+PyTorch counts the place of a maximum in its image, the definitions count it in its window. Places
+in images are given as uint64 here, by which the kernels tell them from places in windows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TorchPooling(Backend):
             options = {"stride": stride, "padding": padding, "dilation": dilation}
             return super().max_pool2d(x, kernel=kernel, **options)
         y, places = max_pool(x, kernel, stride, both, dilation)
-        return y, places
+        return y, places.view(torch.uint64)
 
     def max_pool2d_gradient(
         self,
@@ -55,29 +55,30 @@ class TorchPooling(Backend):
         padding: Padding,
         dilation: Pair,
     ) -> Array:
-        if places.dtype is not torch.int64:
+        if places.dtype is not torch.uint64:
             options = {"stride": stride, "padding": padding, "dilation": dilation}
             return super().max_pool2d_gradient(go, places, size=size, kernel=kernel, **options)
-        g = self._wide(go) if go.is_cpu else go
+        g = self._wide(go)
         x = g.new_empty((*go.shape[:2], *size))  # only its shape counts
         both = padding[0][0], padding[1][0]
-        gx = max_gradient(g, x, kernel, stride, both, dilation, False, places)
+        gx = max_gradient(g, x, kernel, stride, both, dilation, False, places.view(torch.int64))
         return gx if g is go else gx.to(go.dtype)
 
     def max_pool2d_chosen(self, x: Array, places: Array, **options: Any) -> Array:
-        if places.dtype is not torch.int64:
+        if places.dtype is not torch.uint64:
             return super().max_pool2d_chosen(x, places, **options)
-        return x.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
+        return x.flatten(2).gather(2, places.view(torch.int64).flatten(2)).reshape(places.shape)
 
     def max_pool2d_indices(self, places: Array, **options: Any) -> Array:
-        is_index = places.dtype is torch.int64
-        return places if is_index else super().max_pool2d_indices(places, **options)
+        if places.dtype is not torch.uint64:
+            return super().max_pool2d_indices(places, **options)
+        return places.view(torch.int64)
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
         both = _both_sides(x, kernel, padding)
         if both is None:
             return super().avg_pool2d(x, kernel=kernel, stride=stride, padding=padding)
-        z = self._wide(x) if x.is_cpu else x
+        z = self._wide(x)
         y = avg_pool2d(z, kernel, stride, both)
         return y if z is x else y.to(x.dtype)
 
@@ -88,7 +89,7 @@ class TorchPooling(Backend):
         if both is None:
             options = {"stride": stride, "padding": padding}
             return super().avg_pool2d_gradient(go, size=size, kernel=kernel, **options)
-        g = self._wide(go)  # also where no CPU is: windows overlap
+        g = self._wide(go)
         x = g.new_empty((*go.shape[:2], *size))
         gx = avg_gradient(g, x, kernel, stride, both, False, True, None)
         return gx if g is go else gx.to(go.dtype)

@@ -27,7 +27,7 @@ from ..ops import MatrixMultiply
 __all__ = ["VARIABLES", "doctor"]
 
 VARIABLES = {  # those that gradcore reads, and their meanings
-    "GRADCORE_BACKEND": "the default backend",
+    "GRADCORE_BACKEND": "the default backend, perhaps with a device: torch:mps",
     "GRADCORE_CHROMIUM": "the browser of the tests of pages",
     "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",
     "GRADCORE_DATA": "a folder with datasets",
@@ -137,7 +137,7 @@ def _backends() -> Iterator[str]:
         why = f"as GRADCORE_BACKEND={wanted} says"
         if wanted == "auto":
             why = "chosen by itself: CuPy where a GPU answers, else NumPy"
-        elif wanted != backend.name:
+        elif wanted.partition(":")[0] != backend.name:
             why = f"in place of GRADCORE_BACKEND={wanted}"
         yield f"default: {backend}, {why}"
     except Exception as error:

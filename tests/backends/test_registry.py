@@ -53,6 +53,20 @@ def test_auto_takes_cupy_where_a_gpu_answers(python: Any) -> None:
     assert python.printed(code, FAKE_CUPY, FAKE_COUNT="0") == "numpy numpy; cupy cupy (1);"
 
 
+def test_a_name_may_have_the_device_in_it(python: Any) -> None:
+    assert python.printed(WHICH, FAKE_CUPY, GRADCORE_BACKEND="cupy:1") == "cupy (1)"
+    code = """
+    from gradcore.backends import get, use_backend
+    print(use_backend("cupy:1").backend is get("cupy", 1) is get("cupy:1", 1))
+    get("cupy:1", 0)
+    """
+    done = python(code, FAKE_CUPY)
+    assert done.stdout == "True\n"
+    assert "ValueError: backend 'cupy:1' names a device, and device=0 another" in done.stderr
+    done = python(WHICH, FAKE_CUPY, GRADCORE_BACKEND="cupy:7")
+    assert "ValueError: GRADCORE_BACKEND=cupy:7: cupy: no device '7'" in done.stderr
+
+
 FALLBACK = """\
 import warnings
 import gradcore

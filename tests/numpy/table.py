@@ -200,7 +200,7 @@ argmax(A) argmax(A,axis=0) argmin(A,axis=1,keepdims=True) argsort(A) argsort(A,a
 argsort(A,axis=None)
 argpartition(v,2)[2] nanargmax(N,axis=1) nanargmin(N) searchsorted(V,v)
 searchsorted(V,0.5,side='right') searchsorted(v,0.5,sorter=argsort(v))
-digitize(v,V) digitize(v,V[::-1]) digitize(v,V,right=True) nonzero(I) where(X) argwhere(X)
+digitize(v,V) digitize(v,flip(V)) digitize(v,V,right=True) nonzero(I) where(X) argwhere(X)
 flatnonzero(I) lexsort((v,k))
 sum(I) sum(X) sum(I,dtype='int16') prod(I,axis=1) mean(I) std(I) cumsum(I) cumprod(k) max(I,axis=0)
 add(I,I) add(I,j[:4])

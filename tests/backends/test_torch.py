@@ -1,0 +1,169 @@
+"""The torch backend: its devices, what comes in, whose memory an array is, and updates together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import gradcore
+from gradcore import TensorNode, nn, optim
+from gradcore.backends import Backend, backend_of, get, use_backend
+
+
+@pytest.fixture
+def on_torch() -> Iterator[Backend]:
+    with use_backend("torch:cpu") as backend:
+        yield backend
+
+
+def test_an_unknown_device_is_an_error_that_names_those_there_are() -> None:
+    for name in ("nonsense", "cpu:7", "7"):
+        with pytest.raises(ValueError, match=f"torch: no device '{name}'; this machine has cpu"):
+            get("torch", name)
+    assert get("torch:cpu").device == torch.device("cpu")
+
+
+def test_what_the_device_tells(on_torch: Backend) -> None:
+    assert on_torch.describe_device() == "CPU"
+    assert f"torch {torch.__version__}" in on_torch.describe_library()
+    assert (on_torch.used_memory(), on_torch.describe_memory()) == (0, "")
+    assert on_torch.environment() == {}
+    with pytest.raises(ValueError, match="torch can't limit its memory on cpu"):
+        on_torch.limit_memory(10**9)
+
+
+def test_an_old_torch_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get("torch").problem() is None
+    monkeypatch.setattr(torch, "__version__", "2.3.1+cu121")
+    assert "torch 2.3.1+cu121 is older than 2.6; pip install" in str(get("torch").problem())
+
+
+def test_tensors_come_in_without_their_graph(on_torch: Backend) -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    for x in (parameter, parameter * 2.0, torch.ones(2, requires_grad=True)):
+        y = on_torch.asarray(x)
+        assert type(y) is torch.Tensor
+        assert not y.requires_grad
+        assert y.data_ptr() == x.data_ptr()
+    frozen = torch.nn.Parameter(torch.full((2,), 3.0), requires_grad=False)
+    node = TensorNode([1.0, 2.0])
+    loss = (node * frozen).sum()
+    loss.backward()
+    assert type(loss.value) is type(node.grad) is torch.Tensor
+    np.testing.assert_array_equal(node.grad, [3.0, 3.0])
+    with pytest.raises(TypeError, match=r"has a graph of its own; give x\.detach\(\)"):
+        TensorNode(parameter)
+    assert backend_of(parameter) is backend_of(torch.ones(1))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", ">f4", "int32", "bool", "uint8"])
+def test_arrays_of_numpy_come_in_and_go_out(on_torch: Backend, kind: str) -> None:
+    x = np.arange(12).reshape(3, 4).astype(kind)
+    read_only = np.broadcast_to(x[:, :1], x.shape)
+    for array in (x, x.T, x[::-1, ::-2], read_only, np.array(1, kind)):
+        y = on_torch.asarray(array)
+        np.testing.assert_array_equal(on_torch.to_numpy(y), array)
+        is_shared = np.shares_memory(y.numpy(), array)
+        assert is_shared == (array.base is None and x.dtype.isnative)
+        assert not is_shared or not on_torch.owns_memory(y)
+
+
+def test_memory_that_somebody_else_sees_is_not_owned(on_torch: Backend) -> None:
+    owns = on_torch.owns_memory
+    x = torch.zeros(3, 4)
+    assert owns(x)
+    view, detached = x[0], x.detach()
+    assert not owns(x)
+    assert not owns(view)
+    assert not owns(detached)
+    del view, detached
+    assert owns(x)
+    whole = torch.zeros(3, 4)
+    view = whole.reshape(12)
+    assert not owns(view)
+    del whole
+    assert owns(view), "nobody else has the whole"
+    assert not owns(torch.zeros(1, 4).expand(3, 4))
+    assert not owns(torch.zeros(1, 4).expand(3, 4).detach())
+    assert not owns(torch.from_numpy(np.zeros(3)))
+    array = x.numpy()
+    assert not owns(x)
+    assert array.shape == x.shape
+
+
+def test_a_step_does_not_write_into_tensors_that_others_hold(on_torch: Backend) -> None:
+    given = torch.ones(3)
+    w = TensorNode(given.detach())
+    before = w.value.numpy().copy()
+    (w * w).sum().backward()
+    optim.SGD([w], lr=0.1).step()
+    np.testing.assert_array_equal(given, before)
+    np.testing.assert_allclose(on_torch.to_numpy(w.value), 0.8 * before, 1e-6)
+
+
+SETTINGS: list[tuple[str, int, dict[str, Any]]] = [
+    ("sgd", 1, {"momentum": 0.0, "weight_decay": 0.0, "nesterov": False}),
+    ("sgd", 1, {"momentum": 0.9, "weight_decay": 0.1, "nesterov": False}),
+    ("sgd", 1, {"momentum": 0.9, "weight_decay": 0.0, "nesterov": True}),
+    ("adam", 3, {"weight_decay": 0.0, "decoupled_weight_decay": False}),
+    ("adam", 3, {"weight_decay": 0.1, "decoupled_weight_decay": False}),
+    ("adam", 3, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+]
+MORE = {
+    "sgd": {"lr": 0.1, "dampening": 0.25},
+    "adam": {"lr": 0.1, "corrections": (0.19, 0.002), "betas": (0.9, 0.999), "eps": 1e-3},
+}
+
+
+@pytest.mark.parametrize(("kernel", "memory", "settings"), SETTINGS)
+@pytest.mark.parametrize("first", [True, False])
+def test_updates_together_are_the_base_definitions(
+    on_torch: Backend, kernel: str, memory: int, settings: dict[str, Any], first: bool
+) -> None:
+    rng, settings = np.random.default_rng(0), {**MORE[kernel], **settings}
+    arrays = []
+    for shape in ((3, 4), (5,), ()):
+        p, g, *rest = (rng.uniform(0.5, 2.0, shape) for _ in range(2 + memory))
+        rest = rest if first is False else [*rest[:-1], None]
+        arrays.append((p, g.T.copy().T, *rest))
+    given, same = (
+        [tuple(None if a is None else on_torch.asarray(a.copy()) for a in of) for of in arrays]
+        for _ in range(2)
+    )
+    expected = Backend.update_all(on_torch, kernel, same, **settings)
+    found = on_torch.update_all(kernel, given, **settings)
+    for one, other in zip(found, expected, strict=True):
+        for x, y in zip(one, other, strict=True):
+            assert (x is None) == (y is None)
+            if x is not None:
+                np.testing.assert_allclose(x, y, 1e-12)
+    for (_, gradient, *_), (_, before, *_) in zip(given, arrays, strict=True):
+        np.testing.assert_array_equal(gradient, before)
+
+
+def test_a_network_trains_as_on_numpy() -> None:
+    """The same weights, masks and losses, from the same seed."""
+    losses = []
+    for name in ("numpy", "torch"):
+        with use_backend(name) as backend:
+            gradcore.manual_seed(1)
+            layers = [nn.Conv2d(3, 4, 3), nn.Relu(), nn.MaxPool2d(2), nn.BatchNorm2d(4),
+                      nn.Flatten(), nn.Dropout(0.5), nn.Linear(36, 5)]  # fmt: skip
+            net = nn.Sequential(*layers)
+            step = optim.AdamW(net.parameters(), lr=0.01)
+            images = np.random.default_rng(0).normal(size=(8, 3, 8, 8)).astype("float32")
+            x, labels = backend.asarray(images), backend.asarray(np.arange(8) % 5)
+            found = []
+            for _ in range(10):
+                loss = gradcore.cross_entropy(net(x), labels)
+                loss.backward()
+                step.step()
+                step.zero_grad()
+                found.append(float(loss))
+            losses.append(found)
+    np.testing.assert_allclose(losses[1], losses[0], 1e-4)
