@@ -54,7 +54,8 @@ def _sgd(
             gradients = torch._foreach_add(gradients, velocities, alpha=momentum)
         else:
             gradients = velocities
-    torch._foreach_add_(parameters, gradients, alpha=-lr)
+    # Not `alpha=-lr`, which rounds once: p -= lr * g has the same bits on all backends.
+    torch._foreach_sub_(parameters, torch._foreach_mul(gradients, lr))
     return list(zip(parameters, velocities, strict=True))
 
 

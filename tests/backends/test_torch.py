@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
 import gradcore
 from gradcore import TensorNode, nn, optim
 from gradcore.backends import Backend, backend_of, get, use_backend
+
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture
