@@ -16,7 +16,7 @@ from operator import add
 from typing import Any
 
 from ..types import Array
-from .common import Definitions
+from .indexing import IndexingKernels
 
 __all__ = [
     "ConvolutionKernels",
@@ -104,7 +104,7 @@ def of_images(
     return {**{name: option[1:] for name, option in options.items()}, "groups": groups}
 
 
-class ConvolutionKernels(Definitions):
+class ConvolutionKernels(IndexingKernels):
     """Convolve and pool images, tap by tap; those of 16 bits in float32."""
 
     def _padded(self, x: Array, padding: Padding, value: float = 0) -> Array:

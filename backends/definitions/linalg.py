@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ..types import Array
-from .common import Definitions
+from .indexing import IndexingKernels
 
 __all__ = ["LinalgKernels"]
 
 BLOCK = 32  # rows: the library solves equations with fewer as if they were not triangular
 
 
-class LinalgKernels(Definitions):
+class LinalgKernels(IndexingKernels):
     """Solve triangular equations, and factor matrices into triangular ones."""
 
     def solve_triangular(self, a: Array, b: Array, upper: bool, unitriangular: bool) -> Array:

@@ -13,8 +13,11 @@ __all__ = ["TorchElementwise"]
 
 gelu = torch._C._nn.gelu
 gelu_gradient = torch.ops.aten.gelu_backward.default
+relu_gradient = torch.ops.aten.threshold_backward.default
 sigmoid_gradient = torch.ops.aten.sigmoid_backward.default
 LEAST = {t: torch.finfo(t).smallest_normal for t in (torch.float32, torch.float64)}
+INTEGERS = {torch.float16: torch.int16, torch.float32: torch.int32, torch.float64: torch.int64}
+FEW = 2048
 
 
 class TorchElementwise(Backend):
@@ -27,10 +30,21 @@ class TorchElementwise(Backend):
             return linear(x.float(), w.float(), b if b is None else b.float()).to(x.dtype)
         return linear(x, w, b)
 
+    # On the CPU `where` takes a branch for each element, which processors often guess wrong: for
+    # 600,000 elements 3.5 ms, where the integers times the mask take 0.9 ms, and
+    # `threshold_backward` 0.3 ms.
+
     def masked(self, x: Array, mask: Array) -> Array:
-        return torch.where(mask, x, 0.0)
+        integers = INTEGERS.get(x.dtype)
+        if integers is None or not x.is_cpu or x.numel() < FEW:
+            return torch.where(mask, x, 0.0)
+        return (x.view(integers) * mask).view(x.dtype)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
+        if y.is_cpu and y.numel() >= FEW and y.dtype is go.dtype:
+            most = y.max().item()
+            if most == most:  # there is no NaN, which `threshold_backward` would not pass on
+                return relu_gradient(go, y, 0)
         return torch.where(y > 0.0, go, y)
 
     # `threshold` and `hardshrink` put 0 where numbers are denormal, and let NaN through.

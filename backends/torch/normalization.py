@@ -15,16 +15,27 @@ layer_norm_gradient = torch.ops.aten.native_layer_norm_backward.default
 class TorchNorms(Backend):
     """Normalization of rows."""
 
+    # Where squares overflow, the inverse root is 0, and PyTorch's results would be finite numbers
+    # that are wrong; those of the definitions are NaN. A host that has the roots looks at them.
+
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         z = self._wide(x)
-        y = torch.layer_norm(z, w.shape, w.to(z.dtype), b.to(z.dtype), eps)
+        y, _, root = torch.native_layer_norm(z, w.shape, w.to(z.dtype), b.to(z.dtype), eps)
+        if not z.is_cpu:
+            y += 0.0 / root
+        elif not root.all():
+            return super().layer_norm(x, w, b, eps=eps)
         return y if z is x else y.to(x.dtype)
 
     def layer_norm_gradient(
         self, x: Array, w: Array, go: Array, *, eps: float
     ) -> tuple[Array, Array, Array]:
-        z, v, shape = self._wide(x), w.to(self._wide(x).dtype), w.shape
+        z, shape = self._wide(x), w.shape
+        g, v = go.to(z.dtype), w.to(z.dtype)
         _, mean, root = torch.native_layer_norm(z, shape, None, None, eps)
-        of = layer_norm_gradient(go.to(z.dtype), z, shape, mean, root, v, v, [True, True, True])
-        gx, gw, gb = (g.to(t.dtype) for g, t in zip(of, (x, w, w), strict=True))
-        return gx, gw, gb
+        if not z.is_cpu:
+            root = root + 0.0 / root
+        elif not root.all():
+            return super().layer_norm_gradient(x, w, go, eps=eps)
+        gx, gw, gb = layer_norm_gradient(g, z, shape, mean, root, v, v, [True, True, True])
+        return gx.to(x.dtype), gw.to(w.dtype), gb.to(w.dtype)

@@ -18,12 +18,12 @@ class TorchUpdates(Backend):
     def update_all(
         self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
-        # A number of a captured step is an array, and those of 16 bits keep float32 beside them.
         together = TOGETHER.get(kernel)
-        plain = not any(isinstance(x, torch.Tensor) for x in settings.values())
-        if together is None or not plain or arrays[0][0].dtype not in DTYPES:  # type: ignore[union-attr]
-            return super().update_all(kernel, arrays, **settings)
-        if kernel == "adam" and any(isinstance(c, torch.Tensor) for c in settings["corrections"]):
+        numbers = (n for x in settings.values() for n in (x if isinstance(x, tuple) else (x,)))
+        if together is None or any(isinstance(n, torch.Tensor) for n in numbers):
+            return super().update_all(kernel, arrays, **settings)  # with arrays of a captured step
+        dtypes = {x.dtype for of_one in arrays for x in of_one if x is not None}
+        if len(dtypes) > 1 or dtypes.isdisjoint(DTYPES):
             return super().update_all(kernel, arrays, **settings)
         return together(arrays, **settings)
 
