@@ -244,7 +244,7 @@ ROWS = [
     Row(
         ops.Threshold,
         lambda x, threshold, value: np.where(x > threshold, x, value),
-        [*_few(threshold=0.0, value=-1.0), case(node((5,), 0.5, 3.0), threshold=4, value=7)],
+        [*_few(threshold=0.0, value=-1.0), case(node((5,), 0.5, 3.0), threshold=2, value=7)],
         _with_torch("threshold"),
         avoid=0.0,
         points=[
