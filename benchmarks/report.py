@@ -69,8 +69,8 @@ there.
 ## The first step
 
 In seconds, in a fresh process. Two steps of a tiny size come before, which load most of what a
-library loads late. When a process first needs a kernel, numba loads it from its cache, or compiles it if the cache is
-empty.
+library loads late. When a process first needs a kernel, numba loads it from its cache, or compiles
+it if the cache is empty.
 
 {first}
 

@@ -39,7 +39,10 @@ def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
         NotImplementedError: the library lacks the family, or an op; the latter may be raised only
             when the step runs.
     """
-    file, options = library_file(library), LIBRARIES[library].options if library in LIBRARIES else {}
+    file, options = (
+        library_file(library),
+        LIBRARIES[library].options if library in LIBRARIES else {},
+    )
     if hasattr(file, "configure"):
         file.configure(**options)
     is_captured = options.get("captured", False)

@@ -106,7 +106,9 @@ def train(
     make = partial(OPTIMIZERS[optimizer], lr=lr)
     is_half = OPTIONS["dtype"] == "float16"
     x = backends.default().asarray(x, "float16") if is_half else x
-    updates = optim.MixedPrecision(model.parameters(), make) if is_half else make(model.parameters())
+    updates = (
+        optim.MixedPrecision(model.parameters(), make) if is_half else make(model.parameters())
+    )
 
     def step() -> list[Any]:
         outputs = model(x)
