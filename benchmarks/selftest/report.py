@@ -131,7 +131,8 @@ class Report:
         seconds = time.monotonic() - self.began
         lines = [
             f"# gradcore on {self.fact('device')}: {verdict}",
-            f"`{self.command}{only(self.only)}`, {self.date}: {told}, in {seconds:.0f} s. {self.ending()}",
+            f"`{self.command}{only(self.only)}`, {self.date}: {told}, in {seconds:.0f} s. "
+            f"{self.ending()}",
             f"{self.fact('library')}; {self.fact('versions')}; {self.fact('system')}; "
             f"{self.fact('cores')}; {self.fact('memory')}.",
             *self.failures(failed),
