@@ -95,8 +95,10 @@ def number(x: float | None) -> str:
     return f"{x:,.{max(0, 2 - floor(log10(x)))}f}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    align = ["---", *["---:"] * (len(head) - 1)]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Write a table; its first columns, so many as `words` says, are of words, the others of
+    numbers."""
+    align = ["---"] * words + ["---:"] * (len(head) - words)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, align, *rows])
 
 

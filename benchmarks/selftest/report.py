@@ -11,10 +11,11 @@ from pathlib import Path
 from ..__main__ import write
 from ..report import number, table
 
-__all__ = ["Check", "PartRun", "Report"]
+__all__ = ["TOO_LONG", "Check", "PartRun", "Report"]
 
 ISSUES = "https://github.com/gradcore/gradcore/issues"
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
+TOO_LONG = "it took more than"
 FACTS = ("device", "library", "system", "versions", "memory", "cores")
 MOST_FAILURES = 12  # on the first screen
 # The columns beside PyTorch: a heading, and the library divided by another one.
@@ -135,19 +136,20 @@ class Report:
             f"{self.ending()}",
             f"{self.fact('library')}; {self.fact('versions')}; {self.fact('system')}; "
             f"{self.fact('cores')}; {self.fact('memory')}.",
+            *self.beside(),
             *self.failures(failed),
             "## What to do",
-            *[f"- {line}" for line in self.advice()],
-            *self.beside(),
+            "\n".join(f"- {line}" for line in self.advice()),
             "## The parts",
             table(
-                ["part", "what it shows", "ok", "FAILED", "not run", "seconds", "limit", ""],
+                ["part", "what it shows", "", "ok", "FAILED", "not run", "seconds", "limit"],
                 [self.row(name, part) for name, part in self.parts.items()],
+                words=3,
             ),
         ]
         for name, part in self.parts.items():
             lines += [f"## {name.capitalize()}: {part.about}", *self.details(name)]
-        return "\n\n".join(lines).replace("\n\n- ", "\n- ").replace("do\n- ", "do\n\n- ") + "\n"
+        return "\n\n".join(lines) + "\n"
 
     def ending(self) -> str:
         if self.state == "running":
@@ -160,12 +162,15 @@ class Report:
         rows = [[c.part, cell(c.name), cell(c.detail, 160)] for c in failed[:MOST_FAILURES]]
         more = len(failed) - MOST_FAILURES
         rest = [f"And {more} more, in the tables below."] if more > 0 else []
-        return ["## What failed", table(["part", "check", "what it says"], rows), *rest]
+        return ["## What failed", table(["part", "check", "what it says"], rows, words=3), *rest]
 
     def advice(self) -> list[str]:
         """What to do next."""
-        found, told = self.files, []
-        if failed := self.having(False):
+        found, told, failed = self.files, [], self.having(False)
+        if failed and all(TOO_LONG in check.detail for check in failed):
+            told.append("Nothing computed wrong, but something took too long: start it again when")
+            told[-1] += " the machine has less to do, or with more `--seconds`."
+        elif failed:
             first = failed[0]
             told.append(
                 f"Look at the first failure, `{first.part}: {first.name}`, before the others: they "
@@ -179,7 +184,7 @@ class Report:
             told.append("`pip install pytest`, and start it again: the tests were not run.")
         if not told:
             told.append(f"Train: `python examples/mnist.py --epochs 2 --backend {self.backend}`.")
-        if self.backend == "cupy" and not self.quick:
+        if self.backend == "cupy" and self.state == "done" and not self.quick:
             told.append("Keep this report: docs/explanation/gpu/reports/README.md says how.")
         return told
 
@@ -218,14 +223,14 @@ class Report:
         ]
         state = "" if part.state == "done" else part.state
         shown = [str(n) for n in counts]
-        return [name, part.about, *shown, f"{part.seconds:.1f}", f"{part.limit:.0f}", state]
+        return [name, part.about, state, *shown, f"{part.seconds:.1f}", f"{part.limit:.0f}"]
 
     def details(self, name: str) -> list[str]:
         checks = [check for check in self.checks.values() if check.part == name]
         if not checks:
             return ["Nothing was found."]
         rows = [[cell(c.name), WORDS[c.passed], cell(c.detail)] for c in checks]
-        lines = [table(["check", "", ""], rows)]
+        lines = [table(["check", "", ""], rows, words=3)]
         texts = {check.name: check.text.strip() for check in checks}
         return lines + [f"{cell(n)}:\n\n```text\n{text}\n```" for n, text in texts.items() if text]
 

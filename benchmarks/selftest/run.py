@@ -21,7 +21,7 @@ from gradcore.backends import default, get, names, problem
 
 from .cases import LOST
 from .parts import PARTS, SECONDS
-from .report import Check, PartRun, Report
+from .report import TOO_LONG, Check, PartRun, Report
 
 __all__ = ["Selftest", "selftest"]
 
@@ -43,17 +43,19 @@ class Process:
         case: the one that runs, and when it began.
     """
 
-    def __init__(self, part: str, shard: str, command: Sequence[str], told: Any) -> None:
+    def __init__(self, part: str, shard: str, command: Sequence[str], environment: Any, told: Any):
         self.part, self.shard, self.command, self.told = part, shard, list(command), told
-        self.begun, self.case, self.why = 0, "", ""
+        self.environment = environment
+        self.begun = 0
         self.start()
 
     def start(self) -> None:
-        self.before, self.since = self.begun, time.monotonic()
+        self.case, self.why, self.since = "", "", time.monotonic()
         self.said = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             [*self.command, "--skip", str(self.begun), "--shard", self.shard],
             cwd=ROOT,
+            env=self.environment,
             stdin=subprocess.PIPE,  # which ends when this process does
             stdout=subprocess.PIPE,
             stderr=self.said,
@@ -77,9 +79,12 @@ class Process:
             else:
                 self.process.kill()
 
-    def last_words(self) -> str:
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; give its exit status, and the last of what it said."""
+        self.process.communicate()
         self.said.seek(0)
-        return "".join(self.said.readlines()[-25:])
+        with self.said:
+            return self.process.returncode, "".join(self.said.readlines()[-25:])
 
 
 class Selftest:
@@ -100,6 +105,8 @@ class Selftest:
         ValueError: the backend has no such device, or there is no such part.
     """
 
+    child = (sys.executable, "-m", "benchmarks.selftest.child")
+
     def __init__(
         self,
         backend: str,
@@ -119,8 +126,10 @@ class Selftest:
         self.parts = {name: part for name, part in PARTS.items() if not only or name in only}
         self.jobs = jobs or max(1, (os.cpu_count() or 1) - 3 * (len(self.parts) > 1))
         self.flags = ["--backend", backend, *["--quick"] * quick]
-        self.flags += ["--device", device] if device else []
-        shown = f"python -m gradcore selftest {' '.join(self.flags)}"
+        of_device = ["--device", device] if device else []
+        shown = f"python -m gradcore selftest {' '.join(self.flags + of_device)}"
+        # Variables that make the device the first one say it to all libraries.
+        self.flags += [] if self.backend.environment() else of_device
         shown += f" --seconds {seconds:g}" if seconds else ""
         self.report = Report(backend, quick, shown, folder, only)
         self.told: queue.Queue[tuple[Process, str]] = queue.Queue()
@@ -171,11 +180,12 @@ class Selftest:
                 continue
             print(f"{name} (at most {limit:.0f} s)", flush=True)
             deadlines[name] = began + limit
-            command = [sys.executable, "-m", "benchmarks.selftest.child", name, *self.flags]
-            command += ["--seconds", f"{limit:.0f}"]
+            command = [*self.child, name, *self.flags, "--seconds", f"{limit:.0f}"]
+            environment = self.environment(part.is_wide)
             shards = self.jobs if part.is_wide else 1
             for k in range(shards):
-                self.running.append(Process(name, f"{k}/{shards}", command, self.told))
+                shard = f"{k}/{shards}"
+                self.running.append(Process(name, shard, command, environment, self.told))
         written = 0.0
         while self.running:
             now = time.monotonic()
@@ -190,7 +200,7 @@ class Selftest:
                 if now > deadlines[process.part]:
                     process.kill("the part's time was over")
                 elif now - process.since > each:
-                    process.kill(f"it took more than {each} s")
+                    process.kill(f"{TOO_LONG} {each} s")
             with suppress(queue.Empty):
                 process, line = self.told.get(timeout=0.2)
                 if line:
@@ -200,6 +210,16 @@ class Selftest:
         for name in deadlines:
             self.tests_told(name)
         self.report.write()
+
+    def environment(self, is_wide: bool) -> dict[str, str]:
+        """The environment of a part's processes."""
+        name = self.backend.name
+        more = {"GRADCORE_BACKEND": name, "GRADCORE_FALLBACK": "0", "GRADCORE_OFFLINE": "1"}
+        path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        more["PYTHONPATH"] = os.pathsep.join(path)
+        if is_wide:  # each of many processes has a core
+            more |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        return {**os.environ, **more, **self.backend.environment()}
 
     def take(self, process: Process, line: str) -> None:
         """Take what a process tells."""
@@ -216,35 +236,30 @@ class Selftest:
 
     def ended(self, process: Process, deadline: float) -> None:
         """A process has ended: note why, and have another one go on with the next case."""
-        status, words = process.process.wait(), process.last_words()
-        process.said.close()
-        part, is_over = self.report.parts[process.part], process.why.startswith("the part")
-        if status not in (0, LOST):
-            why = process.why or f"its process ended with {named(status)}"
-            name = process.case or process.part
-            in_case = process.begun > process.before
-            passed = None if is_over else False
-            known = self.report.checks.get((process.part, name))
-            figures = known.figures if known else {}
-            if known and known.detail:
-                why = f"{known.detail}; then {why}"
-            if is_over and known and known.passed is not None:
-                passed = known.passed  # what it had is right, or wrong
-            self.report.add(
-                Check(process.part, name, passed, why, figures, "" if is_over else words)
-            )
-            if not in_case and not is_over:  # it can't even begin
-                part.state = "it could not begin"
-        elif status == LOST:
-            print("  (the device was lost: another process goes on)", flush=True)
+        (status, words), part = process.end(), self.report.parts[process.part]
         self.running.remove(process)
+        is_over = process.why.startswith("the part")
+        why = process.why or f"its process ended with {named(status)}"
+        if status not in (0, LOST):
+            known = self.report.checks.get((process.part, process.case))
+            if known:  # it had told of something before
+                why = f"{known.detail}; then {why}"
+            found = Check(process.part, process.case or "all of it", None, why)
+            if known:
+                found.figures = known.figures
+            if is_over and known:
+                found.passed = known.passed
+            elif not is_over:
+                found.passed, found.text = False, words
+            if process.case or not is_over:
+                self.report.add(found)
         if is_over:
             part.state = "its time was over"
-        elif status and process.begun > process.before and time.monotonic() < deadline - 1:
-            process.why = ""
+        elif status and process.case and time.monotonic() < deadline - 1:
             process.start()
             self.running.append(process)
-            return
+        elif status and not process.case:
+            part.state = "it could not begin"
         if part.state == "running" and not any(p.part == process.part for p in self.running):
             part.state = "done"
 

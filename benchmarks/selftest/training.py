@@ -60,12 +60,10 @@ def call(given: Given, *arguments: str, backend: str = "") -> str:
     """
     name = backend or given.backend.name
     environment = {**os.environ, "GRADCORE_BACKEND": name, "GRADCORE_FALLBACK": "0"}
-    environment |= {"GRADCORE_OFFLINE": "1", **given.backend.environment()}
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=environment | {"PYTHONPATH": os.pathsep.join(path)},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
