@@ -66,7 +66,13 @@ class Worker:
         process = self.process
         assert process.stdin
         assert process.stdout
-        timer = Timer(PATIENCE, process.kill)
+        is_late: list[bool] = []
+
+        def end() -> None:
+            is_late.append(True)
+            process.kill()
+
+        timer = Timer(PATIENCE, end)
         timer.start()
         answer = ""
         with suppress(BrokenPipeError):
@@ -76,8 +82,8 @@ class Worker:
         timer.cancel()
         if answer:
             result: dict[str, Any] = json.loads(answer)
-        elif timer.finished.is_set() and process.wait() == -9:
-            result = {"failed": f"it took more than {PATIENCE} s, or was killed"}
+        elif is_late:
+            result = {"failed": f"it took more than {PATIENCE} s"}
         else:
             result = {"failed": f"its process ended with status {process.wait()}"}
         if "failed" in result:

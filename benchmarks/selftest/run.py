@@ -27,6 +27,7 @@ __all__ = ["Selftest", "selftest"]
 
 ROOT = Path(__file__).parents[2]
 QUICK_SECONDS = 120
+START = 60  # seconds until the first case of a process may begin
 MOMENT = 1.0  # between two writes of the report, in seconds
 
 
@@ -66,8 +67,9 @@ class Process:
 
     def listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout
-        for line in process.stdout:
-            self.told.put((self, line))
+        with suppress(ValueError):  # it is closed
+            for line in process.stdout:
+                self.told.put((self, line))
         self.told.put((self, ""))
 
     def kill(self, why: str = "") -> None:
@@ -81,7 +83,12 @@ class Process:
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; give its exit status, and the last of what it said."""
-        self.process.communicate()
+        process = self.process
+        try:
+            process.wait(10)  # first: when standard input ends, the process ends itself
+        except subprocess.TimeoutExpired:
+            self.kill("it did not end")
+        process.communicate()
         self.said.seek(0)
         with self.said:
             return self.process.returncode, "".join(self.said.readlines()[-25:])
@@ -162,6 +169,8 @@ class Selftest:
             for process in self.running:
                 process.kill()
             self.report.write()
+            for process in self.running:
+                process.end()
 
     def during(self) -> str:
         running = [name for name, part in self.report.parts.items() if part.state == "running"]
@@ -196,7 +205,8 @@ class Selftest:
                 self.report.write()
                 written = now
             for process in self.running:
-                each = self.parts[process.part].each
+                each = self.parts[process.part].each if process.case else START
+                each = round(each * max(1.0, self.seconds / SECONDS))
                 if now > deadlines[process.part]:
                     process.kill("the part's time was over")
                 elif now - process.since > each:
