@@ -1,5 +1,5 @@
-"""What the kernels of convolutions and pooling share: the order of images in memory, and how windows
-and pixels find each other.
+"""What the kernels of convolutions and pooling share: how images lie in memory, and how windows and
+pixels find each other.
 
 Images (N, C, H, W) lie in memory in C order, or channels last: in the order N H W C.
 
