@@ -29,6 +29,7 @@ from __future__ import annotations
 import reprlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import floor, inf
 from typing import Any
 

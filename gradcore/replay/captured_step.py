@@ -223,7 +223,7 @@ class Record:
                     )
                     buffer[...] = node.value
                     node.value = buffer
-        for node, before, after in self.grads:
+        for node, before, _ in self.grads:
             now = node._grad
             if before is None:
                 if node.has_grad:

@@ -161,7 +161,8 @@ def test_a_step_that_reads_the_loss_runs_without_capture_and_a_line_says_why(
         assert errors.count("\n") == lines
         results += [out] if status == 0 else []
         if lines:
-            assert "training_step" in errors and "can't be read (" in errors
+            assert "training_step" in errors
+            assert "can't be read (" in errors
     assert results[0] == results[1]
 
 

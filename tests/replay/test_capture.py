@@ -410,7 +410,8 @@ def test_with_a_fallback_the_record_is_of_what_most_calls_are(device):
     does, said = capture(step, warmup=2, fallback=runs.append), [3, 3, 1] * 3
     for size in said:  # the fourth call would be the record's, and the next the small batch
         does(device.asarray([1.0] * size))
-    assert does.is_recorded and runs == [3, 3, 1, 3, 1, 1]
+    assert does.is_recorded
+    assert runs == [3, 3, 1, 3, 1, 1]
     assert device.to_numpy(p.value).tolist() == [21.0]
 
 
@@ -429,7 +430,8 @@ def test_what_replays_cannot_follow_is_done_by_the_step(device):
         does(device.asarray([1.0]))
     assert device.to_numpy(p.value).tolist() == [-1.25]
     assert not does.is_recorded
-    assert len(said) == 1 and "SGD's settings but lr changed" in said[0]
+    assert len(said) == 1
+    assert "SGD's settings but lr changed" in said[0]
 
 
 def test_a_recorder_that_cannot_be_made_is_a_reason(device, monkeypatch):
@@ -449,7 +451,7 @@ def test_a_record_ends_with_the_function(device):
     """Its memory, on a GPU that of a graph, is free for the next run."""
     gc.disable()
     try:
-        step, p, _ = scaled(device, warmup=1)
+        step, _, _ = scaled(device, warmup=1)
         for _ in range(3):
             step(device.asarray([1.0, 1.0]))
         record = weakref.ref(step._record)
