@@ -68,9 +68,12 @@ LIBRARIES = {
     "mygrad": Library("MyGrad", "mygrad"),
     "vugrad": Library("vugrad", "vugrad"),
     "torch-captured": Library("PyTorch, CUDA graph", "torch", CAPTURED, on_gpu=True),
-    # As PyTorch comes, its convolutions use TF32.
+    # As both come, their convolutions use TF32.
     "torch-defaults": Library(
         "PyTorch as it comes", "torch", {"tf32": "convolutions"}, on_gpu=True
+    ),
+    "gradcore-defaults": Library(
+        "gradcore as it comes", "gradcore", {"tf32": "convolutions"}, on_gpu=True
     ),
     "torch-tf32": Library("PyTorch, TF32", "torch", TF32, on_gpu=True),
     "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates

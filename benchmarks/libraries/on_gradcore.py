@@ -34,11 +34,10 @@ def configure(captured: bool = False, tf32: str = "none", dtype: str = "float32"
 
     Args:
         captured: whether steps will be captured, which needs nothing here.
-        tf32: what may use TF32: "none" or "all".
+        tf32: what may use TF32: "none", "convolutions" (as gradcore comes), or "all".
         dtype: "float16" trains in mixed precision.
     """
-    if (backend := backends.default()).name == "cupy":
-        backend.allow_tf32(tf32 == "all")
+    backends.default().allow_tf32(matmul=tf32 == "all", convolutions=tf32 != "none")
     OPTIONS.update(dtype=dtype)
 
 

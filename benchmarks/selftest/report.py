@@ -69,6 +69,7 @@ class Report:
     Attributes:
         command: what a reader types to run it again, without --only.
         only: the parts that were asked for; all, if there are none.
+        planned: the names of all parts that are to run.
         state: "running", "done", or what ended it early.
         parts: those that have begun, by name.
     """
@@ -78,6 +79,7 @@ class Report:
     command: str
     folder: Path
     only: Sequence[str] = ()
+    planned: Sequence[str] = ()
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M"))
     began: float = field(default_factory=time.monotonic)
     state: str = "running"
@@ -177,15 +179,15 @@ class Report:
                 f"may follow from it. `{self.command}{only([first.part])}` repeats its part."
             )
             told.append(f"Attach `{found[1].name}` to an issue at {ISSUES}.")
-        if self.state != "done" or any(p.state != "done" for p in self.parts.values()):
-            left = [name for name, part in self.parts.items() if part.state != "done"]
-            told.append(f"Run what was cut off: `{self.command}{only(left or self.only)}`.")
+        done = [name for name, part in self.parts.items() if part.state == "done"]
+        if left := [name for name in self.planned or self.parts if name not in done]:
+            told.append(f"Run what was cut off, or did not begin: `{self.command}{only(left)}`.")
         if any(c.detail == "pip install pytest" for c in self.having(None)):
             told.append("`pip install pytest`, and start it again: the tests were not run.")
         if not told:
             told.append(f"Train: `python examples/mnist.py --epochs 2 --backend {self.backend}`.")
         if self.backend == "cupy" and self.state == "done" and not self.quick:
-            told.append("Keep this report: docs/explanation/gpu/reports/README.md says how.")
+            told.append("Keep this report: docs/explanation/gpu/reports.md says how.")
         return told
 
     def beside(self) -> list[str]:

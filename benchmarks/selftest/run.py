@@ -138,7 +138,7 @@ class Selftest:
         # Variables that make the device the first one say it to all libraries.
         self.flags += [] if self.backend.environment() else of_device
         shown += f" --seconds {seconds:g}" if seconds else ""
-        self.report = Report(backend, quick, shown, folder, only)
+        self.report = Report(backend, quick, shown, folder, only, list(self.parts))
         self.told: queue.Queue[tuple[Process, str]] = queue.Queue()
         self.running: list[Process] = []
         self.counts: dict[str, Counter[str]] = {}  # of tests, by file

@@ -140,7 +140,7 @@ def tf32(given: Given) -> Found:
     x = drawn((512, 512)).astype("float32")
     expected, there, errors = x.astype("float64") @ x, given.backend.asarray(x), []
     for whether in (True, False):
-        given.backend.allow_tf32(whether)
+        given.backend.allow_tf32(matmul=whether)
         errors.append(error(given.backend.to_numpy(there @ there), expected))
     # A device without TF32 cores, or a stand-in, has the same error twice.
     passed = errors[1] < 1e-6 and errors[0] < 2e-3

@@ -29,7 +29,7 @@ MOST_KERNELS = 15
 
 def benchmarks(given: Given) -> Iterator[Case]:
     libraries = ["gradcore", "gradcore-captured", "torch", "torch-captured"]
-    libraries += ["torch-defaults", "torch-tf32"]
+    libraries += ["gradcore-defaults", "torch-defaults", "torch-tf32"]
     named = ("mnist-sigmoid", "chain-tanh") if given.quick else WORKLOADS_TIMED
     return timed(given, [w for name in named for w in WORKLOADS if w.name == name], libraries)
 
