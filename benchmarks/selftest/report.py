@@ -127,9 +127,10 @@ class Report:
 
     def markdown(self) -> str:
         failed, counts = self.having(False), {p: len(self.having(p)) for p in WORDS}
-        so_far = "" if self.state == "done" else " so far"
-        verdict = f"{len(failed)} checks FAILED" if failed else "all checks passed"
-        verdict = "no check has ended" if not counts[True] + len(failed) else verdict + so_far
+        verdict = f"{counts[True]} checks passed"
+        if failed:
+            verdict = f"{len(failed)} of {counts[True] + len(failed)} checks FAILED"
+        verdict += "" if self.state == "done" else ", then it was cut off"
         told = ", ".join(f"{n} {WORDS[passed]}" for passed, n in counts.items())
         seconds = time.monotonic() - self.began
         lines = [

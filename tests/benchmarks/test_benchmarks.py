@@ -163,7 +163,7 @@ def test_torch_captures_the_steps_of_training(monkeypatch: pytest.MonkeyPatch) -
         set_up("torch-captured", RATES[0], quick=True)
 
 
-@pytest.mark.filterwarnings("ignore:overflow")  # the first scale of the loss is too large
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the first scale of the loss is too large
 def test_half_precision_learns_as_single() -> None:
     (resnet9,) = NETWORKS
     single, half = losses("gradcore", resnet9), losses("gradcore-float16", resnet9)

@@ -67,7 +67,7 @@ def test_whatever_a_case_does_the_others_run_and_the_report_tells(troubled: Path
         "the last": (True, "all the same"),
     }
     page = (troubled / "selftest-numpy.md").read_text()
-    assert "3 checks FAILED" in page.partition("\n")[0]
+    assert "3 of 5 checks FAILED" in page.partition("\n")[0]
     assert 'raise ValueError("broken")' in page
     assert not list(troubled.glob(".*"))  # nothing half written is left
 
@@ -109,7 +109,7 @@ def test_time_that_is_over(troubled: Path) -> None:
     test = running.Selftest("numpy", troubled, seconds=1.0)
     test.run()
     assert test.report.parts["trouble"].state == "no time was left"
-    assert "no check has ended" in test.report.markdown()
+    assert "0 checks passed" in test.report.markdown()
 
 
 # -- The report ----------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_the_first_screen_says_what_decides(tmp_path: Path) -> None:
     report.add(Check("smoke", "a | b", False, "a wrong\nnumber", text="Traceback"))
     report.state = "done"
     first, page = report.markdown()[:2500], report.markdown()
-    assert first.startswith("# gradcore on NVIDIA H200: 1 checks FAILED\n")
+    assert first.startswith("# gradcore on NVIDIA H200: 1 of 4 checks FAILED\n")
     assert "| blitz-4 | 2.00 | 1.00 | 4.00 | 0.500 | 0.250 | 1.25 | 2.00 |" in first
     assert "| resnet9-512, float16 | 1.00 | 0.500 | 2.00 | 0.500 | 0.250 | 1.25 | – |" in first  # noqa: RUF001
     assert "| smoke | a \\| b | a wrong number |" in first
@@ -154,6 +154,9 @@ def test_the_limits_leave_time_for_the_tests() -> None:
     last = max(part.limit for part in PARTS.values() if part.is_last)
     assert timely + last <= parts.SECONDS
     assert list(PARTS)[:3] == ["facts", "smoke", "capture"]
+    page = (ROOT / "docs" / "how-to" / "gpu.md").read_text("utf-8")
+    for name, part in PARTS.items():
+        assert re.search(rf"\| `{name}` \| ({part.limit})? \|", page), f"{name} in gpu.md"
     kinds = [part.is_last for part in PARTS.values()]
     assert kinds == sorted(kinds)
 
