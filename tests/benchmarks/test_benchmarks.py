@@ -167,7 +167,9 @@ def test_torch_captures_the_steps_of_training(monkeypatch: pytest.MonkeyPatch) -
 def test_half_precision_learns_as_single() -> None:
     (resnet9,) = NETWORKS
     single, half = losses("gradcore", resnet9), losses("gradcore-float16", resnet9)
-    np.testing.assert_allclose(half, single, rtol=0.02)
+    skipped = half.count(half[0]) - 1  # steps whose gradients overflow
+    assert 0 < skipped < 5
+    np.testing.assert_allclose(half[skipped:], single[: 6 - skipped], rtol=0.02)
     losses("gradcore", resnet9)  # sets the option back
 
 
