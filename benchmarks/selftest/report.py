@@ -140,6 +140,7 @@ class Report:
             f"{self.fact('library')}; {self.fact('versions')}; {self.fact('system')}; "
             f"{self.fact('cores')}; {self.fact('memory')}.",
             *self.beside(),
+            *self.trainings(),
             *self.failures(failed),
             "## What to do",
             "\n".join(f"- {line}" for line in self.advice()),
@@ -187,7 +188,7 @@ class Report:
             told.append("`pip install pytest`, and start it again: the tests were not run.")
         if not told:
             told.append(f"Train: `python examples/mnist.py --epochs 2 --backend {self.backend}`.")
-        if self.backend == "cupy" and self.state == "done" and not self.quick:
+        if self.backend == "cupy" and not (left or self.only or self.quick):
             told.append("Keep this report: docs/explanation/gpu/reports.md says how.")
         return told
 
@@ -209,6 +210,15 @@ class Report:
         about = "Of 1 and below gradcore is as fast or faster. PyTorch is without TF32, unless the "
         about += "row names it; the other ways of PyTorch are below, in Benchmarks."
         return ["## Beside PyTorch", table(heads, rows), about]
+
+    def trainings(self) -> list[str]:
+        """The table of what trainings on real images reach."""
+        found = [check for check in self.checks.values() if "accuracy" in check.figures]
+        rows = [
+            [check.name, f"{check.figures['accuracy']:.4f}", f"{check.figures['seconds']:.1f}"]
+            for check in found
+        ]
+        return ["## Trainings", table(["", "accuracy", "seconds"], rows)] if rows else []
 
     def ratios(self, name: str, figures: Mapping[str, float | None]) -> list[str]:
         times = [figures.get(x) for x in ("gradcore", "gradcore-captured", "torch")]

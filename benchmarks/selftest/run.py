@@ -227,6 +227,7 @@ class Selftest:
         more = {"GRADCORE_BACKEND": name, "GRADCORE_FALLBACK": "0", "GRADCORE_OFFLINE": "1"}
         path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         more["PYTHONPATH"] = os.pathsep.join(path)
+        more["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # of those that happen to be installed
         if is_wide:  # each of many processes has a core
             more |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         return {**os.environ, **more, **self.backend.environment()}
