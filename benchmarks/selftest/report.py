@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..__main__ import write
-from ..report import number, table
+from ..report import NONE, number, table
 
 __all__ = ["TOO_LONG", "Check", "PartRun", "Report"]
 
@@ -204,6 +204,7 @@ class Report:
                         given[f"{name}{end}"] = check.figures.get(f"{name}{word}{end}")
                 given["floor"] = None if word else check.figures.get("floor")
                 rows.append(self.ratios(f"resnet9-512, {kind}", given))
+        rows = [row for row in rows if {*row[1:]} != {NONE}]
         if not rows:
             return []
         heads = ["step", "eager, ms", "captured, ms", "PyTorch eager, ms", *RATIOS]

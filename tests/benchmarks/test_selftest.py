@@ -250,7 +250,7 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(convolutions, "chosen", {})
     monkeypatch.setattr(kind, "conv2d", lambda *a, **k: right(*a, **k) * 2)
     found = look(steps.convolutions, "cupy-like", quick=False)
-    assert any("implicit differs from windows by" in f.detail for f in found.values())
+    assert any("implicit differs by" in f.detail for f in found.values())
     assert any(f.passed is False for f in found.values())
 
 
