@@ -29,6 +29,9 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
+SECONDS, FEWEST = 2.0, 5  # for timed steps, and how many there are at least
+
+
 def capture(given: Given) -> Iterator[Case]:
     for name, make in TRAININGS.items():
         yield name, partial(captured, given, make)
@@ -60,11 +63,12 @@ def trained(
     losses = [run(*batch()) for _ in range(8)]
     read = [float(loss) for loss in losses]
     given = batch()
-    began = time.perf_counter()
-    for _ in range(steps):
+    began, done = time.perf_counter(), 0
+    while done < steps and (done < FEWEST or time.perf_counter() - began < SECONDS):
         loss = run(*given)
-    read.append(float(loss))  # waits for the device
-    seconds = (time.perf_counter() - began) / steps
+        done += 1
+    float(loss)  # waits for the device
+    seconds = (time.perf_counter() - began) / done
     return read, seconds, getattr(run, "is_recorded", False)
 
 
