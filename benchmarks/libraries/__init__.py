@@ -11,23 +11,80 @@ arrays, the same for all libraries.
     batches(x, y, size)            an epoch of batches in a random order
 
 Where a library uses a device, the file also has `wait()`, which waits for the device; `numpy(x)`,
-which copies an array to NumPy; and `device_peak(step)`, which runs a step, and gives by how many
-bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host).
+which copies an array to NumPy; `device_peak(step)`, which runs a step, and gives by how many
+bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host);
+and `free()`, which gives kept memory back. Where a library has options, `configure(captured, tf32,
+dtype)` sets them for the steps made from then on, and `captured(step)` makes a step that is
+captured and replayed.
+
+LIBRARIES is the table of what can be timed: a file, and options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..models import Layer, Shape
 
-__all__ = ["Step", "Table", "apply", "modules", "of_output", "optimizers"]
+__all__ = ["LIBRARIES", "Library", "Step", "Table", "apply", "modules", "of_output", "optimizers"]
 
 Step = Callable[[], list[Any]]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Library(NamedTuple):
+    """A library, as it is timed.
+
+    Attributes:
+        title: its name in tables.
+        file: what its file's name has after `on_`.
+        options: what `configure` of its file is given.
+        environment: variables of its process.
+        on_gpu: whether it is something of a GPU's.
+        is_extra: whether it is timed only where it is asked for.
+    """
+
+    title: str
+    file: str
+    options: Mapping[str, Any] = NOTHING
+    environment: Mapping[str, str] = NOTHING
+    on_gpu: bool = False
+    is_extra: bool = False
+
+
+CAPTURED, TF32, HALF = {"captured": True}, {"tf32": "all"}, {"dtype": "float16"}
+
+LIBRARIES = {
+    "gradcore": Library("gradcore", "gradcore"),
+    "torch": Library("PyTorch", "torch"),
+    "gradcore-captured": Library("captured", "gradcore", CAPTURED),
+    "gradcore-numpy": Library("NumPy alone", "gradcore", environment={"GRADCORE_FAST": "0"}),
+    "autograd": Library("autograd", "autograd"),
+    "mygrad": Library("MyGrad", "mygrad"),
+    "vugrad": Library("vugrad", "vugrad"),
+    "torch-captured": Library("PyTorch, CUDA graph", "torch", CAPTURED, on_gpu=True),
+    # As both come, their convolutions use TF32.
+    "torch-defaults": Library(
+        "PyTorch as it comes", "torch", {"tf32": "convolutions"}, on_gpu=True
+    ),
+    "gradcore-defaults": Library(
+        "gradcore as it comes", "gradcore", {"tf32": "convolutions"}, on_gpu=True
+    ),
+    "torch-tf32": Library("PyTorch, TF32", "torch", TF32, on_gpu=True),
+    "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates
+}
+for precision, options in {"tf32": TF32, "float16": HALF}.items():
+    for file in ("gradcore", "torch"):
+        for end, more in {"": NOTHING, "-captured": CAPTURED}.items():
+            name = f"{file}-{precision}{end}"
+            title = f"{LIBRARIES[file + end].title}, {precision.replace('tf', 'TF')}"
+            extra = Library(title, file, {**options, **more}, on_gpu=True, is_extra=True)
+            LIBRARIES.setdefault(name, extra)
 
 
 class Table(dict[str, Any]):

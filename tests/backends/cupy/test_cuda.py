@@ -554,7 +554,7 @@ def test_an_index_out_of_range_is_an_error_as_soon_as_something_is_read(played: 
 def test_with_cuda_launch_blocking_an_error_comes_at_once(
     played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    monkeypatch.setattr(type(played), "checks_wait", True)
     with pytest.raises(IndexError, match="Select: indices: 7 is out of range; expected 0 to 1"):
         gradcore.ops.Select.do_forward(TensorNode([[1.0, 2.0]]), indices=played.asarray([7]))
 
@@ -563,7 +563,7 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
     played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "is_capturing", True)
-    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    monkeypatch.setattr(type(played), "checks_wait", True)
     for x in (2.0, np.array(3), np.float32(1)):
         with pytest.raises(RuntimeError, match="stream is capturing, so H2D transfers are disall"):
             played.asarray(x)
