@@ -98,7 +98,14 @@ for (int c = 1; c < C; ++c) {{
 )
 
 
-def _by_row(kernel: Any, x: Array, *others: Array, axis: int) -> Array:
+def _has_few(x: Array, axis: int | None) -> bool:
+    """Whether one thread is to compute each row of x along the axis."""
+    if x.dtype.kind != "f" or not x.size or axis is None or not -x.ndim <= axis < x.ndim:
+        return False
+    return bool(x.shape[axis] <= FEW)
+
+
+def _by_row(kernel: Any, x: Array, *others: Array, axis: Any) -> Array:
     """Call a kernel that computes a row of classes, along the axis, in each thread."""
     axis %= x.ndim
     y, (C, inner) = cupy.empty(x.shape, x.dtype), (x.shape[axis], prod(x.shape[axis + 1 :]))
@@ -121,14 +128,13 @@ def _sums(x: Array) -> tuple[Array, Array]:
 
 
 class CupyCrossEntropy(Backend):
-    def log_softmax(self, x: Array, axis: int) -> Array:
-        if x.dtype.kind != "f" or not x.size or not x.ndim or x.shape[axis] > FEW:
+    def log_softmax(self, x: Array, axis: int | None) -> Array:
+        if not _has_few(x, axis):
             return super().log_softmax(x, axis)
         return _by_row(log_softmax, x, axis=axis)
 
-    def log_softmax_gradient(self, y: Array, go: Array, axis: int) -> Array:
-        fits = y.dtype.kind == "f" and y.dtype == go.dtype and y.size and y.ndim
-        if not fits or y.shape[axis] > FEW:
+    def log_softmax_gradient(self, y: Array, go: Array, axis: int | None) -> Array:
+        if y.dtype != go.dtype or not _has_few(y, axis):
             return super().log_softmax_gradient(y, go, axis)
         return _by_row(log_softmax_gradient, y, go, axis=axis)
 

@@ -23,7 +23,7 @@ class LossKernels(IndexingKernels):
     two into a state where `skips` (N, S) is true.
     """
 
-    def log_softmax(self, x: Array, axis: int) -> Array:
+    def log_softmax(self, x: Array, axis: int | None) -> Array:
         """Compute log(softmax(x)) along the axis, by the log-sum-exp trick
         (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/). x is not empty."""
         xp, z = self.xp, self._wide(x)
@@ -31,7 +31,7 @@ class LossKernels(IndexingKernels):
         sums = xp.sum(xp.exp(z), axis=axis, keepdims=True)
         return xp.astype(z - xp.log(sums), x.dtype, copy=False)
 
-    def log_softmax_gradient(self, y: Array, go: Array, axis: int) -> Array:
+    def log_softmax_gradient(self, y: Array, go: Array, axis: int | None) -> Array:
         """Compute the gradient of x from y = log(softmax(x)) and its gradient go."""
         xp, wide = self.xp, self._wide(go)
         sums = xp.sum(wide, axis=axis, keepdims=True)
