@@ -43,6 +43,12 @@ long long at = index;
 y = x[(i / inner * size + at) * inner + i % inner];
 """,
 )
+spread = elementwise(
+    "select_gradient",
+    "T go, int64 index, int64 size, int64 inner",
+    "T gx",
+    "gx = i / inner % size == index ? go : T(0);",
+)
 added = elementwise(
     "scatter_add",
     "T x, raw int64 indices, int64 size, int64 width",
@@ -128,6 +134,13 @@ class CupyIndexing(Backend):
             return super().select(x, indices)
         indices = indices.astype(np.int64, copy=False)
         return selected(cupy.ascontiguousarray(x), indices, x.shape[1], prod(x.shape[2:]))
+
+    def select_gradient(self, go: Array, indices: Array, size: int) -> Array:
+        if go.dtype.kind != "f" or not go.size:
+            return super().select_gradient(go, indices, size)
+        gx = cupy.empty((go.shape[0], size, *go.shape[1:]), go.dtype)
+        go, indices = (cupy.expand_dims(x, 1) for x in (go, indices.astype(np.int64, copy=False)))
+        return spread(go, indices, size, prod(go.shape[2:]), gx)
 
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         width, shape = prod(x.shape[1:]), (size, *x.shape[1:])

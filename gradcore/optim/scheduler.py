@@ -55,6 +55,8 @@ class LRScheduler:
     kept: ClassVar[tuple[str, ...]] = ()  # attributes that belong to the state, besides the steps
     _get_lr_called_within_step = True  # what subclasses written for PyTorch look at in get_lr
 
+    _last_lr: list[float]
+
     def __init__(self, optimizer: Scheduled, last_epoch: int = -1) -> None:
         self._require_optimizer(optimizer)
         self._require(is_integer(last_epoch) and last_epoch >= -1, "last_epoch", last_epoch,
@@ -192,7 +194,7 @@ class LRScheduler:
         return undo
 
     def _note_rates(self) -> None:
-        self._last_lr: list[float] = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def __repr__(self) -> str:
         shown = {n: x for n, x in vars(self).items() if n[0] != "_" and n != "optimizer"}

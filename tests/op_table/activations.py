@@ -287,4 +287,15 @@ ROWS = [
         points=[Point(([1000.0, -1000.0],), [0.0, -2000.0], ([-1.0, 1.0],))],
         refuses=[NO_AXIS],
     ),
+    Row(
+        ops.LogSoftmaxGradient,
+        lambda y, go, axis=-1: go - np.exp(y) * go.sum(axis=axis, keepdims=True),
+        [
+            case((2, 3), (2, 3)),
+            case((2, 3, 2), (2, 3, 2), axis=1),
+            case((1,), (1,)),
+            case((0, 2), (0, 2)),
+        ],
+        lambda y, go, axis=-1: go - y.exp() * go.sum(axis, keepdim=True),
+    ),
 ]
