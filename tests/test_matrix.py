@@ -46,6 +46,12 @@ def test_a_test_runs_on_numpy_and_on_one_of_the_stand_ins(
     assert count["numpy"] == 100
     assert min(count[name] for name in NAMES[1:]) > 30
     assert len(kept(["tests/backends/test_x.py::test"])) == 3
+    table = "tests/ops/test_op_table.py::test_"
+    rows = [
+        f"{table}value_and_gradient",
+        f"{table}single_derivatives_second_order_and_direct_calls",
+    ]
+    assert {name.partition("[")[2] for name in kept(rows)} == {f"{name}]" for name in NAMES}
     monkeypatch.setenv("GRADCORE_TEST_BACKENDS", "all")
     assert len(kept(ids)) == 300
 
