@@ -36,6 +36,7 @@ VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_FAST": "0: NumPy without the kernels that numba compiles",
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
+    "GRADCORE_TEST_PASSED": "a file of tests that have passed, to leave out",
 }
 _OTHER_VARIABLES = re.compile(
     "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
