@@ -208,7 +208,7 @@ class Backend(
         """
         raise ValueError(f"{self.name} can't limit its memory ({size / 1e9:g} GB); cupy can")
 
-    def allow_tf32(self, *, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         """Choose which products of float32 may be in TF32: tensor cores of GPUs then round the
         numbers that they multiply to 11 bits, and add up in float32.
 

@@ -187,7 +187,7 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             cupy.get_default_memory_pool().set_limit(size=size)
 
-    def allow_tf32(self, *, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         tf32.allow(matmul, convolutions)
 
     def choices(self) -> dict[str, str]:

@@ -158,6 +158,10 @@ class Cudnn(Way):
             return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
         return None
 
+    def version(self) -> str:
+        """That of cuDNN, and that of its front end."""
+        return f"{self.cudnn.backend_version_string()} (front end {self.cudnn.__version__})"
+
     def plan(self, method: str, *arrays: Array | None, **options: Any) -> Plan:
         operation, uids, made = OPERATIONS[method]
         given = {uid: x for uid, x in zip(uids, arrays, strict=True) if x is not None}
