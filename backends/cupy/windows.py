@@ -9,14 +9,10 @@ images are H by W, the kernel KH by KW, and there are OH by OW windows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import cupy
-import numpy as np
-
 from ..definitions.convolution import Padding, Pair
 from ..types import Array
 from .kernels import WIDE
+from .layouts import empty, in_order, is_channels_last
 
 __all__ = [
     "GEOMETRY",
@@ -71,29 +67,3 @@ def geometry_of(
 def fits(x: Array, *sizes: int) -> bool:
     """Whether the kernels can take x, and these numbers of elements; if not, the definitions do."""
     return x.dtype.kind == "f" and min(x.size, *sizes) > 0 and max(x.size, *sizes) < LARGEST
-
-
-def is_channels_last(x: Array) -> bool:
-    """Whether images x (N, C, H, W) lie in memory in the order N H W C, without gaps.
-
-    Images of one channel or of one pixel lie in both orders. In float16 they count as channels
-    last, as networks in float16 run so; else they count as in C order.
-    """
-    if x.flags.c_contiguous:
-        return x.dtype == np.float16 and (x.shape[1] == 1 or x.shape[2] * x.shape[3] == 1)
-    return x.transpose(0, 2, 3, 1).flags.c_contiguous
-
-
-def empty(shape: Sequence[int], dtype: np.dtype, channels_last: bool) -> Array:
-    """Make images of this shape (N, C, H, W), without values, channels last or in C order."""
-    if not channels_last:
-        return cupy.empty(shape, dtype)
-    n, c, h, w = shape
-    return cupy.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
-
-
-def in_order(x: Array, channels_last: bool) -> Array:
-    """Give images x (N, C, H, W) channels last or in C order: x itself if it lies so, or a copy."""
-    if not channels_last:
-        return cupy.ascontiguousarray(x)
-    return cupy.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
