@@ -50,9 +50,22 @@ SEES = """
     if (down < 0 || right < 0 || down % SH || right % SW || oh >= OH || ow >= OW) continue;
 """
 TAPS = "for (int kh = 0; kh < KH; ++kh) for (int kw = 0; kw < KW; ++kw)"
-# The window, or the pixel, of element i. An image is one channel of one instance.
-OUTPUT = "int at = i, ow = at % OW, oh = at / OW % OH; long long image = at / OW / OH;"
-INPUT = "int at = i, column = at % W, row = at / W % H; long long image = at / W / H;"
+# The window, or the pixel, of element i. NEAR channels lie next to each other: all of them if they
+# are last, or 1 in C order. So an image is an instance, or one channel of one.
+OUTPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int ow = at % OW, oh = at / OW % OH;
+long long image = at / OW / OH;
+"""
+INPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int column = at % W, row = at / W % H;
+long long image = at / W / H;
+"""
+PIXEL = "((image * H + row) * W + column) * NEAR + near"
+WINDOW = "((image * OH + oh) * OW + ow) * NEAR + near"
 SUM = f"{WIDE} A sum = 0;"
 
 
