@@ -68,9 +68,11 @@ STEPS = {"stride": (2, 1), "padding": ((1, 0), (1, 1)), "dilation": (1, 2)}
 ALIGNED = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)}
 POINTS = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 WINDOWS = {"kernel": (3, 2), **STEPS}
+CUTS = {"padding": 2, "cut": 3}
 MEANS = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (1, 1))}
 X, W, GO = normal(3, 4, 7, 6), normal(6, 2, 3, 2), normal(3, 6, 3, 6)
 POOLED = normal(3, 4, 3, 6)
+VIEWS = np.stack([integers(5, 3), integers(5, 3) ^ 1, [0, 1, 1], [-1, 5, 2], [3, 4, -2]], axis=1)
 PLACES = integers(6, 3, 4, 3, 6).astype("uint8")
 C = normal(4) ** 2 + 0.5  # of each channel
 GATES = normal(20, 2), normal(20, 5)
@@ -239,6 +241,12 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ],
     ("masked", (last(X), booleans(7, 6)), {}),
     ("max_pool2d_gradient", (POOLED, last(PLACES)), {**WINDOWS, "size": (7, 6)}),
+    *[
+        ("augment", (x, views, [normal(4)], [C]), {**CUTS, "reflects": reflects, "dtype": V})
+        for pixels in (integers(256, 3, 4, 7, 6).astype("uint8"), X.astype("float32"))
+        for x in (pixels, last(pixels))
+        for views, reflects in ((VIEWS, False), (VIEWS, True), (None, False))
+    ],
     ("batch_norm", (X, (C,), (normal(4),)), {"eps": 0.1}),
     (
         "batch_norm_gradient",
@@ -321,7 +329,11 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(str.isupper, options):
             patch.setenv(name, options[name])
-        options = {name: x for name, x in options.items() if not name.isupper()}
+        options = {
+            name: backend.dtype("float32" if not on and v == "float16" else v) if x is V else x
+            for name, x in options.items()
+            if not name.isupper()
+        }
         results = function(*[] if on else [backend], *map(array, given), **options)
     if on and len(given) and isinstance(given[0], np.ndarray) and is_last(given[0]):
         for x in flat(results):  # the gradient of weights is in the weights' order
