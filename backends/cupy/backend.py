@@ -16,6 +16,7 @@ from . import namespace as xp
 from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
+from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
 from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
@@ -35,6 +36,7 @@ runtime = cupy.cuda.runtime
 
 class CupyBackend(
     CupyElementwise,
+    CupyImages,
     CupyIndexing,
     CupyConvolutions,
     CupyPooling,

@@ -34,6 +34,7 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
 C_TYPES |= {"int32": "int"}
