@@ -170,7 +170,7 @@ class Cudnn(Way):
         if len(dtypes) > 1 or not dtypes <= TYPES.keys():
             found = ", ".join(sorted(map(str, dtypes)))
             raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
-        first, second = arrays[:2]
+        first, second = given[uids[0]], given[uids[1]]
         shapes = shapes_of(method, first.shape, second.shape, **options)
         shape = shapes[(X, W, Y).index(made)]
         if not all((*shape, *(x.size for x in given.values()))):
@@ -190,7 +190,7 @@ class Cudnn(Way):
         run, size = self._graph(device, case)
         readers = [(n, uid, _reader(x, layouts[uid])) for n, (uid, x) in enumerate(given.items())]
 
-        def call(*arrays: Array | None) -> Array:
+        def call(*arrays: Any) -> Array:
             y = empty(shape, dtype, result.is_channels_last)
             places, copies = {made: y.data.ptr}, []
             for n, uid, read in readers:
