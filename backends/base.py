@@ -20,6 +20,7 @@ from .definitions import (
     AttentionKernels,
     ConvolutionKernels,
     ElementwiseKernels,
+    ImageKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
@@ -40,6 +41,7 @@ class Backend(
     RecurrentKernels,
     ConvolutionKernels,
     ElementwiseKernels,
+    ImageKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
@@ -208,7 +210,7 @@ class Backend(
         """
         raise ValueError(f"{self.name} can't limit its memory ({size / 1e9:g} GB); cupy can")
 
-    def allow_tf32(self, *, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         """Choose which products of float32 may be in TF32: tensor cores of GPUs then round the
         numbers that they multiply to 11 bits, and add up in float32.
 

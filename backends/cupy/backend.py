@@ -17,6 +17,7 @@ from . import namespace as xp
 from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
+from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
 from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
@@ -36,6 +37,7 @@ runtime = cupy.cuda.runtime
 
 class CupyBackend(
     CupyElementwise,
+    CupyImages,
     CupyIndexing,
     CupyConvolutions,
     CupyPooling,
@@ -188,7 +190,7 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             cupy.get_default_memory_pool().set_limit(size=size)
 
-    def allow_tf32(self, *, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         tf32.allow(matmul, convolutions)
 
     def choices(self) -> dict[str, str]:

@@ -19,9 +19,10 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair
 from ..types import Array
 from .fastest import Plan, Way
+from .layouts import empty, in_order, is_channels_last, packed
 from .private import call_of
 from .tf32 import in_convolutions
-from .windows import empty, in_order, is_channels_last, shapes_of
+from .windows import shapes_of
 
 __all__ = ["Cudnn", "planned"]
 
@@ -158,6 +159,10 @@ class Cudnn(Way):
             return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
         return None
 
+    def version(self) -> str:
+        """That of cuDNN, and that of its front end."""
+        return f"{self.cudnn.backend_version_string()} (front end {self.cudnn.__version__})"
+
     def plan(self, method: str, *arrays: Array | None, **options: Any) -> Plan:
         operation, uids, made = OPERATIONS[method]
         given = {uid: x for uid, x in zip(uids, arrays, strict=True) if x is not None}
@@ -165,12 +170,12 @@ class Cudnn(Way):
         if len(dtypes) > 1 or not dtypes <= TYPES.keys():
             found = ", ".join(sorted(map(str, dtypes)))
             raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
-        first, second = arrays[:2]
+        first, second = given[uids[0]], given[uids[1]]
         shapes = shapes_of(method, first.shape, second.shape, **options)
         shape = shapes[(X, W, Y).index(made)]
         if not all((*shape, *(x.size for x in given.values()))):
             raise ValueError(f"cudnn: {operation} takes no empty arrays")
-        (dtype,), is_last = dtypes, is_channels_last(given[uids[0]])
+        (dtype,), (_, is_last) = dtypes, packed(first)
         layouts = {uid: Layout(uid, x.shape, is_last) for uid, x in given.items()}
         if W in given:
             layouts[W] = Layout(W, given[W].shape, is_channels_last(given[W]))
@@ -185,7 +190,7 @@ class Cudnn(Way):
         run, size = self._graph(device, case)
         readers = [(n, uid, _reader(x, layouts[uid])) for n, (uid, x) in enumerate(given.items())]
 
-        def call(*arrays: Array | None) -> Array:
+        def call(*arrays: Any) -> Array:
             y = empty(shape, dtype, result.is_channels_last)
             places, copies = {made: y.data.ptr}, []
             for n, uid, read in readers:

@@ -9,8 +9,9 @@ threads of a block share memory and wait for one another. In their bodies, as in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from struct import Struct
 from typing import Any
 
 import cupy
@@ -34,6 +35,7 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
 C_TYPES |= {"int32": "int"}
@@ -237,13 +239,26 @@ class BlockKernel(Raw):
             blocks: how many.
             arrays: contiguous; the body sees `None` as a null pointer.
         """
+        self.planned(blocks, arrays, *numbers)(*arrays)
+
+    def planned(
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: int
+    ) -> Callable[..., None]:
+        """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
         types = self.types(arrays)
         key = tuple(types.values())
         if key not in self._made:
             self._made[key] = self.compiled(types)
-        places = [0 if x is None else x.data.ptr for x in arrays]
-        arguments = np.array((*places, *numbers), self.layout)
-        _launch(self._made[key], blocks, self.threads, arguments)
+        kernel, grid, block = self._made[key], (blocks,), (self.threads,)
+        places, whole = Struct(f"{len(arrays)}P"), np.dtype(f"V{self.layout.itemsize}")
+        rest = np.array((*[0] * len(arrays), *numbers), self.layout).tobytes()[places.size :]
+
+        def launch(*arrays: Array | None) -> None:
+            at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            kernel(grid, block, (np.frombuffer(at + rest, whole),))
+
+        return launch
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.

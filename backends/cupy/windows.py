@@ -9,15 +9,12 @@ images are H by W, the kernel KH by KW, and there are OH by OW windows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import cupy
-import numpy as np
 
 from ..definitions.convolution import Padding, Pair, Sizes, output_size
 from ..types import Array
 from .kernels import WIDE
+from .layouts import empty, in_order, is_channels_last
 
 __all__ = [
     "GEOMETRY",
@@ -56,9 +53,22 @@ SEES = """
     if (down < 0 || right < 0 || down % SH || right % SW || oh >= OH || ow >= OW) continue;
 """
 TAPS = "for (int kh = 0; kh < KH; ++kh) for (int kw = 0; kw < KW; ++kw)"
-# The window, or the pixel, of element i. An image is one channel of one instance.
-OUTPUT = "int at = i, ow = at % OW, oh = at / OW % OH; long long image = at / OW / OH;"
-INPUT = "int at = i, column = at % W, row = at / W % H; long long image = at / W / H;"
+# The window, or the pixel, of element i. NEAR channels lie next to each other: all of them if they
+# are last, or 1 in C order. So an image is an instance, or one channel of one.
+OUTPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int ow = at % OW, oh = at / OW % OH;
+long long image = at / OW / OH;
+"""
+INPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int column = at % W, row = at / W % H;
+long long image = at / W / H;
+"""
+PIXEL = "((image * H + row) * W + column) * NEAR + near"
+WINDOW = "((image * OH + oh) * OW + ow) * NEAR + near"
 SUM = f"{WIDE} A sum = 0;"
 
 
@@ -86,29 +96,3 @@ def shapes_of(
 def fits(x: Array, *sizes: int) -> bool:
     """Whether the kernels can take x, and these numbers of elements; if not, the definitions do."""
     return x.dtype.kind == "f" and min(x.size, *sizes) > 0 and max(x.size, *sizes) < LARGEST
-
-
-def is_channels_last(x: Array) -> bool:
-    """Whether images x (N, C, H, W) lie in memory in the order N H W C, without gaps.
-
-    Images of one channel or of one pixel lie in both orders. In float16 they count as channels
-    last, as networks in float16 run so; else they count as in C order.
-    """
-    if x.flags.c_contiguous:
-        return x.dtype == np.float16 and (x.shape[1] == 1 or x.shape[2] * x.shape[3] == 1)
-    return x.transpose(0, 2, 3, 1).flags.c_contiguous
-
-
-def empty(shape: Sequence[int], dtype: np.dtype, channels_last: bool) -> Array:
-    """Make images of this shape (N, C, H, W), without values, channels last or in C order."""
-    if not channels_last:
-        return cupy.empty(shape, dtype)
-    n, c, h, w = shape
-    return cupy.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
-
-
-def in_order(x: Array, channels_last: bool) -> Array:
-    """Give images x (N, C, H, W) channels last or in C order: x itself if it lies so, or a copy."""
-    if not channels_last:
-        return cupy.ascontiguousarray(x)
-    return cupy.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

@@ -19,6 +19,7 @@ from . import namespace as xp
 from .attention import NumpyAttention
 from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_blocks, writeable
 from .convolution import NumpyConvolutions
+from .images import NumpyImages
 from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .products import NumpyProducts
@@ -43,7 +44,13 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 class NumpyBackend(
-    NumpyAttention, NumpyConvolutions, NumpyLinalg, NumpyProducts, NumpyRecurrence, Backend
+    NumpyAttention,
+    NumpyConvolutions,
+    NumpyImages,
+    NumpyLinalg,
+    NumpyProducts,
+    NumpyRecurrence,
+    Backend,
 ):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 

@@ -19,6 +19,7 @@ from cupy_on_cpu import wrap
 
 from gradcore.backends import Backend, get
 from gradcore.backends.definitions.convolution import output_size
+from gradcore.tools.doctor import _cudnn
 
 cudnn = cupy_on_cpu.module("cudnn")
 
@@ -132,6 +133,7 @@ class Graph:
 class Library(ModuleType):
     """The module cudnn."""
 
+    __version__ = "1.28"
     data_type = numerical_note = heur_mode = Names()
 
     def __init__(self) -> None:
@@ -153,6 +155,9 @@ class Library(ModuleType):
 
     def backend_version(self) -> int:
         return 92800
+
+    def backend_version_string(self) -> str:
+        return "9.28"
 
 
 @pytest.fixture
@@ -375,10 +380,20 @@ def test_the_packages_named_are_those_of_the_extras() -> None:
     ]
     for cuda in ("12", "13"):
         named = cudnn.PACKAGES.format(cuda=cuda)
-        assert [p.split(">")[0] for p in extras[f"cudnn{cuda}"][1:]] == [
+        assert [p.split(">")[0] for p in extras[f"cuda{cuda}"][1:]] == [
             p.strip("'").split(">")[0] for p in named.split()
         ]
-        assert extras[f"cudnn{cuda}"][1] in named
+        assert extras[f"cuda{cuda}"][1] in named
+
+
+@pytest.mark.usefixtures("library")
+def test_doctor_says_whether_it_is_there(monkeypatch) -> None:
+    for name in ("gradcore.backends.cupy", cudnn.__name__):
+        monkeypatch.setitem(sys.modules, name, get("cupy-like").modules[name])
+    assert _cudnn() == "cuDNN 9.28 (front end 1.28) computes convolutions where it is the fastest"
+    monkeypatch.setitem(sys.modules, "cudnn", None)
+    advice = "convolutions are slower than with cuDNN: nvidia-cudnn-frontend is not installed; pip"
+    assert _cudnn().startswith(advice)
 
 
 def test_cudnn_is_not_imported_before_a_convolution() -> None:
