@@ -13,7 +13,7 @@ import numpy as np
 
 from ..types import Array, DType
 from . import namespace as xp
-from . import private
+from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
 from .images import CupyImages
@@ -189,8 +189,8 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             cupy.get_default_memory_pool().set_limit(size=size)
 
-    def allow_tf32(self, whether: bool) -> None:
-        private.allow_tf32(whether)
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+        tf32.allow(matmul, convolutions)
 
     def choices(self) -> dict[str, str]:
         return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}

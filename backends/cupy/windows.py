@@ -9,7 +9,9 @@ images are H by W, the kernel KH by KW, and there are OH by OW windows.
 
 from __future__ import annotations
 
-from ..definitions.convolution import Padding, Pair
+from typing import Any
+
+from ..definitions.convolution import Padding, Pair, Sizes, output_size
 from ..types import Array
 from .kernels import WIDE
 from .layouts import empty, in_order, is_channels_last
@@ -18,15 +20,18 @@ __all__ = [
     "GEOMETRY",
     "INPUT",
     "OUTPUT",
+    "PIXEL",
     "SEEN",
     "SEES",
     "SUM",
     "TAPS",
+    "WINDOW",
     "empty",
     "fits",
     "geometry_of",
     "in_order",
     "is_channels_last",
+    "shapes_of",
 ]
 
 # Sizes are counted in 32-bit integers, with which GPUs divide much faster than with 64-bit ones.
@@ -75,6 +80,19 @@ def geometry_of(
     """The numbers that GEOMETRY names."""
     (top, _), (left, _) = padding
     return (*size, *kernel, *windows, *stride, top, left, *dilation)
+
+
+def shapes_of(
+    method: str, first: Sizes, second: Sizes, *, groups: int, **options: Any
+) -> tuple[Sizes, Sizes, Sizes]:
+    """The shapes of the images, the weights and the results of a convolution, from those of the
+    two arrays that `conv2d` or one of its gradients is given."""
+    if method == "conv2d":
+        windows = output_size(first[2:], second[2:], **options)
+        return first, second, (first[0], second[0], *windows)
+    if method == "conv2d_input_gradient":
+        return (first[0], second[1] * groups, *options["size"]), second, first
+    return first, (second[1], first[1] // groups, *options["kernel"]), second
 
 
 def fits(x: Array, *sizes: int) -> bool:

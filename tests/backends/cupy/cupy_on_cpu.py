@@ -709,8 +709,8 @@ def register() -> None:
         launch = importlib.import_module("gradcore.backends.cupy.launch")
         ours = _played()
         ours["gradcore.backends.cupy.fastest"].REPEATS = 1  # enough, as the clock is exact
-        for name in ("blas", "cudnn", "fastest"):  # the setting is in a part of CuPy not played
-            ours[f"gradcore.backends.cupy.{name}"].is_tf32 = lambda: False
+        # This setting is in a part of CuPy that is not played.
+        ours["gradcore.backends.cupy.private"].is_tf32 = lambda: False
 
         class OnCPU(cupy_backend):  # type: ignore[misc]
             name = NAME
