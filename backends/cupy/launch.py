@@ -9,8 +9,9 @@ threads of a block share memory and wait for one another. In their bodies, as in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from struct import Struct
 from typing import Any
 
 import cupy
@@ -238,13 +239,26 @@ class BlockKernel(Raw):
             blocks: how many.
             arrays: contiguous; the body sees `None` as a null pointer.
         """
+        self.planned(blocks, arrays, *numbers)(*arrays)
+
+    def planned(
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: int
+    ) -> Callable[..., None]:
+        """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
         types = self.types(arrays)
         key = tuple(types.values())
         if key not in self._made:
             self._made[key] = self.compiled(types)
-        places = [0 if x is None else x.data.ptr for x in arrays]
-        arguments = np.array((*places, *numbers), self.layout)
-        _launch(self._made[key], blocks, self.threads, arguments)
+        kernel, grid, block = self._made[key], (blocks,), (self.threads,)
+        places, whole = Struct(f"{len(arrays)}P"), np.dtype(f"V{self.layout.itemsize}")
+        rest = np.array((*[0] * len(arrays), *numbers), self.layout).tobytes()[places.size :]
+
+        def launch(*arrays: Array | None) -> None:
+            at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            kernel(grid, block, (np.frombuffer(at + rest, whole),))
+
+        return launch
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.
