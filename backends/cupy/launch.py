@@ -35,6 +35,7 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "D": ("float32", "float64"),  # of numbers that are never float16
     "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}

@@ -254,7 +254,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ],
     ("batch_norm", (X, (C,), (normal(4),)), {"eps": 0.1}),
     *[  # with a residual and averages: C order, channels last, rows in two tiles, several parts
-        ("batch_norm", (x, w, b, y, w, w, np.asarray(2)), {"eps": 0.1, **options})
+        ("batch_norm", (x, w, b, y, [*w], [*w], np.asarray(2)), {"eps": 0.1, **options})
         for x, y, w, b, options in (
             (X, X + 1, (C,), (normal(4),), {"momentum": None}),
             (channels_last(X), X + 1, (C,), (normal(4),), {"momentum": 0.3, "relu": True}),
@@ -264,7 +264,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         )
     ],
     *[
-        ("batch_norm_inference", (x, (C,), (normal(4),), (normal(4) / 2,), (C,), *more), options)
+        ("batch_norm_inference", (x, (C,), (normal(4),), [normal(4) / 2], [C], *more), options)
         for x, more, options in (
             (X, (), {"eps": 0.1}),
             (channels_last(X), (X + 1,), {"eps": 0.1, "relu": True}),
