@@ -100,6 +100,7 @@ def test_after_the_first_convolution_nothing_lies_in_c_order(
         y = wrap(result, given)
         shape = getattr(y, "shape", ())
         is_image = len(shape) == 4 and shape[0] == N and shape[2] == shape[3] in SIDES
+        is_image = is_image and y.dtype != bool  # dropout's choice is the same in every order
         if is_image and shape[1] not in (3, *SIDES) and y.array.flags.c_contiguous:
             wrong.append(shape)
         return y
