@@ -187,6 +187,7 @@ class NumpyBackend(
         return gx
 
     batch_norm = by_channels(Backend.batch_norm)
+    batch_norm_inference = by_channels(Backend.batch_norm_inference)
     batch_norm_gradient = by_channels(Backend.batch_norm_gradient)
 
     def log_of_sum(self, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

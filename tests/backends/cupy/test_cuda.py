@@ -75,6 +75,7 @@ POOLED = normal(3, 4, 3, 6)
 VIEWS = np.stack([integers(5, 3), integers(5, 3) ^ 1, [0, 1, 1], [-1, 5, 2], [3, 4, -2]], axis=1)
 PLACES = integers(6, 3, 4, 3, 6).astype("uint8")
 C = normal(4) ** 2 + 0.5  # of each channel
+TALL = normal(2, 1, 41, 53)  # more elements in its channel than a block takes
 GATES = normal(20, 2), normal(20, 5)
 LOGITS, LABELS = 3 * normal(5, 6, 2), integers(6, 5, 2)
 MANY = 3 * normal(4, 300)
@@ -90,6 +91,10 @@ ADAMAX = {"betas": (0.9, 0.99), "eps": 1e-3, "correction": 1 - 0.9**3}
 RADAM = {**ADAMAX, "plain": 0.0, "rectified": 0.7}
 RPROP = {"etas": (0.5, 1.2), "step_sizes": (0.7, 1.5)}
 RMS = {"alpha": 0.9, "eps": 1e-3}
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
 
 
 class All(list[Any]):
@@ -252,11 +257,36 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         for views, reflects in ((VIEWS, False), (VIEWS, True), (None, False))
     ],
     ("batch_norm", (X, (C,), (normal(4),)), {"eps": 0.1}),
-    (
-        "batch_norm_gradient",
-        (X, (C,), [normal(4)], [C], normal(3, 4, 7, 6), [normal(4)], [C / 2]),
-        {"eps": 0.1},
-    ),
+    *[  # with a residual and averages: C order, channels last, rows in two tiles, several parts
+        ("batch_norm", (x, w, b, y, [*w], [*w], np.asarray(2)), {"eps": 0.1, **options})
+        for x, y, w, b, options in (
+            (X, X + 1, (C,), (normal(4),), {"momentum": None}),
+            (channels_last(X), X + 1, (C,), (normal(4),), {"momentum": 0.3, "relu": True}),
+            (MANY.T, MANY.T / 2, (C,), (normal(4),), {"momentum": 0.5}),
+            (normal(3, 40), normal(3, 40) / 2, (normal(40) ** 2,), (normal(40),), {"relu": True}),
+            (TALL, TALL / 2, (C[:1],), (C[:1],), {"relu": True}),
+        )
+    ],
+    *[
+        ("batch_norm_inference", (x, (C,), (normal(4),), [normal(4) / 2], [C], *more), options)
+        for x, more, options in (
+            (X, (), {"eps": 0.1}),
+            (channels_last(X), (X + 1,), {"eps": 0.1, "relu": True}),
+        )
+    ],
+    *[
+        (
+            "batch_norm_gradient",
+            (x, (w,), [w / 2], [w], x + 1, *some),
+            {"eps": 0.1, "given": given, "residual": given[0]},
+        )
+        for x, w, some, given in (
+            (X, C, ([normal(4)], [C / 2]), (False, True, True)),
+            (channels_last(X), C, (np.maximum(X - 1, 0), [C / 2]), (True, False, True)),
+            (TALL, C[:1], (np.maximum(TALL - 1, 0),), (True, False, False)),
+        )
+    ],
+    *[("channel_sums", (x,), {}) for x in (X, channels_last(X), TALL)],
     ("layer_norm", (normal(7, 6), (normal(6),), (normal(6),)), {"eps": 0.1}),
     ("layer_norm_gradient", (normal(7, 6), (normal(6),), normal(7, 6) + 1), {"eps": 0.1}),
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
@@ -823,6 +853,29 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         with device.counted() as read:
             assert np.isfinite(float(loss))
         assert len(read.reads) == 1
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_batch_norm_with_all_that_follows_is_two_launches_each_way(
+    played: Any, residual: bool
+) -> None:
+    layer = gradcore.nn.BatchNorm2d(3, relu=True)
+    x, more, go = (played.asarray(normal(2, 3, 4, 4) + k, "float32") for k in range(3))
+    statistics = [id(s.value) for s in (layer.running_mean, layer.running_var)]
+    with device.counted() as forward:
+        layer(x, *[more][:residual])
+    assert (forward.launches, forward.uploads) == (2, 0)
+    assert [id(s.value) for s in (layer.running_mean, layer.running_var)] == statistics
+    context: dict[str, Any] = {}
+    parameters = layer.w.value, layer.b.value
+    norm = gradcore.ops.BatchNorm
+    norm.forward(context, x, *parameters, *[more][:residual], eps=0.1, relu=True)
+    with device.counted() as backward:
+        norm.backward(context, go, None, None)
+    assert (backward.launches, backward.uploads) == (2, 0)
+    with device.counted() as evaluation:
+        layer.eval()(x, *[more][:residual])
+    assert evaluation.launches == 1
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
