@@ -39,10 +39,10 @@ class Backend(
     AttentionKernels,
     RecurrentKernels,
     ConvolutionKernels,
-    ElementwiseKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
+    ElementwiseKernels,  # after those that inherit from it
     OptimizerUpdates,
     RandomBits,
 ):
