@@ -15,7 +15,7 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 # isort: split
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -52,9 +52,9 @@ NORM = {"momentum": 0.4, "eps": 1e-12}  # running averages that follow within a 
 EARLY = 0.3  # of the epochs: then the whitening bias freezes, and the averages begin
 WHITENING_IMAGES, WHITENING_EPS = 5000, 5e-4
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95  # steps; of an average for each step
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 500
 FULL = {"epochs": 10, "batch_size": 1024, "width": 64, "mixed_precision": True}
-QUICK = {"epochs": 4, "batch_size": 256, "width": 12, "limit": 20_000, "mixed_precision": False}
+QUICK = {"epochs": 4, "batch_size": 512, "width": 12, "mixed_precision": False}
 INGREDIENTS = ("whitening", "dirac", "bias-scaler", "smoothing", "flip", "crop", "lookahead")
 
 
@@ -127,15 +127,9 @@ def whitening_filters(images: Array) -> Array:
 # -- The data -------------------------------------------------------------------------------------
 
 
-def prepared(args: argparse.Namespace) -> Callable[[Array], Array]:
-    """Make what brings the pixels of each channel to mean 0 and deviation 1."""
-    dtype = "float16" if args.mixed_precision else args.dtype
-    return partial(normalize, mean=MEAN, std=STD, dtype=dtype)
-
-
 def half_flipped(x: Array, seed: int) -> Array:
-    """Mirror half of the training images, for alternating flips: from then on all are mirrored in
-    every other epoch, so that no two epochs that follow each other show one view of an image."""
+    """Mirror half of the training images, for alternating flips: `augmented` mirrors all of them in
+    every other epoch, so that two epochs never show the same views."""
     manual_seed(seed)
     return random_flip(x)
 
@@ -150,35 +144,20 @@ def augmented(images: Array, epoch: int, without: str | None) -> Array:
 # -- The optimizer --------------------------------------------------------------------------------
 
 
-def rates(args: argparse.Namespace) -> tuple[float, float, float]:
-    """Give the learning rates of biases and of weights, and the weight decay, for a summed loss.
+def parameter_groups(args: argparse.Namespace, named: Iterable[tuple[str, Any]]) -> list[Any]:
+    """Make two groups of parameters with their names, for a summed loss: the biases of batch norm
+    learn BIAS_SCALER times faster; the weight decay of all is the same, apart from the rates.
 
-    Nesterov momentum multiplies a constant gradient by 1 + 1 / (1 - momentum): divided by it, each
-    setting can be chosen apart from the others.
+    Nesterov momentum makes the step of a constant gradient 1 + 1 / (1 - momentum) times longer.
+    Divided by this, learning rate, decay and momentum can be chosen apart from one another.
     """
     scale = 1024 * (1 + 1 / (1 - MOMENTUM))
-    lr = args.lr / scale
+    lr, decay = args.lr / scale, WEIGHT_DECAY * args.batch_size / scale
     scaler = 1.0 if args.without == "bias-scaler" else BIAS_SCALER
-    return lr * scaler, lr, WEIGHT_DECAY * args.batch_size / scale
-
-
-def make_optimizer(args: argparse.Namespace, model: AirNet) -> optim.Optimizer | Any:
-    bias_lr, lr, decay = rates(args)
-    names = [name for name, _ in model.named_parameters()]
-    frozen = [not p.requires_grad for p in model.parameters()]
-
-    def make(nodes: list[TensorNode]) -> optim.Optimizer:
-        kept = [(n, p) for n, p, f in zip(names, nodes, frozen, strict=True) if not f]
-        groups = [
-            {"params": [p for n, p in kept if ("norm" in n) is of_norms], "lr": rate,
-             "weight_decay": decay / rate}  # so that the decay is the same for all
-            for of_norms, rate in ((True, bias_lr), (False, lr))
-        ]  # fmt: skip
-        return optim.SGD(groups, lr, momentum=MOMENTUM, nesterov=True)
-
-    if not args.mixed_precision:
-        return make(model.parameters())
-    return optim.MixedPrecision(model.parameters(), make, scale=1.0)  # a sum needs no larger one
+    groups: dict[float, list[Any]] = {lr * scaler: [], lr: []}
+    for name, p in named:
+        groups[lr * scaler if "norm" in name else lr].append(p)
+    return [{"params": ps, "lr": x, "weight_decay": decay / x} for x, ps in groups.items()]
 
 
 def triangle(step: int, steps: int) -> float:
@@ -208,134 +187,177 @@ class Lookahead:
             self.optimizer.take_parameters()
 
 
-# -- The validation -------------------------------------------------------------------------------
-
-
 class MultiCrop(nn.Module):
     """Test-time augmentation: the mean of the outputs for an image and its mirror image, half of it
-    as they are, and half of it moved by a pixel up and left, and down and right."""
+    as they are, and half of it moved by a pixel up and left, or down and right."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
 
     def forward(self, images: Array) -> TensorNode:
         wide = pad(images, [1, 1, 1, 1], mode="reflect").value
-        moved = wide[:, :, :-2, :-2], wide[:, :, 2:, 2:]
-        views = [(images, 0.25), *[(view, 0.125) for view in moved]]
-        both = [(v, part) for x, part in views for v in (x, namespace(x).flip(x, axis=-1))]
-        outputs = [self.model(view) * part for view, part in both]
-        return sum(outputs[1:], outputs[0])
+        views = [(images, 0.25), (wide[:, :, :-2, :-2], 0.125), (wide[:, :, 2:, 2:], 0.125)]
+        outputs = [
+            (self.model(view) + self.model(namespace(view).flip(view, axis=-1))) * part
+            for view, part in views
+        ]
+        return outputs[0] + outputs[1] + outputs[2]
 
 
 # -- The training ---------------------------------------------------------------------------------
 
 
-def warm_up(
-    args: argparse.Namespace, model: AirNet, optimizer: Any, steps: dict[bool, Any], *batch: Array
-) -> None:
-    """Compile and capture the training steps before the clock starts; leave all else as it was."""
-    nodes, before = [*model.parameters(), *model.buffers()], optimizer.state_dict()
-    values = backends.default().copy_all([node.value for node in nodes])
-    for trains_bias, step in steps.items():
-        model.whiten.b.requires_grad = trains_bias
-        for _ in range(4 if args.capture else 1):  # the fourth call is captured
-            step(*batch)
-    for node, value in zip(nodes, values, strict=True):
-        node.value = value
-    state = [  # velocities of zero where there were none: captured steps hold them
-        {name: namespace(v).zeros_like(v) for name, v in memory.items()} | was
-        for memory, was in zip(optimizer.state_dict()["state"], before["state"], strict=True)
-    ]
-    optimizer.load_state_dict(before | {"state": state})
+class Training:
+    """One run. The twin in PyTorch overrides what depends on the library."""
+
+    def __init__(self, args: argparse.Namespace, data: Any, session: Session) -> None:
+        self.args, self.session = args, session
+        (x, y), self.held_out, self.facts = data
+        x = x if args.without == "flip" else half_flipped(x, args.seed + session.run)
+        self.data, self.classes = (x, y), len(self.facts["classes"])
+        self.smoothing = 0.0 if args.without == "smoothing" else LABEL_SMOOTHING
+        self.half = "float16" if args.mixed_precision else args.dtype
+
+    def run(self) -> None:
+        args, session = self.args, self.session
+        self.make_model()
+        started = perf_counter()
+        self.whiten()
+        seconds = perf_counter() - started
+        self.make_optimizer()
+        known = session.checkpoint["facts"] if session.checkpoint else session.facts
+        results = known.get("results", [])[: session.run]
+        session.begin(self.model, self.optimizer, is_scheduled=True, results=results, **self.facts)
+
+        n = self.data[0].shape[0]
+        batches = self.batches(*self.data, args.batch_size, drop_last=n >= args.batch_size)
+        steps, done = args.epochs * len(batches), session.epochs_done * len(batches)
+        schedule = self.make_schedule(partial(triangle, steps=steps), done)
+        self.warm_up(*next(iter(self.batches(*self.data, args.batch_size, shuffle=False))))
+        early = round(EARLY * args.epochs)
+        averages_from = args.epochs if args.without == "lookahead" else early
+        lookahead = self.make_lookahead() if session.epochs_done > averages_from else None
+        for epoch in session.epochs():
+            self.train_whitening_bias(epoch.number < early)
+            for images, labels in session.progress(batches):
+                images = augmented(images, epoch.number, args.without)
+                loss = self.step(self.prepared(images), labels)
+                schedule.step()
+                done += 1
+                if epoch.number >= averages_from and done % LOOKAHEAD_EVERY == 0:
+                    lookahead = lookahead or self.make_lookahead()
+                    lookahead.update(LOOKAHEAD_DECAY**LOOKAHEAD_EVERY * (done / steps) ** 3)
+                epoch.add(loss, labels.shape[0])
+            if lookahead:
+                lookahead.update(1.0)
+            epoch.stop()
+            session.end_epoch(epoch, **self.validate(self.model))
+        lines = [line for line in session.record.history if line["run"] == session.run]
+        training, started = sum(line["seconds"] for line in lines), perf_counter()
+        accuracy = self.validate(self.augmented_model())["val_accuracy"]
+        seconds += training + perf_counter() - started
+        session.facts["results"] = [*results, {
+            "tta_accuracy": accuracy, "accuracy": lines[-1]["val_accuracy"], "seconds": seconds,
+            "steps": steps, "milliseconds_per_step": 1000 * training / steps,
+        }]  # fmt: skip
+        self.tell()
+
+    def tell(self) -> None:
+        """Print the results of this run and, after several, means and deviations."""
+        say, results = self.session.say, self.session.facts["results"]
+        say(
+            "{tta_accuracy:.4f} with test-time augmentation, {accuracy:.4f} without; {seconds:.2f} "
+            "s: whitening, {steps} steps of {milliseconds_per_step:.2f} ms, and test-time "
+            "augmentation, but neither warm-up nor validation".format(**results[-1])
+        )
+        for name in ("tta_accuracy", "accuracy", "seconds") if len(results) > 1 else ():
+            mean, deviation = mean_and_deviation([result[name] for result in results])
+            say(f"{name}: {mean:.4f}, standard deviation {deviation:.4f}, of {len(results)} runs")
+
+    # -- What depends on the library ----------------------------------------------------------
+
+    def batches(self, *data: Array, **options: Any) -> Batches:
+        return Batches(*data, to=backends.default(), **options)
+
+    def prepared(self, images: Array) -> Array:
+        return normalize(images, MEAN, STD, self.half)
+
+    def make_model(self) -> None:
+        args = self.args
+        self.model = AirNet(self.classes, args.width, args.dtype, args.without != "dirac")
+
+    def whiten(self) -> None:
+        w, place = self.model.whiten.w, backends.default()
+        w.requires_grad = self.args.without == "whitening"
+        if not w.requires_grad:
+            images = place.asarray(self.data[0][:WHITENING_IMAGES, ...])
+            w.value = whitening_filters(normalize(images, MEAN, STD, self.args.dtype))
+        place.to_numpy(w.value)  # which waits for the device
+
+    def make_optimizer(self) -> None:
+        """Make Nesterov's SGD; in mixed precision, of float32 copies of the parameters."""
+        named = [*self.model.named_parameters()]
+
+        def make(nodes: list[TensorNode]) -> optim.Optimizer:
+            pairs = zip(named, nodes, strict=True)
+            groups = parameter_groups(self.args, [(n, x) for (n, p), x in pairs if p.requires_grad])
+            return optim.SGD(groups, groups[-1]["lr"], momentum=MOMENTUM, nesterov=True)
+
+        nodes = [p for _, p in named]
+        is_mixed = self.args.mixed_precision  # whose loss, a sum, needs no scale
+        self.optimizer = optim.MixedPrecision(nodes, make, 1.0) if is_mixed else make(nodes)
+        # Once the bias is frozen, no gradient goes through the layer above it: another step.
+        self.steps = {trains_bias: captured(self.args)(self.eager_step) for trains_bias in (0, 1)}
+
+    def eager_step(self, images: Array, labels: Array) -> Array:
+        logits = xp.astype(self.model(images), self.args.dtype, copy=False)
+        loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
+        self.optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.value
+
+    def train_whitening_bias(self, trains_bias: bool) -> None:
+        self.model.whiten.b.requires_grad, self.step = trains_bias, self.steps[trains_bias]
+
+    def make_schedule(self, factor: Callable[[int], float], done: int) -> Any:
+        schedule = optim.LambdaLR(self.optimizer, factor)
+        schedule.load_state_dict({"steps": done})
+        return schedule
+
+    def warm_up(self, images: Array, labels: Array) -> None:
+        """Compile and capture before the clock starts, and leave all else as it was."""
+        nodes = [*self.model.parameters(), *self.model.buffers()]
+        values = backends.default().copy_all([node.value for node in nodes])
+        before = self.optimizer.state_dict()
+        for trains_bias in (True, False):
+            self.train_whitening_bias(trains_bias)
+            for _ in range(4):  # the fourth call is captured
+                self.step(self.prepared(images), labels)
+        for node, value in zip(nodes, values, strict=True):
+            node.value = value
+        state = [  # velocities of zero where there were none: captured steps hold them
+            {name: namespace(v).zeros_like(v) for name, v in memory.items()} | was
+            for memory, was in zip(
+                self.optimizer.state_dict()["state"], before["state"], strict=True
+            )
+        ]
+        self.optimizer.load_state_dict(before | {"state": state})
+
+    def make_lookahead(self) -> Lookahead | None:
+        return Lookahead(self.model, self.optimizer)
+
+    def augmented_model(self) -> Any:
+        return MultiCrop(self.model)
+
+    def validate(self, model: Any) -> dict[str, Any]:
+        batches = self.batches(*self.held_out, EVALUATION_BATCH, shuffle=False)
+        pairs = ((self.prepared(images), labels) for images, labels in batches)
+        return evaluate(model, pairs, partial(cross_entropy, reduction="sum"), self.classes)
 
 
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
-    (x, y), (xval, yval), facts = data
-    without, place, classes = args.without, backends.default(), len(facts["classes"])
-    model = AirNet(classes, args.width, args.dtype, without != "dirac")
-    x = x if without == "flip" else half_flipped(x, args.seed + session.run)
-    prepare, summed = prepared(args), partial(cross_entropy, reduction="sum")
-    started = perf_counter()
-    if without == "whitening":
-        model.whiten.w.requires_grad = True
-    else:
-        images = place.asarray(x[:WHITENING_IMAGES, ...])
-        model.whiten.w.value = whitening_filters(normalize(images, MEAN, STD, args.dtype))
-    place.to_numpy(model.whiten.w.value)  # which waits for the device
-    seconds = perf_counter() - started
-    optimizer = make_optimizer(args, model)
-    known = session.checkpoint["facts"] if session.checkpoint else session.facts
-    results = known.get("results", [])[: session.run]
-    session.begin(model, optimizer, is_scheduled=True, results=results, **facts)
-
-    batches = Batches(x, y, args.batch_size, to=place, drop_last=x.shape[0] >= args.batch_size)
-    held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
-    steps, done = args.epochs * len(batches), session.epochs_done * len(batches)
-    early = round(EARLY * args.epochs)
-    schedule = optim.LambdaLR(optimizer, partial(triangle, steps=steps))
-    schedule.load_state_dict({"steps": done})
-    smoothing = 0.0 if without == "smoothing" else LABEL_SMOOTHING
-
-    def training_step(images: Array, labels: Array) -> Array:
-        logits = xp.astype(model(images), args.dtype, copy=False)
-        loss = summed(logits, labels, label_smoothing=smoothing)
-        optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.value
-
-    def validate(model: nn.Module) -> dict[str, Any]:
-        pairs = ((prepare(images), labels) for images, labels in held_out)
-        return evaluate(model, pairs, summed, classes)
-
-    # Once the whitening bias is frozen, no gradient goes through the layer above it: another step.
-    training_steps = {trains_bias: captured(args)(training_step) for trains_bias in (True, False)}
-    images, labels = (place.asarray(part[: args.batch_size, ...]) for part in (x, y))
-    warm_up(args, model, optimizer, training_steps, prepare(images), labels)
-    lookahead = Lookahead(model, optimizer) if session.epochs_done > early else None
-    for epoch in session.epochs():
-        trains_bias = model.whiten.b.requires_grad = epoch.number < early
-        for images, labels in session.progress(batches):
-            images = prepare(augmented(images, epoch.number, without))
-            loss = training_steps[trains_bias](images, labels)
-            schedule.step()
-            done += 1
-            if not trains_bias and done % LOOKAHEAD_EVERY == 0 and without != "lookahead":
-                lookahead = lookahead or Lookahead(model, optimizer)
-                lookahead.update(LOOKAHEAD_DECAY**LOOKAHEAD_EVERY * (done / steps) ** 3)
-            epoch.add(loss, labels.shape[0])
-        if lookahead:
-            lookahead.update(1.0)
-        epoch.stop()
-        session.end_epoch(epoch, **validate(model))
-    lines = [line for line in session.record.history if line["run"] == session.run]
-    training, started = sum(line["seconds"] for line in lines), perf_counter()
-    result = {
-        "tta_accuracy": validate(MultiCrop(model))["val_accuracy"],
-        "accuracy": lines[-1]["val_accuracy"],
-        "seconds": seconds + training + perf_counter() - started,
-        "steps": steps,
-        "milliseconds_per_step": 1000 * training / steps,
-    }
-    session.facts["results"].append(result)
-    tell(session)
-
-
-def tell(session: Session) -> None:
-    """Print the results of the last run and, after several, means and deviations."""
-    results = session.facts["results"]
-    text = (
-        "{tta_accuracy:.4f} with test-time augmentation, {accuracy:.4f} without, after "
-        "{seconds:.2f} s: {steps} steps of {milliseconds_per_step:.2f} ms, whitening and test-time "
-        "augmentation, but neither warm-up nor validation after each epoch"
-    )
-    session.say(text.format(**results[-1]))
-    if len(results) > 1:
-        parts = []
-        for name in ("tta_accuracy", "accuracy", "seconds"):
-            mean, deviation = mean_and_deviation([result[name] for result in results])
-            parts.append(f"{name.replace('_', ' ')} {mean:.4f} (deviation {deviation:.4f})")
-        session.say(f"{len(results)} runs: {', '.join(parts)}")
+    Training(args, data, session).run()
 
 
 def parse(description: str, *adds: Callable[[Parser], None]) -> argparse.Namespace:
