@@ -53,8 +53,9 @@ EARLY = 0.3  # of the epochs: then the whitening bias freezes, and the averages 
 WHITENING_IMAGES, WHITENING_EPS = 5000, 5e-4
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95  # steps; of an average for each step
 EVALUATION_BATCH = 500
+WARM_UP = 4  # calls of a training step: the fourth is captured
 FULL = {"epochs": 10, "batch_size": 1024, "width": 64, "mixed_precision": True}
-QUICK = {"epochs": 4, "batch_size": 512, "width": 12, "mixed_precision": False}
+QUICK = {"epochs": 3, "batch_size": 512, "width": 12, "mixed_precision": False}
 INGREDIENTS = ("whitening", "dirac", "bias-scaler", "smoothing", "flip", "crop", "lookahead")
 
 
@@ -106,7 +107,7 @@ def dirac_first(conv: nn.Conv2d) -> None:
     """Dirac initialization: the first outputs are the inputs, so that a new network passes on what
     it sees; the other outputs are random."""
     w = conv.w.value
-    inputs = w.shape[1]
+    inputs = min(w.shape[:2])
     first = nn.init.dirac_(TensorNode(w[:inputs, ...])).value
     conv.w.value = namespace(w).concat([first, w[inputs:, ...]])
 
@@ -290,7 +291,8 @@ class Training:
         w, place = self.model.whiten.w, backends.default()
         w.requires_grad = self.args.without == "whitening"
         if not w.requires_grad:
-            images = place.asarray(self.data[0][:WHITENING_IMAGES, ...])
+            n = min(WHITENING_IMAGES, self.data[0].shape[0])
+            images = place.asarray(self.data[0][:n, ...])
             w.value = whitening_filters(normalize(images, MEAN, STD, self.args.dtype))
         place.to_numpy(w.value)  # which waits for the device
 
@@ -310,7 +312,8 @@ class Training:
         self.steps = {trains_bias: captured(self.args)(self.eager_step) for trains_bias in (0, 1)}
 
     def eager_step(self, images: Array, labels: Array) -> Array:
-        logits = xp.astype(self.model(images), self.args.dtype, copy=False)
+        dtype = backends.default().dtype(self.args.dtype)
+        logits = xp.astype(self.model(images), dtype, copy=False)
         loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
         self.optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
         self.optimizer.step()
@@ -332,7 +335,7 @@ class Training:
         before = self.optimizer.state_dict()
         for trains_bias in (True, False):
             self.train_whitening_bias(trains_bias)
-            for _ in range(4):  # the fourth call is captured
+            for _ in range(WARM_UP):
                 self.step(self.prepared(images), labels)
         for node, value in zip(nodes, values, strict=True):
             node.value = value

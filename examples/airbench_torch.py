@@ -25,6 +25,7 @@ from airbench import (
     MOMENTUM,
     NORM,
     STD,
+    WARM_UP,
     WHITENING_IMAGES,
     Training,
     parameter_groups,
@@ -140,7 +141,7 @@ class TorchTraining(Training):
         before = deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
         for trains_bias in (True, False):
             self.train_whitening_bias(trains_bias)
-            for _ in range(4):
+            for _ in range(WARM_UP):
                 self.step(self.prepared(images), labels)
         self.model.load_state_dict(before[0])
         self.optimizer.load_state_dict(before[1])
