@@ -32,7 +32,7 @@ import pytest
 from op_table import all_ops
 
 import gradcore
-from gradcore.backends import Backend, problem
+from gradcore.backends import Backend, get, problem
 from gradcore.backends import names as registered
 from gradcore.backends.numba import backend as numba_backend
 from gradcore.backends.numba import loading, products, recurrent
@@ -91,6 +91,8 @@ def pytest_configure(config: Any) -> None:
     os.environ["GRADCORE_BACKEND"] = "numpy"  # in processes that they start
     wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
     config.backends, config.not_backends = _choose(wanted)
+    if "cupy" in config.backends:  # whose results are compared as exact ones
+        get("cupy").allow_tf32(matmul=False, convolutions=False)
     config.one_dtype = ONE_DTYPE if wanted else ONE_DTYPE | BY_DEFAULT
 
 

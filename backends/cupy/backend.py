@@ -13,9 +13,10 @@ import numpy as np
 
 from ..types import Array, DType
 from . import namespace as xp
-from . import private
+from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
+from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
 from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
@@ -35,6 +36,7 @@ runtime = cupy.cuda.runtime
 
 class CupyBackend(
     CupyElementwise,
+    CupyImages,
     CupyIndexing,
     CupyConvolutions,
     CupyPooling,
@@ -187,8 +189,8 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             cupy.get_default_memory_pool().set_limit(size=size)
 
-    def allow_tf32(self, whether: bool) -> None:
-        private.allow_tf32(whether)
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+        tf32.allow(matmul, convolutions)
 
     def choices(self) -> dict[str, str]:
         return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}

@@ -16,6 +16,9 @@ A block computes a tile of the result, and each of its threads ROWS times COLUMN
 tile, in steps along K. While it multiplies one step, which is in shared memory, the next is on its
 way from global memory to registers. Nothing is atomic, so the same bits come out every time. Sums
 of float16 are in float32, and not by tensor cores.
+
+The images and the result are both in C order or both channels last. Taps are counted in the order
+in which their pixels are in memory, so that neighboring threads read neighboring elements.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from ..types import Array
 from .fastest import Way
 from .kernels import WIDE, blockwise, elementwise
 from .launch import BlockKernel
+from .layouts import empty, in_order, packed
 from .windows import GEOMETRY, geometry_of
 
 __all__ = ["ImplicitProducts"]
@@ -43,7 +47,7 @@ DEPTHS = {64: 16, 16: 8}  # of a step along K, by the height of tiles: as regist
 BLOCKS, LEAST = 512, 256
 
 NUMBERS = "int32 M, int32 N, int32 K, int32 each"  # each: how much of K one block sums
-NUMBERS += f", int32 groups, int32 O, int32 C, {GEOMETRY}"
+NUMBERS += f", int32 groups, int32 O, int32 C, int32 last, {GEOMETRY}"
 
 # The places of a row or a column of `right`: `other` in `left` or in the result, or -1 if there is
 # none, and the rest in the images.
@@ -59,35 +63,39 @@ const int first_n = block % tiles_n * WIDTH;
 block /= tiles_n;
 const int group = block % groups, part = block / groups;
 const int begin = part * each, end = K - begin < each ? K : begin + each;
+// From one channel to the next, and from one pixel or window to the next.
+const int x_channel = last ? 1 : H * W, x_pixel = last ? groups * C : 1;
+const int y_channel = last ? 1 : OH * OW, y_window = last ? groups * O : 1;
 """
 # A tap and a window together give a pixel, or a place in the padding.
 WINDOWS = """
 auto of_tap = [&](int i) {
-    const int channel = group * C + i / KW / KH;
-    return Place{i, channel * H * W, i / KW % KH * DH, i % KW * DW};
+    const int channel = last ? i % C : i / KW / KH, tap = last ? i / C : i % (KH * KW);
+    const int offset = (group * C + channel) * x_channel;
+    return Place{channel * KH * KW + tap, offset, tap / KW * DH, tap % KW * DW};
 };
 auto of_window = [&](int i) {
     const int ow = i % OW, oh = i / OW % OH, instance = i / OW / OH;
-    const int other = instance * groups * O * OH * OW + oh * OW + ow;
+    const int other = instance * groups * O * OH * OW + (oh * OW + ow) * y_window;
     return Place{other, instance * groups * C * H * W, oh * SH - PT, ow * SW - PL};
 };
 auto right_at = [&](const Place& a, const Place& b) {
     const int row = a.row + b.row, column = a.column + b.column;
     const bool hits = (a.other | b.other) >= 0;
     const bool inside = hits && row >= 0 && row < H && column >= 0 && column < W;
-    return inside ? A(image[a.offset + b.offset + row * W + column]) : A(0);
+    return inside ? A(image[a.offset + b.offset + (row * W + column) * x_pixel]) : A(0);
 };
 """
 FORWARD = """
-constexpr bool k_is_near = false;  // neighbors in memory: those along K (true) or along N
-const int left_row = K, result_row = OH * OW;
+const bool k_is_near = last;  // neighbors in memory: those along K (true) or along N
+const int left_row = K, result_row = y_channel;
 left += group * M * K;
 auto of_k = of_tap;
 auto of_n = of_window;
 """
 WEIGHT_GRADIENT = """
-constexpr bool k_is_near = true;
-const int left_row = OH * OW, result_row = N;
+const bool k_is_near = !last;
+const int left_row = y_channel, result_row = N;
 left += group * M * left_row;
 result += part * groups * M * N;
 auto of_k = of_window;
@@ -95,17 +103,17 @@ auto of_n = of_tap;
 """
 # A tap and a pixel together give the window that sees the pixel at this tap, if there is one.
 INPUT_GRADIENT = """
-constexpr bool k_is_near = false;
-const int left_row = KH * KW, result_row = H * W;
+const bool k_is_near = last;
+const int left_row = KH * KW, result_row = x_channel;
 left += group * M * K;
 auto of_k = [&](int i) {
-    const int output = i / KW / KH, tap = i % (KH * KW);
-    const int other = output * C * KH * KW + tap, channel = group * O + output;
-    return Place{other, channel * OH * OW, -(tap / KW * DH), -(tap % KW * DW)};
+    const int output = last ? i % O : i / KW / KH, tap = last ? i / O : i % (KH * KW);
+    const int other = output * C * KH * KW + tap, offset = (group * O + output) * y_channel;
+    return Place{other, offset, -(tap / KW * DH), -(tap % KW * DW)};
 };
 auto of_n = [&](int i) {
     const int column = i % W, row = i / W % H, instance = i / W / H;
-    const int other = instance * groups * C * H * W + row * W + column;
+    const int other = instance * groups * C * H * W + (row * W + column) * x_pixel;
     return Place{other, instance * groups * O * OH * OW, row + PT, column + PL};
 };
 auto right_at = [&](const Place& a, const Place& b) {
@@ -114,7 +122,7 @@ auto right_at = [&](const Place& a, const Place& b) {
     if (SH > 1 || SW > 1) oh /= SH, ow /= SW;
     const bool hits = (a.other | b.other) >= 0 && oh * SH == down && ow * SW == across;
     const bool inside = hits && down >= 0 && oh < OH && across >= 0 && ow < OW;
-    return inside ? A(image[a.offset + b.offset + oh * OW + ow]) : A(0);
+    return inside ? A(image[a.offset + b.offset + (oh * OW + ow) * y_window]) : A(0);
 };
 """
 PRODUCT = """
@@ -237,20 +245,23 @@ class ImplicitProducts(Way):
 
     def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
         windows = output_size(x.shape[2:], w.shape[2:], **steps)
-        y = cupy.empty((len(x), len(w), *windows), x.dtype)
+        x, is_last = packed(x)
+        y = empty((len(x), len(w), *windows), x.dtype, is_last)
         sizes = len(w) // groups, len(x) * prod(windows), prod(w.shape[1:])
-        geometry = _numbers(x.shape, w.shape, windows, groups, **steps)
-        self._run(forward, sizes, (w, x, b, y), geometry)
+        geometry = _numbers(x.shape, w.shape, windows, groups, is_last, **steps)
+        b = b if b is None else cupy.ascontiguousarray(b)
+        self._run(forward, sizes, (cupy.ascontiguousarray(w), x, b, y), geometry)
         return y
 
     def conv2d_input_gradient(
         self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
     ) -> Array:
         shape = (len(go), w.shape[1] * groups, *size)
-        gx = cupy.empty(shape, go.dtype)
+        go, is_last = packed(go)
+        gx = empty(shape, go.dtype, is_last)
         sizes = w.shape[1], len(go) * prod(size), len(w) // groups * prod(w.shape[2:])
-        geometry = _numbers(shape, w.shape, go.shape[2:], groups, **steps)
-        self._run(input_gradient, sizes, (w, go, None, gx), geometry)
+        geometry = _numbers(shape, w.shape, go.shape[2:], groups, is_last, **steps)
+        self._run(input_gradient, sizes, (cupy.ascontiguousarray(w), go, None, gx), geometry)
         return gx
 
     def conv2d_weight_gradient(
@@ -264,8 +275,10 @@ class ImplicitProducts(Way):
         count = -(-k // each)
         parts_shape = (count, *shape) if count > 1 else shape
         parts = cupy.empty(parts_shape, np.result_type(x.dtype, np.float32))
-        geometry = _numbers(x.shape, shape, go.shape[2:], groups, **steps)
-        self._run(weight_gradient, (m, n, k), (go, x, None, parts), geometry, each)
+        x, is_last = packed(x)
+        geometry = _numbers(x.shape, shape, go.shape[2:], groups, is_last, **steps)
+        arrays = in_order(go, is_last), x, None, parts
+        self._run(weight_gradient, (m, n, k), arrays, geometry, each)
         if count == 1:
             return parts.astype(x.dtype, copy=False)
         return added(parts, count, prod(shape), cupy.empty(shape, x.dtype))
@@ -283,7 +296,7 @@ class ImplicitProducts(Way):
         Args:
             kernels: by the heights of their tiles.
             sizes: M, N and K.
-            arrays: left, image, bias and result.
+            arrays: left, image, bias and result; images all channels last, or all in C order.
             geometry: the numbers that NUMBERS names from `groups` on.
             each: how much of K one block sums; 0 means all.
         """
@@ -291,13 +304,18 @@ class ImplicitProducts(Way):
         height = min(kernels, key=lambda height: _tiles(height, m, n))
         each = each or k
         blocks = _tiles(height, m, n) * geometry[0] * -(-k // each)
-        arrays = tuple(x if x is None else cupy.ascontiguousarray(x) for x in arrays)
         kernels[height](blocks, arrays, m, n, k, each, *geometry)
 
 
 def _numbers(
-    x: tuple[int, ...], w: tuple[int, ...], windows: Pair, groups: int, **steps: Any
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    windows: Pair,
+    groups: int,
+    channels_last: bool,
+    **steps: Any,
 ) -> tuple[int, ...]:
     """The numbers that NUMBERS names from `groups` on, of these shapes."""
     size, kernel = (x[2], x[3]), (w[2], w[3])
-    return (groups, w[0] // groups, w[1], *geometry_of(size, kernel, windows, **steps))
+    channels = w[0] // groups, w[1]
+    return (groups, *channels, int(channels_last), *geometry_of(size, kernel, windows, **steps))

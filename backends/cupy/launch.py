@@ -34,9 +34,10 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
-C_TYPES |= {"int32": "int"}
+C_TYPES |= {"int32": "int", "int64": "long long"}
 
 CHUNK, THREADS = 1024, 256  # elements that a block takes at a time, and threads of a block
 MOST_BLOCKS = 2**16  # of a launch; each goes on to further chunks until none is left
@@ -230,7 +231,7 @@ class BlockKernel(Raw):
         )
         self._made: dict[tuple[str, ...], cupy.RawKernel] = {}
 
-    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: int) -> None:
+    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: float) -> None:
         """Launch the kernel.
 
         Args:
@@ -247,7 +248,7 @@ class BlockKernel(Raw):
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.
-        kinds = [(f"{C_TYPES[types[kind]]}*", name) for kind, name in self.arrays]
+        kinds = [(f"{C_TYPES[types.get(kind, kind)]}*", name) for kind, name in self.arrays]
         kinds += [(C_TYPES[kind], name) for kind, name in self.numbers]
         unpacked = [f"{kind} {name} = all.{name};" for kind, name in kinds]
         constants = {"THREADS": self.threads, **self.constants}

@@ -124,7 +124,8 @@ def add_device_flags(parser: Parser) -> None:
     flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
     flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU (default: none)")
     flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
-    flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
+    tf32 = "products in TF32 on NVIDIA GPUs: faster, less exact (default: only of convolutions)"
+    flag("--tf32", action=argparse.BooleanOptionalAction, help=tf32)
 
 
 # -- Types of flags: each takes the text of a flag, and raises ArgumentTypeError ------------------

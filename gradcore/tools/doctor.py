@@ -176,6 +176,8 @@ def _gpu() -> Iterator[str]:
             yield _Advice(f"CuPy can't run: {problem_here}")
         elif not gpus:
             yield "without an NVIDIA GPU and its driver CuPy can't run; NumPy does the work"
+        else:
+            yield _cudnn()
     elif gpus and cuda:
         yield _Advice(f"CuPy is not installed: {install}")
     elif gpus:
@@ -183,6 +185,16 @@ def _gpu() -> Iterator[str]:
         yield _Advice(f"{old}: update it to 525 or newer, then {install}")
     else:
         yield "without an NVIDIA GPU there is nothing to install here: NumPy does the work"
+
+
+def _cudnn() -> str:
+    """Say that convolutions are computed by cuDNN, or what to do so that they are."""
+    from ..backends.cupy.cudnn import Cudnn
+
+    found = Cudnn()
+    if why := found.problem():
+        return _Advice(f"convolutions are slower than with cuDNN: {why}")
+    return f"cuDNN {found.version()} computes convolutions where it is the fastest"
 
 
 def _best_cuda(drivers: list[str]) -> int | None:
