@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
+from ..ownership import holders
 from ..types import Array, DType
 from . import namespace as xp
 from . import private, tf32
@@ -224,7 +225,12 @@ class CupyBackend(
 
     def owns_memory(self, x: Array) -> bool:
         # Views by `as_strided` have no base, but those of overlapping windows aren't contiguous.
-        return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
+        if not (x.flags.c_contiguous or x.flags.f_contiguous):
+            return False
+        if x.base is None:
+            return True
+        # A view of a whole array that nobody else holds, as the transpose of a product is.
+        return x.base.size == x.size and holders(x, "base") == 1
 
 
 def _gb(size: int) -> str:

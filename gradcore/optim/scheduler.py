@@ -120,7 +120,9 @@ class LRScheduler:
             >>> print(optimizer.lr, schedule.steps)
             0.25 2
         """
-        each_replay(lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch))
+        each_replay(
+            lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch), self._undo
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Give the number of steps. The rates to start from are in the optimizer's `state_dict`.
@@ -176,6 +178,18 @@ class LRScheduler:
             self.last_epoch = before
             raise
         self._note_rates()
+
+    def _undo(self) -> Callable[[], None]:
+        """Give a function that takes back what is done from now on."""
+        state, rates = self.state_dict(), self._last_lr
+
+        def undo() -> None:
+            self.load_state_dict(state)
+            if self._is_torchs:
+                self.optimizer.follow(self._key, [{"lr": lr} for lr in rates], multiplies=False)
+            self._last_lr = rates
+
+        return undo
 
     def _note_rates(self) -> None:
         self._last_lr: list[float] = [group["lr"] for group in self.optimizer.param_groups]

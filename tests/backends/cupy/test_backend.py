@@ -122,6 +122,11 @@ def test_cupy_itself() -> None:
     assert not backend.owns_memory(x[1:])
     windows = stride_tricks.as_strided(x, (2, 3, 4), (32, 32, 8))
     assert not backend.owns_memory(windows), "it has no base"
+    transposed = backend.asarray(np.ones((2, 3))).T
+    assert backend.owns_memory(transposed)
+    held = transposed.base
+    assert not backend.owns_memory(transposed)
+    del held
     with pytest.raises(ValueError, match="cupy: no device 1000"):
         get("cupy", 1000)
 
