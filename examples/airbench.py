@@ -40,8 +40,8 @@ from gradcore import (
     pad,
 )
 from gradcore import array_api as xp
-from gradcore.backends import Array
-from gradcore.data import Batches, normalize, random_crop, random_flip
+from gradcore.backends import Array, backend_of
+from gradcore.data import Augment, Batches, normalize, random_flip
 
 MEAN, STD = (125.3, 122.9, 113.9), (63.0, 62.1, 66.7)  # of the pixels of each channel
 LABEL_SMOOTHING = 0.2
@@ -129,17 +129,24 @@ def whitening_filters(images: Array) -> Array:
 
 
 def half_flipped(x: Array, seed: int) -> Array:
-    """Mirror half of the training images, for alternating flips: `augmented` mirrors all of them in
-    every other epoch, so that two epochs never show the same views."""
+    """Mirror half of the training images, for alternating flips: `drawn` mirrors all of them in
+    every other epoch, so that each view of an image comes in every other epoch."""
     manual_seed(seed)
     return random_flip(x)
 
 
-def augmented(images: Array, epoch: int, without: str | None) -> Array:
-    """Augment a batch: reflected crops that move by up to 2 pixels, and alternating flips."""
-    if without != "crop":
-        images = random_crop(images, padding=2, mode="reflect")
-    return namespace(images).flip(images, axis=-1) if epoch % 2 and without != "flip" else images
+def drawn(augment: Augment, images: Array, epoch: int, without: str | None) -> Array:
+    """Draw the views of a batch, of which `Augment` tells: reflected crops that move images by up
+    to 2 pixels, and alternating flips."""
+    views, flips = augment.draw(images), [0, 0, epoch % 2 if without != "flip" else 0, 0, 0]
+    return (unmoved(images) if views is None else views) + backend_of(images).asarray(
+        flips, "int32"
+    )
+
+
+def unmoved(images: Array) -> Array:
+    xp = namespace(images)
+    return xp.zeros((images.shape[0], 5), dtype=xp.int32, device=images.device)
 
 
 # -- The optimizer --------------------------------------------------------------------------------
@@ -217,7 +224,9 @@ class Training:
         x = x if args.without == "flip" else half_flipped(x, args.seed + session.run)
         self.data, self.classes = (x, y), len(self.facts["classes"])
         self.smoothing = 0.0 if args.without == "smoothing" else LABEL_SMOOTHING
-        self.half = "float16" if args.mixed_precision else args.dtype
+        dtype = "float16" if args.mixed_precision else args.dtype
+        padding = 0 if args.without == "crop" else 2
+        self.augment = Augment(MEAN, STD, dtype, padding=padding, mode="reflect")
 
     def run(self) -> None:
         args, session = self.args, self.session
@@ -241,8 +250,8 @@ class Training:
         for epoch in session.epochs():
             self.train_whitening_bias(epoch.number < early)
             for images, labels in session.progress(batches):
-                images = augmented(images, epoch.number, args.without)
-                loss = self.step(self.prepared(images), labels)
+                views = drawn(self.augment, images, epoch.number, args.without)
+                loss = self.step(images, labels, views)
                 schedule.step()
                 done += 1
                 if epoch.number >= averages_from and done % LOOKAHEAD_EVERY == 0:
@@ -280,9 +289,6 @@ class Training:
     def batches(self, *data: Array, **options: Any) -> Batches:
         return Batches(*data, to=backends.default(), **options)
 
-    def prepared(self, images: Array) -> Array:
-        return normalize(images, MEAN, STD, self.half)
-
     def make_model(self) -> None:
         args = self.args
         self.model = AirNet(self.classes, args.width, args.dtype, args.without != "dirac")
@@ -311,9 +317,9 @@ class Training:
         # Once the bias is frozen, no gradient goes through the layer above it: another step.
         self.steps = {trains_bias: captured(self.args)(self.eager_step) for trains_bias in (0, 1)}
 
-    def eager_step(self, images: Array, labels: Array) -> Array:
+    def eager_step(self, images: Array, labels: Array, views: Array) -> Array:
         dtype = backends.default().dtype(self.args.dtype)
-        logits = xp.astype(self.model(images), dtype, copy=False)
+        logits = xp.astype(self.model(self.augment.apply(images, views)), dtype, copy=False)
         loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
         self.optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
         self.optimizer.step()
@@ -336,7 +342,7 @@ class Training:
         for trains_bias in (True, False):
             self.train_whitening_bias(trains_bias)
             for _ in range(WARM_UP):
-                self.step(self.prepared(images), labels)
+                self.step(images, labels, unmoved(images))
         for node, value in zip(nodes, values, strict=True):
             node.value = value
         state = [  # velocities of zero where there were none: captured steps hold them
@@ -355,7 +361,7 @@ class Training:
 
     def validate(self, model: Any) -> dict[str, Any]:
         batches = self.batches(*self.held_out, EVALUATION_BATCH, shuffle=False)
-        pairs = ((self.prepared(images), labels) for images, labels in batches)
+        pairs = ((self.augment.apply(images, None), labels) for images, labels in batches)
         return evaluate(model, pairs, partial(cross_entropy, reduction="sum"), self.classes)
 
 

@@ -30,6 +30,7 @@ from airbench import (
     Training,
     parameter_groups,
     parse,
+    unmoved,
     whitening_filters,
 )
 from cifar10 import load
@@ -37,7 +38,7 @@ from cifar10_torch import F, Tensor, TorchSession, nn, torch
 from harness.command_line import run
 from harness.training import classified
 
-from gradcore.data import Batches
+from gradcore.data import Batches, normalize
 
 
 class Block(nn.Module):
@@ -84,8 +85,8 @@ class Lookahead:
 
 def multi_crop(model: nn.Module, images: Tensor) -> Tensor:
     wide = F.pad(images, [1, 1, 1, 1], mode="reflect")
-    views = [(images, 0.25), (wide[:, :, :-2, :-2], 0.125), (wide[:, :, 2:, 2:], 0.125)]
-    return sum(part * (model(view) + model(view.flip(-1))) for view, part in views)
+    parts = [(images, 0.25), (wide[:, :, :-2, :-2], 0.125), (wide[:, :, 2:, 2:], 0.125)]
+    return sum(part * (model(view) + model(view.flip(-1))) for view, part in parts)
 
 
 class TorchTraining(Training):
@@ -96,25 +97,21 @@ class TorchTraining(Training):
         tensors = (torch.as_tensor(part, device=self.session.device) for part in (x, y))
         return Batches(*tensors, size, **options)
 
-    def prepared(self, images: Tensor) -> Tensor:
-        of = {"device": images.device, "dtype": getattr(torch, self.args.dtype)}
-        mean, std = (torch.tensor(c, **of)[:, None, None] for c in (MEAN, STD))
-        normalized = ((images.to(of["dtype"]) - mean) / std).to(getattr(torch, self.half))
-        return normalized.contiguous(memory_format=torch.channels_last)
-
     def make_model(self) -> None:
         torch.backends.cudnn.benchmark = True
+        self.half = getattr(torch, self.augment.dtype)
         model = AirNet(self.classes, self.args.width)
         self.model = model.to(self.session.device, memory_format=torch.channels_last)
 
     def whiten(self) -> None:
         x = torch.as_tensor(self.data[0][:WHITENING_IMAGES], device=self.session.device)
-        w, dtype = self.model.whiten.weight, getattr(torch, self.args.dtype)
-        w.data.copy_(whitening_filters(self.prepared(x).to(dtype)))
-        w.sum().item()  # which waits for the device
+        self.model.whiten.weight.data.copy_(
+            whitening_filters(normalize(x, MEAN, STD, self.args.dtype))
+        )
+        self.model.whiten.weight.sum().item()  # which waits for the device
 
     def make_optimizer(self) -> None:
-        self.model.to(getattr(torch, self.half))
+        self.model.to(self.half)
         for norm in self.model.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.to(getattr(torch, self.args.dtype))
@@ -122,14 +119,21 @@ class TorchTraining(Training):
         groups = parameter_groups(self.args, named)
         self.optimizer = torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=True)
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def step(self, images: Tensor, labels: Tensor, views: Tensor) -> Tensor:
         loss = F.cross_entropy(
-            self.model(images), labels, label_smoothing=self.smoothing, reduction="none"
+            self.output(self.model, images, views),
+            labels,
+            label_smoothing=self.smoothing,
+            reduction="none",
         ).sum()
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss.detach()
+
+    def output(self, model: Any, images: Tensor, views: Tensor | None) -> Tensor:
+        x = self.augment.apply(images, views)
+        return model(x.contiguous(memory_format=torch.channels_last))
 
     def train_whitening_bias(self, trains_bias: bool) -> None:
         self.model.whiten.bias.requires_grad = trains_bias
@@ -142,7 +146,7 @@ class TorchTraining(Training):
         for trains_bias in (True, False):
             self.train_whitening_bias(trains_bias)
             for _ in range(WARM_UP):
-                self.step(self.prepared(images), labels)
+                self.step(images, labels, unmoved(images))
         self.model.load_state_dict(before[0])
         self.optimizer.load_state_dict(before[1])
 
@@ -157,7 +161,7 @@ class TorchTraining(Training):
         losses, found, right = [], [], []
         self.model.eval()
         for images, labels in self.batches(*self.held_out, EVALUATION_BATCH, shuffle=False):
-            output = model(self.prepared(images)).float()
+            output = self.output(model, images, None).float()
             losses.append(F.cross_entropy(output, labels, reduction="sum"))
             found.append(labels)
             right.append(labels[output.argmax(1) == labels])
