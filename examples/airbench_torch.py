@@ -161,7 +161,7 @@ class TorchTraining(Training):
         losses, found, right = [], [], []
         self.model.eval()
         for images, labels in self.batches(*self.held_out, EVALUATION_BATCH, shuffle=False):
-            output = self.output(model, images, None).float()
+            output = self.output(model, images, None).to(getattr(torch, self.args.dtype))
             losses.append(F.cross_entropy(output, labels, reduction="sum"))
             found.append(labels)
             right.append(labels[output.argmax(1) == labels])

@@ -104,6 +104,8 @@ def test_losses_and_accuracies_are_those_of_pytorch(
     assert len(ours) == 12
     np.testing.assert_allclose(ours, expected, rtol=1e-9)
     assert outcomes(tmp_path / "a") == outcomes(tmp_path / "b")
+    a, b = ([line["val_loss"] for line in metrics(tmp_path / out)] for out in "ab")
+    np.testing.assert_allclose(a, b, rtol=1e-9)  # of running averages, too
     still = losses(airbench, *DOUBLE, "--lr", 1e-9)
     assert abs(ours[-1] / still[-1] - 1) > 1e-3  # so the losses above are of weights that changed
 
