@@ -84,10 +84,10 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dtype: str) -> None:
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, dtype=dtype)
-        self.norm = nn.BatchNorm2d(outputs, dtype=dtype)
+        self.norm = nn.BatchNorm2d(outputs, dtype=dtype, relu=True)
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return relu(self.norm(self.conv(x)))
+        return self.norm(self.conv(x))
 
 
 class ResNet9(nn.Module):

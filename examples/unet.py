@@ -33,7 +33,6 @@ from gradcore import (
     nn,
     no_grad,
     one_hot,
-    relu,
 )
 from gradcore import array_api as xp
 from gradcore.backends import Array
@@ -77,11 +76,12 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dtype: str) -> None:
         conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False, dtype=dtype)
-        self.conv1, self.norm1 = conv(inputs, outputs), nn.BatchNorm2d(outputs, dtype=dtype)
-        self.conv2, self.norm2 = conv(outputs, outputs), nn.BatchNorm2d(outputs, dtype=dtype)
+        norm = partial(nn.BatchNorm2d, outputs, dtype=dtype, relu=True)
+        self.conv1, self.norm1 = conv(inputs, outputs), norm()
+        self.conv2, self.norm2 = conv(outputs, outputs), norm()
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return relu(self.norm2(self.conv2(relu(self.norm1(self.conv1(x))))))
+        return self.norm2(self.conv2(self.norm1(self.conv1(x))))
 
 
 class UNet(nn.Module):

@@ -53,12 +53,13 @@ def apply(layers: Sequence[Layer], ops: Table, parameters: Iterator[Any], x: Any
 # -- For gradcore and PyTorch, whose names are the same -----------------------------------------
 
 
-def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
+def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer]], Any]:
     """Give a function that makes a network of modules.
 
     Args:
         nn: the library's module of layers.
         relu: its layer ReLU.
+        fuses: whether its batch norm takes a residual, and may end with a ReLU: `relu=True`.
     """
 
     class Residual(nn.Module):
@@ -68,6 +69,16 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
 
         def forward(self, x: Any) -> Any:
             return self.body(x) + self.shortcut(x)
+
+    class Fused(nn.Module):
+        """A residual block whose body ends with batch norm, and a ReLU."""
+
+        def __init__(self, body: Any, norm: Any, shortcut: Any) -> None:
+            super().__init__()
+            self.body, self.norm, self.shortcut = body, norm, shortcut
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(self.body(x), self.shortcut(x))
 
     class Tokens(nn.Module):
         def __init__(self, classes: int, width: int, length: int) -> None:
@@ -112,7 +123,26 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
         return nn.Conv2d(inputs, outputs, K, bias=len(layer.shapes) == 2, **layer.constants)
 
     def network(layers: Sequence[Layer]) -> Any:
-        return nn.Sequential(*[table[layer.op](layer) for layer in layers])
+        made: list[Any] = []
+        for i, layer in enumerate(layers):
+            before, after = layers[i - 1 : i], layers[i + 1 : i + 2]
+            if layer.op == "relu" and any(map(ends_with_norm, before)):
+                continue  # it is part of the layer before
+            if ends_with_norm(layer) and after and after[0].op == "relu":
+                made.append(with_relu(layer))
+            else:
+                made.append(table[layer.op](layer))
+        return nn.Sequential(*made)
+
+    def ends_with_norm(layer: Layer) -> bool:
+        last = layer.parts[0][-1] if layer.op == "residual" else layer
+        return fuses and last.op == "batch_norm"
+
+    def with_relu(layer: Layer) -> Any:
+        if layer.op == "batch_norm":
+            return nn.BatchNorm2d(*layer.shapes[0], relu=True)
+        (*body, norm), shortcut = layer.parts
+        return Fused(network(body), with_relu(norm), network(shortcut))
 
     table = Table(
         average=lambda _: nn.AdaptiveAvgPool2d(1),

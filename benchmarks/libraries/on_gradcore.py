@@ -30,7 +30,7 @@ OPS = Table(
     sum=gradcore.Sum.do_forward,
     tanh=gradcore.tanh,
 )
-NETWORK, OPTIMIZERS = modules(nn, nn.Relu), optimizers(optim, nn)
+NETWORK, OPTIMIZERS = modules(nn, nn.Relu, fuses=True), optimizers(optim, nn)
 LOSSES = {
     # As in examples/mnist.py, and as in examples/cifar10.py.
     "sum": lambda y, targets: gradcore.logceloss(gradcore.logsoftmax(y), targets),

@@ -157,6 +157,22 @@ def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(devi
     assert abs(eager[1]["1.running_mean"]).max() > 0
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_replays_average_what_batch_norm_saw(device, momentum):
+    class Block(Module):
+        def __init__(self) -> None:
+            self.norm = nn.BatchNorm1d(5, momentum=momentum, relu=True)
+            self.last = Linear(5, 3)
+
+        def forward(self, x: Any) -> TensorNode:
+            return self.last(self.norm(x, residual=x))
+
+    make = OPTIMIZERS["momentum"]
+    eager = trained(device, make, captured=False, model=Block)
+    assert_same(eager, trained(device, make, captured=True, model=Block))
+    assert eager[1]["norm.num_batches_tracked"] == 8
+
+
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("name", ["momentum", "adamw", "adagrad", "asgd", "adafactor", "groups"])
 def test_schedules_and_counts_go_on(device, name, inside):

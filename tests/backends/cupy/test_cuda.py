@@ -851,6 +851,29 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         assert len(read.reads) == 1
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_batch_norm_with_all_that_follows_is_two_launches_each_way(
+    played: Any, residual: bool
+) -> None:
+    layer = gradcore.nn.BatchNorm2d(3, relu=True)
+    x, more, go = (played.asarray(normal(2, 3, 4, 4) + k, "float32") for k in range(3))
+    statistics = [id(s.value) for s in (layer.running_mean, layer.running_var)]
+    with device.counted() as forward:
+        layer(x, *[more][:residual])
+    assert (forward.launches, forward.uploads) == (2, 0)
+    assert [id(s.value) for s in (layer.running_mean, layer.running_var)] == statistics
+    context: dict[str, Any] = {}
+    parameters = layer.w.value, layer.b.value
+    norm = gradcore.ops.BatchNorm
+    norm.forward(context, x, *parameters, *[more][:residual], eps=0.1, relu=True)
+    with device.counted() as backward:
+        norm.backward(context, go, None, None)
+    assert (backward.launches, backward.uploads) == (2, 0)
+    with device.counted() as evaluation:
+        layer.eval()(x, *[more][:residual])
+    assert evaluation.launches == 1
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
     played: Any, optimizer: str
