@@ -32,6 +32,7 @@ FLOATS = ("float16", "float32", "float64")
 LETTERS = {
     "T": FLOATS,  # of the numbers
     "V": FLOATS,  # of parameters, where their type may be another than T
+    "S": FLOATS,  # of running averages, where their type may be another than V
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
     "U": ("uint8", "float32"),  # of pixels
@@ -117,12 +118,13 @@ class Raw(ABC):
         """CUDA of the kernel in these types."""
 
     def types(self, arrays: Sequence[Array | None]) -> dict[str, str]:
-        """The type that each letter stands for, read from the arrays that are not `None`."""
+        """The type that each letter stands for, read from the arrays that are not `None`; where all
+        are, the type does not matter."""
         pairs = zip(self.arrays, arrays, strict=True)
         found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
         if "T" in found:
             found.setdefault("W", str(np.result_type(found["T"], np.float32)))
-        return {letter: found[letter] for letter in self.letters}
+        return {letter: found[letter if letter in found else "W"] for letter in self.letters}
 
     def compiled(self, types: dict[str, str]) -> cupy.RawKernel:
         """CuPy's kernel, which NVRTC compiles at its first launch."""
