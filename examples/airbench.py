@@ -1,11 +1,12 @@
-"""Train CIFAR-10 to 94 % in seconds, after Keller Jordan's airbench94 (https://arxiv.org/abs/2404.00498).
+"""Train CIFAR-10 to 94 % in seconds, after Keller Jordan's airbench94.
 
     python examples/airbench.py --quick
-    python examples/airbench.py --backend cupy --capture --runs 5
+    python examples/airbench.py --backend cupy --runs 5
 
-The ingredients are named as in the paper, which credits most of them to David Page and to Thomas
-Germer. `--without` leaves one out. `airbench_torch.py` does the same in PyTorch. The time is the
-paper's: whitening, training and test-time augmentation, after a warm-up that compiles and captures.
+The ingredients have the names of the paper (https://arxiv.org/abs/2404.00498), which says where
+each is from: many from the trainings of David Page and of tysam-code. `--without` leaves one out.
+`airbench_torch.py` does the same in PyTorch. The time is the paper's: whitening, training and
+test-time augmentation, after a warm-up that compiles and captures.
 """
 
 from __future__ import annotations
@@ -246,7 +247,8 @@ class Training:
         self.warm_up(*next(iter(self.batches(*self.data, args.batch_size, shuffle=False))))
         early = round(EARLY * args.epochs)
         averages_from = args.epochs if args.without == "lookahead" else early
-        lookahead = self.make_lookahead() if session.epochs_done > averages_from else None
+        n = averages_from * len(batches) // LOOKAHEAD_EVERY
+        lookahead = self.make_lookahead() if done // LOOKAHEAD_EVERY > n else None  # if resumed
         for epoch in session.epochs():
             self.train_whitening_bias(epoch.number < early)
             for images, labels in session.progress(batches):
