@@ -29,10 +29,11 @@ __all__ = ["ColumnProducts"]
 
 COLUMNS = 1 << 23  # elements of the columns at a time: 32 MB of float32, to stay in the L2 cache
 
+# In C order there is no float16, which always lies channels last.
 gathered = elementwise(
     "columns",
-    f"raw T x, int32 N, int32 C, {GEOMETRY}",
-    "T columns",  # (C, KH, KW, N, OH, OW)
+    f"raw D x, int32 N, int32 C, {GEOMETRY}",
+    "D columns",  # (C, KH, KW, N, OH, OW)
     f"""
 int at = i, ow = at % OW, oh = at / OW % OH;
 at = at / OW / OH;
@@ -40,16 +41,17 @@ long long instance = at % N;
 at = at / N;
 int kw = at % KW, kh = at / KW % KH, channel = at / KW / KH;
 {SEEN}
-columns = inside ? x[((instance * C + channel) * H + row) * W + column] : T(0);
+columns = inside ? x[((instance * C + channel) * H + row) * W + column] : D(0);
 """,
 )
 fold = elementwise(
     "fold",
-    f"raw T columns, int32 N, int32 C, {GEOMETRY}",
-    "T gx",  # (N, C, H, W)
+    f"raw D columns, int32 N, int32 C, {GEOMETRY}",
+    "D gx",  # (N, C, H, W)
     f"""
 constexpr int NEAR = 1;
-{INPUT} {SUM}
+{INPUT}
+D sum = 0;
 long long instance = image / C, channel = image % C;
 {TAPS} {{
     {SEES}

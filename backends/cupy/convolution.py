@@ -16,7 +16,8 @@ from .columns import ColumnProducts
 from .cudnn import Cudnn
 from .fastest import Fastest
 from .implicit import ImplicitProducts
-from .windows import fits, in_order, shapes_of
+from .layouts import in_order
+from .windows import fits, shapes_of
 
 __all__ = ["CupyConvolutions", "convolutions"]
 

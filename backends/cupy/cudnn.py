@@ -19,9 +19,10 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair
 from ..types import Array
 from .fastest import Plan, Way
+from .layouts import empty, in_order, is_channels_last, packed
 from .private import call_of
 from .tf32 import in_convolutions
-from .windows import empty, in_order, is_channels_last, shapes_of
+from .windows import shapes_of
 
 __all__ = ["Cudnn", "planned"]
 
@@ -174,7 +175,7 @@ class Cudnn(Way):
         shape = shapes[(X, W, Y).index(made)]
         if not all((*shape, *(x.size for x in given.values()))):
             raise ValueError(f"cudnn: {operation} takes no empty arrays")
-        (dtype,), is_last = dtypes, is_channels_last(given[uids[0]])
+        (dtype,), (_, is_last) = dtypes, packed(first)
         layouts = {uid: Layout(uid, x.shape, is_last) for uid, x in given.items()}
         if W in given:
             layouts[W] = Layout(W, given[W].shape, is_channels_last(given[W]))

@@ -23,6 +23,7 @@ in which their pixels are in memory, so that neighboring threads read neighborin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -31,7 +32,7 @@ import numpy as np
 
 from ..definitions.convolution import Pair, output_size
 from ..types import Array
-from .fastest import Way
+from .fastest import Plan, Way
 from .kernels import WIDE, blockwise, elementwise
 from .launch import BlockKernel
 from .layouts import empty, in_order, packed
@@ -237,66 +238,82 @@ def _tiles(height: int, m: int, n: int) -> int:
 class ImplicitProducts(Way):
     """The way to compute convolutions by implicit products.
 
-    Its methods take arrays as the definitions in `ConvolutionKernels` do, but of one dtype, and of
-    less than 2**31 elements each.
+    It takes arrays as the definitions in `ConvolutionKernels` do, but of one dtype, and of
+    fewer than 2**31 elements each. Its methods make plans.
     """
 
     name = "implicit"
 
-    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
-        windows = output_size(x.shape[2:], w.shape[2:], **steps)
-        x, is_last = packed(x)
-        y = empty((len(x), len(w), *windows), x.dtype, is_last)
+    def plan(self, method: str, *arrays: Array | None, **options: Any) -> Plan:
+        return getattr(self, method)(*arrays, **options)
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Plan:
+        windows, is_last = output_size(x.shape[2:], w.shape[2:], **steps), packed(x)[1]
+        shape, dtype = (len(x), len(w), *windows), x.dtype
         sizes = len(w) // groups, len(x) * prod(windows), prod(w.shape[1:])
         geometry = _numbers(x.shape, w.shape, windows, groups, is_last, **steps)
-        b = b if b is None else cupy.ascontiguousarray(b)
-        self._run(forward, sizes, (cupy.ascontiguousarray(w), x, b, y), geometry)
-        return y
+        launch = self._launch(forward, sizes, (w, x, b, x), geometry)
+
+        def call(x: Array, w: Array, b: Array | None) -> Array:
+            y, b = empty(shape, dtype, is_last), b if b is None else cupy.ascontiguousarray(b)
+            launch(cupy.ascontiguousarray(w), in_order(x, is_last), b, y)
+            return y
+
+        return call
 
     def conv2d_input_gradient(
         self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = (len(go), w.shape[1] * groups, *size)
-        go, is_last = packed(go)
-        gx = empty(shape, go.dtype, is_last)
+    ) -> Plan:
+        shape, is_last, dtype = (len(go), w.shape[1] * groups, *size), packed(go)[1], go.dtype
         sizes = w.shape[1], len(go) * prod(size), len(w) // groups * prod(w.shape[2:])
         geometry = _numbers(shape, w.shape, go.shape[2:], groups, is_last, **steps)
-        self._run(input_gradient, sizes, (cupy.ascontiguousarray(w), go, None, gx), geometry)
-        return gx
+        launch = self._launch(input_gradient, sizes, (w, go, None, go), geometry)
+
+        def call(go: Array, w: Array) -> Array:
+            gx = empty(shape, dtype, is_last)
+            launch(cupy.ascontiguousarray(w), in_order(go, is_last), None, gx)
+            return gx
+
+        return call
 
     def conv2d_weight_gradient(
         self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = (go.shape[1], x.shape[1] // groups, *kernel)
+    ) -> Plan:
+        shape, is_last, dtype = (go.shape[1], x.shape[1] // groups, *kernel), packed(x)[1], x.dtype
         m, n, k = go.shape[1] // groups, prod(shape[1:]), len(go) * prod(go.shape[2:])
         blocks = groups * min(_tiles(height, m, n) for height in DEPTHS)
         each = -(-k // max(1, min(BLOCKS // blocks, k // LEAST)))
         each += -each % max(DEPTHS.values())
-        count = -(-k // each)
+        count, size, wide = -(-k // each), prod(shape), np.result_type(dtype, np.float32)
         parts_shape = (count, *shape) if count > 1 else shape
-        parts = cupy.empty(parts_shape, np.result_type(x.dtype, np.float32))
-        x, is_last = packed(x)
         geometry = _numbers(x.shape, shape, go.shape[2:], groups, is_last, **steps)
-        arrays = in_order(go, is_last), x, None, parts
-        self._run(weight_gradient, (m, n, k), arrays, geometry, each)
-        if count == 1:
-            return parts.astype(x.dtype, copy=False)
-        return added(parts, count, prod(shape), cupy.empty(shape, x.dtype))
+        arrays = go, x, None, cupy.empty(0, wide)
+        launch = self._launch(weight_gradient, (m, n, k), arrays, geometry, each)
 
-    def _run(
+        def call(x: Array, go: Array) -> Array:
+            parts = cupy.empty(parts_shape, wide)
+            launch(in_order(go, is_last), in_order(x, is_last), None, parts)
+            if count == 1:
+                return parts.astype(dtype, copy=False)
+            return added(parts, count, size, cupy.empty(shape, dtype))
+
+        return call
+
+    def _launch(
         self,
         kernels: dict[int, BlockKernel],
         sizes: tuple[int, int, int],
         arrays: tuple[Array | None, ...],
         geometry: tuple[int, ...],
         each: int = 0,
-    ) -> None:
-        """Launch the kernel whose tiles cover the result with the fewest blocks.
+    ) -> Callable[..., None]:
+        """What launches the kernel whose tiles cover the result with the fewest blocks, on left,
+        image, bias and result; images all channels last, or all in C order.
 
         Args:
             kernels: by the heights of their tiles.
             sizes: M, N and K.
-            arrays: left, image, bias and result; images all channels last, or all in C order.
+            arrays: of the same dtypes.
             geometry: the numbers that NUMBERS names from `groups` on.
             each: how much of K one block sums; 0 means all.
         """
@@ -304,7 +321,7 @@ class ImplicitProducts(Way):
         height = min(kernels, key=lambda height: _tiles(height, m, n))
         each = each or k
         blocks = _tiles(height, m, n) * geometry[0] * -(-k // each)
-        kernels[height](blocks, arrays, m, n, k, each, *geometry)
+        return kernels[height].planned(blocks, arrays, m, n, k, each, *geometry)
 
 
 def _numbers(

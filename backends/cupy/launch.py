@@ -9,8 +9,9 @@ threads of a block share memory and wait for one another. In their bodies, as in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from struct import Struct
 from typing import Any
 
 import cupy
@@ -32,9 +33,9 @@ FLOATS = ("float16", "float32", "float64")
 LETTERS = {
     "T": FLOATS,  # of the numbers
     "V": FLOATS,  # of parameters, where their type may be another than T
-    "S": FLOATS,  # of running averages, where their type may be another than V
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "D": ("float32", "float64"),  # of numbers that are never float16
     "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
@@ -118,13 +119,12 @@ class Raw(ABC):
         """CUDA of the kernel in these types."""
 
     def types(self, arrays: Sequence[Array | None]) -> dict[str, str]:
-        """The type that each letter stands for, read from the arrays that are not `None`; where all
-        are, the type does not matter."""
+        """The type that each letter stands for, read from the arrays that are not `None`."""
         pairs = zip(self.arrays, arrays, strict=True)
         found = {kind: str(x.dtype) for (kind, _), x in pairs if x is not None}
         if "T" in found:
             found.setdefault("W", str(np.result_type(found["T"], np.float32)))
-        return {letter: found[letter if letter in found else "W"] for letter in self.letters}
+        return {letter: found[letter] for letter in self.letters}
 
     def compiled(self, types: dict[str, str]) -> cupy.RawKernel:
         """CuPy's kernel, which NVRTC compiles at its first launch."""
@@ -240,13 +240,26 @@ class BlockKernel(Raw):
             blocks: how many.
             arrays: contiguous; the body sees `None` as a null pointer.
         """
+        self.planned(blocks, arrays, *numbers)(*arrays)
+
+    def planned(
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: int
+    ) -> Callable[..., None]:
+        """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
         types = self.types(arrays)
         key = tuple(types.values())
         if key not in self._made:
             self._made[key] = self.compiled(types)
-        places = [0 if x is None else x.data.ptr for x in arrays]
-        arguments = np.array((*places, *numbers), self.layout)
-        _launch(self._made[key], blocks, self.threads, arguments)
+        kernel, grid, block = self._made[key], (blocks,), (self.threads,)
+        places, whole = Struct(f"{len(arrays)}P"), np.dtype(f"V{self.layout.itemsize}")
+        rest = np.array((*[0] * len(arrays), *numbers), self.layout).tobytes()[places.size :]
+
+        def launch(*arrays: Array | None) -> None:
+            at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            kernel(grid, block, (np.frombuffer(at + rest, whole),))
+
+        return launch
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.

@@ -66,7 +66,7 @@ if (batches && block == 0 && thread == 0) *batches += 1;
 # are averages over earlier batches, if there are such.
 normalized = channelwise(
     "batch_norm",
-    "T x, V w, V b, T residual, W totals, W squares, S old_mean, S old_variance, int64 batches, "
+    "T x, V w, V b, T residual, W totals, W squares, W old_mean, W old_variance, int64 batches, "
     "W momentum_at, W mean, W variance, T y",
     "float64 eps, float64 momentum, int32 is_average, int32 relu",
     f"""
@@ -185,7 +185,11 @@ class CupyNorms(CupyChannels):
         relu: bool = False,
     ) -> tuple[Array | None, ...]:
         running = running_mean, running_var, batches
-        if not (_alike(x, residual) and _are_solid(w, b) and _are_solid(*running[:2])):
+        # In mixed precision, w and b are float16, and the averages are float32.
+        wide = np.result_type(x.dtype, np.float32)
+        are_wide = all(p is None or p.dtype == wide for p in running[:2])
+        solid = _are_solid(w, b) and all(p is None or _are_solid(p) for p in running[:2])
+        if not (_alike(x, residual) and solid and are_wide):
             options: dict[str, Any] = {"eps": eps, "momentum": momentum, "relu": relu}
             return super().batch_norm(x, w, b, residual, *running, **options)
         channels = Channels(x)
@@ -215,6 +219,8 @@ class CupyNorms(CupyChannels):
         eps: float,
         relu: bool = False,
     ) -> Array:
+        wide = np.result_type(x.dtype, np.float32)
+        mean, variance = (p.astype(wide, copy=False) for p in (mean, variance))
         if not (_alike(x, residual) and _are_solid(w, b) and _are_solid(mean, variance)):
             few = w, b, mean, variance
             return super().batch_norm_inference(x, *few, residual, eps=eps, relu=relu)
@@ -261,10 +267,9 @@ def _alike(x: Array, *others: Array | None) -> bool:
     return fits(x, len(x)) and same
 
 
-def _are_solid(*arrays: Array | None) -> bool:
-    """Whether that is so of all that there are, and they lie in memory without gaps."""
-    given = [x for x in arrays if x is not None]
-    return not given or (_alike(*given) and all(x.flags.c_contiguous for x in given))
+def _are_solid(x: Array, *others: Array | None) -> bool:
+    """Whether that is so, and all lie in memory without gaps."""
+    return _alike(x, *others) and all(y is None or y.flags.c_contiguous for y in (x, *others))
 
 
 def _statistics(x: Array) -> tuple[Array, Array]:

@@ -31,16 +31,12 @@ from ..ops.dropout import check_probability
 __all__ = ["Augment", "cutout", "normalize", "random_crop", "random_flip"]
 
 
-def random_crop(x: Array, padding: int, mode: str = "constant") -> Array:
-    """Put `padding` pixels on all sides of each image x (N, C, H, W), and cut the image's size out
+def random_crop(x: Array, padding: int) -> Array:
+    """Put `padding` zeros on all sides of each image x (N, C, H, W), and cut the image's size out
     of the result at a random place. This moves each image by up to `padding` pixels.
 
-    Args:
-        mode: the pixels to put there: "constant", zeros; "reflect", the image mirrored at its
-            outermost pixels; and the other modes of `gradcore.pad`.
-
     Raises:
-        ValueError: `padding` is negative, or no integer; or there is no such mode.
+        ValueError: `padding` is negative, or no integer.
 
     Example:
         >>> x = np.ones((8, 3, 32, 32), dtype="float32")
@@ -50,7 +46,7 @@ def random_crop(x: Array, padding: int, mode: str = "constant") -> Array:
     backend = _backend("random_crop", x)
     (padding,) = sizes("random_crop", 1, padding=padding, least=0)
     n, c, h, w = x.shape
-    wide = pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)], mode).value
+    wide = pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)]).value
     _, _, height, width = wide.shape
     xp = backend.xp
 

@@ -10,6 +10,8 @@ import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import cupy_on_cpu
@@ -55,9 +57,9 @@ def random_case(number: int) -> tuple[Any, ...]:
 def three(way: Any, x: Any, w: Any, b: Any, go: Any, options: dict[str, Any]) -> list[Any]:
     """The convolution and its gradients."""
     return [
-        way.conv2d(x, w, b, **options),
-        way.conv2d_input_gradient(go, w, size=x.shape[2:], **options),
-        way.conv2d_weight_gradient(x, go, kernel=w.shape[2:], **options),
+        way.plan("conv2d", x, w, b, **options)(x, w, b),
+        way.plan("conv2d_input_gradient", go, w, size=x.shape[2:], **options)(go, w),
+        way.plan("conv2d_weight_gradient", x, go, kernel=w.shape[2:], **options)(x, go),
     ]
 
 
@@ -76,7 +78,7 @@ def test_implicit_products_are_the_definitions(
     wide = [a.astype("float64") for a in (x, w, b)]
     numpy, definition = get("numpy"), Backend.conv2d
     go = rng.normal(size=definition(numpy, *wide, **options).shape).astype(kind)
-    plain = type("Definitions", (), {})()
+    plain = module("fastest").Way()
     for name in ("conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"):
         setattr(plain, name, getattr(Backend, name).__get__(numpy))
     expected = three(plain, *wide, go.astype("float64"), options)
@@ -95,15 +97,20 @@ def test_long_sums_of_few_weights_are_made_by_many_blocks(
     played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     implicit, blocks = module("implicit"), list[int]()
+
+    def counted(planned: Any, count: int, *rest: Any) -> Any:
+        blocks.append(count)
+        return planned(count, *rest)
+
     for height, kernel in implicit.weight_gradient.items():
         monkeypatch.setitem(
             implicit.weight_gradient,
             height,
-            lambda count, *rest, kernel=kernel: (blocks.append(count), kernel(count, *rest)),
+            SimpleNamespace(planned=partial(counted, kernel.planned)),
         )
     x, go = (played.asarray(np.ones((3, c, 40, 40)), "float32") for c in (1, 2))
     plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-    gw = implicit.ImplicitProducts().conv2d_weight_gradient(x, go, kernel=(1, 1), **plain)
+    gw = implicit.ImplicitProducts().conv2d_weight_gradient(x, go, kernel=(1, 1), **plain)(x, go)
     assert blocks == [3 * 40 * 40 // implicit.LEAST]
     assert (gw.get() == 3 * 40 * 40).all()
 
