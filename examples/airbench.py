@@ -6,7 +6,7 @@
 The ingredients have the names of the paper (https://arxiv.org/abs/2404.00498), which says where
 each is from: many from the trainings of David Page and of tysam-code. `--without` leaves one out.
 `airbench_torch.py` does the same in PyTorch. The time is the paper's: whitening, training and
-test-time augmentation, after a warm-up that compiles and captures.
+test-time augmentation, after a warm-up that compiles.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ EARLY = 0.3  # of the epochs: then the whitening bias freezes, and the averages 
 WHITENING_IMAGES, WHITENING_EPS = 5000, 5e-4
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95  # steps; of an average for each step
 EVALUATION_BATCH = 500
-WARM_UP = 4  # calls of a training step: the fourth is captured
+WARM_UP = 2  # training steps of each kind
 FULL = {"epochs": 10, "batch_size": 1024, "width": 64, "mixed_precision": True}
 QUICK = {"epochs": 3, "batch_size": 512, "width": 12, "mixed_precision": False}
 INGREDIENTS = ("whitening", "dirac", "bias-scaler", "smoothing", "flip", "crop", "lookahead")
@@ -222,7 +222,6 @@ class Training:
     def __init__(self, args: argparse.Namespace, data: Any, session: Session) -> None:
         self.args, self.session = args, session
         (x, y), self.held_out, self.facts = data
-        x = x if args.without == "flip" else half_flipped(x, args.seed + session.run)
         self.data, self.classes = (x, y), len(self.facts["classes"])
         self.smoothing = 0.0 if args.without == "smoothing" else LABEL_SMOOTHING
         dtype = "float16" if args.mixed_precision else args.dtype
@@ -230,7 +229,11 @@ class Training:
         self.augment = Augment(MEAN, STD, dtype, padding=padding, mode="reflect")
 
     def run(self) -> None:
-        args, session = self.args, self.session
+        args, session, (x, y) = self.args, self.session, self.data
+        self.warm_up(*next(iter(self.batches(x, y, args.batch_size, shuffle=False))))
+        session.start(session.run)  # which seeds again
+        if args.without != "flip":
+            self.data = half_flipped(x, args.seed + session.run), y
         self.make_model()
         started = perf_counter()
         self.whiten()
@@ -244,7 +247,6 @@ class Training:
         batches = self.batches(*self.data, args.batch_size, drop_last=n >= args.batch_size)
         steps, done = args.epochs * len(batches), session.epochs_done * len(batches)
         schedule = self.make_schedule(partial(triangle, steps=steps), done)
-        self.warm_up(*next(iter(self.batches(*self.data, args.batch_size, shuffle=False))))
         early = round(EARLY * args.epochs)
         averages_from = args.epochs if args.without == "lookahead" else early
         n = averages_from * len(batches) // LOOKAHEAD_EVERY
@@ -273,6 +275,16 @@ class Training:
             "steps": steps, "milliseconds_per_step": 1000 * training / steps,
         }]  # fmt: skip
         self.tell()
+
+    def warm_up(self, images: Array, labels: Array) -> None:
+        """Train another network for some steps, so that kernels are compiled and chosen before the
+        clock starts."""
+        self.make_model()
+        self.make_optimizer()
+        for trains_bias in (True, False):
+            self.train_whitening_bias(trains_bias)
+            for _ in range(WARM_UP):
+                self.step(images, labels, unmoved(images))
 
     def tell(self) -> None:
         """Print the results of this run and, after several, means and deviations."""
@@ -335,25 +347,6 @@ class Training:
         schedule = optim.LambdaLR(self.optimizer, factor)
         schedule.load_state_dict({"steps": done})
         return schedule
-
-    def warm_up(self, images: Array, labels: Array) -> None:
-        """Compile and capture before the clock starts, and leave all else as it was."""
-        nodes = [*self.model.parameters(), *self.model.buffers()]
-        values = backends.default().copy_all([node.value for node in nodes])
-        before = self.optimizer.state_dict()
-        for trains_bias in (True, False):
-            self.train_whitening_bias(trains_bias)
-            for _ in range(WARM_UP):
-                self.step(images, labels, unmoved(images))
-        for node, value in zip(nodes, values, strict=True):
-            node.value = value
-        state = [  # velocities of zero where there were none: captured steps hold them
-            {name: namespace(v).zeros_like(v) for name, v in memory.items()} | was
-            for memory, was in zip(
-                self.optimizer.state_dict()["state"], before["state"], strict=True
-            )
-        ]
-        self.optimizer.load_state_dict(before | {"state": state})
 
     def make_lookahead(self) -> Lookahead | None:
         return Lookahead(self.model, self.optimizer)

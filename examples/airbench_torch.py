@@ -15,7 +15,6 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 
 import argparse
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -25,12 +24,10 @@ from airbench import (
     MOMENTUM,
     NORM,
     STD,
-    WARM_UP,
     WHITENING_IMAGES,
     Training,
     parameter_groups,
     parse,
-    unmoved,
     whitening_filters,
 )
 from cifar10 import load
@@ -140,15 +137,6 @@ class TorchTraining(Training):
 
     def make_schedule(self, factor: Callable[[int], float], done: int) -> Any:
         return torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor, last_epoch=done - 1)
-
-    def warm_up(self, images: Tensor, labels: Tensor) -> None:
-        before = deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
-        for trains_bias in (True, False):
-            self.train_whitening_bias(trains_bias)
-            for _ in range(WARM_UP):
-                self.step(images, labels, unmoved(images))
-        self.model.load_state_dict(before[0])
-        self.optimizer.load_state_dict(before[1])
 
     def make_lookahead(self) -> Lookahead:
         return Lookahead(self.model)

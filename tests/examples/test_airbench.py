@@ -89,14 +89,10 @@ def test_flips_alternate_between_epochs() -> None:
 # -- Runs -----------------------------------------------------------------------------------------
 
 
-def test_losses_and_accuracies_are_those_of_pytorch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_losses_and_accuracies_are_those_of_pytorch(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # several wait for one another where others run too
     import airbench_torch
-
-    monkeypatch.setattr(airbench_torch, "WARM_UP", 2)
 
     init = tmp_path / "init.safetensors"
     ours = losses(airbench, *DOUBLE, "--save-init", init, "--out", tmp_path / "a")
