@@ -1,6 +1,6 @@
 """Print what a training step asks of the device, and what time the host takes for that.
 
-    FOLDER/bin/python tests/backends/cupy/gpu_on_cpu/launches.py [--kernels] [--json] [STEP ...]
+    FOLDER/bin/python tests/backends/cupy/gpu_on_cpu/launches.py [STEP ...] [--kernels]
 
 It runs in the environment that `make.py FOLDER` has made, on any branch: the checkout that this
 file lies in is the one that is measured. Each step runs eagerly and captured (`gradcore.capture`),
@@ -221,15 +221,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(STEPS)}")
     parser.add_argument("--kernels", action="store_true", help="list launches by name")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     args = parser.parse_args()
     if unknown := set(args.steps) - STEPS.keys():
         parser.error(f"no step {', '.join(unknown)}; expected some of {', '.join(STEPS)}")
     gradcore.use_backend("cupy")
     results = {name: measured(STEPS[name]) for name in args.steps or STEPS}
     if args.json:
-        print(json.dumps(results, indent=1))
-        return
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
     for name, modes in results.items() if args.kernels else ():
         print(f"\n{name}, eager")
