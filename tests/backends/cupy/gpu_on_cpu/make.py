@@ -3,8 +3,8 @@
     python tests/backends/cupy/gpu_on_cpu/make.py [--cuda 13] FOLDER
 
 It needs Linux on x86-64, g++ and PyPI. The sources beside this file become libraries with the names
-of CUDA's, and are put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled
-again, because the one in CuPy's wheel contains NVIDIA's runtime.
+of CUDA's, and are put where CuPy looks for NVIDIA's. CuPy's bindings to the CUDA runtime and to CUB
+are compiled again, because those in CuPy's wheel contain NVIDIA's code.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ CYTHON_OPTIONS = [  # as CuPy's own build has them
     "CUPY_USE_CUDA_PYTHON=False,CUPY_CUFFT_STATIC=False,CUPY_HIP_VERSION=0,CUPY_CUDA_VERSION={cuda},"
     f"CUPY_CYTHON_VERSION={CYTHON}",
 ]
+BINDING, CUB = "cupy_backends/cuda/api/runtime", "cupy/cuda/cub"  # modules made again
 PROFILER = """
 extern "C" cudaError_t cudaProfilerStart(), cudaProfilerStop();
 extern "C" cudaError_t cudaProfilerInitialize(const char*, const char*, int);
@@ -125,12 +126,12 @@ class Maker:
         headers = (self.packages / "nvidia" / name for name in HEADERS[self.version])
         folders = [HERE / "include", *(folder / "include" for folder in headers), *more]
         options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden", "-w"]
-        result = self.temporary / f"{source.name}.o"
+        result = self.temporary / f"{source.parent.name}-{source.name}.o"
         run("g++", *options, *(f"-I{folder}" for folder in folders), "-c", source, "-o", result)
         return result
 
-    def binding(self) -> Path:
-        """Compile CuPy's binding to the CUDA runtime, and give the object file."""
+    def source(self) -> Path:
+        """Load the source of CuPy."""
         self.pip(
             *("download", "--no-deps", "--no-build-isolation", "--no-binary", "cupy"),
             *("--dest", self.temporary, f"cupy=={CUPY}"),
@@ -138,13 +139,16 @@ class Maker:
         )
         with tarfile.open(next(self.temporary.glob("cupy-*.tar.gz"))) as archive:
             archive.extractall(self.temporary, filter="data")
-        source = next(self.temporary.glob("cupy-*/cupy_backends")).parent
-        binding = source / "cupy_backends/cuda/api/runtime.cpp"
-        given = binding.with_suffix(".pyx").relative_to(source)
-        options = [option.format(cuda=1000 * self.version) for option in CYTHON_OPTIONS]
-        run(self.python, "-m", "cython", *options, given, cwd=source)
         (self.temporary / "cuda_profiler_api.h").write_text(PROFILER)
-        return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
+        return next(self.temporary.glob("cupy-*/cupy_backends")).parent
+
+    def module(self, source: Path, name: str) -> Path:
+        """Compile one of CuPy's modules, such as "cupy/cuda/cub", and give the object file."""
+        options = [option.format(cuda=1000 * self.version) for option in CYTHON_OPTIONS]
+        run(self.python, "-m", "cython", *options, f"{name}.pyx", cwd=source)
+        compiled = source / f"{name}.cpp"
+        headers = source, compiled.parent, self.temporary, Path(sysconfig.get_path("include"))
+        return self.compiled(compiled, *headers)
 
     def library(self, name: str, sources: list[str], status: int, binding: Path) -> None:
         """Make one of CUDA's libraries. A function that CuPy needs and the sources don't have says
@@ -171,7 +175,7 @@ class Maker:
         options += [f"-Wl,-rpath,{other.parent}" for other in others]
         run("g++", "-shared", *objects, *options, *others, "-o", library)
 
-    def install(self, binding: Path) -> None:
+    def install(self, modules: dict[str, list[Path]]) -> None:
         """Put files in the places of CuPy's that Python and CuPy load."""
         shutil.copytree(HERE / "include", self.here / "include", dirs_exist_ok=True)
         shutil.copy(HERE / "site" / "gpu_on_cpu.py", self.here / "__init__.py")
@@ -182,8 +186,9 @@ class Maker:
         shutil.copy(HERE / "site" / "thrust.py", cupy)
         text = (cupy / "compiler.py").read_text().removesuffix(COMPILER_END)
         (cupy / "compiler.py").write_text(text + COMPILER_END)
-        (old,) = self.packages.glob("cupy_backends/cuda/api/runtime.*.so")
-        run("g++", "-shared", binding, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
+        for name, objects in modules.items():
+            (old,) = self.packages.glob(f"{name}.*.so")
+            run("g++", "-shared", *objects, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
         run(self.python, "-c", "import gpu_on_cpu; gpu_on_cpu.precompile()")
 
 
@@ -197,10 +202,12 @@ def main(folder: Path, cuda: int) -> None:
         maker = Maker(folder, cuda, Path(temporary))
         maker.pip("install", *PACKAGES[cuda], *TOOLS, "--editable", f"{ROOT}[test]")
         print("libraries", flush=True)
-        binding = maker.binding()
+        source = maker.source()
+        binding = maker.module(source, BINDING)
         for name, (_, sources, status) in LIBRARIES.items():
             maker.library(name, sources, status, binding)
-        maker.install(binding)
+        cub = maker.compiled(HERE / "cub.cpp", source / "cupy" / "cuda")
+        maker.install({BINDING: [binding], CUB: [maker.module(source, CUB), cub]})
     run(maker.python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
     print(f"done: {maker.python} -m gradcore doctor")
 
