@@ -64,6 +64,9 @@ def kernel(B: Any, name: str) -> Any:
     return next(k for k in made if k.name == f"gradcore_{name}")
 
 
+NAMES = {"kernel": kernel, "np": np, "optim": optim, "with_gradient": with_gradient}
+
+
 def counter(name: str) -> Callable[[Callable[[], Any]], int]:
     """Give what counts the launches of a call on this backend; skip where nothing can."""
     if why := problem(name):
@@ -96,7 +99,7 @@ def test_launches_are_counted_as_cuda_is_asked_for_them(name: str) -> None:
     with use_backend(name) as B:
         for call in CALLS:
             x = B.asarray(np.arange(24.0).reshape(4, 6) - 10, "float32")
-            run = partial(eval, call, globals(), {"B": B, "xp": B.xp, "x": x})
+            run = partial(eval, call, {**NAMES, "B": B, "xp": B.xp, "x": x})
             run()  # makes what is made once
             found[call] = count(run)
     assert found == CALLS
