@@ -20,7 +20,7 @@ import cupy
 import numpy as np
 
 from ..types import Array
-from .private import is_tf32
+from .tf32 import in_matmul
 
 __all__ = ["Cublas", "library", "matmul", "operand"]
 
@@ -139,7 +139,7 @@ class Cublas:
         (a, read_a, step_a), (b, read_b, step_b) = (_readable(x, stack) for x in (a, b))
         kind, real = TYPES[a.dtype], ctypes.c_double if a.dtype == np.float64 else ctypes.c_float
         compute = COMPUTE_64F if a.dtype == np.float64 else COMPUTE_32F
-        if a.dtype == np.float32 and is_tf32():
+        if a.dtype == np.float32 and in_matmul():
             compute = COMPUTE_32F_FAST_TF32
         one, zero = ctypes.byref(real(1)), ctypes.byref(real(0))
         sizes = (self.handle, read_b.operation, read_a.operation, n, m, k, one)

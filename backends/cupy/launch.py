@@ -9,7 +9,7 @@ threads of a block share memory and wait for one another. In their bodies, as in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from struct import Struct
 from typing import Any
@@ -35,9 +35,11 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "D": ("float32", "float64"),  # of numbers that are never float16
+    "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
-C_TYPES |= {"int32": "int"}
+C_TYPES |= {"int32": "int", "int64": "long long"}
 
 CHUNK, THREADS = 1024, 256  # elements that a block takes at a time, and threads of a block
 MOST_BLOCKS = 2**16  # of a launch; each goes on to further chunks until none is left
@@ -233,26 +235,40 @@ class BlockKernel(Raw):
         )
         kinds = "".join(self.layout[name].char for name in self.layout.names or ())
         self._packed = Struct(f"@{kinds}0P").pack  # pads as a C++ compiler does
-        self._bytes = np.dtype(f"V{self.layout.itemsize}")
+        self._places = Struct(f"{len(self.arrays)}P")
+        self._whole = np.dtype(f"V{self.layout.itemsize}")
         self._made: dict[tuple[np.dtype | None, ...], cupy.RawKernel] = {}
 
-    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: int) -> None:
+    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: float) -> None:
         """Launch the kernel.
 
         Args:
             blocks: how many.
             arrays: contiguous; the body sees `None` as a null pointer.
         """
+        self.planned(blocks, arrays, *numbers)(*arrays)
+
+    def planned(
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: float
+    ) -> Callable[..., None]:
+        """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
         key = tuple([x if x is None else x.dtype for x in arrays])
         if key not in self._made:
             self._made[key] = self.compiled(self.types(arrays))
-        places = [0 if x is None else x.data.ptr for x in arrays]
-        arguments = np.frombuffer(self._packed(*places, *numbers), self._bytes)
-        self._made[key]((blocks,), (self.threads,), (arguments,))
+        kernel, grid, block = self._made[key], (blocks,), (self.threads,)
+        places, whole = self._places, self._whole
+        rest = self._packed(*[0] * len(arrays), *numbers)[places.size :]
+
+        def launch(*arrays: Array | None) -> None:
+            at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            kernel(grid, block, (np.frombuffer(at + rest, whole),))
+
+        return launch
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.
-        kinds = [(f"{C_TYPES[types[kind]]}*", name) for kind, name in self.arrays]
+        kinds = [(f"{C_TYPES[types.get(kind, kind)]}*", name) for kind, name in self.arrays]
         kinds += [(C_TYPES[kind], name) for kind, name in self.numbers]
         unpacked = [f"{kind} {name} = all.{name};" for kind, name in kinds]
         constants = {"THREADS": self.threads, **self.constants}

@@ -1,23 +1,27 @@
-"""Batch and layer norm on CuPy, and their gradients: sums over each channel or row, then one kernel
-for all elements."""
+"""Batch and layer norm on CuPy, and their gradients.
+
+Batch norm is two launches, and so is its gradient: sums in parts over each channel, then all
+elements by channels that first add up their parts. A ReLU, a residual and the averages for later
+are done on the way.
+"""
 
 from __future__ import annotations
 
-from math import prod
+from typing import Any
 
 import cupy
 import numpy as np
 
-from ..base import Backend
-from ..types import Array
+from ..types import Array, Number
+from .channels import Channels, CupyChannels, channelwise, each_element, sums
 from .kernels import elementwise, summing
+from .windows import fits
 
 __all__ = ["CupyNorms"]
 
 # Where squares were infinite this is NaN, for numbers divided by it not to be 0.
 ROOT = "sqrt(variance + 0 * variance + eps)"
 squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
-products = summing("products", "T x, W mean, T go", "((W)x - mean) * (W)go")
 standardized_products = summing(
     "standardized_products",
     "T x, W mean, W variance, T go, W eps",
@@ -26,23 +30,115 @@ standardized_products = summing(
 weighted_products = summing(
     "weighted_products", "T x, W mean, T go, V w", "((W)x - mean) * (W)go * (W)w"
 )
-normalized = elementwise(
+# Sums of differences from the channel's first element, which are exact also where large numbers are
+# alike: the total, and the squares of the differences from the part's mean. Each thread adds up
+# squares about its own first element, and what the threads have is put together by their means, as
+# the parts are later (https://doi.org/10.2307/2683386).
+statistics = channelwise(
+    "batch_norm_statistics",
+    "T x, W totals, W squares, int64 batches",
+    "",
+    f"""
+const W center = c < C ? W(x[(unsigned)c * B]) : W(0);
+const W first = room > 0 ? W(x[((unsigned)(start / B) * C + c) * B + start % B]) - center : W(0);
+const int count = room > 0 ? (room + step - 1) / step : 0;
+W sum = 0, square = 0;
+{
+        each_element(
+            {"value": "W(x[at])"},
+            "const W z = value - center - first;sum += z, square += z * z;",
+        )
+    }
+const W total = added(count * first + sum);
+W own = 0;
+if (count) {{
+    const W from_mean = first + sum / count - total / size;
+    own = square - sum * sum / count;
+    if (own < 0) own = 0;
+    own += count * from_mean * from_mean;
+}}
+own = added(own);
+if (is_first) totals[part * C + c] = total, squares[part * C + c] = own;
+if (batches && block == 0 && thread == 0) *batches += 1;
+""",
+)
+# Without parts, mean and variance are those given, `old_mean` and `old_variance`; with them these
+# are averages over earlier batches, if there are such.
+normalized = channelwise(
     "batch_norm",
+    "T x, V w, V b, T residual, W totals, W squares, W old_mean, W old_variance, int64 batches, "
+    "W momentum_at, W mean, W variance, T y",
+    "float64 eps, float64 momentum, int32 is_average, int32 relu",
+    f"""
+W center = 0, offset = 0, spread = 0;  // the mean is center + offset
+if (totals) {{
+    W total = 0, square = 0;
+    for (int i = thread / width; i < parts && c < C; i += step) total += totals[i * C + c];
+    const W count = W(A) * W(B);
+    offset = added(total) / count;
+    for (int i = thread / width; i < parts && c < C; i += step) {{
+        const W n = A * B - i * each < each ? A * B - i * each : each;
+        const W from_mean = totals[i * C + c] / n - offset;
+        square += squares[i * C + c] + n * from_mean * from_mean;
+    }}
+    spread = added(square) / count;
+    if (c < C) center = x[(unsigned)c * B];
+    if (is_first && part == 0) {{  // no other thread reads what this one writes
+        const W rate = is_average ? W(1) / W(*batches) : momentum_at ? *momentum_at : W(momentum);
+        mean[c] = center + offset, variance[c] = spread;
+        if (old_mean) old_mean[c] = W(old_mean[c]) + (center + offset - W(old_mean[c])) * rate;
+        if (old_variance) {{
+            const W unbiased = spread * (count / (count > 1 ? count - 1 : W(1)));
+            old_variance[c] = W(old_variance[c]) + (unbiased - W(old_variance[c])) * rate;
+        }}
+    }}
+}} else if (c < C) {{
+    center = old_mean[c], spread = old_variance[c];
+}}
+W scale = 0, level = 0;
+if (c < C) scale = W(w[c]) / sqrt(spread + 0 * spread + W(eps)), level = b[c];
+{
+        each_element(
+            {"value": "W(x[at])", "more": "residual ? W(residual[at]) : W(0)"},
+            "const W z = (value - center - offset) * scale + level + more;"
+            "y[at] = T(relu && z < 0 ? W(0) : z);",
+        )
+    }
+""",
+)
+gradient = channelwise(
+    "batch_norm_gradient",
+    "T x, V w, W mean, W variance, T y, T go, W go_mean, W go_variance, W totals, W products, "
+    "T gx, V gw, V gb",
+    "float64 eps",
+    f"""
+W total = 0, product = 0;
+for (int i = thread / width; i < parts && c < C; i += step)
+    total += totals[i * C + c], product += products[i * C + c];
+total = added(total), product = added(product);
+W center = 0, scale = 0, slope = 0, level = 0;
+if (c < C) {{
+    const W spread = variance[c], r = 1 / sqrt(spread + 0 * spread + W(eps));
+    const W count = W(A) * W(B);
+    center = mean[c], scale = W(w[c]) * r;
+    slope = ((go_variance ? 2 * go_variance[c] : W(0)) - scale * r * r * product) / count;
+    level = ((go_mean ? go_mean[c] : W(0)) - scale * total) / count;
+    if (is_first && part == 0) gw[c] = V(product * r), gb[c] = V(total);
+}}
+{
+        each_element(
+            {"value": "W(x[at])", "g": "W(go[at])", "made": "y ? W(y[at]) : W(1)"},
+            "const W passed = made > 0 ? g : made;"
+            "gx[at] = T(passed * scale + (value - center) * slope + level);",
+        )
+    }
+""",
+)
+layer_normalized = elementwise(
+    "layer_norm",
     "T x, V w, V b, W mean, W variance, W eps",
     "T y",
     f"y = ((W)x - mean) * ((W)w / {ROOT}) + (W)b;",
-)
-gradient = elementwise(
-    "batch_norm_gradient",
-    "T x, V w, W mean, W variance, T go, W go_mean, W go_variance, W products, W gb, W count, "
-    "W eps",
-    "T gx",
-    f"""
-W r = 1 / {ROOT}, scale = (W)w * r;
-W slope = (2 * go_variance - scale * r * r * products) / count;
-W level = (go_mean - scale * gb) / count;
-gx = (W)go * scale + ((W)x - mean) * slope + level;
-""",
 )
 layer_gradient = elementwise(
     "layer_norm_gradient",
@@ -55,11 +151,11 @@ gx = r * ((W)go * (W)w - total / count - ((W)x - mean) * (r * r * products / cou
 )
 
 
-class CupyNorms(Backend):
+class CupyNorms(CupyChannels):
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
             return super().layer_norm(x, w, b, eps=eps)
-        return normalized(x, w, b, *_statistics(x), eps)
+        return layer_normalized(x, w, b, *_statistics(x), eps)
 
     def layer_norm_gradient(
         self, x: Array, w: Array, go: Array, *, eps: float
@@ -74,15 +170,66 @@ class CupyNorms(Backend):
         gb = cupy.sum(go, axis=0, dtype=mean.dtype)
         return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
 
-    def batch_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
-        if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
-            return super().batch_norm(x, w, b, eps=eps)
-        axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
-        count = len(x) * prod(x.shape[2:])
-        mean = cupy.mean(x, axis=axes, dtype=np.result_type(x.dtype, np.float32))
-        variance = squares(x, mean.reshape(each), axis=axes) / count
-        channels = [p.reshape(each) for p in (w, b, mean, variance)]
-        return normalized(x, *channels, eps), mean, variance
+    def batch_norm(
+        self,
+        x: Array,
+        w: Array,
+        b: Array,
+        residual: Array | None = None,
+        running_mean: Array | None = None,
+        running_var: Array | None = None,
+        batches: Array | None = None,
+        *,
+        eps: float,
+        momentum: Number | None = 0.0,
+        relu: bool = False,
+    ) -> tuple[Array | None, ...]:
+        running = running_mean, running_var, batches
+        # In mixed precision, w and b are float16, and the averages are float32.
+        wide = np.result_type(x.dtype, np.float32)
+        are_wide = all(p is None or p.dtype == wide for p in running[:2])
+        solid = _are_solid(w, b) and all(p is None or _are_solid(p) for p in running[:2])
+        if not (_alike(x, residual) and solid and are_wide):
+            options: dict[str, Any] = {"eps": eps, "momentum": momentum, "relu": relu}
+            return super().batch_norm(x, w, b, residual, *running, **options)
+        channels = Channels(x)
+        x, y = channels.x, cupy.empty_like(channels.x)
+        mean, variance = (cupy.empty(len(w), channels.wide) for _ in range(2))
+        sums = totals, squares = channels.empty(), channels.empty()
+        channels.run(statistics, (x, totals, squares, batches))
+        rate = (
+            momentum.astype(channels.wide, copy=False)
+            if isinstance(momentum, cupy.ndarray)
+            else None
+        )
+        number = 0.0 if momentum is None or rate is not None else momentum
+        arrays = (x, w, b, channels.like(residual), *sums, *running, rate, mean, variance, y)
+        channels.run(normalized, arrays, eps, number, momentum is None, relu)
+        return y, mean, variance, *running
+
+    def batch_norm_inference(
+        self,
+        x: Array,
+        w: Array,
+        b: Array,
+        mean: Array,
+        variance: Array,
+        residual: Array | None = None,
+        *,
+        eps: float,
+        relu: bool = False,
+    ) -> Array:
+        wide = np.result_type(x.dtype, np.float32)
+        mean, variance = (p.astype(wide, copy=False) for p in (mean, variance))
+        if not (_alike(x, residual) and _are_solid(w, b) and _are_solid(mean, variance)):
+            few = w, b, mean, variance
+            return super().batch_norm_inference(x, *few, residual, eps=eps, relu=relu)
+        channels = Channels(x)
+        y = cupy.empty_like(channels.x)
+        more, none = channels.like(residual), (None, None)
+        arrays = (channels.x, w, b, more, *none, mean, variance, *none, *none, y)
+        channels.run(normalized, arrays, eps, 0.0, False, relu)
+        return y
 
     def batch_norm_gradient(
         self,
@@ -91,25 +238,38 @@ class CupyNorms(Backend):
         mean: Array,
         variance: Array,
         go: Array,
-        go_mean: Array,
-        go_variance: Array,
-        *,
+        *some: Array,
         eps: float,
-    ) -> tuple[Array, Array, Array]:
-        statistics, wide = (mean, variance, go_mean, go_variance), np.result_type(x, np.float32)
-        as_usual = x.dtype == go.dtype and all(s.dtype == wide for s in statistics)
-        if x.dtype.kind != "f" or not x.size or not as_usual:
-            return super().batch_norm_gradient(x, w, mean, variance, go, *statistics[2:], eps=eps)
-        axes, each = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
-        count = len(x) * prod(x.shape[2:])
-        gb = cupy.sum(go, axis=axes, dtype=wide)
-        dots = products(x, mean.reshape(each), go, axis=axes)
-        mean, variance, *gos = (p.reshape(each) for p in statistics)
-        sums = dots.reshape(each), gb.reshape(each)
-        weights = w.reshape(each), mean, variance
-        gx = gradient(x, *weights, go, *gos, *sums, count, eps)
-        gw = dots / cupy.sqrt(statistics[1] + 0 * statistics[1] + eps)
-        return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
+        given: tuple[bool, bool, bool] = (False, False, False),
+        residual: bool = False,
+    ) -> tuple[Array, ...]:
+        rest, wide = iter(some), np.result_type(x.dtype, np.float32)
+        y, *gos = (next(rest) if there else None for there in given)
+        as_usual = mean.dtype == wide and _are_solid(mean, variance, *gos)
+        if not (_alike(x, go, y) and _are_solid(w) and as_usual):
+            options: dict[str, Any] = {"eps": eps, "given": given, "residual": residual}
+            return super().batch_norm_gradient(x, w, mean, variance, go, *some, **options)
+        channels = Channels(x)
+        x, y, go = channels.x, channels.like(y), channels.like(go)
+        gx, gw, gb = (cupy.empty_like(p) for p in (x, w, w))
+        parts = channels.empty(), channels.empty()
+        masked = cupy.empty_like(x) if residual and y is not None else None
+        channels.run(sums, (go, y, x, mean, masked, *parts, None))
+        if masked is not None:  # what a ReLU lets through is in memory now
+            go, y = masked, None
+        channels.run(gradient, (x, w, mean, variance, y, go, *gos, *parts, gx, gw, gb), eps)
+        return (gx, gw, gb, go) if residual else (gx, gw, gb)
+
+
+def _alike(x: Array, *others: Array | None) -> bool:
+    """Whether the kernels can take x, and the others have its shape and dtype."""
+    same = all(y is None or (y.shape, y.dtype) == (x.shape, x.dtype) for y in others)
+    return fits(x, len(x)) and same
+
+
+def _are_solid(x: Array, *others: Array | None) -> bool:
+    """Whether that is so, and all lie in memory without gaps."""
+    return _alike(x, *others) and all(y is None or y.flags.c_contiguous for y in (x, *others))
 
 
 def _statistics(x: Array) -> tuple[Array, Array]:

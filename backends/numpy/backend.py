@@ -19,6 +19,7 @@ from . import namespace as xp
 from .attention import NumpyAttention
 from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_blocks, writeable
 from .convolution import NumpyConvolutions
+from .images import NumpyImages
 from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .products import NumpyProducts
@@ -43,7 +44,13 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 class NumpyBackend(
-    NumpyAttention, NumpyConvolutions, NumpyLinalg, NumpyProducts, NumpyRecurrence, Backend
+    NumpyAttention,
+    NumpyConvolutions,
+    NumpyImages,
+    NumpyLinalg,
+    NumpyProducts,
+    NumpyRecurrence,
+    Backend,
 ):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
@@ -180,6 +187,7 @@ class NumpyBackend(
         return gx
 
     batch_norm = by_channels(Backend.batch_norm)
+    batch_norm_inference = by_channels(Backend.batch_norm_inference)
     batch_norm_gradient = by_channels(Backend.batch_norm_gradient)
 
     def log_of_sum(self, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ class Add(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        return a + b
+        return namespace(a, b).add(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -93,11 +93,11 @@ class Sub(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        return a - b
+        return namespace(a, b).subtract(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        return go, -go if needs(context, 1) else None
+        return go, namespace(go).negative(go) if needs(context, 1) else None
 
 
 class Multiply(Op):
@@ -106,12 +106,13 @@ class Multiply(Op):
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
-        return a * b
+        return namespace(a, b).multiply(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b = context["a"], context["b"]
-        return go * b if needs(context, 0) else None, go * a if needs(context, 1) else None
+        a, b, multiply = context["a"], context["b"], namespace(go).multiply
+        ga = multiply(go, b) if needs(context, 0) else None
+        return ga, multiply(go, a) if needs(context, 1) else None
 
 
 class Divide(Op):
@@ -120,7 +121,7 @@ class Divide(Op):
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
-        return a / b
+        return namespace(a, b).divide(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -201,11 +202,11 @@ class Negative(Op):
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
-        return -x
+        return namespace(x).negative(x)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return -go
+        return namespace(go).negative(go)
 
 
 class Absolute(Op):

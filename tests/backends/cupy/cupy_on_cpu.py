@@ -230,9 +230,20 @@ def called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any
     """Call a function of NumPy's with arrays of the device."""
     plain = {name: unwrap(x) for name, x in options.items()}
     device.launches += options.get("out") is not None  # which `wrap` does not take for new
+    given = list(arrays_in((*arguments, *options.values())))
     with np.errstate(all="ignore"):
         result = function(*unwrap(arguments), **plain)
-    return wrap(result, list(arrays_in((*arguments, *options.values()))))
+        if isinstance(function, np.ufunc) or function in IN_C_ORDER:
+            result = _in_c_order(result, [y.array for y in given])
+    return wrap(result, given)
+
+
+def _in_c_order(x: Any, given: list[np.ndarray]) -> Any:
+    """Give new arrays in C order, as CuPy does; NumPy keeps the order of the operands."""
+    if isinstance(x, tuple):
+        return tuple([_in_c_order(y, given) for y in x])
+    is_new = isinstance(x, np.ndarray) and x.ndim and all(x is not y for y in given)
+    return np.ascontiguousarray(x) if is_new else x
 
 
 # fmt: off
@@ -246,6 +257,11 @@ METHODS = ["all", "any", "argmax", "argmin", "astype", "conj", "copy", "cumsum",
            "squeeze", "std", "sum", "swapaxes", "trace", "transpose", "var", "view"]
 # fmt: on
 NUMBERS = (bool, int, float, complex, np.generic)
+IN_C_ORDER = {  # functions besides ufuncs whose results NumPy gives in the order of the operands
+    *(getattr(operator, f"__{name}__") for name in [*BINARY, *OTHERS]),
+    *(np.where, np.concatenate, np.stack, np.take, np.round, np.clip, np.real, np.imag),
+    *(np.ndarray.copy, np.ndarray.round, np.ndarray.conj),
+}
 
 
 def _operator(name: str, is_reflected: bool = False) -> Callable[..., Any]:
@@ -716,8 +732,8 @@ def register() -> None:
         launch = importlib.import_module("gradcore.backends.cupy.launch")
         ours = _played()
         ours["gradcore.backends.cupy.fastest"].REPEATS = 1  # enough, as the clock is exact
-        for name in ("blas", "cudnn", "fastest"):  # the setting is in a part of CuPy not played
-            ours[f"gradcore.backends.cupy.{name}"].is_tf32 = lambda: False
+        # This setting is in a part of CuPy that is not played.
+        ours["gradcore.backends.cupy.private"].is_tf32 = lambda: False
 
         class OnCPU(cupy_backend):  # type: ignore[misc]
             name = NAME
@@ -727,6 +743,9 @@ def register() -> None:
             @classmethod
             def problem(cls) -> str | None:
                 return problem()
+
+            def recorder(self, device: Any = None) -> None:
+                """There are no graphs here."""
 
             @contextmanager
             def host_reads(self) -> Iterator[list[str]]:

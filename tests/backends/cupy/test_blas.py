@@ -144,7 +144,7 @@ def test_other_dtypes_and_shapes(cublas):
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
     x = wrap(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
-    monkeypatch.setattr(blas, "is_tf32", lambda: True)
+    monkeypatch.setattr(blas, "in_matmul", lambda: True)
     for dtype in ("float32", "float64", "float16"):
         cublas.matmul(x.astype(dtype), x.astype(dtype))
     assert cublas.library.computes == [68, 77, 70, 68]
