@@ -151,7 +151,7 @@ API int cublasGemmStridedBatchedEx(Handle* h, int ta, int tb, int m, int n, int 
             for (Long i = 0; i < count; ++i)
                 gemm(ta, tb, m, n, k, alpha, (const X*)a + i * step_a, lda,
                      (const X*)b + i * step_b, ldb, beta, (X*)c + i * step_c, ldc);
-        });
+        }, "cublasGemm");
     };
     if (type_a == DOUBLE) return products(double(), double());
     return type_a == HALF ? products(float(), Half()) : products(float(), float());
