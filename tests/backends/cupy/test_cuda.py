@@ -286,9 +286,25 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
             (TALL, C[:1], (np.maximum(TALL - 1, 0),), (True, False, False)),
         )
     ],
+    *[
+        (
+            "batch_norm_gradient",
+            (X, (C,), [C / 2], [C], X + 1, np.maximum(X - 1, 0)),
+            {"eps": 0.1, "given": (True, False, False), "residual": True, "training": False}
+            | {"parameters": parameters},
+        )
+        for parameters in (True, False)
+    ],
     *[("channel_sums", (x,), {}) for x in (X, channels_last(X), TALL)],
     ("layer_norm", (normal(7, 6), (normal(6),), (normal(6),)), {"eps": 0.1}),
-    ("layer_norm_gradient", (normal(7, 6), (normal(6),), normal(7, 6) + 1), {"eps": 0.1}),
+    *[
+        (
+            "layer_norm_gradient",
+            (normal(n, 6), (normal(6),), normal(n, 6) + 1),
+            {"eps": 0.1, "parameters": parameters},
+        )
+        for n, parameters in ((7, True), (9000, True), (7, False))
+    ],
     ("layer_norm", (normal(2, 2100), (normal(2100),), (normal(2100),)), {"eps": 0.1}),
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
