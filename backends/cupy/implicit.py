@@ -233,8 +233,8 @@ weight_gradient = _kernels("conv2d_weight_gradient", "W", WINDOWS + WEIGHT_GRADI
 added = elementwise(
     "add_parts",
     "raw W parts, int32 count, int32 size",
-    "T total",
-    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = sum;",
+    "V total",
+    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = V(sum);",
 )
 
 

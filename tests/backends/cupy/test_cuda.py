@@ -895,6 +895,27 @@ def test_batch_norm_with_all_that_follows_is_two_launches_each_way(
     assert evaluation.launches == 1
 
 
+@pytest.mark.parametrize(
+    ("layer", "saved"),
+    [
+        (lambda: gradcore.nn.BatchNorm1d(3, relu=True).eval(), 1),
+        (lambda: gradcore.nn.LayerNorm(3), 3),
+    ],
+)
+def test_gradients_of_frozen_weights_of_norms_are_not_computed(
+    played: Any, layer: Callable[[], Any], saved: int
+) -> None:
+    launches = {}
+    for asked in (True, False):
+        norm = layer().requires_grad_(asked)
+        loss = gradcore.Sum.do_forward(norm(TensorNode(played.asarray(normal(5, 3), "float32"))))
+        with device.counted() as backward:
+            loss.backward()
+        launches[asked] = backward.launches
+        assert all(p.has_grad == asked for p in norm.parameters())
+    assert launches[True] - launches[False] == saved
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
     played: Any, optimizer: str
