@@ -324,7 +324,8 @@ class CupyNorms(CupyChannels):
             return super().batch_norm_gradient(x, w, mean, variance, go, *some, **options)
         channels = Channels(x)
         x, y, go = channels.x, channels.like(y), channels.like(go)
-        gx, found, parts = cupy.empty_like(x), (), (None, None)
+        gx, found = cupy.empty_like(x), list[Array]()
+        parts: tuple[Array | None, ...] = (None, None)
         masked = cupy.empty_like(x) if residual and y is not None else None
         result = go if masked is None else masked
         if training or parameters:
@@ -333,7 +334,7 @@ class CupyNorms(CupyChannels):
             if masked is not None:  # what a ReLU lets through is in memory now
                 go, y, masked = masked, None, None
         if parameters:
-            found = cupy.empty_like(w), cupy.empty_like(w)
+            found = [cupy.empty_like(w), cupy.empty_like(w)]
         arrays = x, w, mean, variance, y, go, *gos, *parts, gx, *(found or (None, None)), masked
         channels.run(gradient, arrays, eps, training)
         return gx, *found, *([result] if residual else [])

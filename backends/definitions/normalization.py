@@ -143,16 +143,17 @@ class NormalizationKernels(ElementwiseKernels):
         g, z, axes = self._wide(go), self._wide(x) - xp.reshape(mean, each), (0, *range(2, x.ndim))
         r = self._inverse_root(variance + eps)
         scale = xp.astype(w, z.dtype, copy=False) * r
-        gx, sums = g * xp.reshape(scale, each), ()
+        gx, found = g * xp.reshape(scale, each), list[Array]()
         if training or parameters:
-            sums = gw, gb = xp.sum(g * z, axis=axes) * r, xp.sum(g, axis=axes)
+            gw, gb = xp.sum(g * z, axis=axes) * r, xp.sum(g, axis=axes)
         if training:  # gx = scale * go + slope * (x - mean) + level
             n = x.shape[0] * math.prod(x.shape[2:])
             slope, level = -scale * r * gw / n, -scale * gb / n
             slope = slope if go_variance is None else slope + 2.0 * go_variance / n
             level = level if go_mean is None else level + go_mean / n
             gx = gx + z * xp.reshape(slope, each) + xp.reshape(level, each)
-        found = [xp.astype(p, w.dtype, copy=False) for p in sums] if parameters else []
+        if parameters:
+            found = [xp.astype(p, w.dtype, copy=False) for p in (gw, gb)]
         return (xp.astype(gx, x.dtype, copy=False), *found, *([go] if residual else []))
 
     def channel_sums(self, x: Array) -> Array:

@@ -913,7 +913,7 @@ def test_gradients_of_frozen_weights_of_norms_are_not_computed(
             loss.backward()
         launches[asked] = backward.launches
         assert all(p.has_grad == asked for p in norm.parameters())
-    assert launches[True] - launches[False] == saved
+    assert launches[True] - launches[False] >= saved  # and copies into `.grad`
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
