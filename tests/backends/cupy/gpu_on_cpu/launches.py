@@ -32,6 +32,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ if __name__ == "__main__" and any(os.environ.get(k) != x for k, x in ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[4]
 sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
+import airbench  # noqa: E402
 import cifar10  # noqa: E402
 import cupy  # noqa: E402
 import gpu_on_cpu  # noqa: E402
@@ -53,16 +55,7 @@ import numpy as np  # noqa: E402
 import gradcore  # noqa: E402
 from benchmarks.libraries import on_gradcore  # noqa: E402
 from benchmarks.workloads import WORKLOADS  # noqa: E402
-from gradcore import (  # noqa: E402
-    TensorNode,
-    backends,
-    cross_entropy,
-    gelu,
-    max_pool2d,
-    namespace,
-    nn,
-    optim,
-)
+from gradcore import backends, cross_entropy  # noqa: E402
 
 COLUMNS = ["kernels", "products", "copies", "fills", "uploads", "downloads", "waits", "mallocs"]
 KINDS = {"kernel": "kernels", "library": "products", "copy": "copies", "fill": "fills"}
@@ -99,57 +92,24 @@ def resnet9(dtype: str, N: int = 512) -> Step:
     return step
 
 
-class Air(nn.Module):
-    """The network of airbench94, in float16, but for the norms."""
-
-    def __init__(self, *widths: int) -> None:
-        self.whiten = nn.Conv2d(3, 24, 2, dtype="float16")
-        self.whiten.w.requires_grad = False
-        self.convs, self.norms, inputs = nn.ModuleList(), nn.ModuleList(), 24
-        for C in widths:
-            for k in (inputs, C):
-                self.convs.append(nn.Conv2d(k, C, 3, padding=1, bias=False, dtype="float16"))
-                self.norms.append(nn.BatchNorm2d(C, eps=1e-12))
-                self.norms[-1].w.requires_grad = False
-            inputs = C
-        self.head = nn.Linear(inputs, 10, dtype="float16")
-
-    def forward(self, x: Any) -> TensorNode:
-        h = gelu(self.whiten(x))
-        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            h = conv(h)
-            h = gelu(norm(h if k % 2 else max_pool2d(h, 2)))
-        h = max_pool2d(h, 3)
-        return self.head(namespace(h).reshape(h, (h.shape[0], -1)))
-
-
-def airbench(N: int = 2000) -> Step:
-    net, (x, y) = Air(64, 256, 256), data(N, "float16")
-    by_dtype: dict[str, list[Any]] = {}
-    for p in net.parameters():
-        if p.requires_grad:
-            by_dtype.setdefault(str(p.dtype), []).append(p)
-    nesterov = {"lr": 1e-3, "momentum": 0.85, "nesterov": True}
-    optimizers = [optim.SGD(ps, **nesterov) for ps in by_dtype.values()]
-
-    def step() -> Any:
-        output = net(x)
-        xp = namespace(output)
-        loss = cross_entropy(xp.astype(output, xp.float32), y, label_smoothing=0.2)
-        loss.backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        return loss.value
-
-    return step
+def airbench_step(N: int = 1024) -> Step:
+    """A step of `examples/airbench.py`, with its augmentation."""
+    given, sys.argv = sys.argv, ["airbench.py"]
+    args, sys.argv = airbench.parse("", airbench.add_device_flags), given
+    x, y = data(N, "uint8")
+    training = airbench.Training(args, ((x, y), None, {"classes": range(10)}), None)
+    training.make_model()
+    training.model.whiten.w.requires_grad = False
+    training.make_optimizer()
+    training.train_whitening_bias(False)
+    return partial(training.eager_step, x, y, airbench.unmoved(x))
 
 
 STEPS: dict[str, Callable[[], Step]] = {
     **{name: workload(name) for name in ("mnist-sigmoid", "blitz-4", "blitz-128", "resnet20-64")},
     "resnet9-512": lambda: resnet9("float32"),
     "resnet9-512-mixed": lambda: resnet9("float16"),
-    "airbench-2000": airbench,
+    "airbench-1024": airbench_step,
 }
 
 _log = ctypes.CDLL(str(gpu_on_cpu.CUDA)).gpu_on_cpu_log
@@ -166,6 +126,8 @@ def logged(step: Step) -> list[tuple[str, ...]]:
 
 
 def column(kind: str, name: str) -> str | None:
+    if name.startswith("cub::"):
+        return "kernels"
     if kind == "kernel" and name.startswith("cupy_copy"):
         return "copies"
     if kind == "kernel" and name.startswith("cupy_fill"):
