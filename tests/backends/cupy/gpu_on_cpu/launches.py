@@ -14,7 +14,7 @@ touched, and a step of any size takes the time of the host only. The columns:
     uploads    copies from the host, downloads: copies to it
     waits      of the host for the device
     mallocs    of memory from CUDA rather than from a pool
-    host       microseconds of the host's CPU time: the least of several steps
+    host       microseconds of the host's CPU time: one step of ten is faster
 
 What a graph replays is in the columns of a captured step; beside it stands what the host does for
 the replay, in the column `outside`: everything but the graph, launched once. GRADCORE_CONV says
@@ -38,10 +38,8 @@ from typing import Any
 
 ENVIRONMENT = {"GPU_ON_CPU_NOOP": "1", "GPU_ON_CPU_EAGER": "1", "GPU_ON_CPU_MB": "1000000"}
 if __name__ == "__main__" and any(os.environ.get(k) != x for k, x in ENVIRONMENT.items()):
-    DEFAULTS = {"GRADCORE_CONV": "implicit"}
-    os.execve(
-        sys.executable, [sys.executable, *sys.argv], DEFAULTS | dict(os.environ) | ENVIRONMENT
-    )
+    settings = {"GRADCORE_CONV": "implicit", **os.environ, **ENVIRONMENT}
+    os.execve(sys.executable, [sys.executable, *sys.argv], settings)
 
 ROOT = Path(__file__).resolve().parents[4]
 sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
@@ -160,7 +158,7 @@ def measured(make: Callable[[], Step]) -> dict[str, Any]:
             step()
             times.append(1e6 * (time.process_time() - begin))
         cupy.cuda.Device().synchronize()
-        result[mode] = {**found, "host": round(min(times), 1)}
+        result[mode] = {**found, "host": round(sorted(times)[len(times) // 10], 1)}
     return result
 
 
