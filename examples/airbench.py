@@ -183,7 +183,7 @@ class Lookahead:
         trained = [p for p in model.parameters() if p.requires_grad]
         statistics = [b for b in model.buffers() if "float" in str(b.dtype)]
         self.nodes = trained + statistics
-        self.averages = [node.value for node in self.nodes]
+        self.averages = backends.default().copy_all([node.value for node in self.nodes])
 
     def update(self, decay: float) -> None:
         """Keep the part `decay` of the averages, and copy them to the model."""
@@ -191,9 +191,11 @@ class Lookahead:
             average = self.averages[i]
             if decay < 1:
                 average = average + (1 - decay) * (node.value - average)
-            node.value = self.averages[i] = average
+            self.averages[i] = average
+            node.value[...] = average  # in place: captured steps read these arrays
         if isinstance(self.optimizer, optim.MixedPrecision):
-            self.optimizer.take_parameters()
+            for p, master in zip(self.optimizer.parameters, self.optimizer.masters, strict=True):
+                master.value[...] = namespace(p.value).astype(p.value, master.dtype)
 
 
 class MultiCrop(nn.Module):
