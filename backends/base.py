@@ -40,11 +40,11 @@ class Backend(
     AttentionKernels,
     RecurrentKernels,
     ConvolutionKernels,
-    ElementwiseKernels,
     ImageKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
+    ElementwiseKernels,  # after those that inherit from it
     OptimizerUpdates,
     RandomBits,
 ):

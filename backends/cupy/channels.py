@@ -33,7 +33,7 @@ from .kernels import blockwise
 from .launch import BlockKernel
 from .windows import fits, in_order, is_channels_last
 
-__all__ = ["ADDED", "Channels", "CupyChannels", "channelwise", "each_element"]
+__all__ = ["THREADS", "Channels", "CupyChannels", "channelwise", "each_element", "sums"]
 
 THREADS, BATCH = 512, 8
 BLOCKS = 512  # about so many a launch: four for each multiprocessor of an H100

@@ -140,7 +140,7 @@ class MultiArrayKernel(Raw):
 
     def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
         super().__init__(name, arrays, numbers, body)
-        self._made: dict[tuple[str, ...], tuple[cupy.RawKernel, np.dtype, int]] = {}
+        self._made: dict[Any, tuple[cupy.RawKernel, np.dtype, int]] = {}  # by the arrays' dtypes
 
     def __call__(self, sets: Sequence[Sequence[Array]], *numbers: Number) -> None:
         """Launch the kernel: once, or more often if its argument has no room for all sets.
@@ -154,9 +154,9 @@ class MultiArrayKernel(Raw):
         sets = [arrays for arrays in sets if arrays[0].size]
         if not sets:
             return
-        types = self.types(sets[0])
-        key = tuple(types.values())
+        key = tuple([x if x is None else x.dtype for x in sets[0]])
         if key not in self._made:
+            types = self.types(sets[0])
             self._made[key] = self.compiled(types), *self._layout(types)
         kernel, layout, most = self._made[key]
         arguments, kept = np.zeros((), layout), []
@@ -172,7 +172,9 @@ class MultiArrayKernel(Raw):
             ends = list(accumulate(-(-size // CHUNK) for size in sizes))
             arguments["arrays"][:n] = [[0 if x is None else x.data.ptr for x in s] for s in some]
             arguments["sizes"][:n], arguments["ends"][:n], arguments["count"] = sizes, ends, n
-            _launch(kernel, min(ends[-1], MOST_BLOCKS), THREADS, arguments)
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            plain = arguments.view(f"V{arguments.itemsize}")
+            kernel((min(ends[-1], MOST_BLOCKS),), (THREADS,), (plain,))
 
     def source(self, types: dict[str, str]) -> str:
         layout, most = self._layout(types)
@@ -231,7 +233,11 @@ class BlockKernel(Raw):
         self.layout = np.dtype(
             [*fields, *((name, np.dtype(kind)) for kind, name in self.numbers)], align=True
         )
-        self._made: dict[tuple[str, ...], cupy.RawKernel] = {}
+        kinds = "".join(self.layout[name].char for name in self.layout.names or ())
+        self._packed = Struct(f"@{kinds}0P").pack  # pads as a C++ compiler does
+        self._places = Struct(f"{len(self.arrays)}P")
+        self._whole = np.dtype(f"V{self.layout.itemsize}")
+        self._made: dict[tuple[np.dtype | None, ...], cupy.RawKernel] = {}
 
     def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: float) -> None:
         """Launch the kernel.
@@ -243,16 +249,15 @@ class BlockKernel(Raw):
         self.planned(blocks, arrays, *numbers)(*arrays)
 
     def planned(
-        self, blocks: int, arrays: Sequence[Array | None], *numbers: int
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: float
     ) -> Callable[..., None]:
         """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
-        types = self.types(arrays)
-        key = tuple(types.values())
+        key = tuple([x if x is None else x.dtype for x in arrays])
         if key not in self._made:
-            self._made[key] = self.compiled(types)
+            self._made[key] = self.compiled(self.types(arrays))
         kernel, grid, block = self._made[key], (blocks,), (self.threads,)
-        places, whole = Struct(f"{len(arrays)}P"), np.dtype(f"V{self.layout.itemsize}")
-        rest = np.array((*[0] * len(arrays), *numbers), self.layout).tobytes()[places.size :]
+        places, whole = self._places, self._whole
+        rest = self._packed(*[0] * len(arrays), *numbers)[places.size :]
 
         def launch(*arrays: Array | None) -> None:
             at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
@@ -279,8 +284,3 @@ class BlockKernel(Raw):
 
 def _typedefs(types: dict[str, str]) -> str:
     return "\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items())
-
-
-def _launch(kernel: cupy.RawKernel, blocks: int, threads: int, arguments: np.ndarray) -> None:
-    # As plain bytes: NumPy would describe each field of a structure to CuPy, which takes time.
-    kernel((blocks,), (threads,), (arguments.view(f"V{arguments.itemsize}"),))

@@ -2,7 +2,7 @@
 
 Batch norm is two launches, and so is its gradient: sums in parts over each channel, then all
 elements by channels that first add up their parts. A ReLU, a residual and the averages for later
-are done on the way.
+are done on the way. Layer norm is one launch, and so is the gradient of its input.
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ import cupy
 import numpy as np
 
 from ..types import Array, Number
-from .channels import Channels, CupyChannels, channelwise, each_element, sums
-from .kernels import elementwise, summing
+from .channels import THREADS, Channels, CupyChannels, channelwise, each_element, sums
+from .kernels import blockwise, summing
 from .windows import fits
 
 __all__ = ["CupyNorms"]
 
 # Where squares were infinite this is NaN, for numbers divided by it not to be 0.
 ROOT = "sqrt(variance + 0 * variance + eps)"
-squares = summing("squares", "T x, W mean", "((W)x - mean) * ((W)x - mean)")
 standardized_products = summing(
     "standardized_products",
     "T x, W mean, W variance, T go, W eps",
     f"((W)x - mean) / {ROOT} * (W)go",
-)
-weighted_products = summing(
-    "weighted_products", "T x, W mean, T go, V w", "((W)x - mean) * (W)go * (W)w"
 )
 # Sums of differences from the channel's first element, which are exact also where large numbers are
 # alike: the total, and the squares of the differences from the part's mean. Each thread adds up
@@ -134,40 +130,89 @@ if (c < C) {{
     }
 """,
 )
-layer_normalized = elementwise(
+# Layer norm: `lanes` threads, a power of 2, have a row. They go through it several times, and find
+# it in the cache after the first. The mean is center + offset.
+ROW = """
+const int thread = threadIdx.x, lane = thread % lanes;
+const long long row = (long long)blockIdx.x * (THREADS / lanes) + thread / lanes;
+const int size = row < N ? M : 0;
+__shared__ W shared[THREADS];
+auto added = [&](W value) {  // over the threads of the row, in each of them
+    __syncthreads();
+    shared[thread] = value;
+    for (int half = lanes / 2; half >= 1; half /= 2) {
+        __syncthreads();
+        if (lane < half) shared[thread] += shared[thread + half];
+    }
+    __syncthreads();
+    return shared[thread - lane];
+};
+x += row * M;
+const W center = size ? W(x[0]) : W(0);
+W sum = 0, square = 0;
+for (int i = lane; i < size; i += lanes) sum += W(x[i]) - center;
+const W offset = added(sum) / M;
+for (int i = lane; i < size; i += lanes) {
+    const W z = W(x[i]) - center - offset;
+    square += z * z;
+}
+const W spread = added(square) / M, r = 1 / sqrt(spread + 0 * spread + W(eps));
+"""
+layer_normalized = blockwise(
     "layer_norm",
-    "T x, V w, V b, W mean, W variance, W eps",
-    "T y",
-    f"y = ((W)x - mean) * ((W)w / {ROOT}) + (W)b;",
-)
-layer_gradient = elementwise(
-    "layer_norm_gradient",
-    "T x, V w, W mean, W variance, T go, W products, W total, W count, W eps",
-    "T gx",
+    "T x, V w, V b, T y",
+    "int32 N, int32 M, int32 lanes, float64 eps",
     f"""
-W r = 1 / {ROOT};
-gx = r * ((W)go * (W)w - total / count - ((W)x - mean) * (r * r * products / count));
+typedef decltype(T() + T()) W;  // float32 where T is float16
+{ROW}
+y += row * M;
+for (int i = lane; i < size; i += lanes)
+    y[i] = T((W(x[i]) - center - offset) * r * W(w[i]) + W(b[i]));
 """,
+    THREADS,
+)
+layer_gradient = blockwise(
+    "layer_norm_gradient",
+    "T x, V w, T go, T gx, W mean, W variance",
+    "int32 N, int32 M, int32 lanes, float64 eps",
+    f"""
+{ROW}
+go += row * M, gx += row * M;
+W total = 0, product = 0;
+for (int i = lane; i < size; i += lanes) {{
+    const W g = W(go[i]) * W(w[i]);
+    total += g, product += (W(x[i]) - center - offset) * g;
+}}
+const W level = added(total) / M, slope = added(product) / M * r * r;
+for (int i = lane; i < size; i += lanes)
+    gx[i] = T(r * (W(go[i]) * W(w[i]) - level - (W(x[i]) - center - offset) * slope));
+if (lane == 0 && size) mean[row] = center + offset, variance[row] = spread;
+""",
+    THREADS,
 )
 
 
 class CupyNorms(CupyChannels):
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
-        if x.dtype.kind != "f" or not x.size or w.dtype != b.dtype:
+        if not (fits(x, len(x)) and _are_solid(w, b)):
             return super().layer_norm(x, w, b, eps=eps)
-        return layer_normalized(x, w, b, *_statistics(x), eps)
+        x, y = cupy.ascontiguousarray(x), cupy.empty(x.shape, x.dtype)
+        blocks, lanes = _rows(x)
+        layer_normalized(blocks, (x, w, b, y), *x.shape, lanes, eps)
+        return y
 
     def layer_norm_gradient(
         self, x: Array, w: Array, go: Array, *, eps: float
     ) -> tuple[Array, Array, Array]:
-        if x.dtype.kind != "f" or not x.size or x.dtype != go.dtype:
+        if not (_alike(x, go) and _are_solid(w)):
             return super().layer_norm_gradient(x, w, go, eps=eps)
-        mean, variance = _statistics(x)
-        dots = weighted_products(x, mean, go, w, axis=1)[:, None]
-        totals = cupy.multiply(go, w, dtype=mean.dtype).sum(axis=1, keepdims=True)
-        gx = layer_gradient(x, w, mean, variance, go, dots, totals, x.shape[1], eps)
+        x, go = cupy.ascontiguousarray(x), cupy.ascontiguousarray(go)
+        gx, wide = cupy.empty(x.shape, x.dtype), np.result_type(x.dtype, np.float32)
+        mean, variance = (cupy.empty((len(x), 1), wide) for _ in range(2))
+        blocks, lanes = _rows(x)
+        layer_gradient(blocks, (x, w, go, gx, mean, variance), *x.shape, lanes, eps)
         gw = standardized_products(x, mean, variance, go, eps, axis=0)
-        gb = cupy.sum(go, axis=0, dtype=mean.dtype)
+        gb = cupy.sum(go, axis=0, dtype=wide)
         return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
 
     def batch_norm(
@@ -272,7 +317,8 @@ def _are_solid(x: Array, *others: Array | None) -> bool:
     return _alike(x, *others) and all(y is None or y.flags.c_contiguous for y in (x, *others))
 
 
-def _statistics(x: Array) -> tuple[Array, Array]:
-    """The mean and the variance of each row of x (N, M), both (N, 1)."""
-    mean = cupy.mean(x, axis=1, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
-    return mean, squares(x, mean, axis=1)[:, None] / x.shape[1]
+def _rows(x: Array) -> tuple[int, int]:
+    """How many blocks the rows of x (N, M) take, and how many threads each row: of a long row, so
+    many that each has 4 elements or more."""
+    lanes = min(THREADS, 1 << (-(-x.shape[1] // 4) - 1).bit_length())
+    return -(-len(x) // (THREADS // lanes)), lanes

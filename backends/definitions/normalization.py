@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 
 from ..types import Array, Number
-from .common import Definitions
+from .elementwise import ElementwiseKernels
 
 __all__ = ["NormalizationKernels"]
 
 
-class NormalizationKernels(Definitions):
+class NormalizationKernels(ElementwiseKernels):
     """Normalize channels (batch norm) or rows (layer norm)."""
 
     # Batch normalization. The channels are axis 1 of x (N, C, ...); w, b, mean and variance are
@@ -32,7 +32,7 @@ class NormalizationKernels(Definitions):
         eps: float,
         momentum: Number | None = 0.0,
         relu: bool = False,
-    ) -> tuple[Array, Array, Array, Array | None, Array | None, Array | None]:
+    ) -> tuple[Array | None, ...]:
         """Compute y = (x - mean) / sqrt(variance + eps) * w + b for each channel; add the residual,
         of the shape and dtype of x, if given; with `relu`, put 0 in place of what is negative.
 

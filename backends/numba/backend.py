@@ -17,7 +17,7 @@ from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
 from ..numpy.threads import in_parts
-from ..types import Number
+from ..types import Array, Number
 from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
 from .recurrent import FastRecurrence
@@ -242,7 +242,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         eps: float,
         momentum: Number | None = 0.0,
         relu: bool = False,
-    ) -> tuple[Any, ...]:
+    ) -> tuple[Array | None, ...]:
         running = running_mean, running_var, batches
         if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
             options: dict[str, Any] = {"eps": eps, "momentum": momentum, "relu": relu}

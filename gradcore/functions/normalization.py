@@ -226,10 +226,10 @@ def batch_norm(
     nodes = (None, None, None) if is_recomputing.get() else (running_mean, running_var, batches)
     noted = [s for s in nodes if s is not None]
     op_inputs_and_mask("batch_norm", (raw, *noted))  # raises if they are not in one place
-    running = [None if s is None else _own(s) for s in nodes]
-    options |= {"running": running, "momentum": momentum}
+    arrays = [None if s is None else _own(s) for s in nodes]
+    options |= {"running": arrays, "momentum": momentum}
     y, _, _ = ops.BatchNorm.do_forward(x, weight, bias, *more, **options)
-    for node, value in zip(nodes, running, strict=True):
+    for node, value in zip(nodes, arrays, strict=True):
         if node is not None:
             node.value = value
     return y

@@ -317,7 +317,7 @@ class InstanceNorm1d(BatchNorm1d):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
 
-    def forward(self, x: TensorNode | Array) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:  # type: ignore[override]
         """Apply the layer; in training, update the running mean and variance.
 
         Raises:

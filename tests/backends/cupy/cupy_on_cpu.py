@@ -6,8 +6,9 @@ results without dimensions stay arrays; indices out of range count on from the o
 warns of overflow. New memory is full of UNWRITTEN.
 
 `device` keeps the books: in `reads`, what would have made the host wait for the device, which is an
-error inside `no_reads()`; in `launches` and `uploads`, how many kernels would have been launched
-and arrays copied to the device. Tests of what a capture forbids set `is_capturing`.
+error inside `no_reads()`; in `launches` and `uploads`, how often CUDA would have been asked for
+kernels, products, copies on the device and zero-fills, and for copies to the device: what CuPy
+asks for, see test_counts.py. Tests of what a capture forbids set `is_capturing`.
 
 The bodies of kernels are valid CUDA and valid C++. A C++ compiler compiles all kernels in all
 types, in one go, with cuda_on_cpu.h; `device.ran` has the symbol of each that has run.
@@ -193,8 +194,13 @@ def wrap(x: Any, given: Any = ()) -> Any:
     for y in given:
         if y.array is x:
             return y
-    if x.base is None or not any(np.may_share_memory(x, y.array) for y in given):
-        device.launches += 1
+    is_new = x.base is None or not any(np.may_share_memory(x, y.array) for y in given)
+    device.launches += bool(is_new and x.size)
+    return made(x)
+
+
+def made(x: Any) -> ndarray:
+    """Make an array of the device, with no launch."""
     new = object.__new__(ndarray)
     new.array = np.asarray(x)
     return new
@@ -223,6 +229,7 @@ def arrays_in(x: Any) -> Iterator[ndarray]:
 def called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call a function of NumPy's with arrays of the device."""
     plain = {name: unwrap(x) for name, x in options.items()}
+    device.launches += options.get("out") is not None  # which `wrap` does not take for new
     given = list(arrays_in((*arguments, *options.values())))
     with np.errstate(all="ignore"):
         result = function(*unwrap(arguments), **plain)
@@ -309,6 +316,16 @@ LACKING_LINALG = {
     "vector_norm",
 }
 # fmt: on
+SEVERAL = {
+    "cumsum": 2,
+    "eye": 2,
+    "linspace": 2,
+    "sort": 2,
+    "std": 4,
+    "tril": 2,
+    "triu": 2,
+    "var": 3,
+}
 UNWRITTEN = 99  # what new memory is full of
 READING = ["allclose", "argwhere", "array_equal", "bincount", "flatnonzero", "nonzero", "unique"]
 
@@ -319,11 +336,14 @@ def _function(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         if name in READING:
             device.read(name)
-        result = called(function, *arguments, **options)
         if name in ("empty", "empty_like"):  # they only take memory, and launch nothing
-            device.launches -= 1
+            arguments, options = unwrap(arguments), {k: unwrap(x) for k, x in options.items()}
+            result = made(function(*arguments, **options))
             result.array.fill(UNWRITTEN)
-        return result
+            return result
+        joined = len(arguments[0]) if name in ("concatenate", "stack") else 1
+        device.launches += SEVERAL.get(name, joined) - 1
+        return called(function, *arguments, **options)
 
     return call
 
@@ -331,8 +351,10 @@ def _function(name: str) -> Callable[..., Any]:
 def asarray(x: Any, dtype: Any = None, order: Any = None, *, copy: bool = False) -> ndarray:
     if isinstance(x, ndarray):
         return called(np.array, x, dtype=dtype, order=order or "K", copy=copy or None)
-    device.uploads += 1
-    return wrap(np.array(x, dtype=dtype, order=order or "K"))
+    new = made(np.array(x, dtype=dtype, order=order or "K"))
+    device.uploads += bool(new.ndim)
+    device.launches += not new.ndim  # CuPy writes a single number by a kernel
+    return new
 
 
 def array(x: Any, dtype: Any = None, copy: bool = True, order: Any = None) -> ndarray:
@@ -413,11 +435,11 @@ class ElementwiseKernel:
         outputs = list(given[len(self.inputs) :])
         if not outputs:
             kinds = [p.dtype or types[p.ctype] for p in self.outputs]
-            outputs = [wrap(np.full(shape, UNWRITTEN, kind)) for kind in kinds]
+            outputs = [made(np.full(shape, UNWRITTEN, kind)) for kind in kinds]
         for p, x in zip(self.outputs, outputs, strict=True):
             assert p.raw or x.shape == shape, f"{self.name}: {p.name} is {x.shape}, not {shape}"
 
-        device.launches += 1
+        device.launches += bool(math.prod(shape))
         kept, steps, late = [], [], []
         for p, x in zip(self.parameters, (*given[: len(self.inputs)], *outputs), strict=True):
             if not isinstance(x, ndarray):
@@ -451,7 +473,8 @@ class ReductionKernel(ElementwiseKernel):
         super().__init__(inputs, output, f"{name} = {term};", reduce[3])
 
     def __call__(self, *given: Any, axis: Any) -> Any:  # type: ignore[override]
-        return super().__call__(*given).sum(axis=axis)
+        terms = super().__call__(*given).array
+        return made(terms.sum(axis=axis))  # of the same launch
 
 
 class RawKernel:

@@ -289,6 +289,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *[("channel_sums", (x,), {}) for x in (X, channels_last(X), TALL)],
     ("layer_norm", (normal(7, 6), (normal(6),), (normal(6),)), {"eps": 0.1}),
     ("layer_norm_gradient", (normal(7, 6), (normal(6),), normal(7, 6) + 1), {"eps": 0.1}),
+    ("layer_norm", (normal(2, 2100), (normal(2100),), (normal(2100),)), {"eps": 0.1}),
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **NESTEROV}),
