@@ -331,6 +331,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
         for which in (True, False)
     ],
+    *[
+        ("lerp_all", (All([P, X, MANY]), All([G, 2 * X, MANY + 1]), weight), {})
+        for weight in (0.25, 0.75, 1.0)
+    ],
     *[("update_all", (name, All(map(with_memory, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
 
