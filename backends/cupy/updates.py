@@ -174,6 +174,15 @@ y[i] = z / scale;
 """,
 )
 copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
+lerp = multi_array(
+    "lerp",
+    "T x, T y",
+    "double weight",
+    """
+double a = x[i], b = y[i];
+x[i] = T(weight < 0.5 ? a + weight * (b - a) : b - (1 - weight) * (b - a));
+""",
+)
 chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
 # For each parameter a list: the parameter, its gradient, and the optimizer's memory, of which an
@@ -328,24 +337,38 @@ class CupyUpdates(Backend):
             unscale([(x, y, good) for x, y in zip(arrays, results, strict=True)], scale)
             return results, good
 
-    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
+    def copy_all(
+        self, arrays: list[Array], dtype: DType | None = None, into: list[Array] | None = None
+    ) -> list[Array]:
         of = np.dtype(arrays[0].dtype if dtype is None else dtype)
         if not _alike(*arrays) or of.kind != "f":
             return super().copy_all(arrays, dtype)
         with arrays[0].device:
-            results = [cupy.empty_like(x, of) for x in arrays]
-            copied(list(zip(arrays, results, strict=True)))
-            return results
+            if into is None or into[0].dtype != of or not self._may_write(into, arrays):
+                into = [cupy.empty_like(x, of) for x in arrays]
+            copied(list(zip(arrays, into, strict=True)))
+            return into
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
-        pairs = list(zip(arrays, others, strict=True))
-        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
-        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
-        if not (fit and apart and _alike(*arrays, *others)):
+        if arrays[0].dtype != others[0].dtype or not self._may_write(arrays, others):
             return super().choose_all(condition, arrays, others)
         with arrays[0].device:
-            chosen(pairs, condition)
+            chosen(list(zip(arrays, others, strict=True)), condition)
             return arrays
+
+    def lerp_all(self, arrays: list[Array], ends: list[Array], weight: Number) -> list[Array]:
+        if arrays[0].dtype != ends[0].dtype or not self._may_write(arrays, ends):
+            return super().lerp_all(arrays, ends, weight)
+        with arrays[0].device:
+            lerp(list(zip(arrays, ends, strict=True)), weight)
+            return arrays
+
+    def _may_write(self, arrays: list[Array], others: list[Array]) -> bool:
+        """Whether a kernel may write what it computes of pairs of arrays into the first of each."""
+        pairs = zip(arrays, others, strict=True)
+        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
+        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
+        return fit and apart and _alike(*arrays) and _alike(*others)
 
     def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Array]:
         """Give the arrays as kernels take them: contiguous, in one order, and those that kernels

@@ -96,8 +96,14 @@ class OptimizerUpdates(Definitions):
             results.append(xp.where(finite, wide, 0.0) / scale)
         return results, good
 
-    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
-        """Copy the arrays, in the dtype given or else in their own."""
+    def copy_all(
+        self,
+        arrays: list[Array],
+        dtype: DType | None = None,
+        into: list[Array] | None = None,  # noqa: ARG002
+    ) -> list[Array]:
+        """Copy the arrays, in the dtype given or else in their own. An override may write the
+        copies into the arrays `into`, of the same shapes, if their dtype is that."""
         return [self.xp.astype(x, x.dtype if dtype is None else dtype) for x in arrays]
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
@@ -107,6 +113,20 @@ class OptimizerUpdates(Definitions):
         """
         pairs = zip(arrays, others, strict=True)
         return [self.xp.where(condition, x, other) for x, other in pairs]
+
+    def lerp_all(self, arrays: list[Array], ends: list[Array], weight: Number) -> list[Array]:
+        """Go the part `weight` of the way from the arrays to the ends: 0 gives exactly the arrays,
+        and 1 exactly the ends, which have the shapes and dtypes of the arrays.
+
+        An override may write into the arrays. Those of 16 bits are computed in a wider dtype.
+        """
+        results = []
+        for array, end in zip(arrays, ends, strict=True):
+            x, y = self._wide(array), self._wide(end)
+            # The first formula rounds less near the arrays, the second near the ends.
+            z = x + weight * (y - x) if weight < 0.5 else y - (1 - weight) * (y - x)
+            results.append(self.xp.astype(z, array.dtype, copy=False))
+        return results
 
     @rounded_once
     def sgd(
