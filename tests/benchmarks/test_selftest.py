@@ -479,3 +479,13 @@ def test_a_step_by_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(steps) == speed.STEPS
     events.clear()
     assert speed.by_kernel(lambda: None, lambda: None) == ([], "which may not read CUPTI here")
+
+
+def test_the_first_screen_names_what_is_not_finished_and_cudnn(tmp_path: Path) -> None:
+    report = Report("cupy", False, "selftest", tmp_path, planned=["smoke", "tests"], state="done")
+    report.parts["smoke"] = PartRun("", 10, 1, "done")
+    told = "windows (can run), cudnn (nvidia-cudnn-frontend is not installed; pip install it)"
+    report.add(Check("smoke", "ways to convolve", True, told))
+    title = report.markdown().partition("\n")[0]
+    assert title == "# gradcore on unknown: 1 checks passed; 1 of 2 parts are not finished"
+    assert "For faster convolutions, by cuDNN: `pip install it`." in report.advice()
