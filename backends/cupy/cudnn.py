@@ -18,7 +18,7 @@ import numpy as np
 
 from ..definitions.convolution import Padding, Pair
 from ..types import Array
-from .fastest import Plan, Way
+from .fastest import KEPT, Plan, Way
 from .layouts import empty, in_order, is_channels_last, packed
 from .private import call_of
 from .tf32 import in_convolutions
@@ -135,8 +135,8 @@ class Cudnn(Way):
     def __init__(self) -> None:
         self.lock = threading.Lock()  # cuDNN wants no two threads to use a handle at a time
         self.handles: dict[int, tuple[Any, int | None]] = {}  # by device, with their streams
-        # By device and case: what runs the graph, and the bytes of its workspace. All are kept, as
-        # captured steps run them.
+        # By device and case: what runs the graph, and the bytes of its workspace. Plans have
+        # their own: what is forgotten here, no plan loses.
         self.graphs: dict[tuple[int, Case], tuple[Call, int]] = {}
 
     @cached_property
@@ -210,13 +210,16 @@ class Cudnn(Way):
         """The graph of a case on the current device, ready to run, and the bytes of its
         workspace."""
         key = device, case
-        if key not in self.graphs:
+        found = self.graphs.get(key)
+        if found is None:
             if cupy.cuda.get_current_stream().is_capturing():
                 raise RuntimeError(f"cudnn: can't plan a new {case.operation} during a capture")
             with self.lock:
                 graph = planned(self.cudnn, case, handle=self._handle(device))
-            self.graphs[key] = call_of(graph), graph.get_workspace_size()
-        return self.graphs[key]
+            if len(self.graphs) >= KEPT:
+                self.graphs.clear()
+            found = self.graphs[key] = call_of(graph), graph.get_workspace_size()
+        return found
 
     def _handle(self, device: int) -> Any:
         """The handle of the current device, set to its current stream, which takes time where it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from itertools import accumulate
@@ -16,7 +16,7 @@ import cupy
 import numpy as np
 
 from ..types import Array
-from .recorder import CupyRecorder
+from .recorder import CupyRecorder, keep
 from .tf32 import in_convolutions, in_matmul
 
 __all__ = ["Fastest", "Way"]
@@ -27,7 +27,9 @@ LONG, CALLS = 1e-3, 16  # a measurement is of calls for so many seconds, but not
 # How far the results of two ways may be apart: so many units in the last place of the largest
 # number.
 NEAR = 8
-MOST = 256  # cases that are measured; else data of ever new shapes would be measured in each call
+# Data of ever new shapes would be measured in each call, and fill the memory with plans: so many
+# cases are measured, and so many plans are kept, those used last.
+MOST, KEPT = 256, 4096
 FACTORS = 2654435761, 2246822519, 3266489917  # multipliers that mix bits, one for each array
 
 Plan = Callable[..., Array]  # computes a case's result from its arrays
@@ -98,7 +100,8 @@ class Fastest:
     def __init__(self, variable: str, ways: Sequence[Way], takes: Callable[..., bool]) -> None:
         self.variable, self.known, self.takes = variable, list(ways), takes
         self.chosen: dict[Case, Chosen] = {}
-        self.plans: dict[tuple[Any, ...], Plan] = {}  # by all that a call depends on
+        # By all that a call depends on, those used last at the end.
+        self.plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 
     @cached_property
     def ways(self) -> list[Way]:
@@ -115,12 +118,15 @@ class Fastest:
         get, device = os.environ.get, cupy.cuda.runtime.getDevice()
         settings = get(self.variable), get("GRADCORE_DETERMINISTIC"), in_convolutions(), in_matmul()
         layouts = [x if x is None else (x.shape, x.strides, x.dtype) for x in arrays]
-        key = (definition.__name__, device, settings, *options.values(), *layouts)
-        plan = self.plans.get(key)
+        key = (definition.__name__, device, settings, *options.items(), *layouts)
+        plan, is_final = self.plans.pop(key, None), True
         if plan is None:
             plan, is_final = self._planned(definition, arrays, options)
-            if is_final:
-                self.plans[key] = plan
+        if is_final:
+            self.plans[key] = plan  # at the end, as the one used last
+            if len(self.plans) > KEPT:
+                self.plans.popitem(last=False)
+        keep(plan)
         return plan(*arrays)
 
     def _planned(
@@ -136,12 +142,10 @@ class Fastest:
             case = self._case(method, arrays, options)
             if case not in self.chosen and cupy.cuda.get_current_stream().is_capturing():
                 return self.ways[0].plan(method, *arrays, **options), False  # nothing is measured
-            if case not in self.chosen:
-                few = len(self.chosen) < MOST
-                self.chosen[case] = (
-                    self._measured(case, definition, arrays, options) if few else self._usual(case)
-                )
-            if (named := self.chosen[case].way) is None:
+            if case not in self.chosen and len(self.chosen) < MOST:
+                self.chosen[case] = self._measured(case, definition, arrays, options)
+            chosen = self.chosen.get(case) or self._usual(case)
+            if (named := chosen.way) is None:
                 return by_definition, True
         return (named or self.ways[0]).plan(method, *arrays, **options), True
 

@@ -188,16 +188,24 @@ for (int k = begin - DEPTH; k < end; k += DEPTH) {
         }
     }
     __syncthreads();
-}
-#pragma unroll
-for (int i = 0; i < ROWS; ++i) {
-    const int row = first_m + m + i;
-    if (row >= M) break;
-    const A more = bias ? A(bias[group * M + row]) : A(0);
+    // Add what was summed to the result: at the end, and after each LONG products. So the error of
+    // long sums stays small. (That of float32 sums of float16 always is.)
+    constexpr int LONG = sizeof(T) < sizeof(A) ? 1 << 30 : 2048;
+    const int done = k + DEPTH - begin;
+    if (done < end - begin && (done == 0 || done % LONG)) continue;
     #pragma unroll
-    for (int j = 0; j < COLUMNS; ++j) {
-        const int at = columns[n + j].other;
-        if (at >= 0) result[(group * M + row) * result_row + at] = sums[i][j] + more;
+    for (int i = 0; i < ROWS; ++i) {
+        const int row = first_m + m + i;
+        if (row >= M) break;
+        const A more = bias ? A(bias[group * M + row]) : A(0);
+        #pragma unroll
+        for (int j = 0; j < COLUMNS; ++j) {
+            const int at = columns[n + j].other;
+            if (at < 0) continue;
+            auto& total = result[(group * M + row) * result_row + at];
+            total = sums[i][j] + (done > LONG ? A(total) : more);
+            sums[i][j] = 0;
+        }
     }
 }
 """
@@ -225,8 +233,8 @@ weight_gradient = _kernels("conv2d_weight_gradient", "W", WINDOWS + WEIGHT_GRADI
 added = elementwise(
     "add_parts",
     "raw W parts, int32 count, int32 size",
-    "T total",
-    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = sum;",
+    "V total",
+    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = V(sum);",
 )
 
 

@@ -14,18 +14,14 @@ import numpy as np
 
 from ..types import Array, Number
 from .channels import THREADS, Channels, CupyChannels, channelwise, each_element, sums
-from .kernels import blockwise, summing
+from .implicit import added
+from .kernels import blockwise
 from .windows import fits
 
 __all__ = ["CupyNorms"]
 
 # Where squares were infinite this is NaN, for numbers divided by it not to be 0.
-ROOT = "sqrt(variance + 0 * variance + eps)"
-standardized_products = summing(
-    "standardized_products",
-    "T x, W mean, W variance, T go, W eps",
-    f"((W)x - mean) / {ROOT} * (W)go",
-)
+ROOT = "sqrt(spread + 0 * spread + W(eps))"
 # Sums of differences from the channel's first element, which are exact also where large numbers are
 # alike: the total, and the squares of the differences from the part's mean. Each thread adds up
 # squares about its own first element, and what the threads have is put together by their means, as
@@ -92,7 +88,7 @@ if (totals) {{
     center = old_mean[c], spread = old_variance[c];
 }}
 W scale = 0, level = 0;
-if (c < C) scale = W(w[c]) / sqrt(spread + 0 * spread + W(eps)), level = b[c];
+if (c < C) scale = W(w[c]) / {ROOT}, level = b[c];
 {
         each_element(
             {"value": "W(x[at])", "more": "residual ? W(residual[at]) : W(0)"},
@@ -105,58 +101,68 @@ if (c < C) scale = W(w[c]) / sqrt(spread + 0 * spread + W(eps)), level = b[c];
 gradient = channelwise(
     "batch_norm_gradient",
     "T x, V w, W mean, W variance, T y, T go, W go_mean, W go_variance, W totals, W products, "
-    "T gx, V gw, V gb",
-    "float64 eps",
+    "T gx, V gw, V gb, T masked",
+    "float64 eps, int32 training",
     f"""
 W total = 0, product = 0;
-for (int i = thread / width; i < parts && c < C; i += step)
-    total += totals[i * C + c], product += products[i * C + c];
-total = added(total), product = added(product);
+if (totals) {{
+    for (int i = thread / width; i < parts && c < C; i += step)
+        total += totals[i * C + c], product += products[i * C + c];
+    total = added(total), product = added(product);
+}}
 W center = 0, scale = 0, slope = 0, level = 0;
 if (c < C) {{
-    const W spread = variance[c], r = 1 / sqrt(spread + 0 * spread + W(eps));
+    const W spread = variance[c], r = 1 / {ROOT};
     const W count = W(A) * W(B);
     center = mean[c], scale = W(w[c]) * r;
-    slope = ((go_variance ? 2 * go_variance[c] : W(0)) - scale * r * r * product) / count;
-    level = ((go_mean ? go_mean[c] : W(0)) - scale * total) / count;
-    if (is_first && part == 0) gw[c] = V(product * r), gb[c] = V(total);
+    if (training) {{
+        slope = ((go_variance ? 2 * go_variance[c] : W(0)) - scale * r * r * product) / count;
+        level = ((go_mean ? go_mean[c] : W(0)) - scale * total) / count;
+    }}
+    if (gw && is_first && part == 0) gw[c] = V(product * r), gb[c] = V(total);
 }}
 {
         each_element(
-            {"value": "W(x[at])", "g": "W(go[at])", "made": "y ? W(y[at]) : W(1)"},
+            {
+                "value": "training ? W(x[at]) : W(0)",
+                "g": "W(go[at])",
+                "made": "y ? W(y[at]) : W(1)",
+            },
             "const W passed = made > 0 ? g : made;"
-            "gx[at] = T(passed * scale + (value - center) * slope + level);",
+            "const W more = training ? (value - center) * slope + level : W(0);"
+            "gx[at] = T(passed * scale + more);"
+            "if (masked) masked[at] = T(passed);",
         )
     }
 """,
 )
 # Layer norm: `lanes` threads, a power of 2, have a row. They go through it several times, and find
 # it in the cache after the first. The mean is center + offset.
-ROW = """
+ROW = f"""
 const int thread = threadIdx.x, lane = thread % lanes;
 const long long row = (long long)blockIdx.x * (THREADS / lanes) + thread / lanes;
 const int size = row < N ? M : 0;
 __shared__ W shared[THREADS];
-auto added = [&](W value) {  // over the threads of the row, in each of them
+auto added = [&](W value) {{  // over the threads of the row, in each of them
     __syncthreads();
     shared[thread] = value;
-    for (int half = lanes / 2; half >= 1; half /= 2) {
+    for (int half = lanes / 2; half >= 1; half /= 2) {{
         __syncthreads();
         if (lane < half) shared[thread] += shared[thread + half];
-    }
+    }}
     __syncthreads();
     return shared[thread - lane];
-};
+}};
 x += row * M;
 const W center = size ? W(x[0]) : W(0);
 W sum = 0, square = 0;
 for (int i = lane; i < size; i += lanes) sum += W(x[i]) - center;
 const W offset = added(sum) / M;
-for (int i = lane; i < size; i += lanes) {
+for (int i = lane; i < size; i += lanes) {{
     const W z = W(x[i]) - center - offset;
     square += z * z;
-}
-const W spread = added(square) / M, r = 1 / sqrt(spread + 0 * spread + W(eps));
+}}
+const W spread = added(square) / M, r = 1 / {ROOT};
 """
 layer_normalized = blockwise(
     "layer_norm",
@@ -173,7 +179,7 @@ for (int i = lane; i < size; i += lanes)
 )
 layer_gradient = blockwise(
     "layer_norm_gradient",
-    "T x, V w, T go, T gx, W mean, W variance",
+    "T x, V w, T go, T gx, W mean, W root",
     "int32 N, int32 M, int32 lanes, float64 eps",
     f"""
 {ROW}
@@ -186,9 +192,26 @@ for (int i = lane; i < size; i += lanes) {{
 const W level = added(total) / M, slope = added(product) / M * r * r;
 for (int i = lane; i < size; i += lanes)
     gx[i] = T(r * (W(go[i]) * W(w[i]) - level - (W(x[i]) - center - offset) * slope));
-if (lane == 0 && size) mean[row] = center + offset, variance[row] = spread;
+if (mean && lane == 0 && size) mean[row] = center + offset, root[row] = r;
 """,
     THREADS,
+)
+# The sums of the columns of a matrix, which are its channels: what gw and gb are added up from.
+layer_sums = channelwise(
+    "layer_norm_sums",
+    "T x, T go, W mean, W root, W products, W totals",
+    "",
+    f"""
+W total = 0, product = 0;
+{
+        each_element(
+            {"g": "W(go[at])", "z": "(W(x[at]) - mean[at / C]) * root[at / C]"},
+            "total += g, product += z * g;",
+        )
+    }
+total = added(total), product = added(product);
+if (is_first) totals[part * C + c] = total, products[part * C + c] = product;
+""",
 )
 
 
@@ -202,18 +225,20 @@ class CupyNorms(CupyChannels):
         return y
 
     def layer_norm_gradient(
-        self, x: Array, w: Array, go: Array, *, eps: float
-    ) -> tuple[Array, Array, Array]:
+        self, x: Array, w: Array, go: Array, *, eps: float, parameters: bool = True
+    ) -> tuple[Array, ...]:
         if not (_alike(x, go) and _are_solid(w)):
-            return super().layer_norm_gradient(x, w, go, eps=eps)
+            return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
         x, go = cupy.ascontiguousarray(x), cupy.ascontiguousarray(go)
-        gx, wide = cupy.empty(x.shape, x.dtype), np.result_type(x.dtype, np.float32)
-        mean, variance = (cupy.empty((len(x), 1), wide) for _ in range(2))
-        blocks, lanes = _rows(x)
-        layer_gradient(blocks, (x, w, go, gx, mean, variance), *x.shape, lanes, eps)
-        gw = standardized_products(x, mean, variance, go, eps, axis=0)
-        gb = cupy.sum(go, axis=0, dtype=wide)
-        return gx, gw.astype(w.dtype, copy=False), gb.astype(w.dtype, copy=False)
+        channels, gx, (blocks, lanes) = Channels(x), cupy.empty(x.shape, x.dtype), _rows(x)
+        mean, root = (cupy.empty(len(x), channels.wide) if parameters else None for _ in range(2))
+        layer_gradient(blocks, (x, w, go, gx, mean, root), *x.shape, lanes, eps)
+        if not parameters:
+            return (gx,)
+        products, totals = channels.empty(), channels.empty()
+        channels.run(layer_sums, (x, go, mean, root, products, totals))
+        gw, gb = (added(p, *channels.shape, cupy.empty_like(w)) for p in (products, totals))
+        return gx, gw, gb
 
     def batch_norm(
         self,
@@ -287,23 +312,31 @@ class CupyNorms(CupyChannels):
         eps: float,
         given: tuple[bool, bool, bool] = (False, False, False),
         residual: bool = False,
+        training: bool = True,
+        parameters: bool = True,
     ) -> tuple[Array, ...]:
         rest, wide = iter(some), np.result_type(x.dtype, np.float32)
         y, *gos = (next(rest) if there else None for there in given)
-        as_usual = mean.dtype == wide and _are_solid(mean, variance, *gos)
-        if not (_alike(x, go, y) and _are_solid(w) and as_usual):
+        mean, variance = (p.astype(wide, copy=False) for p in (mean, variance))
+        if not (_alike(x, go, y) and _are_solid(w) and _are_solid(mean, variance, *gos)):
             options: dict[str, Any] = {"eps": eps, "given": given, "residual": residual}
+            options |= {"training": training, "parameters": parameters}
             return super().batch_norm_gradient(x, w, mean, variance, go, *some, **options)
         channels = Channels(x)
         x, y, go = channels.x, channels.like(y), channels.like(go)
-        gx, gw, gb = (cupy.empty_like(p) for p in (x, w, w))
-        parts = channels.empty(), channels.empty()
+        gx, found, parts = cupy.empty_like(x), (), (None, None)
         masked = cupy.empty_like(x) if residual and y is not None else None
-        channels.run(sums, (go, y, x, mean, masked, *parts, None))
-        if masked is not None:  # what a ReLU lets through is in memory now
-            go, y = masked, None
-        channels.run(gradient, (x, w, mean, variance, y, go, *gos, *parts, gx, gw, gb), eps)
-        return (gx, gw, gb, go) if residual else (gx, gw, gb)
+        result = go if masked is None else masked
+        if training or parameters:
+            parts = channels.empty(), channels.empty()
+            channels.run(sums, (go, y, x, mean, masked, *parts, None))
+            if masked is not None:  # what a ReLU lets through is in memory now
+                go, y, masked = masked, None, None
+        if parameters:
+            found = cupy.empty_like(w), cupy.empty_like(w)
+        arrays = x, w, mean, variance, y, go, *gos, *parts, gx, *(found or (None, None)), masked
+        channels.run(gradient, arrays, eps, training)
+        return gx, *found, *([result] if residual else [])
 
 
 def _alike(x: Array, *others: Array | None) -> bool:

@@ -122,6 +122,8 @@ class NormalizationKernels(ElementwiseKernels):
         eps: float,
         given: tuple[bool, bool, bool] = (False, False, False),
         residual: bool = False,
+        training: bool = True,
+        parameters: bool = True,
     ) -> tuple[Array, ...]:
         """Compute the gradients of x, w and b, and with `residual` of the residual, from those of
         the results of `batch_norm`: go (N, C, ...) of y, and others.
@@ -130,24 +132,28 @@ class NormalizationKernels(ElementwiseKernels):
             some: y, if `relu` has made it; and the gradients (C,) of the mean and the variance, if
                 they are not zero.
             given: which of the three there are.
+            training: whether mean and variance are those of x; if not, they are constants, as for
+                `batch_norm_inference`, and have no gradients.
+            parameters: whether the gradients of w and b are among the results.
         """
         xp, each, rest = self.xp, (-1, *[1] * (x.ndim - 2)), iter(some)
         y, go_mean, go_variance = (next(rest) if there else None for there in given)
         go = go if y is None else self.relu_gradient(y, go)
+        mean, variance = self._wide(mean), self._wide(variance)
         g, z, axes = self._wide(go), self._wide(x) - xp.reshape(mean, each), (0, *range(2, x.ndim))
-        n = x.shape[0] * math.prod(x.shape[2:])
         r = self._inverse_root(variance + eps)
-        gb = xp.sum(g, axis=axes)
-        gw = xp.sum(g * z, axis=axes) * r
-        # gx = scale * go + slope * (x - mean) + level
         scale = xp.astype(w, z.dtype, copy=False) * r
-        slope, level = -scale * r * gw / n, -scale * gb / n
-        slope = slope if go_variance is None else slope + 2.0 * go_variance / n
-        level = level if go_mean is None else level + go_mean / n
-        scale, slope, level = (xp.reshape(c, each) for c in (scale, slope, level))
-        gx = xp.astype(g * scale + z * slope + level, x.dtype, copy=False)
-        gw, gb = (xp.astype(p, w.dtype, copy=False) for p in (gw, gb))
-        return (gx, gw, gb, go) if residual else (gx, gw, gb)
+        gx, sums = g * xp.reshape(scale, each), ()
+        if training or parameters:
+            sums = gw, gb = xp.sum(g * z, axis=axes) * r, xp.sum(g, axis=axes)
+        if training:  # gx = scale * go + slope * (x - mean) + level
+            n = x.shape[0] * math.prod(x.shape[2:])
+            slope, level = -scale * r * gw / n, -scale * gb / n
+            slope = slope if go_variance is None else slope + 2.0 * go_variance / n
+            level = level if go_mean is None else level + go_mean / n
+            gx = gx + z * xp.reshape(slope, each) + xp.reshape(level, each)
+        found = [xp.astype(p, w.dtype, copy=False) for p in sums] if parameters else []
+        return (xp.astype(gx, x.dtype, copy=False), *found, *([go] if residual else []))
 
     def channel_sums(self, x: Array) -> Array:
         """Add up each channel of x (N, C, ...): (C,), in the dtype of x."""
@@ -164,16 +170,16 @@ class NormalizationKernels(ElementwiseKernels):
         return xp.astype(y * w + b, x.dtype, copy=False)
 
     def layer_norm_gradient(
-        self, x: Array, w: Array, go: Array, *, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """Compute the gradients of x, w and b from that of `layer_norm`, which is go (N, M)."""
+        self, x: Array, w: Array, go: Array, *, eps: float, parameters: bool = True
+    ) -> tuple[Array, ...]:
+        """Compute the gradient of x, and unless `parameters` is false those of w and b, from that
+        of `layer_norm`, which is go (N, M)."""
         xp, (y, r), g = self.xp, self._standardized(x, eps), self._wide(go)
         gy = g * self._wide(w)
         level, slope = (xp.mean(z, axis=1, keepdims=True) for z in (gy, gy * y))
-        results = r * (gy - level - slope * y), xp.sum(g * y, axis=0), xp.sum(g, axis=0)
-        dtypes = x.dtype, w.dtype, w.dtype
-        gx, gw, gb = (xp.astype(z, t, copy=False) for z, t in zip(results, dtypes, strict=True))
-        return gx, gw, gb
+        gx = xp.astype(r * (gy - level - slope * y), x.dtype, copy=False)
+        sums = (xp.sum(z, axis=0) for z in ((g * y, g) if parameters else ()))
+        return gx, *[xp.astype(p, w.dtype, copy=False) for p in sums]
 
     def _standardized(self, x: Array, eps: float) -> tuple[Array, Array]:
         """Give the rows with mean 0 and variance 1, and the factor of each row for that: (N, 1)."""

@@ -216,10 +216,10 @@ class NumpyBackend(
         return y
 
     def layer_norm_gradient(
-        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float, parameters: bool = True
+    ) -> tuple[np.ndarray, ...]:
         if is_half(x) or not x.dtype == w.dtype == go.dtype:
-            return super().layer_norm_gradient(x, w, go, eps=eps)
+            return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
         gx = np.empty(x.shape, x.dtype)
 
         def gradients(part: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -235,8 +235,9 @@ class NumpyBackend(
             return gw, xp.sum(g, axis=0)
 
         sums = for_each(gradients, blocks(x), x.size)
-        gw, gb = (xp.sum(np.stack(parts), axis=0) for parts in zip(*sums, strict=True))
-        return gx, gw, gb
+        if not parameters:
+            return (gx,)
+        return gx, *[xp.sum(np.stack(parts), axis=0) for parts in zip(*sums, strict=True)]
 
     def _standardized_into(
         self, z: np.ndarray, x: np.ndarray, eps: float

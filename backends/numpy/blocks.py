@@ -113,13 +113,13 @@ def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
             part = slice(i, i + max(size, 1))
             some = [a if a is None or not a.ndim else a[_of_channels(a, part)] for a in arrays]
             new = kernel(self, *some, **options)
-            new = new if isinstance(new, tuple) else (new,)
+            each = new if isinstance(new, tuple) else (new,)
             if not results:
-                results = [y if y is None or not y.ndim else like(y) for y in new]
-            for y, whole in zip(new, results, strict=True):
+                results = [y if y is None or not y.ndim else like(y) for y in each]
+            for y, whole in zip(each, results, strict=True):
                 if y is not None and y.ndim:
                     whole[_of_channels(y, part)] = y
-        return tuple(results) if len(results) > 1 else results[0]
+        return tuple(results) if isinstance(new, tuple) else results[0]
 
     return compute
 

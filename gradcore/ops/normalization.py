@@ -58,24 +58,26 @@ class LayerNorm(Op):
         return backend_of(x).layer_norm(x, w, b, eps=eps)
 
     @staticmethod
-    def backward(context: Context, go: Array) -> tuple[Array, ...]:
-        return LayerNormGradient.apply(context["x"], context["w"], go, eps=context["eps"])
+    def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
+        x, w, eps, parameters = context["x"], context["w"], context["eps"], _parameters(context)
+        gx, *rest = LayerNormGradient.apply(x, w, go, eps=eps, parameters=parameters)
+        return gx, *(rest or (None, None))
 
 
 class LayerNormGradient(Op):
-    """The gradients of LayerNorm's three inputs, from x, w and the gradient of the output."""
+    """The gradients of LayerNorm's x and, unless `parameters` is false, of w and b, from x, w and
+    the gradient of the output."""
 
     real_only = True
 
     @staticmethod
-    def forward(context: Context, *inputs: Array, eps: float) -> tuple[Array, ...]:
-        context["inputs"], context["eps"] = inputs, eps
-        return backend_of(inputs[0]).layer_norm_gradient(*inputs, eps=eps)
+    def forward(context: Context, *inputs: Array, **constants: Any) -> tuple[Array, ...]:
+        context["inputs"], context["constants"] = inputs, constants
+        return backend_of(inputs[0]).layer_norm_gradient(*inputs, **constants)
 
     @staticmethod
     def backward(context: Context, *gos: Array) -> tuple[Array | None, ...]:
-        inputs, eps = context["inputs"], context["eps"]
-        return differentiated("layer_norm_gradient", inputs, gos, eps=eps)
+        return differentiated("layer_norm_gradient", context["inputs"], gos, **context["constants"])
 
 
 class BatchNorm(Op):
@@ -135,7 +137,8 @@ class BatchNorm(Op):
 class BatchNormGradient(Op):
     """The gradients of BatchNorm's x, w and b, and with `residual` of its residual, from x, w,
     mean, variance, the gradient of y, and what is `given` of y, if `relu` made it, and of the
-    gradients of the mean and the variance."""
+    gradients of the mean and the variance. Without `training` those of BatchNormInference, and
+    without `parameters` none of w and b."""
 
     real_only = True
 
@@ -164,14 +167,29 @@ class BatchNormInference(Op):
         x, w, b, mean, variance, *residual = inputs
         channels = {"w": w, "b": b, "mean": mean, "variance": variance}
         _check_channels("BatchNormInference", x, residual, **channels)
-        context["inputs"], context["eps"], context["relu"] = inputs, eps, relu
-        return backend_of(x).batch_norm_inference(*inputs, eps=eps, relu=relu)
+        y = backend_of(x).batch_norm_inference(*inputs, eps=eps, relu=relu)
+        context["inputs"], context["eps"], context["y"] = inputs, eps, y if relu else None
+        return y
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        inputs, options = context["inputs"], {"eps": context["eps"], "relu": context["relu"]}
-        wanted = [needs(context, i) for i in range(len(inputs))]
-        return differentiated("batch_norm_inference", inputs, (go,), wanted, **options)
+        (x, w, _, mean, variance, *residual), y = context["inputs"], context["y"]
+        eps, relu = context["eps"], y is not None
+        wanted = [needs(context, i) for i in range(5 + len(residual))]
+        if wanted[3] or wanted[4]:
+            inputs = context["inputs"]
+            return differentiated("batch_norm_inference", inputs, (go,), wanted, eps=eps, relu=relu)
+        parameters, masks = _parameters(context), relu and bool(residual)
+        gx, *rest = BatchNormGradient.apply(
+            *(x, w, mean, variance, go, *([y] if relu else [])),
+            eps=eps,
+            given=(relu, False, False),
+            residual=masks,
+            training=False,
+            parameters=parameters,
+        )
+        gr = [rest.pop() if masks else go] if residual else []
+        return gx, *(rest or (None, None)), None, None, *gr
 
 
 class ChannelSums(Op):
@@ -186,6 +204,11 @@ class ChannelSums(Op):
     def backward(context: Context, go: Array) -> Array:
         xp, shape = namespace(go), context["shape"]
         return xp.broadcast_to(xp.reshape(go, (-1, *[1] * (len(shape) - 2))), shape)
+
+
+def _parameters(context: Context) -> bool:
+    """Whether the gradient of w or that of b, an op's inputs 1 and 2, is asked for."""
+    return needs(context, 1) or needs(context, 2)
 
 
 def _check_channels(name: str, x: Array, residual: Sequence[Array], **parameters: Array) -> None:

@@ -183,6 +183,9 @@ def compare_batch_norm(backend: Backend, dtype: str, shape: Any) -> None:
         some = (np.maximum(x - go, 0), g, h) if relu else (h,)
         arrays = (x, w, *statistics, go, *some)
         compare_kernels(backend, dtype, "batch_norm_gradient", arrays, options)
+        options |= {"given": (relu, False, False), "training": False, "parameters": not relu}
+        arrays = arrays[: 5 + relu]
+        compare_kernels(backend, dtype, "batch_norm_gradient", arrays, options)
     compare_kernels(backend, dtype, "channel_sums", (x,), {})
 
 

@@ -95,6 +95,26 @@ def test_gradients_by_differences() -> None:
     check_gradients(third, normal(4, 2))
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_evaluation_has_gradients_of_gradients(relu: bool) -> None:
+    """Of all inputs; those of the statistics go another way than where nobody asks for them."""
+    x, residual, w, b, mean = normal(3, 2, 2), normal(3, 2, 2), normal(2), normal(2), normal(2)
+    options = {"eps": 0.1, "relu": relu}
+
+    def f(x: Any, w: Any, b: Any, residual: Any, mean: Any = mean, variance: Any = 1.0) -> Any:
+        variance = variance + 0.5 * np.ones(2)
+        y = ops.BatchNormInference.do_forward(x, w, b, mean, variance, residual, **options)
+        return Sum.do_forward(y * y * y)
+
+    def second(x: Any, w: Any, *rest: Any) -> Any:
+        return Sum.do_forward(grad(f)(x, w, *rest) * normal(2, 3, 2).swapaxes(0, 1))
+
+    few = x, w, b, residual
+    for function in (f, second):
+        check_gradients(function, *few)
+        check_gradients(function, *few, mean, 1.0 + mean**2)
+
+
 def test_one_node_in_two_places_of_a_gradient() -> None:
     """Each place has a gradient of its own."""
     w, mean, g = normal(2), normal(2), normal(4, 2)

@@ -530,11 +530,11 @@ def source(kernel: Any, types: dict[str, str]) -> str:
 
 def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
     """Yield all types that a kernel is compiled for, where `table` has those of each letter. The
-    type of W follows from that of T."""
+    type of W follows from that of T, if the kernel has one."""
     for types in itertools.product(*(table[letter] for letter in letters)):
         chosen = dict(zip(letters, types, strict=True))
         wide = {"float64": "float64"}.get(chosen.get("T", ""), "float32")
-        if chosen.get("W", wide) == wide:
+        if "T" not in chosen or chosen.get("W", wide) == wide:
             yield chosen
 
 

@@ -286,9 +286,25 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
             (TALL, C[:1], (np.maximum(TALL - 1, 0),), (True, False, False)),
         )
     ],
+    *[
+        (
+            "batch_norm_gradient",
+            (X, (C,), [C / 2], [C], X + 1, np.maximum(X - 1, 0)),
+            {"eps": 0.1, "given": (True, False, False), "residual": True, "training": False}
+            | {"parameters": parameters},
+        )
+        for parameters in (True, False)
+    ],
     *[("channel_sums", (x,), {}) for x in (X, channels_last(X), TALL)],
     ("layer_norm", (normal(7, 6), (normal(6),), (normal(6),)), {"eps": 0.1}),
-    ("layer_norm_gradient", (normal(7, 6), (normal(6),), normal(7, 6) + 1), {"eps": 0.1}),
+    *[
+        (
+            "layer_norm_gradient",
+            (normal(n, 6), (normal(6),), normal(n, 6) + 1),
+            {"eps": 0.1, "parameters": parameters},
+        )
+        for n, parameters in ((7, True), (9000, True), (7, False))
+    ],
     ("layer_norm", (normal(2, 2100), (normal(2100),), (normal(2100),)), {"eps": 0.1}),
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
@@ -881,6 +897,27 @@ def test_batch_norm_with_all_that_follows_is_two_launches_each_way(
     with device.counted() as evaluation:
         layer.eval()(x, *[more][:residual])
     assert evaluation.launches == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "saved"),
+    [
+        (lambda: gradcore.nn.BatchNorm1d(3, relu=True).eval(), 1),
+        (lambda: gradcore.nn.LayerNorm(3), 3),
+    ],
+)
+def test_gradients_of_frozen_weights_of_norms_are_not_computed(
+    played: Any, layer: Callable[[], Any], saved: int
+) -> None:
+    launches = {}
+    for asked in (True, False):
+        norm = layer().requires_grad_(asked)
+        loss = gradcore.Sum.do_forward(norm(TensorNode(played.asarray(normal(5, 3), "float32"))))
+        with device.counted() as backward:
+            loss.backward()
+        launches[asked] = backward.launches
+        assert all(p.has_grad == asked for p in norm.parameters())
+    assert launches[True] - launches[False] == saved
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

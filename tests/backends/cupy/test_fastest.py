@@ -364,6 +364,34 @@ def test_not_more_than_so_many_cases_are_measured(
     assert {c.way.name for c in chosen.chosen.values()} == {"second"}
 
 
+def test_so_many_plans_are_kept_those_used_last(
+    fastest: Any, played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module("fastest"), "KEPT", 3)
+    chosen = fastest(Way("only", 1))
+    for n in (1, 2, 3, 1, 4, 5):
+        chosen(doubled, played.asarray(np.ones(n)))
+    assert sorted(key[-1][0] for key in chosen.plans) == [(1,), (4,), (5,)]
+
+
+def test_a_recorded_graph_keeps_the_plans_it_was_made_of(fastest: Any, played: Any) -> None:
+    recorder, chosen = module("recorder"), fastest(Way("only", 1))
+    kept: set[Any] = set()
+    token = recorder._recording.set(kept)
+    chosen(doubled, played.asarray([1.0]))
+    recorder._recording.reset(token)
+    chosen(doubled, played.asarray([1.0, 2.0]))
+    first, _ = chosen.plans.values()
+    assert kept == {first}
+
+
+def test_options_are_told_apart_by_their_names(fastest: Any, played: Any) -> None:
+    chosen, x = fastest(Way("only", 1)), played.asarray([1.0])
+    chosen(doubled, x, stride=(2, 2), dilation=(1, 1))
+    chosen(doubled, x, dilation=(2, 2), stride=(1, 1))
+    assert len(chosen.plans) == 2
+
+
 def test_what_is_not_finite_decides_nothing(fastest: Any, played: Any) -> None:
     chosen = fastest(Way("first", 5), Way("second", 0))
     for wrong in (np.nan, np.inf):
