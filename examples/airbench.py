@@ -191,11 +191,9 @@ class Lookahead:
             average = self.averages[i]
             if decay < 1:
                 average = average + (1 - decay) * (node.value - average)
-            self.averages[i] = average
-            node.value[...] = average  # in place: captured steps read these arrays
+            node.value = self.averages[i] = average
         if isinstance(self.optimizer, optim.MixedPrecision):
-            for p, master in zip(self.optimizer.parameters, self.optimizer.masters, strict=True):
-                master.value[...] = namespace(p.value).astype(p.value, master.dtype)
+            self.optimizer.take_parameters()
 
 
 class MultiCrop(nn.Module):

@@ -741,8 +741,8 @@ def test_capture_is_in_the_package():
 def test_what_the_page_says_runs_where_steps_are_recorded(monkeypatch, capsys):
     register(monkeypatch)
     page = Path(__file__).parents[2] / "docs" / "how-to" / "capture.md"
+    names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-        names: dict[str, Any] = {}
         with use_backend("taped"):
             exec(block, names)
         assert "step" not in names or names["step"].is_recorded
