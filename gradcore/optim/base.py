@@ -308,9 +308,7 @@ class Optimizer:
         # Parameters with equal counts share the numbers that follow from the count.
         fixed(f"how {name}'s counts differ", lambda: _differences(states))
         state = [*self.state]
-        fixed(
-            f"whether {name} has the parameters and dictionaries it had", partial(self._has, state)
-        )
+        fixed(f"whether {name}'s parameters and state are those it had", partial(self._has, state))
         return loss
 
     def _has(self, state: list[dict[str, Any]]) -> bool:
