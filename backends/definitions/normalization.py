@@ -99,7 +99,7 @@ class NormalizationKernels(ElementwiseKernels):
     ) -> Array:
         """Compute the y of `batch_norm` with a mean and a variance that are given."""
         xp, each, z = self.xp, (-1, *[1] * (x.ndim - 2)), self._wide(x)
-        w, b, mean, variance = (xp.astype(p, z.dtype, copy=False) for p in (w, b, mean, variance))
+        w, b, mean, variance = map(self._wide, (w, b, mean, variance))
         scale = w / xp.sqrt(variance + eps)
         scale, mean, b = (xp.reshape(p, each) for p in (scale, mean, b))
         return self._finished((z - mean) * scale + b, residual, relu, x)

@@ -285,6 +285,7 @@ def test_generated_images_are_labelled(
     monkeypatch.setattr(cifar10, "load_shapes", partial(load_shapes, 80, 20))
     titles: list[str] = []
     monkeypatch.setattr(Figure, "suptitle", lambda _, title: titles.append(title))
+    monkeypatch.setattr(session, "draw_curves", DRAW)
     flags = ["--data", "shapes"] if asked else []
     assert call(example, *SHORT, *flags, "--out", tmp_path) == 0
     captured = capsys.readouterr()
