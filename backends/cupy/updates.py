@@ -4,6 +4,7 @@ shares their memory."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import cupy
@@ -11,7 +12,8 @@ import numpy as np
 
 from ..base import Backend
 from ..types import Array, DType, Number
-from .kernels import multi_array
+from .kernels import blockwise, multi_array
+from .launch import CHUNK, THREADS
 
 __all__ = ["CupyUpdates"]
 
@@ -183,6 +185,52 @@ double a = x[i], b = y[i];
 x[i] = T(weight < 0.5 ? a + weight * (b - a) : b - (1 - weight) * (b - a));
 """,
 )
+# The norm of many arrays as of one vector: the squares of each chunk are added up in its block, and
+# these sums, in a fixed order, in one block of the next kernel.
+squares = multi_array(
+    "squares",
+    "T x, W parts",
+    "",
+    "total += W(x[i]) * W(x[i]);",
+    before="const int thread = threadIdx.x; W total = 0;",
+    after=f"""
+__shared__ W shared[{THREADS}];
+__syncthreads();  // all have read what is there of the chunk before
+shared[thread] = total;
+for (int half = {THREADS} / 2; half; half /= 2) {{
+    __syncthreads();
+    if (thread < half) shared[thread] += shared[thread + half];
+}}
+if (!thread) parts[begin / {CHUNK}] = shared[0];
+""",
+)
+root = blockwise(
+    "root_of_sum",
+    "D parts, D norm",
+    "int32 count",
+    """
+__shared__ D shared[THREADS];
+const int thread = threadIdx.x;
+D total = 0;
+for (int k = thread; k < count; k += THREADS) total += parts[k];
+shared[thread] = total;
+for (int half = THREADS / 2; half; half /= 2) {
+    __syncthreads();
+    if (thread < half) shared[thread] += shared[thread + half];
+}
+if (!thread) *norm = sqrt(shared[0]);
+""",
+    512,
+)
+clipped = multi_array(
+    "clip",
+    "T x, W norm",  # `norm` is one number
+    "W most",
+    """
+W factor = most / (*norm + W(1e-6));
+if (!(factor >= 1)) x[i] = W(x[i]) * W(T(factor));
+""",
+)
 chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
 # For each parameter a list: the parameter, its gradient, and the optimizer's memory, of which an
@@ -348,6 +396,26 @@ class CupyUpdates(Backend):
                 into = [cupy.empty_like(x, of) for x in arrays]
             copied(list(zip(arrays, into, strict=True)))
             return into
+
+    def norm_all(self, arrays: list[Array], order: float = 2.0) -> Array:
+        some = [x for x in arrays if x.size]
+        if order != 2 or not some or not _alike(*some):
+            return super().norm_all(arrays, order)
+        with some[0].device:
+            counts = [-(-x.size // CHUNK) for x in some]
+            parts, norm = (cupy.empty(n, _wide(some[0].dtype)) for n in (sum(counts), ()))
+            ends = accumulate(counts)
+            squares([(x, parts[end - n :]) for x, n, end in zip(some, counts, ends, strict=True)])
+            root(1, [parts, norm], parts.size)
+            return norm
+
+    def clip_all(self, arrays: list[Array], norm: Array, most: float) -> list[Array]:
+        fit = norm.dtype == _wide(arrays[0].dtype) and all(map(self.owns_memory, arrays))
+        if not (fit and _alike(*arrays)):
+            return super().clip_all(arrays, norm, most)
+        with arrays[0].device:
+            clipped([(x, norm) for x in arrays], most)
+            return arrays
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
         if arrays[0].dtype != others[0].dtype or not self._may_write(arrays, others):

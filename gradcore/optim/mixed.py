@@ -11,7 +11,7 @@ from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
 from ..engine.modes import building
 from ..graph import TensorNode
-from ..replay.recording import CaptureError, is_held, remember
+from ..replay.recording import CaptureError, fixed, is_held, remember
 from .base import Closure, Optimizer, parts, zero_grad
 from .groups import Group, Settings, trainable
 
@@ -268,6 +268,7 @@ class MixedPrecision:
 
     def _adapt(self, good: Array) -> None:
         """Halve the scale after a step that was not good, double it after many that were."""
+        fixed("MixedPrecision's growth_interval", lambda: self.growth_interval)
         xp, scale = namespace(good), self.scale.value
         count = xp.where(good, self.good.value + 1.0, 0.0)
         grows = count >= self.growth_interval

@@ -524,7 +524,7 @@ def source(kernel: Any, types: dict[str, str]) -> str:
         return kernel.source(types)
     symbol = kernel.symbol(types)
     lines = f"namespace of_{symbol} {{", f'#line 1 "{kernel.name}"', kernel.source(types)
-    run = RUN_BLOCKS if "__syncthreads" in kernel.body else RUN
+    run = RUN_BLOCKS if "__syncthreads" in lines[-1] else RUN
     return "\n".join([*lines, run.format(symbol=symbol), "}"])
 
 

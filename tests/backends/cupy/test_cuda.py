@@ -343,6 +343,12 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ),
     ("copy_all", (All([P, X, np.asarray([]), MANY]),), {}),
     ("copy_all", (All([P, X.T, MANY]), V), {}),
+    ("norm_all", (All([P, X, np.asarray([]), MANY]),), {}),
+    ("norm_all", (All([P, X.T]), 1.0), {}),
+    *[
+        ("clip_all", (All([P, X, MANY]), [np.asarray(norm)], 2.0), {})
+        for norm in (4.0, 1.0, np.nan)
+    ],
     *[
         ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
         for which in (True, False)
@@ -962,6 +968,19 @@ def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
             update.zero_grad()
             assert number == 0 or (counts.launches, counts.uploads) == (launches, 0)
             assert counts.reads == []
+
+
+def test_clipping_is_three_launches_whatever_the_number_of_parameters(played: Any) -> None:
+    for count in (1, 40):
+        nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(count)]
+        for number in range(2):
+            for p in nodes:
+                p.grad = played.asarray(np.full(5, 2.0), "float32")
+            with device.counted() as counts:
+                norm = gradcore.nn.utils.clip_grad_norm_(nodes, 1.0)
+            assert number == 0 or (counts.launches, counts.uploads, counts.reads) == (3, 0, [])
+        assert float(norm) == pytest.approx(2.0 * (5 * count) ** 0.5)
+        np.testing.assert_allclose(played.to_numpy(nodes[0].grad), (5 * count) ** -0.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", WITH_KERNELS)
