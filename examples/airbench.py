@@ -25,7 +25,7 @@ from cifar10 import load
 from harness.command_line import Parser, add_device_flags, run, size
 from harness.record import mean_and_deviation
 from harness.session import Session
-from harness.training import captured, evaluate
+from harness.training import captured, cast, evaluate
 
 from gradcore import (
     TensorNode,
@@ -40,8 +40,7 @@ from gradcore import (
     optim,
     pad,
 )
-from gradcore import array_api as xp
-from gradcore.backends import Array, backend_of
+from gradcore.backends import Array
 from gradcore.data import Augment, Batches, normalize, random_flip
 
 MEAN, STD = (125.3, 122.9, 113.9), (63.0, 62.1, 66.7)  # of the pixels of each channel
@@ -50,7 +49,9 @@ MOMENTUM = 0.85
 WEIGHT_DECAY = 0.0153  # per 1,024 images, and apart from the learning rate
 BIAS_SCALER = 64.0  # the biases of batch norm learn so much faster
 NORM = {"momentum": 0.4, "eps": 1e-12}  # running averages that follow within a few steps
-EARLY = 0.3  # of the epochs: then the whitening bias freezes, and the averages begin
+CYCLE = {"pct_start": 0.23, "anneal_strategy": "linear", "cycle_momentum": False}
+CYCLE |= {"div_factor": 1 / 0.2, "final_div_factor": 0.2 / 0.07}  # from 0.2 up to 1, down to 0.07
+WHITENING_BIAS = 0.3  # of the epochs, in which the whitening bias is trained
 WHITENING_IMAGES, WHITENING_EPS = 5000, 5e-4
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.95  # steps; of an average for each step
 EVALUATION_BATCH = 500
@@ -121,36 +122,13 @@ def whitening_filters(images: Array) -> Array:
     xp = namespace(images)
     patches = xp.reshape(xp.permute_dims(xp.stack(shifted), (2, 0, 1, 3, 4)), (4 * c, -1))
     values, vectors = linalg.eigh(patches @ patches.T / patches.shape[1])
+    vectors = xp.where(vectors[:1, :] < 0, -vectors, vectors)  # the same on every backend
     filters = xp.flip(vectors / xp.sqrt(values + WHITENING_EPS), axis=1).T  # the largest first
     filters = xp.reshape(filters, (4 * c, c, 2, 2))
     return xp.concat([filters, -filters])
 
 
-# -- The data -------------------------------------------------------------------------------------
-
-
-def half_flipped(x: Array, seed: int) -> Array:
-    """Mirror half of the training images, for alternating flips: `drawn` mirrors all of them in
-    every other epoch, so that each view of an image comes in every other epoch."""
-    manual_seed(seed)
-    return random_flip(x)
-
-
-def drawn(augment: Augment, images: Array, epoch: int, without: str | None) -> Array:
-    """Draw the views of a batch, of which `Augment` tells: reflected crops that move images by up
-    to 2 pixels, and alternating flips."""
-    views, flips = augment.draw(images), [0, 0, epoch % 2 if without != "flip" else 0, 0, 0]
-    return (unmoved(images) if views is None else views) + backend_of(images).asarray(
-        flips, "int32"
-    )
-
-
-def unmoved(images: Array) -> Array:
-    xp = namespace(images)
-    return xp.zeros((images.shape[0], 5), dtype=xp.int32, device=images.device)
-
-
-# -- The optimizer --------------------------------------------------------------------------------
+# -- The optimization -----------------------------------------------------------------------------
 
 
 def parameter_groups(args: argparse.Namespace, named: Iterable[tuple[str, Any]]) -> list[Any]:
@@ -169,33 +147,23 @@ def parameter_groups(args: argparse.Namespace, named: Iterable[tuple[str, Any]])
     return [{"params": ps, "lr": x, "weight_decay": decay / x} for x, ps in groups.items()]
 
 
-def triangle(step: int, steps: int) -> float:
-    """Give the triangular schedule: from 0.2 up to 1 at 23 % of the steps, and down to 0.07."""
-    peak = max(1, int(0.23 * steps))
-    return min(0.2 + 0.8 * step / peak, 0.07 + 0.93 * (steps - step) / max(1, steps - peak))
-
-
 class Lookahead:
-    """Average the weights and running statistics, and train on from the average."""
+    """Average the weights and running statistics, and train on from the averages."""
 
     def __init__(self, model: nn.Module, optimizer: Any) -> None:
-        self.optimizer = optimizer
-        trained = [p for p in model.parameters() if p.requires_grad]
-        statistics = [b for b in model.buffers() if "float" in str(b.dtype)]
-        self.nodes = trained + statistics
+        self.mixed = optimizer if isinstance(optimizer, optim.MixedPrecision) else None
+        weights = (self.mixed.optimizer if self.mixed else optimizer).parameters
+        self.nodes = [*weights, *[b for b in model.buffers() if "float" in str(b.dtype)]]
         self.averages = backends.default().copy_all([node.value for node in self.nodes])
 
     def update(self, decay: float) -> None:
         """Keep the part `decay` of the averages, and copy them to the model."""
-        for i, node in enumerate(self.nodes):
-            average = self.averages[i]
-            if decay < 1:
-                average = average + (1 - decay) * (node.value - average)
-            self.averages[i] = average
-            node.value[...] = average  # in place: captured steps read these arrays
-        if isinstance(self.optimizer, optim.MixedPrecision):
-            for p, master in zip(self.optimizer.parameters, self.optimizer.masters, strict=True):
-                master.value[...] = namespace(p.value).astype(p.value, master.dtype)
+        lerp_all, values = backends.default().lerp_all, [node.value for node in self.nodes]
+        self.averages = lerp_all(self.averages, values, 1 - decay)
+        for node, x in zip(self.nodes, lerp_all(values, self.averages, 1.0), strict=True):
+            node.value = x
+        if self.mixed:
+            self.mixed.round_masters()
 
 
 class MultiCrop(nn.Module):
@@ -223,49 +191,48 @@ class Training:
 
     def __init__(self, args: argparse.Namespace, data: Any, session: Session) -> None:
         self.args, self.session = args, session
-        (x, y), self.held_out, self.facts = data
-        self.data, self.classes = (x, y), len(self.facts["classes"])
+        self.data, self.held_out, self.facts = data
+        self.classes = len(self.facts["classes"])
         self.smoothing = 0.0 if args.without == "smoothing" else LABEL_SMOOTHING
         dtype = "float16" if args.mixed_precision else args.dtype
         padding = 0 if args.without == "crop" else 2
-        self.augment = Augment(MEAN, STD, dtype, padding=padding, mode="reflect")
+        augment = partial(Augment, MEAN, STD, dtype, padding=padding, mode="reflect")
+        # Alternating flips: half of the images are mirrored, and in every other epoch all are. So
+        # each view of an image comes in every other epoch.
+        self.augments = augment(), augment(flip=0.0 if args.without == "flip" else 1.0)
+        self.augment = self.augments[0]
 
     def run(self) -> None:
         args, session, (x, y) = self.args, self.session, self.data
         self.warm_up(*next(iter(self.batches(x, y, args.batch_size, shuffle=False))))
         session.start(session.run)  # which seeds again
+        manual_seed(args.seed + session.run)
         if args.without != "flip":
-            self.data = half_flipped(x, args.seed + session.run), y
+            x = random_flip(x)
         self.make_model()
         started = perf_counter()
-        self.whiten()
+        self.whiten(x[: min(WHITENING_IMAGES, x.shape[0]), ...])
         seconds = perf_counter() - started
         self.make_optimizer()
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         known = session.checkpoint["facts"] if session.checkpoint else session.facts
         results = known.get("results", [])[: session.run]
         session.begin(self.model, self.optimizer, is_scheduled=True, results=results, **self.facts)
 
-        n = self.data[0].shape[0]
-        batches = self.batches(*self.data, args.batch_size, drop_last=n >= args.batch_size)
+        batches = self.batches(x, y, args.batch_size, drop_last=x.shape[0] >= args.batch_size)
         steps, done = args.epochs * len(batches), session.epochs_done * len(batches)
-        schedule = self.make_schedule(partial(triangle, steps=steps), done)
-        early = round(EARLY * args.epochs)
-        averages_from = args.epochs if args.without == "lookahead" else early
-        n = averages_from * len(batches) // LOOKAHEAD_EVERY
-        lookahead = self.make_lookahead() if done // LOOKAHEAD_EVERY > n else None  # if resumed
+        schedule = self.make_schedule(rates, steps, done)
+        lookahead = self.make_lookahead() if args.without != "lookahead" else None
         for epoch in session.epochs():
-            self.train_whitening_bias(epoch.number < early)
-            for images, labels in session.progress(batches):
-                views = drawn(self.augment, images, epoch.number, args.without)
-                loss = self.step(images, labels, views)
+            self.train_whitening_bias(epoch.number < round(WHITENING_BIAS * args.epochs))
+            augment = self.augments[epoch.number % 2]
+            for number, (images, labels) in enumerate(session.progress(batches), 1):
+                loss = self.step(images, labels, augment.draw(images))
                 schedule.step()
                 done += 1
-                if epoch.number >= averages_from and done % LOOKAHEAD_EVERY == 0:
-                    lookahead = lookahead or self.make_lookahead()
+                if lookahead and (number % LOOKAHEAD_EVERY == 0 or number == len(batches)):
                     lookahead.update(LOOKAHEAD_DECAY**LOOKAHEAD_EVERY * (done / steps) ** 3)
                 epoch.add(loss, labels.shape[0])
-            if lookahead:
-                lookahead.update(1.0)
             epoch.stop()
             session.end_epoch(epoch, **self.validate(self.model))
         lines = [line for line in session.record.history if line["run"] == session.run]
@@ -286,7 +253,7 @@ class Training:
         for trains_bias in (True, False):
             self.train_whitening_bias(trains_bias)
             for _ in range(WARM_UP):
-                self.step(images, labels, unmoved(images))
+                self.step(images, labels, self.augment.draw(images))
 
     def tell(self) -> None:
         """Print the results of this run and, after several, means and deviations."""
@@ -309,13 +276,12 @@ class Training:
         args = self.args
         self.model = AirNet(self.classes, args.width, args.dtype, args.without != "dirac")
 
-    def whiten(self) -> None:
+    def whiten(self, images: Array) -> None:
         w, place = self.model.whiten.w, backends.default()
         w.requires_grad = self.args.without == "whitening"
         if not w.requires_grad:
-            n = min(WHITENING_IMAGES, self.data[0].shape[0])
-            images = place.asarray(self.data[0][:n, ...])
-            w.value = whitening_filters(normalize(images, MEAN, STD, self.args.dtype))
+            images = normalize(place.asarray(images), MEAN, STD, self.args.dtype)
+            w.value = whitening_filters(images)
         place.to_numpy(w.value)  # which waits for the device
 
     def make_optimizer(self) -> None:
@@ -334,8 +300,8 @@ class Training:
         self.steps = {trains_bias: captured(self.args)(self.eager_step) for trains_bias in (0, 1)}
 
     def eager_step(self, images: Array, labels: Array, views: Array) -> Array:
-        dtype = backends.default().dtype(self.args.dtype)
-        logits = xp.astype(self.model(self.augment.apply(images, views)), dtype, copy=False)
+        logits = self.model(self.augment.apply(images, views))
+        logits = cast(logits, backends.default().dtype(self.args.dtype))
         loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
         self.optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
         self.optimizer.step()
@@ -345,12 +311,12 @@ class Training:
     def train_whitening_bias(self, trains_bias: bool) -> None:
         self.model.whiten.b.requires_grad, self.step = trains_bias, self.steps[trains_bias]
 
-    def make_schedule(self, factor: Callable[[int], float], done: int) -> Any:
-        schedule = optim.LambdaLR(self.optimizer, factor)
+    def make_schedule(self, rates: list[float], steps: int, done: int) -> Any:
+        schedule = optim.OneCycleLR(self.optimizer, rates, steps, **CYCLE)
         schedule.load_state_dict({"steps": done})
         return schedule
 
-    def make_lookahead(self) -> Lookahead | None:
+    def make_lookahead(self) -> Any:
         return Lookahead(self.model, self.optimizer)
 
     def augmented_model(self) -> Any:

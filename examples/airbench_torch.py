@@ -14,17 +14,16 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 # isort: split
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from airbench import (
+    CYCLE,
     EVALUATION_BATCH,
     MEAN,
     MOMENTUM,
     NORM,
     STD,
-    WHITENING_IMAGES,
     Training,
     parameter_groups,
     parse,
@@ -100,11 +99,10 @@ class TorchTraining(Training):
         model = AirNet(self.classes, self.args.width)
         self.model = model.to(self.session.device, memory_format=torch.channels_last)
 
-    def whiten(self) -> None:
-        x = torch.as_tensor(self.data[0][:WHITENING_IMAGES], device=self.session.device)
-        self.model.whiten.weight.data.copy_(
-            whitening_filters(normalize(x, MEAN, STD, self.args.dtype))
-        )
+    def whiten(self, images: Any) -> None:
+        x = torch.as_tensor(images, device=self.session.device)
+        filters = whitening_filters(normalize(x, MEAN, STD, self.args.dtype))
+        self.model.whiten.weight.data.copy_(filters)
         self.model.whiten.weight.sum().item()  # which waits for the device
 
     def make_optimizer(self) -> None:
@@ -135,8 +133,9 @@ class TorchTraining(Training):
     def train_whitening_bias(self, trains_bias: bool) -> None:
         self.model.whiten.bias.requires_grad = trains_bias
 
-    def make_schedule(self, factor: Callable[[int], float], done: int) -> Any:
-        return torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor, last_epoch=done - 1)
+    def make_schedule(self, rates: list[float], steps: int, done: int) -> Any:
+        make = torch.optim.lr_scheduler.OneCycleLR
+        return make(self.optimizer, rates, steps, last_epoch=done - 1, **CYCLE)
 
     def make_lookahead(self) -> Lookahead:
         return Lookahead(self.model)

@@ -154,7 +154,8 @@ class ColumnProducts(Way):
         windows, o, c = go.shape[2:], go.shape[1], x.shape[1]
         geometry = geometry_of(x.shape[2:], kernel, windows, **steps)
         x, is_last = packed(x)
-        go, gw = in_order(go, is_last), None
+        go = in_order(go, is_last)
+        gw: Any = None
         for part, columns in _columns(x, is_last, kernel, windows, geometry, groups):
             matrices = _by_group(go[part], is_last, groups)
             if is_last:

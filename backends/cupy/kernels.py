@@ -54,13 +54,13 @@ def summing(name: str, inputs: str, term: str) -> Callable[..., Array]:
     return KERNELS[name]
 
 
-def multi_array(name: str, arrays: str, numbers: str, body: str) -> MultiArrayKernel:
+def multi_array(name: str, arrays: str, numbers: str, body: str, **around: str) -> MultiArrayKernel:
     """Make a kernel that goes through the elements of many sets of arrays in one launch.
 
     It is called with a list of these sets, and with numbers that all sets share. In the body, x[i]
-    is element i of array x.
+    is element i of array x. The texts `before` and `after` are done around each chunk of elements.
     """
-    KERNELS[name] = kernel = MultiArrayKernel(f"gradcore_{name}", arrays, numbers, body)
+    KERNELS[name] = kernel = MultiArrayKernel(f"gradcore_{name}", arrays, numbers, body, **around)
     return kernel
 
 

@@ -20,10 +20,12 @@ import numpy as np
 from ..types import Array, Number
 
 __all__ = [
+    "CHUNK",
     "C_TYPES",
     "FLOATS",
     "HEADERS",
     "LETTERS",
+    "THREADS",
     "BlockKernel",
     "MultiArrayKernel",
     "Raw",
@@ -72,9 +74,11 @@ extern "C" __global__ void {symbol}(const Arguments all) {{
         {arrays}
         const long long begin = {chunk}LL * (chunk - (at ? all.ends[at - 1] : 0));
         const long long next = begin + {chunk}, end = next < all.sizes[at] ? next : all.sizes[at];
+        {before}
         for (long long i = begin + threadIdx.x; i < end; i += blockDim.x) {{
 {body}
         }}
+        {after}
     }}
 }}
 """
@@ -136,10 +140,17 @@ class MultiArrayKernel(Raw):
 
     Its argument has the addresses and the size of each set, and each number either by value or as
     the address of an array on the device.
+
+    Args:
+        before, after: what a thread does before and after its elements of a chunk: CHUNK elements
+            of a set, or what is left of it. All threads of a block have the same chunk.
     """
 
-    def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
+    def __init__(
+        self, name: str, arrays: str, numbers: str, body: str, before: str = "", after: str = ""
+    ) -> None:
         super().__init__(name, arrays, numbers, body)
+        self.before, self.after = before, after
         self._made: dict[Any, tuple[cupy.RawKernel, np.dtype, int]] = {}  # by the arrays' dtypes
 
     def __call__(self, sets: Sequence[Sequence[Array]], *numbers: Number) -> None:
@@ -191,6 +202,7 @@ class MultiArrayKernel(Raw):
             ),
             **{"most": most, "width": len(self.arrays), "size": layout.itemsize, "chunk": CHUNK},
             **{"symbol": self.symbol(types), "body": self.body.strip("\n")},
+            **{"before": self.before, "after": self.after},
         )
 
     def _layout(self, types: dict[str, str]) -> tuple[np.dtype, int]:

@@ -18,7 +18,7 @@ from .layouts import joined_in_memory_order as _joined
 __all__ = ["__array_api_version__", "__array_namespace_info__", "fft", "linalg", "matmul", "sign"]
 
 sign = _in_memory_order(_sign)
-concat = _joined(_compat.concat)
+concat = _joined(vars(_compat)["concat"])
 for _name in """
     abs acos acosh add asin asinh astype atan atan2 atanh bitwise_and bitwise_invert
     bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj copysign cos cosh divide

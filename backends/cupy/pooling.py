@@ -119,7 +119,7 @@ class CupyPooling(ConvolutionKernels):
             return super().max_pool2d(x, kernel=kernel, **steps)
         x, is_last = packed(x)
         y = empty(shape, x.dtype, is_last)
-        places = empty(shape, np.uint8 if prod(kernel) <= 256 else np.int32, is_last)
+        places = empty(shape, np.dtype(np.uint8 if prod(kernel) <= 256 else np.int32), is_last)
         geometry = geometry_of(x.shape[2:], kernel, windows, **steps)
         _run(max_pool, is_last, [x], (-inf,), geometry, [y, places])
         return y, places

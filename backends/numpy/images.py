@@ -25,8 +25,8 @@ class NumpyImages(ImageKernels):
     ) -> Array:
         _, c, h, w = x.shape
         if views is not None and len(x):
-            around, mode = (padding, padding), "reflect" if reflects else "constant"
-            wide = np.pad(x, ((0, 0), (0, 0), around, around), mode) if padding else x
+            around = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+            wide = np.pad(x, around, "reflect" if reflects else "constant") if padding else x
             x = np.empty(x.shape, x.dtype)
             for image, y, (top, left, mirrored, row, column) in zip(
                 wide, x, views.tolist(), strict=True

@@ -116,7 +116,7 @@ def train(
 ) -> Step:
     model = NETWORK(layers).to(DEVICE)
     for p, value in zip(model.parameters(), parameters, strict=True):
-        p.data = tensor(value)
+        p.data.copy_(tensor(value))  # in place: an LSTM's parameters stay one piece of memory
     x, targets = tensor(x), tensor(targets)
     updates = OPTIMIZERS[optimizer](model.parameters(), lr)
     for group in getattr(updates, "updates", updates).param_groups:

@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "facts": Part("what is here", facts.cases, 20, 15),
+    "facts": Part("what is here", facts.cases, 25, 15),
     "smoke": Part("one thing at a time", smoke.cases, 60, 25),
     "capture": Part("captured training steps beside eager ones", steps.capture, 50, 30),
     "benchmarks": Part("times of steps beside PyTorch's", speed.benchmarks, 100, 60),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -130,7 +131,10 @@ class Report:
         verdict = f"{counts[True]} checks passed"
         if failed:
             verdict = f"{len(failed)} of {counts[True] + len(failed)} checks FAILED"
-        verdict += "" if self.state == "done" else ", then it was cut off"
+        if self.state != "done":
+            verdict += ", then it was cut off"
+        elif left := self.unfinished():
+            verdict += f"; {len(left)} of {len(self.planned or self.parts)} parts are not finished"
         told = ", ".join(f"{n} {WORDS[passed]}" for passed, n in counts.items())
         seconds = time.monotonic() - self.began
         lines = [
@@ -168,6 +172,11 @@ class Report:
         rest = [f"And {more} more, in the tables below."] if more > 0 else []
         return ["## What failed", table(["part", "check", "what it says"], rows, words=3), *rest]
 
+    def unfinished(self) -> list[str]:
+        """The parts that did not come to their end, by name."""
+        done = [name for name, part in self.parts.items() if part.state == "done"]
+        return [name for name in self.planned or self.parts if name not in done]
+
     def advice(self) -> list[str]:
         """What to do next."""
         found, told, failed = self.files, [], self.having(False)
@@ -181,9 +190,11 @@ class Report:
                 f"may follow from it. `{self.command}{only([first.part])}` repeats its part."
             )
             told.append(f"Attach `{found[1].name}` to an issue at {ISSUES}.")
-        done = [name for name, part in self.parts.items() if part.state == "done"]
-        if left := [name for name in self.planned or self.parts if name not in done]:
+        if left := self.unfinished():
             told.append(f"Run what was cut off, or did not begin: `{self.command}{only(left)}`.")
+        ways = self.checks.get(("smoke", "ways to convolve"))
+        if ways and (lacks := re.search(r"cudnn \(nvidia.*(pip install .*)\)", ways.detail)):
+            told.append(f"For faster convolutions, by cuDNN: `{lacks[1]}`.")
         if any(c.detail == "pip install pytest" for c in self.having(None)):
             told.append("`pip install pytest`, and start it again: the tests were not run.")
         if not told:
@@ -208,8 +219,10 @@ class Report:
         if not rows:
             return []
         heads = ["step", "eager, ms", "captured, ms", "PyTorch eager, ms", *RATIOS]
-        about = "Of 1 and below gradcore is as fast or faster. PyTorch is without TF32, unless the "
-        about += "row names it; the other ways of PyTorch are below, in Benchmarks."
+        about = (
+            "Where a ratio is 1 or less, gradcore is as fast or faster. Neither library uses TF32, "
+        )
+        about += "unless the row names it. Benchmarks, below, has both as they come, with TF32."
         return ["## Beside PyTorch", table(heads, rows), about]
 
     def trainings(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ IMAGES = (8, 16, 12, 12)  # (N, C, H, W)
 
 def cases(given: Given) -> Iterator[Case]:
     backend = given.backend
+    backend.allow_tf32(convolutions=False)  # as exact as NumPy; products of matrices are anyway
     yield "a sum", lambda: a_sum(backend)
     for dtype in ("float32", "float16", "float64"):
         yield f"cuBLAS in a graph, {dtype}", partial(cublas_in_a_graph, given, dtype)
@@ -39,16 +41,16 @@ def cases(given: Given) -> Iterator[Case]:
     yield "a wrong index, by way of pinned memory", lambda: wrong_index(given)
     for axis in (None, 0, 1, (0, 2, 3)):
         yield f"sums over {axis}", partial(sums, backend, axis)
-    yield "TF32, and back", lambda: tf32(given)
+    yield "TF32", lambda: tf32(given)
     yield "ways to convolve", lambda: ways(given)
     yield "scatter_add in float16", lambda: scatter_add(backend)
     yield "random bits are NumPy's", lambda: random_bits(backend)
     yield "batches copied ahead", lambda: copies(backend)
+    kinds = [*product(("float32", "float16"), ("N C H W", "channels last"))]
     for name, make in LAYERS.items():
-        for dtype in ("float32", "float16"):
-            for order in ("N C H W", "channels last"):
-                what = f"{name}, {dtype}, {order}"
-                yield what, partial(layer, backend, make, dtype, order)
+        for dtype, order in kinds[::3] if given.quick else kinds:
+            what = f"{name}, {dtype}, {order}"
+            yield what, partial(layer, backend, make, dtype, order)
     for name, make in {"Adam": optim.Adam, "SGD": partial(optim.SGD, momentum=0.9)}.items():
         yield f"updates by {name}", partial(updates, backend, partial(make, lr=0.1))
 
@@ -135,16 +137,28 @@ def sums(backend: Backend, axis: Any) -> Found:
     return compare(pairs, "float32")
 
 
-def tf32(given: Given) -> Found:
+def tf32(given: Given) -> Iterator[Found]:
+    """Products, and convolutions, with TF32 and without. Where no tensor core rounds, as in another
+    way to convolve, the error is the same twice."""
     given.only_on_cupy()
-    x = drawn((512, 512)).astype("float32")
-    expected, there, errors = x.astype("float64") @ x, given.backend.asarray(x), []
-    for whether in (True, False):
-        given.backend.allow_tf32(matmul=whether)
-        errors.append(error(given.backend.to_numpy(there @ there), expected))
-    # A device without TF32 cores, or a stand-in, has the same error twice.
-    passed = errors[1] < 1e-6 and errors[0] < 2e-3
-    return Found(passed, "errors {:.1e} with TF32, {:.1e} without".format(*errors))
+    backend, numpy = given.backend, get("numpy")
+    x, w, pictures = (
+        drawn(shape).astype("float32") for shape in ((512, 512), (32, 16, 3, 3), IMAGES)
+    )
+    steps = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    whole = numpy.conv2d(pictures.astype("float64"), w.astype("float64"), None, **steps)
+    computed: dict[str, Any] = {
+        "matmul": (lambda x: x @ x, [x], x.astype("float64") @ x),
+        "convolutions": (lambda x, w: backend.conv2d(x, w, None, **steps), [pictures, w], whole),
+    }
+    for name, (function, arrays, expected) in computed.items():
+        there, errors = [backend.asarray(a) for a in arrays], []
+        for whether in (True, False):
+            backend.allow_tf32(**{name: whether})
+            errors.append(error(backend.to_numpy(function(*there)), expected))
+        passed = errors[1] < 1e-6 and errors[0] < 2e-3
+        told = "errors {:.1e} with TF32, {:.1e} without".format(*errors)
+        yield Found(passed, told, name=f"TF32 in {name}, and back")
 
 
 def ways(given: Given) -> str:

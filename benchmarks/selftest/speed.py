@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ WORKLOADS_TIMED = [
 PROFILED = ("resnet20-64", "blitz-128", "mnist-sigmoid", "resnet9-512")
 SECONDS = 0.25  # for the steps of one library at one workload
 MOST_KERNELS = 15
+STEPS = 10  # that are profiled
 
 
 def benchmarks(given: Given) -> Iterator[Case]:
@@ -105,49 +105,62 @@ def kernels(given: Given) -> Iterator[Case]:
 
 
 def profile(given: Given, workload: Workload) -> Found:
-    """CUPTI, which PyTorch's profiler reads, sees CuPy's kernels too. Without PyTorch, events on
-    the stream tell how long the device works, and not on what."""
+    """CUPTI, which PyTorch's profiler reads, sees CuPy's kernels too. Without it, the time between
+    events on the stream is all that is known."""
     given.only_on_cupy()
     step = set_up("gradcore", workload, given.quick)
     for _ in range(5):
         step()
     wait(given.backend)
-    steps = 10
+    seconds = between_events(step)
+    chosen = [f"{case}: {told}" for case, told in given.backend.choices().items()]
+    text = "\n".join(["ways chosen for convolutions:", *chosen] if chosen else [])
+    told = f"{1e3 * seconds:.3f} ms a step"
+    seen, why = by_kernel(step, partial(wait, given.backend))
+    if not seen:
+        return Found(
+            True, f"{told}; by kernel only with PyTorch ({why})", {"seconds": seconds}, text
+        )
+    total, calls = sum(each for each, _, _ in seen), sum(count for _, count, _ in seen)
+    lines = [f"{'us a step':>10} {'share':>6} {'calls':>6}  kernel"]
+    for each, count, name in seen[:MOST_KERNELS]:
+        lines.append(f"{each:10.1f} {each / max(total, 1e-9):6.1%} {count:6.1f}  {name[:90]}")
+    told += f", {total / 1e3:.3f} of them in {calls:.0f} kernels, copies and zero-fills"
+    figures = {"device": total / 1e6, "seconds": seconds, "kernels": calls}
+    return Found(True, told, figures, "\n".join([*lines, "", text]))
+
+
+def by_kernel(
+    step: Callable[[], Any], wait: Callable[[], None]
+) -> tuple[list[tuple[float, float, str]], str]:
+    """Ask PyTorch's profiler what runs on the device in a step: the microseconds, how often, and
+    the name, the longest first; or why it can't say."""
     if not find_spec("torch"):
-        return by_events(step, steps)
+        return [], "which is not installed"
     import torch
+    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity
 
     if not torch.cuda.is_available():
-        return by_events(step, steps)
-    with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as seen:
-        began = time.perf_counter()
-        for _ in range(steps):
+        return [], "this one sees no GPU"
+    with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        for _ in range(STEPS):
             step()
-        wait(given.backend)
-        seconds = (time.perf_counter() - began) / steps
-    found = sorted(seen.key_averages(), key=lambda x: -x.self_device_time_total)
-    total = sum(x.self_device_time_total for x in found) / steps
-    lines = [f"{'us a step':>10} {'share':>6} {'calls':>6}  kernel"]
-    for x in found[:MOST_KERNELS]:
-        each = x.self_device_time_total / steps
-        share = each / max(total, 1e-9)
-        lines.append(f"{each:10.1f} {share:6.1%} {x.count / steps:6.1f}  {x.key[:90]}")
-    calls = sum(x.count for x in found) / steps
-    detail = f"{total / 1e3:.3f} ms in {calls:.0f} kernels and copies, of {1e3 * seconds:.3f} ms"
-    figures = {"device": total / 1e6, "seconds": seconds, "kernels": calls}
-    return Found(bool(found), f"{detail} a step", figures, "\n".join(lines))
+        wait()
+    # The others are calls of the driver, on the host.
+    found = [x for x in profiler.key_averages() if x.device_type == DeviceType.CUDA]
+    rows = [(x.self_device_time_total / STEPS, x.count / STEPS, x.key) for x in found]
+    return sorted(rows, reverse=True), "" if rows else "which may not read CUPTI here"
 
 
-def by_events(step: Callable[[], Any], steps: int) -> Found:
+def between_events(step: Callable[[], Any]) -> float:
     import cupy
 
     began, ended = cupy.cuda.Event(), cupy.cuda.Event()
     began.record()
-    for _ in range(steps):
+    for _ in range(STEPS):
         step()
     ended.record()
     ended.synchronize()
-    seconds = cupy.cuda.get_elapsed_time(began, ended) / 1e3 / steps
-    told = f"{1e3 * seconds:.3f} ms a step between events; kernels are told apart by PyTorch only"
-    return Found(True, told, {"seconds": seconds})
+    seconds: float = cupy.cuda.get_elapsed_time(began, ended) / 1e3 / STEPS
+    return seconds

@@ -59,11 +59,13 @@ class Record:
         here = [x for x in known if is_array(x.value) and x.value.device == device]
         self.host_work = HostWork(recorder, {x: x.value for x in here})
         grads = {x: x._grad for x in here}
+        needs = {x: x.requires_grad for x in here}
         numbers = random.get_state()
         try:
             with _collector_paused():
                 seen = self._record(known, grads)
             self._check_known(seen)
+            self.needs = [(x, needs[x]) for x in seen.nodes if x in needs]
         except BaseException as error:
             self._roll_back(grads)
             random.set_state(numbers)
@@ -146,12 +148,12 @@ class Record:
                 copies.append((self._apart(now), before))
             return before
 
+        # All known nodes, since nothing tells which values the step reads or writes without an op,
+        # as optimizers do: a replay uses their arrays, which must stay, and be those of the nodes.
         with views_kept(self.host_work.held):
             for node, value in self.host_work.held.items():
                 if node.value is not value:
                     node.value = back(f"TensorNode({node.summary()})", node.value, value)
-                elif node not in seen.nodes:
-                    continue
                 self.nodes.append((node, value))
         for node, before in grads.items():
             if before is not None and node._grad is not None and node._grad is not before:
@@ -215,14 +217,23 @@ class Record:
                 memories are what they were.
         """
         self.host_work.check_fixed()
-        with views_kept([node for node, _ in self.nodes]):
-            for node, buffer in self.nodes:
-                if node.value is not buffer:
-                    _check_alike(
-                        "capture: a node was, as the step was captured,", buffer, node.value
-                    )
-                    buffer[...] = node.value
-                    node.value = buffer
+        for node, needs in self.needs:
+            if node.requires_grad is not needs:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
+                    f"step was captured, and has {not needs} now; capture a step for each"
+                )
+        copies: dict[int, tuple[Array, Array]] = {}  # by the id of the second: from, and to
+        for node, buffer in self.nodes:
+            if node.value is not buffer:
+                _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
+                copies[id(buffer)] = node.value, buffer
+        for node, buffer in self.nodes:
+            if id(buffer) in copies and copies[id(buffer)][0] is not node.value:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) and another node had one array as the "
+                    "step was captured, and have two now; capture the step anew"
+                )
         for node, before, _ in self.grads:
             now = node._grad
             if before is None:
@@ -232,7 +243,8 @@ class Record:
                         "and had none as the step was captured; call zero_grad() first"
                     )
             elif now is not before:
-                before[...] = namespace(before).zeros_like(before) if now is None else now
+                now = namespace(before).zeros_like(before) if now is None else now
+                copies[id(before)] = now, before
         for memory, name, buffer in self.memories:
             if memory.get(name) is not buffer:
                 if name not in memory:
@@ -241,9 +253,16 @@ class Record:
                         "captured; capture the step anew"
                     )
                 _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
-                buffer[...] = memory[name]
-                memory[name] = buffer
-        for node, _, after in self.grads:  # once nothing can fail any more
+                copies[id(buffer)] = memory[name], buffer
+        # From here on nothing can fail. What was given to another than before is copied first.
+        for now, buffer in [(self._apart(now), buffer) for now, buffer in copies.values()]:
+            buffer[...] = now
+        with views_kept([node for node, _ in self.nodes]):
+            for node, buffer in self.nodes:
+                node.value = buffer
+        for memory, name, buffer in self.memories:
+            memory[name] = buffer
+        for node, _, after in self.grads:
             node._grad, node._owned = after, False
         self.host_work.before_replay()
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from math import isclose
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,7 +166,13 @@ def test_facts_and_smoke() -> None:
     if why := problem("cupy-like"):
         pytest.skip(why)
     assert look(PARTS["facts"].cases, "cupy-like")["cores"].passed
-    found = look(smoke.cases, "cupy-like")
+    backend = get("cupy-like")
+    switches = backend.modules["gradcore.backends.cupy.tf32"]
+    try:
+        found = look(smoke.cases, "cupy-like")
+        assert not switches.in_convolutions()  # as results are compared with NumPy's
+    finally:
+        backend.allow_tf32(convolutions=True)
     assert [(name, f.detail) for name, f in found.items() if f.passed is False] == []
     assert found["convolution, float16, channels last"].passed
     assert found["updates by Adam"].passed
@@ -444,3 +451,41 @@ def test_mixed_precision_is_among_the_trainings() -> None:
     x, targets = batch()
     assert str(x.dtype) == "float16"
     assert str(step(x, targets).dtype) == "float32"
+
+
+def test_a_step_by_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With events in the place of CUPTI's: calls of the driver, on the host, are no kernels."""
+    torch = pytest.importorskip("torch")
+    from torch.autograd import DeviceType
+    from torch.autograd.profiler_util import FunctionEventAvg
+
+    def event(key: str, kind: Any, microseconds: float, count: int) -> Any:
+        made = FunctionEventAvg()
+        made.key, made.device_type, made.count = key, kind, count
+        made.self_device_time_total = microseconds
+        return made
+
+    events = [
+        event("cudaLaunchKernel", DeviceType.CPU, 0.0, 30),
+        event("Memset (Device)", DeviceType.CUDA, 10.0, 10),
+        event("cupy_add", DeviceType.CUDA, 90.0, 20),
+    ]
+    seen = SimpleNamespace(key_averages=lambda: events)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.profiler, "profile", lambda activities: nullcontext(seen))  # noqa: ARG005
+    steps: list[int] = []
+    found, why = speed.by_kernel(lambda: steps.append(1), lambda: None)
+    assert (found, why) == ([(9.0, 2.0, "cupy_add"), (1.0, 1.0, "Memset (Device)")], "")
+    assert len(steps) == speed.STEPS
+    events.clear()
+    assert speed.by_kernel(lambda: None, lambda: None) == ([], "which may not read CUPTI here")
+
+
+def test_the_first_screen_names_what_is_not_finished_and_cudnn(tmp_path: Path) -> None:
+    report = Report("cupy", False, "selftest", tmp_path, planned=["smoke", "tests"], state="done")
+    report.parts["smoke"] = PartRun("", 10, 1, "done")
+    told = "windows (can run), cudnn (nvidia-cudnn-frontend is not installed; pip install it)"
+    report.add(Check("smoke", "ways to convolve", True, told))
+    title = report.markdown().partition("\n")[0]
+    assert title == "# gradcore on unknown: 1 checks passed; 1 of 2 parts are not finished"
+    assert "For faster convolutions, by cuDNN: `pip install it`." in report.advice()

@@ -20,6 +20,7 @@ CuPy's wheel can be installed.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import itertools
 import math
@@ -27,7 +28,6 @@ import operator
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -39,8 +39,14 @@ import numpy as np
 
 from gradcore.backends import get, registry
 
+try:
+    import fcntl
+except ImportError:  # on Windows, which has no such locks
+    fcntl = None  # type: ignore[assignment]
+
 NAME = "cupy-like"  # of the backend
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+BUILD = Path(__file__).parents[3] / "build" / "kernels"
 C_TYPES = {
     **{f"{u}int{n}": f"{u}int{n}_t" for u in ("", "u") for n in (8, 16, 32)},
     **{"int64": "long long", "uint64": "unsigned long long", "bool": "bool"},
@@ -518,7 +524,7 @@ def source(kernel: Any, types: dict[str, str]) -> str:
         return kernel.source(types)
     symbol = kernel.symbol(types)
     lines = f"namespace of_{symbol} {{", f'#line 1 "{kernel.name}"', kernel.source(types)
-    run = RUN_BLOCKS if "__syncthreads" in kernel.body else RUN
+    run = RUN_BLOCKS if "__syncthreads" in lines[-1] else RUN
     return "\n".join([*lines, run.format(symbol=symbol), "}"])
 
 
@@ -540,18 +546,29 @@ def library() -> ctypes.CDLL:
 
 
 def compiled(sources: Iterable[str]) -> ctypes.CDLL:
-    """Compile C++ into a library. An error says the kernel, and the line in its body."""
-    with tempfile.TemporaryDirectory(prefix="gradcore-", ignore_cleanup_errors=True) as folder:
-        source, target = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
-        source.write_text("\n".join([f'#include "{HEADER}"', *sources]))
-        command = [compiler(), "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
-        command += [
-            f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")
-        ]
-        command += ["-o", target, source]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
-        return ctypes.CDLL(str(target))
+    """Compile C++ into a library, unless this was done before: the compiler takes longer than many
+    tests. An error says the kernel, and the line in its body."""
+    program = compiler()
+    options = ["-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
+    options += [
+        f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")
+    ]
+    text = "\n".join([f'#include "{HEADER}"', *sources])
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    key = "\n".join([version.stdout, *options, HEADER.read_text("utf-8"), text])
+    target = BUILD / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        if fcntl:  # another process of the tests may be compiling the same
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            source, made = target.with_suffix(".cpp"), target.with_suffix(".new")
+            source.write_text(text)
+            command = [program, *options, "-o", made, source]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
+            made.rename(target)
+    return ctypes.CDLL(str(target))
 
 
 def compiler() -> str | None:

@@ -343,9 +343,19 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ),
     ("copy_all", (All([P, X, np.asarray([]), MANY]),), {}),
     ("copy_all", (All([P, X.T, MANY]), V), {}),
+    ("norm_all", (All([P, X, np.asarray([]), MANY]),), {}),
+    ("norm_all", (All([P, X.T]), 1.0), {}),
+    *[
+        ("clip_all", (All([P, X, MANY]), [np.asarray(norm)], 2.0), {})
+        for norm in (4.0, 1.0, np.nan)
+    ],
     *[
         ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
         for which in (True, False)
+    ],
+    *[
+        ("lerp_all", (All([P, X, MANY]), All([G, 2 * X, MANY + 1]), weight), {})
+        for weight in (0.25, 0.75, 1.0)
     ],
     *[("update_all", (name, All(map(with_memory, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
@@ -960,6 +970,19 @@ def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
             assert counts.reads == []
 
 
+def test_clipping_is_three_launches_whatever_the_number_of_parameters(played: Any) -> None:
+    for count in (1, 40):
+        nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(count)]
+        for number in range(2):
+            for p in nodes:
+                p.grad = played.asarray(np.full(5, 2.0), "float32")
+            with device.counted() as counts:
+                norm = gradcore.nn.utils.clip_grad_norm_(nodes, 1.0)
+            assert number == 0 or (counts.launches, counts.uploads, counts.reads) == (3, 0, [])
+        assert float(norm) == pytest.approx(2.0 * (5 * count) ** 0.5)
+        np.testing.assert_allclose(played.to_numpy(nodes[0].grad), (5 * count) ** -0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("optimizer", WITH_KERNELS)
 def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
     def trained(backend: Backend) -> list[Any]:
@@ -977,6 +1000,27 @@ def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
 
     for x, y in zip(trained(played), trained(get("numpy")), strict=True):
         np.testing.assert_allclose(x, y, 1e-5, 1e-7)
+
+
+def test_copies_and_averages_are_written_where_nobody_else_sees_them(played: Any) -> None:
+    x, half = played.asarray(P, "float32"), played.asarray(G, "float16")
+    [copy] = played.copy_all([x], half.dtype, [half])
+    assert copy is half
+    np.testing.assert_array_equal(half.get(), P.astype("float16"))
+    for into in (
+        played.asarray(G, "float32"),
+        played.asarray(np.hstack([G, G]), "float16")[:, : G.shape[1]],
+    ):
+        kept = into.get().copy()
+        [copy] = played.copy_all([x], half.dtype, [into])
+        np.testing.assert_array_equal(copy.get(), half.get())
+        np.testing.assert_array_equal(into.get(), kept)
+    [mean] = played.lerp_all([x], [played.asarray(G, "float32")], 1.0)
+    assert mean is x
+    np.testing.assert_array_equal(x.get(), G.astype("float32"))
+    [mean] = played.lerp_all([x], [half], 0.5)
+    assert mean is not x
+    assert mean.dtype == x.dtype
 
 
 def test_where_mixed_precision_has_no_kernel(played: Any) -> None:

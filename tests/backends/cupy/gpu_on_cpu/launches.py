@@ -45,6 +45,7 @@ if __name__ == "__main__" and any(os.environ.get(k) != x for k, x in ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[4]
 sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
+import airbench  # noqa: E402
 import cifar10  # noqa: E402
 import cupy  # noqa: E402
 import gpu_on_cpu  # noqa: E402
@@ -53,16 +54,7 @@ import numpy as np  # noqa: E402
 import gradcore  # noqa: E402
 from benchmarks.libraries import on_gradcore  # noqa: E402
 from benchmarks.workloads import WORKLOADS  # noqa: E402
-from gradcore import (  # noqa: E402
-    TensorNode,
-    backends,
-    cross_entropy,
-    gelu,
-    max_pool2d,
-    namespace,
-    nn,
-    optim,
-)
+from gradcore import backends, cross_entropy  # noqa: E402
 
 COLUMNS = ["kernels", "products", "copies", "fills", "uploads", "downloads", "waits", "mallocs"]
 KINDS = {"kernel": "kernels", "library": "products", "copy": "copies", "fill": "fills"}
@@ -99,57 +91,24 @@ def resnet9(dtype: str, N: int = 512) -> Step:
     return step
 
 
-class Air(nn.Module):
-    """The network of airbench94, in float16, but for the norms."""
-
-    def __init__(self, *widths: int) -> None:
-        self.whiten = nn.Conv2d(3, 24, 2, dtype="float16")
-        self.whiten.w.requires_grad = False
-        self.convs, self.norms, inputs = nn.ModuleList(), nn.ModuleList(), 24
-        for C in widths:
-            for k in (inputs, C):
-                self.convs.append(nn.Conv2d(k, C, 3, padding=1, bias=False, dtype="float16"))
-                self.norms.append(nn.BatchNorm2d(C, eps=1e-12))
-                self.norms[-1].w.requires_grad = False
-            inputs = C
-        self.head = nn.Linear(inputs, 10, dtype="float16")
-
-    def forward(self, x: Any) -> TensorNode:
-        h = gelu(self.whiten(x))
-        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            h = conv(h)
-            h = gelu(norm(h if k % 2 else max_pool2d(h, 2)))
-        h = max_pool2d(h, 3)
-        return self.head(namespace(h).reshape(h, (h.shape[0], -1)))
-
-
-def airbench(N: int = 2000) -> Step:
-    net, (x, y) = Air(64, 256, 256), data(N, "float16")
-    by_dtype: dict[str, list[Any]] = {}
-    for p in net.parameters():
-        if p.requires_grad:
-            by_dtype.setdefault(str(p.dtype), []).append(p)
-    nesterov = {"lr": 1e-3, "momentum": 0.85, "nesterov": True}
-    optimizers = [optim.SGD(ps, **nesterov) for ps in by_dtype.values()]
-
-    def step() -> Any:
-        output = net(x)
-        xp = namespace(output)
-        loss = cross_entropy(xp.astype(output, xp.float32), y, label_smoothing=0.2)
-        loss.backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        return loss.value
-
-    return step
+def airbench_1024(dtype: str) -> Step:
+    """A step of `examples/airbench.py`; in float16 in mixed precision."""
+    args = argparse.Namespace(**airbench.FULL, lr=11.5, dtype="float32", without=None)
+    args.capture, args.mixed_precision = False, dtype == "float16"
+    training: Any = airbench.Training(args, (None, None, {"classes": range(10)}), Any)
+    training.make_model()
+    training.make_optimizer()
+    images, labels = data(args.batch_size, "uint8")
+    views = training.augment.draw(images)
+    return lambda: training.eager_step(images, labels, views)
 
 
 STEPS: dict[str, Callable[[], Step]] = {
     **{name: workload(name) for name in ("mnist-sigmoid", "blitz-4", "blitz-128", "resnet20-64")},
     "resnet9-512": lambda: resnet9("float32"),
     "resnet9-512-mixed": lambda: resnet9("float16"),
-    "airbench-2000": airbench,
+    "airbench-1024": lambda: airbench_1024("float32"),
+    "airbench-1024-mixed": lambda: airbench_1024("float16"),
 }
 
 _log = ctypes.CDLL(str(gpu_on_cpu.CUDA)).gpu_on_cpu_log
