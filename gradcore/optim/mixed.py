@@ -291,7 +291,7 @@ class MixedPrecision:
             >>> optimizer = optim.MixedPrecision([w], lambda masters: optim.SGD(masters, lr=0.1))
             >>> optimizer.masters[0].value = np.array([3.0, 0.1], dtype="float32")
             >>> optimizer.round_masters()
-            >>> print(w.round(6), w.dtype)
+            >>> print(w.value, w.dtype)
             [3.  0.1] float16
         """
         values = [master.value for master in self.masters]

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import OrderedDict
 from contextlib import nullcontext
 from math import isclose
 from pathlib import Path
@@ -253,9 +254,15 @@ def test_what_was_chosen_for_convolutions(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(found) == 6
     assert all(f.passed and f.detail.startswith("implicit (windows ") for f in found.values())
     kind = type(convolutions.ways[1])
-    right = kind.conv2d
-    monkeypatch.setattr(convolutions, "chosen", {})
-    monkeypatch.setattr(kind, "conv2d", lambda *a, **k: right(*a, **k) * 2)
+    right = kind.plan
+
+    def doubled(*given: Any, **options: Any) -> Any:
+        plan = right(*given, **options)
+        return lambda *arrays: plan(*arrays) * 2
+
+    for name, empty in (("chosen", {}), ("plans", OrderedDict())):
+        monkeypatch.setattr(convolutions, name, empty)
+    monkeypatch.setattr(kind, "plan", doubled)
     found = look(steps.convolutions, "cupy-like", quick=False)
     assert any("implicit differs by" in f.detail for f in found.values())
     assert any(f.passed is False for f in found.values())
