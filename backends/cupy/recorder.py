@@ -42,6 +42,8 @@ class CupyRecorder:
             self.pool = cupy.cuda.MemoryPool(_fresh)
             self.pool.set_limit(size=0)  # none, though CUPY_GPU_MEMORY_LIMIT sets one for each pool
             self.cublas = Cublas(self.stream)
+            with self.stream:
+                self.cublas.check()
         self.others = cupy.cuda.get_allocator()  # for arrays that don't belong to the graph
         self.graph: Any = None
         self.kept: set[Any] = set()  # what the graph needs, beside its memory

@@ -826,9 +826,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
     monkeypatch.setattr(recorder, "cupy", fake)
-    cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
+    cublas = SimpleNamespace(active=lambda: log.inside("cublas"), check=lambda: None)
     monkeypatch.setattr(recorder, "Cublas", lambda _: cublas)
     log.recorder = recorder.CupyRecorder(0)
+    log.log.clear()
     log.fake = fake
     return log
 
