@@ -103,8 +103,9 @@ class Cublas:
         self._call("cublasSetWorkspace_v2", handle, self.workspace.ptr, WORKSPACE)
 
     def check(self) -> None:
-        """Compare a product of each dtype with CuPy's, which goes through CuPy's own handle: a graph
-        would repeat wrong numbers without a word. The current stream must be that of the handle.
+        """Compare a product of each dtype with CuPy's, which goes through CuPy's own handle: a
+        graph would repeat wrong numbers without a word. The stream of the handle must be the
+        current one.
 
         Raises:
             RuntimeError: a product differs, or cuBLAS failed.
