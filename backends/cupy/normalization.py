@@ -274,7 +274,8 @@ class CupyNorms(CupyChannels):
         )
         number = 0.0 if momentum is None or rate is not None else momentum
         arrays = (x, w, b, channels.like(residual), *sums, *running, rate, mean, variance, y)
-        channels.run(normalized, arrays, eps, number, momentum is None, relu)
+        is_average = momentum is None and batches is not None  # of all batches so far
+        channels.run(normalized, arrays, eps, number, is_average, relu)
         return y, mean, variance, *running
 
     def batch_norm_inference(
