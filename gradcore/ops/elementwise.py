@@ -1,6 +1,9 @@
 """Ops that work element by element.
 
 Inputs of different shapes are broadcast. Where there are two, one may be a number.
+
+Arithmetic is called by name, as in `xp.add(a, b)` for `a + b`: Python's operators on CuPy's arrays
+give C order, and images that are channels last in memory would be copied at the next convolution.
 """
 
 from __future__ import annotations
@@ -125,9 +128,11 @@ class Divide(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b = context["a"], context["b"]
-        ga = go / b
-        return ga, -ga * a / b if needs(context, 1) else None
+        a, b, xp = context["a"], context["b"], namespace(go)
+        ga = xp.divide(go, b)
+        if not needs(context, 1):
+            return ga, None
+        return ga, xp.divide(xp.multiply(xp.negative(ga), a), b)
 
 
 class Power(Op):
