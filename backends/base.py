@@ -20,6 +20,7 @@ from .definitions import (
     AttentionKernels,
     ConvolutionKernels,
     ElementwiseKernels,
+    ImageKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
@@ -39,10 +40,11 @@ class Backend(
     AttentionKernels,
     RecurrentKernels,
     ConvolutionKernels,
-    ElementwiseKernels,
+    ImageKernels,
     LinalgKernels,
     LossKernels,
     NormalizationKernels,
+    ElementwiseKernels,  # after those that inherit from it
     OptimizerUpdates,
     RandomBits,
 ):
@@ -214,10 +216,17 @@ class Backend(
         """
         raise ValueError(f"{self.name} can't limit its memory ({size / 1e9:g} GB); cupy can")
 
-    def allow_tf32(self, whether: bool) -> None:
-        """Choose whether products of float32 matrices may round their inputs to 11 bits, as the
-        tensor cores of GPUs do, which add up in float32. At first they may not. Where a device has
-        no tensor cores, nothing changes."""
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+        """Choose which products of float32 may be in TF32: tensor cores of GPUs then round the
+        numbers that they multiply to 11 bits, and add up in float32.
+
+        As in PyTorch, convolutions may at first, and `matmul` may not. Where a device has no TF32,
+        nothing changes. A step that was captured stays as it was.
+
+        Args:
+            matmul: products of matrices; `None` leaves this as it is.
+            convolutions: and their gradients, where cuDNN computes them; `None` likewise.
+        """
 
     def choices(self) -> dict[str, str]:
         """Say for people what this process has chosen by measurement so far: for each case the name

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from difflib import get_close_matches
+from numbers import Number
 from operator import getitem
 from threading import get_ident
 from types import TracebackType
@@ -349,7 +350,8 @@ def _meet(x: Array) -> Backend:
                 known[kind] = _instance(name)
                 return known[kind]
     if libraries[0] == "builtins" or not array_api_compat.is_array_api_obj(x):
-        raise TypeError(f"expected an array, not {kind.__name__}")
+        makes = "; gradcore.asarray makes one" if isinstance(x, (list, tuple, Number)) else ""
+        raise TypeError(f"expected an array, not {kind.__name__}{makes}")
     name = libraries[0]
     if not _exists(name):
         # Take all classes of that library which `kind` has, such as torch's Parameter and Tensor.

@@ -1,4 +1,4 @@
-"""Time gradcore beside its peers, in fresh processes that take turns."""
+"""Time gradcore beside its peers, in processes that take turns."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import json
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Timer
 from typing import Any
 
 from gradcore.backends import Backend, get, problem
@@ -24,109 +26,211 @@ from gradcore.backends.numba import loading
 from gradcore.tools.command_line import Parser, launch
 
 from . import report
-from .workloads import RATES, WORKLOADS, Workload
+from .libraries import LIBRARIES
+from .worker import TIMED
+from .workloads import NETWORKS, RATES, WORKLOADS, Workload
 
-__all__ = ["LIBRARIES", "main", "parse"]
+__all__ = ["Workers", "main", "measure", "parse", "run", "write"]
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = tuple(report.NAMES)
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-PATIENCE = 600  # seconds for one process
+PATIENCE = 600  # seconds for one turn
 BUSY = 0.5  # load average of the last minute above which times are noise
 
 
-def work(
-    library: str, workload: Workload, args: argparse.Namespace, **variables: str
-) -> dict[str, Any]:
-    """Run a worker, with these environment variables, and return its report on the library."""
-    environment = dict(os.environ)
-    threads = str(workload.threads or args.threads)
-    environment |= {f"{name}_NUM_THREADS": threads for name in THREADS}
-    environment |= {"GRADCORE_BACKEND": args.backend, "GRADCORE_FALLBACK": "0", **variables}
-    package = library.replace("-", "_")
-    if library == "gradcore-numpy":  # without compiled kernels
-        package, environment["GRADCORE_FAST"] = "gradcore", "0"
-    command = [sys.executable, "-m", "benchmarks.worker", package, workload.name]
-    try:
-        done = subprocess.run(
-            command + ["--quick"] * args.quick,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"it took more than {PATIENCE} s"}
-    result: dict[str, Any] = {"failed": f"exit status {done.returncode}"}
-    if done.returncode == 0:
-        result = json.loads(done.stdout.splitlines()[-1])
-    if "failed" in result:
-        print(done.stderr, file=sys.stderr)
-    return result
+class Worker:
+    """A process that times workloads with a library, one after the other (`worker.py`).
+
+    Attributes:
+        process: `None` before the first request, and after one that failed.
+    """
+
+    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
+        self.command = [sys.executable, "-m", "benchmarks.worker", file]
+        self.environment = environment
+        self.process: subprocess.Popen[str] | None = None
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Have the process do a turn, in a new one if there is none."""
+        if self.process is None:
+            self.told = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.told,
+                text=True,
+            )
+        process = self.process
+        assert process.stdin
+        assert process.stdout
+        is_late: list[bool] = []
+
+        def end() -> None:
+            is_late.append(True)
+            process.kill()
+
+        timer = Timer(PATIENCE, end)
+        timer.start()
+        answer = ""
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        timer.cancel()
+        if answer:
+            result: dict[str, Any] = json.loads(answer)
+        elif is_late:
+            result = {"failed": f"it took more than {PATIENCE} s"}
+        else:
+            result = {"failed": f"its process ended with status {process.wait()}"}
+        if "failed" in result:
+            self.stop()
+        return result
+
+    def stop(self) -> None:
+        """End the process, and print what it said if it failed."""
+        if self.process is None:
+            return
+        with suppress(BrokenPipeError):
+            self.process.communicate(timeout=None if self.process.poll() is not None else 10)
+        self.told.seek(0)
+        print("".join(self.told.readlines()[-30:]), end="", file=sys.stderr)
+        self.told.close()
+        self.process = None
+
+
+class Workers(dict[Any, Worker]):
+    """The processes, by file, threads and environment: each library keeps one for all workloads."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+
+    def environment(self, library: str, workload: Workload) -> dict[str, str]:
+        args = self.args
+        # On a device it makes no difference to chains how many threads there are.
+        alone = workload.threads if args.backend == "numpy" else None
+        names = [f"{name}_NUM_THREADS" for name in THREADS]
+        return {
+            **dict.fromkeys(names, str(alone or args.threads)),
+            "GRADCORE_BACKEND": args.backend,
+            "GRADCORE_FALLBACK": "0",
+            **LIBRARIES[library].environment,
+        }
+
+    def ask(self, library: str, workload: Workload) -> dict[str, Any]:
+        """Have a library do a turn at a workload."""
+        file, more = LIBRARIES[library].file, self.environment(library, workload)
+        key = file, *more.items()
+        if key not in self:
+            self[key] = Worker(file, {**os.environ, **more})
+        args = self.args
+        given = {"quick": args.quick, "limit": args.seconds}
+        return self[key].ask(library=library, workload=workload.name, **given)
+
+    def fresh(self, library: str, workload: Workload, **variables: str) -> dict[str, Any]:
+        """Have a library do a turn, with few steps, in a process that has run nothing."""
+        command = [sys.executable, "-m", "benchmarks.worker", library, workload.name]
+        environment = {**os.environ, **self.environment(library, workload), **variables}
+        try:
+            done = subprocess.run(
+                [*command, "--limit", "0", *["--quick"] * self.args.quick],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=True,
+            )
+        except subprocess.SubprocessError as error:
+            return {"failed": str(error)}
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+    def stop(self) -> None:
+        for worker in self.values():
+            worker.stop()
 
 
 def measure(
-    workload: Workload, libraries: Sequence[str], args: argparse.Namespace
-) -> dict[str, Any]:
-    """Time a workload with each library in turn.
+    workload: Workload, libraries: Sequence[str], workers: Workers
+) -> Iterator[dict[str, Any]]:
+    """Time a workload with each library in turn, round after round.
 
-    Returns:
-        For each library its medians, quartiles and ratio; or what is "missing", or has "failed".
+    Yields, after each turn:
+        For each library its medians, quartiles and ratio so far; or what is "missing", or has
+        "failed".
     """
     rounds: dict[str, list[Any]] = {library: [] for library in libraries}
-    results: dict[str, Any] = {}
-    for _ in range(args.rounds):
+    results: dict[str, Any] = {library: {"missing": "not timed yet"} for library in libraries}
+    for _ in range(workers.args.rounds):
         for library in libraries:
-            if library not in results:
-                reported = work(library, workload, args)
-                rounds[library].append(reported)
-                if "seconds" not in reported:
-                    results[library] = reported
-    for library in set(libraries) - set(results):
-        medians = [statistics.median(r["seconds"]) for r in rounds[library]]
-        every = [r["seconds"] for r in rounds[library]]
-        # Quartiles over the steps of all processes; each process counts the same, however many
-        # steps it did.
-        even = [x for some in every for x in statistics.quantiles(some, n=100, method="inclusive")]
-        low, _, high = statistics.quantiles(even, method="inclusive")
-        memory = [r["memory"] for r in rounds[library] if r["memory"] is not None]
-        results[library] = {
-            "seconds": statistics.median(medians),
-            "quartiles": [low, high],
-            "fastest": min(map(min, every)),
-            "first": statistics.median(r["first"] for r in rounds[library]),
-            "rounds": medians,
-            "memory": statistics.median(memory) if memory else None,
-        }
-    # Compare the two processes of each round, which ran one after the other; take the median.
-    base = results.get("torch", {}).get("rounds", [])
-    for result in results.values():
-        if base and "rounds" in result:
-            pairs = zip(result["rounds"], base, strict=True)
-            result["ratio"] = statistics.median(a / b for a, b in pairs)
-    return {library: results[library] for library in libraries}
+            if "failed" in results[library] or (rounds[library] and "missing" in results[library]):
+                continue
+            reported = workers.ask(library, workload)
+            rounds[library].append(reported)
+            results[library] = summary(rounds[library]) if "seconds" in reported else reported
+            # Compare the two turns of each round, one soon after the other; take the median.
+            base = results.get("torch", {}).get("rounds", [])
+            for result in results.values():
+                if pairs := list(zip(result.get("rounds", []), base, strict=False)):
+                    result["ratio"] = statistics.median(a / b for a, b in pairs)
+            yield results
+    for library, result in results.items():
+        if "rounds" in result and result["memory"] is None:  # of the host
+            alone = workers.fresh(library, workload)
+            result |= {name: alone.get(name) for name in ("first", "memory")}
+            yield results
 
 
-def compiling(workload: Workload, args: argparse.Namespace) -> float | None:
+def summary(reported: list[Any]) -> dict[str, Any]:
+    """Sum up the turns of one library at one workload."""
+    every = [r["seconds"] for r in reported]
+    # Quartiles over the steps of all turns; each turn counts the same, however many steps it did.
+    even = [x for some in every for x in statistics.quantiles(some, n=100, method="inclusive")]
+    low, _, high = statistics.quantiles(even, method="inclusive")
+    medians = [statistics.median(some) for some in every]
+    return {
+        "seconds": statistics.median(medians),
+        "quartiles": [low, high],
+        "fastest": min(map(min, every)),
+        "first": reported[0]["first"],
+        "rounds": medians,
+        "memory": reported[0]["memory"],
+    }
+
+
+def compiling(workload: Workload, workers: Workers) -> float | None:
     """Time gradcore's first step with an empty cache of compiled kernels; return the seconds, or
     `None` if it fails, or no kernel is compiled."""
-    if loading.problem() or args.backend != "numpy":
+    if loading.problem() or workers.args.backend != "numpy":
         return None
-    with tempfile.TemporaryDirectory(prefix="gradcore-") as cache:
-        return work("gradcore", workload, args, NUMBA_CACHE_DIR=cache).get("first")
+    with TemporaryDirectory(prefix="gradcore-") as cache:
+        return workers.fresh("gradcore", workload, NUMBA_CACHE_DIR=cache).get("first")
 
 
-def rates(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure how fast this machine multiplies matrices and copies, with NumPy or PyTorch."""
+def rates(workers: Workers) -> dict[str, float]:
+    """Measure how fast this machine multiplies matrices and copies, with NumPy or PyTorch; on a
+    GPU with PyTorch only, and nothing without it."""
     best = {}
+    libraries = ["numpy"] * (workers.args.backend == "numpy")
+    libraries += ["torch"] * ("torch" in workers.args.chosen)
     for workload in RATES:
-        measured = measure(workload, ["numpy", *{"torch"} & {*args.chosen}], args)
-        seconds = min(r["fastest"] for r in measured.values() if "fastest" in r)
-        flops, elements = workload.cost(args.quick)
-        best[workload.name] = (flops or 4 * elements) / seconds
+        *_, measured = measure(workload, libraries, workers) if libraries else [{}]
+        flops, elements = workload.cost(workers.args.quick)
+        if found := [r["fastest"] for r in measured.values() if "fastest" in r]:
+            best[workload.name] = (flops or 4 * elements) / min(found)
     return best
+
+
+def floor(workload: Workload, quick: bool, rates: Mapping[str, float]) -> float | None:
+    """How many seconds a step takes at least; `None`: that is not known, or next to nothing."""
+    flops, elements = workload.cost(quick)
+    if len(rates) < len(RATES):
+        return None
+    return flops / rates["matmul"] + 4 * elements / rates["copy"] or None
 
 
 def machine(libraries: Sequence[str]) -> dict[str, Any]:
@@ -150,9 +254,14 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 
 def is_there(library: str, backend: str) -> bool:
     """Whether a library can be timed here."""
-    if library == "gradcore-captured":
+    known = LIBRARIES[library]
+    if library == "gradcore-numpy" and loading.problem():
+        return False
+    if known.on_gpu and backend == "numpy":
+        return False
+    if known.file == "gradcore" and known.options.get("captured"):
         return type(get(backend)).recorder is not Backend.recorder
-    return not loading.problem() if library == "gradcore-numpy" else bool(find_spec(library))
+    return bool(find_spec(known.file))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -180,14 +289,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     backend = "gradcore's (default: numpy); with cupy, PyTorch runs on the GPU too"
     flag("--backend", metavar="NAME", default="numpy", help=backend)
     flag("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every library")
-    flag("--rounds", type=int, metavar="N", default=5, help="processes of each library")
+    flag("--rounds", type=int, metavar="N", default=5, help="turns of each library")
+    flag("--seconds", type=float, metavar="X", default=TIMED, help="that steps fill in a turn")
     flag("--quick", action="store_true", help="tiny sizes and one round: does it run?")
     flag("--json", type=Path, metavar="FILE", help="write all figures there")
     flag("--docs", action="store_true", help="write docs/explanation/benchmarks.md and .png")
     flag("--list", action="store_true", help="name the workloads")
     args = parser.parse_args(arguments)
     try:
-        args.workloads = [w for w in WORKLOADS if re.search(args.only, w.name)]
+        known = WORKLOADS if args.backend == "numpy" else WORKLOADS + NETWORKS
+        args.workloads = [w for w in known if re.search(args.only, w.name)]
     except re.error as error:
         parser.error(f"--only: {args.only!r} is no regular expression ({error})")
     if not args.workloads:
@@ -200,18 +311,55 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--json: there is no folder {args.json.parent}; make it first")
     if why := problem(args.backend):
         parser.error(f"--backend: {why}")
-    chosen = args.libraries.split(",") if args.libraries else LIBRARIES
+    chosen = [name for name, library in LIBRARIES.items() if not library.is_extra]
+    chosen = args.libraries.split(",") if args.libraries else chosen
     for name in chosen:
         if name not in LIBRARIES:
             parser.error(f"--libraries: {name!r}, expected some of {','.join(LIBRARIES)}")
         if args.libraries and not is_there(name, args.backend):
             missing = f"{name} is not installed; try pip install -e '.[bench]'"
-            if name == "gradcore-captured":
+            if args.backend == "numpy" and LIBRARIES[name].on_gpu:
+                missing = f"{name} is of a GPU; try --backend cupy"
+            elif name == "gradcore-captured":
                 missing = f"{args.backend} can't capture steps; try --backend cupy"
             parser.error(f"--libraries: {missing}")
     args.chosen = [name for name in chosen if is_there(name, args.backend)]
     args.rounds = 1 if args.quick else args.rounds
     return args
+
+
+def run(args: argparse.Namespace, results: dict[str, Any]) -> Iterator[str]:
+    """Time the workloads, and fill `results`; yield the name of the workload after each turn."""
+    workers = Workers(args)
+    try:
+        results["rates"] = rates(workers)
+        for workload in args.workloads:
+            row = results["workloads"][workload.name] = {
+                "threads": workload.threads or args.threads,
+                "floor": floor(workload, args.quick, results["rates"]),
+                "series": workload.series,
+                "at": workload.at,
+                "libraries": {},
+            }
+            for row["libraries"] in measure(workload, args.chosen, workers):
+                yield workload.name
+            if "gradcore" in args.chosen and workload.family == "train" and not workload.series:
+                row["compiling"] = compiling(workload, workers)
+            print(report.line(workload.name, row["libraries"]), file=sys.stderr, flush=True)
+            yield workload.name
+    finally:
+        workers.stop()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, at once as a whole."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, "utf-8")
+    part.replace(path)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -229,31 +377,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "load": load,
         "threads": args.threads,
         "rounds": args.rounds,
-        "rates": rates(args),
+        "rates": {},
         "workloads": {},
     }
+    before = signal.signal(signal.SIGTERM, interrupted)
     try:
-        for workload in args.workloads:
-            measured = measure(workload, args.chosen, args)
-            flops, elements = workload.cost(args.quick)
-            at = results["rates"]
-            floor = flops / at["matmul"] + 4 * elements / at["copy"]
-            results["workloads"][workload.name] = {
-                "threads": workload.threads or args.threads,
-                "floor": floor or None,
-                "series": workload.series,
-                "at": workload.at,
-                "libraries": measured,
-            }
-            if "gradcore" in measured and workload.family == "train" and not workload.series:
-                results["workloads"][workload.name]["compiling"] = compiling(workload, args)
-            print(report.line(workload.name, measured), file=sys.stderr, flush=True)
+        for _ in run(args, results):
+            if args.json:
+                write(args.json, json.dumps(results, indent=1) + "\n")
     except KeyboardInterrupt:
         print("interrupted: these are all that is done", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     text = report.markdown(results)
     print(text)  # first, as the file may not be writable
     if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+        write(args.json, json.dumps(results, indent=1) + "\n")
     if args.docs:
         (ROOT / "docs" / "explanation" / "benchmarks.md").write_text(text)
         report.plot(results, ROOT / "docs" / "explanation" / "benchmarks.png")

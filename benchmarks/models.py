@@ -30,6 +30,7 @@ __all__ = [
     "norm",
     "parameters",
     "resnet",
+    "resnet9",
     "total",
 ]
 
@@ -119,6 +120,21 @@ def resnet(width: int, blocks: int) -> list[Layer]:
             layers += [Layer("residual", parts=(body, shortcut)), RELU]
             before = C
     return [*layers, AVERAGE, FLATTEN, dense(before, 10)]
+
+
+def resnet9(width: int) -> list[Layer]:
+    """The residual network of examples/cifar10.py."""
+
+    def block(inputs: int, outputs: int) -> tuple[Layer, ...]:
+        return conv(inputs, outputs, 3, padding=1), norm(outputs), RELU
+
+    def residual(C: int) -> Layer:
+        return Layer("residual", parts=(block(C, C) * 2, ()))
+
+    two, four, eight = 2 * width, 4 * width, 8 * width
+    layers = [*block(3, width), *block(width, two), POOL, residual(two), *block(two, four), POOL]
+    layers += [*block(four, eight), POOL, residual(eight), AVERAGE, FLATTEN]
+    return [*layers, dense(eight, 10)]
 
 
 def gpt(classes: int, width: int, heads: int, depth: int, length: int) -> list[Layer]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .libraries import LIBRARIES
+
 __all__ = [
     "NAMES",
     "first",
@@ -22,16 +24,8 @@ __all__ = [
     "times",
 ]
 
-NAMES = {
-    "gradcore": "gradcore",
-    "torch": "PyTorch",
-    "gradcore-captured": "captured",
-    "gradcore-numpy": "NumPy alone",
-    "autograd": "autograd",
-    "mygrad": "MyGrad",
-    "vugrad": "vugrad",
-}
-MARKERS = dict(zip(list(NAMES)[2:], "x|os^", strict=True))  # in the plot
+NAMES = {name: library.title for name, library in LIBRARIES.items()}
+MARKERS = dict(zip(list(NAMES)[2:], "x|os^+*DPvdhH<>8p", strict=False))  # in the plot
 LEAST_MEMORY = 1e5  # bytes; less is noise
 NONE = "–"  # noqa: RUF001
 
@@ -50,11 +44,10 @@ Times are in milliseconds. In the chains, which have 1,000 ops, they are microse
 {none} says that the library has no such operation, or that there is no floor to speak of. [The
 table](../../benchmarks/workloads.py) of workloads says what each is.
 
-- **A time**: each library runs a workload in a fresh process, and the libraries take turns, with
-  {rounds} processes each. The time is the median of the processes' medians, without warm-up. In
-  brackets are the quartiles of all steps.
-- **A ratio** is of two processes that ran one after the other; the table has the median of these
-  ratios.
+- **A time**: each library has a process, and the processes take turns at a workload, {rounds}
+  each. The time is the median of the turns' medians, without warm-up. In brackets are the
+  quartiles of all steps.
+- **A ratio** is of two turns of one round; the table has the median of these ratios.
 - **PyTorch** is as it comes, not compiled, but without TF32 on a GPU.
 - **NumPy alone** is gradcore without the kernels that numba compiles.
 - **vugrad**, the course's library, computes in float64.
@@ -68,15 +61,16 @@ table](../../benchmarks/workloads.py) of workloads says what each is.
 ## Memory of a step
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point
-of the second step than before that step. On a GPU it is the memory of arrays there.
+of the second step than before that step, in a fresh process. On a GPU it is the memory of arrays
+there.
 
 {memory}
 
 ## The first step
 
-In seconds. Two steps of a tiny size come before, which load most of what a library loads late.
-When a process first needs a kernel, numba loads it from its cache, or compiles it if the cache is
-empty.
+In seconds, in a fresh process. Two steps of a tiny size come before, which load most of what a
+library loads late. When a process first needs a kernel, numba loads it from its cache, or compiles
+it if the cache is empty.
 
 {first}
 
@@ -101,8 +95,10 @@ def number(x: float | None) -> str:
     return f"{x:,.{max(0, 2 - floor(log10(x)))}f}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    align = ["---", *["---:"] * (len(head) - 1)]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Write a table; its first columns, so many as `words` says, are of words, the others of
+    numbers."""
+    align = ["---"] * words + ["---:"] * (len(head) - words)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, align, *rows])
 
 
@@ -133,7 +129,7 @@ def ratio(result: dict[str, Any]) -> str:
 
 
 def megabytes(result: dict[str, Any]) -> str:
-    if (size := result["memory"]) is not None and size < LEAST_MEMORY:
+    if (size := result.get("memory")) is not None and size < LEAST_MEMORY:
         return "< 0.1"
     return number(size and size / 1e6)
 
@@ -146,8 +142,8 @@ def markdown(results: dict[str, Any]) -> str:
         **{**results, **results["machine"]},
         gradcore=versions.get("gradcore", ""),
         others=", ".join(others) or "nothing else",
-        matmul=results["rates"]["matmul"] / 1e9,
-        copy=results["rates"]["copy"] / 1e9,
+        matmul=results["rates"].get("matmul", 0) / 1e9,
+        copy=results["rates"].get("copy", 0) / 1e9,
         none=NONE,
         captured=CAPTURED if "gradcore-captured" in versions else "",
         times=times(single, list(versions)),
@@ -183,7 +179,7 @@ def first(workloads: dict[str, Any], libraries: list[str]) -> str:
     rows = []
     for name, w in workloads.items():
         if "compiling" in w:
-            found = [cell(w["libraries"][x], lambda r: number(r["first"])) for x in libraries]
+            found = [cell(w["libraries"][x], lambda r: number(r.get("first"))) for x in libraries]
             rows.append([name, number(w["compiling"]), *found])
     return table(head, rows) if rows else NONE
 

@@ -1,7 +1,10 @@
-"""Time one library at one workload, in a process of its own: `python -m benchmarks.worker`.
+"""Time a library at workloads, in a process of its own: `python -m benchmarks.worker LIBRARY`.
 
-It prints a line of JSON: the seconds of the first step, the memory of a step (`null` where it can't
-be measured), and the seconds of each step after the warm-up; or the reason why there are none.
+Given a workload too, it prints a line of JSON: the seconds of the first step, the memory of a step
+(`null` where it can't be measured), and the seconds of each step after the warm-up; or the reason
+why there are none. Given none, it does the same for each request that it reads, which is a line of
+JSON with the arguments of `turn`. So it starts and imports once for many workloads. After a request
+it still holds memory of the process, so it measures memory only where that is a device's.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ import argparse
 import ctypes
 import gc
 import json
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from .workloads import RATES, WORKLOADS
+from .libraries import LIBRARIES
+from .workloads import NETWORKS, RATES, WORKLOADS
 
-__all__ = ["library_file", "peak_memory", "set_up"]
+__all__ = ["library_file", "peak_memory", "serve", "set_up", "turn"]
 
 WARM_UP, TIMED = 0.3, 1.0  # seconds
 WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS = 2, 3, 2000
@@ -33,22 +39,33 @@ def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
         NotImplementedError: the library lacks the family, or an op; the latter may be raised only
             when the step runs.
     """
-    family = getattr(library_file(library), workload.family, None)
-    if family is None:
+    file, options = (
+        library_file(library),
+        LIBRARIES[library].options if library in LIBRARIES else {},
+    )
+    if hasattr(file, "configure"):
+        file.configure(**options)
+    is_captured = options.get("captured", False)
+    family = getattr(file, workload.family, None)
+    if family is None or (is_captured and workload.family != "train"):
         raise NotImplementedError(workload.family)
     step: Callable[[], Any] = family(**workload.arguments(quick))
-    return step
+    return file.captured(step) if is_captured else step
 
 
 def library_file(library: str) -> Any:
-    return import_module(f"benchmarks.libraries.on_{library}")
+    name = LIBRARIES[library].file if library in LIBRARIES else library
+    return import_module(f"benchmarks.libraries.on_{name}")
 
 
-def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> list[float]:
+def seconds(
+    step: Callable[[], Any], wait: Callable[[], Any], quick: bool, limit: float = TIMED
+) -> list[float]:
     """Time each step, as many as fit into the time, after a warm-up.
 
     Args:
         wait: waits for the device.
+        limit: the seconds to fill.
     """
 
     def run(limit: float, least: int) -> list[float]:
@@ -62,8 +79,8 @@ def seconds(step: Callable[[], Any], wait: Callable[[], Any], quick: bool) -> li
             del results
         return times
 
-    run(WARM_UP, WARM_UP_STEPS)
-    return run(TIMED, LEAST_STEPS)
+    run(min(WARM_UP, limit), WARM_UP_STEPS)
+    return run(limit, LEAST_STEPS)
 
 
 def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
@@ -84,42 +101,91 @@ def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None
     def kilobytes(name: str) -> int:
         return int(status.read_text().partition(f"{name}:")[2].split()[0])
 
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
+    trim()
     reset.write_text("5")  # the highest point so far is now; man proc_pid_clear_refs
     before = kilobytes("VmRSS")
     step()
     return 1024 * (kilobytes("VmHWM") - before)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
-    parser.add_argument("library")
-    parser.add_argument("workload")
-    parser.add_argument("--quick", action="store_true")
-    args = parser.parse_args()
-    workload = next(w for w in RATES + WORKLOADS if w.name == args.workload)
+def trim() -> None:
+    """Give memory that the allocator keeps back to the system."""
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def turn(
+    library: str, workload: str, quick: bool = False, limit: float = TIMED, is_fresh: bool = False
+) -> dict[str, Any]:
+    """Time a workload.
+
+    Args:
+        limit: the seconds to fill with steps.
+        is_fresh: whether the process has run nothing yet: memory of the host is measured only then.
+
+    Returns:
+        "first", "memory" and "seconds"; or what is "missing", or has "failed".
+    """
+    there = next(w for w in RATES + WORKLOADS + NETWORKS if w.name == workload)
     report: dict[str, Any] = {}
     try:
-        tiny = set_up(args.library, workload, quick=True)
+        file = library_file(library)
+        tiny = set_up(library, there, quick=True)
         for _ in range(WARM_UP_STEPS):  # loads what the library loads late
             tiny()
-        step = set_up(args.library, workload, args.quick)
-        file = library_file(args.library)
+        step = set_up(library, there, quick)
         wait = getattr(file, "wait", lambda: None)
         begin = time.perf_counter()
         step()
         wait()
         report["first"] = time.perf_counter() - begin
-        report["memory"] = peak_memory(step, getattr(file, "device_peak", lambda _: None))
-        report["seconds"] = seconds(step, wait, args.quick)
+        device_peak = getattr(file, "device_peak", lambda _: None)
+        report["memory"] = (peak_memory if is_fresh else on_device)(step, device_peak)
+        report["seconds"] = seconds(step, wait, quick, limit)
     except NotImplementedError as error:
         report = {"missing": str(error)}
     except Exception as error:
         traceback.print_exc()
         report = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
-    print(json.dumps(report))
+    return report
+
+
+def on_device(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
+    """Measure what `peak_memory` does, but `None` for memory of the host."""
+    step()
+    return device_peak(step)
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    """Answer each request; stop after one that failed, as the device may be lost."""
+    for line in requests:
+        request = json.loads(line)
+        answer = turn(**request)
+        print(json.dumps(answer), file=answers, flush=True)
+        if "failed" in answer:
+            return
+        gc.collect()  # the arrays of this turn leave their room to the next library
+        getattr(library_file(request["library"]), "free", lambda: None)()
+        trim()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
+    parser.add_argument("library")
+    parser.add_argument("workload", nargs="?")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--limit", type=float, default=TIMED)
+    args = parser.parse_args()
+    if args.workload:
+        print(json.dumps(turn(args.library, args.workload, args.quick, args.limit, is_fresh=True)))
+        return
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    with suppress(KeyboardInterrupt):  # one for all of the group: the parent tells of it
+        with suppress(ImportError):
+            library_file(args.library)  # while others start
+        serve(sys.stdin, answers)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,7 +17,7 @@ import numpy as np
 from . import models
 from .models import Cost, Draw, Layer, Shape, conv, dense, norm, parameters, total
 
-__all__ = ["RATES", "WORKLOADS", "Workload"]
+__all__ = ["NETWORKS", "RATES", "WORKLOADS", "Workload"]
 
 
 class Case(NamedTuple):
@@ -97,6 +97,11 @@ def blitz(batch: int) -> Case:
 def resnet(width: int, blocks: int, size: int, batch: int) -> Case:
     images = Draw((batch, 3, size, size))
     return training(models.resnet(width, blocks), images, "mean", "momentum", 1e-3)
+
+
+def resnet9(width: int, size: int, batch: int) -> Case:
+    images = Draw((batch, 3, size, size))
+    return training(models.resnet9(width), images, "mean", "momentum", 1e-3)
 
 
 def gpt(classes: int, width: int, heads: int, depth: int, length: int, batch: int) -> Case:
@@ -203,6 +208,10 @@ def chain(kind: str, length: int) -> Case:
 RATES = [  # from which floors are computed; the copy is larger than most caches
     Workload("matmul", "forward", matmul, (2048,), (64,)),
     Workload("copy", "forward", copy, (1 << 25,), (4096,)),
+]
+
+NETWORKS = [  # for a GPU: on a CPU a step takes minutes
+    Workload("resnet9-512", "train", resnet9, (32, 32, 512), (2, 8, 2)),
 ]
 
 LINEAR = (dense, (128, 784), 784, 3136), (dense, (3, 4), 4, 5)

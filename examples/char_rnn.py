@@ -16,13 +16,14 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 
 import argparse
 from functools import partial
+from operator import mul
 from typing import Any
 
 from harness.command_line import Parser, add_device_flags, run, size
 from harness.schema import Metric
 from harness.session import Session
 from harness.text import CHARACTERS, add_text_flags, decoded, draw, encoded, load_windows
-from harness.training import captured, make_optimizer, one_cycle
+from harness.training import captured, make_optimizer, one_cycle, read
 
 from gradcore import TensorNode, backends, cross_entropy, namespace, nn, no_grad
 from gradcore import array_api as xp
@@ -68,8 +69,8 @@ def loss_of(model: Reader, x: Array, y: Array) -> TensorNode:
 def evaluate(model: Reader, batches: Batches) -> float:
     """Compute the mean loss of the characters in `batches`."""
     with no_grad():
-        losses = [(float(loss_of(model, x, y)), x.shape[0]) for x, y in batches]
-    return sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
+        losses, sizes = zip(*[(loss_of(model, x, y), x.shape[0]) for x, y in batches], strict=True)
+    return sum(map(mul, read(losses), sizes)) / sum(sizes)
 
 
 # -- The training ---------------------------------------------------------------------------------

@@ -30,25 +30,22 @@ from gradcore.backends import Array
 from gradcore.data import (
     CIFAR10_CLASSES,
     SHAPES_CLASSES,
+    Augment,
     Batches,
     NotFoundError,
-    cutout,
     find_cifar10,
     load_cifar10,
     load_shapes,
-    normalize,
-    random_crop,
-    random_flip,
 )
 
 GENERATED = "generated shapes, not CIFAR-10"
 EVALUATION_BATCH = 250
 MIDDLE = 127.5  # of pixels from 0 to 255; the network gets them from -1 to 1
 
-AUGMENTATIONS: dict[str, Callable[[Array], Array]] = {
-    "crop": partial(random_crop, padding=4),
-    "flip": random_flip,
-    "cutout": partial(cutout, size=8),
+AUGMENTATIONS: dict[str, dict[str, Any]] = {  # options of `Augment`
+    "crop": {"padding": 4},
+    "flip": {"flip": 0.5},
+    "cutout": {"cutout": 8},
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
     "blitz": {"epochs": 2, "batch_size": 4, "lr": 0.001, "optimizer": "momentum"},
@@ -87,10 +84,10 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dtype: str) -> None:
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False, dtype=dtype)
-        self.norm = nn.BatchNorm2d(outputs, dtype=dtype)
+        self.norm = nn.BatchNorm2d(outputs, dtype=dtype, relu=True)
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return relu(self.norm(self.conv(x)))
+        return self.norm(self.conv(x))
 
 
 class ResNet9(nn.Module):
@@ -183,6 +180,12 @@ def load(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     return (x[:n, ...], y[:n]), validation, {**facts, **sizes}
 
 
+def augmentation(args: argparse.Namespace) -> Augment:
+    """Make what changes training images at random, and normalizes all."""
+    options = {name: x for chosen in args.augment for name, x in AUGMENTATIONS[chosen].items()}
+    return Augment(MIDDLE, MIDDLE, args.dtype, **options)
+
+
 def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     (x, y), (xval, yval), facts = data
     classes = len(facts["classes"])
@@ -196,15 +199,15 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     is_scheduled = args.model == "resnet9"
     session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
-    normalized = partial(normalize, mean=MIDDLE, std=MIDDLE, dtype=args.dtype)
+    augment = augmentation(args)
     place = backends.default()
     batches = Batches(x, y, args.batch_size, to=place)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
     schedule = one_cycle(args, optimizer, len(batches), session) if is_scheduled else None
 
     @captured(args)
-    def training_step(images: Array, labels: Array) -> Array:
-        loss = cross_entropy(model(normalized(images)), labels)
+    def training_step(images: Array, labels: Array, views: Array | None) -> Array:
+        loss = cross_entropy(model(augment.apply(images, views)), labels)
         optimizer.scaled(loss).backward()  # the loss itself, unless in mixed precision
         optimizer.step()
         optimizer.zero_grad()
@@ -212,14 +215,12 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
     for epoch in session.epochs():
         for images, labels in session.progress(batches):
-            for name in args.augment:
-                images = AUGMENTATIONS[name](images)
-            loss = training_step(images, labels)
+            loss = training_step(images, labels, augment.draw(images))
             if schedule:
                 schedule.step()
             epoch.add(loss, labels.shape[0], mean=True)
         epoch.stop()
-        pairs = ((normalized(images), labels) for images, labels in held_out)
+        pairs = ((augment.apply(images, None), labels) for images, labels in held_out)
         summed = partial(cross_entropy, reduction="sum")
         session.end_epoch(epoch, **evaluate(model, pairs, summed, classes))
 

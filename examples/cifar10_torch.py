@@ -17,7 +17,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from cifar10 import AUGMENTATIONS, EVALUATION_BATCH, MIDDLE, load, parse
+from cifar10 import EVALUATION_BATCH, MIDDLE, augmentation, load, parse
 from harness.command_line import run
 from harness.errors import UserError
 from harness.session import Session
@@ -171,7 +171,7 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
     is_scheduled = args.model == "resnet9"
     session.begin(model, optimizer, is_scheduled=is_scheduled, **facts)
 
-    schedule = None
+    augment, schedule = augmentation(args), None
     if is_scheduled:
         steps = -(-len(x) // args.batch_size)
         schedule = OneCycleLR(
@@ -185,9 +185,7 @@ def train(args: argparse.Namespace, data: Any, session: TorchSession) -> None:
         order = torch.from_numpy(random.generator().permutation(len(x))).to(device)
         for chosen in session.progress(order.split(args.batch_size)):
             images, labels = x[chosen], y[chosen]
-            for name in args.augment:
-                images = AUGMENTATIONS[name](images)
-            loss = F.cross_entropy(model(normalized(images, dtype)), labels)
+            loss = F.cross_entropy(model(augment(images)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

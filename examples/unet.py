@@ -22,7 +22,7 @@ from harness.command_line import Parser, add_device_flags, run, size
 from harness.pictures import draw_images
 from harness.schema import Metric, fraction
 from harness.session import Session
-from harness.training import captured, make_optimizer, one_cycle
+from harness.training import captured, make_optimizer, one_cycle, read
 
 from gradcore import (
     TensorNode,
@@ -33,7 +33,6 @@ from gradcore import (
     nn,
     no_grad,
     one_hot,
-    relu,
 )
 from gradcore import array_api as xp
 from gradcore.backends import Array
@@ -77,11 +76,12 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dtype: str) -> None:
         conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False, dtype=dtype)
-        self.conv1, self.norm1 = conv(inputs, outputs), nn.BatchNorm2d(outputs, dtype=dtype)
-        self.conv2, self.norm2 = conv(outputs, outputs), nn.BatchNorm2d(outputs, dtype=dtype)
+        norm = partial(nn.BatchNorm2d, outputs, dtype=dtype, relu=True)
+        self.conv1, self.norm1 = conv(inputs, outputs), norm()
+        self.conv2, self.norm2 = conv(outputs, outputs), norm()
 
     def forward(self, x: TensorNode | Array) -> TensorNode:
-        return relu(self.norm2(self.conv2(relu(self.norm1(self.conv1(x))))))
+        return self.norm2(self.conv2(self.norm1(self.conv1(x))))
 
 
 class UNet(nn.Module):
@@ -117,24 +117,24 @@ class UNet(nn.Module):
 
 def evaluate(model: UNet, batches: Batches, dtype: str) -> dict[str, Any]:
     """Measure the loss, and how well the pixels of each class are found."""
-    loss, n = 0.0, len(CLASSES)
-    confusions = []  # of each batch: how often each class there (row) is found as which (column)
+    losses, n = [], len(CLASSES)
+    confusion: Any = 0  # how often each class there (row) is found as which (column)
     model.eval()
     with no_grad():
         for images, masks in batches:
             logits = model(prepared(images, dtype))
-            loss += float(cross_entropy(logits, masks, reduction="sum"))
+            losses.append(cross_entropy(logits, masks, reduction="sum"))
             found = namespace(masks).argmax(logits.value, axis=1)
             rows, columns = (xp.reshape(one_hot(part, n), (-1, n)) for part in (masks, found))
-            confusions.append(backends.default().to_numpy((rows.T @ columns).value))
+            confusion = confusion + (rows.T @ columns).value
     model.train()
-    confusion = sum(confusions)
+    confusion = backends.default().to_numpy(confusion)
     both, there = confusion.diagonal().tolist(), confusion.sum(1).tolist()
     either = (confusion.sum(0) + confusion.sum(1) - confusion.diagonal()).tolist()
     pixels = sum(there)
     overlaps = [a / b for a, b in zip(both, either, strict=True) if b]
     return {
-        "val_loss": loss / pixels,
+        "val_loss": sum(read(losses)) / pixels,
         "val_accuracy": sum(both) / pixels,
         "val_iou": sum(overlaps) / len(overlaps),
         "per_class": [a / b if b else None for a, b in zip(both, there, strict=True)],

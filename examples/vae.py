@@ -22,7 +22,7 @@ from harness.command_line import Parser, add_device_flags, run, size
 from harness.pictures import draw_images
 from harness.schema import Metric
 from harness.session import Session
-from harness.training import captured, make_optimizer
+from harness.training import captured, make_optimizer, read
 
 from gradcore import (
     TensorNode,
@@ -108,12 +108,12 @@ def loss_of(model: VAE, x: Array, eps: Array) -> TensorNode:
 
 def evaluate(model: VAE, batches: Batches, latent: int) -> float:
     """Compute the mean loss of the images in `batches`."""
-    total = n = 0
     with no_grad():
-        for x, _ in batches:
-            total += float(loss_of(model, x, noise(x.shape[0], latent, x)))
-            n += x.shape[0]
-    return total / n
+        losses, sizes = zip(
+            *[(loss_of(model, x, noise(x.shape[0], latent, x)), x.shape[0]) for x, _ in batches],
+            strict=True,
+        )
+    return sum(read(losses)) / sum(sizes)
 
 
 # -- The training ---------------------------------------------------------------------------------

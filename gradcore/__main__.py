@@ -59,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     test.add_argument("--quick", action="store_true", help="a little of each part: does it run?")
     folder = "where to write selftest-NAME.json and .md (default: here)"
     test.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=folder)
+    test.add_argument(
+        "--seconds", type=float, metavar="N", help="for all of it (default: 480; 120 with --quick)"
+    )
+    test.add_argument("--only", metavar="PARTS", default="", help="some parts, with commas")
+    test.add_argument("--jobs", type=int, metavar="N", help="processes that run tests at once")
     args = parser.parse_args(arguments)
     if args.command == "selftest":
         return selftest(args)
@@ -79,7 +84,9 @@ def selftest(args: argparse.Namespace) -> int:
         return 2
     sys.path.insert(0, str(ROOT))  # before any other package of the name `benchmarks`
     run = import_module("benchmarks.selftest").selftest
-    return int(run(args.backend, args.out, args.quick, args.device))
+    only = [name.strip() for name in args.only.split(",") if name.strip()]
+    given = args.seconds, only, args.jobs
+    return int(run(args.backend, args.out, args.quick, args.device, *given))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,19 @@ for "float32" and "float64", or for one of them on some backends: see ONE_DTYPE.
     def test_exp(backend, dtype):
         x = TensorNode(backend.asarray(np.ones(3), dtype))
 
-GRADCORE_TEST_BACKENDS=numpy,strict runs these only, and may name a backend of another package;
-without it, all of the matrix run that can.
+By default a test runs on NumPy and on one of the stand-ins for GPUs in turn: see IN_TURN.
+GRADCORE_TEST_BACKENDS=all runs all of the matrix that can, but those in BY_NAME;
+GRADCORE_TEST_BACKENDS=torch,strict runs these only, and may name a backend of another package.
+GRADCORE_TEST_PASSED names a file: the tests in it are left out, and those that pass are added, so
+that .ci/run runs none of them twice.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +37,7 @@ import pytest
 from op_table import all_ops
 
 import gradcore
-from gradcore.backends import Backend, problem
+from gradcore.backends import Backend, get, problem
 from gradcore.backends import names as registered
 from gradcore.backends.numba import backend as numba_backend
 from gradcore.backends.numba import loading, products, recurrent
@@ -49,22 +54,22 @@ MATRIX = {  # name: (backend, device)
     "cupy": ("cupy", None),
     "torch": ("torch", "cpu"),
 }
-ASKED_FOR = {"torch"}  # not run by default, to save time
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONE_DTYPE = {
     "strict": "float64",  # strict-no-float64 is the same in float32
     "strict-no-float64": "float32",
-    "cupy-like": "float32",  # to save time
-}
-# To save time, also these, where GRADCORE_TEST_BACKENDS does not name the backends: numpy-fast is
-# slow to compile, numpy-readonly is NumPy in float32, and what breaks the standard in float64 does
-# so in float32.
-BY_DEFAULT = {
-    "numpy": "float64",
-    "numpy-fast": "float32",
+    "cupy-like": "float32",  # to save time, as for the next one
     "numpy-readonly": "float32",
-    "strict": None,
 }
+# To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
+# others compute in, numpy-fast is slow to compile, and of the stand-ins for GPUs a test runs on one
+# in turn, chosen by its name. (Examples get theirs as `on`.)
+BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
+IN_TURN: set[Any] = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
+IN_TURN |= {("strict", "device1"), ("strict", "no_float64"), ("cupy-like", None)}
+IF_ASKED = {"numpy-readonly", "strict"}
+BY_NAME = {"torch"}  # whole libraries of their own: a step each in .ci/run
+_passed: list[str] = []
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
@@ -74,7 +79,11 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
     if why := loading.problem():
         problems["numpy-fast"] = why
     if not wanted:
-        problems |= dict.fromkeys(ASKED_FOR, "not in GRADCORE_TEST_BACKENDS")
+        problems |= dict.fromkeys(IF_ASKED - problems.keys(), "only by GRADCORE_TEST_BACKENDS=all")
+    if wanted in (None, "", "all"):
+        problems |= dict.fromkeys(
+            BY_NAME - problems.keys(), "only by its name in GRADCORE_TEST_BACKENDS"
+        )
         return [name for name in MATRIX if name not in problems], problems
     names = [name.strip() for name in wanted.split(",")]
     for name in names:
@@ -92,9 +101,47 @@ def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
 def pytest_configure(config: Any) -> None:
     gradcore.use_backend("numpy")  # for tests that choose none, also where a GPU is
     os.environ["GRADCORE_BACKEND"] = "numpy"  # in processes that they start
+    # These compile the package once, and not each of them, which takes longer than what they do.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
     config.backends, config.not_backends = _choose(wanted)
+    if "cupy" in config.backends:  # whose results are compared as exact ones
+        get("cupy").allow_tf32(matmul=False, convolutions=False)
     config.one_dtype = ONE_DTYPE if wanted else ONE_DTYPE | BY_DEFAULT
+    config.passed_file = os.environ.get("GRADCORE_TEST_PASSED")
+
+
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Leave out the backends whose turn it is not, and what has passed before."""
+    out = set()
+    os.environ.pop("GRADCORE_TEST_PASSED", None)  # tests that run pytest don't mean it
+    if config.passed_file and Path(config.passed_file).exists():
+        out.update(Path(config.passed_file).read_text().splitlines())
+    if not os.environ.get("GRADCORE_TEST_BACKENDS"):
+        tests: dict[str, list[str]] = defaultdict(list)  # by their names without the stand-in's
+        for item in items:
+            values = item.callspec.params if hasattr(item, "callspec") else {}
+            name = values.get("backend", values.get("on"))
+            if name in IN_TURN and not item.nodeid.startswith("tests/backends/"):
+                tests[item.nodeid.replace(str(name), "", 1)].append(item.nodeid)
+        for test, ids in tests.items():
+            # Each row of the op table meets both: the sums of its two tests are odd and even.
+            del ids[sum(zlib.crc32(part.encode()) for part in test.split("[")) % len(ids)]
+            out.update(ids)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
+    items[:] = [item for item in items if item.nodeid not in out]
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    if report.when == "call" and report.passed:
+        _passed.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    is_worker = hasattr(session.config, "workerinput")  # of xdist's
+    if session.config.passed_file and not is_worker:
+        with Path(session.config.passed_file).open("a") as file:
+            file.writelines(f"{name}\n" for name in _passed)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
@@ -132,8 +179,9 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
     name, device = MATRIX.get(request.param, (request.param, None))
-    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")  # errors of CuPy's come at once
     with gradcore.use_backend(name, device) as chosen:
+        if hasattr(chosen, "checks_wait"):  # CuPy's: an index out of range is an error at once
+            monkeypatch.setattr(type(chosen), "checks_wait", True)
         yield chosen
 
 

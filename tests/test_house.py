@@ -58,6 +58,7 @@ MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import 
     "gradcore/files": {"numpy"},
     "gradcore/numpy": {"numpy"},
     "gradcore/autograd/numpy": {"numpy"},
+    "examples/airbench_torch.py": {"torch"},
     "examples/cifar10_torch.py": {"torch"},
 }
 

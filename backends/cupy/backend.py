@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
+from ..ownership import holders
 from ..types import Array, DType
 from . import namespace as xp
-from . import private
+from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
 from .elementwise import CupyElementwise
+from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
 from .losses import CupyCrossEntropy
 from .normalization import CupyNorms
@@ -35,6 +37,7 @@ runtime = cupy.cuda.runtime
 
 class CupyBackend(
     CupyElementwise,
+    CupyImages,
     CupyIndexing,
     CupyConvolutions,
     CupyPooling,
@@ -187,8 +190,8 @@ class CupyBackend(
         with cupy.cuda.Device(self.device):
             cupy.get_default_memory_pool().set_limit(size=size)
 
-    def allow_tf32(self, whether: bool) -> None:
-        private.allow_tf32(whether)
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+        tf32.allow(matmul, convolutions)
 
     def choices(self) -> dict[str, str]:
         return {str(case): chosen.told for case, chosen in convolutions.chosen.items()}
@@ -222,7 +225,12 @@ class CupyBackend(
 
     def owns_memory(self, x: Array) -> bool:
         # Views by `as_strided` have no base, but those of overlapping windows aren't contiguous.
-        return x.base is None and (x.flags.c_contiguous or x.flags.f_contiguous)
+        if not (x.flags.c_contiguous or x.flags.f_contiguous):
+            return False
+        if x.base is None:
+            return True
+        # A view of a whole array that nobody else holds, as the transpose of a product is.
+        return x.base.size == x.size and holders(x, "base") == 1
 
 
 def _gb(size: int) -> str:

@@ -20,7 +20,7 @@ import cupy
 import numpy as np
 
 from ..types import Array
-from .private import is_tf32
+from .tf32 import in_matmul
 
 __all__ = ["Cublas", "library", "matmul", "operand"]
 
@@ -102,6 +102,19 @@ class Cublas:
         self._call("cublasSetStream_v2", handle, stream.ptr)
         self._call("cublasSetWorkspace_v2", handle, self.workspace.ptr, WORKSPACE)
 
+    def check(self) -> None:
+        """Compare a product of each dtype with CuPy's, which goes through CuPy's own handle: a
+        graph would repeat wrong numbers without a word. The stream of the handle must be the
+        current one.
+
+        Raises:
+            RuntimeError: a product differs, or cuBLAS failed.
+        """
+        for dtype in TYPES:
+            a = cupy.arange(12, dtype=dtype).reshape(3, 4)  # the products are exact in float16, too
+            if not (self.matmul(a, a.T) == cupy.matmul(a, a.T)).all():
+                raise RuntimeError(f"cuBLAS, called by gradcore, gives wrong products of {dtype}")
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Inside, the `matmul` of this module goes through this handle, to its stream."""
@@ -139,7 +152,7 @@ class Cublas:
         (a, read_a, step_a), (b, read_b, step_b) = (_readable(x, stack) for x in (a, b))
         kind, real = TYPES[a.dtype], ctypes.c_double if a.dtype == np.float64 else ctypes.c_float
         compute = COMPUTE_64F if a.dtype == np.float64 else COMPUTE_32F
-        if a.dtype == np.float32 and is_tf32():
+        if a.dtype == np.float32 and in_matmul():
             compute = COMPUTE_32F_FAST_TF32
         one, zero = ctypes.byref(real(1)), ctypes.byref(real(0))
         sizes = (self.handle, read_b.operation, read_a.operation, n, m, k, one)

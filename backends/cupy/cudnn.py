@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import importlib
 import threading
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
 
-from ..definitions.convolution import Padding, Pair, output_size
+from ..definitions.convolution import Padding, Pair
 from ..types import Array
-from .fastest import Way
-from .private import is_tf32
+from .fastest import KEPT, Plan, Way
+from .layouts import empty, in_order, is_channels_last, packed
+from .private import call_of
+from .tf32 import in_convolutions
+from .windows import shapes_of
 
 __all__ = ["Cudnn", "planned"]
 
 LEAST = 75  # compute capability 7.5, as for gradcore's own kernels
 PACKAGES = "'nvidia-cudnn-frontend>=1.27,<1.29' nvidia-cudnn-cu{cuda}"  # as in pyproject.toml
 ALIGNMENT = 16  # bytes, of which the address of an array must be a multiple
+Call = Callable[[dict[int, int], int, Any], None]  # runs a graph
 TYPES = {np.dtype("float16"): "HALF", np.dtype("float32"): "FLOAT", np.dtype("float64"): "DOUBLE"}
 
 X, W, Y, B = 1, 2, 3, 4  # numbers of the arrays of a graph: images, weights, results, bias
-RESULTS = {"conv_fprop": Y, "conv_dgrad": X, "conv_wgrad": W}  # what each operation computes
+OPERATIONS = {  # by method: cuDNN's operation, the arrays that it is given, and the one it computes
+    "conv2d": ("conv_fprop", (X, W, B), Y),
+    "conv2d_input_gradient": ("conv_dgrad", (Y, W), X),
+    "conv2d_weight_gradient": ("conv_wgrad", (X, Y), W),
+}
 
 
 class Layout(NamedTuple):
@@ -49,13 +58,6 @@ class Layout(NamedTuple):
         """In elements."""
         _, c, h, w = self.shape
         return (c * h * w, 1, w * c, c) if self.is_channels_last else (c * h * w, h * w, w, 1)
-
-    def empty(self, dtype: np.dtype) -> Array:
-        """Make an array that lies so."""
-        n, c, h, w = self.shape
-        if self.is_channels_last:
-            return cupy.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
-        return cupy.empty(self.shape, dtype)
 
 
 class Case(NamedTuple):
@@ -109,10 +111,11 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
     graph.build_operation_graph()
     graph.create_execution_plans([modes.A, modes.FALLBACK])
     # NONDETERMINISTIC gives other bits each time; the others are less exact than sums of products.
+    # TF32 is no DOWN_CONVERT_INPUTS, which is to 16 bits.
     unwanted = [notes.NONDETERMINISTIC, notes.FFT, notes.WINOGRAD]
-    unwanted += [notes.REDUCED_PRECISION_REDUCTION]
+    unwanted += [notes.REDUCED_PRECISION_REDUCTION, notes.DOWN_CONVERT_INPUTS]
     if case.dtype == np.float32 and not case.is_tf32:
-        unwanted += [notes.TENSOR_CORE, notes.DOWN_CONVERT_INPUTS]
+        unwanted += [notes.TENSOR_CORE]
     graph.deselect_numeric_notes(unwanted)
     graph.check_support()
     graph.build_plans()
@@ -122,19 +125,19 @@ def planned(cudnn: Any, case: Case, **where: Any) -> Any:
 class Cudnn(Way):
     """The way to compute convolutions by cuDNN.
 
-    Its methods take floating arrays of one dtype that are not empty. Where the channels of the
-    images given are last in memory, so are those of the result. All other results, and gradients of
-    weights always, are in C order.
+    It takes floating arrays of one dtype that are not empty. Images lie in C order or channels last
+    in memory, and resulting images as the first ones given. Gradients of weights are in C order.
+    Where images are channels last and weights are not, cuDNN itself copies the weights.
     """
 
     name = "cudnn"
 
     def __init__(self) -> None:
         self.lock = threading.Lock()  # cuDNN wants no two threads to use a handle at a time
-        self.handles: dict[int, Any] = {}  # by the number of the device
-        # By device and case: the graph, and the bytes of its workspace. All are kept, as captured
-        # steps run them.
-        self.plans: dict[tuple[int, Case], tuple[Any, int]] = {}
+        self.handles: dict[int, tuple[Any, int | None]] = {}  # by device, with their streams
+        # By device and case: what runs the graph, and the bytes of its workspace. Plans have
+        # their own: what is forgotten here, no plan loses.
+        self.graphs: dict[tuple[int, Case], tuple[Call, int]] = {}
 
     @cached_property
     def cudnn(self) -> Any:
@@ -156,82 +159,85 @@ class Cudnn(Way):
             return f"cuDNN is for compute capability {LEAST / 10} or more, not {found / 10}"
         return None
 
-    # `steps` are stride, padding and dilation. cuDNN sees the groups by the numbers of channels.
+    def version(self) -> str:
+        """That of cuDNN, and that of its front end."""
+        return f"{self.cudnn.backend_version_string()} (front end {self.cudnn.__version__})"
 
-    def conv2d(
-        self,
-        x: Array,
-        w: Array,
-        b: Array | None,
-        *,
-        groups: int,  # noqa: ARG002
-        **steps: Any,
-    ) -> Array:
-        shape = len(x), len(w), *output_size(x.shape[2:], w.shape[2:], **steps)
-        bias = {} if b is None else {B: b.reshape(1, -1, 1, 1)}
-        return self._run("conv_fprop", {X: x, W: w, **bias}, shape, **steps)
-
-    def conv2d_input_gradient(
-        self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = len(go), w.shape[1] * groups, *size
-        return self._run("conv_dgrad", {Y: go, W: w}, shape, **steps)
-
-    def conv2d_weight_gradient(
-        self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = go.shape[1], x.shape[1] // groups, *kernel
-        return self._run("conv_wgrad", {X: x, Y: go}, shape, **steps)
-
-    def _run(
-        self, operation: str, given: dict[int, Array], shape: tuple[int, ...], **steps: Any
-    ) -> Array:
-        """Run an operation on the arrays given, by their numbers; its result has this shape."""
+    def plan(self, method: str, *arrays: Array | None, **options: Any) -> Plan:
+        operation, uids, made = OPERATIONS[method]
+        given = {uid: x for uid, x in zip(uids, arrays, strict=True) if x is not None}
         dtypes = {x.dtype for x in given.values()}
         if len(dtypes) > 1 or not dtypes <= TYPES.keys():
             found = ", ".join(sorted(map(str, dtypes)))
             raise TypeError(f"cudnn: {operation} takes floating arrays of one dtype, not {found}")
+        first, second = given[uids[0]], given[uids[1]]
+        shapes = shapes_of(method, first.shape, second.shape, **options)
+        shape = shapes[(X, W, Y).index(made)]
         if not all((*shape, *(x.size for x in given.values()))):
             raise ValueError(f"cudnn: {operation} takes no empty arrays")
-        (dtype,), made = dtypes, RESULTS[operation]
-        packed = {uid: _packed(x) for uid, x in given.items()}
-        layouts = [Layout(uid, x.shape, is_last) for uid, (x, is_last) in packed.items()]
-        result = Layout(made, shape, layouts[0].is_channels_last and made != W)
-        case = Case(operation, dtype, (*layouts, result), **steps, is_tf32=is_tf32())
-        y = result.empty(dtype)
-        places = {uid: x.data.ptr for uid, (x, _) in packed.items()} | {made: y.data.ptr}
-        with self.lock:
-            graph, size = self._plan(case)
-            workspace = cupy.cuda.alloc(size) if size else None
-            graph.execute(places, workspace and workspace.ptr, handle=self._handle())
-        return y
+        (dtype,), (_, is_last) = dtypes, packed(first)
+        layouts = {uid: Layout(uid, x.shape, is_last) for uid, x in given.items()}
+        if W in given:
+            layouts[W] = Layout(W, given[W].shape, is_channels_last(given[W]))
+        if B in given:
+            layouts[B] = Layout(B, (1, len(given[B]), 1, 1), is_channels_last=False)
+        result = Layout(made, shape, is_last and made != W)
+        # cuDNN sees the groups by the numbers of channels.
+        steps = {name: options[name] for name in ("stride", "padding", "dilation")}
+        is_tf32 = dtype == np.float32 and in_convolutions()
+        case = Case(operation, dtype, (*layouts.values(), result), **steps, is_tf32=is_tf32)
+        device = cupy.cuda.runtime.getDevice()
+        run, size = self._graph(device, case)
+        readers = [(n, uid, _reader(x, layouts[uid])) for n, (uid, x) in enumerate(given.items())]
 
-    def _plan(self, case: Case) -> tuple[Any, int]:
-        """The graph of a case on the current device, and the bytes of its workspace."""
-        key = cupy.cuda.runtime.getDevice(), case
-        if key not in self.plans:
+        def call(*arrays: Any) -> Array:
+            y = empty(shape, dtype, result.is_channels_last)
+            places, copies = {made: y.data.ptr}, []
+            for n, uid, read in readers:
+                x = arrays[n]
+                if read or x.data.ptr % ALIGNMENT:
+                    x = read(x) if read else x.copy(order="K")
+                    copies.append(x)  # which keeps it until it is read
+                places[uid] = x.data.ptr
+            with self.lock:
+                workspace = cupy.cuda.alloc(size) if size else None
+                run(places, workspace.ptr if workspace else 0, self._handle(device))
+            return y
+
+        return call
+
+    def _graph(self, device: int, case: Case) -> tuple[Call, int]:
+        """The graph of a case on the current device, ready to run, and the bytes of its
+        workspace."""
+        key = device, case
+        found = self.graphs.get(key)
+        if found is None:
             if cupy.cuda.get_current_stream().is_capturing():
                 raise RuntimeError(f"cudnn: can't plan a new {case.operation} during a capture")
-            graph = planned(self.cudnn, case, handle=self._handle())
-            self.plans[key] = graph, graph.get_workspace_size()
-        return self.plans[key]
+            with self.lock:
+                graph = planned(self.cudnn, case, handle=self._handle(device))
+            if len(self.graphs) >= KEPT:
+                self.graphs.clear()
+            found = self.graphs[key] = call_of(graph), graph.get_workspace_size()
+        return found
 
-    def _handle(self) -> Any:
-        """The handle of the current device, set to its current stream."""
-        device = cupy.cuda.runtime.getDevice()
+    def _handle(self, device: int) -> Any:
+        """The handle of the current device, set to its current stream, which takes time where it
+        changes."""
+        stream = cupy.cuda.get_current_stream().ptr
         if device not in self.handles:
-            self.handles[device] = self.cudnn.create_handle()
-        handle = self.handles[device]
-        self.cudnn.set_stream(handle, cupy.cuda.get_current_stream().ptr)
+            self.handles[device] = self.cudnn.create_handle(), None
+        handle, before = self.handles[device]
+        if stream != before:
+            self.cudnn.set_stream(handle, stream)
+            self.handles[device] = handle, stream
         return handle
 
 
-def _packed(x: Array) -> tuple[Array, bool]:
-    """Give x, copied if cuDNN can't read it where it is, and whether its channels are last in
-    memory."""
-    if x.data.ptr % ALIGNMENT == 0:
-        if x.flags.c_contiguous:
-            return x, False
-        if x.transpose(0, 2, 3, 1).flags.c_contiguous:
-            return x, True
-    return x.copy(), False
+def _reader(x: Array, layout: Layout) -> Callable[[Array], Array] | None:
+    """What copies x as a graph wants it; `None`: x lies so."""
+    if x.ndim == 1:
+        return None if x.flags.c_contiguous else cupy.ascontiguousarray
+    is_last = layout.is_channels_last
+    lies_so = is_channels_last(x) if is_last else x.flags.c_contiguous
+    return None if lies_so else partial(in_order, channels_last=is_last)

@@ -16,10 +16,14 @@ A block computes a tile of the result, and each of its threads ROWS times COLUMN
 tile, in steps along K. While it multiplies one step, which is in shared memory, the next is on its
 way from global memory to registers. Nothing is atomic, so the same bits come out every time. Sums
 of float16 are in float32, and not by tensor cores.
+
+The images and the result are both in C order or both channels last. Taps are counted in the order
+in which their pixels are in memory, so that neighboring threads read neighboring elements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -28,9 +32,10 @@ import numpy as np
 
 from ..definitions.convolution import Pair, output_size
 from ..types import Array
-from .fastest import Way
+from .fastest import Plan, Way
 from .kernels import WIDE, blockwise, elementwise
 from .launch import BlockKernel
+from .layouts import empty, in_order, packed
 from .windows import GEOMETRY, geometry_of
 
 __all__ = ["ImplicitProducts"]
@@ -43,7 +48,7 @@ DEPTHS = {64: 16, 16: 8}  # of a step along K, by the height of tiles: as regist
 BLOCKS, LEAST = 512, 256
 
 NUMBERS = "int32 M, int32 N, int32 K, int32 each"  # each: how much of K one block sums
-NUMBERS += f", int32 groups, int32 O, int32 C, {GEOMETRY}"
+NUMBERS += f", int32 groups, int32 O, int32 C, int32 last, {GEOMETRY}"
 
 # The places of a row or a column of `right`: `other` in `left` or in the result, or -1 if there is
 # none, and the rest in the images.
@@ -59,35 +64,39 @@ const int first_n = block % tiles_n * WIDTH;
 block /= tiles_n;
 const int group = block % groups, part = block / groups;
 const int begin = part * each, end = K - begin < each ? K : begin + each;
+// From one channel to the next, and from one pixel or window to the next.
+const int x_channel = last ? 1 : H * W, x_pixel = last ? groups * C : 1;
+const int y_channel = last ? 1 : OH * OW, y_window = last ? groups * O : 1;
 """
 # A tap and a window together give a pixel, or a place in the padding.
 WINDOWS = """
 auto of_tap = [&](int i) {
-    const int channel = group * C + i / KW / KH;
-    return Place{i, channel * H * W, i / KW % KH * DH, i % KW * DW};
+    const int channel = last ? i % C : i / KW / KH, tap = last ? i / C : i % (KH * KW);
+    const int offset = (group * C + channel) * x_channel;
+    return Place{channel * KH * KW + tap, offset, tap / KW * DH, tap % KW * DW};
 };
 auto of_window = [&](int i) {
     const int ow = i % OW, oh = i / OW % OH, instance = i / OW / OH;
-    const int other = instance * groups * O * OH * OW + oh * OW + ow;
+    const int other = instance * groups * O * OH * OW + (oh * OW + ow) * y_window;
     return Place{other, instance * groups * C * H * W, oh * SH - PT, ow * SW - PL};
 };
 auto right_at = [&](const Place& a, const Place& b) {
     const int row = a.row + b.row, column = a.column + b.column;
     const bool hits = (a.other | b.other) >= 0;
     const bool inside = hits && row >= 0 && row < H && column >= 0 && column < W;
-    return inside ? A(image[a.offset + b.offset + row * W + column]) : A(0);
+    return inside ? A(image[a.offset + b.offset + (row * W + column) * x_pixel]) : A(0);
 };
 """
 FORWARD = """
-constexpr bool k_is_near = false;  // neighbors in memory: those along K (true) or along N
-const int left_row = K, result_row = OH * OW;
+const bool k_is_near = last;  // neighbors in memory: those along K (true) or along N
+const int left_row = K, result_row = y_channel;
 left += group * M * K;
 auto of_k = of_tap;
 auto of_n = of_window;
 """
 WEIGHT_GRADIENT = """
-constexpr bool k_is_near = true;
-const int left_row = OH * OW, result_row = N;
+const bool k_is_near = !last;
+const int left_row = y_channel, result_row = N;
 left += group * M * left_row;
 result += part * groups * M * N;
 auto of_k = of_window;
@@ -95,17 +104,17 @@ auto of_n = of_tap;
 """
 # A tap and a pixel together give the window that sees the pixel at this tap, if there is one.
 INPUT_GRADIENT = """
-constexpr bool k_is_near = false;
-const int left_row = KH * KW, result_row = H * W;
+const bool k_is_near = last;
+const int left_row = KH * KW, result_row = x_channel;
 left += group * M * K;
 auto of_k = [&](int i) {
-    const int output = i / KW / KH, tap = i % (KH * KW);
-    const int other = output * C * KH * KW + tap, channel = group * O + output;
-    return Place{other, channel * OH * OW, -(tap / KW * DH), -(tap % KW * DW)};
+    const int output = last ? i % O : i / KW / KH, tap = last ? i / O : i % (KH * KW);
+    const int other = output * C * KH * KW + tap, offset = (group * O + output) * y_channel;
+    return Place{other, offset, -(tap / KW * DH), -(tap % KW * DW)};
 };
 auto of_n = [&](int i) {
     const int column = i % W, row = i / W % H, instance = i / W / H;
-    const int other = instance * groups * C * H * W + row * W + column;
+    const int other = instance * groups * C * H * W + (row * W + column) * x_pixel;
     return Place{other, instance * groups * O * OH * OW, row + PT, column + PL};
 };
 auto right_at = [&](const Place& a, const Place& b) {
@@ -114,7 +123,7 @@ auto right_at = [&](const Place& a, const Place& b) {
     if (SH > 1 || SW > 1) oh /= SH, ow /= SW;
     const bool hits = (a.other | b.other) >= 0 && oh * SH == down && ow * SW == across;
     const bool inside = hits && down >= 0 && oh < OH && across >= 0 && ow < OW;
-    return inside ? A(image[a.offset + b.offset + oh * OW + ow]) : A(0);
+    return inside ? A(image[a.offset + b.offset + (oh * OW + ow) * y_window]) : A(0);
 };
 """
 PRODUCT = """
@@ -179,16 +188,24 @@ for (int k = begin - DEPTH; k < end; k += DEPTH) {
         }
     }
     __syncthreads();
-}
-#pragma unroll
-for (int i = 0; i < ROWS; ++i) {
-    const int row = first_m + m + i;
-    if (row >= M) break;
-    const A more = bias ? A(bias[group * M + row]) : A(0);
+    // Add what was summed to the result: at the end, and after each LONG products. So the error of
+    // long sums stays small. (That of float32 sums of float16 always is.)
+    constexpr int LONG = sizeof(T) < sizeof(A) ? 1 << 30 : 2048;
+    const int done = k + DEPTH - begin;
+    if (done < end - begin && (done == 0 || done % LONG)) continue;
     #pragma unroll
-    for (int j = 0; j < COLUMNS; ++j) {
-        const int at = columns[n + j].other;
-        if (at >= 0) result[(group * M + row) * result_row + at] = sums[i][j] + more;
+    for (int i = 0; i < ROWS; ++i) {
+        const int row = first_m + m + i;
+        if (row >= M) break;
+        const A more = bias ? A(bias[group * M + row]) : A(0);
+        #pragma unroll
+        for (int j = 0; j < COLUMNS; ++j) {
+            const int at = columns[n + j].other;
+            if (at < 0) continue;
+            auto& total = result[(group * M + row) * result_row + at];
+            total = sums[i][j] + (done > LONG ? A(total) : more);
+            sums[i][j] = 0;
+        }
     }
 }
 """
@@ -216,8 +233,8 @@ weight_gradient = _kernels("conv2d_weight_gradient", "W", WINDOWS + WEIGHT_GRADI
 added = elementwise(
     "add_parts",
     "raw W parts, int32 count, int32 size",
-    "T total",
-    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = sum;",
+    "V total",
+    "W sum = 0; for (int k = 0; k < count; ++k) sum += parts[k * size + i]; total = V(sum);",
 )
 
 
@@ -229,61 +246,82 @@ def _tiles(height: int, m: int, n: int) -> int:
 class ImplicitProducts(Way):
     """The way to compute convolutions by implicit products.
 
-    Its methods take arrays as the definitions in `ConvolutionKernels` do, but of one dtype, and of
-    less than 2**31 elements each.
+    It takes arrays as the definitions in `ConvolutionKernels` do, but of one dtype, and of
+    fewer than 2**31 elements each. Its methods make plans.
     """
 
     name = "implicit"
 
-    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Array:
-        windows = output_size(x.shape[2:], w.shape[2:], **steps)
-        y = cupy.empty((len(x), len(w), *windows), x.dtype)
+    def plan(self, method: str, *arrays: Array | None, **options: Any) -> Plan:
+        return getattr(self, method)(*arrays, **options)
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, *, groups: int, **steps: Any) -> Plan:
+        windows, is_last = output_size(x.shape[2:], w.shape[2:], **steps), packed(x)[1]
+        shape, dtype = (len(x), len(w), *windows), x.dtype
         sizes = len(w) // groups, len(x) * prod(windows), prod(w.shape[1:])
-        geometry = _numbers(x.shape, w.shape, windows, groups, **steps)
-        self._run(forward, sizes, (w, x, b, y), geometry)
-        return y
+        geometry = _numbers(x.shape, w.shape, windows, groups, is_last, **steps)
+        launch = self._launch(forward, sizes, (w, x, b, x), geometry)
+
+        def call(x: Array, w: Array, b: Array | None) -> Array:
+            y, b = empty(shape, dtype, is_last), b if b is None else cupy.ascontiguousarray(b)
+            launch(cupy.ascontiguousarray(w), in_order(x, is_last), b, y)
+            return y
+
+        return call
 
     def conv2d_input_gradient(
         self, go: Array, w: Array, *, size: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = (len(go), w.shape[1] * groups, *size)
-        gx = cupy.empty(shape, go.dtype)
+    ) -> Plan:
+        shape, is_last, dtype = (len(go), w.shape[1] * groups, *size), packed(go)[1], go.dtype
         sizes = w.shape[1], len(go) * prod(size), len(w) // groups * prod(w.shape[2:])
-        geometry = _numbers(shape, w.shape, go.shape[2:], groups, **steps)
-        self._run(input_gradient, sizes, (w, go, None, gx), geometry)
-        return gx
+        geometry = _numbers(shape, w.shape, go.shape[2:], groups, is_last, **steps)
+        launch = self._launch(input_gradient, sizes, (w, go, None, go), geometry)
+
+        def call(go: Array, w: Array) -> Array:
+            gx = empty(shape, dtype, is_last)
+            launch(cupy.ascontiguousarray(w), in_order(go, is_last), None, gx)
+            return gx
+
+        return call
 
     def conv2d_weight_gradient(
         self, x: Array, go: Array, *, kernel: Pair, groups: int, **steps: Any
-    ) -> Array:
-        shape = (go.shape[1], x.shape[1] // groups, *kernel)
+    ) -> Plan:
+        shape, is_last, dtype = (go.shape[1], x.shape[1] // groups, *kernel), packed(x)[1], x.dtype
         m, n, k = go.shape[1] // groups, prod(shape[1:]), len(go) * prod(go.shape[2:])
         blocks = groups * min(_tiles(height, m, n) for height in DEPTHS)
         each = -(-k // max(1, min(BLOCKS // blocks, k // LEAST)))
         each += -each % max(DEPTHS.values())
-        count = -(-k // each)
+        count, size, wide = -(-k // each), prod(shape), np.result_type(dtype, np.float32)
         parts_shape = (count, *shape) if count > 1 else shape
-        parts = cupy.empty(parts_shape, np.result_type(x.dtype, np.float32))
-        geometry = _numbers(x.shape, shape, go.shape[2:], groups, **steps)
-        self._run(weight_gradient, (m, n, k), (go, x, None, parts), geometry, each)
-        if count == 1:
-            return parts.astype(x.dtype, copy=False)
-        return added(parts, count, prod(shape), cupy.empty(shape, x.dtype))
+        geometry = _numbers(x.shape, shape, go.shape[2:], groups, is_last, **steps)
+        arrays = go, x, None, cupy.empty(0, wide)
+        launch = self._launch(weight_gradient, (m, n, k), arrays, geometry, each)
 
-    def _run(
+        def call(x: Array, go: Array) -> Array:
+            parts = cupy.empty(parts_shape, wide)
+            launch(in_order(go, is_last), in_order(x, is_last), None, parts)
+            if count == 1:
+                return parts.astype(dtype, copy=False)
+            return added(parts, count, size, cupy.empty(shape, dtype))
+
+        return call
+
+    def _launch(
         self,
         kernels: dict[int, BlockKernel],
         sizes: tuple[int, int, int],
         arrays: tuple[Array | None, ...],
         geometry: tuple[int, ...],
         each: int = 0,
-    ) -> None:
-        """Launch the kernel whose tiles cover the result with the fewest blocks.
+    ) -> Callable[..., None]:
+        """What launches the kernel whose tiles cover the result with the fewest blocks, on left,
+        image, bias and result; images all channels last, or all in C order.
 
         Args:
             kernels: by the heights of their tiles.
             sizes: M, N and K.
-            arrays: left, image, bias and result.
+            arrays: of the same dtypes.
             geometry: the numbers that NUMBERS names from `groups` on.
             each: how much of K one block sums; 0 means all.
         """
@@ -291,13 +329,18 @@ class ImplicitProducts(Way):
         height = min(kernels, key=lambda height: _tiles(height, m, n))
         each = each or k
         blocks = _tiles(height, m, n) * geometry[0] * -(-k // each)
-        arrays = tuple(x if x is None else cupy.ascontiguousarray(x) for x in arrays)
-        kernels[height](blocks, arrays, m, n, k, each, *geometry)
+        return kernels[height].planned(blocks, arrays, m, n, k, each, *geometry)
 
 
 def _numbers(
-    x: tuple[int, ...], w: tuple[int, ...], windows: Pair, groups: int, **steps: Any
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    windows: Pair,
+    groups: int,
+    channels_last: bool,
+    **steps: Any,
 ) -> tuple[int, ...]:
     """The numbers that NUMBERS names from `groups` on, of these shapes."""
     size, kernel = (x[2], x[3]), (w[2], w[3])
-    return (groups, w[0] // groups, w[1], *geometry_of(size, kernel, windows, **steps))
+    channels = w[0] // groups, w[1]
+    return (groups, *channels, int(channels_last), *geometry_of(size, kernel, windows, **steps))

@@ -3,8 +3,8 @@
 The device finds out whether an index is out of range. A host that asked for the answer after each
 launch would wait for the device in every step. So the device writes the wrong index into memory of
 the host, and the host looks there at its next check, and whenever it reads from the device. With
-CUDA_LAUNCH_BLOCKING=1, which does the same for CUDA's own errors, each check waits, and the error
-comes from the op that is wrong.
+CUDA_LAUNCH_BLOCKING=1, which does the same for CUDA's own errors (and as CUDA reads it: once, at
+the start), each check waits, and the error comes from the op that is wrong.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ long long at = index;
 {WRAP}
 y = x[(i / inner * size + at) * inner + i % inner];
 """,
+)
+spread = elementwise(
+    "select_gradient",
+    "T go, int64 index, int64 size, int64 inner",
+    "T gx",
+    "gx = i / inner % size == index ? go : T(0);",
 )
 added = elementwise(
     "scatter_add",
@@ -102,6 +108,8 @@ def raise_index_errors() -> None:
 
 
 class CupyIndexing(Backend):
+    checks_wait = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"
+
     # The kernels take int64, the dtype of labels and indices where nobody chose another.
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
@@ -115,7 +123,7 @@ class CupyIndexing(Backend):
         errors = INDEX_ERRORS[number]
         check = errors.checks.setdefault((what, size, start), len(errors.checks) + 1)
         out_of_range(indices.astype(np.int64, copy=False), start, size, check, errors.device)
-        if os.environ.get("CUDA_LAUNCH_BLOCKING") == "1":
+        if self.checks_wait:
             stream = cupy.cuda.get_current_stream()
             if not stream.is_capturing():
                 stream.synchronize()
@@ -126,6 +134,13 @@ class CupyIndexing(Backend):
             return super().select(x, indices)
         indices = indices.astype(np.int64, copy=False)
         return selected(cupy.ascontiguousarray(x), indices, x.shape[1], prod(x.shape[2:]))
+
+    def select_gradient(self, go: Array, indices: Array, size: int) -> Array:
+        if go.dtype.kind != "f" or not go.size:
+            return super().select_gradient(go, indices, size)
+        gx = cupy.empty((go.shape[0], size, *go.shape[1:]), go.dtype)
+        go, indices = (cupy.expand_dims(x, 1) for x in (go, indices.astype(np.int64, copy=False)))
+        return spread(go, indices, size, prod(go.shape[2:]), gx)
 
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         width, shape = prod(x.shape[1:]), (size, *x.shape[1:])

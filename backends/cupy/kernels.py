@@ -14,6 +14,7 @@ import cupy
 
 from ..types import Array
 from .launch import BlockKernel, MultiArrayKernel
+from .layouts import in_memory_order
 
 __all__ = ["KERNELS", "WIDE", "blockwise", "elementwise", "multi_array", "summing"]
 
@@ -28,7 +29,8 @@ def elementwise(
     """Make a kernel that computes each element of its outputs.
 
     It is called with arrays, numbers and, if outputs are to be written into existing arrays, these.
-    Arrays are broadcast against each other, except for those that are declared `raw`.
+    Arrays are broadcast against each other, except for those that are declared `raw`. A kernel
+    without these goes through images in the order of their memory, and its results lie as they do.
 
     >>> double = elementwise("double", "T x", "T y", "y = x + x;")
     >>> y = double(x)
@@ -36,7 +38,8 @@ def elementwise(
     KERNELS[name] = cupy.ElementwiseKernel(
         inputs, outputs, body, f"gradcore_{name}", preamble=preamble
     )
-    return KERNELS[name]
+    is_of_elements = "raw " not in inputs + outputs
+    return in_memory_order(KERNELS[name]) if is_of_elements else KERNELS[name]
 
 
 def summing(name: str, inputs: str, term: str) -> Callable[..., Array]:
@@ -51,13 +54,13 @@ def summing(name: str, inputs: str, term: str) -> Callable[..., Array]:
     return KERNELS[name]
 
 
-def multi_array(name: str, arrays: str, numbers: str, body: str) -> MultiArrayKernel:
+def multi_array(name: str, arrays: str, numbers: str, body: str, **around: str) -> MultiArrayKernel:
     """Make a kernel that goes through the elements of many sets of arrays in one launch.
 
     It is called with a list of these sets, and with numbers that all sets share. In the body, x[i]
-    is element i of array x.
+    is element i of array x. The texts `before` and `after` are done around each chunk of elements.
     """
-    KERNELS[name] = kernel = MultiArrayKernel(f"gradcore_{name}", arrays, numbers, body)
+    KERNELS[name] = kernel = MultiArrayKernel(f"gradcore_{name}", arrays, numbers, body, **around)
     return kernel
 
 

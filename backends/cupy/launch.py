@@ -9,8 +9,9 @@ threads of a block share memory and wait for one another. In their bodies, as in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from struct import Struct
 from typing import Any
 
 import cupy
@@ -19,10 +20,12 @@ import numpy as np
 from ..types import Array, Number
 
 __all__ = [
+    "CHUNK",
     "C_TYPES",
     "FLOATS",
     "HEADERS",
     "LETTERS",
+    "THREADS",
     "BlockKernel",
     "MultiArrayKernel",
     "Raw",
@@ -34,9 +37,11 @@ LETTERS = {
     "V": FLOATS,  # of parameters, where their type may be another than T
     "W": ("float32", "float64"),  # of statistics and sums: T, but float32 where T is float16
     "P": ("uint8", "int32"),  # of places in a window
+    "D": ("float32", "float64"),  # of numbers that are never float16
+    "U": ("uint8", "float32"),  # of pixels
 }
 C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "bool": "bool"}
-C_TYPES |= {"int32": "int"}
+C_TYPES |= {"int32": "int", "int64": "long long"}
 
 CHUNK, THREADS = 1024, 256  # elements that a block takes at a time, and threads of a block
 MOST_BLOCKS = 2**16  # of a launch; each goes on to further chunks until none is left
@@ -69,9 +74,11 @@ extern "C" __global__ void {symbol}(const Arguments all) {{
         {arrays}
         const long long begin = {chunk}LL * (chunk - (at ? all.ends[at - 1] : 0));
         const long long next = begin + {chunk}, end = next < all.sizes[at] ? next : all.sizes[at];
+        {before}
         for (long long i = begin + threadIdx.x; i < end; i += blockDim.x) {{
 {body}
         }}
+        {after}
     }}
 }}
 """
@@ -133,11 +140,18 @@ class MultiArrayKernel(Raw):
 
     Its argument has the addresses and the size of each set, and each number either by value or as
     the address of an array on the device.
+
+    Args:
+        before, after: what a thread does before and after its elements of a chunk: CHUNK elements
+            of a set, or what is left of it. All threads of a block have the same chunk.
     """
 
-    def __init__(self, name: str, arrays: str, numbers: str, body: str) -> None:
+    def __init__(
+        self, name: str, arrays: str, numbers: str, body: str, before: str = "", after: str = ""
+    ) -> None:
         super().__init__(name, arrays, numbers, body)
-        self._made: dict[tuple[str, ...], tuple[cupy.RawKernel, np.dtype, int]] = {}
+        self.before, self.after = before, after
+        self._made: dict[Any, tuple[cupy.RawKernel, np.dtype, int]] = {}  # by the arrays' dtypes
 
     def __call__(self, sets: Sequence[Sequence[Array]], *numbers: Number) -> None:
         """Launch the kernel: once, or more often if its argument has no room for all sets.
@@ -151,9 +165,9 @@ class MultiArrayKernel(Raw):
         sets = [arrays for arrays in sets if arrays[0].size]
         if not sets:
             return
-        types = self.types(sets[0])
-        key = tuple(types.values())
+        key = tuple([x if x is None else x.dtype for x in sets[0]])
         if key not in self._made:
+            types = self.types(sets[0])
             self._made[key] = self.compiled(types), *self._layout(types)
         kernel, layout, most = self._made[key]
         arguments, kept = np.zeros((), layout), []
@@ -169,7 +183,9 @@ class MultiArrayKernel(Raw):
             ends = list(accumulate(-(-size // CHUNK) for size in sizes))
             arguments["arrays"][:n] = [[0 if x is None else x.data.ptr for x in s] for s in some]
             arguments["sizes"][:n], arguments["ends"][:n], arguments["count"] = sizes, ends, n
-            _launch(kernel, min(ends[-1], MOST_BLOCKS), THREADS, arguments)
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            plain = arguments.view(f"V{arguments.itemsize}")
+            kernel((min(ends[-1], MOST_BLOCKS),), (THREADS,), (plain,))
 
     def source(self, types: dict[str, str]) -> str:
         layout, most = self._layout(types)
@@ -186,6 +202,7 @@ class MultiArrayKernel(Raw):
             ),
             **{"most": most, "width": len(self.arrays), "size": layout.itemsize, "chunk": CHUNK},
             **{"symbol": self.symbol(types), "body": self.body.strip("\n")},
+            **{"before": self.before, "after": self.after},
         )
 
     def _layout(self, types: dict[str, str]) -> tuple[np.dtype, int]:
@@ -228,26 +245,42 @@ class BlockKernel(Raw):
         self.layout = np.dtype(
             [*fields, *((name, np.dtype(kind)) for kind, name in self.numbers)], align=True
         )
-        self._made: dict[tuple[str, ...], cupy.RawKernel] = {}
+        kinds = "".join(self.layout[name].char for name in self.layout.names or ())
+        self._packed = Struct(f"@{kinds}0P").pack  # pads as a C++ compiler does
+        self._places = Struct(f"{len(self.arrays)}P")
+        self._whole = np.dtype(f"V{self.layout.itemsize}")
+        self._made: dict[tuple[np.dtype | None, ...], cupy.RawKernel] = {}
 
-    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: int) -> None:
+    def __call__(self, blocks: int, arrays: Sequence[Array | None], *numbers: float) -> None:
         """Launch the kernel.
 
         Args:
             blocks: how many.
             arrays: contiguous; the body sees `None` as a null pointer.
         """
-        types = self.types(arrays)
-        key = tuple(types.values())
+        self.planned(blocks, arrays, *numbers)(*arrays)
+
+    def planned(
+        self, blocks: int, arrays: Sequence[Array | None], *numbers: float
+    ) -> Callable[..., None]:
+        """Prepare launches with the same numbers, on arrays of the dtypes of those given."""
+        key = tuple([x if x is None else x.dtype for x in arrays])
         if key not in self._made:
-            self._made[key] = self.compiled(types)
-        places = [0 if x is None else x.data.ptr for x in arrays]
-        arguments = np.array((*places, *numbers), self.layout)
-        _launch(self._made[key], blocks, self.threads, arguments)
+            self._made[key] = self.compiled(self.types(arrays))
+        kernel, grid, block = self._made[key], (blocks,), (self.threads,)
+        places, whole = self._places, self._whole
+        rest = self._packed(*[0] * len(arrays), *numbers)[places.size :]
+
+        def launch(*arrays: Array | None) -> None:
+            at = places.pack(*[0 if x is None else x.data.ptr for x in arrays])
+            # As plain bytes: NumPy would describe each field to CuPy, which takes time.
+            kernel(grid, block, (np.frombuffer(at + rest, whole),))
+
+        return launch
 
     def source(self, types: dict[str, str]) -> str:
         # Types are written out: a number's name may be one of the letters.
-        kinds = [(f"{C_TYPES[types[kind]]}*", name) for kind, name in self.arrays]
+        kinds = [(f"{C_TYPES[types.get(kind, kind)]}*", name) for kind, name in self.arrays]
         kinds += [(C_TYPES[kind], name) for kind, name in self.numbers]
         unpacked = [f"{kind} {name} = all.{name};" for kind, name in kinds]
         constants = {"THREADS": self.threads, **self.constants}
@@ -263,8 +296,3 @@ class BlockKernel(Raw):
 
 def _typedefs(types: dict[str, str]) -> str:
     return "\n".join(f"typedef {C_TYPES[t]} {letter};" for letter, t in types.items())
-
-
-def _launch(kernel: cupy.RawKernel, blocks: int, threads: int, arguments: np.ndarray) -> None:
-    # As plain bytes: NumPy would describe each field of a structure to CuPy, which takes time.
-    kernel((blocks,), (threads,), (arguments.view(f"V{arguments.itemsize}"),))

@@ -1,26 +1,27 @@
-"""What gradcore uses of CuPy beside its documented interface, all in one place.
+"""What gradcore uses of CuPy, and of cuDNN's front end, beside their documented interfaces.
 
-Each function says what it needs the private name for. The names were read in CuPy 14.2.0: look here
-first when another CuPy breaks something. They are imported where they are used, so that one that is
-gone breaks nothing else.
+Each function says what it needs the private name for. The names were read in CuPy 14.2.0 and in
+versions 1.27 and 1.28 of the front end: look here first when others break something. They are
+imported where they are used, so that one that is gone breaks nothing else.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
-__all__ = ["allow_tf32", "host_reads", "is_tf32", "load_cublas"]
+__all__ = ["allow_tf32", "call_of", "host_reads", "is_tf32", "load_cublas"]
 
 
 def is_tf32() -> bool:
-    """Whether `Backend.allow_tf32`, or CUPY_TF32=1, lets products of float32 round their inputs.
+    """Whether CuPy's products of float32 matrices may be in TF32, as CUPY_TF32=1 has them.
 
-    CuPy documents only the variable, which it reads once. gradcore's own calls of cuBLAS and cuDNN
-    follow the setting that CuPy's products of matrices follow.
+    CuPy documents only the variable, which it reads once. gradcore's own calls of cuBLAS follow the
+    setting that CuPy's products follow.
     """
     from cupy._core import _routines_linalg as settings
 
@@ -65,3 +66,21 @@ def load_cublas() -> None:
     asked for as an attribute does CuPy look where pip puts NVIDIA's libraries.
     """
     importlib.import_module("cupy_backends.cuda.libs").cublas  # noqa: B018
+
+
+def call_of(graph: Any) -> Callable[[dict[int, int], int, Any], None]:
+    """The call that runs a planned graph of cuDNN: with addresses by number, the workspace's
+    address, and a handle.
+
+    `graph.execute` does the same, but first looks at what it is given, which is written in Python
+    and takes about 25 microseconds.
+    """
+    # The plan that was built is the first that could be: its place is counted by cuDNN, too.
+    lowered, place = graph._lowered_graph, graph._materialize_backend_plan(graph._plan_index)
+    run, index = lowered._execute_plan_at_index, place.cpp_index
+
+    def call(places: dict[int, int], workspace: int, handle: Any) -> None:
+        # Since 1.28, a handle is an object that has cuDNN's.
+        run(places, workspace, index, getattr(handle, "backend_handle", handle))
+
+    return call

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import cupy
@@ -16,7 +17,16 @@ import cupy
 from .blas import Cublas
 from .indexing import raise_index_errors
 
-__all__ = ["CupyRecorder"]
+__all__ = ["CupyRecorder", "keep"]
+
+_recording: ContextVar[set[Any] | None] = ContextVar("recording", default=None)
+
+
+def keep(what: Any) -> None:
+    """Keep what the graph that is being recorded, if one is, needs as long as it lives: a plan of
+    cuDNN has the code of its kernels."""
+    if (kept := _recording.get()) is not None:
+        kept.add(what)
 
 
 class CupyRecorder:
@@ -32,8 +42,11 @@ class CupyRecorder:
             self.pool = cupy.cuda.MemoryPool(_fresh)
             self.pool.set_limit(size=0)  # none, though CUPY_GPU_MEMORY_LIMIT sets one for each pool
             self.cublas = Cublas(self.stream)
+            with self.stream:
+                self.cublas.check()
         self.others = cupy.cuda.get_allocator()  # for arrays that don't belong to the graph
         self.graph: Any = None
+        self.kept: set[Any] = set()  # what the graph needs, beside its memory
 
     def on_device(self) -> cupy.cuda.Device:
         return self.device
@@ -56,12 +69,15 @@ class CupyRecorder:
             # The memory that the warm-up has left in CuPy's pool is about what the graph needs.
             cupy.get_default_memory_pool().free_all_blocks()
             self.stream.begin_capture()
+            token = _recording.set(self.kept)
             try:
                 yield
             except BaseException:
                 with suppress(Exception):  # which only says that the recording has failed
                     self.stream.end_capture()
                 raise
+            finally:
+                _recording.reset(token)
             self.graph = self.stream.end_capture()
 
     @contextmanager

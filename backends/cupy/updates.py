@@ -4,6 +4,7 @@ shares their memory."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import cupy
@@ -11,7 +12,8 @@ import numpy as np
 
 from ..base import Backend
 from ..types import Array, DType, Number
-from .kernels import multi_array
+from .kernels import blockwise, multi_array
+from .launch import CHUNK, THREADS
 
 __all__ = ["CupyUpdates"]
 
@@ -174,6 +176,61 @@ y[i] = z / scale;
 """,
 )
 copied = multi_array("copy", "T x, V y", "", "y[i] = V(x[i]);")
+lerp = multi_array(
+    "lerp",
+    "T x, T y",
+    "double weight",
+    """
+double a = x[i], b = y[i];
+x[i] = T(weight < 0.5 ? a + weight * (b - a) : b - (1 - weight) * (b - a));
+""",
+)
+# The norm of many arrays as of one vector: the squares of each chunk are added up in its block, and
+# these sums, in a fixed order, in one block of the next kernel.
+squares = multi_array(
+    "squares",
+    "T x, W parts",
+    "",
+    "total += W(x[i]) * W(x[i]);",
+    before="const int thread = threadIdx.x; W total = 0;",
+    after=f"""
+__shared__ W shared[{THREADS}];
+__syncthreads();  // all have read what is there of the chunk before
+shared[thread] = total;
+for (int half = {THREADS} / 2; half; half /= 2) {{
+    __syncthreads();
+    if (thread < half) shared[thread] += shared[thread + half];
+}}
+if (!thread) parts[begin / {CHUNK}] = shared[0];
+""",
+)
+root = blockwise(
+    "root_of_sum",
+    "D parts, D norm",
+    "int32 count",
+    """
+__shared__ D shared[THREADS];
+const int thread = threadIdx.x;
+D total = 0;
+for (int k = thread; k < count; k += THREADS) total += parts[k];
+shared[thread] = total;
+for (int half = THREADS / 2; half; half /= 2) {
+    __syncthreads();
+    if (thread < half) shared[thread] += shared[thread + half];
+}
+if (!thread) *norm = sqrt(shared[0]);
+""",
+    512,
+)
+clipped = multi_array(
+    "clip",
+    "T x, W norm",  # `norm` is one number
+    "W most",
+    """
+W factor = most / (*norm + W(1e-6));
+if (!(factor >= 1)) x[i] = W(x[i]) * W(T(factor));
+""",
+)
 chosen = multi_array("choose", "T x, T other", "bool condition", "if (!condition) x[i] = other[i];")
 
 # For each parameter a list: the parameter, its gradient, and the optimizer's memory, of which an
@@ -328,24 +385,58 @@ class CupyUpdates(Backend):
             unscale([(x, y, good) for x, y in zip(arrays, results, strict=True)], scale)
             return results, good
 
-    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
+    def copy_all(
+        self, arrays: list[Array], dtype: DType | None = None, into: list[Array] | None = None
+    ) -> list[Array]:
         of = np.dtype(arrays[0].dtype if dtype is None else dtype)
         if not _alike(*arrays) or of.kind != "f":
             return super().copy_all(arrays, dtype)
         with arrays[0].device:
-            results = [cupy.empty_like(x, of) for x in arrays]
-            copied(list(zip(arrays, results, strict=True)))
-            return results
+            if into is None or into[0].dtype != of or not self._may_write(into, arrays):
+                into = [cupy.empty_like(x, of) for x in arrays]
+            copied(list(zip(arrays, into, strict=True)))
+            return into
+
+    def norm_all(self, arrays: list[Array], order: float = 2.0) -> Array:
+        some = [x for x in arrays if x.size]
+        if order != 2 or not some or not _alike(*some):
+            return super().norm_all(arrays, order)
+        with some[0].device:
+            counts = [-(-x.size // CHUNK) for x in some]
+            parts, norm = (cupy.empty(n, _wide(some[0].dtype)) for n in (sum(counts), ()))
+            ends = accumulate(counts)
+            squares([(x, parts[end - n :]) for x, n, end in zip(some, counts, ends, strict=True)])
+            root(1, [parts, norm], parts.size)
+            return norm
+
+    def clip_all(self, arrays: list[Array], norm: Array, most: float) -> list[Array]:
+        fit = norm.dtype == _wide(arrays[0].dtype) and all(map(self.owns_memory, arrays))
+        if not (fit and _alike(*arrays)):
+            return super().clip_all(arrays, norm, most)
+        with arrays[0].device:
+            clipped([(x, norm) for x in arrays], most)
+            return arrays
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
-        pairs = list(zip(arrays, others, strict=True))
-        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
-        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
-        if not (fit and apart and _alike(*arrays, *others)):
+        if arrays[0].dtype != others[0].dtype or not self._may_write(arrays, others):
             return super().choose_all(condition, arrays, others)
         with arrays[0].device:
-            chosen(pairs, condition)
+            chosen(list(zip(arrays, others, strict=True)), condition)
             return arrays
+
+    def lerp_all(self, arrays: list[Array], ends: list[Array], weight: Number) -> list[Array]:
+        if arrays[0].dtype != ends[0].dtype or not self._may_write(arrays, ends):
+            return super().lerp_all(arrays, ends, weight)
+        with arrays[0].device:
+            lerp(list(zip(arrays, ends, strict=True)), weight)
+            return arrays
+
+    def _may_write(self, arrays: list[Array], others: list[Array]) -> bool:
+        """Whether a kernel may write what it computes of pairs of arrays into the first of each."""
+        pairs = zip(arrays, others, strict=True)
+        fit = all(self.owns_memory(x) and _is_like(y, x) for x, y in pairs)
+        apart = len({x.data.ptr for x in arrays}) == len(arrays)  # no array is given twice
+        return fit and apart and _alike(*arrays) and _alike(*others)
 
     def _ready(self, parameter: Array, gradient: Array, *memory: Array | None) -> list[Array]:
         """Give the arrays as kernels take them: contiguous, in one order, and those that kernels

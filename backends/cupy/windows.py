@@ -1,4 +1,7 @@
-"""What the kernels of convolutions and pooling share: how windows and pixels find each other.
+"""What the kernels of convolutions and pooling share: how images lie in memory, and how windows and
+pixels find each other.
+
+Images (N, C, H, W) lie in memory in C order, or channels last: in the order N H W C.
 
 The texts here are parts of kernels' bodies. Sizes have a letter for rows and one for columns: the
 images are H by W, the kernel KH by KW, and there are OH by OW windows.
@@ -6,11 +9,30 @@ images are H by W, the kernel KH by KW, and there are OH by OW windows.
 
 from __future__ import annotations
 
-from ..definitions.convolution import Padding, Pair
+from typing import Any
+
+from ..definitions.convolution import Padding, Pair, Sizes, output_size
 from ..types import Array
 from .kernels import WIDE
+from .layouts import empty, in_order, is_channels_last
 
-__all__ = ["GEOMETRY", "INPUT", "OUTPUT", "SEEN", "SEES", "SUM", "TAPS", "fits", "geometry_of"]
+__all__ = [
+    "GEOMETRY",
+    "INPUT",
+    "OUTPUT",
+    "PIXEL",
+    "SEEN",
+    "SEES",
+    "SUM",
+    "TAPS",
+    "WINDOW",
+    "empty",
+    "fits",
+    "geometry_of",
+    "in_order",
+    "is_channels_last",
+    "shapes_of",
+]
 
 # Sizes are counted in 32-bit integers, with which GPUs divide much faster than with 64-bit ones.
 # Kernels may count a tile beyond the size.
@@ -33,9 +55,22 @@ SEES = """
     if (down < 0 || right < 0 || down % SH || right % SW || oh >= OH || ow >= OW) continue;
 """
 TAPS = "for (int kh = 0; kh < KH; ++kh) for (int kw = 0; kw < KW; ++kw)"
-# The window, or the pixel, of element i. An image is one channel of one instance.
-OUTPUT = "int at = i, ow = at % OW, oh = at / OW % OH; long long image = at / OW / OH;"
-INPUT = "int at = i, column = at % W, row = at / W % H; long long image = at / W / H;"
+# The window, or the pixel, of element i. NEAR channels lie next to each other: all of them if they
+# are last, or 1 in C order. So an image is an instance, or one channel of one.
+OUTPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int ow = at % OW, oh = at / OW % OH;
+long long image = at / OW / OH;
+"""
+INPUT = """
+int at = i, near = at % NEAR;
+at /= NEAR;
+int column = at % W, row = at / W % H;
+long long image = at / W / H;
+"""
+PIXEL = "((image * H + row) * W + column) * NEAR + near"
+WINDOW = "((image * OH + oh) * OW + ow) * NEAR + near"
 SUM = f"{WIDE} A sum = 0;"
 
 
@@ -45,6 +80,19 @@ def geometry_of(
     """The numbers that GEOMETRY names."""
     (top, _), (left, _) = padding
     return (*size, *kernel, *windows, *stride, top, left, *dilation)
+
+
+def shapes_of(
+    method: str, first: Sizes, second: Sizes, *, groups: int, **options: Any
+) -> tuple[Sizes, Sizes, Sizes]:
+    """The shapes of the images, the weights and the results of a convolution, from those of the
+    two arrays that `conv2d` or one of its gradients is given."""
+    if method == "conv2d":
+        windows = output_size(first[2:], second[2:], **options)
+        return first, second, (first[0], second[0], *windows)
+    if method == "conv2d_input_gradient":
+        return (first[0], second[1] * groups, *options["size"]), second, first
+    return first, (second[1], first[1] // groups, *options["kernel"]), second
 
 
 def fits(x: Array, *sizes: int) -> bool:

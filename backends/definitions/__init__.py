@@ -8,6 +8,7 @@ differentiates it. Backends override it to be fast.
 from .attention import AttentionKernels
 from .convolution import ConvolutionKernels
 from .elementwise import ElementwiseKernels
+from .images import ImageKernels
 from .indexing import IndexingKernels
 from .linalg import LinalgKernels
 from .losses import LossKernels
@@ -21,6 +22,7 @@ __all__ = [
     "AttentionKernels",
     "ConvolutionKernels",
     "ElementwiseKernels",
+    "ImageKernels",
     "IndexingKernels",
     "LinalgKernels",
     "LossKernels",

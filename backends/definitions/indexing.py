@@ -63,6 +63,14 @@ class IndexingKernels(Definitions):
         chosen = xp.take_along_axis(x, xp.expand_dims(indices, axis=1), axis=1)
         return xp.squeeze(chosen, axis=1)
 
+    def select_gradient(self, go: Array, indices: Array, size: int) -> Array:
+        """Compute the gradient of x (N, size, ...) from that of `select`, which is go (N, ...)."""
+        xp = self.xp
+        columns = xp.arange(size, device=indices.device)
+        columns = xp.reshape(columns, (-1, *[1] * (indices.ndim - 1)))
+        chosen = xp.expand_dims(indices, axis=1) == columns
+        return xp.where(chosen, xp.expand_dims(go, axis=1), 0.0)
+
     def scatter_add(self, x: Array, indices: Array, size: int) -> Array:
         """Add each row i of x to row `indices[i]` of an array of zeros, and return that array.
 

@@ -11,7 +11,7 @@ __all__ = ["LossKernels"]
 
 
 class LossKernels(IndexingKernels):
-    """Compute softmax cross-entropy, the CTC loss, and their gradients.
+    """Compute log-softmax, softmax cross-entropy, the CTC loss, and their gradients.
 
     Of cross-entropy: the classes are axis 1 of x (N, C, ...); the integer targets (N, ...) are in
     range. Loss and gradient are 0 where the boolean `ignored` (N, ...) is true, whatever numbers x
@@ -22,6 +22,21 @@ class LossKernels(IndexingKernels):
     later in state `last[n]` or the one before, and at each time stays, goes on by one state, or by
     two into a state where `skips` (N, S) is true.
     """
+
+    def log_softmax(self, x: Array, axis: int | None) -> Array:
+        """Compute log(softmax(x)) along the axis, by the log-sum-exp trick
+        (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/). x is not empty."""
+        xp, z = self.xp, self._wide(x)
+        z = z - xp.max(z, axis=axis, keepdims=True)
+        sums = xp.sum(xp.exp(z), axis=axis, keepdims=True)
+        return xp.astype(z - xp.log(sums), x.dtype, copy=False)
+
+    def log_softmax_gradient(self, y: Array, go: Array, axis: int | None) -> Array:
+        """Compute the gradient of x from y = log(softmax(x)) and its gradient go."""
+        xp, wide = self.xp, self._wide(go)
+        sums = xp.sum(wide, axis=axis, keepdims=True)
+        gx = wide - xp.exp(self._wide(y)) * sums
+        return gx if wide is go else xp.astype(gx, go.dtype)
 
     def cross_entropy(self, x: Array, targets: Array, ignored: Array | None) -> Array:
         """Compute -log(softmax(x)) at the targets: (N, ...)."""

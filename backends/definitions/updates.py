@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from math import prod
+from math import inf, prod
 from typing import Any, TypeVar, cast
 
 from ..types import Array, DType, Number
@@ -97,9 +97,50 @@ class OptimizerUpdates(Definitions):
             results.append(xp.where(finite, wide, 0.0) / scale)
         return results, good
 
-    def copy_all(self, arrays: list[Array], dtype: DType | None = None) -> list[Array]:
-        """Copy the arrays, in the dtype given or else in their own."""
+    def copy_all(
+        self,
+        arrays: list[Array],
+        dtype: DType | None = None,
+        into: list[Array] | None = None,  # noqa: ARG002
+    ) -> list[Array]:
+        """Copy the arrays, in the dtype given or else in their own. An override may write the
+        copies into the arrays `into`, of the same shapes, if their dtype is that."""
         return [self.xp.astype(x, x.dtype if dtype is None else dtype) for x in arrays]
+
+    def norm_all(self, arrays: list[Array], order: float = 2.0) -> Array:
+        """Compute the norm of the arrays as of one vector, of no dimensions; of arrays of 16 bits
+        in float32. The norm of order 0 counts the arrays that are not all zeros."""
+        xp, norms = (
+            self.xp,
+            [self._vector_norm(self._wide(x), order) for x in arrays if prod(x.shape)],
+        )
+        if not norms:
+            return self._vector_norm(self._wide(arrays[0]), 2.0)
+        return self._vector_norm(xp.stack([xp.asarray(norm) for norm in norms]), order)
+
+    def _vector_norm(self, x: Array, order: float = 2.0) -> Array:
+        xp, x = self.xp, self.xp.reshape(x, (-1,))
+        is_complex = xp.isdtype(x.dtype, "complex floating")
+        if order == 2:
+            return xp.sqrt(xp.real(xp.vecdot(x, x)) if is_complex else xp.vecdot(x, x))
+        x = xp.abs(x)
+        if order == 0:
+            return xp.sum(xp.astype(x != 0, x.dtype))
+        if order in (inf, -inf):
+            return xp.max(x) if order > 0 else xp.min(x)
+        return xp.sum(x**order) ** (1 / order)
+
+    def clip_all(self, arrays: list[Array], norm: Array, most: float) -> list[Array]:
+        """Multiply arrays of one dtype, whose norm this is, by `most / (norm + 1e-6)`, if that is
+        less than 1. The results may lie in the memory of the arrays."""
+        xp, x = self.xp, arrays[0]
+        kind = xp.real(x).dtype if xp.isdtype(x.dtype, "complex floating") else x.dtype
+        factor = xp.astype(xp.minimum(most / (norm + 1e-6), 1.0), kind, copy=False)
+        results = []
+        for x in arrays:
+            x *= factor  # in place, where arrays can be written to
+            results.append(x)
+        return results
 
     def choose_all(self, condition: Array, arrays: list[Array], others: list[Array]) -> list[Array]:
         """Choose the arrays if the condition, of no dimensions, is true, else the others.
@@ -108,6 +149,20 @@ class OptimizerUpdates(Definitions):
         """
         pairs = zip(arrays, others, strict=True)
         return [self.xp.where(condition, x, other) for x, other in pairs]
+
+    def lerp_all(self, arrays: list[Array], ends: list[Array], weight: Number) -> list[Array]:
+        """Go the part `weight` of the way from the arrays to the ends: 0 gives exactly the arrays,
+        and 1 exactly the ends, which have the shapes and dtypes of the arrays.
+
+        An override may write into the arrays. Those of 16 bits are computed in a wider dtype.
+        """
+        results = []
+        for array, end in zip(arrays, ends, strict=True):
+            x, y = self._wide(array), self._wide(end)
+            # The first formula rounds less near the arrays, the second near the ends.
+            z = x + weight * (y - x) if weight < 0.5 else y - (1 - weight) * (y - x)
+            results.append(self.xp.astype(z, array.dtype, copy=False))
+        return results
 
     @rounded_once
     def sgd(
@@ -362,11 +417,7 @@ class OptimizerUpdates(Definitions):
 
     def _rms(self, x: Array) -> Array:
         """Compute the root of the mean square, of no dimensions."""
-        return self._norm(x) / max(prod(x.shape), 1) ** 0.5
-
-    def _norm(self, x: Array) -> Array:
-        flat = self.xp.reshape(x, (-1,))
-        return self.xp.sqrt(self.xp.vecdot(flat, flat))
+        return self._vector_norm(x) / max(prod(x.shape), 1) ** 0.5
 
     @rounded_once
     def muon(
@@ -391,7 +442,7 @@ class OptimizerUpdates(Definitions):
         update = momentum * velocity + (1 - momentum) * gradient if nesterov else velocity
         tall = update.shape[0] > update.shape[1]
         x = update.T if tall else update
-        x = x / xp.maximum(self._norm(x), eps)
+        x = x / xp.maximum(self._vector_norm(x), eps)
         for _ in range(ns_steps):  # of Newton and Schulz: singular values go to about 1
             gram = x @ x.T
             x = a * x + (b * gram + c * (gram @ gram)) @ x

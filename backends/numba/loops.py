@@ -33,6 +33,7 @@ __all__ = [
     "attention_gradient",
     "batch_norm",
     "batch_norm_gradient",
+    "batch_norm_inference",
     "conv",
     "conv_weight_gradient",
     "cross_entropy",
@@ -365,8 +366,28 @@ def multiplied(x: Array, center: Any, g: Array) -> float:
 
 
 @compiled
-def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array, y: Array) -> None:
-    """Normalize the C channels of x (A, C, B)."""
+def finished(
+    x: Array, center: Any, scale: Any, level: Any, a: int, c: int, residual: Array, relu: bool,
+    y: Array,
+) -> None:  # fmt: skip
+    """Write the row (a, c) of the result into y."""
+    for i in range(len(x)):
+        y[i] = (x[i] - center) * scale + level
+    if len(residual):
+        more = residual[a, c]
+        for i in range(len(x)):
+            y[i] += more[i]
+    if relu:
+        for i in range(len(x)):
+            y[i] = x.dtype.type(0) if y[i] < x.dtype.type(0) else y[i]
+
+
+@compiled
+def batch_norm(
+    x: Array, w: Array, b: Array, residual: Array, relu: bool, eps: float,
+    mean: Array, var: Array, y: Array,
+) -> None:  # fmt: skip
+    """Normalize the C channels of x (A, C, B); add the residual (A, C, B), if it is not empty."""
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
     for c in range(x.shape[1]):
         first, total = x[0, c, 0], 0.0
@@ -378,38 +399,48 @@ def batch_norm(x: Array, w: Array, b: Array, eps: float, mean: Array, var: Array
         mean[c], var[c] = center, total / count
         scale, level = t(w[c] * inverse_root(total / count + eps)), b[c]
         for a in range(x.shape[0]):
-            part, out = x[a, c], y[a, c]
-            for i in range(len(part)):
-                out[i] = (part[i] - center) * scale + level
+            finished(x[a, c], center, scale, level, a, c, residual, relu, y[a, c])
+
+
+@compiled
+def batch_norm_inference(
+    x: Array, w: Array, b: Array, mean: Array, var: Array, residual: Array, relu: bool,
+    eps: float, y: Array,
+) -> None:  # fmt: skip
+    for c in range(x.shape[1]):
+        scale = x.dtype.type(w[c] / np.sqrt(var[c] + eps))
+        for a in range(x.shape[0]):
+            finished(x[a, c], mean[c], scale, b[c], a, c, residual, relu, y[a, c])
 
 
 @compiled
 def batch_norm_gradient(
-    x: Array,
-    w: Array,
-    mean: Array,
-    var: Array,
-    go: Array,
-    go_mean: Array,
-    go_var: Array,
-    eps: float,
-    gx: Array,
-    gw: Array,
-    gb: Array,
-) -> None:
-    t, count = x.dtype.type, x.shape[0] * x.shape[2]
+    x: Array, w: Array, mean: Array, var: Array, y: Array, go: Array, go_mean: Array,
+    go_var: Array, eps: float, masked: Array, gx: Array, gw: Array, gb: Array,
+) -> None:  # fmt: skip
+    """Write gx (A, C, B), gw and gb. If y (A, C, B) is not empty, a ReLU has made it, and `masked`
+    gets what is left of go: that of a channel, (A, 1, B), or all, (A, C, B)."""
+    t, count, relu = x.dtype.type, x.shape[0] * x.shape[2], len(y) > 0
     for c in range(x.shape[1]):
         total, product, center = 0.0, 0.0, mean[c]
+        at = c % max(masked.shape[1], 1)
         for a in range(x.shape[0]):
-            total += added(go[a, c], t(0))
-            product += multiplied(x[a, c], center, go[a, c])
+            g = go[a, c]
+            if relu:
+                out, made = masked[a, at], y[a, c]
+                for i in range(len(out)):
+                    out[i] = g[i] if made[i] > t(0) else made[i]
+                g = out
+            total += added(g, t(0))
+            product += multiplied(x[a, c], center, g)
         r = inverse_root(var[c] + eps)
         gb[c], gw[c] = total, product * r
         scale = w[c] * r
         slope = t((2.0 * go_var[c] - scale * r * (product * r)) / count)
         level, factor = t((go_mean[c] - scale * total) / count), t(scale)
         for a in range(x.shape[0]):
-            part, g, out = x[a, c], go[a, c], gx[a, c]
+            part, out = x[a, c], gx[a, c]
+            g = masked[a, at] if relu else go[a, c]
             for i in range(len(part)):
                 out[i] = g[i] * factor + (part[i] - center) * slope + level
 

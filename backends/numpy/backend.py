@@ -19,6 +19,7 @@ from . import namespace as xp
 from .attention import NumpyAttention
 from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_blocks, writeable
 from .convolution import NumpyConvolutions
+from .images import NumpyImages
 from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .products import NumpyProducts
@@ -43,7 +44,13 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 class NumpyBackend(
-    NumpyAttention, NumpyConvolutions, NumpyLinalg, NumpyProducts, NumpyRecurrence, Backend
+    NumpyAttention,
+    NumpyConvolutions,
+    NumpyImages,
+    NumpyLinalg,
+    NumpyProducts,
+    NumpyRecurrence,
+    Backend,
 ):
     """Wrap NumPy, with kernels that are faster than the definitions."""
 
@@ -180,6 +187,7 @@ class NumpyBackend(
         return gx
 
     batch_norm = by_channels(Backend.batch_norm)
+    batch_norm_inference = by_channels(Backend.batch_norm_inference)
     batch_norm_gradient = by_channels(Backend.batch_norm_gradient)
 
     def log_of_sum(self, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -208,10 +216,10 @@ class NumpyBackend(
         return y
 
     def layer_norm_gradient(
-        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, x: np.ndarray, w: np.ndarray, go: np.ndarray, *, eps: float, parameters: bool = True
+    ) -> tuple[np.ndarray, ...]:
         if is_half(x) or not x.dtype == w.dtype == go.dtype:
-            return super().layer_norm_gradient(x, w, go, eps=eps)
+            return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
         gx = np.empty(x.shape, x.dtype)
 
         def gradients(part: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -227,8 +235,9 @@ class NumpyBackend(
             return gw, xp.sum(g, axis=0)
 
         sums = for_each(gradients, blocks(x), x.size)
-        gw, gb = (xp.sum(np.stack(parts), axis=0) for parts in zip(*sums, strict=True))
-        return gx, gw, gb
+        if not parameters:
+            return (gx,)
+        return gx, *[xp.sum(np.stack(parts), axis=0) for parts in zip(*sums, strict=True)]
 
     def _standardized_into(
         self, z: np.ndarray, x: np.ndarray, eps: float

@@ -99,21 +99,34 @@ def by_channels(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(kernel)
-    def compute(self: Backend, *arrays: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
-        x, size = arrays[0], arrays[0].shape[1] * BLOCK // max(arrays[0].size, 1)
+    def compute(self: Backend, *arrays: np.ndarray | None, **options: Any) -> Any:
+        x: Any = arrays[0]
+        size = x.shape[1] * BLOCK // max(x.size, 1)
         if size >= x.shape[1] or abs(x.strides[1]) < 64:  # bytes: a line of the cache
-            return kernel(self, *arrays, eps=eps)
-        results: list[np.ndarray] = []
+            return kernel(self, *arrays, **options)
+
+        def like(y: np.ndarray) -> np.ndarray:
+            return np.empty_like(x, y.dtype) if y.ndim > 1 else np.empty(x.shape[1], y.dtype)
+
+        results: list[Any] = []
         for i in range(0, x.shape[1], max(size, 1)):
             part = slice(i, i + max(size, 1))
-            new = kernel(self, *[a[:, part] if a.ndim > 1 else a[part] for a in arrays], eps=eps)
+            some = [a if a is None or not a.ndim else a[_of_channels(a, part)] for a in arrays]
+            new = kernel(self, *some, **options)
+            each = new if isinstance(new, tuple) else (new,)
             if not results:
-                results = [np.empty_like(x if y.ndim > 1 else arrays[1], y.dtype) for y in new]
-            for y, whole in zip(new, results, strict=True):
-                whole[(slice(None), part) if y.ndim > 1 else part] = y
-        return tuple(results)
+                results = [y if y is None or not y.ndim else like(y) for y in each]
+            for y, whole in zip(each, results, strict=True):
+                if y is not None and y.ndim:
+                    whole[_of_channels(y, part)] = y
+        return tuple(results) if isinstance(new, tuple) else results[0]
 
     return compute
+
+
+def _of_channels(x: np.ndarray, part: slice) -> tuple[slice, ...]:
+    """Give the index of some channels: of x (N, C, ...), or of one number for each, (C,)."""
+    return (slice(None), part) if x.ndim > 1 else (part,)
 
 
 def by_elements(kernel: Callable[..., Any], size: int = SOME) -> Callable[..., Any]:

@@ -123,8 +123,11 @@ class TorchBackend(
         others = [d for d in devices() if d != str(self._place)]
         return f"torch {torch.__version__}" + (f"; also on {', '.join(others)}" if others else "")
 
-    def allow_tf32(self, whether: bool) -> None:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = whether
+    def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
+        if matmul is not None:
+            torch.backends.cuda.matmul.allow_tf32 = matmul
+        if convolutions is not None:
+            torch.backends.cudnn.allow_tf32 = convolutions
 
     def used_memory(self) -> int:
         allocated = self._of_device("memory_allocated") or self._of_device(

@@ -6,12 +6,10 @@ are wrong; those of the definitions are NaN. A host that has the roots looks at 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ..base import Backend
-from ..types import Array
+from ..types import Array, Number
 
 __all__ = ["TorchNorms"]
 
@@ -23,10 +21,19 @@ class TorchNorms(Backend):
     """Normalization of channels and of rows."""
 
     def batch_norm(
-        self, x: Array, w: Array, b: Array, *others: Any, eps: float, **options: Any
-    ) -> tuple[Array, ...]:
-        if others or options or not (x.is_cpu and x.numel() and x.dtype is w.dtype is b.dtype):
-            return super().batch_norm(x, w, b, *others, eps=eps, **options)
+        self,
+        x: Array,
+        w: Array,
+        b: Array,
+        residual: Array | None = None,
+        *running: Array | None,
+        eps: float,
+        momentum: Number | None = 0.0,
+        relu: bool = False,
+    ) -> tuple[Array | None, ...]:
+        definition = super().batch_norm
+        if not (x.is_cpu and x.numel() and x.dtype is w.dtype is b.dtype):
+            return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
         z = self._wide(x)
         v, c = self._wide(w), self._wide(b)
         y, mean, root = torch.native_batch_norm(z, v, c, None, None, True, 0.0, eps)
@@ -35,8 +42,9 @@ class TorchNorms(Backend):
         # Neither is this true where the mean is NaN or the variance infinite.
         is_exact = mean * mean + 0.0 * variance <= 100.0 * (variance + eps)
         if not is_exact.all():
-            return super().batch_norm(x, w, b, eps=eps)
-        return (y if z is x else y.to(x.dtype)), mean, variance
+            return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
+        averages = self._averaged(x, mean, variance, *(running or (None, None, None)), momentum)
+        return self._finished(y, residual, relu, x), mean, variance, *averages
 
     def batch_norm_gradient(
         self,
@@ -45,22 +53,27 @@ class TorchNorms(Backend):
         mean: Array,
         variance: Array,
         go: Array,
-        *others: Any,
+        *some: Array,
         eps: float,
-        **options: Any,
+        given: tuple[bool, bool, bool] = (False, False, False),
+        residual: bool = False,
+        training: bool = True,
+        parameters: bool = True,
     ) -> tuple[Array, ...]:
-        is_plain = not options and x.is_cpu and x.numel() and x.dtype is w.dtype is go.dtype
-        if not is_plain or len(others) != 2 or any(g.any() for g in others):
+        y, others = (some[0], some[1:]) if given[0] else (None, some)
+        root = torch.rsqrt(variance + eps) if x.is_cpu and x.numel() else None
+        is_plain = root is not None and x.dtype is w.dtype is go.dtype and root.all()
+        if not (is_plain and training) or any(g.any() for g in others):
+            options = {"residual": residual, "training": training, "parameters": parameters}
             return super().batch_norm_gradient(
-                x, w, mean, variance, go, *others, eps=eps, **options
+                x, w, mean, variance, go, *some, eps=eps, given=given, **options
             )
+        go = go if y is None else self.relu_gradient(y, go)
         z, g, v = self._wide(x), self._wide(go), self._wide(w)
-        root = torch.rsqrt(variance + eps)
-        if not root.all():
-            return super().batch_norm_gradient(x, w, mean, variance, go, *others, eps=eps)
-        settings = True, eps, [True, True, True]
+        settings = True, eps, [True, parameters, parameters]
         of = batch_norm_gradient(g, z, v, None, None, mean, root, *settings)
-        return tuple(of) if z is x else tuple([part.to(x.dtype) for part in of])
+        found = [part if z is x else part.to(x.dtype) for part in of[: 3 if parameters else 1]]
+        return *found, *([go] if residual else [])
 
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         z = self._wide(x)
@@ -72,14 +85,15 @@ class TorchNorms(Backend):
         return y if z is x else y.to(x.dtype)
 
     def layer_norm_gradient(
-        self, x: Array, w: Array, go: Array, *, eps: float
-    ) -> tuple[Array, Array, Array]:
+        self, x: Array, w: Array, go: Array, *, eps: float, parameters: bool = True
+    ) -> tuple[Array, ...]:
         z, shape = self._wide(x), w.shape
         g, v = go.to(z.dtype), w.to(z.dtype)
         _, mean, root = torch.native_layer_norm(z, shape, None, None, eps)
         if not z.is_cpu:
             root = root + 0.0 / root
         elif not root.all():
-            return super().layer_norm_gradient(x, w, go, eps=eps)
-        gx, gw, gb = layer_norm_gradient(g, z, shape, mean, root, v, v, [True, True, True])
-        return gx.to(x.dtype), gw.to(w.dtype), gb.to(w.dtype)
+            return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
+        wanted = [True, parameters, parameters]
+        gx, *sums = layer_norm_gradient(g, z, shape, mean, root, v, v, wanted)
+        return gx.to(x.dtype), *[p.to(w.dtype) for p in sums if parameters]

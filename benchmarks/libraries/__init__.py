@@ -11,23 +11,80 @@ arrays, the same for all libraries.
     batches(x, y, size)            an epoch of batches in a random order
 
 Where a library uses a device, the file also has `wait()`, which waits for the device; `numpy(x)`,
-which copies an array to NumPy; and `device_peak(step)`, which runs a step, and gives by how many
-bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host).
+which copies an array to NumPy; `device_peak(step)`, which runs a step, and gives by how many
+bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host);
+and `free()`, which gives kept memory back. Where a library has options, `configure(captured, tf32,
+dtype)` sets them for the steps made from then on, and `captured(step)` makes a step that is
+captured and replayed.
+
+LIBRARIES is the table of what can be timed: a file, and options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..models import Layer, Shape
 
-__all__ = ["Step", "Table", "apply", "modules", "of_output", "optimizers"]
+__all__ = ["LIBRARIES", "Library", "Step", "Table", "apply", "modules", "of_output", "optimizers"]
 
 Step = Callable[[], list[Any]]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Library(NamedTuple):
+    """A library, as it is timed.
+
+    Attributes:
+        title: its name in tables.
+        file: what its file's name has after `on_`.
+        options: what `configure` of its file is given.
+        environment: variables of its process.
+        on_gpu: whether it is something of a GPU's.
+        is_extra: whether it is timed only where it is asked for.
+    """
+
+    title: str
+    file: str
+    options: Mapping[str, Any] = NOTHING
+    environment: Mapping[str, str] = NOTHING
+    on_gpu: bool = False
+    is_extra: bool = False
+
+
+CAPTURED, TF32, HALF = {"captured": True}, {"tf32": "all"}, {"dtype": "float16"}
+
+LIBRARIES = {
+    "gradcore": Library("gradcore", "gradcore"),
+    "torch": Library("PyTorch", "torch"),
+    "gradcore-captured": Library("captured", "gradcore", CAPTURED),
+    "gradcore-numpy": Library("NumPy alone", "gradcore", environment={"GRADCORE_FAST": "0"}),
+    "autograd": Library("autograd", "autograd"),
+    "mygrad": Library("MyGrad", "mygrad"),
+    "vugrad": Library("vugrad", "vugrad"),
+    "torch-captured": Library("PyTorch, CUDA graph", "torch", CAPTURED, on_gpu=True),
+    # As both come, their convolutions use TF32.
+    "torch-defaults": Library(
+        "PyTorch as it comes", "torch", {"tf32": "convolutions"}, on_gpu=True
+    ),
+    "gradcore-defaults": Library(
+        "gradcore as it comes", "gradcore", {"tf32": "convolutions"}, on_gpu=True
+    ),
+    "torch-tf32": Library("PyTorch, TF32", "torch", TF32, on_gpu=True),
+    "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates
+}
+for precision, options in {"tf32": TF32, "float16": HALF}.items():
+    for file in ("gradcore", "torch"):
+        for end, more in {"": NOTHING, "-captured": CAPTURED}.items():
+            name = f"{file}-{precision}{end}"
+            title = f"{LIBRARIES[file + end].title}, {precision.replace('tf', 'TF')}"
+            extra = Library(title, file, {**options, **more}, on_gpu=True, is_extra=True)
+            LIBRARIES.setdefault(name, extra)
 
 
 class Table(dict[str, Any]):
@@ -53,12 +110,13 @@ def apply(layers: Sequence[Layer], ops: Table, parameters: Iterator[Any], x: Any
 # -- For gradcore and PyTorch, whose names are the same -----------------------------------------
 
 
-def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
+def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer]], Any]:
     """Give a function that makes a network of modules.
 
     Args:
         nn: the library's module of layers.
         relu: its layer ReLU.
+        fuses: whether its batch norm takes a residual, and may end with a ReLU: `relu=True`.
     """
 
     class Residual(nn.Module):
@@ -68,6 +126,16 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
 
         def forward(self, x: Any) -> Any:
             return self.body(x) + self.shortcut(x)
+
+    class Fused(nn.Module):
+        """A residual block whose body ends with batch norm, and a ReLU."""
+
+        def __init__(self, body: Any, norm: Any, shortcut: Any) -> None:
+            super().__init__()
+            self.body, self.norm, self.shortcut = body, norm, shortcut
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(self.body(x), self.shortcut(x))
 
     class Tokens(nn.Module):
         def __init__(self, classes: int, width: int, length: int) -> None:
@@ -112,7 +180,26 @@ def modules(nn: Any, relu: Any) -> Callable[[Sequence[Layer]], Any]:
         return nn.Conv2d(inputs, outputs, K, bias=len(layer.shapes) == 2, **layer.constants)
 
     def network(layers: Sequence[Layer]) -> Any:
-        return nn.Sequential(*[table[layer.op](layer) for layer in layers])
+        made: list[Any] = []
+        for i, layer in enumerate(layers):
+            before, after = layers[i - 1 : i], layers[i + 1 : i + 2]
+            if layer.op == "relu" and any(map(ends_with_norm, before)):
+                continue  # it is part of the layer before
+            if ends_with_norm(layer) and after and after[0].op == "relu":
+                made.append(with_relu(layer))
+            else:
+                made.append(table[layer.op](layer))
+        return nn.Sequential(*made)
+
+    def ends_with_norm(layer: Layer) -> bool:
+        last = layer.parts[0][-1] if layer.op == "residual" else layer
+        return fuses and last.op == "batch_norm"
+
+    def with_relu(layer: Layer) -> Any:
+        if layer.op == "batch_norm":
+            return nn.BatchNorm2d(*layer.shapes[0], relu=True)
+        (*body, norm), shortcut = layer.parts
+        return Fused(network(body), with_relu(norm), network(shortcut))
 
     table = Table(
         average=lambda _: nn.AdaptiveAvgPool2d(1),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradcore
@@ -11,7 +12,36 @@ from gradcore.graph import backpropagate
 
 from . import Step, Table, modules, of_output, optimizers
 
-__all__ = ["batches", "device_peak", "forward", "gradients", "numpy", "train", "update", "wait"]
+__all__ = [
+    "batches",
+    "captured",
+    "configure",
+    "device_peak",
+    "forward",
+    "free",
+    "gradients",
+    "numpy",
+    "train",
+    "update",
+    "wait",
+]
+
+OPTIONS = {"dtype": "float32"}
+
+
+def configure(captured: bool = False, tf32: str = "none", dtype: str = "float32") -> None:  # noqa: ARG001
+    """Set options.
+
+    Args:
+        captured: whether steps will be captured, which needs nothing here.
+        tf32: what may use TF32: "none", "convolutions" (as gradcore comes), or "all".
+        dtype: "float16" trains in mixed precision.
+    """
+    backends.default().allow_tf32(matmul=tf32 == "all", convolutions=tf32 != "none")
+    OPTIONS.update(dtype=dtype)
+
+
+captured = gradcore.capture
 
 
 def tensor(x: Any) -> Any:
@@ -30,7 +60,7 @@ OPS = Table(
     sum=gradcore.Sum.do_forward,
     tanh=gradcore.tanh,
 )
-NETWORK, OPTIMIZERS = modules(nn, nn.Relu), optimizers(optim, nn)
+NETWORK, OPTIMIZERS = modules(nn, nn.Relu, fuses=True), optimizers(optim, nn)
 LOSSES = {
     # As in examples/mnist.py, and as in examples/cifar10.py.
     "sum": lambda y, targets: gradcore.logceloss(gradcore.logsoftmax(y), targets),
@@ -72,11 +102,17 @@ def train(
     for p, value in zip(model.parameters(), parameters, strict=True):
         p.value = tensor(value.reshape(p.shape))
     x, targets, compare = tensor(x), tensor(targets), LOSSES[loss]
-    updates = OPTIMIZERS[optimizer](model.parameters(), lr)
+    make = partial(OPTIMIZERS[optimizer], lr=lr)
+    is_half = OPTIONS["dtype"] == "float16"
+    x = backends.default().asarray(x, "float16") if is_half else x
+    updates = (
+        optim.MixedPrecision(model.parameters(), make) if is_half else make(model.parameters())
+    )
 
     def step() -> list[Any]:
-        total = compare(model(x), targets)
-        total.backward()
+        outputs = model(x)
+        total = compare(outputs.astype("float32") if is_half else outputs, targets)
+        (updates.scaled(total) if is_half else total).backward()
         updates.step()
         updates.zero_grad()
         return [total.value]
@@ -113,6 +149,13 @@ def wait() -> None:
         import cupy
 
         cupy.cuda.get_current_stream().synchronize()
+
+
+def free() -> None:
+    if backends.default().name == "cupy":
+        import cupy
+
+        cupy.get_default_memory_pool().free_all_blocks()
 
 
 def device_peak(step: Callable[[], Any]) -> int | None:

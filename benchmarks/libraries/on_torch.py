@@ -10,11 +10,61 @@ from torch.nn import functional
 
 from . import Step, Table, modules, of_output, optimizers
 
-__all__ = ["batches", "device_peak", "forward", "gradients", "numpy", "train", "update", "wait"]
+__all__ = [
+    "batches",
+    "captured",
+    "configure",
+    "device_peak",
+    "forward",
+    "free",
+    "gradients",
+    "numpy",
+    "train",
+    "update",
+    "wait",
+]
 
 DEVICE = "cuda" if os.environ.get("GRADCORE_BACKEND") == "cupy" else "cpu"
-torch.backends.cudnn.allow_tf32 = False  # in convolutions; in products of matrices it is off
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
+OPTIONS = {"captured": False, "dtype": "float32"}
+
+
+def configure(captured: bool = False, tf32: str = "none", dtype: str = "float32") -> None:
+    """Set options.
+
+    Args:
+        captured: whether steps will be captured.
+        tf32: what may use TF32: "none", "convolutions" (as PyTorch comes), or "all".
+        dtype: of products and convolutions in training; "float16" is by `torch.autocast`.
+
+    Raises:
+        NotImplementedError: the others compute on a GPU, and this PyTorch can't.
+    """
+    if DEVICE == "cuda" and not torch.cuda.is_available():
+        raise NotImplementedError("this PyTorch sees no GPU")
+    torch.backends.cudnn.allow_tf32 = tf32 != "none"
+    torch.backends.cuda.matmul.allow_tf32 = tf32 == "all"
+    OPTIONS.update(captured=captured, dtype=dtype)
+
+
+def captured(step: Step) -> Step:
+    """Capture a step as a CUDA graph, after a warm-up on a stream of its own
+    (https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture)."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = step()
+
+    def replay() -> list[Any]:
+        graph.replay()
+        return results
+
+    return replay
 
 
 def tensor(x: Any) -> Any:
@@ -66,12 +116,21 @@ def train(
 ) -> Step:
     model = NETWORK(layers).to(DEVICE)
     for p, value in zip(model.parameters(), parameters, strict=True):
-        p.data = tensor(value)
+        p.data.copy_(tensor(value))  # in place: an LSTM's parameters stay one piece of memory
     x, targets = tensor(x), tensor(targets)
     updates = OPTIMIZERS[optimizer](model.parameters(), lr)
+    for group in getattr(updates, "updates", updates).param_groups:
+        if "capturable" in group:  # its count of steps is then on the device
+            group["capturable"] = OPTIONS["captured"]
+    is_half = OPTIONS["dtype"] == "float16"
+    if is_half and x.ndim == 4:  # as tensor cores want them
+        model, x = (y.to(memory_format=torch.channels_last) for y in (model, x))
 
     def step() -> list[Any]:
-        total = functional.cross_entropy(model(x), targets, reduction=loss)
+        # A graph can't use casted weights that autocast keeps from one step to the next.
+        with torch.autocast(DEVICE, torch.float16, is_half, cache_enabled=not OPTIONS["captured"]):
+            outputs = model(x)
+        total = functional.cross_entropy(outputs.float(), targets, reduction=loss)
         total.backward()
         updates.step()
         updates.zero_grad()
@@ -109,6 +168,11 @@ def batches(x: Any, y: Any, size: int) -> Step:
 def wait() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
+
+
+def free() -> None:
+    if DEVICE == "cuda":
+        torch.cuda.empty_cache()
 
 
 def device_peak(step: Callable[[], Any]) -> int | None:

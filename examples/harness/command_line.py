@@ -121,10 +121,14 @@ def add_device_flags(parser: Parser) -> None:
     flag = partial(parser.flag, parser.device)
     device = "of the backend: with cupy, the number of the GPU (default: the first)"
     flag("--device", metavar="NAME", help=device)
-    flag("--capture", action="store_true", help="replay the training step as a CUDA graph")
+    replay = "replay the training step as a CUDA graph, or fail (default: where that works)"
+    flag("--capture", action=argparse.BooleanOptionalAction, help=replay)
+    if "--capture" in parser.without:
+        parser.set_defaults(capture=False)
     flag("--memory-limit", type=positive_float, metavar="GB", help="on the GPU (default: none)")
     flag("--mixed-precision", action="store_true", help="float16, with float32 master weights")
-    flag("--tf32", action="store_true", help="faster, less exact products on NVIDIA GPUs")
+    tf32 = "products in TF32 on NVIDIA GPUs: faster, less exact (default: only of convolutions)"
+    flag("--tf32", action=argparse.BooleanOptionalAction, help=tf32)
 
 
 # -- Types of flags: each takes the text of a flag, and raises ArgumentTypeError ------------------

@@ -426,8 +426,8 @@ class Session:
             backend.dtype(self.args.dtype)
             if self.args.memory_limit:
                 backend.limit_memory(int(self.args.memory_limit * 1e9))
-            if self.args.tf32:
-                backend.allow_tf32(True)
+            if self.args.tf32 is not None:
+                backend.allow_tf32(matmul=self.args.tf32, convolutions=self.args.tf32)
             if self.args.mixed_precision and self.args.dtype != "float32":
                 raise ValueError(
                     f"--mixed-precision and --dtype {self.args.dtype} don't go together"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gradcore
 from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
 from gradcore.backends import Array
 
-from .command_line import OPTIMIZERS
+from .command_line import OPTIMIZERS, complain
+from .errors import UserError
 from .session import Session
 
-__all__ = ["captured", "classified", "evaluate", "make_optimizer", "one_cycle"]
+__all__ = ["captured", "classified", "evaluate", "make_optimizer", "one_cycle", "read"]
 
 Step = Callable[..., Array]
 
@@ -53,15 +54,20 @@ def cast(x: TensorNode | Array, dtype: Any) -> TensorNode | Array:
 
 
 def captured(args: argparse.Namespace) -> Callable[[Step], Step]:
-    """Decorate a training step, which takes the arrays of a batch and gives the loss: with
-    --capture, it is recorded and replayed (`gradcore.capture`)."""
+    """Decorate a training step, which takes the arrays of a batch and gives the loss: where the
+    backend can record it, it is recorded and replayed (`gradcore.capture`). Where that fails, a
+    line says why, or with --capture an error does. --no-capture leaves the step as it is."""
+
+    def refuse(why: str) -> None:
+        raise UserError(f"--capture: {why}")
+
+    def tell(why: str) -> None:
+        complain(UserError(why))
 
     def decorate(step: Step) -> Step:
-        if not args.capture:
+        if args.capture is False:
             return step
-        replayed = gradcore.capture(step)
-        # The last batch may be smaller, and a captured step has fixed shapes.
-        return lambda *batch: (replayed if batch[0].shape[0] == args.batch_size else step)(*batch)
+        return gradcore.capture(step, fallback=refuse if args.capture else tell)
 
     return decorate
 
@@ -80,19 +86,27 @@ def evaluate(
     Returns:
         What `Session.end_epoch` takes, as `classified` does.
     """
-    total, correct, counts = 0.0, [0] * classes, [0] * classes
-    to_numpy = backends.default().to_numpy
+    counted = []  # of each batch: the loss, and how many of each class are right and are there
     model.eval()
     with no_grad():
         for images, labels in batches:
             output = model(images)
-            total += float(loss(output, labels))
-            predicted = namespace(output.value).argmax(output.value, axis=1)
-            for p, label in zip(to_numpy(predicted), to_numpy(labels), strict=True):
-                correct[label] += int(p == label)
-                counts[label] += 1
+            xp = namespace(output.value)
+            there = labels[:, None] == xp.arange(classes, device=labels.device)
+            right = there & (xp.argmax(output.value, axis=1) == labels)[:, None]
+            counts = [xp.sum(xp.astype(part, xp.int64), axis=0) for part in (right, there)]
+            counted.append((loss(output, labels), *counts))
     model.train()
-    return classified(total / sum(counts), correct, counts)
+    losses, correct, counts = zip(*counted, strict=True)
+    correct, counts = (backends.default().to_numpy(sum(part)) for part in (correct, counts))
+    return classified(sum(read(losses)) / sum(counts.tolist()), correct.tolist(), counts.tolist())
+
+
+def read(losses: Sequence[TensorNode]) -> list[float]:
+    """Read nodes of one number each, in one go: each read waits for the device."""
+    values = [x.value for x in losses]
+    numbers: list[float] = backends.default().to_numpy(namespace(*values).stack(values)).tolist()
+    return numbers
 
 
 def classified(loss: float, correct: list[int], counts: list[int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Datasets, batches of them, and random changes of images."""
 
-from .augment import cutout, normalize, random_crop, random_flip
+from .augment import Augment, cutout, normalize, random_crop, random_flip
 from .batches import Batches, DataLoader, default_collate
 from .cifar10 import CIFAR10_CLASSES, CIFAR10_MEAN, CIFAR10_STD, find_cifar10, load_cifar10
 from .datasets import (
@@ -21,6 +21,7 @@ __all__ = [
     "CIFAR10_MEAN",
     "CIFAR10_STD",
     "SHAPES_CLASSES",
+    "Augment",
     "Batches",
     "ConcatDataset",
     "DataError",

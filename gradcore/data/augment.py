@@ -9,6 +9,8 @@ The random numbers are drawn on the host, by the generator that `manual_seed` se
 the same on every backend. The images are computed on x's own device, and the host does not wait
 for them. No function writes into x.
 
+`Augment` does all of this in one pass.
+
 All raise TypeError if x is not an array, and ValueError if its shape is not (N, C, H, W).
 """
 
@@ -26,7 +28,7 @@ from ..functions import pad
 from ..functions.sizes import sizes
 from ..ops.dropout import check_probability
 
-__all__ = ["cutout", "normalize", "random_crop", "random_flip"]
+__all__ = ["Augment", "cutout", "normalize", "random_crop", "random_flip"]
 
 
 def random_crop(x: Array, padding: int) -> Array:
@@ -121,19 +123,128 @@ def normalize(
         dtype = x.dtype if is_real_floating(x) else "float32"
     y = backend.xp.astype(x, backend.dtype(dtype), copy=False)
     numbers: list[Any] = []
-    for name, given in (("mean", mean), ("std", std)):
-        values = np.asarray(given, dtype=np.float64)
-        if values.shape not in ((), (x.shape[1],)):
-            expected = f"a number, or {x.shape[1]}, one for each channel"
-            raise ValueError(f"normalize: {name} = {given}, expected {expected}")
-        if name == "std" and not values.all():
-            raise ValueError(f"normalize: std = {given}, expected no zero")
+    for values in _of_channels("normalize", mean, std, x.shape[1]):
         if values.ndim:
             column = values[:, None, None].tolist()
             numbers.append(backend.xp.asarray(column, dtype=y.dtype, device=x.device))
         else:
             numbers.append(float(values))
     return (y - numbers[0]) / numbers[1]
+
+
+class Augment:
+    """Move, mirror, cut and normalize images in one pass, on a GPU in one launch. This gives what
+
+        x = cutout(random_flip(random_crop(x, padding), flip), size)
+        y = normalize(x, mean, std, dtype)
+
+    give, with the same random numbers; in float16, each number is rounded once. On CuPy, images in
+    float16 are channels last in memory, as convolutions in float16 want them.
+
+    In a captured step, apply what was drawn before the step, and given to it as an argument:
+
+        views = augment.draw(x)
+        loss = training_step(x, y, views)  # which calls augment.apply(x, views)
+
+    Args:
+        mean, std, dtype: as for `normalize`; all images get this dtype.
+        padding: how far images move: as for `random_crop`. 0 moves none.
+        mode: the pixels around images: "constant", zeros; "reflect", the image mirrored at its
+            outermost pixels, for which `padding` must be less than its sides.
+        flip: with which probability images are mirrored.
+        cutout: the side of the square that is set to zeros, as `cutout` does; 0: none is.
+
+    Raises:
+        ValueError: a number is out of range, or there is no such mode.
+
+    Example:
+        >>> augment = gradcore.data.Augment(127.5, 127.5, padding=2, mode="reflect", flip=0.5)
+        >>> x = np.full((8, 3, 32, 32), 255, dtype="uint8")
+        >>> y = augment(x)
+        >>> print(y.shape, y.dtype, y.min())
+        (8, 3, 32, 32) float32 1.0
+    """
+
+    def __init__(
+        self,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        dtype: Any = "float32",
+        *,
+        padding: int = 0,
+        mode: str = "constant",
+        flip: float = 0.0,
+        cutout: int = 0,
+    ) -> None:
+        (self.padding,) = sizes("Augment", 1, padding=padding, least=0)
+        (self.cutout,) = sizes("Augment", 1, cutout=cutout, least=0)
+        if mode not in ("constant", "reflect"):
+            raise ValueError(f"Augment: mode = {mode!r}, expected 'constant' or 'reflect'")
+        check_probability("Augment", flip=flip)
+        self.mean, self.std, self.dtype, self.mode, self.flip = mean, std, dtype, mode, flip
+        self._numbers: dict[tuple[Any, ...], list[Array]] = {}  # on each device
+
+    def __call__(self, x: Array) -> Array:
+        """Change images x (N, C, H, W) at random."""
+        return self.apply(x, self.draw(x))
+
+    def draw(self, x: Array) -> Array | None:
+        """Draw views of images x, integers (N, 5) as `Backend.augment` takes them, on their device;
+        `None` if there is nothing to draw."""
+        _backend("Augment", x)
+        (n, _, h, w), draw = x.shape, generator()
+        views = np.zeros((n, 5), np.int32)
+        if self.padding:
+            views[:, :2] = draw.integers(0, 2 * self.padding, (2, n), endpoint=True).T
+        if self.flip:
+            views[:, 2] = draw.random(n) < self.flip
+        for axis, length in enumerate((h, w) if self.cutout else ()):
+            views[:, 3 + axis] = draw.integers(0, length, n) - self.cutout // 2
+        return _on_device(views, x) if self.padding or self.flip or self.cutout else None
+
+    def apply(self, x: Array, views: Array | None) -> Array:
+        """Give these views of images x (N, C, H, W), normalized; `None`: the images, normalized.
+
+        Raises:
+            ValueError: there are not as many numbers as channels, `std` has a zero, or images are
+                too small to be mirrored.
+        """
+        backend, (_, c, h, w) = _backend("Augment", x), x.shape
+        reflects = self.mode == "reflect"
+        if reflects and self.padding >= min(h, w):
+            expected = f"less than the sides of x {tuple(x.shape)}"
+            raise ValueError(f"Augment: padding = {self.padding}, expected {expected}")
+        key = type(x), str(x.device), c
+        if key not in self._numbers:
+            of = {"device": x.device}
+            of["dtype"] = backend.dtype("float64" if "64" in str(self.dtype) else "float32")
+            self._numbers[key] = [
+                backend.xp.asarray(np.broadcast_to(values, (c,)).tolist(), **of)
+                for values in _of_channels("Augment", self.mean, self.std, c)
+            ]
+        return backend.augment(
+            x,
+            views,
+            *self._numbers[key],
+            padding=self.padding,
+            reflects=reflects,
+            cut=self.cutout,
+            dtype=backend.dtype(self.dtype),
+        )
+
+
+def _of_channels(function: str, mean: Any, std: Any, channels: int) -> list[np.ndarray]:
+    """Give mean and std as arrays, of no dimension or of one, after a check."""
+    found = []
+    for name, given in (("mean", mean), ("std", std)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape not in ((), (channels,)):
+            expected = f"a number, or {channels}, one for each channel"
+            raise ValueError(f"{function}: {name} = {given}, expected {expected}")
+        if name == "std" and not values.all():
+            raise ValueError(f"{function}: std = {given}, expected no zero")
+        found.append(values)
+    return found
 
 
 def _backend(function: str, x: Array) -> Backend:

@@ -119,7 +119,8 @@ class Pending:
             else:
                 if is_half(g):  # add up in float32, and round once
                     self.halves[source, i], so_far[i] = g.dtype, widened(so_far[i])
-                so_far[i], is_new = node_or_array(so_far[i] + g), True
+                so_far[i] = node_or_array(namespace(so_far[i], g).add(so_far[i], g))
+                is_new = True
             if is_new:
                 self.owned.add((source, i))
         return sources

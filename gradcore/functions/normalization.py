@@ -15,6 +15,7 @@ from ..array_api.common import NodeOrArray, Shape
 from ..backends import Array
 from ..engine.arrays import (
     check_floating,
+    copied,
     describe,
     is_node,
     namespace,
@@ -24,7 +25,9 @@ from ..engine.arrays import (
 )
 from ..engine.inputs import op_inputs_and_mask
 from ..engine.modes import is_recomputing
+from ..engine.ownership import is_alone
 from ..graph import TensorNode
+from ..replay.recording import is_held
 from .padding import pad
 from .sizes import sizes
 
@@ -154,19 +157,30 @@ def batch_norm(
     weight: NodeOrArray | None = None,
     bias: NodeOrArray | None = None,
     training: bool = False,
-    momentum: float | Array = 0.1,
+    momentum: float | Array | None = 0.1,
     eps: float = 1e-5,
+    *,
+    residual: NodeOrArray | None = None,
+    relu: bool = False,
+    batches: TensorNode | None = None,
 ) -> TensorNode:
     """Bring each channel of x (N, C, ...) to mean 0 and variance 1, multiply by the weight (C,) and
     add the bias (C,) (https://arxiv.org/abs/1502.03167).
+
+    A residual and a ReLU are computed by the same kernels: as ops of their own, they would read and
+    write all numbers once more.
 
     Args:
         running_mean: (C,), a node that requires no gradient. In training, its value is replaced by
             (1 - momentum) * value + momentum * mean. Otherwise it is used as the mean.
         running_var: the same for the variance. It is updated with the unbiased variance.
         training: use the mean and the variance of x.
-        momentum: a number, or an array of one number.
+        momentum: a number, or an array of one number; or `None`: 1 / batches, so that the running
+            mean and variance are the averages over all batches.
         eps: a number added to the variance, not negative.
+        residual: is added to the result; of the shape of x.
+        relu: put 0 in place of what is then negative.
+        batches: an integer node of no dimensions; in training, 1 is added to its value.
 
     Raises:
         ValueError: the shapes do not fit; in training, there is only one value for each channel;
@@ -183,7 +197,7 @@ def batch_norm(
     """
     raw = raw_array(x)
     check_floating("batch_norm", raw)
-    check_numbers("batch_norm", eps, momentum)
+    check_numbers("batch_norm", eps, 0.0 if momentum is None and batches is not None else momentum)
     shape = tuple(raw.shape)
     if len(shape) < 2:
         raise ValueError(f"batch_norm: x has shape {shape}, expected (N, C, ...)")
@@ -195,27 +209,29 @@ def batch_norm(
             raise ValueError(f"batch_norm: {name} is None, and so training must be True")
         if training and not (statistic is None or is_node(statistic)):
             raise TypeError(f"batch_norm: in training {name} must be a node, whose value changes")
+    weight, bias = _given(raw, shape[1], weight, bias)
+    more = () if residual is None else (array_api.astype(residual, raw.dtype, copy=False),)
+    options: dict[str, Any] = {"eps": eps, "relu": relu}
     if not training:
-        return _normalized(x, running_mean, running_var, weight, bias, eps)
+        given = running_mean, running_var
+        return ops.BatchNormInference.do_forward(x, weight, bias, *given, *more, **options)
     if (n := shape[0] * prod(shape[2:])) == 1:
         raise ValueError(
             f"batch_norm: x has shape {shape}, and so one value per channel, of which there is no "
             "variance; train with larger batches, or call eval() first"
         )
-    given = {name: s for name, s in running.items() if s is not None}
-    op_inputs_and_mask("batch_norm", (raw, *given.values()))  # raises if they are not in one place
-    xp = namespace(raw)
-    weight, bias = _given(raw, shape[1], weight, bias)
     if n == 0:  # there are no statistics
-        each = (-1, *[1] * (len(shape) - 2))
-        weight, bias = array_api.reshape(weight, each), array_api.reshape(bias, each)
-        return _scaled(ops.Id.do_forward(x), weight, bias)
-    y, mean, variance = ops.BatchNorm.do_forward(x, weight, bias, eps=eps)
-    if given and not is_recomputing.get():
-        new = {"running_mean": mean.value, "running_var": variance.value * (n / (n - 1))}
-        for name, statistic in given.items():
-            old = statistic.value
-            statistic.value = old + (xp.astype(new[name], old.dtype, copy=False) - old) * momentum
+        ones, zeros = _given(raw, shape[1], None, None)
+        return ops.BatchNormInference.do_forward(x, weight, bias, zeros, ones, *more, **options)
+    nodes = (None, None, None) if is_recomputing.get() else (running_mean, running_var, batches)
+    noted = [s for s in nodes if s is not None]
+    op_inputs_and_mask("batch_norm", (raw, *noted))  # raises if they are not in one place
+    arrays = [None if s is None else _own(s) for s in nodes]
+    options |= {"running": arrays, "momentum": momentum}
+    y, _, _ = ops.BatchNorm.do_forward(x, weight, bias, *more, **options)
+    for node, value in zip(nodes, arrays, strict=True):
+        if node is not None:
+            node.value = value
     return y
 
 
@@ -317,27 +333,13 @@ def check_numbers(name: str, eps: Any, momentum: Any = 0.0) -> None:
         raise ValueError(f"{name}: momentum = {momentum!r}, expected a number")
 
 
-def _normalized(
-    x: NodeOrArray,
-    mean: TensorNode | None,
-    variance: TensorNode | None,
-    weight: NodeOrArray | None,
-    bias: NodeOrArray | None,
-    eps: float,
-) -> TensorNode:
-    """Normalize by a given mean and variance: in float32 if x has 16 bits, as the kernels do."""
-    raw, xp = raw_array(x), namespace(raw_array(x))
-    dtype = xp.float32 if xp.finfo(raw.dtype).bits < 32 else raw.dtype
-
-    def wide(c: NodeOrArray) -> NodeOrArray:
-        return array_api.astype(c, dtype, copy=False)
-
-    deviation = array_api.sqrt(ops.Add.do_forward(wide(variance), eps))
-    scale = ops.Divide.do_forward(1.0 if weight is None else wide(weight), deviation)
-    level = ops.Sub.do_forward(0.0 if bias is None else wide(bias), scale * wide(mean))
-    scale, level = (array_api.reshape(c, (-1, *[1] * (raw.ndim - 2))) for c in (scale, level))
-    y = ops.Multiply.do_forward(wide(x), scale) + level
-    return array_api.astype(y, raw.dtype, copy=False)
+def _own(statistic: TensorNode) -> Array:
+    """Give the statistic's value if nobody else sees its array, which may then be written to, else
+    a copy."""
+    # In a step being captured, the recording holds the value too, and expects the change.
+    others = 1 if is_held(statistic) else 0
+    alone = is_alone(statistic, "value", others=others)
+    return statistic.value if alone else copied(statistic.value)
 
 
 def _last_axes(

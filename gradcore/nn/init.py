@@ -409,7 +409,7 @@ def orthogonal_(tensor: TensorNode, gain: float = 1, generator: Any = None) -> T
     def draw(shape: tuple[int, ...]) -> Array:
         x = rng.normal(size=(shape[0], prod(shape[1:])))
         xp = namespace(x)
-        if not x.size:
+        if not prod(x.shape):
             return xp.reshape(x, shape)
         q, r = xp.linalg.qr(x if x.shape[0] >= x.shape[1] else x.T)
         q = q * xp.sign(xp.linalg.diagonal(r))  # https://arxiv.org/abs/math-ph/0609050

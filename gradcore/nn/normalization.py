@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from .. import array_api
 from ..backends import Array, default
-from ..engine.arrays import namespace, node_or_array, raw_array
-from ..engine.modes import is_recomputing
+from ..engine.arrays import node_or_array, raw_array
 from ..functions import normalization
 from ..functions.sizes import sizes
 from ..graph import TensorNode
@@ -166,6 +165,7 @@ class BatchNorm1d(Weighted):
         track_running_stats: whether there are a running mean and variance; without them, those of
             the batch are used after `eval()` too.
         dtype: of the weight, the bias and the running mean and variance; x must have the same.
+        relu: whether the layer ends with a ReLU, which the same kernels compute.
 
     Attributes:
         w: the weight, (num_features,), ones at first; or `None`.
@@ -202,10 +202,11 @@ class BatchNorm1d(Weighted):
         dtype: Any = "float32",
         *,
         bias: bool = True,
+        relu: bool = False,
     ) -> None:
         (num_features,) = sizes(type(self).__name__, 1, num_features=num_features)
         normalization.check_numbers(type(self).__name__, eps, 0.0 if momentum is None else momentum)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.num_features, self.eps, self.momentum, self.relu = num_features, eps, momentum, relu
         self.affine, self.track_running_stats = affine, track_running_stats
         shape = (num_features,)
         self.w = _full(shape, 1.0, dtype) if affine else None
@@ -218,12 +219,15 @@ class BatchNorm1d(Weighted):
             self.running_var = _full(shape, 1.0, dtype, requires_grad=False)
             self.num_batches_tracked = _full((), 0, "int64", requires_grad=False)
 
-    def forward(self, x: TensorNode | Array) -> TensorNode:
-        """Apply the layer; in training, update the running mean and variance.
+    def forward(
+        self, x: TensorNode | Array, residual: TensorNode | Array | None = None
+    ) -> TensorNode:
+        """Apply the layer, and add the residual, which is like x, before a ReLU; in training,
+        update the running mean and variance.
 
         Raises:
-            ValueError: x has another shape than above; in training, there is only one value for
-                each channel.
+            ValueError: x or the residual has another shape than above; in training, there is only
+                one value for each channel.
         """
         raw, name = raw_array(x), type(self).__name__
         if raw.ndim not in self.dimensions or raw.shape[1] != self.num_features:
@@ -232,12 +236,6 @@ class BatchNorm1d(Weighted):
                 f"{name}: x has shape {tuple(raw.shape)}, expected {expected}, where C = "
                 f"{self.num_features}"
             )
-        momentum: Any = 0.0 if self.momentum is None else self.momentum
-        counts = self.training and not is_recomputing.get()
-        if counts and self.running_mean is not None and self.num_batches_tracked is not None:
-            count = self.num_batches_tracked.value = self.num_batches_tracked.value + 1
-            if self.momentum is None:  # the average; an array, so the device need not be awaited
-                momentum = 1.0 / namespace(count).astype(count, self.running_mean.dtype)
         return normalization.batch_norm(
             x,
             self.running_mean,
@@ -245,12 +243,16 @@ class BatchNorm1d(Weighted):
             self.w,
             self.b,
             self.training or self.running_mean is None,
-            momentum,
+            0.0 if self.running_mean is None else self.momentum,
             self.eps,
+            residual=residual,
+            relu=self.relu,
+            batches=self.num_batches_tracked,
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.num_features}, eps={self.eps})"
+        relu = ", relu=True" if self.relu else ""
+        return f"{type(self).__name__}({self.num_features}, eps={self.eps}{relu})"
 
 
 class BatchNorm2d(BatchNorm1d):
@@ -263,6 +265,9 @@ class BatchNorm2d(BatchNorm1d):
         >>> y = norm(gradcore.randn(8, 3, 4, 4))
         >>> print(y.shape, y.value.std(axis=(0, 2, 3)).round(3), norm.num_batches_tracked)
         (8, 3, 4, 4) [1. 1. 1.] 1
+        >>> end = nn.BatchNorm2d(3, relu=True)  # as at the end of a residual block
+        >>> bool((end(y, residual=y).value >= 0).all())
+        True
     """
 
     dimensions = (4,)
@@ -312,7 +317,7 @@ class InstanceNorm1d(BatchNorm1d):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
 
-    def forward(self, x: TensorNode | Array) -> TensorNode:
+    def forward(self, x: TensorNode | Array) -> TensorNode:  # type: ignore[override]
         """Apply the layer; in training, update the running mean and variance.
 
         Raises:

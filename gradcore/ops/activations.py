@@ -21,6 +21,7 @@ __all__ = [
     "HardTanh",
     "LeakyRelu",
     "LogSoftmax",
+    "LogSoftmaxGradient",
     "Mish",
     "Prelu",
     "Relu",
@@ -339,22 +340,35 @@ class Softmax(Op):
         return y * (go - namespace(go).sum(go * y, axis=context["axis"], keepdims=True))
 
 
-@in_float32
 class LogSoftmax(Op):
-    """The logarithm of the softmax along the axis, by the log-sum-exp trick
-    (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/)."""
+    """The logarithm of the softmax along the axis."""
 
     real_only = True
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:
-        xp = namespace(x)
-        z = x - _largest(x, axis)
-        y = z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True)) if math.prod(x.shape) else z
-        context["axis"], context["y"] = axis if x.ndim else None, y
-        return y
+        context["axis"] = axis if x.ndim else None
+        context["y"] = backend_of(x).log_softmax(x, context["axis"]) if math.prod(x.shape) else x
+        return context["y"]
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp = namespace(go)
-        return go - xp.exp(context["y"]) * xp.sum(go, axis=context["axis"], keepdims=True)
+        return LogSoftmaxGradient.apply(context["y"], go, axis=context["axis"])
+
+
+class LogSoftmaxGradient(Op):
+    """The gradient of LogSoftmax's input, from LogSoftmax's output y and the gradient go of y."""
+
+    real_only = True
+
+    @staticmethod
+    def forward(context: Context, y: Array, go: Array, *, axis: int | None = -1) -> Array:
+        context["y"], context["go"], context["axis"] = y, go, axis
+        return backend_of(y).log_softmax_gradient(y, go, axis)
+
+    @staticmethod
+    def backward(context: Context, ggx: Array) -> tuple[Array, Array]:
+        go, axis, xp = context["go"], context["axis"], namespace(ggx)
+        product = xp.exp(context["y"]) * ggx
+        gy = -product * xp.sum(go, axis=axis, keepdims=True)
+        return gy, ggx - xp.sum(product, axis=axis, keepdims=True)

@@ -28,6 +28,7 @@ def differentiated(
     kernel: str,
     inputs: Sequence[TensorNode | Array],
     gos: Sequence[TensorNode | Array | None],
+    wanted: Sequence[bool] | None = None,
     **constants: Any,
 ) -> tuple[TensorNode | Array | None, ...]:
     """Compute the gradients of a kernel's inputs from the definition of the kernel.
@@ -36,6 +37,7 @@ def differentiated(
         kernel: the name of the method of `Backend`.
         inputs: the kernel's inputs, all floating.
         gos: the gradients of the kernel's outputs; `None` for zero.
+        wanted: of which inputs the gradients are asked for; `None`: of all.
         constants: the kernel's other arguments.
 
     Returns:
@@ -45,7 +47,10 @@ def differentiated(
     create, since = any(map(is_node, (*inputs, *gos))), next(op_counter)
     # The pass below ends at new nodes. Those made by Id are linked to the nodes given, so that
     # gradients of these gradients go further.
-    starts = [Id.do_forward(x) if is_node(x) else TensorNode(x) for x in inputs]
+    starts = [
+        Id.do_forward(x) if is_node(x) else TensorNode(x, requires_grad=asked)
+        for x, asked in zip(inputs, wanted or [True] * len(inputs), strict=True)
+    ]
     with building(True):
         ys = getattr(definitions(backend_of(value_of(inputs[0]))), kernel)(*starts, **constants)
     ys = ys if isinstance(ys, tuple) else (ys,)
@@ -82,4 +87,7 @@ def definitions(backend: Backend) -> Backend:
     xp, ops = Operators.array_api.namespace_of(backend), Operators.ops
     # One op in place of the hundred that its definition consists of.
     lgamma = staticmethod(ops.LogGamma.do_forward)
-    return type("Definitions", (Backend,), {"name": backend.name, "xp": xp, "lgamma": lgamma})()
+    # An op whose gradient is exact also where y is 0.
+    relu_gradient = staticmethod(ops.ReluGradient.do_forward)
+    kernels = {"lgamma": lgamma, "relu_gradient": relu_gradient}
+    return type("Definitions", (Backend,), {"name": backend.name, "xp": xp, **kernels})()

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..backends.definitions.convolution import Pair, output_size
-from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
+from .normalization import ChannelSums
 
 __all__ = [
     "Conv2d",
@@ -67,7 +67,7 @@ class Conv2d(Op):
         if not context["has_b"]:
             return gx, gw
         if needs(context, 2):
-            gb = namespace(go).sum(go, axis=(0, *range(2, 2 + cls.axes)))
+            gb = ChannelSums.apply(go)
         return gx, gw, gb
 
 

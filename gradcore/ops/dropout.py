@@ -38,11 +38,13 @@ class Dropout(Op):
         limit = min(round(p * 2**32), 2**32 - 1)
         keep = bits >= limit if p < 1 else bits < 0
         context["keep"] = namespace(x).reshape(keep, shape)
-        return backend.masked(x * context["scale"], context["keep"])
+        scaled = namespace(x).multiply(x, context["scale"])
+        return backend.masked(scaled, context["keep"])
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return Masked.apply(go * context["scale"], mask=context["keep"])
+        scaled = namespace(go).multiply(go, context["scale"])
+        return Masked.apply(scaled, mask=context["keep"])
 
 
 class UniformScale(Op):

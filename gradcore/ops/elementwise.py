@@ -1,6 +1,9 @@
 """Ops that work element by element.
 
 Inputs of different shapes are broadcast. Where there are two, one may be a number.
+
+Arithmetic is called by name, as in `xp.add(a, b)` for `a + b`: Python's operators on CuPy's arrays
+give C order, and images that are channels last in memory would be copied at the next convolution.
 """
 
 from __future__ import annotations
@@ -81,7 +84,7 @@ class Add(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        return a + b
+        return namespace(a, b).add(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -93,11 +96,11 @@ class Sub(Op):
 
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
-        return a - b
+        return namespace(a, b).subtract(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        return go, -go if needs(context, 1) else None
+        return go, namespace(go).negative(go) if needs(context, 1) else None
 
 
 class Multiply(Op):
@@ -106,12 +109,13 @@ class Multiply(Op):
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
-        return a * b
+        return namespace(a, b).multiply(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b = context["a"], context["b"]
-        return go * b if needs(context, 0) else None, go * a if needs(context, 1) else None
+        a, b, multiply = context["a"], context["b"], namespace(go).multiply
+        ga = multiply(go, b) if needs(context, 0) else None
+        return ga, multiply(go, a) if needs(context, 1) else None
 
 
 class Divide(Op):
@@ -120,13 +124,15 @@ class Divide(Op):
     @staticmethod
     def forward(context: Context, a: Array, b: Array) -> Array:
         context["a"], context["b"] = a, b
-        return a / b
+        return namespace(a, b).divide(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
-        a, b = context["a"], context["b"]
-        ga = go / b
-        return ga, -ga * a / b if needs(context, 1) else None
+        a, b, xp = context["a"], context["b"], namespace(go)
+        ga = xp.divide(go, b)
+        if not needs(context, 1):
+            return ga, None
+        return ga, xp.divide(xp.multiply(xp.negative(ga), a), b)
 
 
 class Power(Op):
@@ -201,11 +207,11 @@ class Negative(Op):
 
     @staticmethod
     def forward(context: Context, x: Array) -> Array:
-        return -x
+        return namespace(x).negative(x)
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        return -go
+        return namespace(go).negative(go)
 
 
 class Absolute(Op):

@@ -11,7 +11,16 @@ from ..engine.arrays import NUMBER_TYPES, is_complex, is_node, namespace, node_o
 from ..engine.inputs import op_inputs
 from ..graph import Context, Op
 
-__all__ = ["GetItem", "PutItem", "ScatterAdd", "ScatterMax", "Select", "SetItem", "Take"]
+__all__ = [
+    "GetItem",
+    "PutItem",
+    "ScatterAdd",
+    "ScatterMax",
+    "Select",
+    "SelectGradient",
+    "SetItem",
+    "Take",
+]
 
 
 class GetItem(Op):
@@ -272,8 +281,18 @@ class Select(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp, raw = namespace(go), namespace(context["indices"])
-        indices = raw.expand_dims(context["indices"], axis=1)
-        columns = raw.arange(context["columns"], device=indices.device)
-        columns = raw.reshape(columns, (-1, *[1] * (indices.ndim - 2)))
-        return xp.where(indices == columns, xp.expand_dims(go, axis=1), 0.0)
+        return SelectGradient.apply(go, indices=context["indices"], size=context["columns"])
+
+
+class SelectGradient(Op):
+    """Zeros (N, size, ...), with x (N, ...) at the indices (N, ...) along axis 1. The gradient of
+    Select."""
+
+    @staticmethod
+    def forward(context: Context, x: Array, *, indices: Array, size: int) -> Array:
+        context["indices"] = indices
+        return backend_of(x).select_gradient(x, indices, size)
+
+    @staticmethod
+    def backward(context: Context, go: Array) -> Array:
+        return Select.apply(go, indices=context["indices"])

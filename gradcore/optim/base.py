@@ -6,7 +6,9 @@ import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from itertools import accumulate
+from operator import is_
 from typing import Any, ClassVar
 
 from ..backends import BACKEND_OF_TYPE, Array
@@ -305,7 +307,13 @@ class Optimizer:
             self.parameters[i].value = new
         # Parameters with equal counts share the numbers that follow from the count.
         fixed(f"how {name}'s counts differ", lambda: _differences(states))
+        state = [*self.state]
+        fixed(f"whether {name}'s parameters and state are those it had", partial(self._has, state))
         return loss
+
+    def _has(self, state: list[dict[str, Any]]) -> bool:
+        """Whether the state is of these dictionaries, in which a captured step finds arrays."""
+        return len(self.state) == len(state) and all(map(is_, self.state, state))
 
     def _updates(self, chosen: list[int]) -> list[tuple[int, Array, Array]]:
         """Update parameters of one group: give the number, the new value and the gradient."""
@@ -639,7 +647,7 @@ class Optimizer:
             skipped = mine.get("skipped")
             mine.clear()  # and keep the dictionaries, and the node: a captured step holds them
             mine.update(its)
-            if skipped is not None:
+            if skipped is not None and "step" in its:
                 skipped.value = namespace(skipped.value).zeros_like(skipped.value)
                 mine["skipped"] = skipped
         for rate, new in zip(self._rates, read.param_groups, strict=True):

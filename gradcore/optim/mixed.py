@@ -11,7 +11,7 @@ from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
 from ..engine.modes import building
 from ..graph import TensorNode
-from ..replay.recording import CaptureError, is_held, remember
+from ..replay.recording import CaptureError, fixed, is_held, remember
 from .base import Closure, Optimizer, parts, zero_grad
 from .groups import Group, Settings, trainable
 
@@ -119,7 +119,7 @@ class MixedPrecision:
                 "MixedPrecision: make gave an optimizer of other nodes than the masters, which it "
                 "is given: write lambda masters: SGD(masters, lr=0.1)"
             )
-        self._round_masters()
+        self.round_masters()
         first = self.masters[0].value
         new = {"dtype": first.dtype, "device": first.device}
         self._limits = [namespace(first).full((), x, **new) for x in (LEAST, LARGEST)]
@@ -236,7 +236,7 @@ class MixedPrecision:
             memories[i][name] = x
         for count in counts:
             count.value = namespace(good).where(good, count.value, count.value + 1.0)
-        self._round_masters()
+        self.round_masters()
         self._adapt(good)
 
     def _counts(self, memories: list[dict[str, Any]]) -> list[TensorNode]:
@@ -268,6 +268,7 @@ class MixedPrecision:
 
     def _adapt(self, good: Array) -> None:
         """Halve the scale after a step that was not good, double it after many that were."""
+        fixed("MixedPrecision's growth_interval", lambda: self.growth_interval)
         xp, scale = namespace(good), self.scale.value
         count = xp.where(good, self.good.value + 1.0, 0.0)
         grows = count >= self.growth_interval
@@ -281,11 +282,21 @@ class MixedPrecision:
         for p, master in zip(self.parameters, self.masters, strict=True):
             master.value = namespace(p.value).astype(p.value, master.dtype)
 
-    def _round_masters(self) -> None:
-        """Set the parameters to the masters' values, rounded to float16."""
+    def round_masters(self) -> None:
+        """Set the parameters to the masters' values, rounded to float16. Call this after assigning
+        to masters.
+
+        Example:
+            >>> w = TensorNode([1.0, 2.0])
+            >>> optimizer = optim.MixedPrecision([w], lambda masters: optim.SGD(masters, lr=0.1))
+            >>> optimizer.masters[0].value = np.array([3.0, 0.1], dtype="float32")
+            >>> optimizer.round_masters()
+            >>> print(w.value, w.dtype)
+            [3.  0.1] float16
+        """
         values = [master.value for master in self.masters]
         backend = backend_of(values[0])
-        halves = backend.copy_all(values, backend.xp.float16)
+        halves = backend.copy_all(values, backend.xp.float16, [p.value for p in self.parameters])
         for p, value in zip(self.parameters, halves, strict=True):
             p.value = value
 
@@ -337,7 +348,7 @@ class MixedPrecision:
             master.value = value
         for node, number in zip((self.scale, self.good), numbers, strict=True):
             node.value = namespace(node.value).full_like(node.value, float(number))
-        self._round_masters()
+        self.round_masters()
 
 
 def _check_number(what: str, x: Any, least: float, most: float) -> None:

@@ -55,6 +55,8 @@ class LRScheduler:
     kept: ClassVar[tuple[str, ...]] = ()  # attributes that belong to the state, besides the steps
     _get_lr_called_within_step = True  # what subclasses written for PyTorch look at in get_lr
 
+    _last_lr: list[float]
+
     def __init__(self, optimizer: Scheduled, last_epoch: int = -1) -> None:
         self._require_optimizer(optimizer)
         self._require(is_integer(last_epoch) and last_epoch >= -1, "last_epoch", last_epoch,
@@ -120,7 +122,9 @@ class LRScheduler:
             >>> print(optimizer.lr, schedule.steps)
             0.25 2
         """
-        each_replay(lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch))
+        each_replay(
+            lambda: self._apply(self.last_epoch + 1 if epoch is None else epoch), self._undo
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Give the number of steps. The rates to start from are in the optimizer's `state_dict`.
@@ -177,8 +181,20 @@ class LRScheduler:
             raise
         self._note_rates()
 
+    def _undo(self) -> Callable[[], None]:
+        """Give a function that takes back what is done from now on."""
+        state, rates = self.state_dict(), self._last_lr
+
+        def undo() -> None:
+            self.load_state_dict(state)
+            if self._is_torchs:
+                self.optimizer.follow(self._key, [{"lr": lr} for lr in rates], multiplies=False)
+            self._last_lr = rates
+
+        return undo
+
     def _note_rates(self) -> None:
-        self._last_lr: list[float] = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def __repr__(self) -> str:
         shown = {n: x for n, x in vars(self).items() if n[0] != "_" and n != "optimizer"}

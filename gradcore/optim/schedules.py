@@ -29,6 +29,7 @@ from __future__ import annotations
 import reprlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import floor, inf
 from typing import Any
 
@@ -492,7 +493,7 @@ class ChainedScheduler(LRScheduler):
     def step(self, epoch: float | None = None) -> None:
         for schedule in self.schedulers:
             schedule.step(epoch)
-        each_replay(self._note_rates)
+        each_replay(self._note_rates, lambda: partial(setattr, self, "_last_lr", self._last_lr))
 
     def state_dict(self) -> dict[str, Any]:
         return {"schedulers": [schedule.state_dict() for schedule in self.schedulers]}

@@ -9,7 +9,7 @@
     update_bn(batches, averaged)
 
 Names are those of torch.optim.swa_utils. Functions of averages give new arrays, in place of writing
-into those that they are given.
+into those that they are given; only those of `get_ema_multi_avg_fn` may write into the averages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from copy import deepcopy
 from math import cos, pi
 from typing import Any
 
-from ..backends import Array, default
+from ..backends import Array, backend_of, default
 from ..engine.arrays import copied, fits, is_floating, namespace, node_or_array
 from ..graph import TensorNode
 from ..nn.module import Module
@@ -68,14 +68,19 @@ def get_swa_avg_fn() -> Average:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """Make the function of `get_ema_avg_fn` for lists of arrays.
+    """Make the function of `get_ema_avg_fn` for lists of arrays, all of one dtype on one device: on
+    CuPy it is one launch, which writes into the averages.
+
+    Raises:
+        ValueError: `decay` is not in [0, 1].
 
     Example:
         >>> average = get_ema_multi_avg_fn(decay=0.9)
         >>> print(*average([np.array([1.0])], [np.array([2.0])], np.array(5)))
         [1.1]
     """
-    return _of_lists(get_ema_avg_fn(decay))
+    get_ema_avg_fn(decay)  # which checks it
+    return lambda averages, news, _: backend_of(averages[0]).lerp_all(averages, news, 1 - decay)
 
 
 def get_swa_multi_avg_fn() -> Averages:

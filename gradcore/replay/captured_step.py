@@ -15,7 +15,7 @@ from inspect import signature
 from types import TracebackType
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array, backend_of, random
 from ..backends.types import Recorder
 from ..engine.arrays import copied, describe, is_node, namespace, node_or_array
 from ..engine.hooks import watching
@@ -25,7 +25,7 @@ from ..graph import TensorNode
 from .nodes import SeenInputs, is_array, libraries, reached
 from .recording import CaptureError, HostWork
 
-__all__ = ["Record"]
+__all__ = ["Record", "specification"]
 
 Gradients = Mapping[TensorNode, Any]  # an array, a node after `create_graph`, or None
 
@@ -59,14 +59,18 @@ class Record:
         here = [x for x in known if is_array(x.value) and x.value.device == device]
         self.host_work = HostWork(recorder, {x: x.value for x in here})
         grads = {x: x._grad for x in here}
+        needs = {x: x.requires_grad for x in here}
+        numbers = random.get_state()
         try:
             with _collector_paused():
                 seen = self._record(known, grads)
             self._check_known(seen)
+            self.needs = [(x, needs[x]) for x in seen.nodes if x in needs]
         except BaseException as error:
             self._roll_back(grads)
+            random.set_state(numbers)
             if isinstance(error, Exception) and not isinstance(error, CaptureError):
-                raise CaptureError(self._explained(error)) from error
+                raise CaptureError(*self._explained(error)) from error
             raise
         self.host_work.held = {}
         self.host_work.upload_numbers()
@@ -93,7 +97,8 @@ class Record:
         return seen
 
     def _roll_back(self, grads: Gradients) -> None:
-        """Give nodes and optimizers what they had before the step."""
+        """Give nodes, optimizers and schedules what they had before the step."""
+        self.host_work.undo()
         with views_kept(self.host_work.held):
             for node, value in self.host_work.held.items():
                 node.value = value
@@ -143,12 +148,12 @@ class Record:
                 copies.append((self._apart(now), before))
             return before
 
+        # All known nodes, since nothing tells which values the step reads or writes without an op,
+        # as optimizers do: a replay uses their arrays, which must stay, and be those of the nodes.
         with views_kept(self.host_work.held):
             for node, value in self.host_work.held.items():
                 if node.value is not value:
                     node.value = back(f"TensorNode({node.summary()})", node.value, value)
-                elif node not in seen.nodes:
-                    continue
                 self.nodes.append((node, value))
         for node, before in grads.items():
             if before is not None and node._grad is not None and node._grad is not before:
@@ -180,6 +185,13 @@ class Record:
             return TensorNode(self._apart(x.value), requires_grad=False)
         return self._apart(x) if is_array(x) else x
 
+    def fits(self, given: dict[Any, Any]) -> bool:
+        """Whether the arguments differ from those of the recorded call in contents only."""
+        now = list(leaves(given))
+        return [path for path, _ in now] == self.paths and all(
+            _fits(x, buffer) for (_, x), (_, buffer) in zip(now, self.flat, strict=True)
+        )
+
     def take(self, given: dict[Any, Any]) -> None:
         """Copy the arguments into the arrays that the record reads.
 
@@ -188,9 +200,7 @@ class Record:
                 contents of arrays.
         """
         now = list(leaves(given))
-        if [path for path, _ in now] != self.paths or not all(
-            _fits(x, buffer) for (_, x), (_, buffer) in zip(now, self.flat, strict=True)
-        ):
+        if not self.fits(given):
             raise CaptureError(self._different(now))
         for (_, x), (_, buffer) in zip(now, self.flat, strict=True):
             if x is not buffer and is_array(buffer):
@@ -203,18 +213,28 @@ class Record:
         the array that the record reads, which takes its place.
 
         Raises:
-            CaptureError: something changed that the record can't follow.
+            CaptureError: something changed that the record can't follow; values, gradients and
+                memories are what they were.
         """
         self.host_work.check_fixed()
-        with views_kept([node for node, _ in self.nodes]):
-            for node, buffer in self.nodes:
-                if node.value is not buffer:
-                    _check_alike(
-                        "capture: a node was, as the step was captured,", buffer, node.value
-                    )
-                    buffer[...] = node.value
-                    node.value = buffer
-        for node, before, after in self.grads:
+        for node, needs in self.needs:
+            if node.requires_grad is not needs:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
+                    f"step was captured, and has {not needs} now; capture a step for each"
+                )
+        copies: dict[int, tuple[Array, Array]] = {}  # by the id of the second: from, and to
+        for node, buffer in self.nodes:
+            if node.value is not buffer:
+                _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
+                copies[id(buffer)] = node.value, buffer
+        for node, buffer in self.nodes:
+            if id(buffer) in copies and copies[id(buffer)][0] is not node.value:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) and another node had one array as the "
+                    "step was captured, and have two now; capture the step anew"
+                )
+        for node, before, _ in self.grads:
             now = node._grad
             if before is None:
                 if node.has_grad:
@@ -223,8 +243,8 @@ class Record:
                         "and had none as the step was captured; call zero_grad() first"
                     )
             elif now is not before:
-                before[...] = namespace(before).zeros_like(before) if now is None else now
-            node._grad, node._owned = after, False
+                now = namespace(before).zeros_like(before) if now is None else now
+                copies[id(before)] = now, before
         for memory, name, buffer in self.memories:
             if memory.get(name) is not buffer:
                 if name not in memory:
@@ -233,8 +253,17 @@ class Record:
                         "captured; capture the step anew"
                     )
                 _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
-                buffer[...] = memory[name]
-                memory[name] = buffer
+                copies[id(buffer)] = memory[name], buffer
+        # From here on nothing can fail. What was given to another than before is copied first.
+        for now, buffer in [(self._apart(now), buffer) for now, buffer in copies.values()]:
+            buffer[...] = now
+        with views_kept([node for node, _ in self.nodes]):
+            for node, buffer in self.nodes:
+                node.value = buffer
+        for memory, name, buffer in self.memories:
+            memory[name] = buffer
+        for node, _, after in self.grads:
+            node._grad, node._owned = after, False
         self.host_work.before_replay()
 
     def replay(self) -> Any:
@@ -269,14 +298,15 @@ class Record:
             "have fixed shapes and constants: call the function itself for another batch"
         )
 
-    def _explained(self, error: Exception) -> str:
+    def _explained(self, error: Exception) -> tuple[str, str]:
         """Say where the step failed, and what a step must not do."""
         where = _outside(error.__traceback__)
         return (
-            f"capture: {self.name} can't be captured: {error} ({where}). A step being "
-            "captured can't read arrays on the host, as float(x), bool(x), `if x > 0` and print(x) "
-            "do, nor bring arrays to the device: give these as arguments, and read what it "
-            "returns. Nor can it decompose matrices or solve equations: do that outside of it"
+            f"capture: {self.name} can't be captured: {error} ({where})",
+            ". A step being captured can't read arrays on the host, as float(x), bool(x), "
+            "`if x > 0` and print(x) do, nor bring arrays to the device: give these as arguments, "
+            "and read what it returns. Nor can it decompose matrices or solve equations: do that "
+            "outside of it",
         )
 
 
@@ -293,6 +323,15 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def specification(given: dict[Any, Any]) -> tuple[Any, ...]:
+    """Give what a record fixes of its arguments: their places, shapes, dtypes and devices, and
+    the constants, as a key of dictionaries."""
+    return tuple(
+        (path, x.shape, str(x.dtype), str(x.device)) if is_array(x) else (path, repr(x))
+        for path, x in leaves(given)
+    )
 
 
 def _fits(x: Any, buffer: Any) -> bool:

@@ -36,10 +36,17 @@ _current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
 class CaptureError(RuntimeError):
     """A step can't be captured, or can't be replayed now; the message says why, and where.
 
+    Attributes:
+        reason: the message without advice.
+
     Example:
         >>> issubclass(gradcore.CaptureError, RuntimeError)
         True
     """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason + advice)
+        self.reason = reason.removeprefix("capture: ")
 
 
 class HostWork:
@@ -62,6 +69,7 @@ class HostWork:
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
+        self._undos: list[Callable[[], object]] = []
         self._numbers: dict[tuple[str, str], list[_Numbers]] = {}  # by dtype and device
         self._shared: dict[tuple[object, str, str], Array] = {}  # by key, dtype and device
 
@@ -82,6 +90,11 @@ class HostWork:
                     f"capture: {what} changed from {before} to {now} since the step was captured, "
                     "and replays can't follow that; capture the step anew"
                 )
+
+    def undo(self) -> None:
+        """Take back what the step has done on the host, the newest first."""
+        for function in reversed(self._undos):
+            function()
 
     def before_replay(self) -> None:
         """Do once more what the step does on the host, and upload the numbers."""
@@ -189,14 +202,24 @@ def drawn(function: Callable[[], Any], like: Array) -> Array:
     return make() if host_work is None else host_work.drawn(make)
 
 
-def each_replay(function: Callable[[], object]) -> None:
+def each_replay(
+    function: Callable[[], object], undo: Callable[[], Callable[[], object]] | None = None
+) -> None:
     """Call the function now and before each replay: for what a step changes on the host.
 
     >>> each_replay(schedule.count)
+
+    Args:
+        undo: called before the function in a step being recorded; gives a function that takes back
+            what the first has done, should the recording fail. `None`: memories of `remember`, and
+            the state of the random numbers, are taken back anyway.
     """
-    function()
-    if (host_work := _current.get()) is not None:
+    host_work = _current.get()
+    if host_work is not None:
         host_work._actions.append(function)
+        if undo is not None:
+            host_work._undos.append(undo())
+    function()
 
 
 def remember(memory: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_FAST": "0: NumPy without the kernels that numba compiles",
     "GRADCORE_OFFLINE": "1: no downloads",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
+    "GRADCORE_TEST_PASSED": "a file of tests that have passed, to leave out",
 }
 _OTHER_VARIABLES = re.compile(
     "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
@@ -176,6 +177,8 @@ def _gpu() -> Iterator[str]:
             yield _Advice(f"CuPy can't run: {problem_here}")
         elif not gpus:
             yield "without an NVIDIA GPU and its driver CuPy can't run; NumPy does the work"
+        else:
+            yield _cudnn()
     elif gpus and cuda:
         yield _Advice(f"CuPy is not installed: {install}")
     elif gpus:
@@ -183,6 +186,16 @@ def _gpu() -> Iterator[str]:
         yield _Advice(f"{old}: update it to 525 or newer, then {install}")
     else:
         yield "without an NVIDIA GPU there is nothing to install here: NumPy does the work"
+
+
+def _cudnn() -> str:
+    """Say that convolutions are computed by cuDNN, or what to do so that they are."""
+    from ..backends.cupy.cudnn import Cudnn
+
+    found = Cudnn()
+    if why := found.problem():
+        return _Advice(f"convolutions are slower than with cuDNN: {why}")
+    return f"cuDNN {found.version()} computes convolutions where it is the fastest"
 
 
 def _best_cuda(drivers: list[str]) -> int | None:

@@ -25,4 +25,4 @@ def test_numpy_has_no_memory_of_its_own() -> None:
     assert (backend.describe_memory(), backend.used_memory()) == ("", 0)
     with pytest.raises(ValueError, match=r"numpy can't limit its memory \(2\.5 GB\)"):
         backend.limit_memory(2_500_000_000)
-    backend.allow_tf32(True)  # and does nothing
+    backend.allow_tf32(matmul=True, convolutions=False)  # and does nothing

@@ -115,7 +115,7 @@ def compare_kernels(
         if kernel == "max_pool2d":  # a backend may count places in its own way
             size = tuple(arrays[0].shape[2:])
             y = y[0], kind.max_pool2d_indices(backend, y[1], size=size, **options)
-        return y if isinstance(y, tuple) else (y,)
+        return tuple(part for part in (y if isinstance(y, tuple) else (y,)) if part is not None)
 
     rounded = [x if x is None or x.dtype.kind != "f" else x.astype(dtype) for x in arrays]
     exact = outputs(Backend, *given("float32" if dtype == "float16" else dtype))
@@ -181,9 +181,20 @@ def compare_pooling(backend: Backend, dtype: str, call: Any) -> None:
 def compare_batch_norm(backend: Backend, dtype: str, shape: Any) -> None:
     c = shape[1:2]
     x, go, w, b, mean, g, h = (normal(*s) for s in (shape, shape, c, c, c, c, c))
-    compare_kernels(backend, dtype, "batch_norm", (x, w, b), {"eps": 0.1})
-    arrays = (x, w, mean, 1 + mean**2, go, g, h)
-    compare_kernels(backend, dtype, "batch_norm_gradient", arrays, {"eps": 0.1})
+    for more, relu in (((), False), ((go,), True)):
+        options = {"eps": 0.1, "relu": relu}
+        compare_kernels(backend, dtype, "batch_norm", (x, w, b, *more), options)
+        statistics = mean, 1 + mean**2
+        arrays = (x, w, b, *statistics, *more)
+        compare_kernels(backend, dtype, "batch_norm_inference", arrays, options)
+        options = {"eps": 0.1, "given": (relu, relu, True), "residual": relu}
+        some = (np.maximum(x - go, 0), g, h) if relu else (h,)
+        arrays = (x, w, *statistics, go, *some)
+        compare_kernels(backend, dtype, "batch_norm_gradient", arrays, options)
+        options |= {"given": (relu, False, False), "training": False, "parameters": not relu}
+        arrays = arrays[: 5 + relu]
+        compare_kernels(backend, dtype, "batch_norm_gradient", arrays, options)
+    compare_kernels(backend, dtype, "channel_sums", (x,), {})
 
 
 @pytest.mark.parametrize(  # of NumPy how many columns at a time, of CuPy which way

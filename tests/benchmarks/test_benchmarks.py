@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,9 +17,10 @@ import pytest
 from taped import register
 
 from benchmarks import report
-from benchmarks.__main__ import LIBRARIES, main, parse
+from benchmarks.__main__ import Workers, main, measure, parse
+from benchmarks.libraries import LIBRARIES
 from benchmarks.worker import library_file, peak_memory, set_up
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import NETWORKS, RATES, WORKLOADS
 from gradcore import use_backend
 from gradcore.backends.numba import loading
 
@@ -63,7 +65,7 @@ def test_captured_steps_compute_the_same(workload: Any, monkeypatch: pytest.Monk
     device = register(monkeypatch)
     expected = losses("gradcore", workload)
     with use_backend("taped"):
-        found = losses("gradcore_captured", workload)
+        found = losses("gradcore-captured", workload)
     assert device.tapes[0].replays == 3
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
@@ -80,6 +82,7 @@ def test_captured_steps_are_timed_where_they_can_be(monkeypatch: pytest.MonkeyPa
     assert "gradcore-captured" not in chosen["numpy"]
     found = {"seconds": 1.0, "quartiles": [1.0, 1.0], "memory": 1e6, "ratio": 0.5}
     libraries = dict.fromkeys(("gradcore", "torch", "gradcore-captured"), found)
+    assert not {"torch-captured", "gradcore-tf32"} & {*chosen["numpy"]}
     page = report.times({"blitz": {"libraries": libraries, "floor": None}}, list(libraries))
     assert "| gradcore / PyTorch | captured / PyTorch |" in page
 
@@ -121,7 +124,6 @@ def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     on_torch = library_file("torch")
     assert on_torch.device_peak(step) is None
-    assert torch.backends.cudnn.allow_tf32 is False
     monkeypatch.setattr(on_torch, "DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: used[0])
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: kept[0])
@@ -129,6 +131,97 @@ def test_memory_of_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
     kept[0] = 10_000
     assert peak_memory(step, on_torch.device_peak) == 800
+
+
+def test_what_torch_may_round_to_tf32() -> None:
+    torch = pytest.importorskip("torch")
+    for name, convolutions, products in (
+        ("torch-defaults", True, False), ("torch-tf32", True, True), ("torch", False, False)
+    ):  # fmt: skip
+        set_up(name, WORKLOADS[0], quick=True)
+        assert torch.backends.cudnn.allow_tf32 is convolutions
+        assert torch.backends.cuda.matmul.allow_tf32 is products
+
+
+def test_torch_captures_the_steps_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a graph in the place of CUDA's, which counts its replays. Adam counts its steps on the
+    device, so that replays go on counting."""
+    torch = pytest.importorskip("torch")
+    replays: list[int] = []
+    graph = SimpleNamespace(replay=lambda: replays.append(1))
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    for name, value in {
+        "CUDAGraph": lambda: graph, "Stream": lambda: stream, "current_stream": lambda: stream,
+        "stream": nullcontext, "graph": nullcontext,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, value)
+    (blitz,) = [w for w in WORKLOADS if w.name == "blitz-4"]
+    step = set_up("torch-captured", blitz, quick=True)
+    assert [step()[0].shape for _ in range(2)] == [(), ()]
+    assert len(replays) == 2
+    with pytest.raises(NotImplementedError):
+        set_up("torch-captured", RATES[0], quick=True)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the first scale of the loss is too large
+def test_half_precision_learns_as_single() -> None:
+    (resnet9,) = NETWORKS
+    single, half = losses("gradcore", resnet9), losses("gradcore-float16", resnet9)
+    skipped = half.count(half[0]) - 1  # steps whose gradients overflow
+    assert 0 < skipped < 5
+    np.testing.assert_allclose(half[skipped:], single[: 6 - skipped], rtol=0.02)
+    losses("gradcore", resnet9)  # sets the option back
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, told: dict[str, list[Any]]) -> Workers:
+    """Workers that give these answers, by library, and raise those that are errors."""
+
+    def ask(_: Any, library: str, __: Any) -> Any:
+        answer = told[library].pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Workers, "ask", ask)
+    fresh = lambda *_: {"first": 9.0, "memory": 7}  # noqa: E731
+    monkeypatch.setattr(Workers, "fresh", fresh)
+    return Workers(parse(["--rounds", "2"]))
+
+
+def turn(seconds: float) -> dict[str, Any]:
+    return {"seconds": [seconds] * 3, "first": 1.0, "memory": None}
+
+
+def test_processes_take_turns_and_each_turn_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"gradcore": [turn(1.0), turn(3.0)], "torch": [turn(2.0), KeyboardInterrupt()]}
+    seen = []
+    with suppress(KeyboardInterrupt):
+        for results in measure(WORKLOADS[0], ["gradcore", "torch"], answers(monkeypatch, told)):
+            seen += [json.loads(json.dumps(results))]
+    assert [r["gradcore"]["rounds"] for r in seen] == [[1.0], [1.0], [1.0, 3.0]]
+    assert seen[-1]["gradcore"]["ratio"] == 0.5  # of the round that both have
+    assert seen[0]["torch"] == {"missing": "not timed yet"}
+    told = {"gradcore": [turn(1.0)] * 2, "torch": [{"failed": "it broke"}]}
+    *_, last = measure(WORKLOADS[0], ["gradcore", "torch"], answers(monkeypatch, told))
+    assert last["torch"] == {"failed": "it broke"}
+    assert (last["gradcore"]["first"], last["gradcore"]["memory"]) == (9.0, 7)  # fresh
+
+
+def test_a_process_is_kept_and_one_that_crashes_is_started_anew() -> None:
+    (quick, other) = [w for w in WORKLOADS if w.name in ("chain-scale", "update-sgd")]
+    workers = Workers(parse(["--quick", "--seconds", "0"]))
+    assert "seconds" in workers.ask("gradcore", quick)
+    (worker,) = workers.values()
+    first = worker.process
+    assert "seconds" in workers.ask("gradcore", quick)
+    assert worker.process is first
+    first.kill()
+    assert workers.ask("gradcore", quick)["failed"].startswith("its process ended with status -9")
+    assert "seconds" in workers.ask("gradcore", quick)
+    assert worker.process is not first
+    assert "missing" in workers.ask("numpy", other)
+    workers.stop()
+    assert all(worker.process is None for worker in workers.values())
 
 
 def test_it_runs(tmp_path: Path) -> None:
@@ -185,6 +278,7 @@ def test_slope_of_growth() -> None:
         (["--only", "no-such"], "'no-such' is in no workload's name"),
         (["--only", "("], "'(' is no regular expression"),
         (["--libraries", "jax"], "'jax', expected some of gradcore"),
+        (["--libraries", "torch-captured"], "torch-captured is of a GPU; try --backend cupy"),
         (["--libraries", "gradcore-captured"], "numpy can't capture steps; try --backend cupy"),
         (["--backend", "nympy"], "there is no backend 'nympy'"),
         (["--docs", "--quick"], "--docs is of everything"),

@@ -3,6 +3,7 @@ installed: what the command line needs on a machine with a GPU."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.selftest.parts import KERNEL_TESTS
+from benchmarks.selftest.repository_tests import FILES
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("numpy", "array-api-compat", "pytest", "iniconfig", "packaging", "pluggy", "pygments")
@@ -62,21 +63,18 @@ def test_doctor(run: Any) -> None:
     assert "None" not in told
 
 
-def test_selftest(run: Any) -> None:
-    code = """
-from benchmarks.selftest import Selftest
-test = Selftest("numpy", quick=True)
-test.parts = {part: test.parts[part] for part in ("kernels", "ops")}
-test.run()
-checks = test.report.checks
-assert len(checks) == 2 and all(check.passed for check in checks)
-"""
-    status, told = run("-c", code)
+def test_selftest(run: Any, tmp_path: Path) -> None:
+    flags = ["--backend", "numpy", "--quick", "--only", "facts,tests", "--out", str(tmp_path)]
+    status, told = run("-m", "gradcore", "selftest", *flags, "--jobs", "1")
     assert status == 0, told
+    checks = json.loads((tmp_path / "selftest-numpy.json").read_text())["checks"]
+    (tests,) = [check for check in checks if check["name"] == "all files"]
+    assert tests["passed"], tests
+    assert tests["detail"].split()[0] != "0"
 
 
 def test_all_that_the_selftest_runs_is_there(run: Any) -> None:
-    status, told = run("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *KERNEL_TESTS)
+    status, told = run("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *FILES)
     assert status == 0, told
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradcore
-from gradcore.data import Batches, cutout, normalize, random_crop, random_flip
+from gradcore.data import Augment, Batches, cutout, normalize, random_crop, random_flip
 
 SHAPES = [(5, 3, 8, 8), (2, 1, 4, 7), (1, 2, 1, 1), (0, 3, 4, 4)]
 DTYPES = ["uint8", "float32"]
@@ -217,3 +217,54 @@ def test_only_batches_of_images(function: Callable[..., Any]) -> None:
 def test_wrong_arguments(call: Callable[..., Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call(images((2, 3, 8, 8)))
+
+
+# -- All in one pass ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", DTYPES)
+@pytest.mark.parametrize(
+    "given", [{}, {"padding": 2}, {"flip": 0.5}, {"padding": 1, "flip": 1.0, "cutout": 3}]
+)
+def test_augment_is_the_others_in_one_pass(backend: Any, given: dict[str, Any], kind: str) -> None:
+    def one_by_one(x: Any) -> Any:
+        x = random_crop(x, given["padding"]) if "padding" in given else x
+        x = random_flip(x, given["flip"]) if "flip" in given else x
+        x = cutout(x, given["cutout"]) if "cutout" in given else x
+        return normalize(x, [1.0, 2.0, 0.5], 3.0, "float32")
+
+    x = images((5, 3, 8, 7), kind)
+    augment = Augment([1.0, 2.0, 0.5], 3.0, **given)
+    for seed in (0, 1):
+        found, expected = on(backend, augment, x, seed), on(backend, one_by_one, x, seed)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, 1e-6)
+    assert on(backend, augment, x[:0]).shape == (0, 3, 8, 7)
+
+
+def test_augment_mirrors_images_at_their_outermost_pixels(backend: Any) -> None:
+    x = images((6, 2, 5, 4), "float32")
+    y = on(backend, Augment(0.0, 1.0, padding=3, mode="reflect"), x)
+    wide = np.pad(x, [(0, 0), (0, 0), (3, 3), (3, 3)], mode="reflect")
+    for image, result in zip(wide, y, strict=True):
+        views = [image[:, i : i + 5, j : j + 4] for i in range(7) for j in range(7)]
+        assert seen(result, views)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"padding": -1}, "Augment: padding = -1, expected 0 or a positive integer"),
+        ({"padding": 4, "mode": "reflect"}, r"padding = 4, expected less than the sides of x \(1"),
+        ({"mode": "edge"}, "Augment: mode = 'edge', expected 'constant' or 'reflect'"),
+        ({"flip": 2}, "Augment: flip = 2, expected a probability"),
+        ({"std": 0.0}, "Augment: std = 0.0, expected no zero"),
+        (
+            {"mean": [1.0]},
+            r"Augment: mean = \[1.0\], expected a number, or 3, one for each channel",
+        ),
+    ],
+)
+def test_augment_says_what_is_wrong(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Augment(**{"mean": 0.0, "std": 1.0, **given})(images((1, 3, 4, 4)))

@@ -115,7 +115,13 @@ def test_batches_of_images_and_of_other_types() -> None:
         (np.ones(3), np.ones(()), 2, ValueError, r"shapes \(3,\) and \(\)"),
         (np.ones(3), np.ones(3), 0, ValueError, "batch_size = 0, expected at least 1"),
         (np.ones(3), np.ones(3), -5, ValueError, "batch_size = -5, expected at least 1"),
-        ([1, 2], np.ones(2), 1, TypeError, "expected an array, not list"),
+        (
+            [1, 2],
+            np.ones(2),
+            1,
+            TypeError,
+            "expected an array, not list; gradcore.asarray makes one",
+        ),
         (np.ones(2), None, 1, TypeError, "expected an array, not NoneType"),
     ],
 )

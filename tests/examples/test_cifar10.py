@@ -11,6 +11,7 @@ from typing import Any
 import cifar10
 import numpy as np
 import pytest
+from harness import session
 from harness.record import Epoch
 from matplotlib.figure import Figure
 from runs import call, losses, metrics, refused, result, without_times
@@ -21,6 +22,7 @@ from gradcore.data import SHAPES_CLASSES, load_shapes
 from gradcore.data import cifar10 as files
 
 N = 100  # records in each file
+DRAW = session.draw_curves
 OPTIMIZERS = ["sgd", "momentum", "adam", "adamw", "adagrad", "rmsprop"]
 SHORT = ["--limit", 60, "--batch-size", 8, "--epochs", 2]
 TINY = ["--model", "resnet9", "--width", 2, "--augment", "crop", "flip", "cutout"]
@@ -46,6 +48,7 @@ def alone(data_cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
     monkeypatch.setenv("GRADCORE_DATA", str(folder))
     monkeypatch.setattr(files, "RECORDS", N)
+    monkeypatch.setattr(session, "draw_curves", lambda *_: None)  # which takes longer than a run
 
 
 @pytest.fixture(params=["cifar10", "cifar10_torch"])
@@ -154,8 +157,10 @@ def test_weights_from_a_checkpoint(example: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains_and_resumes_bitwise(
-    example: Any, tmp_path: Path, optimizer: str
+    example: Any, tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if optimizer == "sgd":
+        monkeypatch.setattr(session, "draw_curves", DRAW)
     flags = [*SHORT, "--optimizer", optimizer, "--runs", 2]
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     assert call(example, *flags, "--out", straight) == 0
@@ -280,6 +285,7 @@ def test_generated_images_are_labelled(
     monkeypatch.setattr(cifar10, "load_shapes", partial(load_shapes, 80, 20))
     titles: list[str] = []
     monkeypatch.setattr(Figure, "suptitle", lambda _, title: titles.append(title))
+    monkeypatch.setattr(session, "draw_curves", DRAW)
     flags = ["--data", "shapes"] if asked else []
     assert call(example, *SHORT, *flags, "--out", tmp_path) == 0
     captured = capsys.readouterr()

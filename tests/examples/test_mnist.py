@@ -15,19 +15,25 @@ from typing import Any
 import mnist
 import numpy as np
 import pytest
+from harness import session
 from runs import call, losses, metrics, refused, result, without_times
 from safetensors.numpy import load_file
 from taped import register
 
 import gradcore
+from gradcore import optim
 
 EXAMPLES = Path(mnist.__file__).parent
 SYNTH = ["--data", "synth", "--limit", "500", "--epochs", "2", "--lr", "0.01"]
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No data but what is in the package, and the default backend."""
+    if request.function is not test_files_of_a_run:
+        monkeypatch.setattr(
+            session, "draw_curves", lambda *_: None
+        )  # which takes longer than a run
     for name in ("GRADCORE_DATA", "GRADCORE_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
@@ -134,16 +140,35 @@ def test_every_optimizer_trains_and_resumes_bitwise(
 
 
 def test_capture_is_the_same_training(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """On a device that can; the last batch, a smaller one, is not captured."""
+    """On a device that can, without being asked; the last batch, a smaller one, is not captured."""
     backend = register(monkeypatch)
     flags = [*SYNTH, "--optimizer", "adam", "--lr", 0.002, "--epochs", 2, "--backend", "taped"]
-    for name, more in (("eager", []), ("captured", ["--capture", "--tf32"])):
+    for name, more in (("eager", ["--no-capture"]), ("captured", ["--tf32"])):
         assert run(*flags, "--limit", 300, "--out", tmp_path / name, *more) == 0
     one, other = (without_times(metrics(tmp_path / name)) for name in ("eager", "captured"))
     for a, b in zip(one, other, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
     (tape,) = backend.tapes
-    assert (tape.warm_ups, tape.replays) == (3, 2 * (300 // 128) - 3)
+    assert (tape.warm_ups, tape.replays) == (3 + 1, 2 * (300 // 128) - 3)
+
+
+def test_a_step_that_reads_the_loss_runs_without_capture_and_a_line_says_why(
+    run: Any, monkeypatch: Any, capsys: Any
+) -> None:
+    register(monkeypatch)
+    scaled = optim.SGD.scaled
+    monkeypatch.setattr(optim.SGD, "scaled", lambda self, x: scaled(self, x) * (float(x) > 0))
+    flags = [*SYNTH, "--limit", 300, "--epochs", 2, "--batch-size", 50, "--backend", "taped"]
+    results = []
+    for option, lines, status in (([], 1, 0), (["--no-capture"], 0, 0), (["--capture"], 1, 2)):
+        assert run(*flags, "--quiet", *option) == status
+        out, errors = capsys.readouterr()
+        assert errors.count("\n") == lines
+        results += [out] if status == 0 else []
+        if lines:
+            assert "training_step" in errors
+            assert "can't be read (" in errors
+    assert results[0] == results[1]
 
 
 def test_mixed_precision_trains_and_resumes_bitwise(run: Any, tmp_path: Path) -> None:
@@ -163,8 +188,10 @@ def test_mixed_precision_trains_and_resumes_bitwise(run: Any, tmp_path: Path) ->
     assert run(*flags, "--epochs", 1, "--init-from", straight / "checkpoint.safetensors") == 0
 
 
-@pytest.mark.parametrize("model", ["sigmoid", "relu", "3layer", "residual"])
-@pytest.mark.parametrize("init", ["glorot", "he", "normal", "zeros"])
+@pytest.mark.parametrize(
+    ("model", "init"),
+    [("sigmoid", "glorot"), ("relu", "he"), ("3layer", "normal"), ("residual", "zeros")],
+)
 def test_every_model_and_init_trains(run: Any, tmp_path: Path, model: str, init: str) -> None:
     flags = ["--model", model, "--init", init, "--epochs", 3, "--lr", 0.002]
     assert run(*SYNTH, *flags, "--out", tmp_path) == 0

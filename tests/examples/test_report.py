@@ -100,9 +100,8 @@ def write(
     files.write_safetensors(folder / "checkpoint.safetensors", {}, checkpoint)
 
 
-def made(out: Path, *others: Path) -> str:
+def made(out: Path, *others: Path, items: Sequence[Item] = assignment.ITEMS) -> str:
     """The report of the runs in the folders."""
-    items = list(ITEMS.values())
     found = results.load(assignment.all_trainings(items), *others, out)
     results.keep(found, out)
     report.report(items, found, out)
@@ -110,8 +109,8 @@ def made(out: Path, *others: Path) -> str:
 
 
 def section(out: Path, key: str) -> list[str]:
-    """The lines of the report about an item."""
-    return part(made(out), key)
+    """The lines of the report about an item, which compares it with the base model."""
+    return part(made(out, items=[ITEMS[name] for name in {"fig18": 0, key: 1}]), key)
 
 
 def part(text: str, key: str) -> list[str]:

@@ -95,6 +95,26 @@ def test_gradients_by_differences() -> None:
     check_gradients(third, normal(4, 2))
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_evaluation_has_gradients_of_gradients(relu: bool) -> None:
+    """Of all inputs; those of the statistics go another way than where nobody asks for them."""
+    x, residual, w, b, mean = normal(3, 2, 2), normal(3, 2, 2), normal(2), normal(2), normal(2)
+    options = {"eps": 0.1, "relu": relu}
+
+    def f(x: Any, w: Any, b: Any, residual: Any, mean: Any = mean, variance: Any = 1.0) -> Any:
+        variance = variance + 0.5 * np.ones(2)
+        y = ops.BatchNormInference.do_forward(x, w, b, mean, variance, residual, **options)
+        return Sum.do_forward(y * y * y)
+
+    def second(x: Any, w: Any, *rest: Any) -> Any:
+        return Sum.do_forward(grad(f)(x, w, *rest) * normal(2, 3, 2).swapaxes(0, 1))
+
+    few = x, w, b, residual
+    for function in (f, second):
+        check_gradients(function, *few)
+        check_gradients(function, *few, mean, 1.0 + mean**2)
+
+
 def test_one_node_in_two_places_of_a_gradient() -> None:
     """Each place has a gradient of its own."""
     w, mean, g = normal(2), normal(2), normal(4, 2)
@@ -143,6 +163,58 @@ def test_momentum_is_a_number_or_an_array_of_one(backend: Backend) -> None:
         gradcore.batch_norm(x, mean, training=True, momentum=momentum)
         found.append(backend.to_numpy(mean.value).tolist())
     assert found[0] == found[1] != [1.0, 2.0]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("has_residual", [True, False])
+def test_a_residual_and_a_relu_are_as_ops_of_their_own(
+    backend: Backend, dtype: str, training: bool, has_residual: bool
+) -> None:
+    x, r, w, b, go = (
+        backend.asarray(normal(*shape) * k + k, dtype)
+        for k, shape in enumerate([(4, 3, 5, 2), (4, 3, 5, 2), (3,), (3,), (4, 3, 5, 2)], 1)
+    )
+    found = []
+    for fused in (True, False):
+        nodes = [TensorNode(a) for a in (x, w, b, *[r][:has_residual])]
+        statistics = [TensorNode(backend.asarray(np.full(3, 2.0), dtype)) for _ in range(2)]
+        more = nodes[3] if has_residual else 0.0
+        options: dict[str, Any] = {"training": training}
+        if fused:
+            options |= {"relu": True, "residual": more if has_residual else None}
+        y = gradcore.batch_norm(nodes[0], *statistics, *nodes[1:3], **options)
+        y = y if fused else gradcore.relu(y + more)
+        Sum.do_forward(y * go).backward()  # not 0 where y is
+        found.append([y, *statistics, *[node.grad for node in nodes]])
+    for one, other in zip(*found, strict=True):
+        other = other.value if isinstance(other, TensorNode) else other
+        close(backend, one, backend.to_numpy(other), dtype, 20.0)
+
+
+def test_a_mean_of_ten_thousand_deviations_leaves_the_variance_right(backend: Backend) -> None:
+    """Also of numbers whose first is far from the others."""
+    x = (1e4 + normal(8, 2, 16, 16)).astype("float32")
+    x[0, 1, 0, 0] = 0.0
+    exact = x.astype("float64")
+    y, mean, variance = ops.BatchNorm.do_forward(
+        backend.asarray(x), *[backend.asarray(np.ones(2, "float32"))] * 2, eps=1e-5
+    )
+    means, variances = exact.mean((0, 2, 3)), exact.var((0, 2, 3))
+    np.testing.assert_allclose(backend.to_numpy(mean.value), means, rtol=1e-6)
+    np.testing.assert_allclose(backend.to_numpy(variance.value), variances, rtol=1e-4)
+    expected = 1 + (exact - means[:, None, None]) / np.sqrt(variances[:, None, None] + 1e-5)
+    np.testing.assert_allclose(backend.to_numpy(y.value), expected, atol=2e-3)
+
+
+def test_statistics_that_somebody_holds_stay(backend: Backend) -> None:
+    """A backend writes new averages into the old ones only where nobody sees it."""
+    layer = nn.BatchNorm1d(3)
+    held = [s.value for s in (layer.running_mean, layer.running_var, layer.num_batches_tracked)]
+    before = [backend.to_numpy(x).copy() for x in held]
+    layer(backend.asarray(normal(4, 3), "float32"))
+    for x, expected in zip(held, before, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(x), expected)
+    assert abs(backend.to_numpy(layer.running_mean.value)).max() > 0
 
 
 # -- Refusals -------------------------------------------------------------------------------------

@@ -186,9 +186,9 @@ class TapedBackend(Backend):
             super().check_indices(what, indices, size, start)
 
 
-def register(monkeypatch: Any) -> TapedBackend:
-    backend = TapedBackend()
-    monkeypatch.setitem(registry._loaded, "taped", TapedBackend)
+def register(monkeypatch: Any, kind: type[TapedBackend] = TapedBackend) -> TapedBackend:
+    backend = kind()
+    monkeypatch.setitem(registry._loaded, "taped", kind)
     monkeypatch.setitem(registry._instances, ("taped", "None"), backend)
     monkeypatch.setitem(BACKEND_OF_TYPE, Taped, backend)
     monkeypatch.setattr(TapedBackend, "tapes", [])

@@ -244,7 +244,7 @@ ROWS = [
     Row(
         ops.Threshold,
         lambda x, threshold, value: np.where(x > threshold, x, value),
-        [*_few(threshold=0.0, value=-1.0), case(node((5,), 0.5, 3.0), threshold=4, value=7)],
+        [*_few(threshold=0.0, value=-1.0), case(node((5,), 0.5, 3.0), threshold=2, value=7)],
         _with_torch("threshold"),
         avoid=0.0,
         points=[
@@ -286,5 +286,16 @@ ROWS = [
         lambda x, axis=-1: x.log_softmax(axis),
         points=[Point(([1000.0, -1000.0],), [0.0, -2000.0], ([-1.0, 1.0],))],
         refuses=[NO_AXIS],
+    ),
+    Row(
+        ops.LogSoftmaxGradient,
+        lambda y, go, axis=-1: go - np.exp(y) * go.sum(axis=axis, keepdims=True),
+        [
+            case((2, 3), (2, 3)),
+            case((2, 3, 2), (2, 3, 2), axis=1),
+            case((1,), (1,)),
+            case((0, 2), (0, 2)),
+        ],
+        lambda y, go, axis=-1: go - y.exp() * go.sum(axis, keepdim=True),
     ),
 ]

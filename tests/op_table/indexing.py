@@ -138,6 +138,23 @@ ROWS = [
         complex="together",
     ),
     Row(
+        ops.SelectGradient,
+        lambda x, indices, size: (
+            x[:, None]
+            * (indices[:, None] == np.arange(size).reshape(-1, *[1] * (indices.ndim - 1)))
+        ),
+        [
+            case((3,), indices=integers((3,), 4), size=4),
+            case((1,), indices=raw([0]), size=2),
+            case((0,), indices=integers((0,), 3), size=3),
+            case((2, 3), indices=integers((2, 3), 4), size=4),
+        ],
+        lambda x, indices, size: x.new_zeros(x.shape[0], size, *x.shape[1:]).scatter(
+            1, indices[:, None], x[:, None]
+        ),
+        complex=True,
+    ),
+    Row(
         ops.Select,
         lambda x, indices: np.take_along_axis(x, indices[:, None], 1)[:, 0],
         [

@@ -24,7 +24,13 @@ SECOND = {"float32": 3e-4, "float64": 1e-9}  # the tolerance of gradients of gra
 complex_rows = [row for row in ROWS if row.complex and row.complex != "inside"]
 every_row = each(complex_rows)
 # The functions that apply these check the dtypes, and no kernel does.
-CHECKED_BEFORE = {"BatchNorm", "BatchNormGradient", "LayerNorm", "LayerNormGradient"}
+CHECKED_BEFORE = {
+    "BatchNorm",
+    "BatchNormGradient",
+    "BatchNormInference",
+    "LayerNorm",
+    "LayerNormGradient",
+}
 
 
 class RealPart(Op):

@@ -87,14 +87,19 @@ def unflat(x: np.ndarray, like: Sequence[Any]) -> list[np.ndarray]:
     return [part.reshape(np.shape(y)) for part, y in zip(parts, like, strict=True)]
 
 
-def differences(f: Callable[[np.ndarray], Any], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def differences(
+    f: Callable[[np.ndarray], Any], x: np.ndarray, coordinates: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Directions (P, K) from x (K,), and the derivatives (P, L) of f along them.
 
-    The directions are all coordinates, or, where these are many, a few that are random.
+    The directions are all coordinates, or, where these are more than `coordinates`, four that are
+    random: a derivative that is wrong is so along each of them.
     """
     rng = np.random.default_rng(x.size)
-    along = np.eye(x.size) if x.size <= FEW else rng.choice([-1.5, -1, 0.5, 1], (8, x.size))
-    slopes = [(f(x + STEP * d) - f(x - STEP * d)) / (2 * STEP) for d in along]
+    is_few = x.size <= coordinates
+    along = np.eye(x.size) if is_few else rng.choice([-1.5, -1, 0.5, 1], (4, x.size))
+    step = STEP if is_few else STEP / 4  # they are longer
+    slopes = [(f(x + step * d) - f(x - step * d)) / (2 * step) for d in along]
     return along, np.reshape(slopes, (len(along), -1)) if x.size else np.zeros((0, f(x).size))
 
 
@@ -108,7 +113,7 @@ def first_derivatives(row: Row, case: Case) -> tuple[np.ndarray, np.ndarray]:
         moved = dict(zip(case.nodes, unflat(x, nodes), strict=True))
         return flat(computed(row, case, [moved.get(k, v) for k, v in enumerate(inputs)]))
 
-    return differences(f, flat(nodes))
+    return differences(f, flat(nodes), FEW)
 
 
 @cache
@@ -123,7 +128,7 @@ def second_derivatives(row: Row, case: Case) -> tuple[np.ndarray, np.ndarray]:
         gradients = trial.gradients(parts[len(case.nodes) :])
         return flat(gradients) @ flat(weights(gradients))
 
-    return differences(f, flat(like))
+    return differences(f, flat(like), 4)
 
 
 # -- What a backend gives ---------------------------------------------------------------------
@@ -319,8 +324,7 @@ def test_value_and_gradient(row: Row, backend: Backend, dtype: str) -> None:
         assert_close(along @ flat(gradients), expected, GRADIENT[dtype], trial.where)
 
 
-@every_row
-def test_jacobian(row: Row, backend: Backend, dtype: str) -> None:
+def check_jacobian(row: Row, backend: Backend, dtype: str) -> None:
     """How each single output depends on each input, where they are few."""
     for trial in trials(row, backend, dtype):
         (along, slopes), ys = first_derivatives(row, trial.case), reference(row, trial.case)
@@ -330,8 +334,7 @@ def test_jacobian(row: Row, backend: Backend, dtype: str) -> None:
             assert_close(flat(gradients), slopes[:, i], GRADIENT[dtype], trial.where)
 
 
-@every_row
-def test_gradient_of_gradient(row: Row, backend: Backend, dtype: str) -> None:
+def check_gradient_of_gradient(row: Row, backend: Backend, dtype: str) -> None:
     for trial in trials(row, backend, dtype):
         if row.order < 2:
             with pytest.raises(RuntimeError, match=f"{row.op.__name__} has no gradient of"):
@@ -342,8 +345,7 @@ def test_gradient_of_gradient(row: Row, backend: Backend, dtype: str) -> None:
             assert_close(second, slopes[:, 0], GRADIENT[dtype], trial.where)
 
 
-@every_row
-def test_one_input_at_a_time(row: Row, backend: Backend, dtype: str) -> None:
+def check_one_input_at_a_time(row: Row, backend: Backend, dtype: str) -> None:
     """The gradient of an input stays the same where the other inputs are constants."""
     if backend.name == "strict":
         return  # to save time: what ops leave out does not depend on the backend
@@ -355,8 +357,7 @@ def test_one_input_at_a_time(row: Row, backend: Backend, dtype: str) -> None:
                 assert_close(alone.gradients()[0], gradient, VALUE[dtype], trial.where)
 
 
-@every_row
-def test_called_directly(row: Row, backend: Backend, dtype: str) -> None:
+def check_called_directly(row: Row, backend: Backend, dtype: str) -> None:
     """With arrays and a plain dictionary, an op gives the same as through the graph; it leaves
     inputs, outputs, incoming gradients and context as they were."""
     for trial in trials(row, backend, dtype, whole=True):
@@ -384,6 +385,16 @@ def test_called_directly(row: Row, backend: Backend, dtype: str) -> None:
             assert given[k].dtype == backend.dtype(dtype), trial.where
             fitted = summed_to(gradient.shape, backend.to_numpy(given[k]))
             assert_close(fitted, gradient, VALUE[dtype], trial.where)
+
+
+@every_row
+def test_single_derivatives_second_order_and_direct_calls(
+    row: Row, backend: Backend, dtype: str
+) -> None:
+    check_jacobian(row, backend, dtype)
+    check_gradient_of_gradient(row, backend, dtype)
+    check_one_input_at_a_time(row, backend, dtype)
+    check_called_directly(row, backend, dtype)
 
 
 @every_row

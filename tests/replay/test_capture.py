@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -154,6 +155,22 @@ def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(devi
     eager = trained(device, make, captured=False, model=model)
     assert_same(eager, trained(device, make, captured=True, model=model))
     assert abs(eager[1]["1.running_mean"]).max() > 0
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_replays_average_what_batch_norm_saw(device, momentum):
+    class Block(Module):
+        def __init__(self) -> None:
+            self.norm = nn.BatchNorm1d(5, momentum=momentum, relu=True)
+            self.last = Linear(5, 3)
+
+        def forward(self, x: Any) -> TensorNode:
+            return self.last(self.norm(x, residual=x))
+
+    make = OPTIMIZERS["momentum"]
+    eager = trained(device, make, captured=False, model=Block)
+    assert_same(eager, trained(device, make, captured=True, model=Block))
+    assert eager[1]["norm.num_batches_tracked"] == 8
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -358,6 +375,106 @@ def test_a_step_that_fails_leaves_gradients_as_they_were(device):
     with pytest.raises(CaptureError, match="can't be read"):
         step(device.asarray([7.0, 1.0]))
     assert device.to_numpy(p.grad).tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("schedule", [None, "inside"])
+def test_a_step_that_falls_back_loses_no_step_and_does_none_twice(device, schedule):
+    """The code of a step that fails runs once more: values, optimizers, schedules and random
+    numbers must be as they were."""
+
+    def run(wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
+        manual_seed(1)
+        net = Net()
+        optimizer = optim.Adam(net.parameters(), lr=0.01)
+        falling = optim.ExponentialLR(optimizer, 0.5) if schedule else None
+
+        def step(x: Any, targets: Any) -> Any:
+            loss = cross_entropy(net(x), targets)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if falling:
+                falling.step()
+            float(loss)
+            return loss.value
+
+        does = wrap(step)
+        losses = [float(does(x, targets)) for x, targets in batches(device, 6)]
+        state = {name: device.to_numpy(x) for name, x in net.state_dict().items()}
+        steps = {memory["step"] for memory in optimizer.state}
+        return losses, state, steps, optimizer.lr, gradcore.random.get_state()
+
+    said: list[str] = []
+    eager, fallen = run(lambda step: step), run(lambda step: capture(step, fallback=said.append))
+    assert_same(eager, fallen)
+    assert eager[2:] == fallen[2:]
+    (why,) = said
+    assert re.fullmatch(
+        r"step runs without capture: the device is recording, and can't be read "
+        r"\(.*test_capture.py, line \d+\)",
+        why,
+    )
+
+
+def test_with_a_fallback_the_record_is_of_what_most_calls_are(device):
+    p, runs = TensorNode(device.asarray([0.0])), []
+
+    def step(x: Any) -> None:
+        runs.append(x.shape[0])
+        p.value = p.value + x.sum()
+
+    does, said = capture(step, warmup=2, fallback=runs.append), [3, 3, 1] * 3
+    for size in said:  # the fourth call would be the record's, and the next the small batch
+        does(device.asarray([1.0] * size))
+    assert does.is_recorded
+    assert runs == [3, 3, 1, 3, 1, 1]
+    assert device.to_numpy(p.value).tolist() == [21.0]
+
+
+def test_what_replays_cannot_follow_is_done_by_the_step(device):
+    p, said = TensorNode(device.asarray([4.0])), list[str]()
+    optimizer = optim.SGD([p], lr=1.0)
+
+    def step(x: Any) -> None:
+        (p * x).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    does = capture(step, warmup=1, fallback=said.append)
+    for decay in (0.0, 0.0, 0.0, 0.5, 0.5):
+        optimizer.settings["weight_decay"] = decay
+        does(device.asarray([1.0]))
+    assert device.to_numpy(p.value).tolist() == [-1.25]
+    assert not does.is_recorded
+    assert len(said) == 1
+    assert "SGD's settings but lr changed" in said[0]
+
+
+def test_a_recorder_that_cannot_be_made_is_a_reason(device, monkeypatch):
+    def fails(self: Any, device: Any = None) -> Any:  # noqa: ARG001
+        raise OSError("no libcublas")
+
+    monkeypatch.setattr(TapedBackend, "recorder", fails)
+    said: list[str] = []
+    does = capture(lambda x: x * 2, fallback=said.append)
+    assert float(does(device.asarray(1.0))) == float(does(device.asarray(1.0))) == 2.0
+    assert said == ["<lambda> runs without capture: no libcublas"]
+    with pytest.raises(CaptureError, match="capture: no libcublas"):
+        capture(lambda x: x)(device.asarray(1.0))
+
+
+def test_a_record_ends_with_the_function(device):
+    """Its memory, on a GPU that of a graph, is free for the next run."""
+    gc.disable()
+    try:
+        step, _, _ = scaled(device, warmup=1)
+        for _ in range(3):
+            step(device.asarray([1.0, 1.0]))
+        record = weakref.ref(step._record)
+        del step
+        assert record() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -624,11 +741,13 @@ def test_capture_is_in_the_package():
 def test_what_the_page_says_runs_where_steps_are_recorded(monkeypatch, capsys):
     register(monkeypatch)
     page = Path(__file__).parents[2] / "docs" / "how-to" / "capture.md"
-    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-        names: dict[str, Any] = {}
-        with use_backend("taped"):
+    names: dict[str, Any] = {}
+    with use_backend("taped"):
+        first, *others = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        exec(first, names)
+        assert names["step"].is_recorded
+        for block in others:
             exec(block, names)
-        assert "step" not in names or names["step"].is_recorded
     assert capsys.readouterr().out == "True\n"  # replays train as well as steps do
 
 
@@ -707,9 +826,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: log.said("free")),
     )
     monkeypatch.setattr(recorder, "cupy", fake)
-    cublas = SimpleNamespace(active=lambda: log.inside("cublas"))
+    cublas = SimpleNamespace(active=lambda: log.inside("cublas"), check=lambda: None)
     monkeypatch.setattr(recorder, "Cublas", lambda _: cublas)
     log.recorder = recorder.CupyRecorder(0)
+    log.log.clear()
     log.fake = fake
     return log
 

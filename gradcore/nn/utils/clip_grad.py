@@ -11,11 +11,19 @@ there where to clip.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf, isfinite, prod
+from math import isfinite, prod
 from typing import Any
 
-from ...backends import Array, default
-from ...engine.arrays import is_complex, namespace, node_or_array, raw_array, widened
+from ...backends import Array, backend_of, default
+from ...engine.arrays import (
+    copied,
+    is_complex,
+    namespace,
+    node_or_array,
+    raw_array,
+    real_dtype,
+    wide_dtype,
+)
 from ...engine.ownership import is_alone
 from ...graph import TensorNode
 
@@ -79,10 +87,12 @@ def get_total_norm(
     given = [x for x in map(raw_array, [tensors] if is_one else tensors) if prod(x.shape)]
     if not given:
         return default().asarray(0.0)
-    order, xp = float(norm_type), namespace(given[0])
-    norms = [_norm(widened(x), order) for x in given]
-    like = {"dtype": xp.result_type(*norms), "device": given[0].device}
-    total = _norm(xp.stack([xp.asarray(n, **like) for n in norms]), order)
+    order, first = float(norm_type), given[0]
+    if len(set(map(_kind, given))) > 1:  # of several dtypes or devices
+        norms = [backend_of(x).norm_all([x], order) for x in given]
+        like = {"dtype": namespace(first).result_type(*norms), "device": first.device}
+        given = [namespace(first).asarray(norm, **like) for norm in norms]
+    total = backend_of(first).norm_all(given, order)
     if error_if_nonfinite and not isfinite(float(total)):
         raise RuntimeError(
             f"get_total_norm: the norm of order {order:g} is {float(total)}, expected a finite "
@@ -110,16 +120,22 @@ def clip_grads_with_norm_(
     nodes = _with_gradients(parameters)
     if not nodes:
         return
-    norm = raw_array(total_norm)
-    factor = namespace(norm).minimum(float(max_norm) / (norm + 1e-6), 1.0)
+    alike: dict[object, list[TensorNode]] = {}
     for p in nodes:
-        xp = namespace(p.value)
-        kind = xp.real(p.value).dtype if is_complex(p.value) else p.value.dtype
-        times = xp.asarray(factor, dtype=kind, device=p.value.device)
-        if is_alone(p, "_grad") and not isinstance(p._grad, TensorNode):
-            p._grad *= times
-        else:
-            p.grad = raw_array(p.grad) * times
+        alike.setdefault(_kind(p.value), []).append(p)
+    for some in alike.values():
+        x = some[0].value
+        dtype = real_dtype(x) if is_complex(x) else wide_dtype(x)
+        norm = namespace(x).asarray(raw_array(total_norm), dtype=dtype, device=x.device)
+        gradients = [
+            p._grad
+            if is_alone(p, "_grad") and not isinstance(p._grad, TensorNode)
+            else copied(raw_array(p.grad))
+            for p in some
+        ]
+        results = backend_of(x).clip_all(gradients, norm, float(max_norm))
+        for p, gradient in zip(some, results, strict=True):
+            p.grad = gradient
 
 
 def clip_grad_value_(
@@ -147,18 +163,8 @@ def clip_grad_value_(
         p.grad = xp.minimum(xp.maximum(raw_array(p.grad), -limit), limit)
 
 
-def _norm(x: Array, order: float) -> Array:
-    """Compute the p-norm of an array, of no dimensions: operations that steps captured can have."""
-    xp = namespace(x)
-    x = xp.reshape(x, (-1,))
-    if order == 2:
-        return xp.sqrt(xp.vecdot(x, x) if not is_complex(x) else xp.real(xp.vecdot(x, x)))
-    x = xp.abs(x)
-    if order == 0:
-        return xp.sum(xp.astype(x != 0, x.dtype))
-    if order in (inf, -inf):
-        return xp.max(x) if order > 0 else xp.min(x)
-    return xp.sum(x**order) ** (1 / order)
+def _kind(x: Array) -> object:
+    return type(x), x.dtype, str(x.device)
 
 
 def _with_gradients(parameters: Nodes) -> list[TensorNode]:

@@ -126,7 +126,9 @@ function addLeaf(group, v, users) {
 // -- Layout: layers from top to bottom ---------------------------------------------------------
 
 const GAP = 18, BETWEEN = 34, PAD = 14, HEAD = 22;
-const widthOf = (...texts) => Math.max(84, Math.min(240, 36 + 7.3 * Math.max(...texts.map(t => t.length))));
+const ruler = document.createElement("canvas").getContext("2d");
+ruler.font = `bold 13.5px ${getComputedStyle(document.body).fontFamily}`;
+const widthOf = (...texts) => Math.max(84, Math.min(240, 36 + Math.max(...texts.map(t => ruler.measureText(t).width))));
 
 function labelOf(unit) {
   if (typeof unit === "string") {

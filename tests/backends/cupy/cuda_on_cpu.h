@@ -55,15 +55,17 @@ static inline void go_on(unsigned thread) {
 static inline bool run_blocks(void (*kernel)(const void*), const void* arguments) {
     const unsigned threads = blockDim.x;
     running.kernel = kernel, running.arguments = arguments;
-    running.fibers.resize(threads);
-    for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
+    if (running.fibers.size() != threads) {
+        running.fibers = std::vector<Fiber>(threads);
         for (Fiber& fiber : running.fibers) {
-            fiber.has_started = fiber.has_ended = false;
             getcontext(&fiber.start);
             fiber.start.uc_stack.ss_sp = fiber.stack.data();
             fiber.start.uc_stack.ss_size = fiber.stack.size();
             makecontext(&fiber.start, run_fiber, 0);
         }
+    }
+    for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
+        for (Fiber& fiber : running.fibers) fiber.has_started = fiber.has_ended = false;
         unsigned ended = 0;
         for (bool forward = true; !ended; forward = !forward) {
             for (unsigned i = 0; i < threads; ++i) go_on(forward ? i : threads - 1 - i);

@@ -66,6 +66,23 @@ DEVICES: dict[str, dict[str, Any]] = {
 PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 SAME = {**PLAIN, "padding": ((1, 1), (1, 1))}
 ODD = {"stride": (2, 1), "padding": ((1, 0), (1, 2)), "dilation": (1, 2)}
+# x, w, groups and steps of ResNet-9 at batches of 512, and of airbench at 1,000.
+NETWORKS = [
+    *(
+        ((512, c, size, size), (o, c, 3, 3), 1, SAME)
+        for c, o, size in (
+            *((3, 64, 32), (64, 128, 32), (128, 128, 16), (128, 256, 16)),
+            *((256, 512, 8), (512, 512, 4)),
+        )
+    ),
+    ((1000, 3, 32, 32), (24, 3, 2, 2), 1, PLAIN),
+    *(
+        ((1000, c, size, size), (o, c, 3, 3), 1, SAME)
+        for c, o, size in (
+            *((24, 64, 31), (64, 64, 15), (64, 256, 15), (256, 256, 7), (256, 256, 3)),
+        )
+    ),
+]
 CASES = [  # x, w, groups and steps
     ((4, 3, 32, 32), (6, 3, 5, 5), 1, PLAIN),
     ((128, 3, 32, 32), (64, 3, 3, 3), 1, SAME),
@@ -131,24 +148,24 @@ def main(architectures: list[str]) -> int:
 
         where: dict[str, Any]
 
-        def _run(self, operation: str, given: Any, *shape: Any, **steps: Any) -> None:
+        def run(self, method: str, *given: Any, **options: Any) -> None:
             try:
-                super()._run(operation, given, *shape, **steps)
+                self.plan(method, *given, **options)(*given)
             except Exception as error:
                 # Asking for the handle's stream is cuDNN's last step before it runs a plan: it has
                 # the addresses of all arrays by then.
                 if "get_stream(handle" not in str(error):
-                    what = f"{[(x.shape, x.dtype.name) for x in given.values()]} {steps}"
+                    what = f"{[x is not None and (x.shape, x.dtype.name) for x in given]} {options}"
                     says = str(error).partition("\n")[0]
-                    refused.append(f"{self.where['sm_version']} {operation} {what}: {says}")
+                    refused.append(f"{self.where['sm_version']} {method} {what}: {says}")
 
-        def _plan(self, case: Any) -> tuple[Any, int]:
+        def _graph(self, device: int, case: Any) -> tuple[Any, int]:  # noqa: ARG002
             start = time.perf_counter()
             graph = ours.planned(self.cudnn, case, **self.where)
             times.append(time.perf_counter() - start)
-            return graph, graph.get_workspace_size()
+            return ours.call_of(graph), graph.get_workspace_size()
 
-        def _handle(self) -> None:
+        def _handle(self, device: int) -> None:
             pass
 
     planner = Planner()
@@ -156,8 +173,8 @@ def main(architectures: list[str]) -> int:
         device = cudnn.create_device_properties(json.dumps({**COMMON, **DEVICES[name]}))
         planner.where = {"device_property": device, "sm_version": int(name.removeprefix("sm_"))}
         for (kind, is_tf32), order in itertools.product(KINDS, (np.asarray, channels_last)):
-            ours.is_tf32 = lambda is_tf32=is_tf32: is_tf32
-            for x, w, groups, steps in CASES:
+            ours.in_convolutions = lambda is_tf32=is_tf32: is_tf32
+            for x, w, groups, steps in CASES + NETWORKS * (kind != "float64"):
                 run(planner, kind, order, x, w, groups, steps)
     print(
         *refused,
@@ -179,10 +196,11 @@ def run(how: Any, kind: str, order: Any, x: Any, w: Any, groups: int, steps: Any
     y = (x[0], w[0], *output_size(x[2:], w[2:], **steps))
     x, w, y, b = (np.empty(shape, kind) for shape in (x, w, y, w[:1]))
     x, w, y, b = map(wrap, (order(x), w, order(y), b))
-    how.conv2d(x, w, None, groups=groups, **steps)
-    how.conv2d(x, w, b, groups=groups, **steps)
-    how.conv2d_input_gradient(y, w, size=x.shape[2:], groups=groups, **steps)
-    how.conv2d_weight_gradient(x, y, kernel=w.shape[2:], groups=groups, **steps)
+    steps = {"groups": groups, **steps}
+    how.run("conv2d", x, w, None, **steps)
+    how.run("conv2d", x, w, b, **steps)
+    how.run("conv2d_input_gradient", y, w, size=x.shape[2:], **steps)
+    how.run("conv2d_weight_gradient", x, y, kernel=w.shape[2:], **steps)
 
 
 if __name__ == "__main__":

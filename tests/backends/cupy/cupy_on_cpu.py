@@ -6,8 +6,9 @@ results without dimensions stay arrays; indices out of range count on from the o
 warns of overflow. New memory is full of UNWRITTEN.
 
 `device` keeps the books: in `reads`, what would have made the host wait for the device, which is an
-error inside `no_reads()`; in `launches` and `uploads`, how many kernels would have been launched
-and arrays copied to the device. Tests of what a capture forbids set `is_capturing`.
+error inside `no_reads()`; in `launches` and `uploads`, how often CUDA would have been asked for
+kernels, products, copies on the device and zero-fills, and for copies to the device: what CuPy
+asks for, see test_counts.py. Tests of what a capture forbids set `is_capturing`.
 
 The bodies of kernels are valid CUDA and valid C++. A C++ compiler compiles all kernels in all
 types, in one go, with cuda_on_cpu.h; `device.ran` has the symbol of each that has run.
@@ -19,6 +20,7 @@ CuPy's wheel can be installed.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import itertools
 import math
@@ -26,7 +28,6 @@ import operator
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -38,8 +39,14 @@ import numpy as np
 
 from gradcore.backends import get, registry
 
+try:
+    import fcntl
+except ImportError:  # on Windows, which has no such locks
+    fcntl = None  # type: ignore[assignment]
+
 NAME = "cupy-like"  # of the backend
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+BUILD = Path(__file__).parents[3] / "build" / "kernels"
 C_TYPES = {
     **{f"{u}int{n}": f"{u}int{n}_t" for u in ("", "u") for n in (8, 16, 32)},
     **{"int64": "long long", "uint64": "unsigned long long", "bool": "bool"},
@@ -193,8 +200,13 @@ def wrap(x: Any, given: Any = ()) -> Any:
     for y in given:
         if y.array is x:
             return y
-    if x.base is None or not any(np.may_share_memory(x, y.array) for y in given):
-        device.launches += 1
+    is_new = x.base is None or not any(np.may_share_memory(x, y.array) for y in given)
+    device.launches += bool(is_new and x.size)
+    return made(x)
+
+
+def made(x: Any) -> ndarray:
+    """Make an array of the device, with no launch."""
     new = object.__new__(ndarray)
     new.array = np.asarray(x)
     return new
@@ -223,9 +235,21 @@ def arrays_in(x: Any) -> Iterator[ndarray]:
 def called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call a function of NumPy's with arrays of the device."""
     plain = {name: unwrap(x) for name, x in options.items()}
+    device.launches += options.get("out") is not None  # which `wrap` does not take for new
+    given = list(arrays_in((*arguments, *options.values())))
     with np.errstate(all="ignore"):
         result = function(*unwrap(arguments), **plain)
-    return wrap(result, list(arrays_in((*arguments, *options.values()))))
+        if isinstance(function, np.ufunc) or function in IN_C_ORDER:
+            result = _in_c_order(result, [y.array for y in given])
+    return wrap(result, given)
+
+
+def _in_c_order(x: Any, given: list[np.ndarray]) -> Any:
+    """Give new arrays in C order, as CuPy does; NumPy keeps the order of the operands."""
+    if isinstance(x, tuple):
+        return tuple([_in_c_order(y, given) for y in x])
+    is_new = isinstance(x, np.ndarray) and x.ndim and all(x is not y for y in given)
+    return np.ascontiguousarray(x) if is_new else x
 
 
 # fmt: off
@@ -239,6 +263,11 @@ METHODS = ["all", "any", "argmax", "argmin", "astype", "conj", "copy", "cumsum",
            "squeeze", "std", "sum", "swapaxes", "trace", "transpose", "var", "view"]
 # fmt: on
 NUMBERS = (bool, int, float, complex, np.generic)
+IN_C_ORDER = {  # functions besides ufuncs whose results NumPy gives in the order of the operands
+    *(getattr(operator, f"__{name}__") for name in [*BINARY, *OTHERS]),
+    *(np.where, np.concatenate, np.stack, np.take, np.round, np.clip, np.real, np.imag),
+    *(np.ndarray.copy, np.ndarray.round, np.ndarray.conj),
+}
 
 
 def _operator(name: str, is_reflected: bool = False) -> Callable[..., Any]:
@@ -293,6 +322,16 @@ LACKING_LINALG = {
     "vector_norm",
 }
 # fmt: on
+SEVERAL = {
+    "cumsum": 2,
+    "eye": 2,
+    "linspace": 2,
+    "sort": 2,
+    "std": 4,
+    "tril": 2,
+    "triu": 2,
+    "var": 3,
+}
 UNWRITTEN = 99  # what new memory is full of
 READING = ["allclose", "argwhere", "array_equal", "bincount", "flatnonzero", "nonzero", "unique"]
 
@@ -303,11 +342,14 @@ def _function(name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         if name in READING:
             device.read(name)
-        result = called(function, *arguments, **options)
         if name in ("empty", "empty_like"):  # they only take memory, and launch nothing
-            device.launches -= 1
+            arguments, options = unwrap(arguments), {k: unwrap(x) for k, x in options.items()}
+            result = made(function(*arguments, **options))
             result.array.fill(UNWRITTEN)
-        return result
+            return result
+        joined = len(arguments[0]) if name in ("concatenate", "stack") else 1
+        device.launches += SEVERAL.get(name, joined) - 1
+        return called(function, *arguments, **options)
 
     return call
 
@@ -315,8 +357,10 @@ def _function(name: str) -> Callable[..., Any]:
 def asarray(x: Any, dtype: Any = None, order: Any = None, *, copy: bool = False) -> ndarray:
     if isinstance(x, ndarray):
         return called(np.array, x, dtype=dtype, order=order or "K", copy=copy or None)
-    device.uploads += 1
-    return wrap(np.array(x, dtype=dtype, order=order or "K"))
+    new = made(np.array(x, dtype=dtype, order=order or "K"))
+    device.uploads += bool(new.ndim)
+    device.launches += not new.ndim  # CuPy writes a single number by a kernel
+    return new
 
 
 def array(x: Any, dtype: Any = None, copy: bool = True, order: Any = None) -> ndarray:
@@ -397,11 +441,11 @@ class ElementwiseKernel:
         outputs = list(given[len(self.inputs) :])
         if not outputs:
             kinds = [p.dtype or types[p.ctype] for p in self.outputs]
-            outputs = [wrap(np.full(shape, UNWRITTEN, kind)) for kind in kinds]
+            outputs = [made(np.full(shape, UNWRITTEN, kind)) for kind in kinds]
         for p, x in zip(self.outputs, outputs, strict=True):
             assert p.raw or x.shape == shape, f"{self.name}: {p.name} is {x.shape}, not {shape}"
 
-        device.launches += 1
+        device.launches += bool(math.prod(shape))
         kept, steps, late = [], [], []
         for p, x in zip(self.parameters, (*given[: len(self.inputs)], *outputs), strict=True):
             if not isinstance(x, ndarray):
@@ -435,7 +479,8 @@ class ReductionKernel(ElementwiseKernel):
         super().__init__(inputs, output, f"{name} = {term};", reduce[3])
 
     def __call__(self, *given: Any, axis: Any) -> Any:  # type: ignore[override]
-        return super().__call__(*given).sum(axis=axis)
+        terms = super().__call__(*given).array
+        return made(terms.sum(axis=axis))  # of the same launch
 
 
 class RawKernel:
@@ -479,17 +524,17 @@ def source(kernel: Any, types: dict[str, str]) -> str:
         return kernel.source(types)
     symbol = kernel.symbol(types)
     lines = f"namespace of_{symbol} {{", f'#line 1 "{kernel.name}"', kernel.source(types)
-    run = RUN_BLOCKS if "__syncthreads" in kernel.body else RUN
+    run = RUN_BLOCKS if "__syncthreads" in lines[-1] else RUN
     return "\n".join([*lines, run.format(symbol=symbol), "}"])
 
 
 def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
     """Yield all types that a kernel is compiled for, where `table` has those of each letter. The
-    type of W follows from that of T."""
+    type of W follows from that of T, if the kernel has one."""
     for types in itertools.product(*(table[letter] for letter in letters)):
         chosen = dict(zip(letters, types, strict=True))
         wide = {"float64": "float64"}.get(chosen.get("T", ""), "float32")
-        if chosen.get("W", wide) == wide:
+        if "T" not in chosen or chosen.get("W", wide) == wide:
             yield chosen
 
 
@@ -501,18 +546,29 @@ def library() -> ctypes.CDLL:
 
 
 def compiled(sources: Iterable[str]) -> ctypes.CDLL:
-    """Compile C++ into a library. An error says the kernel, and the line in its body."""
-    with tempfile.TemporaryDirectory(prefix="gradcore-", ignore_cleanup_errors=True) as folder:
-        source, target = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
-        source.write_text("\n".join([f'#include "{HEADER}"', *sources]))
-        command = [compiler(), "-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
-        command += [
-            f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")
-        ]
-        command += ["-o", target, source]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
-        return ctypes.CDLL(str(target))
+    """Compile C++ into a library, unless this was done before: the compiler takes longer than many
+    tests. An error says the kernel, and the line in its body."""
+    program = compiler()
+    options = ["-shared", "-fPIC", "-O1", "-ffp-contract=off", "-Wall", "-Wextra"]
+    options += [
+        f"-Wno-{what}" for what in ("unused-parameter", "unused-variable", "unknown-pragmas")
+    ]
+    text = "\n".join([f'#include "{HEADER}"', *sources])
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    key = "\n".join([version.stdout, *options, HEADER.read_text("utf-8"), text])
+    target = BUILD / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.so"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        if fcntl:  # another process of the tests may be compiling the same
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            source, made = target.with_suffix(".cpp"), target.with_suffix(".new")
+            source.write_text(text)
+            command = [program, *options, "-o", made, source]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
+            made.rename(target)
+    return ctypes.CDLL(str(target))
 
 
 def compiler() -> str | None:
@@ -693,8 +749,8 @@ def register() -> None:
         launch = importlib.import_module("gradcore.backends.cupy.launch")
         ours = _played()
         ours["gradcore.backends.cupy.fastest"].REPEATS = 1  # enough, as the clock is exact
-        for name in ("blas", "cudnn", "fastest"):  # the setting is in a part of CuPy not played
-            ours[f"gradcore.backends.cupy.{name}"].is_tf32 = lambda: False
+        # This setting is in a part of CuPy that is not played.
+        ours["gradcore.backends.cupy.private"].is_tf32 = lambda: False
 
         class OnCPU(cupy_backend):  # type: ignore[misc]
             name = NAME
@@ -704,6 +760,9 @@ def register() -> None:
             @classmethod
             def problem(cls) -> str | None:
                 return problem()
+
+            def recorder(self, device: Any = None) -> None:
+                """There are no graphs here."""
 
             @contextmanager
             def host_reads(self) -> Iterator[list[str]]:

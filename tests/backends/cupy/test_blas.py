@@ -131,6 +131,14 @@ def test_transposes_and_broadcasts_are_not_copied(cublas, monkeypatch):
     assert cublas.library.calls[3:] == ["cublasGemmEx", *["cublasGemmStridedBatchedEx"] * 3]
 
 
+def test_a_handle_that_gives_wrong_products_is_refused(cublas, monkeypatch):
+    cublas.check()
+    right = cublas.matmul
+    monkeypatch.setattr(cublas, "matmul", lambda a, b: right(a, b) + 1)
+    with pytest.raises(RuntimeError, match="gives wrong products of float"):
+        cublas.check()
+
+
 def test_other_dtypes_and_shapes(cublas):
     x = wrap(np.ones((2, 2), np.int32))
     assert (cublas.matmul(x, x).get() == 2).all()
@@ -144,7 +152,7 @@ def test_other_dtypes_and_shapes(cublas):
 def test_tf32_is_for_float32_and_only_where_asked(cublas, monkeypatch):
     x = wrap(np.ones((2, 2), "f"))
     cublas.matmul(x, x)
-    monkeypatch.setattr(blas, "is_tf32", lambda: True)
+    monkeypatch.setattr(blas, "in_matmul", lambda: True)
     for dtype in ("float32", "float64", "float16"):
         cublas.matmul(x.astype(dtype), x.astype(dtype))
     assert cublas.library.computes == [68, 77, 70, 68]

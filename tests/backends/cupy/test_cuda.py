@@ -53,15 +53,29 @@ def booleans(*shape: int) -> np.ndarray:
     return normal(*shape) > 0
 
 
+def last(x: np.ndarray) -> np.ndarray:
+    """x (N, C, H, W) with its channels last in memory."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def is_last(x: Any) -> bool:
+    return x.ndim == 4 and x.strides[1] == x.itemsize and not x.flags.c_contiguous
+
+
 # -- Each kernel, in all types, against the base definition ---------------------------------------
 
 STEPS = {"stride": (2, 1), "padding": ((1, 0), (1, 1)), "dilation": (1, 2)}
 ALIGNED = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)}
+POINTS = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
 WINDOWS = {"kernel": (3, 2), **STEPS}
+CUTS = {"padding": 2, "cut": 3}
 MEANS = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 0), (1, 1))}
 X, W, GO = normal(3, 4, 7, 6), normal(6, 2, 3, 2), normal(3, 6, 3, 6)
 POOLED = normal(3, 4, 3, 6)
+VIEWS = np.stack([integers(5, 3), integers(5, 3) ^ 1, [0, 1, 1], [-1, 5, 2], [3, 4, -2]], axis=1)
+PLACES = integers(6, 3, 4, 3, 6).astype("uint8")
 C = normal(4) ** 2 + 0.5  # of each channel
+TALL = normal(2, 1, 41, 53)  # more elements in its channel than a block takes
 GATES = normal(20, 2), normal(20, 5)
 LOGITS, LABELS = 3 * normal(5, 6, 2), integers(6, 5, 2)
 MANY = 3 * normal(4, 300)
@@ -77,6 +91,10 @@ ADAMAX = {"betas": (0.9, 0.99), "eps": 1e-3, "correction": 1 - 0.9**3}
 RADAM = {**ADAMAX, "plain": 0.0, "rectified": 0.7}
 RPROP = {"etas": (0.5, 1.2), "step_sizes": (0.7, 1.5)}
 RMS = {"alpha": 0.9, "eps": 1e-3}
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
 
 
 class All(list[Any]):
@@ -141,6 +159,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("linear", (normal(7, 4).T, normal(7, 5).T, None), {}),
     ("check_indices", ("labels", LABELS, 6), {}),
     ("select", (LOGITS, LABELS), {}),
+    ("select_gradient", (normal(5, 2), LABELS, 6), {}),
+    ("log_softmax", (LOGITS, 1), {}),
+    ("log_softmax", (MANY, 1), {}),
+    ("log_softmax_gradient", (LOGITS, normal(*LOGITS.shape), 1), {}),
     ("scatter_add", (normal(20, 3), integers(5, 20), 7), {}),
     ("scatter_add", (normal(20, 3), integers(5, 20), 7), {"GRADCORE_DETERMINISTIC": "1"}),
     ("cross_entropy", (LOGITS, LABELS, None), {}),
@@ -196,14 +218,94 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ],
     ("avg_pool2d", (X,), MEANS),
     ("avg_pool2d_gradient", (normal(3, 4, 3, 7),), {"size": (7, 6), **MEANS}),
+    *[  # images that are channels last
+        (method, tuple([last(x) if np.ndim(x) == 4 else x for x in arrays]), options)
+        for method, arrays, options in (
+            ("max_pool2d", (X,), WINDOWS),
+            ("max_pool2d_gradient", (POOLED, PLACES), {**WINDOWS, "size": (7, 6)}),
+            ("max_pool2d_chosen", (X, PLACES), WINDOWS),
+            ("avg_pool2d", (X,), MEANS),
+            ("avg_pool2d_gradient", (normal(3, 4, 3, 7),), {"size": (7, 6), **MEANS}),
+            *[
+                (method, arrays, {**steps, **options, "groups": groups, "GRADCORE_CONV": way})
+                for way in ("windows", "implicit")
+                for steps, kernel, go in (
+                    (STEPS, (3, 2), GO),
+                    (ALIGNED, (3, 3), normal(3, 6, 7, 6)),
+                    (POINTS, (1, 1), normal(3, 6, 7, 6)),
+                )
+                for groups in (1, 2)
+                for w in (normal(6, 4 // groups, *kernel),)
+                for method, arrays, options in (
+                    ("conv2d", (X, w, normal(6)), {}),
+                    ("conv2d", (X, w, None), {}),
+                    ("conv2d_input_gradient", (go, w), {"size": (7, 6)}),
+                    ("conv2d_weight_gradient", (X, go), {"kernel": kernel}),
+                )
+            ],
+            ("masked", (X, booleans(3, 4, 7, 6)), {}),
+            ("gelu", (X,), {}),
+            ("relu_gradient", (X, X + 1), {}),
+        )
+    ],
+    ("masked", (last(X), booleans(7, 6)), {}),
+    ("max_pool2d_gradient", (POOLED, last(PLACES)), {**WINDOWS, "size": (7, 6)}),
+    *[
+        ("augment", (x, views, [normal(4)], [C]), {**CUTS, "reflects": reflects, "dtype": V})
+        for pixels in (integers(256, 3, 4, 7, 6).astype("uint8"), X.astype("float32"))
+        for x in (pixels, last(pixels))
+        for views, reflects in ((VIEWS, False), (VIEWS, True), (None, False))
+    ],
     ("batch_norm", (X, (C,), (normal(4),)), {"eps": 0.1}),
-    (
-        "batch_norm_gradient",
-        (X, (C,), [normal(4)], [C], normal(3, 4, 7, 6), [normal(4)], [C / 2]),
-        {"eps": 0.1},
-    ),
+    *[  # with a residual and averages: C order, channels last, rows in two tiles, several parts
+        ("batch_norm", (x, w, b, y, [*w], [*w], np.asarray(2)), {"eps": 0.1, **options})
+        for x, y, w, b, options in (
+            (X, X + 1, (C,), (normal(4),), {"momentum": None}),
+            (channels_last(X), X + 1, (C,), (normal(4),), {"momentum": 0.3, "relu": True}),
+            (MANY.T, MANY.T / 2, (C,), (normal(4),), {"momentum": 0.5}),
+            (normal(3, 40), normal(3, 40) / 2, (normal(40) ** 2,), (normal(40),), {"relu": True}),
+            (TALL, TALL / 2, (C[:1],), (C[:1],), {"relu": True}),
+        )
+    ],
+    *[
+        ("batch_norm_inference", (x, (C,), (normal(4),), [normal(4) / 2], [C], *more), options)
+        for x, more, options in (
+            (X, (), {"eps": 0.1}),
+            (channels_last(X), (X + 1,), {"eps": 0.1, "relu": True}),
+        )
+    ],
+    *[
+        (
+            "batch_norm_gradient",
+            (x, (w,), [w / 2], [w], x + 1, *some),
+            {"eps": 0.1, "given": given, "residual": given[0]},
+        )
+        for x, w, some, given in (
+            (X, C, ([normal(4)], [C / 2]), (False, True, True)),
+            (channels_last(X), C, (np.maximum(X - 1, 0), [C / 2]), (True, False, True)),
+            (TALL, C[:1], (np.maximum(TALL - 1, 0),), (True, False, False)),
+        )
+    ],
+    *[
+        (
+            "batch_norm_gradient",
+            (X, (C,), [C / 2], [C], X + 1, np.maximum(X - 1, 0)),
+            {"eps": 0.1, "given": (True, False, False), "residual": True, "training": False}
+            | {"parameters": parameters},
+        )
+        for parameters in (True, False)
+    ],
+    *[("channel_sums", (x,), {}) for x in (X, channels_last(X), TALL)],
     ("layer_norm", (normal(7, 6), (normal(6),), (normal(6),)), {"eps": 0.1}),
-    ("layer_norm_gradient", (normal(7, 6), (normal(6),), normal(7, 6) + 1), {"eps": 0.1}),
+    *[
+        (
+            "layer_norm_gradient",
+            (normal(n, 6), (normal(6),), normal(n, 6) + 1),
+            {"eps": 0.1, "parameters": parameters},
+        )
+        for n, parameters in ((7, True), (9000, True), (7, False))
+    ],
+    ("layer_norm", (normal(2, 2100), (normal(2100),), (normal(2100),)), {"eps": 0.1}),
     ("sgd", (P, G, None), {**PLAIN, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **MOMENTUM, "momentum": 0.0}),
     ("sgd", (P, G, None), {**DECAY, **NESTEROV}),
@@ -241,9 +343,19 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ),
     ("copy_all", (All([P, X, np.asarray([]), MANY]),), {}),
     ("copy_all", (All([P, X.T, MANY]), V), {}),
+    ("norm_all", (All([P, X, np.asarray([]), MANY]),), {}),
+    ("norm_all", (All([P, X.T]), 1.0), {}),
+    *[
+        ("clip_all", (All([P, X, MANY]), [np.asarray(norm)], 2.0), {})
+        for norm in (4.0, 1.0, np.nan)
+    ],
     *[
         ("choose_all", (np.asarray(which), All([P, X, MANY]), All([G, 2 * X, MANY + 1])), {})
         for which in (True, False)
+    ],
+    *[
+        ("lerp_all", (All([P, X, MANY]), All([G, 2 * X, MANY + 1]), weight), {})
+        for weight in (0.25, 0.75, 1.0)
     ],
     *[("update_all", (name, All(map(with_memory, SETS[name]))), SETTINGS[name]) for name in SETS],
 ]
@@ -265,6 +377,9 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
         x = np.asarray(x) if isinstance(x, np.generic) else x  # as those of no dimensions become
         if not isinstance(x, np.ndarray):
             return x
+        if is_last(x):
+            axes = array(x.transpose(0, 2, 3, 1)), (0, 3, 1, 2)
+            return backend.xp.permute_dims(*axes)
         if x.dtype != np.float64:
             return backend.asarray(x)
         x = x.astype(kind)
@@ -275,8 +390,15 @@ def run(method: str, given: Any, options: Any, dtype: str, v: str, on: str | Non
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(str.isupper, options):
             patch.setenv(name, options[name])
-        options = {name: x for name, x in options.items() if not name.isupper()}
+        options = {
+            name: backend.dtype("float32" if not on and v == "float16" else v) if x is V else x
+            for name, x in options.items()
+            if not name.isupper()
+        }
         results = function(*[] if on else [backend], *map(array, given), **options)
+    if on and len(given) and isinstance(given[0], np.ndarray) and is_last(given[0]):
+        for x in flat(results):  # the gradient of weights is in the weights' order
+            assert x.ndim != 4 or is_last(x) == (method != "conv2d_weight_gradient"), method
     return [x if x is None else backend.to_numpy(x) for x in flat(results)]
 
 
@@ -554,7 +676,7 @@ def test_an_index_out_of_range_is_an_error_as_soon_as_something_is_read(played: 
 def test_with_cuda_launch_blocking_an_error_comes_at_once(
     played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    monkeypatch.setattr(type(played), "checks_wait", True)
     with pytest.raises(IndexError, match="Select: indices: 7 is out of range; expected 0 to 1"):
         gradcore.ops.Select.do_forward(TensorNode([[1.0, 2.0]]), indices=played.asarray([7]))
 
@@ -563,7 +685,7 @@ def test_while_a_stream_is_captured_no_number_comes_to_the_device(
     played: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "is_capturing", True)
-    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    monkeypatch.setattr(type(played), "checks_wait", True)
     for x in (2.0, np.array(3), np.float32(1)):
         with pytest.raises(RuntimeError, match="stream is capturing, so H2D transfers are disall"):
             played.asarray(x)
@@ -760,6 +882,50 @@ def test_a_step_waits_for_the_device_only_if_the_loss_is_read(played: Any, optim
         assert len(read.reads) == 1
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_batch_norm_with_all_that_follows_is_two_launches_each_way(
+    played: Any, residual: bool
+) -> None:
+    layer = gradcore.nn.BatchNorm2d(3, relu=True)
+    x, more, go = (played.asarray(normal(2, 3, 4, 4) + k, "float32") for k in range(3))
+    statistics = [id(s.value) for s in (layer.running_mean, layer.running_var)]
+    with device.counted() as forward:
+        layer(x, *[more][:residual])
+    assert (forward.launches, forward.uploads) == (2, 0)
+    assert [id(s.value) for s in (layer.running_mean, layer.running_var)] == statistics
+    context: dict[str, Any] = {}
+    parameters = layer.w.value, layer.b.value
+    norm = gradcore.ops.BatchNorm
+    norm.forward(context, x, *parameters, *[more][:residual], eps=0.1, relu=True)
+    with device.counted() as backward:
+        norm.backward(context, go, None, None)
+    assert (backward.launches, backward.uploads) == (2, 0)
+    with device.counted() as evaluation:
+        layer.eval()(x, *[more][:residual])
+    assert evaluation.launches == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "saved"),
+    [
+        (lambda: gradcore.nn.BatchNorm1d(3, relu=True).eval(), 1),
+        (lambda: gradcore.nn.LayerNorm(3), 3),
+    ],
+)
+def test_gradients_of_frozen_weights_of_norms_are_not_computed(
+    played: Any, layer: Callable[[], Any], saved: int
+) -> None:
+    launches = {}
+    for asked in (True, False):
+        norm = layer().requires_grad_(asked)
+        loss = gradcore.Sum.do_forward(norm(TensorNode(played.asarray(normal(5, 3), "float32"))))
+        with device.counted() as backward:
+            loss.backward()
+        launches[asked] = backward.launches
+        assert all(p.has_grad == asked for p in norm.parameters())
+    assert launches[True] - launches[False] >= saved  # and copies into `.grad`
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_captured_update_is_one_launch_too_and_shares_its_numbers(
     played: Any, optimizer: str
@@ -804,6 +970,19 @@ def test_launches_of_mixed_precision_do_not_grow_with_the_parameters(
             assert counts.reads == []
 
 
+def test_clipping_is_three_launches_whatever_the_number_of_parameters(played: Any) -> None:
+    for count in (1, 40):
+        nodes = [TensorNode(played.asarray(np.ones(5), "float32")) for _ in range(count)]
+        for number in range(2):
+            for p in nodes:
+                p.grad = played.asarray(np.full(5, 2.0), "float32")
+            with device.counted() as counts:
+                norm = gradcore.nn.utils.clip_grad_norm_(nodes, 1.0)
+            assert number == 0 or (counts.launches, counts.uploads, counts.reads) == (3, 0, [])
+        assert float(norm) == pytest.approx(2.0 * (5 * count) ** 0.5)
+        np.testing.assert_allclose(played.to_numpy(nodes[0].grad), (5 * count) ** -0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("optimizer", WITH_KERNELS)
 def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
     def trained(backend: Backend) -> list[Any]:
@@ -821,6 +1000,27 @@ def test_mixed_precision_is_as_on_numpy(played: Any, optimizer: str) -> None:
 
     for x, y in zip(trained(played), trained(get("numpy")), strict=True):
         np.testing.assert_allclose(x, y, 1e-5, 1e-7)
+
+
+def test_copies_and_averages_are_written_where_nobody_else_sees_them(played: Any) -> None:
+    x, half = played.asarray(P, "float32"), played.asarray(G, "float16")
+    [copy] = played.copy_all([x], half.dtype, [half])
+    assert copy is half
+    np.testing.assert_array_equal(half.get(), P.astype("float16"))
+    for into in (
+        played.asarray(G, "float32"),
+        played.asarray(np.hstack([G, G]), "float16")[:, : G.shape[1]],
+    ):
+        kept = into.get().copy()
+        [copy] = played.copy_all([x], half.dtype, [into])
+        np.testing.assert_array_equal(copy.get(), half.get())
+        np.testing.assert_array_equal(into.get(), kept)
+    [mean] = played.lerp_all([x], [played.asarray(G, "float32")], 1.0)
+    assert mean is x
+    np.testing.assert_array_equal(x.get(), G.astype("float32"))
+    [mean] = played.lerp_all([x], [half], 0.5)
+    assert mean is not x
+    assert mean.dtype == x.dtype
 
 
 def test_where_mixed_precision_has_no_kernel(played: Any) -> None:

@@ -19,6 +19,7 @@ from cupy_on_cpu import wrap
 
 from gradcore.backends import Backend, get
 from gradcore.backends.definitions.convolution import output_size
+from gradcore.tools.doctor import _cudnn
 
 cudnn = cupy_on_cpu.module("cudnn")
 
@@ -97,7 +98,20 @@ class Graph:
     def get_workspace_size(self) -> int:
         return self.library.workspace
 
-    def execute(self, places: dict[int, int], workspace: Any, handle: Any) -> None:
+    # The parts of front end 1.28 that `private.call_of` uses.
+    _plan_index = 3
+
+    @property
+    def _lowered_graph(self) -> Graph:
+        return self
+
+    def _materialize_backend_plan(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(cpp_index=10 * index)
+
+    def _execute_plan_at_index(
+        self, places: dict[int, int], workspace: int, index: int, handle: int
+    ) -> None:
+        assert index == 10 * self._plan_index
         assert self.steps[-1] == "build_plans"
         assert all(type(place) is int for place in places.values())
         self.library.ran.append((self, places, workspace, handle, self.library.streams[handle]))
@@ -119,6 +133,7 @@ class Graph:
 class Library(ModuleType):
     """The module cudnn."""
 
+    __version__ = "1.28"
     data_type = numerical_note = heur_mode = Names()
 
     def __init__(self) -> None:
@@ -140,6 +155,9 @@ class Library(ModuleType):
 
     def backend_version(self) -> int:
         return 92800
+
+    def backend_version_string(self) -> str:
+        return "9.28"
 
 
 @pytest.fixture
@@ -181,7 +199,7 @@ def arguments(method: str, case: Any, kind: str, lie: Any = np.asarray) -> tuple
 
 
 def call(how: Any, method: str, given: Any, options: Any) -> Any:
-    return getattr(how, method.replace("biased", "conv2d"))(*given, **options)
+    return how.plan(method.replace("biased", "conv2d"), *given, **options)(*given)
 
 
 def on_host(given: Any) -> Any:
@@ -252,7 +270,7 @@ def test_a_graph_is_planned_once_for_each_case(library, monkeypatch) -> None:
     ]
     for expected in (1, 0):
         assert [planned(**other) for other in others] == [expected] * len(others)
-    monkeypatch.setattr(cudnn, "is_tf32", lambda: True)
+    monkeypatch.setattr(cudnn, "in_convolutions", lambda: False)
     assert (planned(), planned()) == (1, 0)
     monkeypatch.setattr(cudnn.cupy.cuda.runtime, "getDevice", lambda: 1)
     assert (planned(), planned()) == (1, 0)
@@ -267,7 +285,7 @@ def test_on_the_current_stream_with_memory_from_cupy(library, monkeypatch) -> No
     how, (given, options) = cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
     for stream in (0, 77, 0):
         monkeypatch.setattr(cuda.get_current_stream(), "ptr", stream)
-        how.conv2d(*on_host(given), **options)
+        call(how, "conv2d", on_host(given), options)
         _, _, workspace, _, ran_on = library.ran[-1]
         assert (workspace, ran_on) == (4096, stream)
     assert sizes == [1000] * 3
@@ -277,27 +295,29 @@ def test_nothing_is_planned_while_a_stream_is_captured(library, monkeypatch) -> 
     how, (given, options) = cudnn.Cudnn(), arguments("conv2d", SMALL[0], "float32")
     monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", True)
     with pytest.raises(RuntimeError, match="plan a new conv_fprop during a capture"):
-        how.conv2d(*on_host(given), **options)
+        call(how, "conv2d", on_host(given), options)
     assert (library.graphs, library.streams) == ([], {})
     monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", False)
-    how.conv2d(*on_host(given), **options)
+    call(how, "conv2d", on_host(given), options)
     monkeypatch.setattr(cupy_on_cpu.device, "is_capturing", True)
-    close(how.conv2d(*on_host(given), **options), expected("conv2d", given, options), "float32")
+    close(
+        call(how, "conv2d", on_host(given), options), expected("conv2d", given, options), "float32"
+    )
 
 
 @pytest.mark.parametrize(("kind", "is_tf32"), KINDS)
 def test_float32_is_not_rounded_unless_tf32_is_allowed(
     library, monkeypatch, kind: str, is_tf32: bool
 ) -> None:
-    monkeypatch.setattr(cudnn, "is_tf32", lambda: is_tf32)
+    monkeypatch.setattr(cudnn, "in_convolutions", lambda: is_tf32)
     given, options = arguments("conv2d", SMALL[0], kind)
-    cudnn.Cudnn().conv2d(*on_host(given), **options)
+    call(cudnn.Cudnn(), "conv2d", on_host(given), options)
     [graph] = library.graphs
     [(barred,)] = [graph.given_to_deselect_numeric_notes]
-    rounded = {"TENSOR_CORE", "DOWN_CONVERT_INPUTS"}
     is_exact = kind == "float32" and not is_tf32
     always = {"NONDETERMINISTIC", "FFT", "WINOGRAD", "REDUCED_PRECISION_REDUCTION"}
-    assert set(barred) == always | (rounded if is_exact else set())
+    always |= {"DOWN_CONVERT_INPUTS"}
+    assert set(barred) == always | ({"TENSOR_CORE"} if is_exact else set())
     # Plans have to be there to be deselected, and are to be so before one is built.
     order = ["create_execution_plans", "deselect_numeric_notes", "check_support", "build_plans"]
     assert graph.steps[-4:] == order
@@ -314,12 +334,12 @@ def test_refusals(library) -> None:
     options = {"groups": 1, **PLAIN}
     for given in ((x, w.astype("d"), None), (x, w, wrap(np.ones(4, "d")))):
         with pytest.raises(TypeError, match="one dtype, not float32, float64"):
-            how.conv2d(*given, **options)
+            call(how, "conv2d", given, options)
     with pytest.raises(TypeError, match="floating arrays of one dtype, not int32"):
-        how.conv2d(x.astype("i"), w.astype("i"), None, **options)
+        call(how, "conv2d", (x.astype("i"), w.astype("i"), None), options)
     for given in ((x[:0], w, None), (x[..., :2], w, None)):
         with pytest.raises(ValueError, match="no empty arrays"):
-            how.conv2d(*given, **options)
+            call(how, "conv2d", given, options)
     assert library.graphs == []
 
 
@@ -360,10 +380,20 @@ def test_the_packages_named_are_those_of_the_extras() -> None:
     ]
     for cuda in ("12", "13"):
         named = cudnn.PACKAGES.format(cuda=cuda)
-        assert [p.split(">")[0] for p in extras[f"cudnn{cuda}"][1:]] == [
+        assert [p.split(">")[0] for p in extras[f"cuda{cuda}"][1:]] == [
             p.strip("'").split(">")[0] for p in named.split()
         ]
-        assert extras[f"cudnn{cuda}"][1] in named
+        assert extras[f"cuda{cuda}"][1] in named
+
+
+@pytest.mark.usefixtures("library")
+def test_doctor_says_whether_it_is_there(monkeypatch) -> None:
+    for name in ("gradcore.backends.cupy", cudnn.__name__):
+        monkeypatch.setitem(sys.modules, name, get("cupy-like").modules[name])
+    assert _cudnn() == "cuDNN 9.28 (front end 1.28) computes convolutions where it is the fastest"
+    monkeypatch.setitem(sys.modules, "cudnn", None)
+    advice = "convolutions are slower than with cuDNN: nvidia-cudnn-frontend is not installed; pip"
+    assert _cudnn().startswith(advice)
 
 
 def test_cudnn_is_not_imported_before_a_convolution() -> None:

@@ -74,11 +74,31 @@ API CUresult cuGetErrorString(CUresult e, const char** s) {
     return CUDA_SUCCESS;
 }
 
+// -- The log, for launches.py: a line for each thing that is asked of the device or waited for
+
+static std::string log_lines;
+static bool is_logging = false;
+
+struct Note {
+    const char *kind, *name;
+};
+static void note(Note n, const char* node = "") {
+    if (is_logging) log_lines += std::string(node) + n.kind + "\t" + n.name + "\n";
+}
+// Gives the lines since the last call, and says whether more are to be kept.
+API const char* gpu_on_cpu_log(int on) {
+    static std::string given;
+    given = std::exchange(log_lines, "");
+    is_logging = on;
+    return given.c_str();
+}
+
 // -- Queues
 
 using Work = std::function<void()>;
 struct Graph {
     std::vector<Work> nodes;
+    std::vector<Note> notes;
     bool broken = false;  // by what can't be captured
 };
 using Captured = std::shared_ptr<Graph>;
@@ -179,26 +199,29 @@ static cudaError_t take_turn(Stream* s) {
             wait(s, mark(o));
     return cudaSuccess;
 }
-static cudaError_t enqueue(void* handle, Work work) {
+static cudaError_t enqueue(void* handle, Note n, Work work) {
     LOCKED;
     Stream* s = at(handle);
     if (s->graph) {
         s->graph->nodes.push_back(std::move(work));
+        s->graph->notes.push_back(n);
         return cudaSuccess;
     }
     if (auto e = take_turn(s)) return e;
+    note(n);
     s->queue.push_back(std::move(work));
     progress();
     return cudaSuccess;
 }
-int launch(void* stream, Work work) {
+int launch(void* stream, Work work, const char* name) {
     if (NOOP) work = [] {};
-    return enqueue(stream, std::move(work));
+    return enqueue(stream, {"library", name}, std::move(work));
 }
-static cudaError_t synchronize(Stream* s) {
+static cudaError_t synchronize(Stream* s, const char* name) {
     if (s->graph)
         return break_capture(s, cudaErrorStreamCaptureUnsupported,
                              "the host can't wait for a stream that captures");
+    note({"wait", name});
     drain(s);
     return cudaSuccess;
 }
@@ -226,7 +249,7 @@ API cudaError_t cudaDeviceSynchronize() {
     at(nullptr);
     for (Stream* s : streams)
         if (s->device == current)
-            if (auto e = synchronize(s)) return e;
+            if (auto e = synchronize(s, "device")) return e;
     return cudaSuccess;
 }
 API cudaError_t cudaDeviceGetAttribute(int* v, cudaDeviceAttr a, int) {  // an H100's
@@ -286,8 +309,9 @@ API cudaError_t cudaMalloc(void** p, size_t size) {
     LOCKED;
     if (used[current] + size > MEMORY)
         return fail(cudaErrorMemoryAllocation, "out of memory (GPU_ON_CPU_MB sets how much is)");
+    note({"malloc", "device"});
     *p = GUARD ? guarded(size) : aligned_alloc(512, round_up(size + 1, 512));
-    memset(*p, 0xff, size);  // NaN, where it is read before it is written
+    if (!NOOP) memset(*p, 0xff, size);  // NaN, where it is read before it is written
     device_memory[(char*)*p] = {size, current};
     used[current] += size;
     return cudaSuccess;
@@ -297,9 +321,10 @@ API cudaError_t cudaFree(void* p) {
     if (!p) return cudaSuccess;
     auto it = device_memory.find((char*)p);
     if (it == device_memory.end()) return fail(cudaErrorInvalidValue, "free of no memory of a GPU");
+    note({"wait", "free"});
     drain_all();
     auto [size, device] = it->second;
-    memset(p, 0xee, size);
+    if (!NOOP) memset(p, 0xee, size);
     used[device] -= size;
     device_memory.erase(it);
     if (GUARD)
@@ -310,6 +335,7 @@ API cudaError_t cudaFree(void* p) {
 }
 API cudaError_t cudaHostAlloc(void** p, size_t size, unsigned) {
     LOCKED;
+    note({"malloc", "pinned"});
     *p = aligned_alloc(PAGE, round_up(size + 1, PAGE));
     pinned[(char*)*p] = {size, 0};
     return cudaSuccess;
@@ -352,8 +378,11 @@ static cudaError_t copy(void* to, const void* from, size_t n, void* stream, bool
         work = [=] { memcpy(to, stage->data(), n); };
     }
     must_wait |= pageable(to) && !s->graph;
-    if (auto e = enqueue(stream, work)) return e;
-    return must_wait ? synchronize(s) : cudaSuccess;
+    bool is_upload = !of(from, device_memory), is_copy = !is_upload && of(to, device_memory);
+    const char* kind = is_upload ? "upload" : is_copy ? "copy" : "download";
+    if (NOOP && is_copy) work = [] {};
+    if (auto e = enqueue(stream, {kind, "memcpy"}, work)) return e;
+    return must_wait ? synchronize(s, "memcpy") : cudaSuccess;
 }
 API cudaError_t cudaMemcpy(void* to, const void* from, size_t n, cudaMemcpyKind) {
     return copy(to, from, n, nullptr, true);
@@ -367,7 +396,9 @@ API cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t
     return copy(to, from, n, s, false);
 }
 API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t s) {
-    return enqueue(s, [=] { memset(p, v, n); });
+    return enqueue(s, {"fill", "memset"}, [=] {
+        if (!NOOP) memset(p, v, n);
+    });
 }
 
 // -- Streams and events
@@ -387,7 +418,7 @@ API cudaError_t cudaStreamDestroy(cudaStream_t p) {
 }
 API cudaError_t cudaStreamSynchronize(cudaStream_t p) {
     LOCKED;
-    return synchronize(at(p));
+    return synchronize(at(p), "stream");
 }
 API cudaError_t cudaStreamQuery(cudaStream_t p) {
     LOCKED;
@@ -430,7 +461,7 @@ API cudaError_t cudaStreamWaitEvent(cudaStream_t q, cudaEvent_t p, unsigned) {
         return break_capture(s, cudaErrorStreamCaptureIsolation,
                              "a stream that captures can't wait for what is not captured");
     if (!e->marker) return cudaSuccess;
-    return enqueue(q, [m = e->marker] { reach(*m); });
+    return enqueue(q, {"order", "event"}, [m = e->marker] { reach(*m); });
 }
 static cudaError_t break_captured(Event* e) {
     e->graph->broken = true;
@@ -446,6 +477,7 @@ API cudaError_t cudaEventSynchronize(cudaEvent_t p) {
     LOCKED;
     Event* e = (Event*)p;
     if (e->graph) return break_captured(e);
+    note({"wait", "event"});
     if (e->marker) reach(*e->marker);
     return cudaSuccess;
 }
@@ -499,9 +531,12 @@ API cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned
 }
 API cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 API cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s) {
-    return enqueue(s, [graph = *(Captured*)e] {
+    Captured graph = *(Captured*)e;
+    cudaError_t error = enqueue(s, {"graph", "launch"}, [graph] {
         for (auto& work : graph->nodes) work();
     });
+    for (Note n : graph->notes) note(n, "node ");
+    return error;
 }
 API cudaError_t cudaGraphDestroy(cudaGraph_t g) {
     delete (Captured*)g;
@@ -571,7 +606,8 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz,
         return refused(CUDA_ERROR_ILLEGAL_ADDRESS, "runs on device " + std::to_string(current) +
                                                        ", with memory of device " +
                                                        std::to_string(block->device));
-    return (CUresult)launch(stream, [=] {
+    return (CUresult)enqueue(stream, {"kernel", kernel->name}, [=] {
+        if (NOOP) return;
         std::vector<void*> arguments;
         for (auto& x : *values) arguments.push_back(x.data());
         unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};

@@ -6,13 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 #include <vector>
 #include "launch.h"
 
 using Long = int64_t;
 using Half = _Float16;
 enum Type { FLOAT, DOUBLE, HALF };  // CUDA_R_32F, CUDA_R_64F, CUDA_R_16F
-static const int COMPUTE_16F = 64, INVALID_VALUE = 7, NOT_SUPPORTED = 15;
+static const int COMPUTE_16F = 64, COMPUTE_TF32 = 77, INVALID_VALUE = 7, NOT_SUPPORTED = 15;
 
 // -- OpenBLAS
 
@@ -51,14 +52,24 @@ template <class X> static void gemm(int ta, int tb, Long m, Long n, Long k, X al
                                     Long lda, const X* b, Long ldb, X beta, X* c, Long ldc) {
     lapack<X>("gemm", ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
-static std::vector<float> widened(const Half* x, Long rows, Long columns, Long leading) {
+// A float32 that tensor cores read as TF32: rounded to 10 bits after the point.
+struct Tf32 {
+    float x;
+    operator float() const {
+        unsigned bits = __builtin_bit_cast(unsigned, x);
+        return x - x == 0 ? __builtin_bit_cast(float, (bits + 0x1000) & ~0x1fffu) : x;
+    }
+};
+template <class X>
+static std::vector<float> widened(const X* x, Long rows, Long columns, Long leading) {
     std::vector<float> wide;
     for (Long j = 0; j < columns; ++j)
         wide.insert(wide.end(), x + j * leading, x + j * leading + rows);
     return wide;
 }
-static void gemm(int ta, int tb, Long m, Long n, Long k, float alpha, const Half* a, Long lda,
-                 const Half* b, Long ldb, float beta, Half* c, Long ldc) {
+template <class X, class Y, class = std::enable_if_t<!std::is_floating_point_v<X>>>
+static void gemm(int ta, int tb, Long m, Long n, Long k, float alpha, const X* a, Long lda,
+                 const X* b, Long ldb, float beta, Y* c, Long ldc) {
     Long rows_a = ta ? k : m, rows_b = tb ? n : k;
     auto wide_a = widened(a, rows_a, ta ? m : k, lda), wide_b = widened(b, rows_b, tb ? k : n, ldb);
     auto wide_c = widened(c, m, n, ldc);
@@ -144,17 +155,20 @@ API int cublasGemmStridedBatchedEx(Handle* h, int ta, int tb, int m, int n, int 
     }
     if (lda < std::max(1, ta ? k : m) || ldb < std::max(1, tb ? n : k) || ldc < std::max(1, m))
         return INVALID_VALUE;
-    auto products = [=](auto scalar, auto element) {
+    auto products = [=](auto scalar, auto element, auto result) {
         using S = decltype(scalar);
         using X = decltype(element);
+        using Y = decltype(result);
         return launch(h->stream, [=, alpha = *(S*)alpha, beta = *(S*)beta] {
             for (Long i = 0; i < count; ++i)
                 gemm(ta, tb, m, n, k, alpha, (const X*)a + i * step_a, lda,
-                     (const X*)b + i * step_b, ldb, beta, (X*)c + i * step_c, ldc);
-        });
+                     (const X*)b + i * step_b, ldb, beta, (Y*)c + i * step_c, ldc);
+        }, "cublasGemm");
     };
-    if (type_a == DOUBLE) return products(double(), double());
-    return type_a == HALF ? products(float(), Half()) : products(float(), float());
+    if (type_a == DOUBLE) return products(double(), double(), double());
+    if (type_a == HALF) return products(float(), Half(), Half());
+    if (compute == COMPUTE_TF32) return products(float(), Tf32(), float());
+    return products(float(), float(), float());
 }
 API int cublasGemmEx(Handle* h, int ta, int tb, int m, int n, int k, const void* alpha,
                      const void* a, int type_a, int lda, const void* b, int type_b, int ldb,

@@ -1,14 +1,15 @@
 """Make a virtual environment in which CuPy, the one of PyPI, runs on the CPU: see README.md.
 
-    python tests/backends/cupy/gpu_on_cpu/make.py FOLDER
+    python tests/backends/cupy/gpu_on_cpu/make.py [--cuda 13] FOLDER
 
 It needs Linux on x86-64, g++ and PyPI. The sources beside this file become libraries with the names
-of CUDA's, and are put where CuPy looks for NVIDIA's. CuPy's binding to the CUDA runtime is compiled
-again, because the one in CuPy's wheel contains NVIDIA's runtime.
+of CUDA's, and are put where CuPy looks for NVIDIA's. CuPy's bindings to the CUDA runtime and to CUB
+are compiled again, because those in CuPy's wheel contain NVIDIA's code.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -23,32 +24,41 @@ from tempfile import TemporaryDirectory
 
 CUPY = "14.2.0"
 CYTHON = "3.2.4"
-PACKAGES = [
-    f"cupy-cuda12x=={CUPY}",
-    f"Cython=={CYTHON}",
-    "nvidia-cuda-nvcc-cu12==12.9.86",  # for its headers
-    "nvidia-cuda-nvrtc-cu12==12.9.86",
-    "nvidia-cuda-runtime-cu12==12.9.79",  # for its headers
-    "setuptools>=77",  # makes the metadata of CuPy's source
-]
-CUDA = "cuda/lib/libcuda.so.1"
-# Of each library in the folder `nvidia`: its sources, and the status that functions return which it
-# does not have.
+PACKAGES = {  # for each CUDA; nvcc, crt and runtime for their headers
+    12: [
+        f"cupy-cuda12x=={CUPY}",
+        "nvidia-cuda-nvcc-cu12==12.9.86",
+        "nvidia-cuda-nvrtc-cu12==12.9.86",
+        "nvidia-cuda-runtime-cu12==12.9.79",
+    ],
+    13: [
+        f"cupy-cuda13x=={CUPY}",
+        "nvidia-cuda-crt==13.0.88",
+        "nvidia-cuda-nvcc==13.0.88",
+        "nvidia-cuda-nvrtc==13.0.88",
+        "nvidia-cuda-runtime==13.0.96",
+    ],
+}
+TOOLS = [f"Cython=={CYTHON}", "setuptools>=77"]  # which makes the metadata of CuPy's source
+HEADERS = {12: ["cuda_runtime", "cuda_nvcc"], 13: ["cu13"]}  # folders of `nvidia`
+# Of each library: its versions in CUDA 12 and 13, its sources, and the status that functions return
+# which it does not have.
 LIBRARIES = {
-    CUDA: (["cuda.cpp", "sort.cpp"], 801),
-    "cublas/lib/libcublas.so.12": (["linalg.cpp"], 15),
-    "cublas/lib/libcublasLt.so.12": ([], 15),
-    "cufft/lib/libcufft.so.11": ([], 16),
-    "curand/lib/libcurand.so.10": ([], 999),
-    "cusolver/lib/libcusolver.so.11": (["linalg.cpp"], 9),
-    "cusparse/lib/libcusparse.so.12": ([], 10),
-    "nvjitlink/lib/libnvJitLink.so.12": ([], 4),
+    "cuda": ((1, 1), ["cuda.cpp", "sort.cpp"], 801),
+    "cublas": ((12, 13), ["linalg.cpp"], 15),
+    "cublasLt": ((12, 13), [], 15),
+    "cufft": ((11, 12), [], 16),
+    "curand": ((10, 10), [], 999),
+    "cusolver": ((11, 12), ["linalg.cpp"], 9),
+    "cusparse": ((12, 12), [], 10),
+    "nvJitLink": ((12, 13), [], 4),
 }
 CYTHON_OPTIONS = [  # as CuPy's own build has them
     *("-3", "--cplus", "-X", "binding=False,embedsignature=True,c_api_binop_methods=True", "-E"),
-    "CUPY_USE_CUDA_PYTHON=False,CUPY_CUFFT_STATIC=False,CUPY_HIP_VERSION=0,CUPY_CUDA_VERSION=12090,"
+    "CUPY_USE_CUDA_PYTHON=False,CUPY_CUFFT_STATIC=False,CUPY_HIP_VERSION=0,CUPY_CUDA_VERSION={cuda},"
     f"CUPY_CYTHON_VERSION={CYTHON}",
 ]
+BINDING, CUB = "cupy_backends/cuda/api/runtime", "cupy/cuda/cub"  # modules made again
 PROFILER = """
 extern "C" cudaError_t cudaProfilerStart(), cudaProfilerStop();
 extern "C" cudaError_t cudaProfilerInitialize(const char*, const char*, int);
@@ -86,15 +96,23 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> str:
 
 
 class Maker:
-    """Makes the parts of the environment `folder`, with intermediate files in `temporary`."""
+    """Makes the parts of the environment `folder` for this CUDA, with intermediate files in
+    `temporary`."""
 
-    def __init__(self, folder: Path, temporary: Path) -> None:
+    def __init__(self, folder: Path, cuda: int, temporary: Path) -> None:
         venv.create(folder, with_pip=True)
-        self.python, self.temporary = folder / "bin" / "python", temporary
+        self.python, self.version, self.temporary = folder / "bin" / "python", cuda, temporary
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
         self.packages = Path(run(self.python, "-c", code).strip())
         self.here = self.packages / "gpu_on_cpu"
-        self.cuda = self.packages / "nvidia" / CUDA
+        self.cuda = self.place("cuda")
+
+    def place(self, name: str) -> Path:
+        """Where a library of CUDA's belongs: where NVIDIA's wheels have it, or would have it."""
+        folder = {"cublasLt": "cublas"}.get(name, name.lower())
+        folder = "cu13" if self.version == 13 and name != "cuda" else folder
+        version = LIBRARIES[name][0][self.version - 12]
+        return self.packages / "nvidia" / folder / "lib" / f"lib{name}.so.{version}"
 
     def pip(self, command: str, *arguments: object, **environment: str) -> None:
         options = "--quiet", "--retries", "1"
@@ -105,15 +123,15 @@ class Maker:
 
     def compiled(self, source: Path, *more: Path) -> Path:
         """Compile C++, with headers in the folders `more`, too, and give the object file."""
-        headers = (self.packages / "nvidia" / name for name in ("cuda_runtime", "cuda_nvcc"))
+        headers = (self.packages / "nvidia" / name for name in HEADERS[self.version])
         folders = [HERE / "include", *(folder / "include" for folder in headers), *more]
         options = ["-std=c++17", "-O2", "-march=native", "-fPIC", "-fvisibility=hidden", "-w"]
-        result = self.temporary / f"{source.name}.o"
+        result = self.temporary / f"{source.parent.name}-{source.name}.o"
         run("g++", *options, *(f"-I{folder}" for folder in folders), "-c", source, "-o", result)
         return result
 
-    def binding(self) -> Path:
-        """Compile CuPy's binding to the CUDA runtime, and give the object file."""
+    def source(self) -> Path:
+        """Load the source of CuPy."""
         self.pip(
             *("download", "--no-deps", "--no-build-isolation", "--no-binary", "cupy"),
             *("--dest", self.temporary, f"cupy=={CUPY}"),
@@ -121,17 +139,21 @@ class Maker:
         )
         with tarfile.open(next(self.temporary.glob("cupy-*.tar.gz"))) as archive:
             archive.extractall(self.temporary, filter="data")
-        source = next(self.temporary.glob("cupy-*/cupy_backends")).parent
-        binding = source / "cupy_backends/cuda/api/runtime.cpp"
-        given = binding.with_suffix(".pyx").relative_to(source)
-        run(self.python, "-m", "cython", *CYTHON_OPTIONS, given, cwd=source)
         (self.temporary / "cuda_profiler_api.h").write_text(PROFILER)
-        return self.compiled(binding, source, self.temporary, Path(sysconfig.get_path("include")))
+        return next(self.temporary.glob("cupy-*/cupy_backends")).parent
+
+    def module(self, source: Path, name: str) -> Path:
+        """Compile one of CuPy's modules, such as "cupy/cuda/cub", and give the object file."""
+        options = [option.format(cuda=1000 * self.version) for option in CYTHON_OPTIONS]
+        run(self.python, "-m", "cython", *options, f"{name}.pyx", cwd=source)
+        compiled = source / f"{name}.cpp"
+        headers = source, compiled.parent, self.temporary, Path(sysconfig.get_path("include"))
+        return self.compiled(compiled, *headers)
 
     def library(self, name: str, sources: list[str], status: int, binding: Path) -> None:
         """Make one of CUDA's libraries. A function that CuPy needs and the sources don't have says
         so when it is called."""
-        library, is_cuda = self.packages / "nvidia" / name, name == CUDA
+        library, is_cuda = self.place(name), name == "cuda"
         library.parent.mkdir(parents=True, exist_ok=True)
         objects = [self.compiled(HERE / source) for source in sources]
         there = {symbol for part in objects for symbol in re.findall(" T (cu.+)", run("nm", part))}
@@ -153,7 +175,7 @@ class Maker:
         options += [f"-Wl,-rpath,{other.parent}" for other in others]
         run("g++", "-shared", *objects, *options, *others, "-o", library)
 
-    def install(self, binding: Path) -> None:
+    def install(self, modules: dict[str, list[Path]]) -> None:
         """Put files in the places of CuPy's that Python and CuPy load."""
         shutil.copytree(HERE / "include", self.here / "include", dirs_exist_ok=True)
         shutil.copy(HERE / "site" / "gpu_on_cpu.py", self.here / "__init__.py")
@@ -164,33 +186,38 @@ class Maker:
         shutil.copy(HERE / "site" / "thrust.py", cupy)
         text = (cupy / "compiler.py").read_text().removesuffix(COMPILER_END)
         (cupy / "compiler.py").write_text(text + COMPILER_END)
-        (old,) = self.packages.glob("cupy_backends/cuda/api/runtime.*.so")
-        run("g++", "-shared", binding, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
+        for name, objects in modules.items():
+            (old,) = self.packages.glob(f"{name}.*.so")
+            run("g++", "-shared", *objects, self.cuda, f"-Wl,-rpath,{self.cuda.parent}", "-o", old)
         run(self.python, "-c", "import gpu_on_cpu; gpu_on_cpu.precompile()")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, cuda: int) -> None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise MakeError(f"needs Linux on x86_64, not {platform.system()} on {platform.machine()}")
     if not shutil.which("g++"):
         raise MakeError("there is no g++; install it (on Debian: apt install g++)")
     with TemporaryDirectory() as temporary:
         print(f"packages, into {folder}", flush=True)
-        maker = Maker(folder, Path(temporary))
-        maker.pip("install", *PACKAGES, "--editable", f"{ROOT}[test]")
+        maker = Maker(folder, cuda, Path(temporary))
+        maker.pip("install", *PACKAGES[cuda], *TOOLS, "--editable", f"{ROOT}[test]")
         print("libraries", flush=True)
-        binding = maker.binding()
-        for name, (sources, status) in LIBRARIES.items():
+        source = maker.source()
+        binding = maker.module(source, BINDING)
+        for name, (_, sources, status) in LIBRARIES.items():
             maker.library(name, sources, status, binding)
-        maker.install(binding)
+        cub = maker.compiled(HERE / "cub.cpp", source / "cupy" / "cuda")
+        maker.install({BINDING: [binding], CUB: [maker.module(source, CUB), cub]})
     run(maker.python, "-c", "import cupy; assert (cupy.ones(3) + 1).sum() == 6")
     print(f"done: {maker.python} -m gradcore doctor")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.exit("usage: python tests/backends/cupy/gpu_on_cpu/make.py FOLDER")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--cuda", type=int, choices=PACKAGES, default=12, help="(default: 12)")
+    args = parser.parse_args()
     try:
-        main(Path(sys.argv[1]).resolve())
+        main(args.folder.resolve(), args.cuda)
     except MakeError as error:
         sys.exit(f"make.py: {error}")

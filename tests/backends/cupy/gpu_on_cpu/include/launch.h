@@ -15,5 +15,6 @@ struct Kernel {
 #define API extern "C" __attribute__((visibility("default")))
 
 // Puts work on a stream, to run in its turn, or in each replay of what the stream captures. Gives a
-// cudaError_t. With GPU_ON_CPU_NOOP=1 the work is left out.
-__attribute__((visibility("default"))) int launch(void* stream, std::function<void()> work);
+// cudaError_t. With GPU_ON_CPU_NOOP=1 the work is left out. `name` is for the log.
+__attribute__((visibility("default"))) int launch(void* stream, std::function<void()> work,
+                                                  const char* name = __builtin_FUNCTION());

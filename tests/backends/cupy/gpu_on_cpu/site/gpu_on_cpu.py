@@ -25,7 +25,6 @@ ctypes.CDLL(str(CUDA))  # so that the loader has it for whoever asks for libcuda
 _sources = [*sorted(INCLUDE.rglob("*.*h")), Path(__file__)]
 _sources = [file for file in _sources if file.suffix != ".gch"]
 _key = hashlib.sha256(b"".join(file.read_bytes() for file in _sources)).hexdigest()[:16]
-os.environ["CUPY_ACCELERATORS"] = ""  # CUB's kernels are in CuPy's wheel, compiled for GPUs
 os.environ["CUPY_CACHE_DIR"] = str(HERE / "kernels" / (_key + "_nvrtc" * NVRTC))
 
 
