@@ -14,6 +14,8 @@ for "float32" and "float64", or for one of them on some backends: see ONE_DTYPE.
     def test_exp(backend, dtype):
         x = TensorNode(backend.asarray(np.ones(3), dtype))
 
+A test that takes the fixture `on` runs for each backend but NumPy's: to compare the two.
+
 By default a test runs on NumPy and on one of the stand-ins for GPUs in turn: see IN_TURN.
 GRADCORE_TEST_BACKENDS=all runs all of the matrix that can, but those in BY_NAME;
 GRADCORE_TEST_BACKENDS=torch,strict runs these only, and may name a backend of another package.
@@ -63,10 +65,9 @@ ONE_DTYPE = {
 }
 # To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
 # others compute in, numpy-fast is slow to compile, and of the stand-ins for GPUs a test runs on one
-# in turn, chosen by its name. (Examples get theirs as `on`.)
+# in turn, chosen by its name.
 BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
-IN_TURN: set[Any] = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
-IN_TURN |= {("strict", "device1"), ("strict", "no_float64"), ("cupy-like", None)}
+IN_TURN = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
 IF_ASKED = {"numpy-readonly", "strict"}
 BY_NAME = {"torch"}  # whole libraries of their own: a step each in .ci/run
 _passed: list[str] = []
@@ -123,7 +124,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
             values = item.callspec.params if hasattr(item, "callspec") else {}
             name = values.get("backend", values.get("on"))
             if name in IN_TURN and not item.nodeid.startswith("tests/backends/"):
-                tests[item.nodeid.replace(str(name), "", 1)].append(item.nodeid)
+                tests[item.nodeid.replace(name, "", 1)].append(item.nodeid)
         for test, ids in tests.items():
             # Each row of the op table meets both: the sums of its two tests are odd and even.
             del ids[sum(zlib.crc32(part.encode()) for part in test.split("[")) % len(ids)]
@@ -164,6 +165,9 @@ def pytest_generate_tests(metafunc: Any) -> None:
         metafunc.parametrize(("backend", "dtype"), pairs, indirect=["backend"])
     elif "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", names, indirect=True)
+    elif "on" in metafunc.fixturenames:
+        others = [name for name in names if not name.startswith("numpy")]
+        metafunc.parametrize("on", others, indirect=True)
 
 
 @pytest.fixture
@@ -178,11 +182,21 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
         for module in (numba_backend, products, recurrent):
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
-    name, device = MATRIX.get(request.param, (request.param, None))
+    name, device = _place(request.param)
     with gradcore.use_backend(name, device) as chosen:
         if hasattr(chosen, "checks_wait"):  # CuPy's: an index out of range is an error at once
             monkeypatch.setattr(type(chosen), "checks_wait", True)
         yield chosen
+
+
+@pytest.fixture
+def on(request: Any) -> tuple[str, Any]:
+    """The name and the device of a backend of the matrix that is not NumPy's."""
+    return _place(request.param)
+
+
+def _place(name: str) -> tuple[str, Any]:
+    return MATRIX.get(name, (name, None))
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ import pytest
 from harness import session
 from harness.files import FILES
 from harness.record import Epoch
-from runs import call, losses, metrics, refused, result, without_times
+from runs import call, compare_losses, losses, metrics, refused, result, without_times
 from safetensors.numpy import load_file
 
 import gradcore
-from gradcore.backends import problem
 
 TEXT = ["--limit", 20, "--batch-size", 8, "--context", 8, "--layers", 2, "--sample", 9]
 # Flags for runs of a fraction of a second, and what else is made smaller.
@@ -130,13 +129,8 @@ def test_an_interrupted_run_is_resumed_to_the_bit(
         assert (straight / name).read_bytes() == (stopped / name).read_bytes()
 
 
-@pytest.mark.parametrize("on", [("strict", "device1"), ("cupy-like", None)], ids=str)
-def test_stand_ins_for_gpus_give_the_same_losses(example: Any, on: Any) -> None:
-    if why := problem(on[0]):
-        pytest.skip(why)
-    double = [*flags(example), "--dtype", "float64"]
-    expected = losses(example, *double)
-    np.testing.assert_allclose(losses(example, *double, on=on), expected, rtol=1e-6)
+def test_other_backends_give_the_same_losses(example: Any, on: Any) -> None:
+    compare_losses(example, flags(example), on)
 
 
 # -- Beside PyTorch -------------------------------------------------------------------------------

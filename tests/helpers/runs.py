@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from harness.record import Epoch
 
 import gradcore
+from gradcore.backends import get
 
 
 def call(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) -> int:
@@ -36,6 +38,17 @@ def losses(example: Any, *flags: object, on: tuple[str, Any] = ("numpy", None)) 
         patch.setattr(Epoch, "add", spy)
         assert call(example, "--quiet", *flags, on=on) == 0
     return seen
+
+
+def compare_losses(example: Any, flags: list[Any], on: tuple[str, Any]) -> None:
+    """See that such a run gives NumPy's losses on that backend: in float64, if it is there."""
+    backend = get(*on)
+    has = backend.xp.__array_namespace_info__().dtypes(device=backend.device)
+    if example.__name__ == "gp" and "float64" not in has:
+        pytest.skip("it computes in float64 only")
+    dtype, rtol = ("float64", 1e-6) if "float64" in has else ("float32", 1e-3)
+    ours, theirs = (losses(example, *flags, "--dtype", dtype, on=x) for x in (on, ("numpy", None)))
+    np.testing.assert_allclose(ours, theirs, rtol=rtol)
 
 
 def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:

@@ -1,0 +1,119 @@
+"""Count what works on each backend, by the repository's tests.
+
+    python -m benchmarks.backends numpy strict cupy-like torch jax
+    python -m benchmarks.backends torch --columns 'op table' 'order 2'
+
+A row of the op table counts if all its tests passed, which compare values and gradients in four
+orders of memory, special points and refusals. In the column "order 2" it counts if its gradient of
+the gradient passed. The other columns count tests: those that run on a backend, and are compared
+with NumPy. What did not pass is named below the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .report import NONE, table
+from .selftest.repository_tests import runs_on
+
+__all__ = ["COLUMNS", "Test", "cell", "main", "outcomes"]
+
+ROOT = Path(__file__).parents[1]
+TABLE = "tests/ops/test_op_table.py"
+SECOND = "test_single_derivatives_second_order_and_direct_calls"
+COLUMNS = {  # the tests that a column counts
+    "op table": (TABLE,),
+    "order 2": (TABLE,),
+    "layers": ("tests/functions", "tests/nn"),
+    "optimizers": ("tests/optim",),
+    "examples": ("tests/examples",),
+    "capture": ("tests/replay",),
+}
+
+
+class Test(NamedTuple):
+    """What came of a test.
+
+    Attributes:
+        row: the name of the op, where the test is of a row of the op table.
+        order: how often that op can be differentiated.
+    """
+
+    name: str
+    outcome: str
+    row: str = ""
+    order: int = 0
+
+
+class Outcomes:
+    """A plugin of pytest: runs the tests that run on a backend, and keeps their outcomes."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self.rows: dict[str, Any] = {}
+        self.found: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = [item for item in items if runs_on(item, self.backend)]
+        self.rows = {item.nodeid: item.callspec.params.get("row") for item in items}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call" or not report.passed:
+            self.found[report.nodeid] = report.outcome
+
+    def tests(self) -> list[Test]:
+        of_row = {name: (row.op.__name__, row.order) for name, row in self.rows.items() if row}
+        return [Test(name, x, *of_row.get(name, ())) for name, x in self.found.items()]
+
+
+def outcomes(backend: str, files: list[str]) -> list[Test]:
+    """Run the tests in these files on a backend, in this process."""
+    os.environ["GRADCORE_TEST_BACKENDS"] = backend
+    os.chdir(ROOT)
+    plugin = Outcomes(backend)
+    import_module("pytest").main(["-p", "no:cacheprovider", *files], plugins=[plugin])
+    return plugin.tests()
+
+
+def cell(column: str, tests: list[Test]) -> str:
+    """Count those that passed, of those that were not skipped."""
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for test in tests:
+        in_column = test.name.startswith(COLUMNS[column]) and test.outcome != "skipped"
+        if in_column and (column != "order 2" or (test.order >= 2 and SECOND in test.name)):
+            groups[test.row or test.name].append(test.outcome == "passed")
+    return f"{sum(map(all, groups.values())):,} of {len(groups):,}" if groups else NONE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.backends",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("backends", nargs="+", help="as GRADCORE_TEST_BACKENDS names them")
+    parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS))
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), metavar="N")
+    args = parser.parse_args()
+    files = list(dict.fromkeys(file for column in args.columns for file in COLUMNS[column]))
+    spawn = multiprocessing.get_context("spawn")  # each starts with its backend's variables
+    with ProcessPoolExecutor(args.processes, spawn, max_tasks_per_child=1) as pool:
+        found = pool.map(outcomes, args.backends, [files] * len(args.backends))
+        tests = dict(zip(args.backends, found, strict=True))
+    rows = [[name, *[cell(c, tests[name]) for c in args.columns]] for name in args.backends]
+    print(table(["", *args.columns], rows))
+    for name, here in tests.items():
+        for test in here:
+            if test.outcome == "failed":
+                print(f"failed on {name}: {test.name}")
+
+
+if __name__ == "__main__":
+    main()
