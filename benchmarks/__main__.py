@@ -173,8 +173,8 @@ def measure(
             rounds[library].append(reported)
             results[library] = summary(rounds[library]) if "seconds" in reported else reported
             # Compare the two turns of each round, one soon after the other; take the median.
-            base = results.get("torch", {}).get("rounds", [])
-            for result in results.values():
+            for name, result in results.items():
+                base = results.get(LIBRARIES[name].base, {}).get("rounds", [])
                 if pairs := list(zip(result.get("rounds", []), base, strict=False)):
                     result["ratio"] = statistics.median(a / b for a, b in pairs)
             yield results
@@ -259,6 +259,9 @@ def is_there(library: str, backend: str) -> bool:
         return False
     if known.on_gpu and backend == "numpy":
         return False
+    backend = known.backend or backend
+    if known.file == "gradcore" and problem(backend):
+        return False
     if known.file == "gradcore" and known.options.get("captured"):
         return type(get(backend)).recorder is not Backend.recorder
     return bool(find_spec(known.file))
@@ -320,8 +323,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             missing = f"{name} is not installed; try pip install -e '.[bench]'"
             if args.backend == "numpy" and LIBRARIES[name].on_gpu:
                 missing = f"{name} is of a GPU; try --backend cupy"
-            elif name == "gradcore-captured":
-                missing = f"{args.backend} can't capture steps; try --backend cupy"
+            elif LIBRARIES[name].options.get("captured"):
+                missing = f"{LIBRARIES[name].backend or args.backend} can't capture steps"
+                missing += "; try --backend cupy" * (LIBRARIES[name].backend is None)
             parser.error(f"--libraries: {missing}")
     args.chosen = [name for name in chosen if is_there(name, args.backend)]
     args.rounds = 1 if args.quick else args.rounds

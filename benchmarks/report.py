@@ -155,7 +155,8 @@ def markdown(results: dict[str, Any]) -> str:
 
 def times(workloads: dict[str, Any], libraries: list[str]) -> str:
     main, peers = libraries[:2], [x for x in libraries if x != "torch"]
-    head = ["", *[NAMES[x] for x in main], *[f"{NAMES[x]} / PyTorch" for x in peers], "floor"]
+    ratios = [f"{NAMES[x]} / {NAMES[LIBRARIES[x].base]}" for x in peers]
+    head = ["", *[NAMES[x] for x in main], *ratios, "floor"]
     rows = []
     for name, w in workloads.items():
         found, least = w["libraries"], w["floor"]

@@ -176,6 +176,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--limit", type=float, default=TIMED)
     args = parser.parse_args()
+    threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    is_jax = "jax" in (args.library, os.environ.get("GRADCORE_BACKEND"))
+    if threads and is_jax and hasattr(os, "sched_setaffinity"):
+        # XLA has no variable for its threads: it takes as many as the cores that it may use.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     if args.workload:
         print(json.dumps(turn(args.library, args.workload, args.quick, args.limit, is_fresh=True)))
         return

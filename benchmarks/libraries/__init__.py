@@ -47,6 +47,7 @@ class Library(NamedTuple):
         environment: variables of its process.
         on_gpu: whether it is something of a GPU's.
         is_extra: whether it is timed only where it is asked for.
+        base: the library whose times its ratios are of.
     """
 
     title: str
@@ -55,8 +56,15 @@ class Library(NamedTuple):
     environment: Mapping[str, str] = NOTHING
     on_gpu: bool = False
     is_extra: bool = False
+    base: str = "torch"
+
+    @property
+    def backend(self) -> str | None:
+        """The backend of gradcore that it always has."""
+        return self.environment.get("GRADCORE_BACKEND")
 
 
+ON_TORCH, ON_JAX = {"GRADCORE_BACKEND": "torch"}, {"GRADCORE_BACKEND": "jax"}
 CAPTURED, TF32, HALF = {"captured": True}, {"tf32": "all"}, {"dtype": "float16"}
 
 LIBRARIES = {
@@ -77,6 +85,17 @@ LIBRARIES = {
     ),
     "torch-tf32": Library("PyTorch, TF32", "torch", TF32, on_gpu=True),
     "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates
+    "jax": Library("JAX with jit", "jax", is_extra=True),
+    "gradcore-torch": Library("gradcore on torch", "gradcore", NOTHING, ON_TORCH, is_extra=True),
+    "gradcore-torch-captured": Library(
+        "captured on torch", "gradcore", CAPTURED, ON_TORCH, is_extra=True
+    ),
+    "gradcore-jax-captured": Library(
+        "captured on JAX", "gradcore", CAPTURED, ON_JAX, is_extra=True, base="jax"
+    ),
+    "gradcore-jax": Library(
+        "gradcore on JAX", "gradcore", NOTHING, ON_JAX, is_extra=True, base="gradcore"
+    ),
 }
 for precision, options in {"tf32": TF32, "float16": HALF}.items():
     for file in ("gradcore", "torch"):

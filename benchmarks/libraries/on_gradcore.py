@@ -149,6 +149,10 @@ def wait() -> None:
         import cupy
 
         cupy.cuda.get_current_stream().synchronize()
+    elif backends.default().name == "jax":
+        import jax
+
+        jax.block_until_ready(jax.live_arrays())
 
 
 def free() -> None:
