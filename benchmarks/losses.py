@@ -32,7 +32,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NETWORKS: dict[str, tuple[str, list[str]]] = {  # the program, and its flags
     "mnist": ("mnist", []),
     "blitz": ("cifar10", []),
-    "resnet9": ("cifar10", ["--model", "resnet9", "--batch-size", "32"]),
+    "resnet9": ("cifar10", ["--model", "resnet9", "--batch-size", "16"]),
 }
 
 

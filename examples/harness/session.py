@@ -77,6 +77,8 @@ class Session:
         "array-api-compat",
         "cupy-cuda12x",
         "cupy-cuda13x",
+        "torch",
+        "jax",
     )
 
     def __init__(

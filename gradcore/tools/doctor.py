@@ -39,7 +39,12 @@ VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_TEST_PASSED": "a file of tests that have passed, to leave out",
 }
 _OTHER_VARIABLES = re.compile(
-    "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|CUPY_[A-Z0-9_]+|[A-Z]+_NUM_THREADS"
+    "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|(CUPY|JAX|PYTORCH)_[A-Z0-9_]+|XLA_FLAGS|"
+    "[A-Z]+_NUM_THREADS"
+)
+OTHER_GPUS = (
+    "on GPUs of Apple, AMD and Intel the backend torch computes: pip install torch, then "
+    "GRADCORE_BACKEND=torch:mps, torch:cuda (AMD's, too) or torch:xpu"
 )
 # The packages that `import cupy` may find; two of them break each other.
 _CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
@@ -150,7 +155,7 @@ def _backends() -> Iterator[str]:
 def _gpu() -> Iterator[str]:
     """List the GPUs and their driver, the CuPy that is installed, and the CuPy that fits."""
     if sys.platform == "darwin":
-        yield "macOS has no CUDA: NumPy is the backend here"
+        yield f"macOS has no CUDA; {OTHER_GPUS}"
         return
     gpus, why = _nvidia_smi("name,driver_version")
     for gpu in gpus:
@@ -185,7 +190,7 @@ def _gpu() -> Iterator[str]:
         old = "this driver is too old for CuPy"
         yield _Advice(f"{old}: update it to 525 or newer, then {install}")
     else:
-        yield "without an NVIDIA GPU there is nothing to install here: NumPy does the work"
+        yield f"without an NVIDIA GPU, NumPy does the work; {OTHER_GPUS}"
 
 
 def _cudnn() -> str:
