@@ -143,6 +143,10 @@ class Backend(
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
 
+    def alias(self, x: Array) -> Array:
+        """Give another object of this library for the array x: a view, if the library has views."""
+        return x[...]
+
     def error(self, error: Exception) -> Exception:
         """Give the error that NumPy would raise in the place of one of this library's: ValueError
         for shapes that do not fit, MemoryError; or the error itself."""
