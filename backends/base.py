@@ -28,7 +28,7 @@ from .definitions import (
     RandomBits,
     RecurrentKernels,
 )
-from .types import Array, DType, Recorder
+from .types import Array, Compiler, DType, Recorder
 
 __all__ = ["Backend"]
 
@@ -263,7 +263,12 @@ class Backend(
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """Give `gradcore.capture` a recorder of steps whose arrays are on `device`; `None` where
-        the library can't record, and steps simply run."""
+        the library can't record. Where it can't compile either, steps simply run."""
+        return None
+
+    def compiler(self, device: Any = None) -> Compiler | None:  # noqa: ARG002
+        """Give `gradcore.capture` what makes programs of steps whose arrays are on `device`: the
+        library traces the step as a function of arrays. `None` where the library can't."""
         return None
 
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002
