@@ -263,7 +263,8 @@ def is_there(library: str, backend: str) -> bool:
     if known.file == "gradcore" and problem(backend):
         return False
     if known.file == "gradcore" and known.options.get("captured"):
-        return type(get(backend)).recorder is not Backend.recorder
+        kind = type(get(backend))
+        return kind.recorder is not Backend.recorder or kind.compiler is not Backend.compiler
     return bool(find_spec(known.file))
 
 

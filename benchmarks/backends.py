@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from .report import NONE, table
 from .selftest.repository_tests import runs_on
 
-__all__ = ["COLUMNS", "Test", "cell", "main", "outcomes"]
+__all__ = ["COLUMNS", "Found", "cell", "main", "outcomes"]
 
 ROOT = Path(__file__).parents[1]
 TABLE = "tests/ops/test_op_table.py"
@@ -38,7 +38,7 @@ COLUMNS = {  # the tests that a column counts
 }
 
 
-class Test(NamedTuple):
+class Found(NamedTuple):
     """What came of a test.
 
     Attributes:
@@ -68,12 +68,12 @@ class Outcomes:
         if report.when == "call" or not report.passed:
             self.found[report.nodeid] = report.outcome
 
-    def tests(self) -> list[Test]:
+    def tests(self) -> list[Found]:
         of_row = {name: (row.op.__name__, row.order) for name, row in self.rows.items() if row}
-        return [Test(name, x, *of_row.get(name, ())) for name, x in self.found.items()]
+        return [Found(name, x, *of_row.get(name, ())) for name, x in self.found.items()]
 
 
-def outcomes(backend: str, files: list[str]) -> list[Test]:
+def outcomes(backend: str, files: list[str]) -> list[Found]:
     """Run the tests in these files on a backend, in this process."""
     os.environ["GRADCORE_TEST_BACKENDS"] = backend
     os.chdir(ROOT)
@@ -82,7 +82,7 @@ def outcomes(backend: str, files: list[str]) -> list[Test]:
     return plugin.tests()
 
 
-def cell(column: str, tests: list[Test]) -> str:
+def cell(column: str, tests: list[Found]) -> str:
     """Count those that passed, of those that were not skipped."""
     groups: dict[str, list[bool]] = defaultdict(list)
     for test in tests:

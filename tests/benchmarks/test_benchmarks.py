@@ -277,7 +277,7 @@ def test_slope_of_growth() -> None:
     [
         (["--only", "no-such"], "'no-such' is in no workload's name"),
         (["--only", "("], "'(' is no regular expression"),
-        (["--libraries", "jax"], "'jax', expected some of gradcore"),
+        (["--libraries", "tinygrad"], "'tinygrad', expected some of gradcore"),
         (["--libraries", "torch-captured"], "torch-captured is of a GPU; try --backend cupy"),
         (["--libraries", "gradcore-captured"], "numpy can't capture steps; try --backend cupy"),
         (["--backend", "nympy"], "there is no backend 'nympy'"),

@@ -110,9 +110,7 @@ def test_the_status_is_the_default_backends(doctor: Any) -> None:
     assert status == 1
     assert "default: none; GRADCORE_BACKEND=cupy: backend 'cupy' can't run here" in told
     *_, last = told.rstrip().partition("The default backend fails. Next: ")
-    assert re.fullmatch(
-        "set GRADCORE_BACKEND to one that runs: numpy, .*strict; or unset it", last
-    )
+    assert re.fullmatch("set GRADCORE_BACKEND to one that runs: numpy, .*strict; or unset it", last)
 
 
 NUMBA = {"numba/__init__.py": "raise ImportError('Numba needs NumPy 2.2 or less')"}
