@@ -56,6 +56,8 @@ BUILTIN = {
         "(580 or newer)",
     ),
     "torch": Builtin("torch:TorchBackend", "torch", "pip install torch"),
+    "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx"),
+    "dpnp": Builtin("dpnp:DpnpBackend", "dpnp", "pip install dpnp intel-opencl-rt"),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}
