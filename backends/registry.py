@@ -57,6 +57,8 @@ BUILTIN = {
     ),
     "torch": Builtin("torch:TorchBackend", "torch", "pip install torch"),
     "jax": Builtin("jax:JaxBackend", "jax", "pip install jax"),
+    "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx"),
+    "dpnp": Builtin("dpnp:DpnpBackend", "dpnp", "pip install dpnp intel-opencl-rt"),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}

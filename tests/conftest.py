@@ -57,6 +57,8 @@ MATRIX = {  # name: (backend, device)
     "torch": ("torch", "cpu"),
     "jax": ("jax", "cpu"),  # with JAX's 64 bits on
     "jax-32": ("jax", "cpu"),  # as JAX is by itself
+    "mlx": ("mlx", None),
+    "dpnp": ("dpnp", None),
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONE_DTYPE = {
@@ -65,6 +67,7 @@ ONE_DTYPE = {
     "cupy-like": "float32",  # to save time, as for the next one
     "numpy-readonly": "float32",
     "jax-32": "float32",
+    "mlx": "float32",  # the only one it has
 }
 # To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
 # others compute in, numpy-fast is slow to compile, and of the stand-ins for GPUs a test runs on one
@@ -72,7 +75,7 @@ ONE_DTYPE = {
 BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
 IN_TURN = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
 IF_ASKED = {"numpy-readonly", "strict"}
-BY_NAME = {"torch", "jax", "jax-32"}  # whole libraries of their own: a step each in .ci/run
+BY_NAME = {"torch", "jax", "jax-32", "mlx", "dpnp"}  # whole libraries, which .ci/run has steps for
 _passed: list[str] = []
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "maximum",
     "minimum",
     "std",
+    "take",
     "unique_all",
     "unique_counts",
     "unique_inverse",
@@ -103,6 +104,11 @@ def matmul(a: Tensor, b: Tensor, /) -> Tensor:
 def where(condition: Tensor, a: Any, b: Any, /) -> Tensor:
     is_alike = _alike(a, b) or _alike(b, a)
     return torch.where(condition, a, b) if is_alike else compat.where(condition, a, b)
+
+
+def take(x: Tensor, indices: Tensor, /, *, axis: Any = None) -> Tensor:
+    """Take parts at indices, also at those of 8 and 16 bits, which PyTorch refuses."""
+    return compat.take(x, indices if indices.dtype.itemsize > 2 else indices.long(), axis=axis)
 
 
 def unique_all(x: Tensor, /) -> UniqueAll:

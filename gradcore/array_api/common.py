@@ -87,7 +87,7 @@ def call_library(name: str, raw: Sequence[Array], **constants: Any) -> Any:
     the arrays."""
     try:
         return getattr(namespace(*raw), name)(*raw, **constants)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, RuntimeError) as error:
         raise explained(error, name, [*raw]) from error
     except AttributeError as error:  # of `reshape` without a copy, before array-api-compat 1.16
         raise explained(ValueError(str(error)), name, [*raw]) from error

@@ -51,7 +51,8 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
         The inputs as arrays and numbers; and for each, whether it requires a gradient.
 
     Raises:
-        TypeError: an input is neither node nor array nor number.
+        TypeError: an input is neither node nor array nor number, or is a tensor of PyTorch's that
+            requires a gradient.
         ValueError: the arrays are of different backends or on different devices.
     """
     arrays, mask = [], []
@@ -66,7 +67,12 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
         else:
             mask.append(False)
             arrays.append(x)
-            if type(x) is kind or type(x) in NUMBER_TYPES:
+            if type(x) in NUMBER_TYPES:
+                continue
+            if getattr(x, "requires_grad", False):  # PyTorch would note all that follows
+                its = f"this {type(x).__name__} has a graph of its own"
+                raise TypeError(f"{_name(op)}: {its}; give x.detach()")
+            if type(x) is kind:
                 continue
         if kind is not None or type(x) not in BACKEND_OF_TYPE:
             return op_inputs(op, inputs), [is_node(x) and x.requires_grad for x in inputs]

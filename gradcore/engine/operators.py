@@ -495,12 +495,13 @@ class Operators(Methods):
         """
         if stream is not None:
             raise ValueError(f"to_device: stream = {stream!r}, and only None is supported")
-        if device != self.device and self.requires_grad:
+        is_here = str(device) == str(self.device)  # a library's devices may differ from their names
+        if not is_here and self.requires_grad:
             raise ValueError(
                 f"to_device: a node that has a gradient can't be moved from {self.device} to "
                 f"{device} in a graph; move its .value"
             )
-        if device == self.device:
+        if is_here:
             return self
         moved = get(backend_of(self.value).name, device).asarray(self.value)
         return self.__array_namespace__().asarray(moved)

@@ -65,13 +65,15 @@ def place_of(*xs: Any) -> Place:
 
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
-    """Find NumPy's dtype of the same name as a library's."""
+    """Find NumPy's dtype of the same name as a library's. NumPy lacks bfloat16 and float8: float32
+    stands for them."""
     return dtype if isinstance(dtype, np.dtype) else _named(dtype.__class__, dtype)
 
 
 @cache  # by type too: comparing dtypes of two libraries may warn
 def _named(kind: Any, dtype: Any) -> np.dtype[Any]:
-    return np.dtype(str(dtype).rpartition(".")[2])
+    name = str(dtype).rpartition(".")[2]
+    return np.dtype("float32" if name.startswith(("bfloat", "float8")) else name)
 
 
 def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:

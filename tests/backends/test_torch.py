@@ -56,8 +56,10 @@ def test_tensors_come_in_without_their_graph(on_torch: Backend) -> None:
     loss.backward()
     assert type(loss.value) is type(node.grad) is torch.Tensor
     np.testing.assert_array_equal(node.grad, [3.0, 3.0])
-    with pytest.raises(TypeError, match=r"has a graph of its own; give x\.detach\(\)"):
-        TensorNode(parameter)
+    for use in (TensorNode, node.__mul__, node.__rmul__, nn.Linear(2, 3)):
+        for x in (parameter, parameter * 2.0):
+            with pytest.raises(TypeError, match=r"has a graph of its own; give x\.detach\(\)"):
+                use(x)
     assert backend_of(parameter) is backend_of(torch.ones(1))
 
 
@@ -71,6 +73,34 @@ def test_arrays_of_numpy_come_in_and_go_out(on_torch: Backend, kind: str) -> Non
         is_shared = np.shares_memory(y.numpy(), array)
         assert is_shared == (array.base is None and x.dtype.isnative)
         assert not is_shared or not on_torch.owns_memory(y)
+
+
+def test_numbers_of_16_bits_that_numpy_lacks_have_the_methods_of_nodes(on_torch: Backend) -> None:
+    x = TensorNode(torch.ones(4, dtype=torch.bfloat16))
+    for y in (x.sum(), x.mean(), x.std(), gradcore.numpy.exp(x), gradcore.numpy.add(x, x)):
+        assert y.dtype is torch.bfloat16
+    (x * x).sum().backward()
+    np.testing.assert_array_equal(on_torch.to_numpy(x.grad), np.full(4, 2.0))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "int32"])
+def test_indices_may_be_of_all_integer_dtypes(on_torch: Backend, kind: str) -> None:
+    x, indices = TensorNode([1.0, 2.0, 3.0]), on_torch.asarray([0, 2], kind)
+    for y in (gradcore.take(x, indices), gradcore.take_along_axis(x, indices), x[indices]):
+        np.testing.assert_array_equal(y.value, [1.0, 3.0])
+    rows = gradcore.embedding(indices, TensorNode([[1.0], [2.0], [3.0]]))
+    np.testing.assert_array_equal(rows.value, [[1.0], [3.0]])
+
+
+def test_a_device_may_be_named(on_torch: Backend) -> None:
+    x = TensorNode(on_torch.asarray([1.0, 2.0]))
+    assert x.to_device("cpu") is x
+
+
+def test_what_a_dtype_lacks_is_a_type_error_that_names_the_function(on_torch: Backend) -> None:
+    x = on_torch.asarray([1.0])
+    with pytest.raises(TypeError, match=r"bitwise_and: .*not implemented for 'Float'"):
+        gradcore.bitwise_and(x, x)
 
 
 def test_memory_that_somebody_else_sees_is_not_owned(on_torch: Backend) -> None:

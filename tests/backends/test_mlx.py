@@ -1,0 +1,80 @@
+"""The mlx backend: what its arrays lack, its dtypes, and that no step waits to be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from comparing import raises_in_one_line
+
+import gradcore
+from gradcore import TensorNode, nn, optim
+from gradcore.backends import Backend, get, use_backend
+
+mx = pytest.importorskip("mlx.core")
+
+
+@pytest.fixture
+def on_mlx() -> Iterator[Backend]:
+    with use_backend("mlx") as backend:
+        yield backend
+
+
+def test_an_unknown_device_is_an_error_that_names_those_there_are() -> None:
+    raises_in_one_line(lambda: get("mlx", "mps"), ValueError, "mlx: no device 'mps'; this machine")
+    assert get("mlx:cpu").environment() == {"GRADCORE_BACKEND": "mlx:cpu"}
+
+
+def test_an_index_out_of_range_reads_nobody_elses_memory(on_mlx: Backend) -> None:
+    x = TensorNode([1.0, 2.0, 3.0])
+    for key in (3, -4, (0, 0)):
+        with pytest.raises(IndexError, match=r"GetItem: .*(out of bounds|too many indices)"):
+            x[key]
+    with pytest.raises(IndexError, match="out of bounds"):
+        on_mlx.setitem(on_mlx.asarray([1.0]), 1, 2.0)
+
+
+def test_float64_is_refused_by_name_as_mlx_computes_it_in_32_bits(on_mlx: Backend) -> None:
+    x = np.array(mx.exp(mx.array([1.0], dtype=mx.float64)))
+    assert abs(x - np.exp(1.0)) > 1e-9, "if MLX has become exact, the backend may have float64"
+    raises_in_one_line(lambda: on_mlx.asarray([1.0], "float64"), ValueError, "mlx has no dtype")
+    for name in ("float64", "complex128"):
+        with pytest.raises(TypeError, match=f"mlx has no {name}; convert the array"):
+            on_mlx.asarray(np.ones(2, name))
+    assert on_mlx.asarray(np.ones(2), "float32").dtype == mx.float32
+
+
+def test_a_step_leaves_nothing_to_compute(on_mlx: Backend) -> None:
+    """Nobody reads a loss, and yet memory doesn't grow with the steps."""
+    net = nn.Sequential(nn.Linear(4, 64), nn.BatchNorm1d(64), nn.Linear(64, 1))
+    step, x, used = optim.Adam(net.parameters()), on_mlx.xp.ones((8, 4)), []
+    for _ in range(30):
+        (net(x) * net(x)).sum().backward()
+        step.step()
+        step.zero_grad()
+        mx.synchronize()
+        used.append(on_mlx.used_memory())
+    assert used[-1] <= used[9]
+
+
+def test_a_network_trains_as_on_numpy() -> None:
+    losses = []
+    for name in ("numpy", "mlx"):
+        with use_backend(name) as backend:
+            gradcore.manual_seed(1)
+            layers = [nn.Conv2d(3, 4, 3), nn.Relu(), nn.MaxPool2d(2), nn.BatchNorm2d(4),
+                      nn.Flatten(), nn.Dropout(0.5), nn.Linear(36, 5)]  # fmt: skip
+            net = nn.Sequential(*layers)
+            step = optim.AdamW(net.parameters(), lr=0.01)
+            images = np.random.default_rng(0).normal(size=(8, 3, 8, 8)).astype("float32")
+            x, labels = backend.asarray(images), backend.asarray(np.arange(8) % 5)
+            found = []
+            for _ in range(10):
+                loss = gradcore.cross_entropy(net(x), labels)
+                loss.backward()
+                step.step()
+                step.zero_grad()
+                found.append(float(loss))
+            losses.append(found)
+    np.testing.assert_allclose(losses[1], losses[0], 1e-4)
