@@ -1,4 +1,4 @@
-"""The ONNX backend: arrays that record what is computed, of which `gradcore.export` writes a file."""
+"""The ONNX backend: arrays that note what is computed, for the files of `gradcore.export`."""
 
 from .backend import OnnxBackend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,10 @@ __all__ = ["OnnxBackend"]
 UNKNOWN = (
     "the numbers of this array are known only when the file runs; a model that reads them, as "
     "float(x), `if x > 0` and print(x) do, has no file"
+)
+ELSEWHERE = (
+    "an input is an array of another library, which the file would not have; hold it in an "
+    "attribute of a module, or in a TensorNode"
 )
 
 
@@ -42,9 +47,16 @@ class OnnxBackend(OnnxElementwise, OnnxConvolutions, OnnxNorms, OnnxRecurrent):
         return x.unwrap_numpy()
 
     def error(self, error: Exception) -> Exception:
-        return ValueError(UNKNOWN) if "no propagated value" in str(error) else error
+        text = str(error)
+        if "no propagated value" in text:
+            return ValueError(UNKNOWN)
+        if found := re.fullmatch(r"module '.*' has no attribute '(\w+)'", text):
+            return TypeError(f"ndonnx, which writes ONNX, has no {found[1]}")
+        if found := re.match(r"(\w+: )the inputs are arrays of", text):
+            return ValueError(f"{found[1]}{ELSEWHERE}")
+        return error
 
-    def random_bits(self, key: Any, n: int, device: Any = None) -> Array:
+    def random_bits(self, *_: Any) -> Array:
         """Refuse: a file has no generator with gradcore's numbers."""
         raise ValueError("random numbers, as of dropout, have no place in a file; call eval()")
 

@@ -50,9 +50,19 @@ class OnnxConvolutions(Backend):
         )
         return xp.of(y), xp.of(places)
 
+    # ONNX counts the places of maxima through all images of a batch.
+
     def max_pool2d_indices(self, places: Array, *, size: Pair, **_: Any) -> Array:
-        """ONNX counts the places of maxima through all images."""
         return places % (size[0] * size[1])
+
+    def max_pool2d_chosen(self, x: Array, places: Array, **_: Any) -> Array:
+        n, c, h, w = x.shape
+        chosen = xp.reshape(places % (h * w), (n, c, places.shape[2] * places.shape[3]))
+        y = xp.take_along_axis(xp.reshape(x, (n, c, h * w)), chosen, axis=2)
+        return xp.reshape(y, places.shape)
+
+    def max_pool2d_gradient(self, *_: Array, **__: Any) -> Array:
+        raise ValueError("the gradient of max pooling has no place in a file of ONNX")
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
         if is_double(x):

@@ -1,7 +1,7 @@
 """The array API namespace of the ONNX backend: ndonnx's, but where one operator of ONNX says what
 ndonnx says with several."""
 
-# ruff: noqa: F403 (the functions of the standard hide those of Python, as `max`)
+# ruff: noqa: A001, A004, F403 (the functions of the standard hide those of Python, as `max`)
 from __future__ import annotations
 
 import builtins
@@ -78,7 +78,7 @@ def _reduced(function: Any, operator: Any, x: Array, axis: Any, keepdims: Any) -
     return of(operator(x.unwrap_spox(), places, keepdims=int(keepdims)))
 
 
-_origins = WeakKeyDictionary[Any, Array]()  # of what operators gave: what that is a reshaped form of
+_origins = WeakKeyDictionary[Any, Array]()  # of what Reshape gave: what it was given
 
 
 def origin(x: Array) -> Array | None:

@@ -43,9 +43,10 @@ def _batch_norm(inputs: tuple[Array, ...], eps: float) -> Array:
     """Apply the operator with one output. (That of spox has all three, as in training.)"""
     names = ["x", "w", "b", "mean", "variance"]
     types = [helper.np_dtype_to_tensor_dtype(a.dtype.unwrap_numpy()) for a in inputs]
+    of_y = "y", types[0], inputs[0]
     values = [
         helper.make_tensor_value_info(name, kind, a.shape)
-        for name, kind, a in zip([*names, "y"], [*types, types[0]], [*inputs, inputs[0]], strict=True)
+        for name, kind, a in [*zip(names, types, inputs, strict=True), of_y]
     ]
     node = helper.make_node("BatchNormalization", names, ["y"], epsilon=eps)
     graph = helper.make_graph([node], "batch_norm", values[:-1], values[-1:])

@@ -9,11 +9,11 @@ anything else that differs, nothing is right at a third size, and the program is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import spox
-from onnx import ModelProto, NodeProto, checker, helper, numpy_helper, version_converter
+from onnx import ModelProto, NodeProto, checker, defs, helper, numpy_helper, version_converter
 
 from ..types import Array
 from . import namespace as xp
@@ -21,9 +21,15 @@ from . import namespace as xp
 __all__ = ["SIZES", "combined", "named", "noted", "placeholder"]
 
 OPSET = 21  # whose operators the backend's functions are
+OLDEST = 17  # the first with layer normalization
 SIZES = 97, 202  # of the batch: rarely those of something else, one odd and one even
 MOST_BYTES = 2**31 - 2**20  # of weights, in a file of at most 2 GiB
 BATCH = "batch"
+SIZE = "batch_size"  # the value of the operator that gives it
+DIFFERENT = (
+    f"the model computes something else of a batch of {SIZES[0]} than of one of {SIZES[1]}, as a "
+    "loop over the batch does; only the sizes of arrays may depend on it"
+)
 
 
 def placeholder(shape: tuple[int, ...], dtype: str) -> Array:
@@ -56,7 +62,6 @@ def noted(arguments: Mapping[str, Array], results: Mapping[str, Array]) -> Model
         else:
             others.append(node)
     _replace(graph.node, others)
-    _without_identities(graph)
     return model
 
 
@@ -65,7 +70,7 @@ def combined(
     axes: Mapping[str, int | None],
     weights: Mapping[str, np.ndarray],
     opset: int,
-    producer: str,
+    producer: tuple[str, str],
 ) -> ModelProto:
     """Make one program, for batches of any size, of those for batches of `SIZES`.
 
@@ -91,6 +96,7 @@ def combined(
             f"the weights take {size / 1e9:.1f} GB, and a file of ONNX holds 2 GiB; convert them, "
             "as in model.half()"
         )
+    _without_identities(graph)
     _replace(graph.input, [x for x in graph.input if x.name in axes])
     _tidy(graph)
     graph.initializer.extend([numpy_helper.from_array(x, name) for name, x in values.items()])
@@ -102,82 +108,112 @@ def combined(
     opsets += [o for o in first.opset_import if o.domain not in ("", "ai.onnx")]
     _replace(first.opset_import, opsets)
     if opset != OPSET:
-        first = version_converter.convert_version(first, opset)
+        first = _converted(first, opset)
     first.ir_version = helper.find_min_ir_version_for(first.opset_import)
-    first.producer_name, first.producer_version = producer.split()
+    first.producer_name, first.producer_version = producer
     checker.check_model(first, full_check=True)
     return first
 
 
+def _converted(model: ModelProto, opset: int) -> ModelProto:
+    if not OLDEST <= opset <= defs.onnx_opset_version():
+        last = defs.onnx_opset_version()
+        raise ValueError(f"opset = {opset}, expected {OLDEST} to {last}; {OPSET} is the default")
+    try:
+        return version_converter.convert_version(model, opset)
+    except RuntimeError as error:
+        reason = str(error).rpartition(": ")[2]
+        raise ValueError(f"opset {opset} can't say this: {reason}; leave it {OPSET}") from None
+
+
 def _check_alike(graph: Any, others: Any) -> None:
     """Raise ValueError unless the two graphs have the same operators with the same settings."""
-    pairs = list(zip(graph.node, others.node, strict=False))
-    for a, b in pairs:
+    nodes, rest = list(graph.node), list(others.node)
+    for a, b in zip(nodes, rest, strict=False):
         if a != b:
-            raise ValueError(
-                f"{_place(graph, a.output[0])}: {a.op_type} is {_settings(a)} for a batch of "
-                f"{SIZES[0]}, and {_settings(b, a)} for one of {SIZES[1]}; only shapes may depend "
-                "on the size of the batch"
-            )
-    if len(graph.node) != len(others.node):
-        raise ValueError("the model applies more operators to larger batches, as in a loop over it")
-
-
-def _settings(node: NodeProto, other: NodeProto | None = None) -> str:
-    if other is not None and node.op_type != other.op_type:
-        return node.op_type
-    texts = (f"{a.name}={helper.get_attribute_value(a)}" for a in node.attribute)
-    return f"{node.op_type}({', '.join(texts)})"
+            raise ValueError(f"{_place(graph, a.output[0])}: {DIFFERENT}")
+    if len(nodes) != len(rest):
+        raise ValueError(DIFFERENT)
 
 
 def _batch_in_constants(graph: Any, others: Any, axes: Mapping[str, int | None]) -> None:
     """Compute those constants that depend on the size of the batch from that of an input."""
-    size = SIZES[0]
     computed: list[NodeProto] = []
     new: list[Any] = []
     for tensor, other in zip(graph.initializer, others.initializer, strict=True):
         x, y = numpy_helper.to_array(tensor), numpy_helper.to_array(other)
         if x.shape == y.shape and np.array_equal(x, y, equal_nan=x.dtype.kind == "f"):
             new.append(tensor)
-            continue
-        name = tensor.name
-        readers = [node for node in graph.node if name in node.input]
-        if x.shape != y.shape or x.dtype != np.int64 or x.ndim > 1:
-            raise ValueError(_why_not(graph, name, readers, x, y))
-        times = np.where(x == y, 0, x // size)
-        if not np.array_equal(np.where(x == y, x, times * SIZES[1]), y) or (
-            not np.array_equal(np.where(x == y, x, times * size), x)
-        ):
-            raise ValueError(_why_not(graph, name, readers, x, y))
-        is_shape = all(n.op_type == "Reshape" and n.input[1] == name for n in readers)
-        if is_shape and np.count_nonzero(times) == 1 and -1 not in x and 0 not in x:
-            new.append(numpy_helper.from_array(np.where(times, -1, x), name))
-            continue
-        rest = np.where(times, 0, x)
-        parts = [numpy_helper.from_array(a, f"{name}/{n}") for n, a in (("times", times), ("rest", rest))]
-        new += parts
-        product = f"{name}/product"
-        computed.append(helper.make_node("Mul", [f"{BATCH}_size", parts[0].name], [product]))
-        if not x.ndim:
-            computed.append(helper.make_node("Squeeze", [product], [f"{name}/number"]))
-            product = f"{name}/number"
-        computed.append(helper.make_node("Add", [product, parts[1].name], [name]))
+        else:
+            constants, nodes = _computed(graph, tensor.name, x, y)
+            new += constants
+            computed += nodes
     if computed:
-        name, axis = next((n, a) for n, a in axes.items() if a is not None)
-        shape = helper.make_node("Shape", [name], [f"{BATCH}_size"], start=axis, end=axis + 1)
+        name, axis = next((name, axis) for name, axis in axes.items() if axis is not None)
+        shape = helper.make_node("Shape", [name], [SIZE], start=axis, end=axis + 1)
         _replace(graph.node, [shape, *computed, *graph.node])
     _replace(graph.initializer, new)
 
 
-def _why_not(graph: Any, name: str, readers: list[NodeProto], x: Any, y: Any) -> str:
-    where = _place(graph, readers[0].output[0]) if readers else name
-    shown = (f"{a.dtype} {a.shape}" if a.size > 8 or x.shape != y.shape else str(a) for a in (x, y))
-    now, then = shown
-    return (
-        f"{where}: a constant of {readers[0].op_type if readers else 'the result'} is {now} for a "
-        f"batch of {SIZES[0]}, and {then} for one of {SIZES[1]}; only shapes, and multiples of the "
-        "batch in them, are computed when the file runs"
+def _computed(graph: Any, name: str, x: Any, y: Any) -> tuple[list[Any], list[NodeProto]]:
+    """Give constants, and operators, that compute what is x for the first size and y for the other.
+
+    Raises:
+        ValueError: these are no multiples of the sizes, nor the numbers from 0 to such a multiple.
+    """
+    readers = [node for node in graph.node if name in node.input]
+    times, rest = _multiples(x, y)
+    if times is not None and x.ndim < 2:
+        is_shape = all(n.op_type == "Reshape" and n.input[1] == name for n in readers)
+        if is_shape and np.count_nonzero(times) == 1 and not {0, -1} & {*x.tolist()}:
+            return [numpy_helper.from_array(np.where(times, -1, x), name)], []
+        return _product(name, times, rest)
+    if x.ndim == y.ndim == 1 and x.dtype == np.int64:
+        times, rest = _multiples(np.array(x.size), np.array(y.size))
+        if times is not None and all(np.array_equal(a, np.arange(a.size)) for a in (x, y)):
+            constants, nodes = _product(f"{name}/end", times, rest)
+            ends = [numpy_helper.from_array(np.array(i), f"{name}/{i}") for i in (0, 1)]
+            inputs = [ends[0].name, f"{name}/end", ends[1].name]
+            return [*constants, *ends], [*nodes, helper.make_node("Range", inputs, [name])]
+    few = x.size < 9 and x.shape == y.shape
+    shown = [str(a) if few else f"{a.dtype} {a.shape}" for a in (x, y)]
+    reader = readers[0].op_type if readers else "the result"
+    raise ValueError(
+        f"{_place(graph, readers[0].output[0]) if readers else name}: a constant of {reader} is "
+        f"{shown[0]} for a batch of {SIZES[0]}, and {shown[1]} for one of {SIZES[1]}; expected a "
+        "multiple of the batch, which can be computed when the file runs"
     )
+
+
+def _multiples(x: Any, y: Any) -> tuple[Any, Any]:
+    """Find `times` and `rest`, of which one is 0 in each place: size * times + rest is x for the
+    first size, and y for the other; (None, None) if there are none."""
+    if x.shape != y.shape or x.dtype.kind not in "iuf":
+        return None, None
+    times = np.where(x == y, 0, x // SIZES[0]).astype(np.int64)
+    rest = np.where(times == 0, x, 0).astype(x.dtype)
+    fit = all(np.array_equal(n * times + rest, a) for n, a in zip(SIZES, (x, y), strict=True))
+    return (times, rest) if fit else (None, None)
+
+
+def _product(name: str, times: Any, rest: Any) -> tuple[list[Any], list[NodeProto]]:
+    """Compute size * times + rest."""
+    words = [f"{name}/{word}" for word in ("times", "rest", "product", "converted")]
+    factors, terms, product, converted = words
+    constants = [
+        numpy_helper.from_array(times.reshape(-1), factors),
+        numpy_helper.from_array(rest.reshape(-1), terms),
+    ]
+    nodes = [helper.make_node("Mul", [SIZE, factors], [product])]
+    if rest.dtype != np.int64:
+        kind = helper.np_dtype_to_tensor_dtype(rest.dtype)
+        nodes.append(helper.make_node("Cast", [product], [converted], to=kind))
+        product = converted
+    total = name if times.ndim else f"{name}/total"
+    nodes.append(helper.make_node("Add", [product, terms], [total]))
+    if not times.ndim:
+        nodes.append(helper.make_node("Squeeze", [total], [name]))
+    return constants, nodes
 
 
 def _place(graph: Any, name: str) -> str:
@@ -277,10 +313,8 @@ def _tidy(graph: Any) -> None:
         _renamed(node, new)
     read = {x.name for x in graph.output} | {x for node in graph.node for x in _read(node)}
     for node in graph.node:
-        outputs = [y if y in read else "" for y in node.output]
-        while not outputs[-1]:
-            outputs.pop()
-        _replace(node.output, outputs)
+        while len(node.output) > 1 and node.output[-1] not in read:
+            node.output.pop()
     _replace(graph.initializer, [t for t in graph.initializer if t.name in read])
 
 
@@ -289,4 +323,3 @@ def _replace(field: Any, entries: list[Any]) -> None:
     entries = list(entries)
     del field[:]
     field.extend(entries)
-

@@ -16,6 +16,7 @@ import spox.opset.ai.onnx.v21 as op
 from ..base import Backend
 from ..types import Array
 from . import namespace as xp
+from .elementwise import is_double
 
 __all__ = ["OnnxRecurrent"]
 
@@ -26,6 +27,8 @@ class OnnxRecurrent(Backend):
     def lstm(
         self, x: Array, h: Array, c: Array, w_ih: Array, w_hh: Array, b: Array | None
     ) -> tuple[Array, Array, Array]:
+        if is_double(x):
+            return super().lstm(x, h, c, w_ih, w_hh, b)
         gates = 0, 3, 1, 2
         if b is not None:  # for ONNX the sum of two
             nothing = xp.asarray(np.zeros((1, *b.shape), b.dtype.unwrap_numpy()))
@@ -51,6 +54,8 @@ class OnnxRecurrent(Backend):
         b_ih: Array | None,
         b_hh: Array | None,
     ) -> tuple[Array, Array]:
+        if is_double(x):
+            return super().gru(x, h, w_ih, w_hh, b_ih, b_hh)
         gates, b = (1, 0, 2), None
         if b_ih is not None:
             b = xp.concat([_reordered(b_ih, gates), _reordered(b_hh, gates)], axis=1)
@@ -76,11 +81,12 @@ class OnnxRecurrent(Backend):
 
     def getitem(self, x: Array, key: Any) -> Array:
         """Give x[key]; of the last step, what the operator gives besides."""
-        key = key[0] if isinstance(key, tuple) and len(key) == 1 else key
-        if type(key) is not int or not -x.shape[0] <= key < x.shape[0]:
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        T = x.shape[0] if x.ndim else 0
+        if type(first) is not int or not -T <= first < T or rest not in ((), (...,)):
             return super().getitem(x, key)
-        last = _last.get(x.unwrap_spox()) if key % x.shape[0] == x.shape[0] - 1 else None
-        return xp.entry(x, key, 0) if last is None else last
+        last = _last.get(x.unwrap_spox()) if first % T == T - 1 else None
+        return xp.entry(x, first, 0) if last is None else last
 
 
 _last = WeakKeyDictionary[Any, Array]()  # of steps that an operator gave: the last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -43,7 +43,7 @@ def export(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-    batch_axis: int | None | Mapping[str, int | None] = 0,
+    batch_axis: int | Mapping[str, int | None] | None = 0,
     opset: int = 21,
 ) -> None:
     """Write a model to a file of ONNX (https://onnx.ai), for batches of any size.
@@ -86,12 +86,12 @@ def export(
     program = import_module("..backends.onnx.program", __package__)
     call = _Call(model, example, input_names, batch_axis)
     modules = _modules(model)
-    weights = _weights(model, modules)
+    weights = _weights(model, modules, call.axes)
     noted = []
     for n in program.SIZES:
         with _noting(program, modules, weights) as (places, placeholders):
             inputs, args, options = call.of_batch(program, n)
-            results = _results(_called(model, args, options, places), output_names)
+            results = _results(_called(model, args, options, places), output_names, call.axes)
             noted.append(program.noted(inputs | placeholders, results))
     arrays = {name: backend_of(x).to_numpy(x) for name, x in _values(weights).items()}
     try:
@@ -119,16 +119,19 @@ class _Call:
             self.bound = inspect.signature(function).bind(*args, **options)
         except TypeError as error:
             raise ValueError(f"export: example does not fit the model: {error}") from None
-        found = [(path, x) for path, x in leaves(self.bound.arguments) if backend_or_none(value_of(x))]
-        names = [_named(path) for path, _ in found] if names is None else list(names)
+        given = list(leaves(dict(self.bound.arguments)))
+        found = {_named(path): raw_array(x) for path, x in given if backend_or_none(value_of(x))}
+        names = list(found if names is None else names)
         if len({*names}) != len(found) or len(names) != len(found):
-            places = ", ".join(_named(path) for path, _ in found)
+            places = ", ".join(found)
             raise ValueError(f"export: input_names = {names}, expected a name for each: {places}")
-        by_name = batch_axis if isinstance(batch_axis, Mapping) else dict.fromkeys(names, batch_axis)
+        by_name = batch_axis
+        if not isinstance(batch_axis, Mapping):
+            by_name = dict.fromkeys(names, batch_axis)
         if unknown := [*{*by_name} - {*names}]:
             raise ValueError(f"export: batch_axis: no input {unknown[0]!r}, there are {names}")
         self.axes = {name: by_name.get(name, 0) for name in names}
-        self.examples = dict(zip(names, [raw_array(x) for _, x in found], strict=True))
+        self.examples = dict(zip(names, found.values(), strict=True))
         for name, x in self.examples.items():
             axis = self.axes[name]
             if axis is not None and not 0 <= axis < x.ndim:
@@ -170,9 +173,11 @@ def _modules(model: Any) -> dict[str, Module]:
     return {name: x for name, x in found.items() if isinstance(x, Module)}
 
 
-def _weights(model: Any, modules: Mapping[str, Module]) -> dict[str, TensorNode]:
+def _weights(
+    model: Any, modules: Mapping[str, Module], taken: Iterable[str]
+) -> dict[str, TensorNode]:
     """Name all nodes that the model can reach: as in the state of its modules, and as the variables
-    of a function."""
+    of a function; the names that inputs have are taken."""
     weights: dict[str, TensorNode] = {}
     for prefix, module in modules.items():
         weights |= dict(module.named_parameters(prefix) + module.named_buffers(prefix))
@@ -184,7 +189,11 @@ def _weights(model: Any, modules: Mapping[str, Module]) -> dict[str, TensorNode]
     for x in sorted(others, key=lambda x: x.source.order if x.source else x.born):
         weights[f"constant_{len(weights)}"] = x
     first = {x: name for name, x in reversed(weights.items())}  # of several names
-    return {name: x for name, x in weights.items() if first[x] == name}
+    return {
+        f"{name}_weight" if name in taken else name: x
+        for name, x in weights.items()
+        if first[x] == name
+    }
 
 
 def _values(weights: Mapping[str, TensorNode]) -> dict[str, Array]:
@@ -265,18 +274,22 @@ def _called(model: Any, args: Any, options: Any, calls: list[str]) -> Any:
         raise ExportError(f"export: {where}: {get('onnx').error(error)}") from error
 
 
-def _results(result: Any, names: Sequence[str] | None) -> dict[str, Array]:
-    """Name the arrays that the model gives."""
+def _results(result: Any, names: Sequence[str] | None, taken: Iterable[str]) -> dict[str, Array]:
+    """Name the arrays that the model gives; the names that inputs have are taken."""
     found = list(leaves(result))
     for path, x in found:
         if (of := backend_or_none(value_of(x))) is None or of.name != "onnx":
-            kind = type(value_of(x)).__name__
             what = f"result {_named(path)!r}" if path else "result"
-            raise ExportError(f"export: the {what} is a {kind} that no input leads to")
+            kind = type(value_of(x)).__name__
+            raise ExportError(f"export: the {what} is of type {kind}, expected an array or a node")
     if names is None:
-        names = [_named(f"['output']{path}" if path[:1] != "['" else path) for path, _ in found]
-    if len({*names}) != len(found) or len(names) != len(found):
-        raise ValueError(f"export: output_names = {names}, expected {len(found)} different ones")
+        names = [_named(path if path[:2] == "['" else f"['output']{path}") for path, _ in found]
+        names = [f"{name}_out" if name in taken else name for name in names]
+    if len({*names, *taken}) != len(found) + len([*taken]) or len(names) != len(found):
+        raise ValueError(
+            f"export: output_names = {names}, expected {len(found)} that differ from one another "
+            "and from those of the inputs"
+        )
     return {name: value_of(x) for name, (_, x) in zip(names, found, strict=True)}
 
 
@@ -285,10 +298,10 @@ def _named(path: str) -> str:
     return "_".join(word.strip("'") for word in path.strip("[]").split("]["))
 
 
-def _producer() -> str:
-    import gradcore
-
-    return f"gradcore {gradcore.__version__}"
+def _producer() -> tuple[str, str]:
+    """Name this package and its version."""
+    package = __name__.partition(".")[0]
+    return package, import_module(package).__version__
 
 
 class _Naming:
