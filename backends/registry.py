@@ -59,6 +59,7 @@ BUILTIN = {
     "jax": Builtin("jax:JaxBackend", "jax", "pip install jax"),
     "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx"),
     "dpnp": Builtin("dpnp:DpnpBackend", "dpnp", "pip install dpnp intel-opencl-rt"),
+    "onnx": Builtin("onnx:OnnxBackend", "ndonnx", "pip install 'gradcore[onnx]'"),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}

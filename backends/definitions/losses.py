@@ -23,6 +23,12 @@ class LossKernels(IndexingKernels):
     two into a state where `skips` (N, S) is true.
     """
 
+    def softmax(self, x: Array, axis: int | None) -> Array:
+        """Compute exp(x) divided by its sum along the axis, without overflow. x is not empty."""
+        xp, z = self.xp, self._wide(x)
+        z = xp.exp(z - xp.max(z, axis=axis, keepdims=True))
+        return xp.astype(z / xp.sum(z, axis=axis, keepdims=True), x.dtype, copy=False)
+
     def log_softmax(self, x: Array, axis: int | None) -> Array:
         """Compute log(softmax(x)) along the axis, by the log-sum-exp trick
         (https://gregorygundersen.com/blog/2020/02/09/log-sum-exp/). x is not empty."""

@@ -315,11 +315,6 @@ class HardSwish(OfInput):
     gradient = lambda xp, go, x: xp.where(x >= 3, go, xp.where(x <= -3, 0.0, go * (x / 3.0 + 0.5)))
 
 
-def _largest(x: Array, axis: int) -> Array:
-    """Return the maxima of x along the axis, or x itself where x is empty."""
-    return namespace(x).max(x, axis=axis, keepdims=True) if math.prod(x.shape) else x
-
-
 @in_float32
 class Softmax(Op):
     """exp(x) divided by its sum along the axis, computed without overflow."""
@@ -328,11 +323,9 @@ class Softmax(Op):
 
     @staticmethod
     def forward(context: Context, x: Array, *, axis: int = -1) -> Array:
-        xp = namespace(x)
-        z = xp.exp(x - _largest(x, axis))
-        y = z / xp.sum(z, axis=axis, keepdims=True)
-        context["axis"], context["y"] = axis if x.ndim else None, y
-        return y
+        context["axis"] = axis if x.ndim else None
+        context["y"] = backend_of(x).softmax(x, context["axis"]) if math.prod(x.shape) else x
+        return context["y"]
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:

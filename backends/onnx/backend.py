@@ -1,0 +1,71 @@
+"""The ONNX backend: the way in and out of ndonnx's arrays."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..types import Array, DType
+from . import namespace as xp
+from .convolution import OnnxConvolutions
+from .elementwise import OnnxElementwise
+from .normalization import OnnxNorms
+from .recurrent import OnnxRecurrent
+
+__all__ = ["OnnxBackend"]
+
+UNKNOWN = (
+    "the numbers of this array are known only when the file runs; a model that reads them, as "
+    "float(x), `if x > 0` and print(x) do, has no file"
+)
+ELSEWHERE = (
+    "an input is an array of another library, which the file would not have; hold it in an "
+    "attribute of a module, or in a TensorNode"
+)
+
+
+class OnnxBackend(OnnxElementwise, OnnxConvolutions, OnnxNorms, OnnxRecurrent):
+    """Arrays of ndonnx: a placeholder has no numbers, and each function of it is noted as operators
+    of ONNX. Constants have numbers."""
+
+    name = "onnx"
+    xp: ClassVar[Any] = xp
+    array_types = (xp.Array,)
+    several_devices = False
+
+    def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
+        return xp.asarray(np.ascontiguousarray(x).reshape(x.shape), dtype=dtype)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """Give the numbers of a constant.
+
+        Raises:
+            ValueError: x is computed from a placeholder.
+        """
+        return x.unwrap_numpy()
+
+    def error(self, error: Exception) -> Exception:
+        text = str(error)
+        if "no propagated value" in text:
+            return ValueError(UNKNOWN)
+        if found := re.fullmatch(r"module '.*' has no attribute '(\w+)'", text):
+            return TypeError(f"ndonnx, which writes ONNX, has no {found[1]}")
+        if found := re.match(r"(\w+: )the inputs are arrays of", text):
+            return ValueError(f"{found[1]}{ELSEWHERE}")
+        return error
+
+    def random_bits(self, *_: Any) -> Array:
+        """Refuse: a file has no generator with gradcore's numbers."""
+        raise ValueError("random numbers, as of dropout, have no place in a file; call eval()")
+
+    def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
+        """Check constants. What runs the file checks all others, in its own way."""
+        if indices._tyarray.is_constant:
+            super().check_indices(what, indices, size, start)
+        else:
+            self.check_integers(what, indices)
+
+    def select(self, x: Array, indices: Array) -> Array:
+        return super().select(x, xp.astype(indices, xp.int64))
