@@ -30,6 +30,7 @@ import os
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -188,21 +189,32 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
         for module in (numba_backend, products, recurrent):
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
-    name, device = _place(request.param)
-    with gradcore.use_backend(name, device) as chosen:
+    with _place(request.param) as place, gradcore.use_backend(*place) as chosen:
         if hasattr(chosen, "checks_wait"):  # CuPy's: an index out of range is an error at once
             monkeypatch.setattr(type(chosen), "checks_wait", True)
         yield chosen
 
 
 @pytest.fixture
-def on(request: Any) -> tuple[str, Any]:
+def on(request: Any) -> Iterator[tuple[str, Any]]:
     """The name and the device of a backend of the matrix that is not NumPy's."""
-    return _place(request.param)
+    with _place(request.param) as place:
+        yield place
 
 
-def _place(name: str) -> tuple[str, Any]:
-    return MATRIX.get(name, (name, None))
+@contextmanager
+def _place(name: str) -> Iterator[tuple[str, Any]]:
+    """Give the name and the device of a backend of the matrix; in the block, JAX has its 64 bits
+    where the matrix says so."""
+    place = MATRIX.get(name, (name, None))
+    if place[0] != "jax":
+        yield place
+        return
+    config = pytest.importorskip("jax").config
+    before = config.jax_enable_x64
+    config.update("jax_enable_x64", name == "jax")
+    yield place
+    config.update("jax_enable_x64", before)
 
 
 @pytest.fixture
