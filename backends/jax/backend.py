@@ -15,8 +15,9 @@ from ..types import Array, DType
 from . import namespace as xp
 from .compiled import ARRAYS, forget
 from .convolution import JaxConvolutions
-from .indexing import JaxIndexing
+from .indexing import JaxIndexing, raise_index_errors
 from .kernels import JaxKernels
+from .program import JitProgram
 from .random_bits import JaxRandomBits
 
 __all__ = ["JaxBackend"]
@@ -124,7 +125,12 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
     def to_numpy(self, x: Array) -> np.ndarray:
         """Give x as an array of NumPy's, which can't be written to."""
         x = x.astype(jnp.float32) if x.dtype in NOT_OF_NUMPY else x
-        return np.asarray(x)
+        host = np.asarray(x)
+        raise_index_errors()
+        return host
+
+    def compiler(self, device: Any = None) -> type[JitProgram]:  # noqa: ARG002
+        return JitProgram
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
         found = self._memory()

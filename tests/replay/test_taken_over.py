@@ -3,14 +3,14 @@ write in place: the next replay starts from the new values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from taped import TapedBackend, TracedBackend, register
+from taped import TapedBackend, TracedBackend
 
 from gradcore import (
     CaptureError,
@@ -21,7 +21,6 @@ from gradcore import (
     nn,
     optim,
     relu,
-    use_backend,
 )
 from gradcore.engine.arrays import namespace
 
@@ -55,15 +54,6 @@ class InPlaceTraced(InPlace, TracedBackend): ...
 
 
 KINDS = {"recorded": InPlace, "traced": InPlaceTraced}
-
-
-@pytest.fixture(params=KINDS)
-def device(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TapedBackend]:
-    backend = register(monkeypatch, KINDS[request.param])
-    with use_backend("taped"):
-        yield backend
 
 
 class Training:
