@@ -8,6 +8,7 @@ float32 anyhow, and round once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -27,9 +28,10 @@ def _fits(a: Array, b: Array) -> bool:
     """Say whether PyTorch convolves such arrays: none is empty, and both are of one real floating
     dtype."""
     dtype = a.dtype
-    return dtype is b.dtype and dtype.is_floating_point and 0 not in a.shape and 0 not in b.shape
+    return dtype is b.dtype and dtype.is_floating_point and a.numel() > 0 and b.numel() > 0
 
 
+@lru_cache(1024)
 def _on_both_sides(padding: tuple[Pair, ...]) -> tuple[list[int], list[int]]:
     """Split padding into that on both sides, which PyTorch's convolutions take, and the rest, in
     the order of `pad`: the last axis comes first."""
