@@ -94,9 +94,6 @@ class MlxBackend(Backend):
         mx.async_eval(results[3:])  # the running averages, which no loss depends on
         return results
 
-    def erf(self, x: Array) -> Array:
-        return mx.erf(x)
-
 
 def check_key(x: Array, key: Any) -> None:
     """Raise the IndexError of an integer out of range, where MLX reads the memory of others."""

@@ -31,6 +31,7 @@ __all__ = [
     "count_nonzero",
     "cumulative_prod",
     "cumulative_sum",
+    "diff",
     "empty",
     "empty_like",
     "expand_dims",
@@ -39,16 +40,21 @@ __all__ = [
     "flip",
     "full",
     "full_like",
+    "iinfo",
+    "isin",
     "linalg",
     "linspace",
     "matmul",
+    "moveaxis",
     "ones",
     "ones_like",
     "permute_dims",
     "prod",
     "repeat",
+    "reshape",
     "result_type",
     "searchsorted",
+    "sign",
     "sort",
     "std",
     "sum",
@@ -90,6 +96,12 @@ class Info:
 
 def __array_namespace_info__() -> Info:  # noqa: N807
     return Info()
+
+
+def iinfo(dtype: Any, /) -> SimpleNamespace:
+    """Give what the standard asks, of which MLX's own has no `bits`."""
+    own = mx.iinfo(dtype.dtype if isinstance(dtype, mx.array) else dtype)
+    return SimpleNamespace(bits=8 * own.dtype.size, min=own.min, max=own.max, dtype=own.dtype)
 
 
 # -- New arrays. MLX's arrays have no device: those of its operations is that of the backend. -----
@@ -292,7 +304,7 @@ def sort(
 
 def searchsorted(a: Array, v: Array, /, *, side: str = "left", sorter: Any = None) -> Array:
     a = a if sorter is None else mx.take(a, sorter)
-    return mx.searchsorted(a, v, side=side).astype(mx.int64)
+    return mx.searchsorted(a, asarray(v), side=side).astype(mx.int64)
 
 
 # -- The standard's arguments ------------------------------------------------------------------
@@ -308,12 +320,33 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     return mx.concatenate(list(arrays), axis)
 
 
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None
+) -> Array:
+    parts = [part for part in (prepend, x, append) if part is not None]
+    return mx.diff(mx.concatenate(parts, axis), n, axis) if n else x
+
+
 def expand_dims(x: Array, /, *, axis: Any = 0) -> Array:
     return mx.expand_dims(x, axis)
 
 
 def flip(x: Array, /, *, axis: Any = None) -> Array:
     return mx.flip(x, axis) if x.ndim else x
+
+
+def isin(x: Array, among: Any, /, *, invert: Any = False) -> Array:
+    x, among = asarray(x), mx.reshape(asarray(among), (-1,))
+    return mx.any(mx.expand_dims(x, -1) == among, -1) != invert
+
+
+def moveaxis(x: Array, source: Any, destination: Any, /) -> Array:
+    pairs = [(a,) if isinstance(a, int) else tuple(a) for a in (source, destination)]
+    given, wanted = ([a % x.ndim for a in axes] for axes in pairs)
+    axes = [a for a in builtins.range(x.ndim) if a not in given]
+    for to, a in sorted(zip(wanted, given, strict=True)):
+        axes.insert(to, a)
+    return permute_dims(x, axes)
 
 
 def permute_dims(x: Array, /, axes: Any) -> Array:
@@ -324,6 +357,16 @@ def repeat(x: Array, repeats: Any, /, *, axis: Any = None) -> Array:
     if isinstance(repeats, mx.array):
         return asarray(np.repeat(np.array(x), np.array(repeats), axis))
     return mx.repeat(x, repeats, axis)
+
+
+def reshape(x: Array, /, shape: Any, *, copy: Any = None) -> Array:
+    if copy is False:
+        raise ValueError("mlx: an array of another shape may be a copy")
+    return mx.reshape(x, shape)
+
+
+def sign(x: Array, /) -> Array:
+    return mx.where(mx.isnan(x), x, mx.sign(x))  # of NaN, MLX gives 0
 
 
 def take(x: Array, indices: Array, /, *, axis: Any = None) -> Array:

@@ -189,7 +189,9 @@ def random_bits(backend: Backend) -> str:
 
 def copies(backend: Backend) -> str:
     batches = [np.full((1 << 16,), i, "float32") for i in range(6)]
-    got = [float(backend.to_numpy(x.sum())) for (x,) in backend.copies((b,) for b in batches)]
+    got = [
+        float(backend.to_numpy(backend.xp.sum(x))) for (x,) in backend.copies((b,) for b in batches)
+    ]
     assert got == [float(i << 16) for i in range(6)], got
     return "6 batches"
 

@@ -1,9 +1,9 @@
 """All code in README.md, CONTRIBUTING.md and docs/ runs, and prints and draws what the page shows.
 
 The blocks of a page run one after the other, in one namespace; `print(x)  # 1` must print 1. Those
-that begin with `# name.py` are files: of a package, if one is pyproject.toml, which is installed in
-the end and tested by its own tests; else of programs, which run each in a process of its own. What
-stands after `<!-- not run: REASON -->` does not run, but its flags are checked.
+that begin with `# name.py` are files: of a package, if one is pyproject.toml, which pip installs in
+the end, and whose tests run; else of programs, which run each in a process of its own. What stands
+after `<!-- not run: REASON -->` does not run, but its flags are checked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ def test_page(
     for drawn in tmp_path.glob("*.dot"):
         same_picture(drawn, page.with_name(f"{drawn.stem}.svg"))
     if "pyproject.toml" in package:
-        install_and_test(package, tmp_path)
+        install_and_test(page, package, tmp_path)
     else:
         for name, code in package.items():
             run_program(name, code, tmp_path)
@@ -127,44 +128,43 @@ def run_program(name: str, code: str, folder: Path) -> None:
     assert words(done.stdout) == words(" ".join(promised)), name
 
 
-def install_and_test(package: dict[str, str], folder: Path) -> None:
-    """The backend of the package works by the name of its entry point, and its tests pass."""
-    for module in re.findall(r"^import (\w+)", "".join(package.values()), re.MULTILINE):
-        pytest.importorskip(module) if f"{module}.py" not in package else None
-    points = tomllib.loads(package["pyproject.toml"])["project"]["entry-points"]
-    info = folder / "example-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
-    lines = [f"{name} = {where}" for name, where in points["gradcore.backends"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[gradcore.backends]", *lines]))
+def install_and_test(page: Path, package: dict[str, str], folder: Path) -> None:
+    """The package is installed from the page's files alone; `doctor` says of its backend what the
+    page shows, and the package's tests pass."""
+    for need in ("pip", "setuptools"):  # an environment without them has another installer
+        if find_spec(need) is None:
+            pytest.skip(f"no {need} here")
+    files, site = folder / "package", folder / "site"
+    files.mkdir()
     for name, text in package.items():
-        (folder / name).write_text(text)
-    (folder / "all_tests.py").write_text(
-        "import importlib, gradcore\n"
-        "from gradcore import Sum, TensorNode\n"
-        "x = TensorNode([1.0, 2.0])\n"
-        "Sum.do_forward(gradcore.sigmoid(x) * x).backward()\n"
-        "print(gradcore.backends.backend_of(x.grad).name)\n"
-        f"for module in {[name[:-3] for name in package if name.startswith('test_')]}:\n"
-        "    for name, test in vars(importlib.import_module(module)).items():\n"
-        "        if name.startswith('test_'):\n"
-        "            test(), print(name)\n"
-    )
-    (name,) = points["gradcore.backends"]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "all_tests.py"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
-            "GRADCORE_BACKEND": name,
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    tests = re.findall(r"^def (test_\w+)", "".join(package.values()), re.MULTILINE)
-    assert done.stdout.split() == [name, *tests]
+        (files / name).write_text(text)
+
+    def run(*arguments: str, **variables: str) -> str:
+        paths = os.pathsep.join([str(site), str(ROOT)])
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=files,
+            env={**os.environ, "PYTHONPATH": paths, **variables},
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # As `pip install .`, but into a folder, and without a network.
+    alone = ["--no-deps", "--no-index", "--no-build-isolation"]
+    run("pip", "install", "-q", *alone, "--target", str(site), ".", PIP_NO_CACHE_DIR="1")
+    (backend,) = tomllib.loads(package["pyproject.toml"])["project"]["entry-points"][
+        "gradcore.backends"
+    ]
+    shown = "".join(block.code for block in blocks(page) if block.language == "text")
+    lines = re.findall(rf"^  {backend} .*$", shown, re.MULTILINE)
+    told = run("gradcore", "doctor", GRADCORE_BACKEND=backend)
+    assert len(lines) == 2
+    assert all(line in told for line in lines), told
+    tests = [name for name in package if name.startswith("test_")]
+    assert "2 passed" in run("pytest", "-W", "error", *tests)
 
 
 def test_few_blocks_are_not_run() -> None:
