@@ -389,8 +389,8 @@ def test_functions_win_over_files_of_their_name(name: str) -> None:
 
 # fmt: off
 LATER = [
-    "array_api_strict", "cudnn", "cupy", "gradcore.numpy", "matplotlib", "numba", "pytest",
-    "safetensors", "torch", "tqdm", "urllib.request",
+    "array_api_strict", "cudnn", "cupy", "gradcore.numpy", "matplotlib", "ndonnx", "numba", "onnx",
+    "pytest", "safetensors", "torch", "tqdm", "urllib.request",
 ]
 # fmt: on
 

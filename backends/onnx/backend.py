@@ -62,10 +62,10 @@ class OnnxBackend(OnnxElementwise, OnnxConvolutions, OnnxNorms, OnnxRecurrent):
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         """Check constants. What runs the file checks all others, in its own way."""
-        if indices._tyarray.is_constant:
-            super().check_indices(what, indices, size, start)
-        else:
+        if xp.known(indices) is None:
             self.check_integers(what, indices)
+        else:
+            super().check_indices(what, indices, size, start)
 
     def select(self, x: Array, indices: Array) -> Array:
         return super().select(x, xp.astype(indices, xp.int64))

@@ -41,6 +41,11 @@ class OnnxConvolutions(Backend):
     def max_pool2d(
         self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
     ) -> tuple[Array, Array]:
+        if _is_wide(kernel, padding):
+            raise ValueError(
+                f"max_pool2d: padding {padding} with the kernel {kernel}; ONNX Runtime takes less "
+                "padding than the kernel has rows and columns"
+            )
         y, places = op.max_pool(
             x.unwrap_spox(),
             kernel_shape=kernel,
@@ -65,7 +70,7 @@ class OnnxConvolutions(Backend):
         raise ValueError("the gradient of max pooling has no place in a file of ONNX")
 
     def avg_pool2d(self, x: Array, *, kernel: Pair, stride: Pair, padding: Padding) -> Array:
-        if is_double(x):
+        if is_double(x) or _is_wide(kernel, padding):
             return super().avg_pool2d(x, kernel=kernel, stride=stride, padding=padding)
         if kernel == tuple(x.shape[2:]) and not any(pads(padding)):
             return xp.of(op.global_average_pool(x.unwrap_spox()))
@@ -78,6 +83,11 @@ class OnnxConvolutions(Backend):
                 count_include_pad=1,
             )
         )
+
+
+def _is_wide(kernel: Pair, padding: Padding) -> bool:
+    """Say whether a window may lie in the padding alone, which ONNX Runtime refuses."""
+    return any(max(p) >= k for p, k in zip(padding, kernel, strict=True))
 
 
 def _conv(

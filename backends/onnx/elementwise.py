@@ -81,8 +81,5 @@ def _causal(queries: int, keys: int) -> Array:
 
 def _leaves_a_key(mask: Array) -> bool:
     """Say whether the mask is known, and leaves each query a key."""
-    try:
-        numbers = mask.unwrap_numpy()
-    except ValueError:
-        return False
-    return bool((numbers > -np.inf).any(axis=-1).all())
+    numbers = xp.known(mask)
+    return numbers is not None and bool((numbers > -np.inf).any(axis=-1).all())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import builtins
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 with warnings.catch_warnings():
@@ -17,7 +17,7 @@ with warnings.catch_warnings():
 import numpy as np
 import spox.opset.ai.onnx.v21 as op
 from ndonnx import *
-from ndonnx import Array, __array_namespace_info__, bool
+from ndonnx import Array, bool
 
 __all__ = [
     "__array_namespace_info__",
@@ -33,7 +33,23 @@ __all__ = [
     "unstack",
 ]
 
+if TYPE_CHECKING:  # type checkers don't see what ndonnx has
+
+    def __getattr__(name: str) -> Any: ...
+
+
 of = ndonnx.asarray  # makes an array of what an operator gives
+
+
+class Info(type(ndonnx.__array_namespace_info__())):  # type: ignore[misc]
+    """What ndonnx says of itself; of dtypes, those of the kind that is asked for."""
+
+    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, Any]:
+        found = super().dtypes(device=device, kind=kind)
+        return {n: t for n, t in found.items() if kind is None or ndonnx.isdtype(t, kind)}
+
+
+__array_namespace_info__ = Info
 
 
 def astype(x: Array, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Array:  # noqa: ARG001
@@ -88,13 +104,21 @@ def origin(x: Array) -> Array | None:
 
 def reshape(x: Array, /, shape: Any, *, copy: Any = None) -> Array:  # noqa: ARG001
     """Reshape x; where it is a reshaped array itself, that one."""
-    start = x if origin(x) is None else origin(x)
-    start = of(start.unwrap_spox())  # which assignments to x don't change
+    before = origin(x)
+    start = of((x if before is None else before).unwrap_spox())  # assignments to x don't change it
     y = ndonnx.reshape(start, shape)
     if y.shape == start.shape:
         return start
     _origins[y.unwrap_spox()] = start
     return y
+
+
+def known(x: Array) -> np.ndarray | None:
+    """Give the numbers of a constant; `None` of what depends on a placeholder."""
+    try:
+        return x.unwrap_numpy()
+    except ValueError:
+        return None
 
 
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:

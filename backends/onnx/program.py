@@ -25,7 +25,7 @@ OLDEST = 17  # the first with layer normalization
 SIZES = 97, 202  # of the batch: rarely those of something else, one odd and one even
 MOST_BYTES = 2**31 - 2**20  # of weights, in a file of at most 2 GiB
 BATCH = "batch"
-SIZE = "batch_size"  # the value of the operator that gives it
+SIZE = "batch/size"  # the value of the operator that gives it
 DIFFERENT = (
     f"the model computes something else of a batch of {SIZES[0]} than of one of {SIZES[1]}, as a "
     "loop over the batch does; only the sizes of arrays may depend on it"
@@ -34,7 +34,7 @@ DIFFERENT = (
 
 def placeholder(shape: tuple[int, ...], dtype: str) -> Array:
     """Make an array whose numbers are given when the file runs."""
-    return xp.ndonnx.argument(shape=shape, dtype=getattr(xp, dtype))
+    return xp.argument(shape=shape, dtype=getattr(xp, dtype))
 
 
 def named(x: Array, name: str) -> bool:

@@ -94,7 +94,8 @@ _last = WeakKeyDictionary[Any, Array]()  # of steps that an operator gave: the l
 
 def _start(h: Array) -> Any:
     """Give the state at the start (1, N, H); `None`, which is zeros, if it is known to be zeros."""
-    if h._tyarray.is_constant and not h.unwrap_numpy().any():
+    numbers = xp.known(h)
+    if numbers is not None and not numbers.any():
         return None
     return xp.expand_dims(h, axis=0).unwrap_spox()
 

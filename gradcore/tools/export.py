@@ -79,7 +79,8 @@ def export(
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-        >>> gradcore.export(model, gradcore.zeros((1, 4)), "model.onnx", input_names=["x"])
+        >>> if gradcore.backends.problem("onnx") is None:  # the extra `onnx` is installed
+        ...     gradcore.export(model, gradcore.zeros((1, 4)), "model.onnx", input_names=["x"])
     """
     if why := problem("onnx"):
         raise ModuleNotFoundError(f"export: {why}")
@@ -119,19 +120,20 @@ class _Call:
             self.bound = inspect.signature(function).bind(*args, **options)
         except TypeError as error:
             raise ValueError(f"export: example does not fit the model: {error}") from None
-        given = list(leaves(dict(self.bound.arguments)))
-        found = {_named(path): raw_array(x) for path, x in given if backend_or_none(value_of(x))}
-        names = list(found if names is None else names)
+        entries = leaves(dict(self.bound.arguments))
+        found = [(path, raw_array(x)) for path, x in entries if backend_or_none(value_of(x))]
+        places = [_named(path) for path, _ in found]
+        names = places if names is None else list(names)
         if len({*names}) != len(found) or len(names) != len(found):
-            places = ", ".join(found)
-            raise ValueError(f"export: input_names = {names}, expected a name for each: {places}")
+            expected = f"a name of its own for each of {', '.join(places)}"
+            raise ValueError(f"export: input_names = {names}, expected {expected}")
         by_name = batch_axis
         if not isinstance(batch_axis, Mapping):
             by_name = dict.fromkeys(names, batch_axis)
         if unknown := [*{*by_name} - {*names}]:
             raise ValueError(f"export: batch_axis: no input {unknown[0]!r}, there are {names}")
         self.axes = {name: by_name.get(name, 0) for name in names}
-        self.examples = dict(zip(names, found.values(), strict=True))
+        self.examples = dict(zip(names, [x for _, x in found], strict=True))
         for name, x in self.examples.items():
             axis = self.axes[name]
             if axis is not None and not 0 <= axis < x.ndim:
