@@ -20,7 +20,8 @@ class TorchIndexing(Backend):
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         # Three calls in place of five; on a GPU, too, the host waits once.
         self.check_integers(what, indices)
-        if not indices.numel():
+        # In a CUDA graph nobody can wait; there PyTorch's kernels stop the program themselves.
+        if not indices.numel() or (indices.is_cuda and torch.cuda.is_current_stream_capturing()):
             return
         ends = torch.aminmax(indices)
         low, high = (e.item() for e in ends) if indices.is_cpu else torch.stack(ends).tolist()

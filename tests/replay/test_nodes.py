@@ -14,19 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from taped import TapedBackend, register
 
-from gradcore import CaptureError, Sum, TensorNode, capture, use_backend
+from gradcore import CaptureError, Sum, TensorNode, capture
 from gradcore.replay.nodes import libraries, reached
 
 Step = Callable[[Any], Any]
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapedBackend]:
-    backend = register(monkeypatch)
-    with use_backend("taped"):
-        yield backend
 
 
 def add(node: TensorNode, x: Any) -> None:
@@ -222,7 +214,9 @@ def test_a_node_that_only_an_op_meets_is_refused_and_all_is_as_it_was(device):
 
     for _ in range(3):
         step(device.asarray([1.0]))
-    with pytest.raises(CaptureError, match=r"step uses TensorNode\(float32 \(1,\)\), and reaches"):
+    with pytest.raises(
+        CaptureError, match=r"step uses TensorNode\(float32 \(1,\).*\), and reaches"
+    ):
         step(device.asarray([1.0]))
     assert device.to_numpy(average.value).tolist() == [4.0]
     assert device.to_numpy(hidden.value).tolist() == [3.0]
