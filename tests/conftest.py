@@ -113,6 +113,7 @@ def pytest_configure(config: Any) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted = os.environ.get("GRADCORE_TEST_BACKENDS")
     config.backends, config.not_backends = _choose(wanted)
+    config.place = _place
     if "cupy" in config.backends:  # whose results are compared as exact ones
         get("cupy").allow_tf32(matmul=False, convolutions=False)
     config.one_dtype = ONE_DTYPE if wanted else ONE_DTYPE | BY_DEFAULT

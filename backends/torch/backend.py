@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..ownership import holders
-from ..types import Array, DType
+from ..types import Array, DType, Recorder
 from . import namespace as xp
 from .attention import TorchAttention
 from .convolution import TorchConvolutions
@@ -19,6 +19,7 @@ from .indexing import TorchIndexing
 from .losses import TorchLosses
 from .normalization import TorchNorms
 from .pooling import TorchPooling
+from .recorder import TorchRecorder
 from .updates import TorchUpdates
 
 __all__ = ["TorchBackend"]
@@ -128,6 +129,10 @@ class TorchBackend(
             torch.backends.cuda.matmul.allow_tf32 = matmul
         if convolutions is not None:
             torch.backends.cudnn.allow_tf32 = convolutions
+
+    def recorder(self, device: Any = None) -> Recorder | None:
+        place = self._place if device is None else device
+        return TorchRecorder(place) if place.type == "cuda" else None
 
     def used_memory(self) -> int:
         allocated = self._of_device("memory_allocated") or self._of_device(

@@ -214,7 +214,9 @@ def test_a_node_that_only_an_op_meets_is_refused_and_all_is_as_it_was(device):
 
     for _ in range(3):
         step(device.asarray([1.0]))
-    with pytest.raises(CaptureError, match=r"step uses TensorNode\(float32 \(1,\)\), and reaches"):
+    with pytest.raises(
+        CaptureError, match=r"step uses TensorNode\(float32 \(1,\).*\), and reaches"
+    ):
         step(device.asarray([1.0]))
     assert device.to_numpy(average.value).tolist() == [4.0]
     assert device.to_numpy(hidden.value).tolist() == [3.0]
