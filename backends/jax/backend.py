@@ -152,6 +152,8 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
             return MemoryError(text)
         if found := SHAPES.search(text):
             return ValueError(f"operands could not be broadcast together with shapes {found[1]}")
+        if text == "tuple index out of range":  # of JAX's own `mean`
+            return IndexError("an axis is out of bounds for these dimensions")
         is_value = isinstance(error, TypeError) and ABOUT_SHAPES.search(text)
         return ValueError(text) if is_value else error
 

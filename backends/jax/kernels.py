@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 from jax import lax
 
 from ..base import Backend
@@ -43,3 +44,15 @@ class JaxKernels(_Compiled):
         sizes = zip(ends, x.shape, y.shape, strict=True)
         config = [(i, n - i - step * (m - 1) - 1, step - 1) for (i, _, step), n, m in sizes]
         return x + lax.pad(y, lax.full((), 0, y.dtype), config)
+
+    def solve_triangular(self, a: Array, b: Array, upper: bool, unitriangular: bool) -> Array:
+        stack = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = (jnp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+        options = {"left_side": True, "lower": not upper, "unit_diagonal": unitriangular}
+        return lax.linalg.triangular_solve(a, b, **options)
+
+    def lu(self, a: Array, pivot: bool) -> tuple[Array, Array, Array]:
+        if not pivot or 0 in a.shape:
+            return super().lu(a, pivot)
+        y, pivots, order = lax.linalg.lu(a)
+        return y, *(self.xp.astype(i, self.xp.int64) for i in (order, pivots))
