@@ -27,8 +27,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     if request.param not in KINDS:
-        with use_backend(request.param):
-            yield get(request.param)
+        jax = pytest.importorskip("jax")  # with its 64 bits on or, by the name jax-32, off
+        with jax.enable_x64(request.param == "jax"), use_backend("jax"):
+            yield get("jax")
         return
     kinds = getattr(request.module, "KINDS", KINDS)
     backend = register(monkeypatch, kinds[request.param])
