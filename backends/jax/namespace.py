@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.numpy import *
 from jax.numpy import __array_api_version__, __array_namespace_info__
 
@@ -95,6 +96,7 @@ def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = Non
             if x.min() < kind.min or x.max() > kind.max:
                 raise OverflowError(NO_64.format(x.dtype.name, NARROW[x.dtype.name]))
         return jnp.array(x, dtype=dtype, device=device)  # whose memory NumPy does not share
+    copy = None if isinstance(x, Tracer) else copy  # XLA would copy it; nobody can write to it
     return jnp.asarray(x, dtype=known_dtype(dtype), device=device, copy=copy)
 
 
