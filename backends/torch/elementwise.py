@@ -48,7 +48,7 @@ class TorchElementwise(Backend):
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
         if y.is_cpu and y.numel() >= FEW and y.dtype is go.dtype:
-            most = y.max().item()
+            most = y.amax().item()  # half of the time of `max`
             if most == most:  # there is no NaN, which `threshold_backward` would not pass on
                 return relu_gradient(go, y, 0)
         return torch.where(y > 0.0, go, y)
