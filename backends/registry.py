@@ -45,6 +45,7 @@ class Builtin(NamedTuple):
     where: str  # the module in this package, and the class in that module
     library: str  # the name of the library's module
     install: str  # how to install the library, for error messages
+    computes: bool = True  # or do its arrays only note what is to be computed?
 
 
 BUILTIN = {
@@ -59,7 +60,7 @@ BUILTIN = {
     "jax": Builtin("jax:JaxBackend", "jax", "pip install jax"),
     "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx"),
     "dpnp": Builtin("dpnp:DpnpBackend", "dpnp", "pip install dpnp intel-opencl-rt"),
-    "onnx": Builtin("onnx:OnnxBackend", "ndonnx", "pip install 'gradcore[onnx]'"),
+    "onnx": Builtin("onnx:OnnxBackend", "ndonnx", "pip install 'gradcore[onnx]'", computes=False),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}
@@ -78,14 +79,15 @@ _warned: set[str] = set()
 
 
 def names() -> list[str]:
-    """List every backend's name: the built-in ones, those that other packages registered, and the
-    libraries whose arrays were met although nobody registered them.
+    """List the name of every backend that computes: the built-in ones, those that other packages
+    registered, and the libraries whose arrays were met although nobody registered them.
 
     Example:
         >>> "numpy" in gradcore.backends.names(), "cupy" in gradcore.backends.names()
         (True, True)
     """
-    return list(dict.fromkeys([*BUILTIN, *_third_party(), *_loaded]))
+    every = dict.fromkeys([*BUILTIN, *_third_party(), *_loaded])
+    return [name for name in every if name not in BUILTIN or BUILTIN[name].computes]
 
 
 def problem(name: str) -> str | None:
