@@ -28,7 +28,7 @@ from .definitions import (
     RandomBits,
     RecurrentKernels,
 )
-from .types import Array, DType, Recorder
+from .types import Array, Compiler, DType, Recorder
 
 __all__ = ["Backend"]
 
@@ -142,6 +142,10 @@ class Backend(
     def to_numpy(self, x: Array) -> np.ndarray:
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
+
+    def alias(self, x: Array) -> Array:
+        """Give another object of this library for the array x: a view, if the library has views."""
+        return x[...]
 
     def error(self, error: Exception) -> Exception:
         """Give the error that NumPy would raise in the place of one of this library's: ValueError
@@ -259,7 +263,12 @@ class Backend(
 
     def recorder(self, device: Any = None) -> Recorder | None:  # noqa: ARG002
         """Give `gradcore.capture` a recorder of steps whose arrays are on `device`; `None` where
-        the library can't record, and steps simply run."""
+        the library can't record. Where it can't compile either, steps simply run."""
+        return None
+
+    def compiler(self, device: Any = None) -> Compiler | None:  # noqa: ARG002
+        """Give `gradcore.capture` what makes programs of steps whose arrays are on `device`: the
+        library traces the step as a function of arrays. `None` where the library can't."""
         return None
 
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002

@@ -56,6 +56,7 @@ BUILTIN = {
         "(580 or newer)",
     ),
     "torch": Builtin("torch:TorchBackend", "torch", "pip install torch"),
+    "jax": Builtin("jax:JaxBackend", "jax", "pip install jax"),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
 _ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}

@@ -53,6 +53,8 @@ MATRIX = {  # name: (backend, device)
     "cupy-like": ("cupy-like", None),  # gradcore's CuPy backend, on a stand-in for CuPy
     "cupy": ("cupy", None),
     "torch": ("torch", "cpu"),
+    "jax": ("jax", "cpu"),  # with JAX's 64 bits on
+    "jax-32": ("jax", "cpu"),  # as JAX is by itself
 }
 LIMITS = {"COPIED", "COPY", "FEW", "LANES", "LARGE", "RUN", "SHARED", "SMALL", "WORK"}
 ONE_DTYPE = {
@@ -60,6 +62,7 @@ ONE_DTYPE = {
     "strict-no-float64": "float32",
     "cupy-like": "float32",  # to save time, as for the next one
     "numpy-readonly": "float32",
+    "jax-32": "float32",
 }
 # To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
 # others compute in, numpy-fast is slow to compile, and of the stand-ins for GPUs a test runs on one
@@ -68,7 +71,7 @@ BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
 IN_TURN: set[Any] = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
 IN_TURN |= {("strict", "device1"), ("strict", "no_float64"), ("cupy-like", None)}
 IF_ASKED = {"numpy-readonly", "strict"}
-BY_NAME = {"torch"}  # whole libraries of their own: a step each in .ci/run
+BY_NAME = {"torch", "jax", "jax-32"}  # whole libraries of their own: a step each in .ci/run
 _passed: list[str] = []
 
 

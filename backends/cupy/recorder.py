@@ -80,11 +80,6 @@ class CupyRecorder:
                 _recording.reset(token)
             self.graph = self.stream.end_capture()
 
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        with cupy.cuda.using_allocator(self.others):
-            yield
-
     def replay(self) -> None:
         raise_index_errors()  # the checks in the graph write what they find, but raise nothing
         self.graph.launch()

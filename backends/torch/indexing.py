@@ -10,6 +10,7 @@ import torch
 from ..base import Backend
 from ..definitions.indexing import index_error
 from ..types import Array, Number
+from .tracing import is_traced
 
 __all__ = ["TorchIndexing"]
 
@@ -20,8 +21,9 @@ class TorchIndexing(Backend):
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         # Three calls in place of five; on a GPU, too, the host waits once.
         self.check_integers(what, indices)
-        # In a CUDA graph nobody can wait; there PyTorch's kernels stop the program themselves.
-        if not indices.numel() or (indices.is_cuda and torch.cuda.is_current_stream_capturing()):
+        # In a captured step nobody looks at the indices; PyTorch's kernels raise errors themselves.
+        is_recorded = indices.is_cuda and torch.cuda.is_current_stream_capturing()
+        if not indices.numel() or is_recorded or is_traced():
             return
         ends = torch.aminmax(indices)
         low, high = (e.item() for e in ends) if indices.is_cpu else torch.stack(ends).tolist()
@@ -53,10 +55,25 @@ class TorchIndexing(Backend):
 
     def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         # On the CPU, NumPy's generator takes a sixth of the definition's time.
-        if isinstance(key, torch.Tensor) or torch.device(device or "cpu").type != "cpu":
+        if torch.device(device or "cpu").type != "cpu":
             return super().random_bits(key, n, device)
-        words = np.random.Philox(key=key).random_raw(-(-n // 2))
-        return torch.from_numpy(words.astype("<u8", copy=False).view("<u4")[:n].astype(np.int64))
+        return philox(key, n) if isinstance(key, torch.Tensor) else _philox(key, n)
+
+
+def _philox(key: int, n: int) -> Array:
+    words = np.random.Philox(key=key).random_raw(-(-n // 2))
+    return torch.from_numpy(words.astype("<u8", copy=False).view("<u4")[:n].astype(np.int64))
+
+
+@torch.library.custom_op("gradcore::philox", mutates_args=())
+def philox(key: torch.Tensor, n: int) -> torch.Tensor:
+    """Draw as `random_bits` does: one function in the graph of a traced step."""
+    return _philox(int(key), n)
+
+
+@philox.register_fake
+def _(key: torch.Tensor, n: int) -> torch.Tensor:
+    return key.new_empty((n,), dtype=torch.int64)
 
 
 def _steps_back(key: Any) -> bool:

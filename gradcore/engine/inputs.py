@@ -114,7 +114,7 @@ def _distinct(inputs: Sequence[Any], arrays: list[Any]) -> None:
     for i, a in enumerate(arrays):
         same = [x for x, b in zip(inputs, arrays[:i], strict=False) if b is a]
         if same and type(a) in BACKEND_OF_TYPE and all(x is not inputs[i] for x in same):
-            arrays[i] = a[...]
+            arrays[i] = backend_of(a).alias(a)
 
 
 def _constant(op: type | str, x: Any) -> Any:
@@ -167,6 +167,10 @@ def _check_devices(op: type | str, arrays: list[Any]) -> None:
     arrays = [x for x in arrays if type(x) not in NUMBER_TYPES]
     if any(type(x) is not type(arrays[0]) or x.device != arrays[0].device for x in arrays):
         places = {(backend_of(x).name, str(x.device)) for x in arrays}
+        # An array that stands for others while a library traces a function has no device.
+        known = [(name, device) for name, device in places if device != "None"]
+        if len({name for name, _ in places}) == 1 and len(known) < 2:
+            return
         found = " and ".join(f"{name} on {device}" for name, device in sorted(places))
         raise ValueError(
             f"{_name(op)}: the inputs are arrays of {found}; move one: "

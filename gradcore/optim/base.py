@@ -428,9 +428,8 @@ class Optimizer:
     def lr_for(self, parameter: Array) -> float | Array:
         """Give the learning rate for a parameter: a number or, in a step being captured, an array
         that each replay sets to it. A subclass may give each parameter its own."""
-        k, dtype = self._at, wide_dtype(parameter)
-        shared = self._call, k
-        return number(lambda: self._rate_of(k), parameter, dtype, shared)
+        k = self._at
+        return number(lambda: self._rate_of(k), parameter, shared=(self._call, k))
 
     def of_step(
         self,
@@ -448,10 +447,9 @@ class Optimizer:
             key: what tells this function from others of the optimizer.
         """
         shared, skipped = (self._call, key, state["step"]), state.get("skipped")
-        dtype = wide_dtype(parameter)
         if skipped is None:
-            return number(lambda: function(state["step"]), parameter, dtype, shared)
-        step = number(lambda: state["step"], parameter, dtype, shared)
+            return number(lambda: function(state["step"]), parameter, shared=shared)
+        step = number(lambda: state["step"], parameter, shared=shared)
         return function(step - skipped.value)
 
     # -- The state --------------------------------------------------------------------------

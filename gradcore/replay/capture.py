@@ -8,24 +8,28 @@ what changes on the host goes through `recording.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 
 import array_api_compat
 
 from ..backends import backend_of, default
-from ..backends.types import Recorder
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
-from .captured_step import Record, specification
+from .captured_step import CapturedStep, Kind, specification
 from .nodes import is_array
+from .recorded import Recorded
 from .recording import CaptureError, HostWork
 
 __all__ = ["capture"]
 
+MOST = 16  # programs of one step: a number that changes in each call is no constant
+
 
 def capture(
-    step: Callable[..., Any], warmup: int = 3, fallback: Callable[[str], object] | None = None
+    step: Callable[..., Any],
+    warmup: int | None = None,
+    fallback: Callable[[str], object] | None = None,
 ) -> Captured:
     """Make a function that does what `step` does, faster. On a GPU it captures the work of one
     call as a CUDA graph; each further call replays the graph and runs no Python code of the step.
@@ -51,7 +55,8 @@ def capture(
             nodes and constants, in such trees too; replays return new arrays, and nodes that have
             no graph.
         warmup: how many calls run `step` as it is before one is captured, at least 1. Meanwhile
-            kernels are compiled, and optimizers begin their averages.
+            kernels are compiled, and optimizers begin their averages. `None`: 3 where work is
+            recorded, 1 where the step is compiled.
         fallback: a function that takes a text, such as `warnings.warn`. With it, nothing raises
             CaptureError: where the step can't be captured or replayed, `fallback` is called once,
             with the reason, and this call and all further ones run `step` as it is. Calls with
@@ -86,23 +91,26 @@ class Captured:
     """
 
     def __init__(
-        self, step: Callable[..., Any], warmup: int, fallback: Callable[[str], object] | None
+        self,
+        step: Callable[..., Any],
+        warmup: int | None,
+        fallback: Callable[[str], object] | None,
     ) -> None:
         if not callable(step):
             raise TypeError(f"capture: step is a {type(step).__name__}, expected a function")
-        if warmup < 1:
+        if warmup is not None and warmup < 1:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)
         self.step, self.warmup, self.fallback = step, warmup, fallback
         self._warm: dict[Any, int] = {}  # the calls so far, by what their arguments are
-        self._recorder: Recorder | None = None
-        self._device: Any = None
-        self._record: Record | None = None
+        self._kind: Kind | None = None
+        self._work = HostWork()  # what the host has done in the latest call without a program
+        self._steps: list[CapturedStep] = []  # the latest first
         self._has_failed = False
 
     @property
     def is_recorded(self) -> bool:
-        return self._record is not None
+        return bool(self._steps)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._has_failed:
@@ -112,47 +120,56 @@ class Captured:
                 if self.fallback is None:
                     raise
                 why = error.reason
-            # All is as it was before this call. The record's memory is free from here on.
-            self._has_failed, self._record, self._recorder = True, None, None
+            # All is as it was before this call. The programs' memory is free from here on.
+            self._has_failed, self._steps, self._kind = True, [], None
             name = getattr(self.step, "__name__", "the step")
             why = why.removeprefix(f"{name} can't be captured: ")
             self.fallback(f"{name} runs without capture: {why}")
         return self.step(*args, **kwargs)
 
     def _replayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the step as it is, or record it, or replay the record.
+        """Call the step as it is, or capture it, or call what does the same.
 
         Raises:
             CaptureError: all is as it was before.
         """
         given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
-        if self._recorder is None:
-            self._recorder, self._device = _recorder(given)
-        if self._recorder is None:
+        self._kind = kind = self._kind or _kind(given)
+        if kind is None:
             return self.step(*args, **kwargs)
-        with self._recorder.on_device():
-            if self._record is not None:
-                if self.fallback and not self._record.fits(given):
+        with kind.on_device():
+            # A record is to be of what most calls are: not of a last batch, which is smaller.
+            is_of_most = kind.is_recorded and self.fallback is not None
+            if self._steps:
+                if is_of_most and not self._steps[0].takes(given):
                     return self.step(*args, **kwargs)
-                self._record.take(given)
-                self._record.prepare()
-                return self._record.replay()
-            # The record is to be of what most calls are: not of a last batch, which is smaller.
-            kind = specification(given) if self.fallback else None
-            self._warm[kind] = calls = self._warm.get(kind, 0) + 1
-            if calls <= self.warmup:
-                # Kernels may differ for numbers in arrays, which the record will have: compile
-                # those.
-                warmup_work = HostWork(self._recorder, {}, is_warmup=True)
-                with self._recorder.warm_up(), warmup_work.active():
+                return self._captured(kind, given)(given)
+            key = specification(given) if is_of_most else None
+            self._warm[key] = calls = self._warm.get(key, 0) + 1
+            if calls <= (self.warmup or kind.calls):
+                # Kernels may differ for numbers in arrays, which a record will have: compile those.
+                self._work = HostWork(in_arrays=kind.is_recorded)
+                with kind.warm_up(), self._work.active():
                     return self.step(*args, **kwargs)
-            self._record = Record(self.step, self._recorder, self._device, given)
-            return self._record.replay()
+            return self._captured(kind, given)(given)
+
+    def _captured(self, kind: Kind, given: dict[Any, Any]) -> CapturedStep:
+        """Find the captured step for these arguments and the state as it is, or capture it."""
+        differences = []
+        for i, step in enumerate(self._steps):
+            if (difference := step.difference(given)) is None:
+                self._steps.insert(0, self._steps.pop(i))
+                return step
+            differences.append(difference)
+        if differences and (kind.is_recorded or len(differences) == MOST):
+            raise CaptureError(differences[0])
+        self._steps.insert(0, CapturedStep(self.step, kind, given, self._work))
+        return self._steps[0]
 
 
-def _recorder(given: dict[Any, Any]) -> tuple[Recorder | None, Any]:
-    """Find the recorder for the device of the arguments, and that device; without arrays among
-    the arguments, for the device that new arrays go to.
+def _kind(given: dict[Any, Any]) -> Kind | None:
+    """Find how steps are captured on the device of the arguments; without arrays among the
+    arguments, on the device that new arrays go to. `None`: they are not.
 
     Raises:
         CaptureError: the device has a recorder, which fails.
@@ -163,11 +180,13 @@ def _recorder(given: dict[Any, Any]) -> tuple[Recorder | None, Any]:
             backend_of(x)  # which makes its type one that is_array knows
     arrays = list(filter(is_array, arguments))
     try:
-        for x in arrays:
-            if recorder := backend_of(x).recorder(x.device):
-                return recorder, x.device
-        if not arrays and (recorder := default().recorder(default().device)):
-            return recorder, default().asarray(0).device
+        places = [(backend_of(x), x.device) for x in arrays]
+        for backend, device in places or [(default(), default().asarray(0).device)]:
+            if recorder := backend.recorder(device):
+                record = partial(Recorded, backend, recorder, device)
+                return Kind(record, device, True, recorder.warm_up, recorder.on_device, 3)
+            if compiler := backend.compiler(device):
+                return Kind(compiler, device)
     except Exception as error:  # the library's own
         raise CaptureError(f"capture: {error}") from error
-    return None, None
+    return None

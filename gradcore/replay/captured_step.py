@@ -1,23 +1,24 @@
-"""A step as it was recorded: what a replay starts from, where it leaves its results.
+"""A step that is captured: what it starts from, what it leaves, and the program that does its work.
 
-A record reads and writes fixed arrays. So each call copies its arguments into the arrays that the
-record reads, and the record ends by copying what the next step starts from (values, gradients, the
-memory of optimizers) back to where the recorded step found it.
+A step is made a function of arrays: of the state that it finds in nodes and optimizers, of the
+numbers that change on the host, and of its arguments. It gives the new state and its results. A
+program does the same without the step's Python code: a record of the work of a GPU, or what a
+library has compiled.
 """
 
 from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..backends import Array, backend_of, random
-from ..backends.types import Recorder
-from ..engine.arrays import copied, describe, is_node, namespace, node_or_array
+from ..backends import BACKEND_OF_TYPE, Array, random
+from ..backends.types import Compiler
+from ..engine.arrays import describe, is_node, namespace, value_of
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
 from ..engine.views import views_kept
@@ -25,251 +26,231 @@ from ..graph import TensorNode
 from .nodes import SeenInputs, is_array, libraries, reached
 from .recording import CaptureError, HostWork
 
-__all__ = ["Record", "specification"]
-
-Gradients = Mapping[TensorNode, Any]  # an array, a node after `create_graph`, or None
+__all__ = ["CapturedStep", "Kind", "specification"]
 
 
-class Record:
-    """A step as it was recorded, and the arrays that each replay reads and writes.
+class Kind(NamedTuple):
+    """How the steps of one device are captured.
+
+    Attributes:
+        compiler: makes the programs.
+        device: that of the step's arguments.
+        is_recorded: whether programs are records of a device's work, with fixed memory.
+        warm_up: a context in which the step runs as it is, before it is captured.
+        on_device: a context for all calls.
+        calls: how many calls run the step as it is.
+    """
+
+    compiler: Compiler
+    device: Any
+    is_recorded: bool = False
+    warm_up: Callable[[], AbstractContextManager[object]] = nullcontext
+    on_device: Callable[[], AbstractContextManager[object]] = nullcontext
+    calls: int = 1
+
+
+NODE, ARRAY = object(), object()  # what stands for these among the results of a step
+
+
+class Again(Exception):  # noqa: N818
+    """Tracing has found numbers or memories that are to be arguments of the traced step."""
+
+
+class CapturedStep:
+    """A step as it was captured, for arguments of one kind.
 
     Args:
         step: the function.
-        recorder: the backend's, for this device.
-        device: the device of the arguments.
+        kind: how it is captured.
         given: the arguments of this call, by position or name.
+        before: what the host has done in a call before.
 
     Raises:
         CaptureError: the step can't be captured; all is as it was before.
     """
 
     def __init__(
-        self, step: Callable[..., Any], recorder: Recorder, device: Any, given: dict[Any, Any]
+        self, step: Callable[..., Any], kind: Kind, given: dict[Any, Any], before: HostWork
     ) -> None:
-        self.step, self.recorder, self.device = step, recorder, device
+        self.step, self.kind = step, kind
         self.name = getattr(step, "__name__", "the step")
         for path, x in leaves(given):
             if is_node(x):
                 raise CaptureError(f"{self._argument(path)} is a node; give its value, an array")
-        self.inputs = tree_map(lambda x: copied(x) if is_array(x) else x, given)
+        self.inputs = tree_map(lambda x: Like(x) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
-        self.take(given)  # so that the kernel that copies is loaded before the recording
-        known = {x for x in reached(step, given) if not x.source}
-        here = [x for x in known if is_array(x.value) and x.value.device == device]
-        self.host_work = HostWork(recorder, {x: x.value for x in here})
-        grads = {x: x._grad for x in here}
-        needs = {x: x.requires_grad for x in here}
-        numbers = random.get_state()
-        try:
-            with _collector_paused():
-                seen = self._record(known, grads)
-            self._check_known(seen)
-            self.needs = [(x, needs[x]) for x in seen.nodes if x in needs]
-        except BaseException as error:
-            self._roll_back(grads)
-            random.set_state(numbers)
-            if isinstance(error, Exception) and not isinstance(error, CaptureError):
+        self.known = {x for x in reached(step, given) if not x.source}
+        self.nodes = sorted(
+            [x for x in self.known if is_array(x.value) and x.value.device == kind.device],
+            key=lambda x: getattr(x, "born", 0),
+        )
+        needs = {x: x.requires_grad for x in self.nodes}
+        inputs = [x for _, x in leaves(given) if is_array(x)]
+        self.host_work = before
+        while True:  # until the traced step has all arguments
+            memories = [memory for memory, _ in self.host_work.memories.values()]
+            self.places = Places(self.nodes, memories)
+            self.state = self.places.take()
+            self.likes = [Like(x) for x in self.state]
+            try:
+                with _collector_paused():
+                    self.program = kind.compiler(
+                        self.traced, self.state, self.host_work.current(), inputs
+                    )
+                self._check_known()
+                break
+            except Again:
+                continue
+            except Exception as error:
+                if isinstance(error, CaptureError):
+                    raise
                 raise CaptureError(*self._explained(error)) from error
-            raise
-        self.host_work.held = {}
-        self.host_work.upload_numbers()
+        self.needs = [(x, needs[x]) for x in self.seen.nodes if x in needs]
+        self.others = self.seen.arrays if kind.is_recorded else {}  # held: replays read them
+        del self.state, self.seen, self.known  # which hold arrays that a program may write to
 
-    def _record(self, known: set[TensorNode], grads: Gradients) -> SeenInputs:
-        """Record the step, and after it what the next replay needs.
+    def traced(
+        self, state: list[Array], numbers: dict[str, Array], inputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array]]:
+        """Run the step as a function of arrays, as `backends.types.Traced` explains; what it has
+        changed is as before afterwards."""
+        work = self.host_work = HostWork(self.nodes, numbers)
+        for memory in self.places.memories:
+            work.remember(memory)
+        generator = random.get_state()
+        self.seen = SeenInputs(self.kind.device if self.kind.is_recorded else None, self.known)
+        arrays = iter(inputs)
+        given = tree_map(lambda x: next(arrays) if isinstance(x, Like) else x, self.inputs)
+        try:
+            self.places.put(state)
+            with work.active(), watching(self.seen):
+                results = self.step(
+                    *[x for k, x in given.items() if isinstance(k, int)],
+                    **{k: x for k, x in given.items() if isinstance(k, str)},
+                )
+            return self._after(work), self._results(results)
+        finally:
+            work.undo()
+            for node in self.nodes:
+                node._grad = None
+            self.places.put(self.state)
+            random.set_state(generator)
 
-        Args:
-            known: the nodes found before the step.
-            grads: the gradients of those on the device, as they were before the step.
+    def _after(self, work: HostWork) -> list[Array | None]:
+        """Take the state after the step.
+
+        Raises:
+            Again: something that the step asked for was not among the arguments.
+            CaptureError: a record can't have this state.
         """
-        seen = SeenInputs(self.device, known)
-        with self.recorder.record(), self.host_work.active(), watching(seen):
-            outputs = self.step(
-                *[x for k, x in self.inputs.items() if isinstance(k, int)],
-                **{k: x for k, x in self.inputs.items() if isinstance(k, str)},
-            )
-            memories = [x for _, of in self.host_work.memories.values() for x in of.values()]
-            values = self.host_work.held.values()
-            stay = (*[x for _, x in self.flat], *values, *grads.values(), *memories)
-            self.buffers = set(map(id, stay))
-            self.outputs = tree_map(self._output, outputs)
-            self._settle(grads, seen)
-        return seen
+        memories = [memory for memory, _ in work.memories.values()]
+        is_new = [any(map(is_array, then.values())) for _, then in work.memories.values()]
+        if work.is_short or any(is_new[len(self.places.memories) :]):
+            raise Again
+        began = Places(self.nodes, memories).all
+        places = {(id(owner), name) for owner, name in self.places.all}
+        began = [(owner, name) for owner, name in began if (id(owner), name) not in places]
+        self.after = Places(self.nodes, memories, [*self.places.all, *began])
+        after = self.after.take()
+        for owner, name in began:
+            if type(owner) is dict:  # whose counts on the host begin, too
+                raise CaptureError(
+                    f"capture: an optimizer's {name} begins in the step being captured; update "
+                    "all parameters in the calls before it, the warm-up"
+                )
+        if self.kind.is_recorded:
+            if self.seen.elsewhere is not None:
+                raise CaptureError(
+                    f"capture: {self.name} computes on {self.seen.elsewhere} too, and a record is "
+                    f"of the work of one device, here {self.kind.device}; capture a step for each"
+                )
+            for place, like, x in zip(self.places.all, self.likes, after, strict=False):
+                if x is not None and not like.fits(x):
+                    what = f"capture: {_named(place)} would change in the step from"
+                    raise CaptureError(_unlike(what, like, x))
+        return after
 
-    def _roll_back(self, grads: Gradients) -> None:
-        """Give nodes, optimizers and schedules what they had before the step."""
-        self.host_work.undo()
-        with views_kept(self.host_work.held):
-            for node, value in self.host_work.held.items():
-                node.value = value
-        for node, grad in grads.items():
-            node._grad, node._owned = grad, False
-        for memory, before in self.host_work.memories.values():
-            memory.clear()
-            memory.update(before)
+    def _results(self, results: Any) -> list[Array]:
+        """Take the arrays out of the step's results, and note what is around them."""
+        self.results = tree_map(
+            lambda x: NODE if is_node(x) else ARRAY if is_array(x) else x, results
+        )
+        return [value_of(x) for _, x in leaves(results) if is_node(x) or is_array(x)]
 
-    def _check_known(self, seen: SeenInputs) -> None:
+    def _check_known(self) -> None:
         """Refuse nodes that may be older than the step, but were not found before it.
 
         Nothing tells whether the step has changed such a node before its first op was given it.
         """
-        if seen.unknown():
+        if self.seen.unknown():
             gc.collect()  # Nodes that the step has made may lie in reference cycles.
         # What can be reached only now, the step has made and kept.
-        for node in seen.unknown() - reached(self.step, self.inputs, self.outputs):
+        for node in self.seen.unknown() - reached(self.step):
             raise CaptureError(
                 f"capture: {self.name} uses TensorNode({node.summary()}), and reaches it in a "
                 "way that can't be followed, such as a ContextVar; let the step, or an object that "
                 "it uses, hold it in a variable or an attribute"
             )
 
-    def _settle(self, grads: Gradients, seen: SeenInputs) -> None:
-        """Copy what the next step starts from to where this step has found it, and note for
-        `prepare` which nodes, gradients and memories that concerns.
+    # -- Calls ------------------------------------------------------------------------------
 
-        For example, a step sets p.value to the new array `new`; before, it was `old`. The record
-        then ends with `old[...] = new`, and p.value is `old` again. The next replay reads `old`.
-        """
-        if seen.elsewhere is not None:
-            raise CaptureError(
-                f"capture: {self.name} computes on {seen.elsewhere} too, and a record is of the "
-                f"work of one device, here {self.device}; capture a step for each"
-            )
-        self.others = seen.arrays  # held, because replays read them
-        self.nodes: list[tuple[TensorNode, Array]] = []
-        self.grads: list[tuple[TensorNode, Array | None, Array | None]] = []
-        self.memories: list[tuple[dict[str, Any], str, Array]] = []
-        copies: list[tuple[Array, Array]] = []  # from, and to
-
-        def back(what: str, now: Any, before: Array) -> Array:
-            """Have `now` copied into `before`, which takes its place."""
-            if now is not before:
-                _check_alike(f"capture: {what} would change in the step from", before, now)
-                copies.append((self._apart(now), before))
-            return before
-
-        # All known nodes, since nothing tells which values the step reads or writes without an op,
-        # as optimizers do: a replay uses their arrays, which must stay, and be those of the nodes.
-        with views_kept(self.host_work.held):
-            for node, value in self.host_work.held.items():
-                if node.value is not value:
-                    node.value = back(f"TensorNode({node.summary()})", node.value, value)
-                self.nodes.append((node, value))
-        for node, before in grads.items():
-            if before is not None and node._grad is not None and node._grad is not before:
-                node._grad = back(f"a gradient of TensorNode({node.summary()})", node._grad, before)
-            if before is not None or node._grad is not None or node in seen.nodes:
-                self.grads.append((node, before, node._grad))
-        for memory, then in self.host_work.memories.values():
-            for name, x in memory.items():
-                if is_array(x):
-                    if name not in then:
-                        raise CaptureError(
-                            f"capture: an optimizer's {name} begins in the step being captured; "
-                            "update all parameters in the calls before it, the warm-up"
-                        )
-                    memory[name] = back(f"an optimizer's {name}", x, then[name])
-                    self.memories.append((memory, name, then[name]))
-        for now, before in copies:
-            before[...] = now
-
-    def _apart(self, x: Array) -> Array:
-        """Return x if its memory is its own, else a copy. So x keeps its numbers when the copies at
-        the end of the record write to the arrays that stay."""
-        is_new = id(x) not in self.buffers and backend_of(x).owns_memory(x)
-        return x if is_new else copied(x)
-
-    def _output(self, x: Any) -> Any:
-        """Make what the record keeps of a leaf of the step's results: no graph."""
-        if is_node(x):
-            return TensorNode(self._apart(x.value), requires_grad=False)
-        return self._apart(x) if is_array(x) else x
-
-    def fits(self, given: dict[Any, Any]) -> bool:
-        """Whether the arguments differ from those of the recorded call in contents only."""
+    def takes(self, given: dict[Any, Any]) -> bool:
+        """Whether the arguments differ from those of the captured call in contents only."""
         now = list(leaves(given))
         return [path for path, _ in now] == self.paths and all(
-            _fits(x, buffer) for (_, x), (_, buffer) in zip(now, self.flat, strict=True)
+            _fits(x, like) for (_, x), (_, like) in zip(now, self.flat, strict=True)
         )
 
-    def take(self, given: dict[Any, Any]) -> None:
-        """Copy the arguments into the arrays that the record reads.
+    def __call__(self, given: dict[Any, Any]) -> Any:
+        """Do the step by the program, with all that has changed since the last call.
 
         Raises:
-            CaptureError: the arguments differ from those of the recorded call in more than the
-                contents of arrays.
-        """
-        now = list(leaves(given))
-        if not self.fits(given):
-            raise CaptureError(self._different(now))
-        for (_, x), (_, buffer) in zip(now, self.flat, strict=True):
-            if x is not buffer and is_array(buffer):
-                buffer[...] = x
-
-    def prepare(self) -> None:
-        """Take over what has changed since the last call, and do the host's work.
-
-        Where a node, a gradient or a memory now has another array, its contents are copied into
-        the array that the record reads, which takes its place.
-
-        Raises:
-            CaptureError: something changed that the record can't follow; values, gradients and
-                memories are what they were.
+            CaptureError: something has changed that the program can't follow; all is as before.
         """
         self.host_work.check_fixed()
+        state = self.places.take()
+        self.host_work.before_replay()
+        inputs = [x for _, x in leaves(given) if is_array(x)]
+        after, outputs = self.program(state, self.host_work.current(), inputs)
+        self.after.put(after)
+        arrays = iter(outputs)
+
+        def given_out(x: Any) -> Any:
+            if x is NODE:
+                return TensorNode(next(arrays), requires_grad=False)
+            return next(arrays) if x is ARRAY else x
+
+        return tree_map(given_out, self.results)
+
+    def difference(self, given: dict[Any, Any]) -> str | None:
+        """Say what has changed since the step was captured, besides numbers in arrays."""
+        if not self.takes(given):
+            return self._different(list(leaves(given)))
         for node, needs in self.needs:
             if node.requires_grad is not needs:
-                raise CaptureError(
+                return (
                     f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
                     f"step was captured, and has {not needs} now; capture a step for each"
                 )
-        copies: dict[int, tuple[Array, Array]] = {}  # by the id of the second: from, and to
-        for node, buffer in self.nodes:
-            if node.value is not buffer:
-                _check_alike("capture: a node was, as the step was captured,", buffer, node.value)
-                copies[id(buffer)] = node.value, buffer
-        for node, buffer in self.nodes:
-            if id(buffer) in copies and copies[id(buffer)][0] is not node.value:
-                raise CaptureError(
-                    f"capture: TensorNode({node.summary()}) and another node had one array as the "
-                    "step was captured, and have two now; capture the step anew"
+        if self.kind.is_recorded:
+            self.places.fill_gradients()
+        for node in self.places.without_gradient:
+            if node.has_grad:
+                return (
+                    f"capture: TensorNode({node.summary()}) has a gradient before the step, "
+                    "and had none as the step was captured; call zero_grad() first"
                 )
-        for node, before, _ in self.grads:
-            now = node._grad
-            if before is None:
-                if node.has_grad:
-                    raise CaptureError(
-                        f"capture: TensorNode({node.summary()}) has a gradient before the step, "
-                        "and had none as the step was captured; call zero_grad() first"
-                    )
-            elif now is not before:
-                now = namespace(before).zeros_like(before) if now is None else now
-                copies[id(before)] = now, before
-        for memory, name, buffer in self.memories:
-            if memory.get(name) is not buffer:
-                if name not in memory:
-                    raise CaptureError(
-                        f"capture: an optimizer has no {name} now, which it had as the step was "
-                        "captured; capture the step anew"
-                    )
-                _check_alike(f"capture: an optimizer's {name} was", buffer, memory[name])
-                copies[id(buffer)] = memory[name], buffer
-        # From here on nothing can fail. What was given to another than before is copied first.
-        for now, buffer in [(self._apart(now), buffer) for now, buffer in copies.values()]:
-            buffer[...] = now
-        with views_kept([node for node, _ in self.nodes]):
-            for node, buffer in self.nodes:
-                node.value = buffer
-        for memory, name, buffer in self.memories:
-            memory[name] = buffer
-        for node, _, after in self.grads:
-            node._grad, node._owned = after, False
-        self.host_work.before_replay()
-
-    def replay(self) -> Any:
-        """Replay the record; return copies of its results, since the next replay changes them."""
-        self.recorder.replay()
-        return tree_map(_given_out, self.outputs)
+        for place, like, x in zip(self.places.all, self.likes, self.places.take(), strict=True):
+            if not like.fits(x):
+                return _unlike(f"capture: {_named(place)} was, as the step was captured,", like, x)
+        for memory, names in zip(self.places.memories, self.places.names, strict=True):
+            if memory.keys() != names:
+                return (
+                    f"capture: an optimizer has {[*memory]} for a parameter now, and had "
+                    f"{[*names]} as the step was captured; capture the step anew"
+                )
+        return None
 
     # -- Errors -----------------------------------------------------------------------------
 
@@ -285,7 +266,7 @@ class Record:
         return f"capture: {self.name}: its argument {key}{rest if end else ''}"
 
     def _different(self, now: list[tuple[str, Any]]) -> str:
-        """Say how the first argument that does not fit differs from the recorded one."""
+        """Say how the first argument that does not fit differs from the captured one."""
         there, then = dict(now), dict(self.flat)
         path = next(
             path
@@ -310,6 +291,76 @@ class Record:
         )
 
 
+class Places:
+    """Where a step's state is: values and gradients of nodes, and entries of dictionaries.
+
+    Attributes:
+        all: pairs of a node and the name of an attribute, or of a dictionary and a key.
+    """
+
+    def __init__(
+        self,
+        nodes: list[TensorNode],
+        memories: list[dict[str, Any]],
+        places: list[tuple[Any, str]] | None = None,
+    ) -> None:
+        self.nodes, self.memories = nodes, memories
+        self.names = [{*memory} for memory in memories]
+        self.all: list[tuple[Any, str]] = places or [
+            *[(x, "value") for x in nodes],
+            *[(x, "_grad") for x in nodes if x._grad is not None],
+            *[(of, name) for of in memories for name, x in of.items() if is_array(x)],
+        ]
+        has = {id(owner) for owner, name in self.all if name == "_grad"}
+        self.without_gradient = [x for x in nodes if id(x) not in has]
+
+    def take(self) -> list[Array]:
+        """List what is there: arrays, and `None` for what is gone."""
+        return [
+            owner.get(name) if type(owner) is dict else value_of(getattr(owner, name))
+            for owner, name in self.all
+        ]
+
+    def put(self, arrays: Iterable[Array | None]) -> None:
+        """Put arrays there; in the place of `None`, nothing."""
+        with views_kept(self.nodes):
+            for (owner, name), x in zip(self.all, arrays, strict=True):
+                if type(owner) is not dict:
+                    setattr(owner, name, x)
+                    if name == "_grad":
+                        owner._owned = False
+                elif x is None:
+                    owner.pop(name, None)
+                else:
+                    owner[name] = x
+
+    def fill_gradients(self) -> None:
+        """Set gradients that are gone to zeros."""
+        for owner, name in self.all:
+            if name == "_grad" and owner._grad is None:
+                owner._grad = namespace(owner.value).zeros_like(owner.value)
+
+
+class Like:
+    """What a captured step fixes of an array: its type, shape, dtype and device."""
+
+    __slots__ = ("device", "dtype", "kind", "shape")
+
+    def __init__(self, x: Array) -> None:
+        self.kind, self.shape, self.dtype, self.device = type(x), x.shape, x.dtype, x.device
+
+    def fits(self, x: Any) -> bool:
+        return (
+            type(x) is self.kind
+            and x.shape == self.shape
+            and x.dtype == self.dtype
+            and x.device == self.device
+        )
+
+    def __str__(self) -> str:
+        return f"{describe(self)} of {BACKEND_OF_TYPE[self.kind].name} on {self.device}"
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Inside, keep Python's garbage collector from running.
@@ -326,42 +377,33 @@ def _collector_paused() -> Iterator[None]:
 
 
 def specification(given: dict[Any, Any]) -> tuple[Any, ...]:
-    """Give what a record fixes of its arguments: their places, shapes, dtypes and devices, and
-    the constants, as a key of dictionaries."""
-    return tuple(
-        (path, x.shape, str(x.dtype), str(x.device)) if is_array(x) else (path, repr(x))
-        for path, x in leaves(given)
-    )
+    """Give what a captured step fixes of its arguments: their places, shapes, dtypes and devices,
+    and the constants, as a key of dictionaries."""
+    return tuple((path, str(Like(x)) if is_array(x) else repr(x)) for path, x in leaves(given))
 
 
-def _fits(x: Any, buffer: Any) -> bool:
-    """Whether a record can take `x`, an array or a constant, where it was made with `buffer`."""
-    if type(x) is not type(buffer):
-        return False
-    if not is_array(x):
-        return bool(x == buffer)
-    return x.shape == buffer.shape and x.dtype == buffer.dtype and x.device == buffer.device
+def _fits(x: Any, then: Any) -> bool:
+    """Whether a captured step takes `x`, an array or a constant, in the place of `then`."""
+    if isinstance(then, Like):
+        return then.fits(x)
+    return type(x) is type(then) and bool(x == then)
 
 
 def _said(x: Any) -> str:
-    return f"{describe(x)} of {backend_of(x).name} on {x.device}" if is_array(x) else repr(x)
+    return str(Like(x)) if is_array(x) else str(x) if isinstance(x, Like) else repr(x)
 
 
-def _check_alike(what: str, before: Array, now: Any) -> None:
-    """Raise CaptureError unless `now` has the shape, dtype and device of `before`."""
-    now = node_or_array(now)
-    if not _fits(now, before):
-        raise CaptureError(
-            f"{what} {_said(before)}, and is {_said(now)} now, which replays can't follow; capture "
-            "the step anew"
-        )
+def _named(place: tuple[Any, str]) -> str:
+    owner, name = place
+    if type(owner) is dict:
+        return f"an optimizer's {name}"
+    return f"{'a gradient of ' if name == '_grad' else ''}TensorNode({owner.summary()})"
 
 
-def _given_out(x: Any) -> Any:
-    """Copy a leaf of the record's results, for the caller to keep."""
-    if is_node(x):
-        return TensorNode(copied(x.value), requires_grad=False)
-    return copied(x) if is_array(x) else x
+def _unlike(what: str, then: Like, now: Any) -> str:
+    return (
+        f"{what} {then}, and is {_said(now)} now, which replays can't follow; capture the step anew"
+    )
 
 
 def _outside(tb: TracebackType | None) -> str:

@@ -7,14 +7,15 @@ records a step, the functions note what replays must do; otherwise they do next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ..backends import Array, Backend, backend_of
-from ..backends.types import DType, Number, Recorder
-from ..engine.arrays import namespace
+from ..backends import Array, backend_of
+from ..backends.definitions.common import is_half
+from ..backends.types import Number
+from ..engine.arrays import describe, namespace
 from ..graph import TensorNode
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "number",
     "remember",
 ]
-
-COUNT = 256  # numbers in one array: all that have changed go to the device in one copy
 
 _current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
 
@@ -53,25 +52,33 @@ class HostWork:
     """Collect what the host must do before each replay of a step.
 
     Args:
-        recorder: the recorder of the step.
-        held: the nodes that the step may change, each with its value before the step.
-        is_warmup: whether the step runs as it is. Numbers then go to the device at once.
+        held: the nodes that the step may change, if it is being captured.
+        numbers: what the step being captured reads in place of numbers of the host, by name: as
+            `current()` gives them. `None`: the step runs as it is, to warm up.
+        in_arrays: whether numbers of the host are arrays as the step warms up, too.
 
     Attributes:
         memories: dictionaries whose arrays the step changes, by id; each with a copy of what was
-            in the dictionary before the step.
+            in the dictionary before the step, if it is being captured.
+        is_short: whether the step being captured asked for more than `numbers` has.
     """
 
     def __init__(
-        self, recorder: Recorder, held: dict[TensorNode, Array], is_warmup: bool = False
+        self,
+        held: Iterable[TensorNode] = (),
+        numbers: dict[str, Array] | None = None,
+        in_arrays: bool = False,
     ) -> None:
-        self.recorder, self.held, self.is_warmup = recorder, held, is_warmup
+        self.held, self.numbers, self.in_arrays = {*held}, numbers, in_arrays
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self.is_short = False
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
         self._undos: list[Callable[[], object]] = []
-        self._numbers: dict[tuple[str, str], list[_Numbers]] = {}  # by dtype and device
-        self._shared: dict[tuple[object, str, str], Array] = {}  # by key, dtype and device
+        self._numbers: dict[str, list[float]] = {}  # as they are now, by dtype
+        self._drawn: dict[str, Any] = {}
+        self._sent: dict[str, list[float]] = {}  # as they were in the last call
+        self._shared: dict[tuple[object, str], Number] = {}  # what stands for them, by key, dtype
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -83,7 +90,7 @@ class HostWork:
             _current.reset(token)
 
     def check_fixed(self) -> None:
-        """Raise CaptureError if something has changed that the record needs unchanged."""
+        """Raise CaptureError if something has changed that the program needs unchanged."""
         for what, function, before in self._fixed:
             if (now := function()) != before:
                 raise CaptureError(
@@ -95,82 +102,75 @@ class HostWork:
         """Take back what the step has done on the host, the newest first."""
         for function in reversed(self._undos):
             function()
+        for memory, before in self.memories.values():
+            memory.clear()
+            memory.update(before)
 
     def before_replay(self) -> None:
-        """Do once more what the step does on the host, and upload the numbers."""
+        """Do once more what the step does on the host."""
         for action in self._actions:
             action()
-        self.upload_numbers()
 
-    def upload_numbers(self) -> None:
-        """Copy the numbers that have changed to the device."""
-        for numbers in self._numbers.values():
-            for some in numbers:
-                some.upload()
+    def current(self) -> dict[str, Any]:
+        """Give the numbers as they are now: those of a dtype in a list, by its name, and what was
+        drawn. What has not changed is the same object as before."""
+        for name, numbers in self._numbers.items():
+            if self._sent.get(name) != numbers:
+                self._sent[name] = numbers.copy()
+        return {**self._sent, **self._drawn}
 
-    def _number(self, function: Callable[[], float], like: Array, dtype: Any, shared: Any) -> Array:
-        """Find or make the array of `number`, below."""
-        backend = backend_of(like)
-        kind = like.dtype if dtype is None else backend.dtype(dtype)
-        key = (object() if shared is None else shared, str(kind), str(like.device))
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Note a dictionary, before the step changes it."""
+        before = {} if self.numbers is None else dict(memory)
+        self.memories.setdefault(id(memory), (memory, before))
+
+    def number(
+        self, function: Callable[[], float], like: Array, dtype: str | None, shared: Any
+    ) -> Number:
+        """Find or make what stands for the number in `number`, below."""
+        name = dtype or describe(like).partition(" ")[0]
+        name = "float32" if is_half(like) and not dtype else name
+        key = (object() if shared is None else shared, name)
         if key not in self._shared:
-            self._shared[key] = self._new_number(function, backend, kind, like.device)
+            numbers = self._numbers.setdefault(name, [])
+            i, number = len(numbers), function()
+            numbers.append(number)
+            self._actions.append(lambda: numbers.__setitem__(i, function()))
+            given = (self.numbers or {}).get(name)
+            if given is not None and i < given.shape[0]:
+                self._shared[key] = given[i, ...]
+            else:
+                self.is_short, backend = True, backend_of(like)
+                new = (
+                    {"dtype": backend.dtype(name), "device": like.device} if self.in_arrays else {}
+                )
+                self._shared[key] = backend.xp.asarray(number, **new) if new else number
         return self._shared[key]
 
-    def drawn(self, make: Callable[[], Array]) -> Array:
+    def drawn(self, function: Callable[[], Any], like: Array) -> Array:
         """Make the array of `drawn`, below."""
-        with self.recorder.apart():
-            x = make()
-        self._actions.append(lambda: x.__setitem__(..., make()))
-        return x
-
-    def _new_number(
-        self, function: Callable[[], float], backend: Backend, dtype: DType, device: Any
-    ) -> Array:
-        alike = self._numbers.setdefault((str(dtype), str(device)), [])
-        if not alike or len(alike[-1].host) == COUNT:
-            with self.recorder.apart():
-                alike.append(_Numbers(backend, dtype, device))
-        numbers = alike[-1]
-        i = len(numbers.host)
-        numbers.host.append(function())
-        self._actions.append(lambda: numbers.host.__setitem__(i, function()))
-        if self.is_warmup:
-            numbers.upload()
-        return numbers.device[i, ...]
+        name = f"drawn {len(self._drawn)}"
+        self._drawn[name] = x = function()
+        self._actions.append(lambda: self._drawn.__setitem__(name, function()))
+        given = (self.numbers or {}).get(name)
+        if given is None or given.shape != getattr(x, "shape", ()):
+            self.is_short = True
+            return _from_host(x, like)
+        return namespace(like).astype(given, like.dtype)
 
 
-class _Numbers:
-    """Numbers of one dtype, on the host and on one device.
-
-    Attributes:
-        host: the numbers as they are now.
-        uploaded: the numbers as they were at the last upload.
-        device: the array that the step reads, with room for `COUNT` numbers.
-    """
-
-    def __init__(self, backend: Backend, dtype: DType, device: Any) -> None:
-        self.backend, self.host, self.uploaded = backend, list[float](), list[float]()
-        # Not zeros: the filling would be recorded, and a replay would fill after the upload.
-        self.device = backend.xp.empty((COUNT,), dtype=dtype, device=device)
-
-    def upload(self) -> None:
-        """Copy the numbers to the device, unless they are there."""
-        if self.host != self.uploaded:
-            self.uploaded = self.host.copy()
-            numbers = self.uploaded + [0] * (COUNT - len(self.uploaded))
-            like = {"dtype": self.device.dtype, "device": self.device.device}
-            self.device[...] = self.backend.xp.asarray(numbers, **like)
+def _from_host(x: Any, like: Array) -> Array:
+    return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
 
 
 def is_held(node: TensorNode) -> bool:
-    """Whether a step is being recorded that holds the node's value, besides the node itself."""
+    """Whether a step is being captured that holds the node's value, besides the node itself."""
     host_work = _current.get()
     return host_work is not None and node in host_work.held
 
 
 def number(
-    function: Callable[[], float], like: Array, dtype: Any = None, shared: Any = None
+    function: Callable[[], float], like: Array, dtype: str | None = None, shared: Any = None
 ) -> Number:
     """Call the function, which returns a number. In a step being recorded, make an array of no
     dimensions instead; before each replay, the array is set to what the function then returns.
@@ -179,13 +179,13 @@ def number(
 
     Args:
         function: returns the number.
-        like: an array, whose device and dtype the new array gets.
-        dtype: another dtype for the new array, or its name.
+        like: an array, whose device and dtype the new array gets; float32, if that has 16 bits.
+        dtype: the name of another dtype for the new array.
         shared: a key, unless `None`: calls with an equal key get the same array, which is set to
             what the function of the first call returns.
     """
     host_work = _current.get()
-    return function() if host_work is None else host_work._number(function, like, dtype, shared)
+    return function() if host_work is None else host_work.number(function, like, dtype, shared)
 
 
 def drawn(function: Callable[[], Any], like: Array) -> Array:
@@ -194,12 +194,8 @@ def drawn(function: Callable[[], Any], like: Array) -> Array:
 
     >>> noise = drawn(lambda: random.generator().normal(size=3), parameter)
     """
-
-    def make() -> Array:
-        return namespace(like).asarray(function(), dtype=like.dtype, device=like.device)
-
     host_work = _current.get()
-    return make() if host_work is None else host_work.drawn(make)
+    return _from_host(function(), like) if host_work is None else host_work.drawn(function, like)
 
 
 def each_replay(
@@ -226,7 +222,7 @@ def remember(memory: dict[str, Any]) -> None:
     """Have a step being recorded carry on the arrays in the dictionary: each replay finds what
     the replay before it has left, in the arrays that are there now."""
     if (host_work := _current.get()) is not None:
-        host_work.memories.setdefault(id(memory), (memory, dict(memory)))
+        host_work.remember(memory)
 
 
 def fixed(what: str, function: Callable[[], Any]) -> None:

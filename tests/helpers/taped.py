@@ -15,17 +15,20 @@ from typing import Any
 
 import array_api_compat.numpy as compat
 import numpy as np
+import pytest
 
 from gradcore.backends import BACKEND_OF_TYPE, Backend, registry
+
+ON_RECORDS = pytest.mark.parametrize("device", ["recorded"], indirect=True)  # for tests of these
 
 
 class Tape:
     current: Tape | None = None
+    calls: list[tuple[Any, Any, Any, Any]]
+    before: dict[int, tuple[np.ndarray, np.ndarray]]  # contents of what is written to
+    own: list[np.ndarray]
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Any, Any, Any, Any]] = []
-        self.before: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # contents of what is written to
-        self.own: list[np.ndarray] = []
         self.warm_ups = self.replays = 0
 
     def keep(self, x: np.ndarray) -> None:
@@ -42,7 +45,7 @@ class Tape:
 
     @contextmanager
     def record(self) -> Iterator[None]:
-        Tape.current = self
+        Tape.current, self.calls, self.before, self.own = self, [], {}, []
         try:
             with np.errstate(all="ignore"):  # what is there is not computed yet
                 yield
@@ -50,14 +53,6 @@ class Tape:
             Tape.current = None
             for x, contents in self.before.values():
                 np.copyto(x, contents)
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        before, Tape.current = Tape.current, None
-        try:
-            yield
-        finally:
-            Tape.current = before
 
     def replay(self) -> None:
         self.replays += 1
@@ -184,6 +179,39 @@ class TapedBackend(Backend):
     def check_indices(self, what: str, indices: Any, size: int, start: int = 0) -> None:
         if not Tape.current:
             super().check_indices(what, indices, size, start)
+
+
+class TracedBackend(TapedBackend):
+    """A stand-in for a library that compiles steps. What stands for arrays while a step is traced
+    are copies; a program takes nothing else than these to be what changes from call to call."""
+
+    def recorder(self, device: Any = None) -> None: ...
+
+    def compiler(self, device: Any = None) -> type[TapedProgram]:  # noqa: ARG002
+        return TapedProgram
+
+
+class TapedProgram:
+    """The simplest `gradcore.backends.types.Program`: a tape of what the traced step did to copies
+    of what it was given, and the copies."""
+
+    def __init__(self, traced: Any, state: Any, numbers: Any, inputs: Any) -> None:
+        on_host = {k: np.array(x, k if type(x) is list else None) for k, x in numbers.items()}
+        self.copies = taped([list(map(np.array, state)), on_host, list(map(np.array, inputs))])
+        self.copies[1] = {name: taped(x) for name, x in on_host.items()}
+        self.tape = Tape()
+        TapedBackend.tapes.append(self.tape)
+        with self.tape.record():
+            self.results = traced(*self.copies)
+
+    def __call__(self, state: Any, numbers: Any, inputs: Any) -> Any:
+        for copies, given in zip(self.copies[::2], (state, inputs), strict=True):
+            for x, new in zip(copies, given, strict=True):
+                np.copyto(plain(x), plain(new))
+        for name, new in numbers.items():
+            np.copyto(plain(self.copies[1][name]), np.asarray(new, self.copies[1][name].dtype))
+        self.tape.replay()
+        return tuple([x if x is None else taped(np.array(x)) for x in of] for of in self.results)
 
 
 def register(monkeypatch: Any, kind: type[TapedBackend] = TapedBackend) -> TapedBackend:

@@ -209,7 +209,7 @@ def test_a_step_being_captured_is_no_other_holder():
         optimizer = InPlace([p], lr=0.5)
         recorded = {p: p.value}
         p.grad = np.ones(3)
-        with HostWork(None, recorded).active():
+        with HostWork(recorded).active():
             optimizer.step()
         assert p.value is recorded[p]
         optimizer.step()  # outside of a recording, the dictionary is another holder

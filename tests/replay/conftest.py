@@ -1,5 +1,7 @@
-"""The stand-ins for GPUs on which the tests of captured steps run: NumPy with a tape, and, where
-GRADCORE_TEST_BACKENDS names torch, gradcore's CUDA graphs of PyTorch on the CPU."""
+"""The devices whose steps are captured: stand-ins for a GPU, and for a library that compiles.
+
+They are NumPy's arrays; where GRADCORE_TEST_BACKENDS names torch, PyTorch's with the recorder and
+the compiler that gradcore has for them."""
 
 from __future__ import annotations
 
@@ -7,27 +9,32 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import taped
+from taped import TapedBackend, TracedBackend, register
 
-import gradcore
+from gradcore import use_backend
+
+KINDS = {"recorded": TapedBackend, "traced": TracedBackend}
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
     marks = metafunc.definition.iter_markers("parametrize")
     if "device" in metafunc.fixturenames and all(mark.args[0] != "device" for mark in marks):
-        names = [name for name in ("numpy", "torch") if name in metafunc.config.backends]
-        metafunc.parametrize("device", names or ["numpy"], indirect=True)
+        names = metafunc.config.backends
+        kinds = [f"{kind} torch" for kind in KINDS] if "torch" in names else []
+        metafunc.parametrize(
+            "device", kinds if names == ["torch"] else [*KINDS, *kinds], indirect=True
+        )
 
 
 @pytest.fixture
 def device(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The stand-in's backend, in use as the default."""
-    if request.param == "torch":
+    """The backend, in use as the default."""
+    kind, _, is_torch = request.param.partition(" ")
+    if is_torch:
         import torch_graphs
 
-        backend = torch_graphs.register(monkeypatch)
+        backend = torch_graphs.register(monkeypatch, kind)
     else:
-        kind = getattr(request.module, "InPlace", taped.TapedBackend)
-        backend = taped.register(monkeypatch, kind)
-    with gradcore.use_backend("taped"):
+        backend = register(monkeypatch, getattr(request.module, "KINDS", KINDS)[kind])
+    with use_backend("taped"):
         yield backend

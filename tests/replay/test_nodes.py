@@ -207,7 +207,7 @@ def test_a_node_that_only_an_op_meets_is_refused_and_all_is_as_it_was(device):
     variable = ContextVar[TensorNode]("variable")
     variable.set(hidden)
 
-    @capture
+    @functools.partial(capture, warmup=3)
     def step(x: Any) -> None:
         add(average, x)
         Sum.do_forward(variable.get() * x)

@@ -1,0 +1,80 @@
+"""Convolve by one call of XLA's; the gradients are what JAX's own rules make of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+from jax import lax
+
+from ..base import Backend
+from ..definitions.convolution import Sizes
+from ..types import Array
+
+__all__ = ["JaxConvolutions"]
+
+
+def _fits(a: Array, b: Array) -> bool:
+    """Say whether XLA is to convolve such arrays: none is empty, and both are of one real floating
+    dtype of more than 16 bits."""
+    return (
+        a.dtype == b.dtype
+        and a.dtype.kind == "f"
+        and a.dtype.itemsize > 2
+        and 0 not in a.shape
+        and 0 not in b.shape
+    )
+
+
+@partial(jax.jit, static_argnames=("stride", "padding", "dilation", "groups"))
+def _convolve(
+    x: Array, w: Array, *, stride: Sizes, padding: Any, dilation: Sizes, groups: int
+) -> Array:
+    return lax.conv_general_dilated(
+        x, w, stride, padding, rhs_dilation=dilation, feature_group_count=groups
+    )
+
+
+@partial(jax.jit, static_argnames=("size", "stride", "padding", "dilation", "groups"))
+def _input_gradient(go: Array, w: Array, size: Sizes, **options: Any) -> Array:
+    x = jax.ShapeDtypeStruct((go.shape[0], w.shape[1] * options["groups"], *size), go.dtype)
+    (gx,) = jax.linear_transpose(lambda x: _convolve(x, w, **options), x)(go)
+    return gx
+
+
+@partial(jax.jit, static_argnames=("kernel", "stride", "padding", "dilation", "groups"))
+def _weight_gradient(x: Array, go: Array, kernel: Sizes, **options: Any) -> Array:
+    w = jax.ShapeDtypeStruct((go.shape[1], x.shape[1] // options["groups"], *kernel), go.dtype)
+    (gw,) = jax.linear_transpose(lambda w: _convolve(x, w, **options), w)(go)
+    return gw
+
+
+class JaxConvolutions(Backend):
+    """Convolutions of images and volumes, and their gradients, of XLA."""
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, **options: Any) -> Array:
+        if not _fits(x, w):
+            name = "conv2d" if x.ndim == 4 else "conv3d"
+            return getattr(super(), name)(x, w, b, **options)
+        y = _convolve(x, w, **options)
+        return y if b is None else y + b.reshape(-1, *[1] * (x.ndim - 2))
+
+    def conv2d_input_gradient(self, go: Array, w: Array, *, size: Sizes, **options: Any) -> Array:
+        if not _fits(go, w):
+            name = "conv2d_input_gradient" if go.ndim == 4 else "conv3d_input_gradient"
+            return getattr(super(), name)(go, w, size=size, **options)
+        return _input_gradient(go, w, size=tuple(size), **options)
+
+    def conv2d_weight_gradient(
+        self, x: Array, go: Array, *, kernel: Sizes, **options: Any
+    ) -> Array:
+        if not _fits(x, go):
+            name = "conv2d_weight_gradient" if go.ndim == 4 else "conv3d_weight_gradient"
+            return getattr(super(), name)(x, go, kernel=kernel, **options)
+        return _weight_gradient(x, go, kernel=tuple(kernel), **options)
+
+    # The same functions take volumes: XLA counts the axes.
+    conv3d = conv2d
+    conv3d_input_gradient = conv2d_input_gradient
+    conv3d_weight_gradient = conv2d_weight_gradient
