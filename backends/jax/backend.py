@@ -12,7 +12,8 @@ from jax.core import Tracer
 from ..types import Array, DType
 from . import namespace as xp
 from .convolution import JaxConvolutions
-from .indexing import JaxIndexing
+from .indexing import JaxIndexing, raise_index_errors
+from .program import JitProgram
 
 __all__ = ["JaxBackend"]
 
@@ -56,7 +57,12 @@ class JaxBackend(JaxIndexing, JaxConvolutions):
         return xp.asarray(x, dtype=dtype, device=self.device, copy=True)
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        return np.asarray(x)
+        host = np.asarray(x)
+        raise_index_errors()
+        return host
+
+    def compiler(self, device: Any = None) -> type[JitProgram]:  # noqa: ARG002
+        return JitProgram
 
     def alias(self, x: Array) -> Array:
         return jnp.array(x, copy=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -11,16 +16,51 @@ from ..base import Backend
 from ..definitions.indexing import index_error
 from ..types import Array, Number
 
-__all__ = ["JaxIndexing"]
+__all__ = ["JaxIndexing", "checks_noted", "found", "raise_index_errors"]
+
+Check = tuple[str, int, int]  # what is checked, the size, and the start
+
+# What the compiled steps of late have found: the smallest and the largest index of each check.
+found: list[tuple[list[Check], jax.Array]] = []
+LATE = 8  # steps, before one is waited for
+
+_noted: ContextVar[list[tuple[Check, jax.Array]] | None] = ContextVar("checks", default=None)
+
+
+@contextmanager
+def checks_noted() -> Iterator[list[tuple[Check, jax.Array]]]:
+    """In the block, list the checks of a step that is traced, each with what it finds."""
+    noted: list[tuple[Check, jax.Array]] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
+def raise_index_errors() -> None:
+    """Raise the error of a compiled step that is done, if an index was out of range.
+
+    Raises:
+        IndexError: the first index that was.
+    """
+    while found and (found[0][1].is_ready() or len(found) > LATE):
+        checks, in_use = found.pop(0)
+        for (what, size, start), (low, high) in zip(checks, in_use.tolist(), strict=True):
+            if low < start or high >= size:
+                raise index_error(what, low if low < start else high, size, start)
 
 
 class JaxIndexing(Backend):
     """Check keys and indices, and give a new array in place of assigning."""
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
-        # In a function that is traced, there are no numbers yet to look at.
         self.check_integers(what, indices)
-        if isinstance(indices, Tracer) or not indices.size:
+        if not indices.size:
+            return
+        if isinstance(indices, Tracer):  # which has no numbers yet to look at
+            if (noted := _noted.get()) is not None:
+                noted.append(((what, size, start), jnp.stack([indices.min(), indices.max()])))
             return
         host = np.asarray(indices)
         low, high = int(host.min()), int(host.max())
@@ -37,7 +77,11 @@ class JaxIndexing(Backend):
 
     def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         if isinstance(key, Tracer):
-            return super().random_bits(key, n, device)
+            with jax.enable_x64(True):
+                if key.ndim:  # the two halves of its bits: there are no 64 bits outside
+                    low, high = key.astype("int64")
+                    key = low | high << 32
+                return super().random_bits(key, n, device).astype("uint32")
         words = np.random.Philox(key=int(key)).random_raw(-(-n // 2))
         bits = words.astype("<u8", copy=False).view("<u4")[:n]
         return self.xp.asarray(bits, device=device)

@@ -143,7 +143,7 @@ class Captured:
             if self._steps:
                 if is_of_most and not self._steps[0].takes(given):
                     return self.step(*args, **kwargs)
-                return self._captured(kind, given)(given)
+                return self._do_captured(kind, given)
             key = specification(given) if is_of_most else None
             self._warm[key] = calls = self._warm.get(key, 0) + 1
             if calls <= (self.warmup or kind.calls):
@@ -151,20 +151,24 @@ class Captured:
                 self._work = HostWork(in_arrays=kind.is_recorded)
                 with kind.warm_up(), self._work.active():
                     return self.step(*args, **kwargs)
-            return self._captured(kind, given)(given)
+            return self._do_captured(kind, given)
 
-    def _captured(self, kind: Kind, given: dict[Any, Any]) -> CapturedStep:
-        """Find the captured step for these arguments and the state as it is, or capture it."""
-        differences = []
+    def _do_captured(self, kind: Kind, given: dict[Any, Any]) -> Any:
+        """Do the step that was captured for such arguments and such a state; or capture it."""
+        why = None
         for i, step in enumerate(self._steps):
-            if (difference := step.difference(given)) is None:
+            try:
+                state = step.state_for(given)
+            except CaptureError as error:
+                why = why or error.with_traceback(None)
+            else:
                 self._steps.insert(0, self._steps.pop(i))
-                return step
-            differences.append(difference)
-        if differences and (kind.is_recorded or len(differences) == MOST):
-            raise CaptureError(differences[0])
-        self._steps.insert(0, CapturedStep(self.step, kind, given, self._work))
-        return self._steps[0]
+                return step(given, state)
+        if why and (kind.is_recorded or len(self._steps) == MOST):
+            raise why
+        step = CapturedStep(self.step, kind, given, self._work)
+        self._steps.insert(0, step)
+        return step(given, step.state_for(given))
 
 
 def _kind(given: dict[Any, Any]) -> Kind | None:

@@ -77,7 +77,7 @@ class CapturedStep:
         for path, x in leaves(given):
             if is_node(x):
                 raise CaptureError(f"{self._argument(path)} is a node; give its value, an array")
-        self.inputs = tree_map(lambda x: Like(x) if is_array(x) else x, given)
+        self.inputs = tree_map(lambda x: Like(x, kind.is_recorded) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
         self.known = {x for x in reached(step, given) if not x.source}
@@ -92,7 +92,7 @@ class CapturedStep:
             memories = [memory for memory, _ in self.host_work.memories.values()]
             self.places = Places(self.nodes, memories)
             self.state = self.places.take()
-            self.likes = [Like(x) for x in self.state]
+            self.likes = [Like(x, kind.is_recorded) for x in self.state]
             try:
                 with _collector_paused():
                     self.program = kind.compiler(
@@ -202,14 +202,49 @@ class CapturedStep:
             _fits(x, like) for (_, x), (_, like) in zip(now, self.flat, strict=True)
         )
 
-    def __call__(self, given: dict[Any, Any]) -> Any:
-        """Do the step by the program, with all that has changed since the last call.
+    def state_for(self, given: dict[Any, Any]) -> list[Array]:
+        """Take the state for a call with these arguments.
 
         Raises:
-            CaptureError: something has changed that the program can't follow; all is as before.
+            CaptureError: more has changed since the step was captured than numbers in arrays; all
+                is as before.
+        """
+        if not self.takes(given):
+            raise CaptureError(self._different(list(leaves(given))))
+        for node, needs in self.needs:
+            if node.requires_grad is not needs:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
+                    f"step was captured, and has {not needs} now; capture a step for each"
+                )
+        if self.kind.is_recorded:
+            self.places.fill_gradients()
+        for node in self.places.without_gradient:
+            if node._grad is not None and node.has_grad:
+                raise CaptureError(
+                    f"capture: TensorNode({node.summary()}) has a gradient before the step, "
+                    "and had none as the step was captured; call zero_grad() first"
+                )
+        state = self.places.take()
+        for i, like in enumerate(self.likes):
+            if not like.fits(state[i]):
+                what = f"capture: {_named(self.places.all[i])} was, as the step was captured,"
+                raise CaptureError(_unlike(what, like, state[i]))
+        for memory, names in zip(self.places.memories, self.places.names, strict=True):
+            if memory.keys() != names:
+                raise CaptureError(
+                    f"capture: an optimizer has {[*memory]} for a parameter now, and had "
+                    f"{[*names]} as the step was captured; capture the step anew"
+                )
+        return state
+
+    def __call__(self, given: dict[Any, Any], state: list[Array]) -> Any:
+        """Do the step by the program, from the state of `state_for`.
+
+        Raises:
+            CaptureError: a setting has changed that the program has fixed; all is as before.
         """
         self.host_work.check_fixed()
-        state = self.places.take()
         self.host_work.before_replay()
         inputs = [x for _, x in leaves(given) if is_array(x)]
         after, outputs = self.program(state, self.host_work.current(), inputs)
@@ -222,35 +257,6 @@ class CapturedStep:
             return next(arrays) if x is ARRAY else x
 
         return tree_map(given_out, self.results)
-
-    def difference(self, given: dict[Any, Any]) -> str | None:
-        """Say what has changed since the step was captured, besides numbers in arrays."""
-        if not self.takes(given):
-            return self._different(list(leaves(given)))
-        for node, needs in self.needs:
-            if node.requires_grad is not needs:
-                return (
-                    f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
-                    f"step was captured, and has {not needs} now; capture a step for each"
-                )
-        if self.kind.is_recorded:
-            self.places.fill_gradients()
-        for node in self.places.without_gradient:
-            if node.has_grad:
-                return (
-                    f"capture: TensorNode({node.summary()}) has a gradient before the step, "
-                    "and had none as the step was captured; call zero_grad() first"
-                )
-        for place, like, x in zip(self.places.all, self.likes, self.places.take(), strict=True):
-            if not like.fits(x):
-                return _unlike(f"capture: {_named(place)} was, as the step was captured,", like, x)
-        for memory, names in zip(self.places.memories, self.places.names, strict=True):
-            if memory.keys() != names:
-                return (
-                    f"capture: an optimizer has {[*memory]} for a parameter now, and had "
-                    f"{[*names]} as the step was captured; capture the step anew"
-                )
-        return None
 
     # -- Errors -----------------------------------------------------------------------------
 
@@ -317,7 +323,11 @@ class Places:
     def take(self) -> list[Array]:
         """List what is there: arrays, and `None` for what is gone."""
         return [
-            owner.get(name) if type(owner) is dict else value_of(getattr(owner, name))
+            owner.get(name)
+            if type(owner) is dict
+            else owner.value
+            if name == "value"
+            else value_of(owner._grad)
             for owner, name in self.all
         ]
 
@@ -342,23 +352,26 @@ class Places:
 
 
 class Like:
-    """What a captured step fixes of an array: its type, shape, dtype and device."""
+    """What a captured step fixes of an array: its type, shape and dtype; of a record, the device.
+    (What a library has compiled says itself that an array is elsewhere.)"""
 
     __slots__ = ("device", "dtype", "kind", "shape")
 
-    def __init__(self, x: Array) -> None:
-        self.kind, self.shape, self.dtype, self.device = type(x), x.shape, x.dtype, x.device
+    def __init__(self, x: Array, has_device: bool = True) -> None:
+        self.kind, self.shape, self.dtype = type(x), x.shape, x.dtype
+        self.device = x.device if has_device else None
 
     def fits(self, x: Any) -> bool:
         return (
             type(x) is self.kind
             and x.shape == self.shape
             and x.dtype == self.dtype
-            and x.device == self.device
+            and (self.device is None or x.device == self.device)
         )
 
     def __str__(self) -> str:
-        return f"{describe(self)} of {BACKEND_OF_TYPE[self.kind].name} on {self.device}"
+        where = "" if self.device is None else f" on {self.device}"
+        return f"{describe(self)} of {BACKEND_OF_TYPE[self.kind].name}{where}"
 
 
 @contextmanager

