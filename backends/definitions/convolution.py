@@ -196,6 +196,27 @@ class ConvolutionKernels(IndexingKernels):
         gw = xp.reshape(xp.stack(parts, axis=-1), (o, c // groups, *kernel))
         return xp.astype(gw, dtype, copy=False)
 
+    def conv2d_gradient(
+        self, x: Array, w: Array, go: Array, *, wanted: Sequence[bool], **options: Any
+    ) -> tuple[Array, ...]:
+        """Compute the gradients of x, of w and of b that are `wanted`, which has two entries where
+        there is no b, from that of `conv2d`, which is go."""
+        name, found = f"conv{x.ndim - 2}d", list[Array]()
+        if wanted[0]:
+            gradient = getattr(self, f"{name}_input_gradient")
+            found.append(gradient(go, w, size=tuple(x.shape[2:]), **options))
+        if wanted[1]:
+            gradient = getattr(self, f"{name}_weight_gradient")
+            found.append(gradient(x, go, kernel=tuple(w.shape[2:]), **options))
+        if any(wanted[2:]):
+            found.append(self.channel_sums(go))
+        return tuple(found)
+
+    def channel_sums(self, x: Array) -> Array:
+        """Add up each channel of x (N, C, ...): (C,), in the dtype of x."""
+        sums = self.xp.sum(self._wide(x), axis=(0, *range(2, x.ndim)))
+        return self.xp.astype(sums, x.dtype, copy=False)
+
     # Convolutions of volumes (N, C, D, H, W), whose options have an entry for the depth in front. A
     # volume becomes OD images, one for each window along its depth, with the KD slices of the
     # window as channels: these are convolved with w (O, C / groups * KD, KH, KW). The windows of
@@ -263,6 +284,8 @@ class ConvolutionKernels(IndexingKernels):
         images, tap = self._images(go), (kernel[1], kernel[2])
         gw = self.conv2d_weight_gradient(windows, images, kernel=tap, **options)
         return self.xp.reshape(gw, (go.shape[1], x.shape[1] // groups, *kernel))
+
+    conv3d_gradient = conv2d_gradient
 
     def _windows_as_images(
         self, x: Array, kernel: int, stride: int, padding: Pair, dilation: int

@@ -46,6 +46,11 @@ class IndexingKernels(Definitions):
         if not self.xp.isdtype(indices.dtype, "integral"):
             raise TypeError(f"{what} must be integers, not {indices.dtype}")
 
+    def places_of(self, indices: Array, index: int) -> Array | None:
+        """Find where the integers are `index`: a mask. A backend that reads them while a step runs,
+        and at no cost, may give `None` if that is nowhere."""
+        return indices == index
+
     def getitem(self, x: Array, key: Any) -> Array:
         """Give x[key], for a key of integers, slices, `None` and `...`: a view, if the library has
         views."""

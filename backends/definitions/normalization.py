@@ -156,11 +156,6 @@ class NormalizationKernels(ElementwiseKernels):
             found = [xp.astype(p, w.dtype, copy=False) for p in (gw, gb)]
         return (xp.astype(gx, x.dtype, copy=False), *found, *([go] if residual else []))
 
-    def channel_sums(self, x: Array) -> Array:
-        """Add up each channel of x (N, C, ...): (C,), in the dtype of x."""
-        sums = self.xp.sum(self._wide(x), axis=(0, *range(2, x.ndim)))
-        return self.xp.astype(sums, x.dtype, copy=False)
-
     # Layer normalization of each row of x (N, M); w and b are (M,). Where x has 16 bits, sums are
     # in float32.
 

@@ -7,6 +7,8 @@ float32 anyhow, and round once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -26,9 +28,10 @@ def _fits(a: Array, b: Array) -> bool:
     """Say whether PyTorch convolves such arrays: none is empty, and both are of one real floating
     dtype."""
     dtype = a.dtype
-    return dtype is b.dtype and dtype.is_floating_point and 0 not in a.shape and 0 not in b.shape
+    return dtype is b.dtype and dtype.is_floating_point and a.numel() > 0 and b.numel() > 0
 
 
+@lru_cache(1024)
 def _on_both_sides(padding: tuple[Pair, ...]) -> tuple[list[int], list[int]]:
     """Split padding into that on both sides, which PyTorch's convolutions take, and the rest, in
     the order of `pad`: the last axis comes first."""
@@ -48,17 +51,8 @@ class TorchConvolutions(Backend):
         dilation, groups = options["dilation"], options["groups"]
         return torch.convolution(x, w, b, stride, both, dilation, False, [0] * len(both), groups)
 
-    def _gradients(
-        self, go: Array, x: Array, w: Array, stride: Sizes, padding: Any, which: int, **options: Any
-    ) -> Array:
-        """Compute the gradient of x, or of w if `which` is 1; of x, its shape counts then."""
-        mask = [k == which for k in range(3)]
-        dilation, groups = options["dilation"], options["groups"]
-        settings = [0], stride, padding, dilation, False, [0] * len(padding), groups, mask
-        return gradients(go, x, w, *settings)[which]
-
     def conv2d(self, x: Array, w: Array, b: Array | None, **options: Any) -> Array:
-        name = "conv2d" if x.ndim == 4 else "conv3d"
+        name = f"conv{x.ndim - 2}d"
         if not _fits(x, w) or (b is not None and b.dtype is not x.dtype):
             return getattr(super(), name)(x, w, b, **options)
         if x.dtype in HALF and x.is_cpu:
@@ -66,37 +60,53 @@ class TorchConvolutions(Backend):
             return self._convolve(*wide, **options).to(x.dtype)
         return self._convolve(x, w, b, **options)
 
-    def conv2d_input_gradient(
-        self, go: Array, w: Array, *, size: Sizes, padding: Any, **options: Any
-    ) -> Array:
-        name = "conv2d_input_gradient" if go.ndim == 4 else "conv3d_input_gradient"
+    def conv2d_input_gradient(self, go: Array, w: Array, *, size: Sizes, **options: Any) -> Array:
         if not _fits(go, w):
-            return getattr(super(), name)(go, w, size=size, padding=padding, **options)
-        if go.dtype in HALF and go.is_cpu:
-            wide = {"size": size, "padding": padding, **options}
-            return self.conv2d_input_gradient(go.float(), w.float(), **wide).to(go.dtype)
-        both, rest = _on_both_sides(padding)
-        more = [a + b for a, b in zip(rest[::2], rest[1::2], strict=True)][::-1]
-        padded = [n + m for n, m in zip(size, more or [0] * len(size), strict=True)]
-        x = go.new_empty((go.shape[0], w.shape[1] * options["groups"], *padded))
-        gx = self._gradients(go, x, w, padding=both, which=0, **options)
-        return pad(gx, [-n for n in rest]) if rest else gx
+            name = f"conv{go.ndim - 2}d_input_gradient"
+            return getattr(super(), name)(go, w, size=size, **options)
+        x = go.new_empty((go.shape[0], w.shape[1] * options["groups"], *size))
+        return self.conv2d_gradient(x, w, go, wanted=(True, False), **options)[0]
 
     def conv2d_weight_gradient(
-        self, x: Array, go: Array, *, kernel: Sizes, padding: Any, **options: Any
+        self, x: Array, go: Array, *, kernel: Sizes, **options: Any
     ) -> Array:
-        name = "conv2d_weight_gradient" if go.ndim == 4 else "conv3d_weight_gradient"
         if not _fits(x, go):
-            return getattr(super(), name)(x, go, kernel=kernel, padding=padding, **options)
-        if go.dtype in HALF and go.is_cpu:
-            wide = {"kernel": kernel, "padding": padding, **options}
-            return self.conv2d_weight_gradient(x.float(), go.float(), **wide).to(go.dtype)
+            name = f"conv{go.ndim - 2}d_weight_gradient"
+            return getattr(super(), name)(x, go, kernel=kernel, **options)
+        w = go.new_empty((go.shape[1], x.shape[1] // options["groups"], *kernel))
+        return self.conv2d_gradient(x, w, go, wanted=(False, True), **options)[0]
+
+    # One call gives the three gradients. What is not needed for those wanted, such as x for its own
+    # gradient, only has to have the right shape.
+
+    def conv2d_gradient(
+        self,
+        x: Array,
+        w: Array,
+        go: Array,
+        *,
+        wanted: Sequence[bool],
+        padding: Any,
+        **options: Any,
+    ) -> tuple[Array, ...]:
+        if not (_fits(x, go) and _fits(w, go)):
+            options["padding"] = padding
+            return super().conv2d_gradient(x, w, go, wanted=wanted, **options)
+        dtype = go.dtype
+        if dtype in HALF and go.is_cpu:
+            x, w, go = x.float(), w.float(), go.float()
         both, rest = _on_both_sides(padding)
         x = pad(x, rest) if rest else x
-        w = go.new_empty((go.shape[1], x.shape[1] // options["groups"], *kernel))
-        return self._gradients(go, x, w, padding=both, which=1, **options)
+        mask = [*wanted, False][:3]
+        settings = options["stride"], both, options["dilation"], False, [0] * len(both)
+        found = gradients(go, x, w, w.shape[:1], *settings, options["groups"], mask)
+        results = [g for g in found if g is not None]
+        if rest and wanted[0]:
+            results[0] = pad(results[0], [-n for n in rest])
+        return tuple([g if g.dtype is dtype else g.to(dtype) for g in results])
 
     # The same functions take volumes: PyTorch counts the axes.
     conv3d = conv2d
+    conv3d_gradient = conv2d_gradient
     conv3d_input_gradient = conv2d_input_gradient
     conv3d_weight_gradient = conv2d_weight_gradient

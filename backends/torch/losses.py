@@ -28,9 +28,8 @@ class TorchLosses(Backend):
         self, x: Array, go: Array, targets: Array, ignored: Array | None
     ) -> Array:
         z = self._wide(x)
-        at = targets.long().unsqueeze(1)
         gx = torch.softmax(z, 1)
-        gx.scatter_add_(1, at, gx.new_full((), -1.0).expand(at.shape))
+        gx.scatter_(1, targets.long().unsqueeze(1), -1.0, reduce="add")
         gx *= self._wide(go).unsqueeze(1)
         gx = gx if ignored is None else gx.masked_fill_(ignored.unsqueeze(1), 0.0)
         return gx if z is x else gx.to(x.dtype)

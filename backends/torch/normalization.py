@@ -47,6 +47,14 @@ class TorchNorms(Backend):
         averages = self._averaged(x, mean, variance, *(running or (None, None, None)), momentum)
         return self._finished(y, residual, relu, x), mean, variance, *averages
 
+    def _finished(self, z: Array, residual: Array | None, relu: bool, x: Array) -> Array:
+        # In place: nobody else has z.
+        if residual is not None:
+            z += residual
+        if relu:
+            z.clamp_min_(0.0)
+        return z.to(x.dtype)
+
     def batch_norm_gradient(
         self,
         x: Array,

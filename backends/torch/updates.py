@@ -1,15 +1,26 @@
-"""Optimizers' updates, by PyTorch's functions for many arrays at once; in place."""
+"""Optimizers' updates, by PyTorch's functions for many arrays at once: on a GPU one kernel for all
+parameters, where each would take some.
+
+SGD is one function of PyTorch's, and Adam is written in its functions that change arrays in place.
+The others are the definitions, given the arrays of all parameters in place of one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from ..base import Backend
-from ..types import Array
+from ..definitions.updates import OptimizerUpdates
+from ..types import Array, DType
 
 __all__ = ["TorchUpdates"]
+
+DTYPES = frozenset({torch.float32, torch.float64})
+Column = list[Any]  # an array of each parameter; or `None` for each
 
 
 class TorchUpdates(Backend):
@@ -18,57 +29,128 @@ class TorchUpdates(Backend):
     def update_all(
         self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
-        together = TOGETHER.get(kernel)
         numbers = (n for x in settings.values() for n in (x if isinstance(x, tuple) else (x,)))
-        if together is None or any(isinstance(n, torch.Tensor) for n in numbers):
+        if kernel not in TOGETHER or any(isinstance(n, torch.Tensor) for n in numbers):
             return super().update_all(kernel, arrays, **settings)  # with arrays of a captured step
-        dtypes = {x.dtype for of_one in arrays for x in of_one if x is not None}
-        if len(dtypes) > 1 or dtypes.isdisjoint(DTYPES):
+        columns = [list(column) for column in zip(*arrays, strict=True)]
+        dtypes = {x.dtype for column in columns for x in column if x is not None}
+        is_mixed = any(len({x is None for x in column}) > 1 for column in columns)
+        if len(dtypes) > 1 or dtypes.isdisjoint(DTYPES) or is_mixed:
             return super().update_all(kernel, arrays, **settings)
-        return together(arrays, **settings)
+        return list(zip(*TOGETHER[kernel](*columns, **settings), strict=True))
+
+    def copy_all(
+        self, arrays: list[Array], dtype: DType | None = None, into: list[Array] | None = None
+    ) -> list[Array]:
+        if into is None or any(
+            x.dtype is not (dtype or y.dtype) for x, y in zip(into, arrays, strict=True)
+        ):
+            return super().copy_all(arrays, dtype)
+        torch._foreach_copy_(into, arrays)
+        return into
+
+    def norm_all(self, arrays: list[Array], order: float = 2.0) -> Array:
+        some = [x for x in arrays if x.numel()]
+        if not some or order != 2.0 or not {x.dtype for x in some} <= DTYPES:
+            return super().norm_all(arrays, order)
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(some)))
+
+    def clip_all(self, arrays: list[Array], norm: Array, most: float) -> list[Array]:
+        if arrays[0].dtype not in DTYPES:
+            return super().clip_all(arrays, norm, most)
+        factor = (most / (norm + 1e-6)).clamp_max_(1.0).to(arrays[0].dtype)
+        torch._foreach_mul_(arrays, factor)
+        return arrays
+
+    def lerp_all(self, arrays: list[Array], ends: list[Array], weight: Any) -> list[Array]:
+        # `lerp` has the definition's two formulas.
+        if isinstance(weight, torch.Tensor) or not {x.dtype for x in arrays} <= DTYPES:
+            return super().lerp_all(arrays, ends, weight)
+        return list(torch._foreach_lerp(arrays, ends, weight))
 
 
-def _columns(arrays: list[tuple[Array | None, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*arrays, strict=True)]
+class Many:
+    """Arrays, one of each parameter, with the operators of an array that the definitions use."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = arrays
+        self.dtype, self.device = arrays[0].dtype, arrays[0].device
+
+    def _with(self, function: Callable[..., Any], other: Any) -> Many:
+        return Many(function(self.arrays, other.arrays if isinstance(other, Many) else other))
+
+    def __add__(self, other: Any) -> Many:
+        return self._with(torch._foreach_add, other)
+
+    def __sub__(self, other: Any) -> Many:
+        return self._with(torch._foreach_sub, other)
+
+    def __mul__(self, other: Any) -> Many:
+        return self._with(torch._foreach_mul, other)
+
+    def __truediv__(self, other: Any) -> Many:
+        return self._with(torch._foreach_div, other)
+
+    def __rsub__(self, other: float) -> Many:
+        return Many(torch._foreach_neg(self.arrays)) + other
+
+    def __rtruediv__(self, other: float) -> Many:
+        return Many(torch._foreach_reciprocal(self.arrays)) * other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def _larger(x: Many, other: Many | float) -> Many:
+    both = isinstance(other, Many)
+    return x._with(torch._foreach_maximum if both else torch._foreach_clamp_min, other)
+
+
+class _ManyUpdates(OptimizerUpdates):
+    """The definitions, of many arrays."""
+
+    name = "torch"
+    xp = SimpleNamespace(
+        abs=lambda x: Many(torch._foreach_abs(x.arrays)),
+        asarray=lambda x, **_: Many([a.clone() for a in x.arrays]),
+        maximum=_larger,
+        sign=lambda x: Many(torch._foreach_sign(x.arrays)),
+        sqrt=lambda x: Many(torch._foreach_sqrt(x.arrays)),
+    )
+
+
+def _defined(kernel: str) -> Callable[..., tuple[Column, ...]]:
+    """Give the definition of the update, of columns of arrays."""
+    update = getattr(_ManyUpdates(), kernel)
+
+    def of_columns(*columns: Column, **settings: Any) -> tuple[Column, ...]:
+        arrays = [None if column[0] is None else Many(column) for column in columns]
+        missing = [None] * len(columns[0])
+        return tuple([missing if x is None else x.arrays for x in update(*arrays, **settings)])
+
+    return of_columns
 
 
 def _sgd(
-    arrays: list[tuple[Array | None, ...]],
-    *,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-) -> list[tuple[Array | None, ...]]:
-    parameters, gradients, velocities = _columns(arrays)
-    if weight_decay:
-        gradients = torch._foreach_add(gradients, parameters, alpha=weight_decay)
-    if momentum:
-        if any(v is None for v in velocities):
-            velocities = _started(velocities, gradients, momentum, 1 - dampening)
-        else:
-            torch._foreach_mul_(velocities, momentum)
-            torch._foreach_add_(velocities, gradients, alpha=1 - dampening)
-        if nesterov:
-            gradients = torch._foreach_add(gradients, velocities, alpha=momentum)
-        else:
-            gradients = velocities
-    # Not `alpha=-lr`, which rounds once: p -= lr * g has the same bits on all backends.
-    torch._foreach_sub_(parameters, torch._foreach_mul(gradients, lr))
-    return list(zip(parameters, velocities, strict=True))
-
-
-def _started(
-    velocities: list[Array | None], gradients: list[Array], momentum: float, share: float
-) -> list[Array]:
-    """Give the new velocities, where some are in their first step."""
-    pairs = zip(velocities, gradients, strict=True)
-    return [g.clone() if v is None else v.mul_(momentum).add_(g, alpha=share) for v, g in pairs]
+    parameters: Column, gradients: Column, velocities: Column, *, momentum: float, **settings: Any
+) -> tuple[Column, ...]:
+    memory = velocities if momentum else []
+    if is_first := bool(memory) and memory[0] is None:
+        memory = [torch.empty_like(p) for p in parameters]
+    # PyTorch's function goes through memory, and would take wrong elements of a transpose.
+    is_plain = all(x.is_contiguous() for x in (*parameters, *gradients, *memory))
+    if not (is_plain and parameters[0].device.type in FUSED):
+        return _defined("sgd")(parameters, gradients, velocities, momentum=momentum, **settings)
+    settings.update(momentum=momentum, maximize=False, is_first_step=is_first)
+    torch._fused_sgd_(parameters, gradients, memory, **settings)
+    return parameters, memory or velocities
 
 
 def _adam(
-    arrays: list[tuple[Array | None, ...]],
+    parameters: Column,
+    gradients: Column,
+    means: Column,
+    squares: Column,
+    largest: Column,
     *,
     lr: float,
     corrections: tuple[float, float],
@@ -76,8 +158,7 @@ def _adam(
     eps: float,
     weight_decay: float,
     decoupled_weight_decay: bool,
-) -> list[tuple[Array | None, ...]]:
-    parameters, gradients, means, squares, largest = _columns(arrays)
+) -> tuple[Column, ...]:
     if weight_decay and decoupled_weight_decay:
         torch._foreach_mul_(parameters, 1 - lr * weight_decay)
     elif weight_decay:
@@ -91,8 +172,9 @@ def _adam(
     torch._foreach_div_(scales, corrections[1] ** 0.5)
     torch._foreach_add_(scales, eps)
     torch._foreach_addcdiv_(parameters, means, scales, -lr / corrections[0])
-    return list(zip(parameters, means, squares, largest, strict=True))
+    return parameters, means, squares, largest
 
 
-TOGETHER = {"sgd": _sgd, "adam": _adam}
-DTYPES = frozenset({torch.float32, torch.float64})
+FUSED = "cpu", "cuda"  # the devices of which the oldest PyTorch allowed has fused updates
+NAMES = "nadam", "radam", "adamax", "adadelta", "lion", "adagrad", "rmsprop"
+TOGETHER = {**{name: _defined(name) for name in NAMES}, "sgd": _sgd, "adam": _adam}

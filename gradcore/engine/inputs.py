@@ -164,18 +164,27 @@ def as_output(op: type, x: Any, context: dict[str, Any]) -> Array:
 
 
 def _check_devices(op: type | str, arrays: list[Any]) -> None:
+    kind = device = None
+    for x in arrays:
+        if type(x) in NUMBER_TYPES:
+            continue
+        if kind is None:
+            kind, device = type(x), x.device
+        elif type(x) is not kind or x.device != device:
+            break
+    else:
+        return
     arrays = [x for x in arrays if type(x) not in NUMBER_TYPES]
-    if any(type(x) is not type(arrays[0]) or x.device != arrays[0].device for x in arrays):
-        places = {(backend_of(x).name, str(x.device)) for x in arrays}
-        # An array that stands for others while a library traces a function has no device.
-        known = [(name, device) for name, device in places if device != "None"]
-        if len({name for name, _ in places}) == 1 and len(known) < 2:
-            return
-        found = " and ".join(f"{name} on {device}" for name, device in sorted(places))
-        raise ValueError(
-            f"{_name(op)}: the inputs are arrays of {found}; move one: "
-            "gradcore.backends.get(name, device).asarray(array)"
-        )
+    places = {(backend_of(x).name, str(x.device)) for x in arrays}
+    # An array that stands for others while a library traces a function has no device.
+    known = [(name, device) for name, device in places if device != "None"]
+    if len({name for name, _ in places}) == 1 and len(known) < 2:
+        return
+    found = " and ".join(f"{name} on {device}" for name, device in sorted(places))
+    raise ValueError(
+        f"{_name(op)}: the inputs are arrays of {found}; move one: "
+        "gradcore.backends.get(name, device).asarray(array)"
+    )
 
 
 def _name(op: type | str) -> str:

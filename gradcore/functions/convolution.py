@@ -212,7 +212,7 @@ def _convolve(
     name: str, axes: int, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None, *options: Any
 ) -> TensorNode:
     """Convolve along so many axes."""
-    inputs, _ = _of_one_dtype(name, x, w, b)
+    inputs = _of_one_dtype(name, x, w, b)
     is_one = _as_batch(axes, inputs)
     found = cached(_options, name, axes, tuple([x.shape for x in inputs]), *options)
     if axes == 1:
@@ -234,7 +234,8 @@ def _convolve_transposed(
     dilation: Size,
 ) -> TensorNode:
     """Convolve transposed, along so many axes."""
-    inputs, shapes = _of_one_dtype(name, x, w, b)
+    inputs = _of_one_dtype(name, x, w, b)
+    shapes = f"(x {tuple(inputs[0].shape)}, w {tuple(inputs[1].shape)})"
     is_one = _as_batch(axes, inputs)
     x, w = inputs[:2]
     if not len(x.shape) == len(w.shape) == 2 + axes:
@@ -336,18 +337,17 @@ def _options(
 
 def _of_one_dtype(
     name: str, x: NodeOrArray, w: NodeOrArray, b: NodeOrArray | None
-) -> tuple[list[NodeOrArray], str]:
-    """Give x, w and b (unless it is `None`) as nodes or arrays; and a text with the shapes of x
-    and w, for messages.
+) -> list[NodeOrArray]:
+    """Give x, w and b (unless it is `None`) as nodes or arrays.
 
     Raises:
         TypeError: the inputs differ in dtype, or are not floating.
     """
     inputs = [node_or_array(part) for part in ((x, w) if b is None else (x, w, b))]
-    kinds = [value_of(part) for part in inputs]
-    if any(type(k) is type(kinds[0]) and k.dtype != kinds[0].dtype for k in kinds):
+    first, *others = kinds = [value_of(part) for part in inputs]
+    if any(type(k) is type(first) and k.dtype != first.dtype for k in others):
         found = ", ".join(f"{n} is {describe(k)}" for n, k in zip("xwb", kinds, strict=False))
         raise TypeError(f"{name}: {found}; give all one dtype, as in x.astype('float32')")
-    if not is_complex(kinds[0]):
-        check_floating(name, kinds[0])
-    return inputs, f"(x {tuple(kinds[0].shape)}, w {tuple(kinds[1].shape)})"
+    if not is_complex(first):
+        check_floating(name, first)
+    return inputs

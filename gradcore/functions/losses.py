@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import array_api, ops
 from ..array_api.common import NodeOrArray
-from ..backends import Array
+from ..backends import Array, backend_of
 from ..engine.arrays import (
     describe,
     is_real_floating,
@@ -150,9 +150,11 @@ def cross_entropy(
     losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
     if label_smoothing:
         # An ignored row may be NaN, and LogSoftmax would multiply its gradient, 0, by that.
-        input = ops.Where.do_forward(namespace(ignored).expand_dims(ignored, axis=1), 0.0, input)
+        if ignored is not None:
+            row = namespace(ignored).expand_dims(ignored, axis=1)
+            input = ops.Where.do_forward(row, 0.0, input)
         logs = _weighted(ops.LogSoftmax.do_forward(input, axis=1), weight)
-        even = ops.Where.do_forward(ignored, 0.0, -array_api.mean(logs, axis=1))
+        even = _zero_where(ignored, -array_api.mean(logs, axis=1))
         losses = (1.0 - label_smoothing) * losses + label_smoothing * even
     return reduced(name, losses[0] if is_one else losses, reduction, shares)
 
@@ -201,7 +203,7 @@ def nll_loss(
     chosen = ops.Select.do_forward(input, indices=classes)
     weight = class_weight("nll_loss", weight, input)
     shares = _shares(weight, classes, ignored, chosen)
-    losses = ops.Where.do_forward(ignored, 0.0, -chosen)
+    losses = _zero_where(ignored, -chosen)
     losses = losses if weight is None else ops.Weighted.do_forward(shares, losses)
     return reduced("nll_loss", losses[0] if is_one else losses, reduction, shares)
 
@@ -510,14 +512,19 @@ def _difference(name: str, input: NodeOrArray, target: NodeOrArray) -> TensorNod
     return ops.Sub.do_forward(*pair(name, input, target))
 
 
-def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array]:
-    """Give the target as an array, with 0 for `ignore_index`; and the mask of `ignore_index`."""
+def _classes(target: NodeOrArray, ignore_index: int) -> tuple[Array, Array | None]:
+    """Give the target as an array, with 0 for `ignore_index`; and the mask of `ignore_index`, or
+    `None` if the backend knows that it is nowhere."""
     target = raw_array(target)
     xp = namespace(target)
     if ignore_index < 0 and xp.isdtype(target.dtype, "unsigned integer"):
         target = xp.astype(target, xp.int64)  # can hold the negative ignore_index
-    ignored = target == ignore_index
-    return xp.where(ignored, 0, target), ignored
+    ignored = backend_of(target).places_of(target, ignore_index)
+    return target if ignored is None else xp.where(ignored, 0, target), ignored
+
+
+def _zero_where(ignored: Array | None, losses: TensorNode) -> TensorNode:
+    return losses if ignored is None else ops.Where.do_forward(ignored, 0.0, losses)
 
 
 def _weighted(logs: TensorNode, weight: Array | None) -> TensorNode:
@@ -528,10 +535,13 @@ def _weighted(logs: TensorNode, weight: Array | None) -> TensorNode:
     return ops.Weighted.do_forward(weight, logs)
 
 
-def _shares(weight: Array | None, classes: Array, ignored: Array, losses: TensorNode) -> Array:
-    """Compute how much each instance counts: 0 if it is ignored, else 1 or its class's weight."""
-    xp = namespace(ignored)
+def _shares(
+    weight: Array | None, classes: Array, ignored: Array | None, losses: TensorNode
+) -> Array | None:
+    """Compute how much each instance counts: 0 if it is ignored, else 1 or its class's weight;
+    `None` if all count 1."""
+    xp = namespace(classes)
     if weight is None:
-        return xp.astype(~ignored, losses.dtype)
-    taken = xp.take(weight, xp.reshape(classes, (-1,)), axis=0)
-    return xp.where(ignored, 0.0, xp.reshape(taken, classes.shape))
+        return None if ignored is None else xp.astype(~ignored, losses.dtype)
+    taken = xp.reshape(xp.take(weight, xp.reshape(classes, (-1,)), axis=0), classes.shape)
+    return taken if ignored is None else xp.where(ignored, 0.0, taken)

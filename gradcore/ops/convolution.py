@@ -1,7 +1,8 @@
 """Convolutions (https://arxiv.org/abs/1603.07285), closed under differentiation.
 
 Conv2d is linear in x and in w, and so are its two gradients: the gradients of each of the three ops
-are the other two. Their options are those of the kernels: `stride` and `dilation` are pairs,
+are the other two. Conv2dGradient gives both at once, and that of b: some libraries compute them
+together in less time. The options are those of the kernels: `stride` and `dilation` are pairs,
 `padding` is ((top, bottom), (left, right)), `groups` is a number.
 
 Conv3d and its gradients are the same for volumes (N, C, D, H, W), whose options have an entry for
@@ -10,21 +11,24 @@ the depth before those for rows and columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
+from operator import add
 from types import MappingProxyType as frozen  # noqa: N813
 from typing import Any, ClassVar
 
 from ..backends import Array, backend_of
 from ..backends.definitions.convolution import Pair, output_size
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
-from .normalization import ChannelSums
 
 __all__ = [
     "Conv2d",
+    "Conv2dGradient",
     "Conv2dInputGradient",
     "Conv2dWeightGradient",
     "Conv3d",
+    "Conv3dGradient",
     "Conv3dInputGradient",
     "Conv3dWeightGradient",
 ]
@@ -57,18 +61,63 @@ class Conv2d(Op):
 
     @classmethod
     def backward(cls, context: Context, go: Array) -> tuple[Array | None, ...]:
-        _, input_gradient, weight_gradient = FAMILY[cls.axes]
-        x, w, options = context["x"], context["w"], context["options"]
-        gx = gw = gb = None
-        if needs(context, 0):
-            gx = input_gradient.apply(go, w, size=tuple(x.shape[2:]), **options)
-        if needs(context, 1):
-            gw = weight_gradient.apply(x, go, kernel=tuple(w.shape[2:]), **options)
-        if not context["has_b"]:
-            return gx, gw
-        if needs(context, 2):
-            gb = ChannelSums.apply(go)
-        return gx, gw, gb
+        x, w = context["x"], context["w"]
+        wanted = tuple([needs(context, i) for i in range(2 + context["has_b"])])
+        found = iter(GRADIENT[cls.axes].apply(x, w, go, wanted=wanted, **context["options"]))
+        return tuple([next(found) if is_wanted else None for is_wanted in wanted])
+
+
+class Conv2dGradient(Op):
+    """The gradients of Conv2d's inputs, from x (N, C, H, W), w (O, C / groups, KH, KW) and go
+    (N, O, OH, OW): those of x, of w and of b (O,) that are `wanted`, which has an entry for each.
+
+    Raises:
+        ValueError: the shapes do not fit, or an option is out of range.
+    """
+
+    axes: ClassVar[int] = 2
+    kernel: ClassVar[str] = "conv2d_gradient"
+    takes_none = True
+
+    @classmethod
+    def forward(
+        cls,
+        context: Context,
+        x: Array,
+        w: Array,
+        go: Array,
+        *,
+        wanted: Sequence[bool],
+        **given: Any,
+    ) -> tuple[Array, ...]:
+        options = frozen(DEFAULTS[cls.axes] | given)
+        _check_gradient(cls.__name__, go, x.shape, w.shape, options)
+        context["x"], context["w"], context["go"] = x, w, go
+        context["wanted"], context["options"] = wanted, options
+        return getattr(backend_of(x), cls.kernel)(x, w, go, wanted=wanted, **options)
+
+    @classmethod
+    def backward(cls, context: Context, *gos: Array | None) -> tuple[Array | None, ...]:
+        x, w, go, options = (context[name] for name in ("x", "w", "go", "options"))
+        convolution, input_gradient, weight_gradient = FAMILY[cls.axes]
+        rest = iter(gos)
+        ggx, ggw, *ggb = [next(rest) if is_wanted else None for is_wanted in context["wanted"]]
+        gx = gw = None
+        parts = []  # of the gradient of go
+        if ggx is not None:
+            parts.append(convolution.apply(ggx, w, **options))
+            if needs(context, 1):
+                gw = weight_gradient.apply(ggx, go, kernel=tuple(w.shape[2:]), **options)
+        if ggw is not None:
+            parts.append(convolution.apply(x, ggw, **options))
+            if needs(context, 0):
+                gx = input_gradient.apply(go, ggw, size=tuple(x.shape[2:]), **options)
+        if ggb and ggb[0] is not None:
+            xp = namespace(ggb[0])
+            each = xp.reshape(ggb[0], (-1, *[1] * cls.axes))
+            parts.append(xp.broadcast_to(each, tuple(go.shape)))
+        ggo = reduce(add, parts) if needs(context, 2) and parts else None
+        return gx, gw, ggo
 
 
 class Conv2dInputGradient(Op):
@@ -144,6 +193,13 @@ class Conv3d(Conv2d):
     axes, kernel = 3, "conv3d"
 
 
+class Conv3dGradient(Conv2dGradient):
+    """The gradients of Conv3d's inputs that are `wanted`, from x (N, C, D, H, W), w and go
+    (N, O, OD, OH, OW)."""
+
+    axes, kernel = 3, "conv3d_gradient"
+
+
 class Conv3dInputGradient(Conv2dInputGradient):
     """The gradient of Conv3d's input x, from go (N, O, OD, OH, OW) and w: (N, C, *size)."""
 
@@ -162,6 +218,7 @@ FAMILY: dict[int, tuple[type[Op], type[Op], type[Op]]] = {
     2: (Conv2d, Conv2dInputGradient, Conv2dWeightGradient),
     3: (Conv3d, Conv3dInputGradient, Conv3dWeightGradient),
 }
+GRADIENT: dict[int, type[Op]] = {2: Conv2dGradient, 3: Conv3dGradient}
 
 
 @lru_cache(1024)  # a backward pass checks the same shapes again

@@ -151,6 +151,8 @@ def compare_convolution(backend: Backend, dtype: str, call: Any) -> None:
     compare_kernels(backend, dtype, "conv2d", (x, w, None), options)
     compare_kernels(backend, dtype, "conv2d_input_gradient", (go, w), {**options, **size})
     compare_kernels(backend, dtype, "conv2d_weight_gradient", (x, go), {**options, **kernel})
+    wanted = {"wanted": (True, True, True)}
+    compare_kernels(backend, dtype, "conv2d_gradient", (x, w, go), {**options, **wanted})
 
 
 def compare_pooling(backend: Backend, dtype: str, call: Any) -> None:

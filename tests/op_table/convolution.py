@@ -97,6 +97,20 @@ def _torch_weight_gradient(x: Any, go: Any, kernel: Any, groups: int = 1, **opti
     return torch_gradient(lambda w: torch_convolution(x.conj(), w, **options), shape, go, x)
 
 
+def gradients(of_input: Any, of_weight: Any) -> Any:
+    """Give a function for those gradients of a convolution's inputs that are wanted."""
+
+    def wanted_gradients(x: Any, w: Any, go: Any, wanted: Any, **options: Any) -> tuple[Any, ...]:
+        found = (
+            lambda: of_input(go, w, tuple(x.shape[2:]), **options),
+            lambda: of_weight(x, go, tuple(w.shape[2:]), **options),
+            lambda: go.sum((0, *range(2, go.ndim))),
+        )
+        return tuple([find() for find, is_wanted in zip(found, wanted, strict=False) if is_wanted])
+
+    return wanted_gradients
+
+
 ODD = {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2)}
 ODD_DEPTH = {
     "stride": (1, 2, 1), "padding": ((1, 0), (0, 0), (0, 1)), "dilation": (2, 1, 1)
@@ -133,6 +147,34 @@ ROWS = [
                 case((1, 1, 3, 3), (1, 1, 1, 1), padding=((0, 0), (-1, 0))), ValueError, "(-1, 0)"
             ),
             refuses(case((1, 1, 3, 3), (1, 1, 0, 1)), ValueError, "kernel (0, 1)"),
+        ],
+        complex="together",
+    ),
+    Row(
+        ops.Conv2dGradient,
+        gradients(_input_gradient, _weight_gradient),
+        [
+            case((2, 2, 3, 4), (3, 2, 2, 3), (2, 3, 2, 2), wanted=(True, True, True)),
+            case(
+                constant((1, 2, 4, 3)),
+                (2, 2, 3, 2),
+                (1, 2, 2, 3),
+                wanted=(True, False, True),
+                **ODD,
+            ),
+            case(
+                (1, 4, 3, 2), constant((2, 2, 2, 1)), (1, 2, 2, 2), wanted=(False, True), groups=2
+            ),
+            case(*[constant((1, 1, 1, 1))] * 2, (1, 1, 1, 1), wanted=(False, False, True)),
+            case((0, 2, 3, 3), (1, 2, 2, 2), (0, 1, 2, 2), wanted=(True, True)),
+        ],
+        gradients(_torch_input_gradient, _torch_weight_gradient),
+        refuses=[
+            refuses(
+                case((1, 2, 3, 3), (3, 2, 2, 2), (1, 3, 3, 3), wanted=(True, True)),
+                ValueError,
+                "(1, 3, 2, 2)",
+            ),
         ],
         complex="together",
     ),
@@ -184,6 +226,30 @@ ROWS = [
             refuses(case((1, 3, 2, 2, 2), (1, 2, 1, 1, 1)), ValueError, "3 channels", "expects 2"),
             refuses(case((1, 3, 2, 2), (1, 3, 1, 1)), ValueError, "(N, C, D, H, W)", "KD, KH"),
             refuses(case((1, 1, 2, 2, 2), (1, 1, 3, 1, 1)), ValueError, "kernel (3, 1, 1)"),
+        ],
+        complex="together",
+    ),
+    Row(
+        ops.Conv3dGradient,
+        gradients(_input_gradient, _weight_gradient),
+        [
+            case((2, 2, 2, 3, 2), (2, 2, 2, 2, 1), (2, 2, 1, 2, 2), wanted=(True, True, True)),
+            case(
+                *((1, 2, 3, 3, 2), (2, 1, 2, 2, 2), (1, 2, 2, 1, 2)),
+                wanted=(True, True),
+                groups=2,
+                **ODD_DEPTH,
+            ),
+            case((1, 1, 1, 1, 1), constant((1, 1, 1, 1, 1)), (1, 1, 1, 1, 1), wanted=(False, True)),
+            case((0, 1, 2, 2, 2), (1, 1, 2, 1, 1), (0, 1, 1, 2, 2), wanted=(True, True, True)),
+        ],
+        gradients(_torch_input_gradient, _torch_weight_gradient),
+        refuses=[
+            refuses(
+                case((1, 1, 2, 2, 2), (1, 1, 2, 2, 2), (1, 1, 2, 2, 2), wanted=(True, True)),
+                ValueError,
+                "(1, 1, 1, 1, 1",
+            ),
         ],
         complex="together",
     ),

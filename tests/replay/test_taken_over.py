@@ -56,6 +56,10 @@ class InPlaceTraced(InPlace, TracedBackend): ...
 KINDS = {"recorded": InPlace, "traced": InPlaceTraced}
 
 
+def is_count(node: TensorNode) -> bool:
+    return str(node.dtype).endswith("int64")
+
+
 class Training:
     """A network with batch norm, in mixed precision or not, and averages of its weights."""
 
@@ -74,7 +78,7 @@ class Training:
     def step(self, x: Any, targets: Any) -> Any:
         xp = namespace(x)
         y = relu(self.model(xp.astype(x, xp.float16) if self.is_mixed else x))
-        loss = cross_entropy(xp.astype(y, xp.float32, copy=False), targets)
+        loss = cross_entropy(y.astype(xp.float32, copy=False), targets)
         (self.optimizer.scaled(loss) if self.is_mixed else loss).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -103,13 +107,13 @@ class Training:
 
     def halve(self) -> None:
         for node in (*self.model.parameters(), *self.model.buffers()):
-            node.value = node.value // 2 if node.dtype == "int64" else node.value * 0.5
+            node.value = node.value // 2 if is_count(node) else node.value * 0.5
         self.optimizer.take_parameters() if self.is_mixed else None
 
     def halve_in_place(self) -> None:
         masters = self.optimizer.masters if self.is_mixed else []
         for node in (*self.model.parameters(), *self.model.buffers(), *masters):
-            if node.dtype != "int64":
+            if not is_count(node):
                 node.value[...] = node.value * 0.5
 
     def resume(self) -> None:
