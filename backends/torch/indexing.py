@@ -10,7 +10,7 @@ import torch
 from ..base import Backend
 from ..definitions.indexing import index_error
 from ..types import Array, Number
-from .tracing import is_traced
+from .tracing import is_readable, is_traced
 
 __all__ = ["TorchIndexing"]
 
@@ -80,9 +80,9 @@ def _(key: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _ends(indices: Array) -> tuple[int, int] | None:
-    """Read the least and the largest of integers; `None` if there are none, or a device has them,
-    for which the host would wait."""
-    if not (indices.is_cpu and indices.numel()):
+    """Read the least and the largest of integers; `None` if there are none, or they can't be read,
+    or a device has them, for which the host would wait."""
+    if not (is_readable(indices) and indices.numel()):
         return None
     low, high = torch.aminmax(indices)
     return low.item(), high.item()

@@ -723,6 +723,7 @@ def test_warmup_is_at_least_one():
         capture(lambda: None, warmup=0)
 
 
+@ON_RECORDS
 def test_the_tape_is_a_stand_in(device):
     """While it records nothing is done, and numbers are fixed: what the tests above rely on."""
     x, tape, factor = device.asarray([1.0, 2.0]), Tape(), 3.0
