@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ..ownership import holders
-from ..types import Array, DType, Recorder
+from ..types import Array, Compiler, DType, Recorder
 from . import namespace as xp
 from .attention import TorchAttention
+from .compiler import compiler
 from .convolution import TorchConvolutions
 from .elementwise import TorchElementwise
 from .indexing import TorchIndexing, raise_index_errors
@@ -20,6 +21,7 @@ from .losses import TorchLosses
 from .normalization import TorchNorms
 from .pooling import TorchPooling
 from .recorder import TorchRecorder
+from .tracing import UNKNOWN, is_traced
 from .updates import TorchUpdates
 
 __all__ = ["TorchBackend"]
@@ -134,6 +136,10 @@ class TorchBackend(
         place = self._place if device is None else device
         return TorchRecorder(place) if place.type == "cuda" else None
 
+    def compiler(self, device: Any = None) -> Compiler | None:
+        place = self._place if device is None else device
+        return compiler() if place.type == "cpu" else None
+
     def used_memory(self) -> int:
         allocated = self._of_device("memory_allocated") or self._of_device(
             "current_allocated_memory"
@@ -175,6 +181,8 @@ class TorchBackend(
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         """Give the NumPy array x as a tensor: on the CPU of the same memory, where PyTorch can
         write to it and knows its order and dtype."""
+        if is_traced():
+            raise RuntimeError("it is traced, and nothing can be copied to its device")
         if not x.dtype.isnative:
             x = x.astype(x.dtype.newbyteorder("="))
         is_plain = x.flags.writeable and x.flags.owndata and min(x.strides, default=0) >= 0
@@ -182,6 +190,8 @@ class TorchBackend(
         return y.to(self._place, dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        if is_traced():
+            raise RuntimeError(UNKNOWN)
         x = x.detach().resolve_conj().resolve_neg()
         if x.dtype is torch.bfloat16 or (x.dtype.itemsize == 1 and x.dtype.is_floating_point):
             x = x.float()  # which NumPy has; it holds them all

@@ -8,6 +8,7 @@ from torch.nn.functional import linear
 from ..base import Backend
 from ..definitions.common import in_float32
 from ..types import Array
+from .tracing import is_readable
 
 __all__ = ["TorchElementwise"]
 
@@ -47,7 +48,7 @@ class TorchElementwise(Backend):
         return (x.view(integers) * mask).view(x.dtype)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        if y.is_cpu and y.numel() >= FEW and y.dtype is go.dtype:
+        if is_readable(y) and y.numel() >= FEW and y.dtype is go.dtype:
             most = y.amax().item()  # half of the time of `max`
             if most == most:  # there is no NaN, which `threshold_backward` would not pass on
                 return relu_gradient(go, y, 0)

@@ -10,6 +10,7 @@ import torch
 from ..base import Backend
 from ..definitions.indexing import index_error
 from ..types import Array, Number
+from .tracing import is_readable, is_traced
 
 __all__ = ["TorchIndexing", "check_later", "raise_index_errors"]
 
@@ -19,8 +20,9 @@ class TorchIndexing(Backend):
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         self.check_integers(what, indices)
-        # In a CUDA graph nobody can wait; there PyTorch's kernels stop the program themselves.
-        if not indices.numel() or (indices.is_cuda and torch.cuda.is_current_stream_capturing()):
+        # In a captured step nobody looks at the indices; PyTorch's kernels raise errors themselves.
+        is_recorded = indices.is_cuda and torch.cuda.is_current_stream_capturing()
+        if not indices.numel() or is_recorded or is_traced():
             return
         ends = _ends(indices)
         if ends is None:
@@ -58,10 +60,25 @@ class TorchIndexing(Backend):
 
     def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
         # On the CPU, NumPy's generator takes a sixth of the definition's time.
-        if isinstance(key, torch.Tensor) or torch.device(device or "cpu").type != "cpu":
+        if torch.device(device or "cpu").type != "cpu":
             return super().random_bits(key, n, device)
-        words = np.random.Philox(key=key).random_raw(-(-n // 2))
-        return torch.from_numpy(words.astype("<u8", copy=False).view("<u4")[:n].astype(np.int64))
+        return philox(key, n) if isinstance(key, torch.Tensor) else _philox(key, n)
+
+
+def _philox(key: int, n: int) -> Array:
+    words = np.random.Philox(key=key).random_raw(-(-n // 2))
+    return torch.from_numpy(words.astype("<u8", copy=False).view("<u4")[:n].astype(np.int64))
+
+
+@torch.library.custom_op("gradcore::philox", mutates_args=())
+def philox(key: torch.Tensor, n: int) -> torch.Tensor:
+    """Draw as `random_bits` does: one function in the graph of a traced step."""
+    return _philox(int(key), n)
+
+
+@philox.register_fake
+def _(key: torch.Tensor, n: int) -> torch.Tensor:
+    return key.new_empty((n,), dtype=torch.int64)
 
 
 # The host would wait to read indices of a GPU, in the middle of a step. So the least and the
@@ -88,9 +105,9 @@ def raise_index_errors() -> None:
 
 
 def _ends(indices: Array) -> tuple[int, int] | None:
-    """Read the least and the largest of integers; `None` if there are none, or a device has them,
-    for which the host would wait."""
-    if not (indices.is_cpu and indices.numel()):
+    """Read the least and the largest of integers; `None` if there are none, or they can't be read,
+    or a device has them, for which the host would wait."""
+    if not (is_readable(indices) and indices.numel()):
         return None
     low, high = torch.aminmax(indices)
     return low.item(), high.item()

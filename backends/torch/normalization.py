@@ -10,6 +10,7 @@ import torch
 
 from ..base import Backend
 from ..types import Array, Number
+from .tracing import is_readable
 
 __all__ = ["TorchNorms"]
 
@@ -32,7 +33,7 @@ class TorchNorms(Backend):
         relu: bool = False,
     ) -> tuple[Array | None, ...]:
         definition = super().batch_norm
-        if not (x.is_cpu and x.numel() and x.dtype is w.dtype is b.dtype):
+        if not (is_readable(x) and x.numel() and x.dtype is w.dtype is b.dtype):
             return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
         z = self._wide(x)
         v, c = self._wide(w), self._wide(b)
@@ -69,7 +70,7 @@ class TorchNorms(Backend):
         parameters: bool = True,
     ) -> tuple[Array, ...]:
         y, others = (some[0], some[1:]) if given[0] else (None, some)
-        root = torch.rsqrt(variance + eps) if x.is_cpu and x.numel() else None
+        root = torch.rsqrt(variance + eps) if is_readable(x) and x.numel() else None
         is_plain = root is not None and x.dtype is w.dtype is go.dtype and root.all()
         if not (is_plain and training) or any(g.any() for g in others):
             options = {"residual": residual, "training": training, "parameters": parameters}
@@ -86,7 +87,7 @@ class TorchNorms(Backend):
     def layer_norm(self, x: Array, w: Array, b: Array, *, eps: float) -> Array:
         z = self._wide(x)
         y, _, root = torch.native_layer_norm(z, w.shape, w.to(z.dtype), b.to(z.dtype), eps)
-        if not z.is_cpu:
+        if not is_readable(z):
             y += 0.0 / root
         elif not root.all():
             return super().layer_norm(x, w, b, eps=eps)
@@ -98,7 +99,7 @@ class TorchNorms(Backend):
         z, shape = self._wide(x), w.shape
         g, v = go.to(z.dtype), w.to(z.dtype)
         _, mean, root = torch.native_layer_norm(z, shape, None, None, eps)
-        if not z.is_cpu:
+        if not is_readable(z):
             root = root + 0.0 / root
         elif not root.all():
             return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)

@@ -29,7 +29,6 @@ class TorchRecorder:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.stream = torch.cuda.Stream(device)
-        self.outer: Any = None  # while a graph is recorded, the stream outside of it
         self.graph: Any = None
 
     def on_device(self) -> AbstractContextManager[object]:
@@ -51,12 +50,10 @@ class TorchRecorder:
         # The memory that the warm-up has left in PyTorch's pool is about what the graph needs.
         torch.cuda.empty_cache()
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
-        self.outer = torch.cuda.current_stream()
         try:
             with _own_workspaces(), torch.cuda.stream(self.stream):
-                # Relaxed: `apart` may allocate memory, and so may other threads, which load data.
-                # To wait for this stream, as a read on the host does, is an error all the same.
-                graph.capture_begin(pool, capture_error_mode="relaxed")
+                # Other threads, which load data, may allocate memory meanwhile.
+                graph.capture_begin(pool, capture_error_mode="thread_local")
                 try:
                     yield
                 except BaseException:
@@ -69,13 +66,7 @@ class TorchRecorder:
             if not about_debugging:
                 raise
             raise RuntimeError(text).with_traceback(error.__traceback__) from None
-        finally:
-            self.outer = None
         self.graph = graph
-
-    def apart(self) -> AbstractContextManager[object]:
-        # A stream that is not being recorded gets memory from PyTorch's own pool.
-        return torch.cuda.stream(self.outer or torch.cuda.current_stream())
 
     def replay(self) -> None:
         self.graph.replay()

@@ -30,14 +30,17 @@ class TorchUpdates(Backend):
         self, kernel: str, arrays: list[tuple[Array | None, ...]], **settings: Any
     ) -> list[tuple[Array | None, ...]]:
         numbers = (n for x in settings.values() for n in (x if isinstance(x, tuple) else (x,)))
-        if kernel not in TOGETHER or any(isinstance(n, torch.Tensor) for n in numbers):
-            return super().update_all(kernel, arrays, **settings)  # with arrays of a captured step
+        if kernel not in TOGETHER:
+            return super().update_all(kernel, arrays, **settings)
+        # Numbers of captured steps are arrays, which the fused functions don't take.
+        is_captured = any(isinstance(n, torch.Tensor) for n in numbers)
+        together = _defined(kernel) if is_captured else TOGETHER[kernel]
         columns = [list(column) for column in zip(*arrays, strict=True)]
         dtypes = {x.dtype for column in columns for x in column if x is not None}
         is_mixed = any(len({x is None for x in column}) > 1 for column in columns)
         if len(dtypes) > 1 or dtypes.isdisjoint(DTYPES) or is_mixed:
             return super().update_all(kernel, arrays, **settings)
-        return list(zip(*TOGETHER[kernel](*columns, **settings), strict=True))
+        return list(zip(*together(*columns, **settings), strict=True))
 
     def copy_all(
         self, arrays: list[Array], dtype: DType | None = None, into: list[Array] | None = None
@@ -77,6 +80,8 @@ class Many:
         self.dtype, self.device = arrays[0].dtype, arrays[0].device
 
     def _with(self, function: Callable[..., Any], other: Any) -> Many:
+        if isinstance(other, torch.Tensor) and function is not torch._foreach_mul:
+            other = [other] * len(self.arrays)  # or PyTorch reads it on the host
         return Many(function(self.arrays, other.arrays if isinstance(other, Many) else other))
 
     def __add__(self, other: Any) -> Many:

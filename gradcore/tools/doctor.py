@@ -29,6 +29,7 @@ __all__ = ["VARIABLES", "doctor"]
 VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_BACKEND": "the default backend, perhaps with a device: torch:mps",
     "GRADCORE_CHROMIUM": "the browser of the tests of pages",
+    "GRADCORE_COMPILE": "fx or inductor: what PyTorch makes of captured steps on a CPU",
     "GRADCORE_CONV": "windows, implicit or cudnn: how CuPy convolves",
     "GRADCORE_DATA": "a folder with datasets",
     "GRADCORE_DETERMINISTIC": "1: on CuPy, the same bits in every run",

@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gradcore.backends import BACKEND_OF_TYPE, registry
 from gradcore.backends.torch import TorchBackend
+from gradcore.backends.torch.compiler import TorchProgram
 from gradcore.backends.torch.recorder import TorchRecorder
 
 aten = torch.ops.aten
@@ -135,8 +138,61 @@ class Recorder(TorchRecorder):
         super().replay()
 
 
-def register(monkeypatch: pytest.MonkeyPatch) -> TorchBackend:
-    """Have PyTorch's tensors on the CPU taken for a GPU's; give their backend, with its `tapes`."""
+class Taped(TorchBackend):
+    name = "taped"
+    tapes: list[Any] = []  # noqa: RUF012
+
+
+class OnGpu(Taped):
+    array_types = torch.Tensor, Graph  # so frames in this file are not the user's
+
+    def recorder(self, device: Any = None) -> Recorder:
+        self.tapes.append(Recorder(device))
+        return self.tapes[-1]
+
+    def from_numpy(self, x: Any, dtype: Any = None) -> Any:
+        if Cuda.is_recording():
+            Cuda.graph.refuse("nothing can be copied to it")
+        return super().from_numpy(x, dtype)
+
+    def to_numpy(self, x: Any) -> Any:
+        if Cuda.is_recording():
+            Cuda.graph.refuse("can't be read")
+        return super().to_numpy(x).copy()
+
+
+class Traced(Taped):
+    def recorder(self, device: Any = None) -> None: ...
+
+    def compiler(self, device: Any = None) -> type[Program]:  # noqa: ARG002
+        return Program
+
+
+class Program(TorchProgram):
+    """gradcore's own, which counts."""
+
+    replays = warm_ups = 0
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        Taped.tapes.append(self)
+
+    def __call__(self, *args: Any) -> Any:
+        self.replays += 1
+        return super().__call__(*args)
+
+
+def register(monkeypatch: pytest.MonkeyPatch, kind: str = "recorded") -> TorchBackend:
+    """Have PyTorch's tensors on the CPU taken for a GPU's, unless steps are to be traced; give
+    their backend, with its `tapes`."""
+    backend = OnGpu() if kind == "recorded" else Traced()
+    monkeypatch.setattr(Taped, "tapes", [])
+    monkeypatch.setitem(registry._loaded, "taped", type(backend))
+    monkeypatch.setitem(registry._instances, ("taped", "None"), backend)
+    monkeypatch.setitem(BACKEND_OF_TYPE, torch.Tensor, backend)
+    monkeypatch.delitem(BACKEND_OF_TYPE, FakeTensor, raising=False)
+    if kind == "traced":
+        return backend
     monkeypatch.setattr(Cuda, "log", [])
     fakes = {
         "Stream": Stream,
@@ -161,29 +217,4 @@ def register(monkeypatch: pytest.MonkeyPatch) -> TorchBackend:
     monkeypatch.setattr(torch.Tensor, "is_cpu", property(lambda x: x.device.type == "meta"))
     monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda x: x.device.type == "cpu"))
 
-    class OnGpu(TorchBackend):
-        name = "taped"
-        array_types = torch.Tensor, Graph  # so frames in this file are not the user's
-        tapes: list[Recorder] = []  # noqa: RUF012
-
-        def recorder(self, device: Any = None) -> Recorder:
-            self.tapes.append(Recorder(device))
-            return self.tapes[-1]
-
-        def from_numpy(self, x: Any, dtype: Any = None) -> Any:
-            if Cuda.is_recording():
-                Cuda.graph.refuse("nothing can be copied to it")
-            return super().from_numpy(x, dtype)
-
-        def to_numpy(self, x: Any) -> Any:
-            if Cuda.is_recording():
-                Cuda.graph.refuse("can't be read")
-            return super().to_numpy(x).copy()
-
-    from gradcore.backends import BACKEND_OF_TYPE, registry
-
-    backend = OnGpu()
-    monkeypatch.setitem(registry._loaded, "taped", OnGpu)
-    monkeypatch.setitem(registry._instances, ("taped", "None"), backend)
-    monkeypatch.setitem(BACKEND_OF_TYPE, torch.Tensor, backend)
     return backend

@@ -1,5 +1,5 @@
 """The devices whose steps are captured: stand-ins for a GPU and for a library that compiles; and,
-where GRADCORE_TEST_BACKENDS names them, JAX, and CUDA graphs of PyTorch's played on the CPU."""
+where GRADCORE_TEST_BACKENDS names them, JAX, and PyTorch with its own recorder and compiler."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "device" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
     )
     if "device" in metafunc.fixturenames and not is_given:
-        named = [name for name in metafunc.config.backends if name.startswith(("jax", "torch"))]
-        metafunc.parametrize("device", [*KINDS, *named], indirect=True)
+        names = metafunc.config.backends
+        compiled = [name for name in names if name.startswith("jax")]
+        of_torch = [f"{kind} torch" for kind in KINDS if "torch" in names]
+        metafunc.parametrize("device", [*KINDS, *compiled, *of_torch], indirect=True)
 
 
 @pytest.fixture
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    if request.param.startswith("jax"):
-        with request.config.place(request.param) as place, use_backend(*place) as backend:
+    kind, _, is_torch = request.param.partition(" ")
+    if kind not in KINDS:
+        with request.config.place(kind) as place, use_backend(*place) as backend:
             yield backend
         return
-    if request.param == "torch":
+    if is_torch:
         import torch_graphs
 
-        backend = torch_graphs.register(monkeypatch)
+        backend = torch_graphs.register(monkeypatch, kind)
     else:
-        kinds = getattr(request.module, "KINDS", KINDS)
-        backend = register(monkeypatch, kinds[request.param])
+        backend = register(monkeypatch, getattr(request.module, "KINDS", KINDS)[kind])
     with use_backend("taped"):
         yield backend
