@@ -25,6 +25,7 @@ __all__ = [
     "__array_namespace_info__",
     "asarray",
     "astype",
+    "greater_equal",
     "has_64_bits",
     "known_dtype",
     "matmul",
@@ -102,6 +103,11 @@ def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = Non
 
 def astype(x: jax.Array, dtype: Any, /, *, copy: Any = True, device: Any = None) -> jax.Array:
     return jnp.astype(x, known_dtype(dtype), copy=copy, device=device)
+
+
+def greater_equal(x: jax.Array, y: Any, /) -> jax.Array:
+    # Without its 64 bits, JAX takes Python's integers for int32, which has no 2**31.
+    return jnp.greater_equal(x, jnp.asarray(y, x.dtype) if isinstance(y, int) else y)
 
 
 def permute_dims(x: jax.Array, /, axes: Any) -> jax.Array:

@@ -32,13 +32,13 @@ class Dropout(Op):
         check_probability("Dropout", p=p)
         context["scale"] = 1.0 / (1.0 - p) if p < 1 else 0.0
         # Compare integers, below 2**32, so that the choice is the same for every dtype.
-        backend = backend_of(x)
+        backend, xp = backend_of(x), namespace(x)
         shape = x.shape if together is None else (*x.shape[:together], *[1] * (x.ndim - together))
         bits = backend.random_bits(key, prod(shape), x.device)
         limit = min(round(p * 2**32), 2**32 - 1)
-        keep = bits >= limit if p < 1 else bits < 0
-        context["keep"] = namespace(x).reshape(keep, shape)
-        scaled = namespace(x).multiply(x, context["scale"])
+        keep = xp.greater_equal(bits, limit) if p < 1 else bits < 0
+        context["keep"] = xp.reshape(keep, shape)
+        scaled = xp.multiply(x, context["scale"])
         return backend.masked(scaled, context["keep"])
 
     @staticmethod
