@@ -119,6 +119,14 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
 
     # -- Arrays in and out ------------------------------------------------------------------
 
+    def dtype(self, dtype: DType | str | None) -> DType:
+        """Find JAX's dtype of that name: of 32 bits for integers of 64, where JAX has no 64.
+
+        Raises:
+            TypeError: JAX has no such floating dtype now.
+        """
+        return xp.known_dtype(super().dtype(dtype))
+
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         return xp.asarray(x, dtype=dtype, device=self.device)
 
