@@ -6,8 +6,6 @@ are wrong; those of the definitions are NaN. A host that has the roots looks at 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ..base import Backend
@@ -45,8 +43,8 @@ class TorchNorms(Backend):
         is_exact = mean * mean + 0.0 * variance <= 100.0 * (variance + eps)
         if not is_exact.all():
             return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
-        before: Any = running or (None, None, None)
-        averages = self._averaged(x, mean, variance, *before, momentum=momentum)
+        olds: tuple[Array, Array, Array] = running or (None, None, None)  # type: ignore[assignment]
+        averages = self._averaged(x, mean, variance, *olds, momentum)
         return self._finished(y, residual, relu, x), mean, variance, *averages
 
     def _finished(self, z: Array, residual: Array | None, relu: bool, x: Array) -> Array:
