@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.numpy import __array_api_version__, __array_namespace_info__
 
 __all__ = [

@@ -44,7 +44,8 @@ class TorchNorms(Backend):
         is_exact = mean * mean + 0.0 * variance <= 100.0 * (variance + eps)
         if not is_exact.all():
             return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
-        averages = self._averaged(x, mean, variance, *(running or (None, None, None)), momentum)
+        olds: tuple[Array, Array, Array] = running or (None, None, None)  # type: ignore[assignment]
+        averages = self._averaged(x, mean, variance, *olds, momentum)
         return self._finished(y, residual, relu, x), mean, variance, *averages
 
     def _finished(self, z: Array, residual: Array | None, relu: bool, x: Array) -> Array:
