@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.nn.functional import scaled_dot_product_attention
 
 from ..base import Backend
@@ -21,6 +23,6 @@ class TorchAttention(Backend):
             return super().attention(q, k, v, mask, causal=causal, scale=scale)
         wide = self._wide
         mask = mask if mask is None else mask.to(wide(q).dtype)
-        options = {"attn_mask": mask, "is_causal": causal, "scale": scale}
+        options: Any = {"attn_mask": mask, "is_causal": causal, "scale": scale}
         y = scaled_dot_product_attention(wide(q), wide(k), wide(v), **options)
         return y.to(q.dtype)

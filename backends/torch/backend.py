@@ -16,7 +16,7 @@ from .attention import TorchAttention
 from .compiler import compiler
 from .convolution import TorchConvolutions
 from .elementwise import TorchElementwise
-from .indexing import TorchIndexing
+from .indexing import TorchIndexing, raise_index_errors
 from .losses import TorchLosses
 from .normalization import TorchNorms
 from .pooling import TorchPooling
@@ -195,7 +195,16 @@ class TorchBackend(
         x = x.detach().resolve_conj().resolve_neg()
         if x.dtype is torch.bfloat16 or (x.dtype.itemsize == 1 and x.dtype.is_floating_point):
             x = x.float()  # which NumPy has; it holds them all
-        return x.cpu().numpy()
+        try:
+            host = x.cpu().numpy()
+            if not x.is_cpu:
+                raise_index_errors()
+        except RuntimeError as error:
+            if "device-side assert" not in str(error):
+                raise
+            advice = "use GRADCORE_BACKEND=torch:cpu to see where"
+            raise IndexError(f"an index is out of range on {x.device}; {advice}") from error
+        return host
 
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
         found = self._memory()

@@ -56,7 +56,7 @@ class TorchConvolutions(Backend):
         if not _fits(x, w) or (b is not None and b.dtype is not x.dtype):
             return getattr(super(), name)(x, w, b, **options)
         if x.dtype in HALF and x.is_cpu:
-            wide = (a if a is None else a.float() for a in (x, w, b))
+            wide: Any = [a if a is None else a.float() for a in (x, w, b)]
             return self._convolve(*wide, **options).to(x.dtype)
         return self._convolve(x, w, b, **options)
 
@@ -86,16 +86,14 @@ class TorchConvolutions(Backend):
         go: Array,
         *,
         wanted: Sequence[bool],
-        padding: Any,
         **options: Any,
     ) -> tuple[Array, ...]:
         if not (_fits(x, go) and _fits(w, go)):
-            options["padding"] = padding
             return super().conv2d_gradient(x, w, go, wanted=wanted, **options)
         dtype = go.dtype
         if dtype in HALF and go.is_cpu:
             x, w, go = x.float(), w.float(), go.float()
-        both, rest = _on_both_sides(padding)
+        both, rest = _on_both_sides(options["padding"])
         x = pad(x, rest) if rest else x
         mask = [*wanted, False][:3]
         settings = options["stride"], both, options["dilation"], False, [0] * len(both)

@@ -12,7 +12,7 @@ from ..definitions.indexing import index_error
 from ..types import Array, Number
 from .tracing import is_readable, is_traced
 
-__all__ = ["TorchIndexing"]
+__all__ = ["TorchIndexing", "check_later", "raise_index_errors"]
 
 
 class TorchIndexing(Backend):
@@ -24,9 +24,11 @@ class TorchIndexing(Backend):
         is_recorded = indices.is_cuda and torch.cuda.is_current_stream_capturing()
         if not indices.numel() or is_recorded or is_traced():
             return
-        low, high = _ends(indices) or torch.stack(torch.aminmax(indices)).tolist()
-        if low < start or high >= size:
-            raise index_error(what, low if low < start else high, size, start)
+        ends = _ends(indices)
+        if ends is None:
+            check_later(what, indices, size, start)
+        elif ends[0] < start or ends[1] >= size:
+            raise index_error(what, ends[0] if ends[0] < start else ends[1], size, start)
 
     def places_of(self, indices: Array, index: int) -> Array | None:
         ends = _ends(indices)
@@ -77,6 +79,29 @@ def philox(key: torch.Tensor, n: int) -> torch.Tensor:
 @philox.register_fake
 def _(key: torch.Tensor, n: int) -> torch.Tensor:
     return key.new_empty((n,), dtype=torch.int64)
+
+
+# The host would wait to read indices of a GPU, in the middle of a step. So the least and the
+# largest index stay there until the host reads something anyway. (Of an index out of range,
+# PyTorch's functions stop a CUDA device; on other devices they compute nonsense.) By what is
+# indexed, with the range and the device: minus the least index so far, and the largest.
+LATER: dict[tuple[str, int, int, torch.device], Array] = {}
+
+
+def check_later(what: str, indices: Array, size: int, start: int) -> None:
+    low, high = torch.aminmax(indices.long())
+    key, ends = (what, size, start, indices.device), torch.stack([-low, high])
+    LATER[key] = torch.maximum(LATER[key], ends) if key in LATER else ends
+
+
+def raise_index_errors() -> None:
+    """Raise IndexError if a device has been given an index out of range in the work so far."""
+    while LATER:
+        (what, size, start, _), ends = LATER.popitem()
+        low, high = ends.tolist()
+        if -low < start or high >= size:
+            LATER.clear()
+            raise index_error(what, -low if -low < start else high, size, start)
 
 
 def _ends(indices: Array) -> tuple[int, int] | None:

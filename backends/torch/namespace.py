@@ -16,6 +16,7 @@ import torch
 from array_api_compat.torch import *
 from array_api_compat.torch import __array_api_version__, linalg
 from array_api_compat.torch._info import __array_namespace_info__
+from torch import Tensor
 
 __all__ = [
     "__array_api_version__",
@@ -35,8 +36,6 @@ __all__ = [
     "var",
     "where",
 ]
-
-Tensor = torch.Tensor
 
 
 class UniqueAll(NamedTuple):

@@ -6,6 +6,8 @@ are wrong; those of the definitions are NaN. A host that has the roots looks at 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ..base import Backend
@@ -44,7 +46,8 @@ class TorchNorms(Backend):
         is_exact = mean * mean + 0.0 * variance <= 100.0 * (variance + eps)
         if not is_exact.all():
             return definition(x, w, b, residual, *running, eps=eps, momentum=momentum, relu=relu)
-        averages = self._averaged(x, mean, variance, *(running or (None, None, None)), momentum)
+        before: Any = running or (None, None, None)
+        averages = self._averaged(x, mean, variance, *before, momentum=momentum)
         return self._finished(y, residual, relu, x), mean, variance, *averages
 
     def _finished(self, z: Array, residual: Array | None, relu: bool, x: Array) -> Array:

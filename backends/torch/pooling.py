@@ -39,7 +39,7 @@ class TorchPooling(Backend):
     ) -> tuple[Array, Array]:
         both = _both_sides(x, kernel, padding)
         if both is None:
-            options = {"stride": stride, "padding": padding, "dilation": dilation}
+            options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
             return super().max_pool2d(x, kernel=kernel, **options)
         y, places = max_pool(x, kernel, stride, both, dilation)
         return y, places.view(torch.uint64)
@@ -56,7 +56,7 @@ class TorchPooling(Backend):
         dilation: Pair,
     ) -> Array:
         if places.dtype is not torch.uint64:
-            options = {"stride": stride, "padding": padding, "dilation": dilation}
+            options: Any = {"stride": stride, "padding": padding, "dilation": dilation}
             return super().max_pool2d_gradient(go, places, size=size, kernel=kernel, **options)
         g = self._wide(go)
         x = g.new_empty((*go.shape[:2], *size))  # only its shape counts
@@ -87,7 +87,7 @@ class TorchPooling(Backend):
     ) -> Array:
         both = _both_sides(go, kernel, padding)
         if both is None:
-            options = {"stride": stride, "padding": padding}
+            options: Any = {"stride": stride, "padding": padding}
             return super().avg_pool2d_gradient(go, size=size, kernel=kernel, **options)
         g = self._wide(go)
         x = g.new_empty((*go.shape[:2], *size))

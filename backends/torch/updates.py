@@ -173,7 +173,7 @@ def _adam(
     torch._foreach_addcmul_(squares, gradients, gradients, 1 - betas[1])
     if largest[0] is not None:
         torch._foreach_maximum_(largest, squares)
-    scales = torch._foreach_sqrt(squares if largest[0] is None else largest)
+    scales: Any = torch._foreach_sqrt(squares if largest[0] is None else largest)
     torch._foreach_div_(scales, corrections[1] ** 0.5)
     torch._foreach_add_(scales, eps)
     torch._foreach_addcdiv_(parameters, means, scales, -lr / corrections[0])
@@ -182,4 +182,8 @@ def _adam(
 
 FUSED = "cpu", "cuda"  # the devices of which the oldest PyTorch allowed has fused updates
 NAMES = "nadam", "radam", "adamax", "adadelta", "lion", "adagrad", "rmsprop"
-TOGETHER = {**{name: _defined(name) for name in NAMES}, "sgd": _sgd, "adam": _adam}
+TOGETHER: dict[str, Callable[..., tuple[Column, ...]]] = {
+    **{name: _defined(name) for name in NAMES},
+    "sgd": _sgd,
+    "adam": _adam,
+}

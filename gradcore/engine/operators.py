@@ -506,10 +506,12 @@ class Operators(Methods):
         return self.__array_namespace__().asarray(moved)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        wishes = {"dtype": dtype, "copy": copy}
+        # Not `copy=True`, which PyTorch's tensors don't take.
+        wishes = {"dtype": dtype, "copy": None if copy else copy}
         wishes = {name: wish for name, wish in wishes.items() if wish is not None}
         advice = ", or call gradcore.numpy, as in gradcore.numpy.array(nodes)"
-        return self._constant("a NumPy array", advice).__array__(**wishes)
+        array = self._constant("a NumPy array", advice).__array__(**wishes)
+        return array.copy() if copy else array
 
     def __dlpack__(
         self,

@@ -113,26 +113,52 @@ SETTINGS: list[tuple[str, int, dict[str, Any]]] = [
     ("adam", 3, {"weight_decay": 0.0, "decoupled_weight_decay": False}),
     ("adam", 3, {"weight_decay": 0.1, "decoupled_weight_decay": False}),
     ("adam", 3, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("nadam", 3, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("radam", 2, {"weight_decay": 0.1, "decoupled_weight_decay": False}),
+    ("adamax", 2, {"weight_decay": 0.1}),
+    ("adadelta", 2, {"weight_decay": 0.1}),
+    ("lion", 1, {"weight_decay": 0.1}),
+    ("adagrad", 1, {"weight_decay": 0.1}),
+    ("rmsprop", 3, {"weight_decay": 0.1, "momentum": 0.0}),
+    ("rmsprop", 3, {"weight_decay": 0.0, "momentum": 0.9}),
 ]
+MAY_LACK = {"sgd", "adam", "rmsprop"}  # their last array
 MORE = {
     "sgd": {"lr": 0.1, "dampening": 0.25},
     "adam": {"lr": 0.1, "corrections": (0.19, 0.002), "betas": (0.9, 0.999), "eps": 1e-3},
+    "nadam": {"lr": 0.1, "correction": 0.19, "mus": (0.8, 0.9), "betas": (0.9, 0.9), "eps": 1e-3},
+    "radam": {
+        "lr": 0.1,
+        "correction": 0.19,
+        "plain": 0.25,
+        "rectified": 0.5,
+        "betas": (0.9, 0.9),
+        "eps": 1e-3,
+    },
+    "adamax": {"lr": 0.1, "correction": 0.19, "betas": (0.9, 0.9), "eps": 1e-3},
+    "adadelta": {"lr": 0.1, "rho": 0.9, "eps": 1e-3},
+    "lion": {"lr": 0.1, "betas": (0.9, 0.99)},
+    "adagrad": {"lr": 0.1, "eps": 1e-3},
+    "rmsprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-3},
 }
 
 
 @pytest.mark.parametrize(("kernel", "memory", "settings"), SETTINGS)
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
 def test_updates_together_are_the_base_definitions(
-    on_torch: Backend, kernel: str, memory: int, settings: dict[str, Any], first: bool
+    on_torch: Backend, kernel: str, memory: int, settings: dict[str, Any], first: bool, order: Any
 ) -> None:
+    """Also of gradients in another order in memory than the parameters."""
+    first = first and kernel in MAY_LACK
     rng, settings = np.random.default_rng(0), {**MORE[kernel], **settings}
     arrays = []
     for shape in ((3, 4), (5,), ()):
         p, g, *rest = (rng.uniform(0.5, 2.0, shape) for _ in range(2 + memory))
         rest = rest if first is False else [*rest[:-1], None]
-        arrays.append((p, g.T.copy().T, *rest))
+        arrays.append((p, g.copy(order), *rest))
     given, same = (
-        [tuple(None if a is None else on_torch.asarray(a.copy()) for a in of) for of in arrays]
+        [tuple(None if a is None else on_torch.asarray(a.copy("K")) for a in of) for of in arrays]
         for _ in range(2)
     )
     expected = Backend.update_all(on_torch, kernel, same, **settings)
@@ -167,3 +193,55 @@ def test_a_network_trains_as_on_numpy() -> None:
                 found.append(float(loss))
             losses.append(found)
     np.testing.assert_allclose(losses[1], losses[0], 1e-4)
+
+
+# Tensors of "meta" have shapes and dtypes, but no numbers: to read one is an error. So a step that
+# runs on them would keep no GPU waiting.
+
+
+@pytest.fixture
+def checks_later() -> Iterator[dict[Any, Any]]:
+    from gradcore.backends.torch.indexing import LATER
+
+    LATER.clear()
+    yield LATER
+    LATER.clear()
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.AdamW, optim.RMSprop, optim.Adafactor])
+def test_no_step_reads_from_its_device(
+    on_torch: Backend, checks_later: dict[Any, Any], make: Any
+) -> None:
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, relu=True), nn.MaxPool2d(2), nn.Flatten(),
+              nn.Dropout(0.5), nn.LayerNorm(36), nn.Linear(36, 5)]  # fmt: skip
+    net = nn.Sequential(*layers)
+    for _, node in [*net.named_parameters(), *net.named_buffers()]:
+        node.value = node.value.to("meta")
+    optimizer = make(net.parameters(), lr=0.1)
+    x, labels = torch.zeros(8, 3, 8, 8, device="meta"), torch.zeros(8, device="meta").long()
+    for _ in range(2):
+        loss = gradcore.cross_entropy(net(x), labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.value.device.type == "meta"
+    assert len(checks_later) == 1
+    with pytest.raises(NotImplementedError, match="no data"):
+        on_torch.to_numpy(loss.value)
+
+
+def test_an_index_out_of_range_on_a_device_is_told_at_the_next_read(
+    checks_later: dict[Any, Any],
+) -> None:
+    from gradcore.backends.torch.indexing import check_later, raise_index_errors
+
+    for indices in ([0, 3], [1, 7], [2]):
+        check_later("embedding: indices", torch.tensor(indices), 5, -5)
+    assert len(checks_later) == 1
+    with pytest.raises(IndexError, match=r"embedding: indices: 7 is out of range; expected -5 to"):
+        raise_index_errors()
+    raise_index_errors()  # once
+    check_later("embedding: indices", torch.tensor([-6, 4], dtype=torch.int8), 5, -5)
+    with pytest.raises(IndexError, match="-6 is out of range"):
+        raise_index_errors()
