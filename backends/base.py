@@ -64,6 +64,8 @@ class Backend(
     several_devices: ClassVar[bool] = True  # can two arrays of this library be on two devices?
     takes_subclasses: ClassVar[bool] = True  # or does `asarray` give a plain array of them?
 
+    has_64_bits: ClassVar[bool] = True  # or does a switch of the library leave such dtypes out now?
+
     # Finds the backend of any array. The registry, which knows all backends, puts it here.
     _backend_of: ClassVar[Callable[[Array], Backend]]
 

@@ -28,6 +28,7 @@ import os
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,23 @@ def backend(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
             for limit in LIMITS & vars(module).keys():
                 monkeypatch.setattr(module, limit, 1)
     name, device = MATRIX.get(request.param, (request.param, None))
-    with gradcore.use_backend(name, device) as chosen:
+    with _bits_of_jax(request.param), gradcore.use_backend(name, device) as chosen:
         if hasattr(chosen, "checks_wait"):  # CuPy's: an index out of range is an error at once
             monkeypatch.setattr(type(chosen), "checks_wait", True)
         yield chosen
+
+
+@contextmanager
+def _bits_of_jax(name: str) -> Iterator[None]:
+    """In the block, have JAX as the entry of the matrix says: with its 64 bits, or without."""
+    if name not in ("jax", "jax-32"):
+        yield
+        return
+    config = pytest.importorskip("jax").config
+    before = config.jax_enable_x64
+    config.update("jax_enable_x64", name == "jax")
+    yield
+    config.update("jax_enable_x64", before)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ class ConvolutionKernels(IndexingKernels):
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
             part = xp.matmul(weights[i, ...], go)
-            gx = self.setitem(gx, tap, gx[tap] + xp.reshape(part, (n, c, *windows)))
+            gx = self.additem(gx, tap, xp.reshape(part, (n, c, *windows)))
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def conv2d_weight_gradient(
@@ -263,7 +263,7 @@ class ConvolutionKernels(IndexingKernels):
         shape = (c, *slice_size, size[0] + front + back, n)
         gx = xp.zeros(shape, dtype=g.dtype, device=g.device)
         for k, tap in enumerate(depth_taps(od, kd, stride[0], dilation[0])):
-            gx = self.setitem(gx, tap, gx[tap] + g[:, k, ...])
+            gx = self.additem(gx, tap, g[:, k, ...])
         gx = gx[:, :, :, front : front + size[0], :]
         return xp.astype(xp.permute_dims(gx, (4, 0, 3, 1, 2)), dtype, copy=False)
 
@@ -346,7 +346,7 @@ class ConvolutionKernels(IndexingKernels):
         x = xp.reshape(x, (n, c, prod(kernel), *windows))
         y = xp.zeros(padded_shape((n, c, *size), padding), dtype=x.dtype, device=x.device)
         for i, tap in enumerate(taps(windows, kernel, stride, dilation)):
-            y = self.setitem(y, tap, y[tap] + x[:, :, i, ...])
+            y = self.additem(y, tap, x[:, :, i, ...])
         return xp.astype(y[inner(size, padding)], dtype, copy=False)
 
     # Pooling, of each channel alone. A backend may count the places of maxima in another way, which
@@ -394,7 +394,7 @@ class ConvolutionKernels(IndexingKernels):
         shape = padded_shape((*go.shape[:2], *size), padding)
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         for i, tap in enumerate(taps(go.shape[2:], kernel, stride, dilation)):
-            gx = self.setitem(gx, tap, gx[tap] + xp.where(places == i, go, 0.0))
+            gx = self.additem(gx, tap, xp.where(places == i, go, 0.0))
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)
 
     def max_pool2d_chosen(
@@ -451,5 +451,5 @@ class ConvolutionKernels(IndexingKernels):
         gx = xp.zeros(shape, dtype=go.dtype, device=go.device)
         share = go / (kernel[0] * kernel[1])
         for tap in taps(go.shape[2:], kernel, stride, (1, 1)):
-            gx = self.setitem(gx, tap, gx[tap] + share)
+            gx = self.additem(gx, tap, share)
         return xp.astype(gx[inner(size, padding)], dtype, copy=False)

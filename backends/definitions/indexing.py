@@ -62,6 +62,10 @@ class IndexingKernels(Definitions):
         x[key] = y
         return x
 
+    def additem(self, x: Array, key: Any, y: Array) -> Array:
+        """Add y at `key`, a slice for each axis, to x, as `setitem` puts it there."""
+        return self.setitem(x, key, x[key] + y)
+
     def select(self, x: Array, indices: Array) -> Array:
         """Choose from x (N, M, ...) the elements at the indices (N, ...) along axis 1: (N, ...)."""
         xp = self.xp

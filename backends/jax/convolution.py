@@ -11,6 +11,7 @@ from jax import lax
 from ..base import Backend
 from ..definitions.convolution import Sizes
 from ..types import Array
+from .namespace import precisions
 
 __all__ = ["JaxConvolutions"]
 
@@ -32,7 +33,13 @@ def _convolve(
     x: Array, w: Array, *, stride: Sizes, padding: Any, dilation: Sizes, groups: int
 ) -> Array:
     return lax.conv_general_dilated(
-        x, w, stride, padding, rhs_dilation=dilation, feature_group_count=groups
+        x,
+        w,
+        stride,
+        padding,
+        rhs_dilation=dilation,
+        feature_group_count=groups,
+        precision=precisions["convolutions"],
     )
 
 

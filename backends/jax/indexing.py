@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 from ..base import Backend
 from ..definitions.indexing import index_error
-from ..types import Array, Number
+from ..types import Array
 
 __all__ = ["JaxIndexing", "checks_noted", "found", "raise_index_errors"]
 
@@ -74,17 +74,6 @@ class JaxIndexing(Backend):
     def setitem(self, x: Array, key: Any, y: Any) -> Array:
         _check_key(key, x.shape)
         return x.at[key].set(y)
-
-    def random_bits(self, key: Number, n: int, device: Any = None) -> Array:
-        if isinstance(key, Tracer):
-            with jax.enable_x64(True):
-                if key.ndim:  # the two halves of its bits: there are no 64 bits outside
-                    low, high = key.astype("int64")
-                    key = low | high << 32
-                return super().random_bits(key, n, device).astype("uint32")
-        words = np.random.Philox(key=int(key)).random_raw(-(-n // 2))
-        bits = words.astype("<u8", copy=False).view("<u4")[:n]
-        return self.xp.asarray(bits, device=device)
 
 
 def _check_key(key: Any, shape: tuple[int, ...]) -> None:

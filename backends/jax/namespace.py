@@ -16,21 +16,34 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.numpy import *
 from jax.numpy import __array_api_version__, __array_namespace_info__
 
 __all__ = [
     "__array_api_version__",
     "__array_namespace_info__",
+    "asarray",
+    "astype",
     "has_64_bits",
     "known_dtype",
+    "matmul",
+    "permute_dims",
+    "precisions",
+    "tensordot",
+    "vecdot",
 ]
 
-NO_FLOAT64 = (
+NO_64 = (
     "JAX has no {} unless its 64 bits are on; set JAX_ENABLE_X64=1, or call "
     "jax.config.update('jax_enable_x64', True) before JAX makes its first array; or take {}"
 )
 NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+
+
+# On GPUs and TPUs, JAX multiplies in fewer bits than float32 has, unless it is told not to.
+# `allow_tf32` changes these.
+precisions: dict[str, Any] = {"matmul": jax.lax.Precision.HIGHEST, "convolutions": None}
 
 
 def has_64_bits() -> bool:
@@ -48,7 +61,7 @@ def known_dtype(dtype: Any) -> Any:
         return dtype
     name = np.dtype(dtype).name
     if name in ("float64", "complex128"):
-        raise TypeError(NO_FLOAT64.format(name, NARROW[name]))
+        raise TypeError(NO_64.format(name, NARROW[name]))
     return np.dtype(NARROW[name]) if name in NARROW else dtype
 
 
@@ -71,11 +84,37 @@ globals().update({name: np.dtype(name) for name in DTYPES})  # as arrays have th
 
 
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> jax.Array:
-    """Convert an array or numbers."""
-    if dtype is None and isinstance(x, np.ndarray | np.generic):
-        dtype = x.dtype
+    """Convert an array or numbers; integers of 64 bits to 32, where JAX has no 64.
+
+    Raises:
+        OverflowError: an integer has more than 32 bits, where JAX has no 64.
+    """
+    if isinstance(x, np.ndarray | np.generic):
+        dtype = known_dtype(x.dtype if dtype is None else dtype)
+        if x.dtype.itemsize == 8 and x.dtype.kind in "iu" and not has_64_bits() and x.size:
+            kind = np.iinfo(NARROW[x.dtype.name])
+            if x.min() < kind.min or x.max() > kind.max:
+                raise OverflowError(NO_64.format(x.dtype.name, NARROW[x.dtype.name]))
+        return jnp.array(x, dtype=dtype, device=device)  # whose memory NumPy does not share
+    copy = None if isinstance(x, Tracer) else copy  # XLA would copy it; nobody can write to it
     return jnp.asarray(x, dtype=known_dtype(dtype), device=device, copy=copy)
 
 
 def astype(x: jax.Array, dtype: Any, /, *, copy: Any = True, device: Any = None) -> jax.Array:
     return jnp.astype(x, known_dtype(dtype), copy=copy, device=device)
+
+
+def permute_dims(x: jax.Array, /, axes: Any) -> jax.Array:
+    return jnp.transpose(x, axes)  # which counts negative axes from the end
+
+
+def matmul(a: jax.Array, b: jax.Array, /) -> jax.Array:
+    return jnp.matmul(a, b, precision=precisions["matmul"])
+
+
+def tensordot(a: jax.Array, b: jax.Array, /, *, axes: Any = 2) -> jax.Array:
+    return jnp.tensordot(a, b, axes=axes, precision=precisions["matmul"])
+
+
+def vecdot(a: jax.Array, b: jax.Array, /, *, axis: int = -1) -> jax.Array:
+    return jnp.vecdot(a, b, axis=axis, precision=precisions["matmul"])

@@ -78,9 +78,11 @@ def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
     """Find the library's dtype for one given as NumPy takes it: a dtype, a type or a name. Where
     the device has none of 64 bits, that is its widest float; where it has none of 16, float32."""
     named = numpy_dtype_of(dtype)
-    key = named, backend.name, str(device)
+    key = named, backend.name, str(device), backend.has_64_bits
     if key not in _dtypes:
         narrower = {"float64": "float32", "complex128": "complex64", "float16": "float32"}
+        if not backend.has_64_bits:
+            narrower |= {"int64": "int32", "uint64": "uint32"}
         known = backend.xp.__array_namespace_info__().dtypes(device=device)
         name = named.name
         if not (name in known or (name == "float16" and hasattr(backend.xp, name))):

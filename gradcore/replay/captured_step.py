@@ -287,9 +287,9 @@ class CapturedStep:
 
     def _explained(self, error: Exception) -> tuple[str, str]:
         """Say where the step failed, and what a step must not do."""
-        where = _outside(error.__traceback__)
+        what, where = str(error).partition("\n")[0], _outside(error.__traceback__)
         return (
-            f"capture: {self.name} can't be captured: {error} ({where})",
+            f"capture: {self.name} can't be captured: {what} ({where})",
             ". A step being captured can't read arrays on the host, as float(x), bool(x), "
             "`if x > 0` and print(x) do, nor bring arrays to the device: give these as arguments, "
             "and read what it returns. Nor can it decompose matrices or solve equations: do that "

@@ -372,7 +372,7 @@ def test_a_step_that_fails_leaves_gradients_as_they_were(device):
 
     for k in range(3):
         step(device.asarray([k, 1.0]))
-    with pytest.raises(CaptureError, match="can't be read"):
+    with pytest.raises(CaptureError, match=r"can't be read|Abstract tracer value"):
         step(device.asarray([7.0, 1.0]))
     assert device.to_numpy(p.grad).tolist() == [2.0, 1.0]
 

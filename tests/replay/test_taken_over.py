@@ -78,7 +78,7 @@ class Training:
     def step(self, x: Any, targets: Any) -> Any:
         xp = namespace(x)
         y = relu(self.model(xp.astype(x, xp.float16) if self.is_mixed else x))
-        loss = cross_entropy(y.astype(xp.float32, copy=False), targets)
+        loss = cross_entropy(namespace(y).astype(y, xp.float32, copy=False), targets)
         (self.optimizer.scaled(loss) if self.is_mixed else loss).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -165,9 +165,11 @@ def trained(device: Any, is_mixed: bool, change: str, wrap: Callable[..., Any]) 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("is_mixed", [False, True], ids=["float32", "mixed"])
 def test_replays_start_from_what_was_given(device, is_mixed, change):
+    if change == "halve_in_place" and not hasattr(device, "tapes"):
+        pytest.skip("nothing is done in place to JAX's arrays")
     expected = trained(device, is_mixed, change, lambda step: step)
     found = trained(device, is_mixed, change, partial(capture, warmup=3))
-    assert device.tapes[0].replays == 8
+    assert [tape.replays for tape in getattr(device, "tapes", [])] in ([8], [])
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3 if is_mixed else 1e-5, atol=1e-5)
 
