@@ -29,14 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     kind, _, is_torch = request.param.partition(" ")
     if kind not in KINDS:
-<<<<<<< HEAD
         with request.config.place(kind) as place, use_backend(*place) as backend:
             yield backend
-=======
-        jax = pytest.importorskip("jax")  # with its 64 bits on or, by the name jax-32, off
-        with jax.enable_x64(kind == "jax"), use_backend("jax"):
-            yield get("jax")
->>>>>>> torchcap
         return
     if is_torch:
         import torch_graphs
