@@ -62,7 +62,9 @@ def run(backend: str, network: str, steps: int, flags: list[str]) -> Run:
     def note(stream: str, *arrays: Any) -> None:
         for x in arrays:
             if x is not None:
-                streams[stream] = crc32(place.to_numpy(x).tobytes(), streams[stream])
+                host = place.to_numpy(x)
+                host = host.astype("int64") if host.dtype.kind in "iu" else host  # JAX's have 32
+                streams[stream] = crc32(host.tobytes(), streams[stream])
 
     def begin(self: Session, model: Any, *others: Any, **facts: Any) -> None:
         original(self, model, *others, **facts)
