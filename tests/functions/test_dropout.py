@@ -15,17 +15,18 @@ from gradcore import Sum, TensorNode, manual_seed, nn
 from gradcore.backends import Backend, get, random
 
 
-def test_dropout_is_the_same_everywhere(backend: Backend, dtype: str) -> None:
+@pytest.mark.parametrize("p", [0.3, 0.5])  # of 2**32, the latter is 2**31: no int32
+def test_dropout_is_the_same_everywhere(backend: Backend, dtype: str, p: float) -> None:
     manual_seed(3)
     with gradcore.use_backend("numpy"):
-        expected = gradcore.dropout(np.ones((30, 7)), 0.3).value
+        expected = gradcore.dropout(np.ones((30, 7)), p).value
         after = random.get_state()
     manual_seed(3)
     x = TensorNode(backend.asarray(np.ones((30, 7)), dtype))
-    y = gradcore.dropout(x, 0.3)
+    y = gradcore.dropout(x, p)
     assert random.get_state() == after
     close(backend, y, expected, dtype)
-    assert set(expected.ravel()) == {0.0, 1 / 0.7}
+    assert set(expected.ravel()) == {0.0, 1 / (1 - p)}
     Sum.do_forward(y).backward()
     np.testing.assert_array_equal(backend.to_numpy(x.grad), backend.to_numpy(y.value))
 
