@@ -95,3 +95,12 @@ def test_a_reshaped_array_is_not_changed_by_what_is_assigned_to_its_origin_later
     np.testing.assert_array_equal(backend.to_numpy(z), np.zeros((3, 2)))
     y[0] = 2.0
     np.testing.assert_array_equal(backend.to_numpy(backend.xp.reshape(y, (2, 3)))[0], [2, 0, 0])
+
+
+def test_products_of_negative_numbers_are_right() -> None:
+    backend, x = get("onnx"), np.array([[2.0, -3.0, 4.0], [0.0, 1.0, -1.0]])
+    for axis in (0, 1):
+        y = backend.xp.cumulative_prod(backend.asarray(x), axis=axis)
+        np.testing.assert_array_equal(backend.to_numpy(y), np.cumprod(x, axis=axis))
+    y = backend.xp.cumulative_prod(backend.asarray(x), axis=1, include_initial=True)
+    np.testing.assert_array_equal(backend.to_numpy(y)[0], [1.0, 2.0, -6.0, -24.0])
