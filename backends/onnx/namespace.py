@@ -23,6 +23,7 @@ __all__ = [
     "__array_namespace_info__",
     "astype",
     "bool",
+    "cumulative_prod",
     "matmul",
     "max",
     "maximum",
@@ -54,6 +55,17 @@ __array_namespace_info__ = Info
 
 def astype(x: Array, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Array:  # noqa: ARG001
     return x if x.dtype == dtype else ndonnx.astype(x, dtype)
+
+
+def cumulative_prod(
+    x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: Any = False
+) -> Array:
+    """Multiply up, step by step. (ndonnx adds logarithms, which negative numbers have none of.)"""
+    axis, x = (0 if axis is None else axis), x if dtype is None else astype(x, dtype)
+    products = [ndonnx.ones_like(entry(x, 0, axis))] if include_initial else []
+    for part in unstack(x, axis=axis):
+        products.append(products[-1] * part if products else part)
+    return ndonnx.stack(products, axis=axis)
 
 
 def matmul(a: Array, b: Array, /) -> Array:

@@ -86,11 +86,21 @@ def test_a_kernel_is_its_definition(kernel: str, arrays: Any, options: Any) -> N
         np.testing.assert_allclose(y, z, rtol=1e-4, atol=2e-5)
 
 
-def test_what_a_reshaped_array_was_is_not_what_it_becomes_later() -> None:
+def test_a_reshaped_array_is_not_changed_by_what_is_assigned_to_its_origin_later() -> None:
     backend = get("onnx")
     x = backend.asarray(np.zeros((2, 3)))
     y = backend.xp.reshape(x, (6,))
-    y[0] = 1.0
+    x[0, 0] = 1.0
     z = backend.xp.reshape(y, (3, 2))
-    np.testing.assert_array_equal(backend.to_numpy(z), [[1, 0], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(backend.to_numpy(x), np.zeros((2, 3)))
+    np.testing.assert_array_equal(backend.to_numpy(z), np.zeros((3, 2)))
+    y[0] = 2.0
+    np.testing.assert_array_equal(backend.to_numpy(backend.xp.reshape(y, (2, 3)))[0], [2, 0, 0])
+
+
+def test_products_of_negative_numbers_are_right() -> None:
+    backend, x = get("onnx"), np.array([[2.0, -3.0, 4.0], [0.0, 1.0, -1.0]])
+    for axis in (0, 1):
+        y = backend.xp.cumulative_prod(backend.asarray(x), axis=axis)
+        np.testing.assert_array_equal(backend.to_numpy(y), np.cumprod(x, axis=axis))
+    y = backend.xp.cumulative_prod(backend.asarray(x), axis=1, include_initial=True)
+    np.testing.assert_array_equal(backend.to_numpy(y)[0], [1.0, 2.0, -6.0, -24.0])
