@@ -98,7 +98,8 @@ class TorchConvolutions(Backend):
         mask = [*wanted, False][:3]
         settings = options["stride"], both, options["dilation"], False, [0] * len(both)
         found = gradients(go, x, w, w.shape[:1], *settings, options["groups"], mask)
-        results = [g for g in found if g is not None]
+        # Of a bias alone, oneDNN gives the gradient of w, too.
+        results = [g for g, is_wanted in zip(found, mask, strict=True) if is_wanted]
         if rest and wanted[0]:
             results[0] = pad(results[0], [-n for n in rest])
         return tuple([g if g.dtype is dtype else g.to(dtype) for g in results])

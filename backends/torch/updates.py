@@ -1,8 +1,8 @@
 """Optimizers' updates, by PyTorch's functions for many arrays at once: on a GPU one kernel for all
 parameters, where each would take some.
 
-SGD is one function of PyTorch's, and Adam is written in its functions that change arrays in place.
-The others are the definitions, given the arrays of all parameters in place of one.
+SGD with momentum is one function of PyTorch's, and Adam is written in its functions that change
+arrays in place. The others are the definitions, given the arrays of all parameters in place of one.
 """
 
 from __future__ import annotations
@@ -138,6 +138,10 @@ def _defined(kernel: str) -> Callable[..., tuple[Column, ...]]:
 def _sgd(
     parameters: Column, gradients: Column, velocities: Column, *, momentum: float, **settings: Any
 ) -> tuple[Column, ...]:
+    if not (momentum or settings["weight_decay"]):
+        # The fused function rounds once; p - lr * g, rounded twice, has the same bits everywhere.
+        torch._foreach_sub_(parameters, torch._foreach_mul(gradients, settings["lr"]))
+        return parameters, velocities
     memory = velocities if momentum else []
     if is_first := bool(memory) and memory[0] is None:
         memory = [torch.empty_like(p) for p in parameters]
