@@ -70,15 +70,13 @@ def _philox(key: int, n: int) -> Array:
     return torch.from_numpy(words.astype("<u8", copy=False).view("<u4")[:n].astype(np.int64))
 
 
-@torch.library.custom_op("gradcore::philox", mutates_args=())
-def philox(key: torch.Tensor, n: int) -> torch.Tensor:
-    """Draw as `random_bits` does: one function in the graph of a traced step."""
+def _philox_of(key: torch.Tensor, n: int) -> torch.Tensor:
     return _philox(int(key), n)
 
 
-@philox.register_fake
-def _(key: torch.Tensor, n: int) -> torch.Tensor:
-    return key.new_empty((n,), dtype=torch.int64)
+# One function in the graph of a traced step.
+philox: Any = torch.library.custom_op("gradcore::philox", _philox_of, mutates_args=())
+philox.register_fake(lambda key, n: key.new_empty((n,), dtype=torch.int64))
 
 
 # The host would wait to read indices of a GPU, in the middle of a step. So the least and the

@@ -32,7 +32,8 @@ class TorchRecorder:
         self.graph: Any = None
 
     def on_device(self) -> AbstractContextManager[object]:
-        return torch.cuda.device(self.device)
+        device: AbstractContextManager[object] = torch.cuda.device(self.device)
+        return device
 
     @contextmanager
     def warm_up(self) -> Iterator[None]:

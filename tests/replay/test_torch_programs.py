@@ -1,0 +1,81 @@
+"""Steps that PyTorch traces on a CPU: which ask for it, and what the programs keep apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcore
+from gradcore import TensorNode, capture
+
+
+@pytest.fixture
+def torch_backend(request: Any) -> Any:
+    if "torch" not in request.config.backends:
+        pytest.skip("only where GRADCORE_TEST_BACKENDS names torch")
+    with gradcore.use_backend("torch", "cpu") as backend:
+        yield backend
+
+
+def scaled(backend: Any) -> tuple[Any, TensorNode]:
+    p = TensorNode(backend.asarray([1.0, 2.0]))
+
+    def step(x: Any) -> Any:
+        p.value = p.value + x
+        return p.value, p.value[:1], x
+
+    return capture(step), p
+
+
+@pytest.mark.parametrize(("wanted", "is_traced"), [("", False), ("fx", True)])
+def test_steps_are_traced_where_the_environment_says_so(
+    torch_backend, monkeypatch, wanted, is_traced
+):
+    monkeypatch.setenv("GRADCORE_COMPILE", wanted)
+    step, p = scaled(torch_backend)
+    x = torch_backend.asarray([1.0, 1.0])
+    for _ in range(3):
+        step(x)
+    assert step.is_recorded is is_traced
+    assert p.value.tolist() == [4.0, 5.0]
+
+
+def test_results_are_the_callers_own(torch_backend, monkeypatch):
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+    step, p = scaled(torch_backend)
+    x = torch_backend.asarray([1.0, 1.0])
+    for _ in range(2):
+        value, part, given = step(x)
+    for result in (value, part, given):
+        result += 10.0
+    assert p.value.tolist() == [3.0, 4.0]
+    assert (value.tolist(), part.tolist(), x.tolist()) == ([13.0, 14.0], [13.0], [1.0, 1.0])
+
+
+def test_a_label_out_of_range_is_an_error_that_changes_nothing(torch_backend, monkeypatch):
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+    p = TensorNode(torch_backend.asarray(np.ones((2, 3), "float32")))
+
+    @capture
+    def step(labels: Any) -> Any:
+        loss = gradcore.cross_entropy(p, labels)
+        loss.backward()
+        p.value = p.value - p.grad
+        p.zero_grad()
+        return loss
+
+    for _ in range(2):
+        step(torch_backend.asarray([0, 1]))
+    before = p.value.tolist()
+    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+        step(torch_backend.asarray([0, 7]))
+    assert p.value.tolist() == before
+
+
+def test_another_name_is_an_error(torch_backend, monkeypatch):
+    monkeypatch.setenv("GRADCORE_COMPILE", "xla")
+    step, _ = scaled(torch_backend)
+    with pytest.raises(gradcore.CaptureError, match="GRADCORE_COMPILE=xla, expected fx or induc"):
+        step(torch_backend.asarray([1.0, 1.0]))
