@@ -25,6 +25,7 @@ __all__ = [
     "has_64_bits",
     "known_dtype",
     "matmul",
+    "meshgrid",
     "permute_dims",
     "precisions",
     "tensordot",
@@ -107,6 +108,10 @@ def astype(x: jax.Array, dtype: Any, /, *, copy: Any = True, device: Any = None)
 
 def permute_dims(x: jax.Array, /, axes: Any) -> jax.Array:
     return jnp.transpose(x, axes)  # which counts negative axes from the end
+
+
+def meshgrid(*arrays: jax.Array, indexing: str = "xy") -> list[jax.Array]:
+    return list(jnp.meshgrid(*map(jnp.atleast_1d, arrays), indexing=indexing))  # also of numbers
 
 
 def matmul(a: jax.Array, b: jax.Array, /) -> jax.Array:
