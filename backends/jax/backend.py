@@ -89,7 +89,7 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
         others = [_name(d) for d in devices() if d != self._place]
         also = f"; also on {', '.join(others)}" if others else ""
         bits = "on" if xp.has_64_bits() else "off (JAX_ENABLE_X64=1 turns them on)"
-        return f"jax {jax.__version__}{also}; 64 bits {bits}; slow but in captured steps"
+        return f"jax {jax.__version__}{also}; 64 bits {bits}; fast in captured steps only"
 
     def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         for what, allowed in (("matmul", matmul), ("convolutions", convolutions)):

@@ -27,6 +27,7 @@ __all__ = [
     "has_64_bits",
     "known_dtype",
     "matmul",
+    "meshgrid",
     "permute_dims",
     "precisions",
     "tensordot",
@@ -115,6 +116,10 @@ def greater_equal(x: jax.Array, y: Any, /) -> jax.Array:
 
 def permute_dims(x: jax.Array, /, axes: Any) -> jax.Array:
     return jnp.transpose(x, axes)  # which counts negative axes from the end
+
+
+def meshgrid(*arrays: jax.Array, indexing: str = "xy") -> list[jax.Array]:
+    return list(jnp.meshgrid(*map(jnp.atleast_1d, arrays), indexing=indexing))  # also of numbers
 
 
 def matmul(a: jax.Array, b: jax.Array, /) -> jax.Array:
