@@ -35,7 +35,8 @@ class Dropout(Op):
         backend = backend_of(x)
         shape = x.shape if together is None else (*x.shape[:together], *[1] * (x.ndim - together))
         bits = backend.random_bits(key, prod(shape), x.device)
-        limit = min(round(p * 2**32), 2**32 - 1)
+        # Where dtypes are NumPy's, of the same one: JAX takes an int for one of 32 bits and a sign.
+        limit = getattr(bits.dtype, "type", int)(min(round(p * 2**32), 2**32 - 1))
         keep = bits >= limit if p < 1 else bits < 0
         context["keep"] = namespace(x).reshape(keep, shape)
         scaled = namespace(x).multiply(x, context["scale"])
