@@ -160,7 +160,11 @@ class OptimizerUpdates(Definitions):
         for array, end in zip(arrays, ends, strict=True):
             x, y = self._wide(array), self._wide(end)
             # The first formula rounds less near the arrays, the second near the ends.
-            z = x + weight * (y - x) if weight < 0.5 else y - (1 - weight) * (y - x)
+            if type(weight) in (int, float):
+                z = x + weight * (y - x) if weight < 0.5 else y - (1 - weight) * (y - x)
+            else:  # which the host does not read
+                near, far = x + weight * (y - x), y - (1 - weight) * (y - x)
+                z = self.xp.where(weight < 0.5, near, far)
             results.append(self.xp.astype(z, array.dtype, copy=False))
         return results
 

@@ -89,7 +89,7 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
         others = [_name(d) for d in devices() if d != self._place]
         also = f"; also on {', '.join(others)}" if others else ""
         bits = "on" if xp.has_64_bits() else "off (JAX_ENABLE_X64=1 turns them on)"
-        return f"jax {jax.__version__}{also}; 64 bits {bits}; slow but in captured steps"
+        return f"jax {jax.__version__}{also}; 64 bits {bits}; fast in captured steps only"
 
     def allow_tf32(self, matmul: bool | None = None, convolutions: bool | None = None) -> None:
         for what, allowed in (("matmul", matmul), ("convolutions", convolutions)):
@@ -118,6 +118,14 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
         )
 
     # -- Arrays in and out ------------------------------------------------------------------
+
+    def dtype(self, dtype: DType | str | None) -> DType:
+        """Find JAX's dtype of that name: of 32 bits for integers of 64, where JAX has no 64.
+
+        Raises:
+            TypeError: JAX has no such floating dtype now.
+        """
+        return xp.known_dtype(super().dtype(dtype))
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         return xp.asarray(x, dtype=dtype, device=self.device)
@@ -152,6 +160,8 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
             return MemoryError(text)
         if found := SHAPES.search(text):
             return ValueError(f"operands could not be broadcast together with shapes {found[1]}")
+        if text == "tuple index out of range":  # of JAX's own `mean`
+            return IndexError("an axis is out of bounds for these dimensions")
         is_value = isinstance(error, TypeError) and ABOUT_SHAPES.search(text)
         return ValueError(text) if is_value else error
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from ..base import Backend
@@ -18,14 +19,9 @@ __all__ = ["JaxConvolutions"]
 
 def _fits(a: Array, b: Array) -> bool:
     """Say whether XLA is to convolve such arrays: none is empty, and both are of one real floating
-    dtype of more than 16 bits."""
-    return (
-        a.dtype == b.dtype
-        and a.dtype.kind == "f"
-        and a.dtype.itemsize > 2
-        and 0 not in a.shape
-        and 0 not in b.shape
-    )
+    dtype."""
+    is_floating = a.dtype == b.dtype and jnp.issubdtype(a.dtype, jnp.floating)
+    return is_floating and 0 not in a.shape and 0 not in b.shape
 
 
 @partial(jax.jit, static_argnames=("stride", "padding", "dilation", "groups"))
@@ -58,28 +54,30 @@ def _weight_gradient(x: Array, go: Array, kernel: Sizes, **options: Any) -> Arra
 
 
 class JaxConvolutions(Backend):
-    """Convolutions of images and volumes, and their gradients, of XLA."""
+    """Convolutions of images and volumes, and their gradients, of XLA; of 16 bits in float32."""
 
     def conv2d(self, x: Array, w: Array, b: Array | None, **options: Any) -> Array:
         if not _fits(x, w):
-            name = "conv2d" if x.ndim == 4 else "conv3d"
-            return getattr(super(), name)(x, w, b, **options)
-        y = _convolve(x, w, **options)
-        return y if b is None else y + b.reshape(-1, *[1] * (x.ndim - 2))
+            return getattr(super(), f"conv{x.ndim - 2}d")(x, w, b, **options)
+        y = _convolve(self._wide(x), self._wide(w), **options)
+        y = y if b is None else y + self._wide(b).reshape(-1, *[1] * (x.ndim - 2))
+        return self.xp.astype(y, x.dtype, copy=False)
 
     def conv2d_input_gradient(self, go: Array, w: Array, *, size: Sizes, **options: Any) -> Array:
         if not _fits(go, w):
-            name = "conv2d_input_gradient" if go.ndim == 4 else "conv3d_input_gradient"
+            name = f"conv{go.ndim - 2}d_input_gradient"
             return getattr(super(), name)(go, w, size=size, **options)
-        return _input_gradient(go, w, size=tuple(size), **options)
+        gx = _input_gradient(self._wide(go), self._wide(w), size=tuple(size), **options)
+        return self.xp.astype(gx, go.dtype, copy=False)
 
     def conv2d_weight_gradient(
         self, x: Array, go: Array, *, kernel: Sizes, **options: Any
     ) -> Array:
         if not _fits(x, go):
-            name = "conv2d_weight_gradient" if go.ndim == 4 else "conv3d_weight_gradient"
+            name = f"conv{go.ndim - 2}d_weight_gradient"
             return getattr(super(), name)(x, go, kernel=kernel, **options)
-        return _weight_gradient(x, go, kernel=tuple(kernel), **options)
+        gw = _weight_gradient(self._wide(x), self._wide(go), kernel=tuple(kernel), **options)
+        return self.xp.astype(gw, go.dtype, copy=False)
 
     # The same functions take volumes: XLA counts the axes.
     conv3d = conv2d

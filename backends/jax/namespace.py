@@ -5,7 +5,6 @@ at best. Of integers that is taken as it is here, without a warning: labels and 
 int64. Floating numbers would lose half of their digits, so that is an error here.
 """
 
-# ruff: noqa: F403 (the functions of the standard hide those of Python, as `range`)
 from __future__ import annotations
 
 import builtins
@@ -17,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.numpy import *
 from jax.numpy import __array_api_version__, __array_namespace_info__
 
 __all__ = [
@@ -81,6 +79,11 @@ DTYPES = "bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 1
 DTYPES += "float16", "float32", "float64", "complex64", "complex128"
 globals().update({name: _of_known_dtype(getattr(jnp, name)) for name in (*MAKE, *SUM)})
 globals().update({name: np.dtype(name) for name in DTYPES})  # as arrays have them
+
+
+def __getattr__(name: str) -> Any:
+    """Find what is not defined here in `jax.numpy`."""
+    return getattr(jnp, name)
 
 
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> jax.Array:

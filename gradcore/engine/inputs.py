@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 # The errors of forward that are raised again with the op and its inputs named.
-EXPLAINED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
+EXPLAINED: tuple[type[Exception], ...]
+EXPLAINED = ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError
 EXPLAINED += (RuntimeError,)  # PyTorch's, of shapes that do not fit
 FITTING = "; sizes must be equal, or 1, counted from the last axis"
 LESS_MEMORY = (

@@ -18,6 +18,7 @@ from ..engine.arrays import (
     NUMBER_TYPES,
     is_discrete,
     is_integer,
+    is_node,
     namespace,
     node_or_array,
     value_of,
@@ -341,6 +342,8 @@ def index_put(
     key = tuple([slice(None) if entry is None else entry for entry in entries])
     if not accumulate:
         y = namespace(x).asarray(x, copy=True)
+        if not is_node(y):
+            return backend_of(y).setitem(y, key, values)
         xp.setitem(y if y is not x else xp.positive(x), key, values)
         return y
     raw = value_of(x)

@@ -13,7 +13,8 @@ def test_random_bits_are_the_base_definition_and_numpys(backend: Backend, key: i
     for n in (0, 1, 3, 8, 1001):
         words = np.random.Philox(key=key).random_raw((n + 1) // 2)
         expected = np.stack([words & 0xFFFFFFFF, words >> 32], axis=1).ravel()[:n]
-        for kernel in (backend.random_bits, lambda *x: Backend.random_bits(backend, *x)):
+        kernels = [backend.random_bits, lambda *x: Backend.random_bits(backend, *x)]
+        for kernel in kernels if backend.has_64_bits else kernels[:1]:
             bits = kernel(key, n, backend.asarray(0.0).device)
             assert backend.xp.isdtype(bits.dtype, "integral")
             assert bits.device == backend.asarray(0.0).device

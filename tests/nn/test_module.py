@@ -211,7 +211,7 @@ def test_state_goes_into_a_twin(backend):
     assert not same(state, second.state_dict())
     second.load_state_dict(state)
     assert same(state, second.state_dict())
-    assert type(state["body.b"]) in backend.array_types
+    assert isinstance(state["body.b"], backend.array_types)
     assert second.tied is second.body.w
 
 

@@ -32,7 +32,7 @@ def test_the_norm_is_that_of_one_vector(backend, dtype, order):
     mine = [p.grad for p in nodes if p.has_grad]
     before = [backend.to_numpy(g).copy() for g in mine]
     norm = utils.clip_grad_norm_(iter(nodes), 0.5, order)
-    assert type(norm) in backend.array_types
+    assert isinstance(norm, backend.array_types)
     assert float(norm) == pytest.approx(expected, rel=1e-5)
     clipped = np.concatenate([backend.to_numpy(p.grad).reshape(-1) for p in nodes[:0:-1]])
     factor = min(1.0, 0.5 / (expected + 1e-6))

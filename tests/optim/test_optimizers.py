@@ -32,7 +32,7 @@ def test_torchs_numbers(backend, dtype, row):
         run(optimizer, backend, dtype, GOLDEN["gradients"][done : int(steps)])
         done = int(steps)
         for p, value in zip(nodes, expected, strict=True):
-            assert type(p.value) in backend.array_types
+            assert isinstance(p.value, backend.array_types)
             assert p.value.dtype == backend.dtype(dtype)
             assert p.shape == np.shape(value)
             assert is_close(backend, p.value, value, TOLERANCE[dtype])
@@ -260,7 +260,7 @@ def test_a_gradient_with_a_graph():
     p = TensorNode([3.0])
     Sum.do_forward(p * p).backward(create_graph=True)
     optim.SGD([p], lr=0.5).step()
-    assert type(p.value) in default().array_types
+    assert isinstance(p.value, default().array_types)
     assert float(p.value[0]) == 0.0
 
 
