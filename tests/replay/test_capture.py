@@ -494,6 +494,7 @@ def test_the_collector_pauses_while_a_step_is_recorded(device, enabled):
     assert found == [enabled, False]
 
 
+@ON_RECORDS
 def test_arrays_can_not_be_brought_to_the_device(device):
     @partial(capture, warmup=3)
     def step(x: Any) -> Any:
