@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PAGES = [page for page in sorted((HERE / "tutorials").glob("*.md")) if page.name != "index.md"]
+NO_CELLS = {"index.md", "add-a-backend.md"}  # the latter's blocks are files of a package
+PAGES = [page for page in sorted((HERE / "tutorials").glob("*.md")) if page.name not in NO_CELLS]
 SITE = "https://gradcore.readthedocs.io/"
 SOURCE = "https://github.com/gradcore/gradcore/blob/main/"
 BLOCK = re.compile(r"^```python\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)

@@ -168,10 +168,10 @@ def install_and_test(page: Path, package: dict[str, str], folder: Path) -> None:
 
 
 def test_few_blocks_are_not_run() -> None:
-    """Commands that take long, or that need a network; and of Python what needs GPUs."""
+    """Commands that take long, or that need a network; and of Python what needs GPUs or JAX."""
     for block in ALL:
         if block.why_not and block.language == "python":
-            assert "GPU" in block.why_not, block.place
+            assert "GPU" in block.why_not or "JAX" in block.why_not, block.place
 
 
 COMMANDS = [

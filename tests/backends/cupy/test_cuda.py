@@ -28,6 +28,7 @@ from gradcore.backends import Backend, get
 from gradcore.replay.recording import HostWork
 
 ROOT = Path(__file__).parents[3]
+CUPY = ROOT / "backends" / "cupy"
 PAGE = ROOT / "docs" / "explanation" / "gpu" / "README.md"
 ARCHITECTURES = "sm_75", "sm_80", "sm_90"
 TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
@@ -411,17 +412,17 @@ def flat(x: Any) -> list[Any]:
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
-    """`on` is the stand-in for CuPy, and CuPy where there is a GPU."""
-    if "on" in metafunc.fixturenames:
+    """`cupy` is the stand-in for CuPy, and CuPy where there is a GPU."""
+    if "cupy" in metafunc.fixturenames:
         names = [name for name in ("cupy-like", "cupy") if name in metafunc.config.backends]
-        metafunc.parametrize("on", names)
+        metafunc.parametrize("cupy", names)
 
 
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
-def test_kernels_compute_what_the_definitions_say(call: Any, kind: str, on: str) -> None:
+def test_kernels_compute_what_the_definitions_say(call: Any, kind: str, cupy: str) -> None:
     for v in TOLERANCE if has_v(call[1]) else (kind,):
-        found, expected = (run(*call, kind, v, where) for where in (on, None))
+        found, expected = (run(*call, kind, v, on) for on in (cupy, None))
         for x, y in zip(found, expected, strict=True):
             assert (x is None) == (y is None)
             if x is not None:
@@ -435,12 +436,12 @@ def test_they_run_on_a_gpu_where_there_is_one() -> None:
     chosen: dict[str, Any] = {}
     pytest_generate_tests(
         SimpleNamespace(
-            fixturenames=["call", "kind", "on"],
+            fixturenames=["call", "kind", "cupy"],
             config=SimpleNamespace(backends=["numpy", "cupy"]),
             parametrize=lambda name, values: chosen.update({name: values}),
         )
     )
-    assert chosen == {"on": ["cupy"]}
+    assert chosen == {"cupy": ["cupy"]}
 
 
 def overrides() -> set[str]:
@@ -483,7 +484,7 @@ def test_every_kernel_is_compared_in_all_types() -> None:
 def test_kernels_are_made_in_one_place() -> None:
     """Where the tests find them."""
     makers = re.compile(r"(?<!class )\b\w+Kernel\(|\bRawModule\(|rawkernel|cupy.fuse")
-    found = {p.name: set(makers.findall(p.read_text())) for p in (ROOT / "backends").rglob("*.py")}
+    found = {p.name: set(makers.findall(p.read_text())) for p in CUPY.glob("*.py")}
     assert {name: those for name, those in found.items() if those} == {
         "kernels.py": {f"{k}Kernel(" for k in ("Elementwise", "Reduction", "MultiArray", "Block")},
         "launch.py": {"RawKernel("},  # CuPy's, by which the last two run
