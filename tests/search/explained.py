@@ -115,8 +115,8 @@ EXPLAINED: dict[str, str] = {
     "cross: value *": "PyTorch's products are not rounded (FMA)",
     # Linear algebra.
     "Cholesky: * lost at *": INFINITE,
-    "Conv2d*: value * at *": PADDED,
-    "Conv2d*: gradient * at *": PADDED,
+    "Conv?d*: value * at *": PADDED,
+    "Conv?d*: gradient * at *": PADDED,
     "Determinant: * at *": MATRIX,
     "det: * at *": MATRIX,
     "Eigvalsh: * at *": MATRIX,
@@ -127,6 +127,7 @@ EXPLAINED: dict[str, str] = {
     "LogDeterminant: gradient lost at *": OVERFLOW,
     "PseudoInverse: value lost at *": MATRIX,
     "Solve: * invented at *": FACTOR,
+    "SolveTriangular: * lost at nan": "LAPACK multiplies by the zeros of the other triangle, too",
     "Square: * invented at *": FACTOR,
     "Svdvals: * at *": MATRIX,
     "Svdvals: second lost": "a product of vectors has singular values of 0, which have kinks",
@@ -137,6 +138,7 @@ EXPLAINED: dict[str, str] = {
     "tensordot: * invented at *": ORDER,
     # Normalization, attention, losses.
     "BatchNorm: value * at *": "the variance of infinity or NaN is NaN, and all of its channel",
+    "BatchNormInference*: gradient invented at *": FACTOR,
     "LayerNorm: gradient invented at *": FACTOR,
     "LayerNorm: value lost at *": OVERFLOW,
     "LayerNorm: value invented at *": FACTOR,
@@ -151,5 +153,6 @@ EXPLAINED: dict[str, str] = {
     "* mean: gradient lost": "the mean of nothing is NaN",
     "* mean: second lost": "the mean of nothing is NaN",
     "kl_div *: gradient lost at largest": "a negative target has no logarithm",
+    "KlDiv*: value invented at *": "a negative target has no logarithm",
     "kl_div *: value invented at *": "with no probability there is no divergence",
 }
