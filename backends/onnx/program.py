@@ -18,10 +18,10 @@ from onnx import ModelProto, NodeProto, checker, defs, helper, numpy_helper, ver
 from ..types import Array
 from . import namespace as xp
 
-__all__ = ["SIZES", "combined", "named", "noted", "placeholder"]
+__all__ = ["OPSET", "OPSETS", "SIZES", "combined", "named", "noted", "placeholder"]
 
 OPSET = 21  # whose operators the backend's functions are
-OLDEST = 17  # the first with layer normalization
+OPSETS = range(17, defs.onnx_opset_version() + 1)  # the first has layer normalization
 SIZES = 97, 202  # of the batch: rarely those of something else, one odd and one even
 MOST_BYTES = 2**31 - 2**20  # of weights, in a file of at most 2 GiB
 BATCH = "batch"
@@ -116,9 +116,6 @@ def combined(
 
 
 def _converted(model: ModelProto, opset: int) -> ModelProto:
-    if not OLDEST <= opset <= defs.onnx_opset_version():
-        last = defs.onnx_opset_version()
-        raise ValueError(f"opset = {opset}, expected {OLDEST} to {last}; {OPSET} is the default")
     try:
         return version_converter.convert_version(model, opset)
     except RuntimeError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import os
 import warnings
+from threading import Lock
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from .tracing import UNKNOWN, tracing
 __all__ = ["TorchProgram", "compiler"]
 
 aten = torch.ops.aten
+one_at_a_time = Lock()  # PyTorch traces in one thread at a time
 SAME = {  # what these give is what they are given, where shape, order in memory and dtype agree
     aten.alias.default,
     aten.clone.default,
@@ -86,7 +88,7 @@ class TorchProgram:
         # graph gives as new tensors.
         pure = torch.func.functionalize(flat, remove="mutations")
         traces = make_fx(pure, tracing_mode="fake", _allow_non_fake_inputs=True)
-        with tracing(), warnings.catch_warnings():
+        with one_at_a_time, tracing(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 self.graph = traces(state, self._sent(numbers), inputs)

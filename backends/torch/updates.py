@@ -16,6 +16,7 @@ import torch
 from ..base import Backend
 from ..definitions.updates import OptimizerUpdates
 from ..types import Array, DType
+from .tracing import is_traced
 
 __all__ = ["TorchUpdates"]
 
@@ -32,8 +33,9 @@ class TorchUpdates(Backend):
         numbers = (n for x in settings.values() for n in (x if isinstance(x, tuple) else (x,)))
         if kernel not in TOGETHER:
             return super().update_all(kernel, arrays, **settings)
-        # Numbers of captured steps are arrays, which the fused functions don't take.
-        is_captured = any(isinstance(n, torch.Tensor) for n in numbers)
+        # Numbers of captured steps are arrays, which the fused functions don't take. Nor do these
+        # take what stands for arrays while a step is traced.
+        is_captured = is_traced() or any(isinstance(n, torch.Tensor) for n in numbers)
         together = _defined(kernel) if is_captured else TOGETHER[kernel]
         columns = [list(column) for column in zip(*arrays, strict=True)]
         dtypes = {x.dtype for column in columns for x in column if x is not None}

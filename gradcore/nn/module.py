@@ -12,6 +12,7 @@ from ..engine.arrays import copied, describe, flat, is_real_floating, loaded, na
 from ..engine.hooks import Handle
 from ..engine.methods import Elsewhere
 from ..graph import TensorNode, op_counter
+from ..replay.recording import set_modes, uses_mode
 from .hooks import Hook, Hooks
 from .parameter import Buffer, Parameter, is_parameter
 
@@ -94,6 +95,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         first = next(op_counter)
+        uses_mode(self)
         if self._hooks:
             output = self._hooks.call(self, inputs, options)
         else:
@@ -397,8 +399,7 @@ class Module:
             >>> print(model[0].training, model.train()[0].training)
             False True
         """
-        for _, module in _named_modules(self):
-            module.training = mode
+        set_modes({module: mode for _, module in _named_modules(self)})
         return self
 
     def eval(self) -> Self:

@@ -19,7 +19,7 @@ from ..engine.trees import leaves
 from .captured_step import CapturedStep, Kind, specification
 from .nodes import is_array
 from .recorded import Recorded
-from .recording import CaptureError, HostWork
+from .recording import CaptureError, HostWork, is_inside
 
 __all__ = ["capture"]
 
@@ -113,7 +113,7 @@ class Captured:
         return bool(self._steps)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._has_failed:
+        if not self._has_failed and not is_inside():  # a part of another step that is captured
             try:
                 return self._replayed(args, kwargs)
             except CaptureError as error:

@@ -53,7 +53,7 @@ NODE, ARRAY = object(), object()  # what stands for these among the results of a
 
 
 class Again(Exception):  # noqa: N818
-    """Tracing has found numbers or memories that are to be arguments of the traced step."""
+    """Tracing has found other numbers or memories than the traced step has as arguments."""
 
 
 class CapturedStep:
@@ -146,7 +146,7 @@ class CapturedStep:
         """
         memories = [memory for memory, _ in work.memories.values()]
         is_new = [any(map(is_array, then.values())) for _, then in work.memories.values()]
-        if work.is_short or any(is_new[len(self.places.memories) :]):
+        if work.asked_for_others() or any(is_new[len(self.places.memories) :]):
             raise Again
         began = Places(self.nodes, memories).all
         places = {(id(owner), name) for owner, name in self.places.all}
@@ -216,6 +216,12 @@ class CapturedStep:
                 raise CaptureError(
                     f"capture: TensorNode({node.summary()}) had requires_grad = {needs} as the "
                     f"step was captured, and has {not needs} now; capture a step for each"
+                )
+        for module, mode in self.host_work.modes.items():
+            if module.training is not mode:
+                raise CaptureError(
+                    f"capture: {type(module).__name__} had training = {mode} as the step was "
+                    f"captured, and has {not mode} now; capture a step for each"
                 )
         if self.kind.is_recorded:
             self.places.fill_gradients()

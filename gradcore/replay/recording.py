@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from ..backends import Array, backend_of
@@ -25,8 +26,11 @@ __all__ = [
     "each_replay",
     "fixed",
     "is_held",
+    "is_inside",
     "number",
     "remember",
+    "set_modes",
+    "uses_mode",
 ]
 
 _current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
@@ -60,7 +64,8 @@ class HostWork:
     Attributes:
         memories: dictionaries whose arrays the step changes, by id; each with a copy of what was
             in the dictionary before the step, if it is being captured.
-        is_short: whether the step being captured asked for more than `numbers` has.
+        modes: the modules that the step calls, each with its `training` before the step.
+        own_modes: the modules whose `training` the step sets itself.
     """
 
     def __init__(
@@ -71,7 +76,8 @@ class HostWork:
     ) -> None:
         self.held, self.numbers, self.in_arrays = {*held}, numbers, in_arrays
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
-        self.is_short = False
+        self.modes: dict[Any, bool] = {}
+        self.own_modes = set[Any]()
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
         self._undos: list[Callable[[], object]] = []
@@ -119,6 +125,14 @@ class HostWork:
                 self._sent[name] = numbers.copy()
         return {**self._sent, **self._drawn}
 
+    def asked_for_others(self) -> bool:
+        """Whether the step being captured asked for more or less than `numbers` has."""
+        asked, given = {**self._numbers, **self._drawn}, self.numbers or {}
+        return asked.keys() != given.keys() or any(
+            given[name].shape[0] != len(x) if isinstance(x, list) else given[name].shape != x.shape
+            for name, x in asked.items()
+        )
+
     def remember(self, memory: dict[str, Any]) -> None:
         """Note a dictionary, before the step changes it."""
         before = {} if self.numbers is None else dict(memory)
@@ -140,7 +154,7 @@ class HostWork:
             if given is not None and i < given.shape[0]:
                 self._shared[key] = given[i, ...]
             else:
-                self.is_short, backend = True, backend_of(like)
+                backend = backend_of(like)
                 new = (
                     {"dtype": backend.dtype(name), "device": like.device} if self.in_arrays else {}
                 )
@@ -154,13 +168,17 @@ class HostWork:
         self._actions.append(lambda: self._drawn.__setitem__(name, function()))
         given = (self.numbers or {}).get(name)
         if given is None or given.shape != getattr(x, "shape", ()):
-            self.is_short = True
             return _from_host(x, like)
         return namespace(like).astype(given, like.dtype)
 
 
 def _from_host(x: Any, like: Array) -> Array:
     return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
+
+
+def is_inside() -> bool:
+    """Whether a step that `gradcore.capture` was given is running, to be captured or to warm up."""
+    return _current.get() is not None
 
 
 def is_held(node: TensorNode) -> bool:
@@ -223,6 +241,26 @@ def remember(memory: dict[str, Any]) -> None:
     the replay before it has left, in the arrays that are there now."""
     if (host_work := _current.get()) is not None:
         host_work.remember(memory)
+
+
+def uses_mode(module: Any) -> None:
+    """Note that the step computes what the module's `training` says, unless the step has set it."""
+    host_work = _current.get()
+    if host_work is not None and module not in host_work.own_modes:
+        host_work.modes.setdefault(module, module.training)
+
+
+def set_modes(modes: dict[Any, bool]) -> None:
+    """Set `training` of modules; in a step being captured, before each replay, too."""
+    before = {module: module.training for module in modes}
+    each_replay(partial(_set, modes), lambda: partial(_set, before))
+    if (host_work := _current.get()) is not None:
+        host_work.own_modes.update(modes)
+
+
+def _set(modes: dict[Any, bool]) -> None:
+    for module, training in modes.items():
+        module.training = training
 
 
 def fixed(what: str, function: Callable[[], Any]) -> None:

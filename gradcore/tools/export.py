@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +26,9 @@ from ..nn import Module
 from ..replay.nodes import reached
 
 __all__ = ["ExportError", "export"]
+
+
+_one_at_a_time = Lock()  # of two at a time, each would take the other's placeholders for weights
 
 
 class ExportError(RuntimeError):
@@ -50,7 +54,8 @@ def export(
 
     The model is called twice with arrays that have no numbers and note what is computed of them.
     Modules are in evaluation mode meanwhile, whichever they are in. The weights are in the file,
-    with the names of the model's state; inputs, outputs and weights keep their dtypes.
+    with the names of the model's state; inputs, outputs and weights keep their dtypes. No other
+    thread can use the model meanwhile.
 
     All sizes but that of the batch are those of the example. A loop over them, as over the
     characters of a text, is written out.
@@ -85,6 +90,28 @@ def export(
     if why := problem("onnx"):
         raise ModuleNotFoundError(f"export: {why}")
     program = import_module("..backends.onnx.program", __package__)
+    if not callable(model):
+        kind = type(model).__name__
+        raise ValueError(f"export: model is of type {kind}, expected a module or a function")
+    if opset not in program.OPSETS:
+        expected = f"{program.OPSETS[0]} to {program.OPSETS[-1]}; {program.OPSET} is the default"
+        raise ValueError(f"export: opset = {opset!r}, expected {expected}")
+    with _one_at_a_time:
+        made = _made(program, model, example, input_names, output_names, batch_axis, opset)
+    with replaced(Path(path)) as file:
+        file.write(made.SerializeToString())
+
+
+def _made(
+    program: Any,
+    model: Any,
+    example: Any,
+    input_names: Sequence[str] | None,
+    output_names: Sequence[str] | None,
+    batch_axis: Any,
+    opset: int,
+) -> Any:
+    """Make the program of `export`."""
     call = _Call(model, example, input_names, batch_axis)
     modules = _modules(model)
     weights = _weights(model, modules, call.axes)
@@ -92,15 +119,14 @@ def export(
     for n in program.SIZES:
         with _noting(program, modules, weights) as (places, placeholders):
             inputs, args, options = call.of_batch(program, n)
-            results = _results(_called(model, args, options, places), output_names, call.axes)
+            taken = {*call.axes, *weights}
+            results = _results(_called(model, args, options, places), output_names, taken)
             noted.append(program.noted(inputs | placeholders, results))
     arrays = {name: backend_of(x).to_numpy(x) for name, x in _values(weights).items()}
     try:
-        made = program.combined(noted, call.axes, arrays, opset, _producer())
+        return program.combined(noted, call.axes, arrays, opset, _producer())
     except ValueError as error:
         raise ExportError(f"export: {error}") from None
-    with replaced(Path(path)) as file:
-        file.write(made.SerializeToString())
 
 
 class _Call:
@@ -124,7 +150,7 @@ class _Call:
         found = [(path, raw_array(x)) for path, x in entries if backend_or_none(value_of(x))]
         places = [_named(path) for path, _ in found]
         names = places if names is None else list(names)
-        if len({*names}) != len(found) or len(names) != len(found):
+        if len({*names}) != len(found) or len(names) != len(found) or "" in names:
             expected = f"a name of its own for each of {', '.join(places)}"
             raise ValueError(f"export: input_names = {names}, expected {expected}")
         by_name = batch_axis
@@ -136,9 +162,9 @@ class _Call:
         self.examples = dict(zip(names, [x for _, x in found], strict=True))
         for name, x in self.examples.items():
             axis = self.axes[name]
-            if axis is not None and not 0 <= axis < x.ndim:
+            if axis is not None and axis not in range(x.ndim):
                 raise ValueError(
-                    f"export: input {name!r} is {describe(x)}, and has no axis {axis} for the "
+                    f"export: input {name!r} is {describe(x)}, and has no axis {axis!r} for the "
                     f"batch; say batch_axis={{{name!r}: None}}"
                 )
 
@@ -277,8 +303,9 @@ def _called(model: Any, args: Any, options: Any, calls: list[str]) -> Any:
 
 
 def _results(result: Any, names: Sequence[str] | None, taken: Iterable[str]) -> dict[str, Array]:
-    """Name the arrays that the model gives; the names that inputs have are taken."""
-    found = list(leaves(result))
+    """Name the arrays that the model gives; those of inputs and weights are taken."""
+    if not (found := list(leaves(result))):
+        raise ExportError(f"export: the result is {result!r}, expected an array or a node")
     for path, x in found:
         if (of := backend_or_none(value_of(x))) is None or of.name != "onnx":
             what = f"result {_named(path)!r}" if path else "result"
@@ -290,7 +317,7 @@ def _results(result: Any, names: Sequence[str] | None, taken: Iterable[str]) -> 
     if len({*names, *taken}) != len(found) + len([*taken]) or len(names) != len(found):
         raise ValueError(
             f"export: output_names = {names}, expected {len(found)} that differ from one another "
-            "and from those of the inputs"
+            "and from those of the inputs and weights"
         )
     return {name: value_of(x) for name, (_, x) in zip(names, found, strict=True)}
 

@@ -215,6 +215,52 @@ def test_a_setting_that_replays_cannot_follow(device):
         trained(device, OPTIMIZERS["momentum"], True, schedule)
 
 
+def modes(device: Any, captured: bool, sets: bool) -> list[Any]:
+    """The losses, and the modes, of calls in both modes; or of a step that sets them itself."""
+    manual_seed(1)
+    net = nn.Sequential(Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
+
+    def step(x: Any) -> Any:
+        if not sets:
+            return (net(x) ** 2).sum()
+        loss = (net.train()(x) ** 2).sum()
+        return loss + (net.eval()(x) ** 2).sum()
+
+    does, seen = capture(step) if captured else step, list[Any]()
+    for i, (x, _) in enumerate(batches(device, 8)):
+        net.train(i not in (5, 7))
+        seen += [does(x).item(), net[2].training]
+    return seen
+
+
+def test_replays_set_the_mode_of_modules_as_the_step_does(device):
+    assert modes(device, True, True) == pytest.approx(modes(device, False, True), rel=1e-5)
+
+
+def test_another_mode_of_modules_is_followed_or_refused(device):
+    if device.recorder(device.asarray(0).device) is None:
+        assert modes(device, True, False) == pytest.approx(modes(device, False, False), rel=1e-5)
+        return
+    with pytest.raises(CaptureError, match=r"Sequential had training = True .* has False now"):
+        modes(device, True, False)
+
+
+def test_a_captured_step_inside_of_another_is_a_part_of_it(device):
+    w = TensorNode(device.asarray([1.0, 2.0]))
+    inner = capture(lambda x: (w * x).sum())
+
+    @capture
+    def step(x: Any) -> Any:
+        loss = inner(x) ** 2
+        loss.backward()
+        w.value, w.grad = w.value - 0.1 * w.grad, None
+        return loss
+
+    losses = [step(device.asarray([0.5, 0.5])).item() for _ in range(6)]
+    assert losses == pytest.approx([2.25 * 0.81**n for n in range(6)], rel=1e-5)
+    assert step.is_recorded
+
+
 def test_without_a_recorder_each_call_runs_the_step():
     calls = []
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradcore
-from gradcore import TensorNode, capture
+from gradcore import TensorNode, capture, optim
 
 
 @pytest.fixture
@@ -79,3 +80,37 @@ def test_another_name_is_an_error(torch_backend, monkeypatch):
     step, _ = scaled(torch_backend)
     with pytest.raises(gradcore.CaptureError, match="GRADCORE_COMPILE=xla, expected fx or induc"):
         step(torch_backend.asarray([1.0, 1.0]))
+
+
+def test_an_optimizer_may_begin_in_a_step_that_is_traced(torch_backend, monkeypatch):
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+    losses = []
+    for captures in (False, True):
+        p = TensorNode(torch_backend.asarray([1.0, 2.0]))
+        optimizer = optim.SGD([p], lr=0.1)
+
+        def step(x: Any, is_last: bool, p: Any = p, optimizer: Any = optimizer) -> Any:
+            loss = (p * x).sum() ** 2
+            loss.backward()
+            if is_last:
+                optimizer.step()
+                optimizer.zero_grad()
+            return loss
+
+        does = capture(step) if captures else step
+        x = torch_backend.asarray([0.5, 0.5])
+        losses.append([does(x, n % 2 == 1).item() for n in range(8)])
+    assert losses[1] == pytest.approx(losses[0])
+
+
+def test_threads_may_capture_steps_at_the_same_time(torch_backend, monkeypatch):
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+
+    def work(n: int) -> list[float]:
+        p = TensorNode(torch_backend.asarray([float(n)]))
+        step = capture(lambda x: (gradcore.exp(p * x) + gradcore.sin(x)).sum())
+        return [step(torch_backend.asarray([1.0])).item() for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, range(8)))
+    assert results == [pytest.approx([np.exp(n) + np.sin(1.0)] * 3) for n in range(8)]

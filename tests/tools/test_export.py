@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 import gradcore
 from benchmarks import models
 from benchmarks.libraries.on_gradcore import NETWORK
-from gradcore import ExportError, TensorNode, export, nn
+from gradcore import ExportError, Module, TensorNode, export, nn, optim
 from gradcore.engine.arrays import flat, raw_array
 
 onnx = pytest.importorskip("onnx")
@@ -308,9 +309,8 @@ def test_opsets_and_sizes_that_do_not_fit_are_errors(
     x, path = np.zeros((2, 4), "float32"), tmp_path / "m.onnx"
     export(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm(2)), x, path, opset=18)
     assert [o.version for o in onnx.load(path).opset_import if not o.domain] == [18]
-    for opset, words in ((18, "opset 18 can't say this: .*Gelu"), (3, "opset = 3, expected 17 to")):
-        with pytest.raises(ExportError, match=words):
-            export(nn.GELU(), x, path, opset=opset)
+    with pytest.raises(ExportError, match=r"opset 18 can't say this: .*Gelu"):
+        export(nn.GELU(), x, path, opset=18)
     for options, words in (
         (
             {"input_names": ["a", "b"]},
@@ -318,15 +318,48 @@ def test_opsets_and_sizes_that_do_not_fit_are_errors(
         ),
         ({"output_names": ["x"]}, "expected 1 that differ from one another and from those of"),
         ({"batch_axis": 2}, r"input 'x' is float32 \(2, 4\), and has no axis 2 for the batch"),
+        ({"opset": 3}, "opset = 3, expected 17 to"),
+        ({"opset": "21"}, "opset = '21', expected 17 to"),
+        ({"input_names": [""]}, "input_names = .* a name of its own for each of x"),
+        ({"batch_axis": "x"}, r"input 'x' is float32 \(2, 4\), and has no axis 'x' for"),
         ({"batch_axis": {"y": 0}}, "batch_axis: no input 'y', there are"),
     ):
         with pytest.raises(ValueError, match=words):
             export(lambda x: x * 2.0, x, path, **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="model is of type SGD, expected a module or a function"):
+        export(optim.SGD([TensorNode([1.0])], lr=0.1), x, path)  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match="the result is None, expected an array or a node"):
+        export(lambda x: None, x, path)  # noqa: ARG005
     with pytest.raises(ExportError, match=r"input 'x' is complex64 .*, and ONNX has no complex64"):
         export(lambda x: x * 2.0, np.zeros((2, 4), "complex64"), path)
     monkeypatch.setattr("gradcore.backends.onnx.program.MOST_BYTES", 10)
     with pytest.raises(ExportError, match=r"the weights take .* GB, and a file of ONNX"):
         export(nn.Linear(4, 2), x, path)
+
+
+def test_a_weight_may_have_the_name_of_an_output(tmp_path: Path) -> None:
+    class Scaled(Module):
+        def __init__(self) -> None:
+            self.output = TensorNode([2.0])
+
+        def forward(self, x: Any) -> TensorNode:
+            return TensorNode(x) * self.output
+
+    export(Scaled(), np.zeros((2, 4), "float32"), tmp_path / "m.onnx")
+    assert [x.name for x in onnx.load(tmp_path / "m.onnx").graph.output] == ["output_out"]
+
+
+def test_threads_may_export_one_model(tmp_path: Path) -> None:
+    model, x = (
+        nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)),
+        np.ones((2, 4), "float32"),
+    )
+    before = {name: np.array(w) for name, w in model.state_dict().items()}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: export(model, x, tmp_path / f"{n}.onnx"), range(8)))
+    for name, w in model.state_dict().items():
+        np.testing.assert_array_equal(w, before[name])
+    assert len({(tmp_path / f"{n}.onnx").read_bytes() for n in range(8)}) == 1
 
 
 def test_without_its_packages_the_error_says_what_to_install(
