@@ -3,11 +3,12 @@ backend. They are constants."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from ..array_api.common import NodeOrArray
-from ..backends import backend_of, default
+from ..backends import backend_of
 from ..backends.random import generator
 from ..engine.arrays import describe, integers, is_integer, namespace, raw_array
 from ..graph import TensorNode
@@ -19,8 +20,8 @@ __all__ = ["bernoulli", "gumbel_softmax", "multinomial", "rand", "rand_like", "r
            "randn_like", "randperm"]  # fmt: skip
 
 
-def _drawn(host: Any, dtype: Any, requires_grad: bool = False) -> TensorNode:
-    return TensorNode(default().asarray(host, dtype), requires_grad=requires_grad)
+def _drawn(function: Callable[[], Any], dtype: Any, requires_grad: bool = False) -> TensorNode:
+    return TensorNode(drawn(function, dtype=dtype), requires_grad=requires_grad)
 
 
 def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -35,7 +36,7 @@ def rand(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Te
         >>> print(x.shape, bool((x.value >= 0).all() and (x.value < 1).all()))
         (2, 3) True
     """
-    return _drawn(generator().random(_shape(shape)), dtype, requires_grad)
+    return _drawn(lambda: generator().random(_shape(shape)), dtype, requires_grad)
 
 
 def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> TensorNode:
@@ -46,7 +47,7 @@ def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> T
         >>> print(x.shape, bool(abs(x.value.mean()) < 0.2))
         (1000,) True
     """
-    return _drawn(generator().normal(size=_shape(shape)), dtype, requires_grad)
+    return _drawn(lambda: generator().normal(size=_shape(shape)), dtype, requires_grad)
 
 
 def rand_like(x: NodeOrArray) -> TensorNode:
@@ -109,7 +110,7 @@ def randint(low: int, high: int, shape: Any, dtype: Any = "int64") -> TensorNode
         >>> print(x.value.min(), x.value.max())
         1 6
     """
-    return _drawn(generator().integers(low, high, integers(shape)), dtype)
+    return _drawn(lambda: generator().integers(low, high, integers(shape)), dtype)
 
 
 def randperm(n: int, dtype: Any = "int64") -> TensorNode:
@@ -119,7 +120,7 @@ def randperm(n: int, dtype: Any = "int64") -> TensorNode:
         >>> print(np.sort(gradcore.randperm(5).value))
         [0 1 2 3 4]
     """
-    return _drawn(generator().permutation(n), dtype)
+    return _drawn(lambda: generator().permutation(n), dtype)
 
 
 def bernoulli(p: NodeOrArray) -> TensorNode:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import Array, backend_of, default
 from ..backends.definitions.common import is_half
 from ..backends.types import Number
 from ..engine.arrays import describe, namespace
@@ -161,18 +161,21 @@ class HostWork:
                 self._shared[key] = backend.xp.asarray(number, **new) if new else number
         return self._shared[key]
 
-    def drawn(self, function: Callable[[], Any], like: Array) -> Array:
+    def drawn(self, function: Callable[[], Any], like: Array | None, dtype: Any) -> Array:
         """Make the array of `drawn`, below."""
         name = f"drawn {len(self._drawn)}"
         self._drawn[name] = x = function()
         self._actions.append(lambda: self._drawn.__setitem__(name, function()))
         given = (self.numbers or {}).get(name)
         if given is None or given.shape != getattr(x, "shape", ()):
-            return _from_host(x, like)
-        return namespace(like).astype(given, like.dtype)
+            return _from_host(x, like, dtype)
+        kind = backend_of(given).dtype(dtype) if like is None else like.dtype
+        return namespace(given).astype(given, kind)
 
 
-def _from_host(x: Any, like: Array) -> Array:
+def _from_host(x: Any, like: Array | None, dtype: Any) -> Array:
+    if like is None:
+        return default().asarray(x, dtype)
     return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
 
 
@@ -206,14 +209,20 @@ def number(
     return function() if host_work is None else host_work.number(function, like, dtype, shared)
 
 
-def drawn(function: Callable[[], Any], like: Array) -> Array:
-    """Make an array, of the dtype and on the device of `like`, of what the function draws on the
-    host: NumPy's array. In a step being recorded, each replay finds new numbers in the array.
+def drawn(function: Callable[[], Any], like: Array | None = None, dtype: Any = None) -> Array:
+    """Make an array of what the function draws on the host: NumPy's array. In a step being
+    captured, each replay finds new numbers in the array.
 
     >>> noise = drawn(lambda: random.generator().normal(size=3), parameter)
+
+    Args:
+        like: an array, whose dtype and device the new array gets; `None` is the default device.
+        dtype: that of the new array, where `like` is `None`.
     """
     host_work = _current.get()
-    return _from_host(function(), like) if host_work is None else host_work.drawn(function, like)
+    if host_work is None:
+        return _from_host(function(), like, dtype)
+    return host_work.drawn(function, like, dtype)
 
 
 def each_replay(
