@@ -229,3 +229,25 @@ def test_a_schedule_of_momentum_compiles_few_programs(on_jax: Backend) -> None:
         p.grad = on_jax.asarray([1.0, 1.0])
         optimizer.step()
     assert max(map(len, compiled._programs.values())) == compiled.MOST
+
+
+def test_keys_that_are_arrays_in_a_captured_step(on_jax: Backend) -> None:
+    from gradcore.backends.registry import BACKEND_OF_TYPE
+
+    for kind in [kind for kind in BACKEND_OF_TYPE if issubclass(kind, jax.core.Tracer)]:
+        del BACKEND_OF_TYPE[kind]  # as in a new process, where a key is the first tracer met
+    x = TensorNode([1.0, 2.0, 3.0])
+
+    def parts(i: Any) -> tuple[TensorNode, TensorNode]:
+        y = x * 1.0
+        y[i] = 0.0
+        return x[i].sum(), y.sum()
+
+    step = gradcore.capture(parts)
+    for _ in range(3):
+        assert [float(y) for y in step(on_jax.asarray([0, -1]))] == [4.0, 2.0]
+    assert step.is_recorded
+    for which in (0, 1):
+        y = step(on_jax.asarray([0, 3]))[which]
+        with pytest.raises(IndexError, match="3 is out of range; expected -3 to 2"):
+            float(y)
