@@ -343,9 +343,8 @@ def linspace(
     """
     if not (is_array(start) or is_array(stop)):
         made = HOST.linspace(start, stop, num, endpoint, retstep, dtype, axis)
-        y, step = made if retstep else (made, None)
-        y = placed(y, None, dtype)
-        return (y, float(step)) if retstep else y
+        y = placed(made[0] if retstep else made, None, dtype)
+        return (y, float(made[1])) if retstep else y
     start, stop = map(floats, alike(start, stop))
     parts = num - 1 if endpoint else num
     step = (stop - start) / max(parts, 1)
