@@ -26,6 +26,7 @@ that .ci/run runs none of them twice.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import zlib
 from collections import defaultdict
@@ -77,7 +78,9 @@ BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
 IN_TURN = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
 IF_ASKED = {"numpy-readonly", "strict"}
 BY_NAME = {"torch", "jax", "jax-32", "mlx", "dpnp"}  # whole libraries, which .ci/run has steps for
+MOST_OF_JAX = 100  # tests, until JAX forgets its programs, which take some 12 MB a test
 _passed: list[str] = []
+_on_jax = itertools.count(1)
 
 
 def _choose(wanted: str | None) -> tuple[list[str], dict[str, str]]:
@@ -216,6 +219,10 @@ def _place(name: str) -> Iterator[tuple[str, Any]]:
     config.update("jax_enable_x64", name == "jax")
     yield place
     config.update("jax_enable_x64", before)
+    if next(_on_jax) % MOST_OF_JAX == 0:
+        from gradcore.backends.jax import compiled
+
+        compiled.forget()
 
 
 @pytest.fixture

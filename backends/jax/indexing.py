@@ -85,7 +85,8 @@ def _check_key(key: Any, shape: tuple[int, ...]) -> None:
         if k is ...:
             axis += len(shape) - axes
         elif k is not None:
-            if isinstance(k, int) and axis < len(shape) and not -shape[axis] <= k < shape[axis]:
+            is_integer = isinstance(k, int | np.integer)
+            if is_integer and axis < len(shape) and not -shape[axis] <= k < shape[axis]:
                 raise IndexError(
                     f"index {k} is out of bounds for axis {axis} with size {shape[axis]}"
                 )

@@ -11,6 +11,7 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
 from ..ownership import holders
+from ..registry import backend_of
 from ..types import Array, Traced
 from .indexing import checks_noted, found, raise_index_errors
 from .namespace import has_64_bits
@@ -32,6 +33,8 @@ class JitProgram:
         self.sent: dict[str, tuple[Any, np.ndarray]] = {}  # the numbers as they were, and as arrays
 
         def changed(state: list[Array], numbers: dict[str, Array], inputs: list[Array]) -> Any:
+            for x in jax.tree.leaves((state, inputs)):
+                backend_of(x)  # types met so far are those of arrays: also as keys, `x[indices]`
             with checks_noted() as ranges:
                 after, outputs = traced(state, numbers, inputs)
             now = [*state, *[None] * (len(after) - len(state))]

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..base import Backend
 from ..definitions.random_bits import PHILOX, PHILOX_KEY
@@ -45,13 +46,19 @@ class JaxRandomBits(Backend):
 def _philox(key: tuple[Any, Any, Any, Any], n: int) -> Array:
     first = jnp.arange(1, -(-n // 8) + 1, dtype=jnp.uint32)
     none = jnp.zeros_like(first)
-    words: list[Pair] = [(first, none), *[(none, none)] * 3]
-    lower, upper = key[:2], key[2:]
-    for i in range(10):
-        (low0, high0), (low1, high1) = _product(PHILOX[0], words[0]), _product(PHILOX[1], words[2])
-        k0, k1 = _added(lower, i * PHILOX_KEY[0]), _added(upper, i * PHILOX_KEY[1])
-        words = [_mixed(high1, words[1], k0), low1, _mixed(high0, words[3], k1), low0]
+    low0, high0, low1, high1 = map(jnp.asarray, key)
+    start = ([(first, none), *[(none, none)] * 3], (low0, high0), (low1, high1))
+    # A loop, and not ten rounds in a row: of these XLA makes one expression for each output, which
+    # computes what it shares with others again, and so on for each round before.
+    words, _, _ = lax.fori_loop(0, 10, _round, start)
     return jnp.stack([half for word in words for half in word], axis=1).reshape(-1)[:n]
+
+
+def _round(_: Any, state: tuple[list[Pair], Pair, Pair]) -> tuple[list[Pair], Pair, Pair]:
+    words, k0, k1 = state
+    (low0, high0), (low1, high1) = _product(PHILOX[0], words[0]), _product(PHILOX[1], words[2])
+    words = [_mixed(high1, words[1], k0), low1, _mixed(high0, words[3], k1), low0]
+    return words, _added(k0, PHILOX_KEY[0]), _added(k1, PHILOX_KEY[1])
 
 
 def _mixed(a: Pair, b: Pair, c: Pair) -> Pair:
@@ -74,7 +81,7 @@ def _sum(*numbers: Any) -> Pair:
 def _added(key: Pair, a: int) -> Pair:
     """Add a to a key of 64 bits."""
     low, high = _halves(a)
-    total, carry = _sum(jnp.asarray(key[0]), low)
+    total, carry = _sum(key[0], low)
     return total, key[1] + high + carry
 
 

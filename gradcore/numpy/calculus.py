@@ -193,9 +193,9 @@ def interp(
 
 
 def _interp(x: Any, places: Any, samples: Any, left: Any, right: Any, period: Any) -> Any:
-    x, places = (cast(a, np.float64) for a in arrays_of(x, places))  # as NumPy
+    x, places = (cast(a, np.float64, is_asked=False) for a in arrays_of(x, places))  # as NumPy
     (samples,) = arrays_of(samples)
-    samples = cast(samples, np.result_type(numpy_dtype(samples.dtype), np.float64))
+    samples = cast(samples, np.result_type(numpy_dtype(samples.dtype), np.float64), is_asked=False)
     if places.ndim != 1 or tuple(samples.shape) != tuple(places.shape):
         raise ValueError(
             f"interp: xp {tuple(places.shape)} and fp {tuple(samples.shape)}, expected both (N,)"

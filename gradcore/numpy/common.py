@@ -76,12 +76,23 @@ def _named(kind: Any, dtype: Any) -> np.dtype[Any]:
     return np.dtype("float32" if name.startswith(("bfloat", "float8")) else name)
 
 
-def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
+def dtype_there(dtype: Any, backend: Backend, device: Any, is_asked: bool = False) -> Any:
     """Find the library's dtype for one given as NumPy takes it: a dtype, a type or a name. Where
-    the device has none of 64 bits, that is its widest float; where it has none of 16, float32."""
+    the device has none of 64 bits, that is its widest float; where it has none of 16, float32.
+
+    Args:
+        is_asked: whether a caller asks for this dtype, and not NumPy's rules. `float` and `complex`
+            say nothing about bits.
+
+    Raises:
+        TypeError: the library has the dtype that is asked for, but not now: JAX's 64 bits are off.
+    """
     named = numpy_dtype_of(dtype)
-    key = named, backend.name, str(device), backend.has_64_bits
+    is_asked = is_asked and dtype is not float and dtype is not complex
+    key = named, backend.name, str(device), backend.has_64_bits, is_asked
     if key not in _dtypes:
+        if is_asked and not backend.has_64_bits:
+            backend.dtype(named.name)
         narrower = {"float64": "float32", "complex128": "complex64", "float16": "float32"}
         if not backend.has_64_bits:
             narrower |= {"int64": "int32", "uint64": "uint32"}
@@ -98,13 +109,14 @@ def dtype_there(dtype: Any, backend: Backend, device: Any) -> Any:
 _dtypes: dict[Any, Any] = {}  # what `dtype_there` found
 
 
-def cast(x: Any, dtype: Any) -> Any:
-    """Convert a node or an array to a dtype, given as NumPy takes it; `None` leaves x."""
+def cast(x: Any, dtype: Any, is_asked: bool = True) -> Any:
+    """Convert a node or an array to a dtype, given as NumPy takes it; `None` leaves x. See
+    `dtype_there` for `is_asked`."""
     if dtype is None:
         return x
     if isinstance(dtype, np.dtype) and numpy_dtype(x.dtype) == dtype:
         return x
-    there = dtype_there(dtype, *place_of(x))
+    there = dtype_there(dtype, *place_of(x), is_asked)
     if numpy_dtype(x.dtype).kind == "c" and numpy_dtype_of(dtype).kind == "b":
         return xp.not_equal(x, 0.0)
     return x if x.dtype == there else xp.astype(x, there)
@@ -121,12 +133,12 @@ def promoted(*xs: Any) -> list[Any]:
     if len(arrays) == len(xs) and all(x.dtype == arrays[0].dtype for x in arrays):
         return [*xs]
     dtype = result_dtype(*xs)
-    return [x if type(x) in NUMBER_TYPES else cast(x, dtype) for x in xs]
+    return [x if type(x) in NUMBER_TYPES else cast(x, dtype, is_asked=False) for x in xs]
 
 
 def floats(x: Any) -> Any:
     """Convert integers and booleans to float64, as NumPy does for means and roots."""
-    return cast(x, np.float64) if numpy_dtype(x.dtype).kind in "biu" else x
+    return cast(x, np.float64, is_asked=False) if numpy_dtype(x.dtype).kind in "biu" else x
 
 
 # -- Axes -----------------------------------------------------------------------------------------
@@ -143,7 +155,9 @@ def flat_or_along(name: str, x: Any, axis: Any) -> tuple[Any, int]:
 # -- Arrays ---------------------------------------------------------------------------------------
 
 
-def as_node_or_array(x: Any, dtype: Any = None, place: Place | None = None) -> Any:
+def as_node_or_array(
+    x: Any, dtype: Any = None, place: Place | None = None, is_asked: bool = True
+) -> Any:
     """Make an array of numbers, lists and NumPy's scalars, with the dtype that NumPy gives them,
     and a node if there are nodes in the lists. Nodes and arrays stay.
 
@@ -151,14 +165,16 @@ def as_node_or_array(x: Any, dtype: Any = None, place: Place | None = None) -> A
         dtype: the dtype wanted, as NumPy takes it.
         place: the backend and device of what is no array; `None` asks the arrays in the lists, and
             then the default.
+        is_asked: as `dtype_there` has it.
     """
     if is_array(x):
-        return cast(x, dtype)
+        return cast(x, dtype, is_asked)
     place = place or place_of(x)
     if isinstance(x, list | tuple) and any(map(is_array, flat(x))):
         parts = promoted(*[as_node_or_array(entry, None, place) for entry in x])
-        return cast(xp.stack(parts), dtype)
-    return placed(np.asarray(x, None if dtype is None else numpy_dtype_of(dtype)), place)
+        return cast(xp.stack(parts), dtype, is_asked)
+    host = np.asarray(x, None if dtype is None else numpy_dtype_of(dtype))
+    return placed(host, place, dtype if is_asked else None)
 
 
 def placed(x: Any, place: Place | None = None, dtype: Any = None) -> Any:
@@ -167,7 +183,8 @@ def placed(x: Any, place: Place | None = None, dtype: Any = None) -> Any:
     if x.dtype.kind not in "biufc":
         raise TypeError(f"expected numbers, not {x.dtype}")
     backend, device = place or place_of()
-    there = dtype_there(x.dtype if dtype is None else dtype, backend, device)
+    wanted = x.dtype if dtype is None else dtype
+    there = dtype_there(wanted, backend, device, is_asked=dtype is not None)
     return backend.xp.asarray(backend.from_numpy(x, there), dtype=there, device=device)
 
 
@@ -201,7 +218,7 @@ def alike(*xs: Any) -> list[Any]:
     place = place_of(*xs)
     found = as_inputs(*xs)
     dtype = result_dtype(*found)
-    return _of_a_kind([as_node_or_array(x, dtype, place) for x in found])
+    return _of_a_kind([as_node_or_array(x, dtype, place, is_asked=False) for x in found])
 
 
 def _of_a_kind(xs: list[Any]) -> list[Any]:

@@ -178,7 +178,8 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
 def _new(name: str, *inputs: Any, dtype: Any, **options: Any) -> Any:
     """Call the function `name` of the default backend's library."""
     backend, device = place_of()
-    there = dtype_there(np.float64 if dtype is None else dtype, backend, device)
+    wanted = float if dtype is None else dtype
+    there = dtype_there(wanted, backend, device, is_asked=True)
     return getattr(backend.xp, name)(*inputs, dtype=there, device=device, **options)
 
 
@@ -342,7 +343,8 @@ def linspace(
     """
     if not (is_array(start) or is_array(stop)):
         made = HOST.linspace(start, stop, num, endpoint, retstep, dtype, axis)
-        return (placed(made[0]), float(made[1])) if retstep else placed(made)
+        y = placed(made[0] if retstep else made, None, dtype)
+        return (y, float(made[1])) if retstep else y
     start, stop = map(floats, alike(start, stop))
     parts = num - 1 if endpoint else num
     step = (stop - start) / max(parts, 1)
@@ -365,7 +367,7 @@ def logspace(
         [   1.   10.  100. 1000.]
     """
     if not any(map(is_array, (start, stop, base))):
-        return placed(np.logspace(start, stop, num, endpoint, base, dtype, axis))
+        return placed(np.logspace(start, stop, num, endpoint, base, dtype, axis), None, dtype)
     return cast(xp.pow(base, linspace(start, stop, num, endpoint, axis=axis)), dtype)
 
 
@@ -379,7 +381,7 @@ def geomspace(
         [   1.   10.  100. 1000.]
     """
     if not (is_array(start) or is_array(stop)):
-        return placed(np.geomspace(start, stop, num, endpoint, dtype, axis))
+        return placed(np.geomspace(start, stop, num, endpoint, dtype, axis), None, dtype)
     start, stop = map(floats, promoted(*arrays_of(start, stop)))
     t = placed(np.linspace(0, 1, num, endpoint), place_of(start, stop), start.dtype)
     t = xp.reshape(t, (-1, *[1] * max(start.ndim, stop.ndim)))
@@ -397,7 +399,7 @@ def fromfunction(
          [10. 11. 12.]]
     """
     grid = np.indices(integers(shape), dtype=dtype)
-    return function(*[placed(k) for k in grid], **kwargs)
+    return function(*[placed(k, None, dtype) for k in grid], **kwargs)
 
 
 def _of_host(name: str) -> Callable[..., Any]:
@@ -406,7 +408,7 @@ def _of_host(name: str) -> Callable[..., Any]:
 
     def function(*args: Any, **keywords: Any) -> Any:
         given = [on_host(x) if is_array(x) else x for x in args]
-        return placed(getattr(np, name)(*given, **keywords))
+        return placed(getattr(np, name)(*given, **keywords), None, keywords.get("dtype"))
 
     function.__name__ = function.__qualname__ = name
     page = f"https://numpy.org/doc/stable/reference/generated/numpy.{name}.html"

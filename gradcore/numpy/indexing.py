@@ -364,7 +364,7 @@ def sort_complex(a: Any) -> Any:
     (x,) = arrays_of(a)
     raw = value_of(x)
     y = xp.take_along_axis(x, lexsort((xp.imag(raw), xp.real(raw))), axis=-1)
-    return cast(y, np.result_type(numpy_dtype(y.dtype), np.complex64))
+    return cast(y, np.result_type(numpy_dtype(y.dtype), np.complex64), is_asked=False)
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:

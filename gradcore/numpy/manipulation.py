@@ -24,7 +24,6 @@ from .common import (
     counting,
     filled,
     flat_or_along,
-    numpy_dtype_of,
     on_host,
     place_of,
     placed,
@@ -127,10 +126,6 @@ def astype(x: Any, dtype: DType, /, *, copy: bool = True, device: Any = None) ->
         float64 int64
     """
     x = as_node_or_array(x)
-    backend, _ = place_of(x)
-    if not backend.has_64_bits:  # who asks for float64 by name is told how to have it
-        dtype = backend.dtype(numpy_dtype_of(dtype).name)
-        return xp.astype(x, dtype, copy=copy, device=device)
     y = cast(x, dtype)
     return xp.astype(x, x.dtype, copy=copy, device=device) if y is x else y
 

@@ -164,6 +164,7 @@ def _quantile(
     x = cast(
         floats(x),
         np.result_type(fractions, numpy_dtype(floats(x).dtype)) if fractions.ndim else None,
+        is_asked=False,
     )
     alpha, beta = _CONTINUOUS.get(method, (1.0, 1.0))
     y = shared.quantiles(
@@ -233,7 +234,8 @@ def cov(
     x = _variables(m, rowvar)
     if y is not None:
         x = xp.concat(promoted(x, _variables(y, rowvar)))
-    x = cast(x, np.result_type(numpy_dtype(x.dtype), np.float64) if dtype is None else dtype)
+    wide = np.result_type(numpy_dtype(x.dtype), np.float64)
+    x = cast(x, wide, is_asked=False) if dtype is None else cast(x, dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights = [None if w is None else arrays_of(w, x)[0] for w in (fweights, aweights)]
     y = statistics.cov(x, correction=ddof, fweights=weights[0], aweights=weights[1])
@@ -273,7 +275,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     (x,) = arrays_of(x)
     if weights is None:
         return statistics.bincount(x, None, minlength)
-    return statistics.bincount(x, cast(arrays_of(weights)[0], np.float64), minlength)
+    return statistics.bincount(
+        x, cast(arrays_of(weights)[0], np.float64, is_asked=False), minlength
+    )
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:

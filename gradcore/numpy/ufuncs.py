@@ -178,7 +178,9 @@ class Ufunc:
         wanted = _dtypes(self.of_numpy, kinds, None if dtype is None else np.dtype(dtype))
         place = place_of(*given)
         return [
-            x if numbers and type(x) in NUMBER_TYPES else as_node_or_array(x, to, place)
+            x
+            if numbers and type(x) in NUMBER_TYPES
+            else as_node_or_array(x, to, place, is_asked=dtype is not None)
             for x, to in zip(given, wanted, strict=True)
         ]
 

@@ -55,6 +55,29 @@ def test_no_number_of_64_bits_becomes_one_of_32(on_jax: Backend, kind: str) -> N
         assert on_jax.asarray(host).dtype == kind
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.dtype("complex128"), "float64"])
+def test_no_function_of_numpys_gives_32_bits_to_who_asks_for_64(on_jax: Backend, kind: Any) -> None:
+    xp, x = gradcore.numpy, on_jax.asarray([1.0, 2.0])
+    for make in (
+        lambda: xp.zeros(3, dtype=kind),
+        lambda: xp.eye(2, dtype=kind),
+        lambda: xp.array([1.0], kind),
+        lambda: xp.linspace(0, 1, 3, dtype=kind),
+        lambda: xp.arange(3, dtype=kind),
+        lambda: xp.ones_like(x, dtype=kind),
+        lambda: xp.sum(x, dtype=kind),
+        lambda: xp.add(x, x, dtype=kind),
+        lambda: xp.astype(x, kind),
+    ):
+        with pytest.raises(TypeError, match="set JAX_ENABLE_X64=1"):
+            make()
+    for made in (xp.zeros(3), xp.eye(2), xp.array([1.0]), xp.mean(on_jax.asarray([1, 2]))):
+        assert str(made.dtype) == "float32"  # nobody asks for float64, nor in the next line
+    assert (
+        str(xp.zeros(3, dtype=float).dtype) == str(xp.sin(on_jax.asarray([1])).dtype) == "float32"
+    )
+
+
 def test_integers_become_those_of_32_bits_if_these_hold_them(on_jax: Backend) -> None:
     labels = on_jax.asarray(np.array([3, 2**31 - 1]))
     assert str(labels.dtype) == "int32"
@@ -87,12 +110,17 @@ def test_an_old_jax_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_index_that_jax_would_clamp_is_an_error(on_jax: Backend) -> None:
     x = TensorNode([1.0, 2.0, 3.0])
-    for key in (3, -4, (..., 3)):
+    for key in (3, -4, (..., 3), np.int64(3)):
         with pytest.raises(IndexError, match="out of bounds for axis 0 with size 3"):
             x[key]
     y = x * 1.0
     with pytest.raises(IndexError, match="out of bounds"):
         y[3] = 0.0
+    for key in (on_jax.asarray([0, 3]), [0, -4], (..., on_jax.asarray([3]))):
+        with pytest.raises(IndexError, match="out of range; expected -3 to 2"):
+            x[key]
+        with pytest.raises(IndexError, match="out of range; expected -3 to 2"):
+            y[key] = 0.0
     with pytest.raises(IndexError, match="3 is out of range; expected"):
         gradcore.take(x, on_jax.asarray([0, 3]), axis=0)
     with pytest.raises(IndexError, match="out of range"):
@@ -201,3 +229,25 @@ def test_a_schedule_of_momentum_compiles_few_programs(on_jax: Backend) -> None:
         p.grad = on_jax.asarray([1.0, 1.0])
         optimizer.step()
     assert max(map(len, compiled._programs.values())) == compiled.MOST
+
+
+def test_keys_that_are_arrays_in_a_captured_step(on_jax: Backend) -> None:
+    from gradcore.backends.registry import BACKEND_OF_TYPE
+
+    for kind in [kind for kind in BACKEND_OF_TYPE if issubclass(kind, jax.core.Tracer)]:
+        del BACKEND_OF_TYPE[kind]  # as in a new process, where a key is the first tracer met
+    x = TensorNode([1.0, 2.0, 3.0])
+
+    def parts(i: Any) -> tuple[TensorNode, TensorNode]:
+        chosen, y = x[i], x * 1.0
+        y[i] = 0.0
+        return chosen.sum(), y.sum()
+
+    step = gradcore.capture(parts)
+    for _ in range(3):
+        assert [float(y) for y in step(on_jax.asarray([0, -1]))] == [4.0, 2.0]
+    assert step.is_recorded
+    for which in (0, 1):
+        y = step(on_jax.asarray([0, 3]))[which]
+        with pytest.raises(IndexError, match="3 is out of range; expected -3 to 2"):
+            float(y)

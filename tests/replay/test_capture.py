@@ -456,7 +456,7 @@ def test_a_step_that_falls_back_loses_no_step_and_does_none_twice(device, schedu
     assert eager[2:] == fallen[2:]
     (why,) = said
     assert re.fullmatch(
-        r"step runs without capture: .*, and .*can't be read "
+        r"step runs without capture: .*(, and .*can't be read|traced array with shape float32\[\]) "
         r"\(.*test_capture.py, line \d+\)",
         why,
     )
@@ -542,6 +542,9 @@ def test_the_collector_pauses_while_a_step_is_recorded(device, enabled):
 
 @ON_RECORDS
 def test_arrays_can_not_be_brought_to_the_device(device):
+    if device.name == "jax":
+        pytest.skip("JAX makes constants of them, as docs/how-to/capture.md says")
+
     @partial(capture, warmup=3)
     def step(x: Any) -> Any:
         return x * device.asarray([1.0, 2.0])
