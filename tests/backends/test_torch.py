@@ -360,5 +360,15 @@ def test_an_array_of_numpy_in_a_traced_step_is_an_error(
 
         x = on_torch.asarray([1.0, 2.0])
         with pytest.raises(gradcore.CaptureError, match="nothing can be copied to its device"):
-            for _ in range(3):
-                step(x)
+            [step(x) for _ in range(3)]
+
+
+def test_mixed_precision_does_not_write_into_an_array_that_another_node_has(
+    on_torch: Backend,
+) -> None:
+    w = TensorNode(on_torch.asarray([1.0, 2.0]))
+    optimizer = optim.MixedPrecision([w], lambda masters: optim.SGD(masters, lr=0.1))
+    average = TensorNode(w.value)
+    optimizer.masters[0].value = on_torch.asarray([5.0, 6.0])
+    optimizer.round_masters()
+    assert (average.value.tolist(), w.value.tolist()) == ([1.0, 2.0], [5.0, 6.0])
