@@ -158,8 +158,8 @@ def is_discrete(x: Array) -> bool:
 def check_array(name: str, x: Any) -> None:
     """Raise TypeError of an array that can't take part in a graph, such as a tensor of PyTorch's
     that requires a gradient there; the error begins with `name`."""
-    backend = BACKEND_OF_TYPE.get(type(x)) or backend_or_none(x)
-    if backend and (why := backend.objection(x)):
+    is_array = type(x) in BACKEND_OF_TYPE or getattr(x, "requires_grad", False)
+    if is_array and (why := backend_of(x).objection(x)):
         raise TypeError(f"{name}: {why}")
 
 
@@ -211,11 +211,9 @@ def node_or_array(x: Any) -> Any:
     if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
     backend = backend_of(x)
-    if type(x) in BACKEND_OF_TYPE:
-        return x
-    if getattr(x, "requires_grad", False):  # `asarray` would take it as a constant
-        raise TypeError(backend.objection(x))
-    return backend.asarray(x)
+    if why := backend.objection(x):  # `asarray` would leave out a graph of PyTorch's
+        raise TypeError(why)
+    return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
 
 
 def as_value(x: Any) -> Array:
