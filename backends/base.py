@@ -137,6 +137,11 @@ class Backend(
                 x = x.astype(NARROW[x.dtype.type])
         return self.from_numpy(x, dtype)
 
+    def objection(self, x: Array) -> str | None:  # noqa: ARG002
+        """Say why x, an array of this library, can't take part in a graph, and what to give in its
+        place; `None` if it can."""
+        return None
+
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         """Give the NumPy array `x` as an array on this backend's device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)

@@ -23,6 +23,7 @@ from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
     REAL_FLOATING,
     as_value,
+    check_array,
     check_gradient,
     check_numeric,
     describe,
@@ -93,11 +94,10 @@ class TensorNode(Operators, metaclass=Listed):
         name: str | None = None,
         requires_grad: bool | None = None,
     ) -> None:
-        if getattr(value, "requires_grad", False) and not isinstance(value, TensorNode):
-            kind = type(value).__name__
-            raise TypeError(f"TensorNode: this {kind} has a graph of its own; give x.detach()")
+        is_node = isinstance(value, TensorNode)
+        if not is_node:
+            check_array("TensorNode", value)
         if type(value) not in BACKEND_OF_TYPE:
-            is_node = isinstance(value, TensorNode)
             value = value._leaf_value(requires_grad) if is_node else as_value(value)
         if requires_grad is None:
             requires_grad = is_floating(value)
@@ -467,6 +467,9 @@ def backpropagate(
     """
     roots = [node for node, _ in seeds]
     apply_assignments(roots)
+    for node in roots:
+        # PyTorch would note all that follows; so it has since a tensor with a graph was assigned.
+        check_array("backward: the .value assigned to a node that this one depends on", node.value)
     paths = None if into is None else paths_between(roots, into, since)
     pending = Pending(into, paths)
     # Add the seeds as if an op with the roots as inputs had given them: they are checked the same.

@@ -30,6 +30,11 @@ AXIS = re.compile(r"Dimension out of range .* but got (-?\d+)")
 OLDEST = 2, 6  # the first version with all functions that are called here
 KINDS = "cuda", "xpu", "mps", "mtia", "hpu"  # of accelerators
 VISIBLE = {"cuda": "CUDA_VISIBLE_DEVICES", "xpu": "ZE_AFFINITY_MASK"}
+DENSE = {
+    "sparse": "x.to_dense()",
+    "quantized": "x.dequantize()",
+    "nested": "torch.nested.to_padded_tensor(x, 0.0)",
+}
 count_users = torch._C._storage_Use_Count
 SHARE_OF_DATA = 0.5  # of the free memory: a set of data that takes more stays on the host
 
@@ -175,19 +180,21 @@ class TorchBackend(
             x = x.detach() if x.requires_grad or type(x) is not torch.Tensor else x
             if type(x) is not torch.Tensor:  # a class of its own, which would take part in all
                 x = x.as_subclass(torch.Tensor)
-            return x.to(self.device, self.dtype(dtype))
+            if why := self.objection(x):
+                raise TypeError(f"torch: {why}")
+            return xp.moved(x, self.device, self.dtype(dtype))
         return super().asarray(x, dtype)
 
+    def objection(self, x: Array) -> str | None:
+        if x.requires_grad:
+            return f"this {type(x).__name__} has a graph of its own; give x.detach()"
+        if x.layout is not torch.strided or x.is_quantized or x.is_nested:
+            kind = "quantized" if x.is_quantized else "nested" if x.is_nested else "sparse"
+            return f"this tensor is {kind}, expected a dense one; give {DENSE[kind]}"
+        return None
+
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
-        """Give the NumPy array x as a tensor: on the CPU of the same memory, where PyTorch can
-        write to it and knows its order and dtype."""
-        if is_traced():
-            raise RuntimeError("it is traced, and nothing can be copied to its device")
-        if not x.dtype.isnative:
-            x = x.astype(x.dtype.newbyteorder("="))
-        is_plain = x.flags.writeable and x.flags.owndata and min(x.strides, default=0) >= 0
-        y = torch.from_numpy(x if is_plain else x.copy())
-        return y.to(self._place, dtype)
+        return xp.from_numpy(x, self._place, dtype)
 
     def to_numpy(self, x: Array) -> np.ndarray:
         if is_traced():

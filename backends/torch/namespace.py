@@ -18,16 +18,23 @@ from array_api_compat.torch import __array_api_version__, linalg
 from array_api_compat.torch._info import __array_namespace_info__
 from torch import Tensor
 
+from .tracing import check_copies, is_readable
+
 __all__ = [
     "__array_api_version__",
     "__array_namespace_info__",
     "asarray",
     "astype",
+    "clip",
     "fft",
+    "from_numpy",
     "linalg",
     "matmul",
     "maximum",
+    "mean",
     "minimum",
+    "moved",
+    "remainder",
     "std",
     "take",
     "unique_all",
@@ -56,16 +63,49 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
+WIDE = frozenset({torch.float64, torch.complex128})
+FEW_BITS = frozenset({torch.float32, torch.float64})  # of which `remainder` has divisions
+
+
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Tensor:
-    """Convert a tensor, numbers, or an array of NumPy, which PyTorch would refuse to convert where
-    its steps go back or its dtype changes."""
+    """Convert a tensor, numbers, or an array of NumPy."""
     if isinstance(x, Tensor):
-        y = x.to(x.device if device is None else device, dtype)
+        y = moved(x, x.device if device is None else device, dtype)
         return y.clone() if copy and y is x else y
     if isinstance(x, np.ndarray | np.generic):
-        y = torch.from_numpy(np.array(x, x.dtype.newbyteorder("="), order="C"))
-        return y.to(device or torch.get_default_device(), dtype)
+        place = device or torch.get_default_device()
+        return from_numpy(np.asarray(x), place, dtype, is_shared=False)
+    if type(x) in (builtins.float, builtins.int):  # which the device writes, without a copy
+        return torch.full((), x, dtype=dtype, device=device)
     return torch.tensor(x, dtype=dtype, device=device)
+
+
+def from_numpy(x: np.ndarray, device: Any, dtype: Any = None, is_shared: bool = True) -> Tensor:
+    """Give the NumPy array x as a tensor: of the same memory, if it may be shared, the device is
+    the CPU, and PyTorch can write to the memory and knows its order.
+
+    Raises:
+        RuntimeError: a step is being traced, of which the array would become a constant.
+        TypeError: the device has no such dtype.
+    """
+    check_copies()
+    if not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    is_plain = x.flags.writeable and x.flags.owndata and builtins.min(x.strides, default=0) >= 0
+    return moved(torch.from_numpy(x if is_shared and is_plain else x.copy()), device, dtype)
+
+
+def moved(x: Tensor, device: Any, dtype: Any = None) -> Tensor:
+    """Give the tensor x on the device, in the dtype.
+
+    Raises:
+        TypeError: the device has no such dtype.
+    """
+    dtype = dtype or x.dtype
+    if dtype in WIDE and device is not None and torch.device(device).type == "mps":
+        advice = "give float32, as in x.astype('float32')"
+        raise TypeError(f"torch: mps has no {str(dtype).partition('.')[2]}; {advice}")
+    return x.to(device, dtype)
 
 
 def astype(x: Tensor, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Tensor:
@@ -84,6 +124,11 @@ def _alike(a: Any, b: Any) -> bool:
     return type(b) is builtins.float and isinstance(a, Tensor) and a.dtype.is_floating_point
 
 
+def _beside(y: Any, x: Tensor) -> Tensor:
+    """Give a number as a tensor of the dtype and on the device of x."""
+    return y if isinstance(y, Tensor) else torch.full((), y, dtype=x.dtype, device=x.device)
+
+
 def maximum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
         return compat.maximum(a, b)
@@ -94,6 +139,32 @@ def minimum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
         return compat.minimum(a, b)
     return torch.clamp_max(a, b) if type(b) is builtins.float else torch.minimum(a, b)
+
+
+def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
+    """Limit x. A number beside an array is written on the device, where array_api_compat would
+    copy it."""
+    if x.is_floating_point() and (isinstance(min, Tensor) or isinstance(max, Tensor)):
+        low, high = (y if y is None else _beside(y, x) for y in (min, max))
+        return torch.clamp(x, low, high)
+    return compat.clip(x, min, max)
+
+
+def mean(x: Tensor, /, *, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Compute the mean, of integers too: in PyTorch's default dtype."""
+    if not (x.is_floating_point() or x.is_complex()):
+        x = x.to(torch.get_default_dtype())
+    return compat.mean(x, axis=axis, keepdims=keepdims)
+
+
+def remainder(a: Any, b: Any, /) -> Tensor:
+    """Compute the remainder with the sign of b. Of a denormal b, PyTorch's is NaN on CPUs."""
+    y = compat.remainder(a, b)
+    if y.dtype not in FEW_BITS or not is_readable(y) or math.isfinite(y.sum().item()):
+        return y
+    a, b = (x.numpy() if isinstance(x, Tensor) else x for x in (a, b))
+    with np.errstate(all="ignore"):
+        return torch.from_numpy(np.asarray(np.remainder(a, b), dtype=str(y.dtype)[6:]))
 
 
 def matmul(a: Tensor, b: Tensor, /) -> Tensor:
@@ -137,7 +208,7 @@ def var(x: Tensor, /, *, axis: Any = None, correction: Any = 0.0, keepdims: Any 
     axes = axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(builtins.range(x.ndim)) if axis is None else axes
     count = math.prod([x.shape[a] for a in axes])
-    y = x - compat.mean(x, axis=axes, keepdims=True)
+    y = x - mean(x, axis=axes, keepdims=True)
     y = (y * y.conj()).real if y.is_complex() else y * y
     y = compat.sum(y, axis=axes, keepdims=keepdims)
     return y / builtins.max(count - correction, 0)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from ..types import Array
 
-__all__ = ["UNKNOWN", "is_readable", "is_traced", "tracing"]
+__all__ = ["UNKNOWN", "check_copies", "is_readable", "is_traced", "tracing"]
 
 UNKNOWN = "it is traced, and what it computes can't be read"  # an error's message
 
@@ -18,6 +18,16 @@ _is_tracing: ContextVar[bool] = ContextVar("is_tracing", default=False)
 
 def is_traced() -> bool:
     return _is_tracing.get()
+
+
+def check_copies() -> None:
+    """Refuse to copy from the host, where a step is traced: the copy would be a constant of it.
+
+    Raises:
+        RuntimeError: a step is traced.
+    """
+    if _is_tracing.get():
+        raise RuntimeError("it is traced, and nothing can be copied to its device")
 
 
 def is_readable(x: Array) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "as_value",
     "backend_or_none",
     "broadcast_shape",
+    "check_array",
     "check_floating",
     "check_gradient",
     "check_numeric",
@@ -154,6 +155,14 @@ def is_discrete(x: Array) -> bool:
     return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))
 
 
+def check_array(name: str, x: Any) -> None:
+    """Raise TypeError of an array that can't take part in a graph, such as a tensor of PyTorch's
+    that requires a gradient there; the error begins with `name`."""
+    is_array = type(x) in BACKEND_OF_TYPE or getattr(x, "requires_grad", False)
+    if is_array and (why := backend_of(x).objection(x)):
+        raise TypeError(f"{name}: {why}")
+
+
 def describe(x: Any) -> str:
     """Say dtype and shape, as in `float32 (3, 4)`; of a number, the number."""
     if type(x) in NUMBER_TYPES:
@@ -202,6 +211,8 @@ def node_or_array(x: Any) -> Any:
     if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
     backend = backend_of(x)
+    if why := backend.objection(x):  # `asarray` would leave out a graph of PyTorch's
+        raise TypeError(why)
     return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
 
 
@@ -339,7 +350,7 @@ def loaded(what: str, x: Any, like: Array) -> Array:
             `like` is of integers.
     """
     try:
-        x = raw_array(x)
+        x = raw_array(x.detach() if hasattr(x, "detach") else x)
         host = backend_of(x).to_numpy(x)
         kinds = "biufc" if is_complex(like) else "biuf"
         is_plain = host.dtype.kind in kinds or str(host.dtype).startswith(("bfloat", "float"))

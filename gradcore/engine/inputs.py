@@ -10,6 +10,7 @@ from ..backends import BACKEND_OF_TYPE, Array, backend_of, default, get
 from .arrays import (
     NUMBER_TYPES,
     backend_or_none,
+    check_array,
     describe,
     flat,
     is_floating,
@@ -70,9 +71,7 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
             arrays.append(x)
             if type(x) in NUMBER_TYPES:
                 continue
-            if getattr(x, "requires_grad", False):  # PyTorch would note all that follows
-                its = f"this {type(x).__name__} has a graph of its own"
-                raise TypeError(f"{_name(op)}: {its}; give x.detach()")
+            check_array(_name(op), x)
             if type(x) is kind:
                 continue
         if kind is not None or type(x) not in BACKEND_OF_TYPE:

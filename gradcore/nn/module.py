@@ -618,6 +618,9 @@ def _within(name: str, x: Any) -> Iterator[tuple[str, TensorNode | Module]]:
     elif isinstance(x, dict):
         for key, entry in x.items():
             yield from _within(f"{name}.{key}", entry)
+    elif getattr(x, "requires_grad", False) is True and not isinstance(x, TensorNode):
+        kind = f"{name} is a {type(x).__name__} with a graph of its own, which isn't trained here"
+        raise TypeError(f"{kind}; say nn.Parameter({name}.detach())")
 
 
 def _named_modules(

@@ -10,6 +10,7 @@ from typing import Any
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
 from ..engine.modes import building
+from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import CaptureError, fixed, is_held, remember
 from .base import Closure, Optimizer, parts, zero_grad
@@ -296,7 +297,10 @@ class MixedPrecision:
         """
         values = [master.value for master in self.masters]
         backend = backend_of(values[0])
-        halves = backend.copy_all(values, backend.xp.float16, [p.value for p in self.parameters])
+        # Not into an array that another node has too, such as that of an average of the weights.
+        alone = all(is_alone(p, "value", others=is_held(p)) for p in self.parameters)
+        into = [p.value for p in self.parameters] if alone else None
+        halves = backend.copy_all(values, backend.xp.float16, into)
         for p, value in zip(self.parameters, halves, strict=True):
             p.value = value
 

@@ -168,7 +168,10 @@ class HostWork:
         self._actions.append(lambda: self._drawn.__setitem__(name, function()))
         given = (self.numbers or {}).get(name)
         if given is None or given.shape != getattr(x, "shape", ()):
-            return _from_host(x, like, dtype)
+            if self.numbers is None:
+                return _from_host(x, like, dtype)
+            # Traced in vain, until the array is among the arguments: nothing can be copied now.
+            return _zeros(x.shape, like, dtype)
         kind = backend_of(given).dtype(dtype) if like is None else like.dtype
         return namespace(given).astype(given, kind)
 
@@ -177,6 +180,13 @@ def _from_host(x: Any, like: Array | None, dtype: Any) -> Array:
     if like is None:
         return default().asarray(x, dtype)
     return namespace(like).asarray(x, dtype=like.dtype, device=like.device)
+
+
+def _zeros(shape: Any, like: Array | None, dtype: Any) -> Array:
+    if like is None:
+        backend = default()
+        return backend.xp.zeros(shape, dtype=backend.dtype(dtype), device=backend.device)
+    return namespace(like).zeros(shape, dtype=like.dtype, device=like.device)
 
 
 def is_inside() -> bool:

@@ -275,3 +275,100 @@ def test_an_index_out_of_range_on_a_device_is_told_at_the_next_read(
     check_later("embedding: indices", torch.tensor([-6, 4], dtype=torch.int8), 5, -5)
     with pytest.raises(IndexError, match="-6 is out of range"):
         raise_index_errors()
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_gelu_of_infinity_and_of_large_numbers_is_the_definition(
+    on_torch: Backend, kind: str
+) -> None:
+    large = np.finfo(kind).max
+    for size in (1, 4, 33):
+        x = np.resize(np.array([np.inf, large, -large, 1.0], kind), size)
+        with np.errstate(all="ignore"):
+            expected = get("numpy").gelu(x)
+        np.testing.assert_allclose(on_torch.gelu(on_torch.asarray(x)), expected, 1e-6)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("float32", 1e-42), ("float64", 5e-320)])
+def test_remainders_by_denormal_numbers_are_those_of_numpy(
+    on_torch: Backend, kind: str, least: float
+) -> None:
+    a = np.linspace(-9.0, 1e30, 33).astype(kind)
+    for b in (np.full(33, least, kind), np.array(-least, kind)):
+        x, y = on_torch.asarray(a), on_torch.asarray(b)
+        for name in ("mod", "fmod"):
+            expected = getattr(np, name)(a, b)
+            np.testing.assert_array_equal(getattr(gradcore.numpy, name)(x, y), expected)
+
+
+def test_integers_have_a_mean_and_a_variance(on_torch: Backend) -> None:
+    x = on_torch.asarray([1, 2])
+    assert [float(f(x)) for f in (gradcore.mean, gradcore.var, gradcore.std)] == [1.5, 0.25, 0.5]
+
+
+def test_a_tensor_with_a_graph_is_refused_wherever_it_comes_in(on_torch: Backend) -> None:
+    given, parameter = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.ones(2, 2))
+    node = TensorNode([1.0, 2.0])
+    node.value = given
+    message = r"backward: the \.value .* has a graph of its own; give x\.detach\(\)"
+    with pytest.raises(TypeError, match=message):
+        (node * node).sum().backward()
+    layer = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"this Parameter has a graph of its own; give x\.detach"):
+        layer(parameter)
+    layer.w = parameter
+    with pytest.raises(TypeError, match=r"w is a Parameter .*; say nn\.Parameter\(w\.detach\(\)\)"):
+        layer.parameters()
+    assert not on_torch.asarray(parameter).requires_grad
+
+
+def test_sparse_and_quantized_tensors_are_refused_in_one_line(on_torch: Backend) -> None:
+    for x in (torch.eye(3).to_sparse(), torch.eye(3).to_sparse_coo()):
+        for take in (TensorNode, on_torch.asarray, lambda x: TensorNode(torch.eye(3)) * x):
+            with pytest.raises(TypeError, match=r"is sparse, expected .*; give x\.to_dense\(\)$"):
+                take(x)
+
+
+def test_float64_on_apples_gpus_is_an_error_that_says_float32(on_torch: Backend) -> None:
+    place = torch.device("mps")  # which has no float64, wherever it is
+    for x in (np.ones(2), torch.ones(2, dtype=torch.float64), torch.ones(2)):
+        with pytest.raises(TypeError, match=r"mps has no float64; give float32"):
+            on_torch.xp.asarray(x, dtype=on_torch.xp.float64, device=place)
+
+
+def test_numbers_are_written_on_a_device_not_copied_there(
+    on_torch: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To copy them is an error while a CUDA graph is recorded."""
+    x = torch.asarray([-2.0, 0.5, 3.0])
+    for name in ("tensor", "as_tensor", "asarray"):
+        monkeypatch.setattr(torch, name, None)
+    assert on_torch.xp.asarray(2.0, device=x.device) == 2.0
+    for low, high in ((x, 1.0), (-1.0, x), (None, x), (-1.0, 1.0)):
+        on_torch.xp.clip(x, low, high)
+
+
+def test_an_array_of_numpy_in_a_traced_step_is_an_error(
+    on_torch: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+    for take in (on_torch.asarray, on_torch.xp.asarray):
+
+        @gradcore.capture
+        def step(x: Any, take: Any = take) -> Any:
+            return TensorNode(x) + take(np.ones(2, "float32"))
+
+        x = on_torch.asarray([1.0, 2.0])
+        with pytest.raises(gradcore.CaptureError, match="nothing can be copied to its device"):
+            [step(x) for _ in range(3)]
+
+
+def test_mixed_precision_does_not_write_into_an_array_that_another_node_has(
+    on_torch: Backend,
+) -> None:
+    w = TensorNode(on_torch.asarray([1.0, 2.0]))
+    optimizer = optim.MixedPrecision([w], lambda masters: optim.SGD(masters, lr=0.1))
+    average = TensorNode(w.value)
+    optimizer.masters[0].value = on_torch.asarray([5.0, 6.0])
+    optimizer.round_masters()
+    assert (average.value.tolist(), w.value.tolist()) == ([1.0, 2.0], [5.0, 6.0])
