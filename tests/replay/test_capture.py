@@ -153,6 +153,28 @@ def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(devi
     assert abs(eager[1]["1.running_mean"]).max() > 0
 
 
+DRAWS = {
+    "rand": lambda _: gradcore.rand(3),
+    "randn": lambda _: gradcore.randn(3),
+    "randint": lambda _: gradcore.randint(0, 1000, (3,)),
+    "randperm": lambda _: gradcore.randperm(30),
+    "randn_like": gradcore.randn_like,
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_are_drawn_anew_in_each_call(device, name):
+    def step(x: Any) -> TensorNode:
+        return Sum.do_forward(DRAWS[name](x)[:3] * x)
+
+    gradcore.manual_seed(3)
+    x, captured = device.asarray([1.0, 10.0, 100.0]), capture(step, warmup=1)
+    found = [captured(x).item() for _ in range(4)]
+    gradcore.manual_seed(3)
+    assert found == pytest.approx([step(x).item() for _ in range(4)])
+    assert len({*found}) == 4
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_replays_average_what_batch_norm_saw(device, momentum):
     class Block(Module):

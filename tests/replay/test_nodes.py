@@ -269,7 +269,7 @@ def test_other_threads_go_on(device):
 
     def step(x: Any) -> Any:
         asked.release()
-        assert done.acquire(timeout=60)
+        assert done.acquire(timeout=60), "work() has ended"
         return Sum.do_forward(p * x)
 
     thread = threading.Thread(target=work)
