@@ -69,7 +69,8 @@ class Outcomes:
             self.found[report.nodeid] = report.outcome
 
     def tests(self) -> list[Found]:
-        of_row = {name: (row.op.__name__, row.order) for name, row in self.rows.items() if row}
+        rows = {name: row for name, row in self.rows.items() if hasattr(row, "op")}
+        of_row = {name: (row.op.__name__, row.order) for name, row in rows.items()}
         return [Found(name, x, *of_row.get(name, ())) for name, x in self.found.items()]
 
 

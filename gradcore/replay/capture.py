@@ -188,9 +188,11 @@ def _kind(given: dict[Any, Any]) -> Kind | None:
         for backend, device in places or [(default(), default().asarray(0).device)]:
             if recorder := backend.recorder(device):
                 record = partial(Recorded, backend, recorder, device)
-                return Kind(record, device, True, recorder.warm_up, recorder.on_device, 3)
+                return Kind(
+                    backend.name, record, device, True, recorder.warm_up, recorder.on_device, 3
+                )
             if compiler := backend.compiler(device):
-                return Kind(compiler, device)
+                return Kind(backend.name, compiler, device)
     except Exception as error:  # the library's own
         raise CaptureError(f"capture: {error}") from error
     return None

@@ -33,6 +33,7 @@ class Kind(NamedTuple):
     """How the steps of one device are captured.
 
     Attributes:
+        backend: the name of the backend.
         compiler: makes the programs.
         device: that of the step's arguments.
         is_recorded: whether programs are records of a device's work, with fixed memory.
@@ -41,12 +42,17 @@ class Kind(NamedTuple):
         calls: how many calls run the step as it is.
     """
 
+    backend: str
     compiler: Compiler
     device: Any
     is_recorded: bool = False
     warm_up: Callable[[], AbstractContextManager[object]] = nullcontext
     on_device: Callable[[], AbstractContextManager[object]] = nullcontext
     calls: int = 1
+
+    def has(self, x: Array) -> bool:
+        """Whether x is an array of this backend on this device."""
+        return BACKEND_OF_TYPE[type(x)].name == self.backend and x.device == self.device
 
 
 NODE, ARRAY = object(), object()  # what stands for these among the results of a step
@@ -82,7 +88,7 @@ class CapturedStep:
         self.paths = [path for path, _ in self.flat]
         self.known = {x for x in reached(step, given) if not x.source}
         self.nodes = sorted(
-            [x for x in self.known if is_array(x.value) and x.value.device == kind.device],
+            [x for x in self.known if is_array(x.value) and kind.has(x.value)],
             key=lambda x: getattr(x, "born", 0),
         )
         needs = {x: x.requires_grad for x in self.nodes}

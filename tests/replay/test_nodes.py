@@ -254,6 +254,18 @@ def test_nodes_that_the_step_makes_are_its_own(device, step):
         np.testing.assert_allclose(device.to_numpy(found), device.to_numpy(expected), rtol=1e-6)
 
 
+def test_nodes_of_another_backend_are_left_alone(device):
+    p, elsewhere = TensorNode(device.asarray([1.0])), TensorNode(np.ones(3, "float32"))
+
+    def step(x: Any) -> Any:
+        return Sum.do_forward(p * x), elsewhere.requires_grad
+
+    captured, before = capture(step, warmup=1), elsewhere.value
+    for _ in range(3):
+        captured(device.asarray([2.0]))
+        assert elsewhere.value is before
+
+
 def test_other_threads_go_on(device):
     """The nodes that their ops are given are no concern of the step's."""
     p = TensorNode(device.asarray([1.0]))
