@@ -137,10 +137,13 @@ class Backend(
                 x = x.astype(NARROW[x.dtype.type])
         return self.from_numpy(x, dtype)
 
-    def objection(self, x: Array) -> str | None:  # noqa: ARG002
-        """Say why x, an array of this library, can't take part in a graph, and what to give in its
-        place; `None` if it can."""
-        return None
+    def accepted(self, x: Array) -> Array:
+        """Give the array x of this library as it takes part in a graph.
+
+        Raises:
+            TypeError: it can't take part; the message says why, and what to give in its place.
+        """
+        return x
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         """Give the NumPy array `x` as an array on this backend's device."""

@@ -22,8 +22,8 @@ from typing import Any, ClassVar
 from .backends import BACKEND_OF_TYPE, Array
 from .engine.arrays import (
     REAL_FLOATING,
+    accepted,
     as_value,
-    check_array,
     check_gradient,
     check_numeric,
     describe,
@@ -96,7 +96,7 @@ class TensorNode(Operators, metaclass=Listed):
     ) -> None:
         is_node = isinstance(value, TensorNode)
         if not is_node:
-            check_array("TensorNode", value)
+            value = accepted("TensorNode", value)
         if type(value) not in BACKEND_OF_TYPE:
             value = value._leaf_value(requires_grad) if is_node else as_value(value)
         if requires_grad is None:
@@ -469,7 +469,7 @@ def backpropagate(
     apply_assignments(roots)
     for node in roots:
         # PyTorch would note all that follows; so it has since a tensor with a graph was assigned.
-        check_array("backward: the .value assigned to a node that this one depends on", node.value)
+        accepted("backward: the .value assigned to a node that this one depends on", node.value)
     paths = None if into is None else paths_between(roots, into, since)
     pending = Pending(into, paths)
     # Add the seeds as if an op with the roots as inputs had given them: they are checked the same.

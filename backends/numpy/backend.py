@@ -24,6 +24,7 @@ from .linalg import NumpyLinalg
 from .memory import keep_memory
 from .products import NumpyProducts
 from .recurrent import NumpyRecurrence
+from .tracer import constant
 
 __all__ = ["NumpyBackend"]
 
@@ -74,6 +75,14 @@ class NumpyBackend(
 
     def to_numpy(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(x)
+
+    def accepted(self, x: np.ndarray) -> Any:
+        return constant(x)
+
+    def compiler(self, device: Any = None) -> type[Any]:  # noqa: ARG002
+        from .plan import NumpyProgram  # here, since few programs capture steps
+
+        return NumpyProgram
 
     def owns_memory(self, x: np.ndarray) -> bool:
         if not x.flags.writeable:

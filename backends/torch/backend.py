@@ -180,18 +180,20 @@ class TorchBackend(
             x = x.detach() if x.requires_grad or type(x) is not torch.Tensor else x
             if type(x) is not torch.Tensor:  # a class of its own, which would take part in all
                 x = x.as_subclass(torch.Tensor)
-            if why := self.objection(x):
-                raise TypeError(f"torch: {why}")
+            try:
+                x = self.accepted(x)
+            except TypeError as error:
+                raise TypeError(f"torch: {error}") from None
             return xp.moved(x, self.device, self.dtype(dtype))
         return super().asarray(x, dtype)
 
-    def objection(self, x: Array) -> str | None:
+    def accepted(self, x: Array) -> Array:
         if x.requires_grad:
-            return f"this {type(x).__name__} has a graph of its own; give x.detach()"
+            raise TypeError(f"this {type(x).__name__} has a graph of its own; give x.detach()")
         if x.layout is not torch.strided or x.is_quantized or x.is_nested:
             kind = "quantized" if x.is_quantized else "nested" if x.is_nested else "sparse"
-            return f"this tensor is {kind}, expected a dense one; give {DENSE[kind]}"
-        return None
+            raise TypeError(f"this tensor is {kind}, expected a dense one; give {DENSE[kind]}")
+        return x
 
     def from_numpy(self, x: np.ndarray, dtype: DType | None = None) -> Array:
         return xp.from_numpy(x, self._place, dtype)

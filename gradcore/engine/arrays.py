@@ -13,10 +13,10 @@ from .operators import Operators
 
 __all__ = [
     "NUMBER_TYPES",
+    "accepted",
     "as_value",
     "backend_or_none",
     "broadcast_shape",
-    "check_array",
     "check_floating",
     "check_gradient",
     "check_numeric",
@@ -155,12 +155,19 @@ def is_discrete(x: Array) -> bool:
     return backend_of(x).xp.isdtype(x.dtype, ("bool", "integral"))
 
 
-def check_array(name: str, x: Any) -> None:
-    """Raise TypeError of an array that can't take part in a graph, such as a tensor of PyTorch's
-    that requires a gradient there; the error begins with `name`."""
-    is_array = type(x) in BACKEND_OF_TYPE or getattr(x, "requires_grad", False)
-    if is_array and (why := backend_of(x).objection(x)):
-        raise TypeError(f"{name}: {why}")
+def accepted(name: str, x: Any) -> Any:
+    """Give the array x as it takes part in a graph; give anything else as it is.
+
+    Raises:
+        TypeError: it can't take part, as a tensor of PyTorch's that requires a gradient there. The
+            message begins with `name`.
+    """
+    if type(x) not in BACKEND_OF_TYPE and not getattr(x, "requires_grad", False):
+        return x
+    try:
+        return backend_of(x).accepted(x)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def describe(x: Any) -> str:
@@ -211,8 +218,7 @@ def node_or_array(x: Any) -> Any:
     if isinstance(x, bool | int | float | complex | list | tuple) and not hasattr(x, "dtype"):
         return default().asarray(x)
     backend = backend_of(x)
-    if why := backend.objection(x):  # `asarray` would leave out a graph of PyTorch's
-        raise TypeError(why)
+    x = backend.accepted(x)  # `asarray` would leave out a graph of PyTorch's
     return x if type(x) in BACKEND_OF_TYPE else backend.asarray(x)
 
 

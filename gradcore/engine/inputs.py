@@ -9,8 +9,8 @@ from typing import Any
 from ..backends import BACKEND_OF_TYPE, Array, backend_of, default, get
 from .arrays import (
     NUMBER_TYPES,
+    accepted,
     backend_or_none,
-    check_array,
     describe,
     flat,
     is_floating,
@@ -68,10 +68,11 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
                 continue
         else:
             mask.append(False)
-            arrays.append(x)
             if type(x) in NUMBER_TYPES:
+                arrays.append(x)
                 continue
-            check_array(_name(op), x)
+            x = accepted(_name(op), x)
+            arrays.append(x)
             if type(x) is kind:
                 continue
         if kind is not None or type(x) not in BACKEND_OF_TYPE:
@@ -96,7 +97,9 @@ def op_inputs(op: type | str, inputs: Sequence[Any]) -> list[Any]:
             x = x.value
         elif isinstance(x, list | tuple):
             x = _from_list(op, x, inputs)
-        elif type(x) not in BACKEND_OF_TYPE and type(x) not in NUMBER_TYPES:
+        elif type(x) in BACKEND_OF_TYPE:
+            x = accepted(_name(op), x)
+        elif type(x) not in NUMBER_TYPES:
             x = _constant(op, x)
         arrays.append(x)
     if not any(type(x) in BACKEND_OF_TYPE for x in arrays):  # NumPy gives scalars for 0-d arrays

@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = metafunc.config.backends
         compiled = [name for name in names if name.startswith("jax")]
         of_torch = [f"{kind} torch" for kind in KINDS if "torch" in names]
-        metafunc.parametrize("device", [*KINDS, *compiled, *of_torch], indirect=True)
+        metafunc.parametrize("device", [*KINDS, "numpy", *compiled, *of_torch], indirect=True)
 
 
 @pytest.fixture

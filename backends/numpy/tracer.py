@@ -1,0 +1,276 @@
+"""What stands for NumPy's arrays while a step is traced: it computes as they do, and a plan notes
+each call.
+
+Ops, engine and optimizers see arrays of a backend of their own, whose namespace and kernels are
+NumPy's, each noted as one call. So a call of a kernel stays one call, with all that the kernel
+chooses by the numbers that it finds.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from types import ModuleType
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from ..base import Backend
+from ..definitions import IndexingKernels, OptimizerUpdates
+from ..definitions.common import Definitions
+from ..ownership import holders
+from ..registry import BACKEND_OF_TYPE
+from ..types import Array
+from . import namespace as xp
+
+__all__ = ["UNKNOWN", "Recording", "Tracer", "constant", "is_number", "root", "tracing"]
+
+UNKNOWN = "it is traced, and what it computes can't be read"  # an error's message
+GONE = "an array stands for those of a step that was captured, which is over; return it"
+OUTSIDE = "it would write into an array that is neither the value of a node nor made in the step"
+OF_VALUES = "{} gives an array whose shape depends on the numbers that it is given"
+# Functions whose results depend on dtypes and shapes only; and those whose results have shapes that
+# depend on numbers.
+STATIC = {"can_cast", "iscomplexobj", "isrealobj", "may_share_memory", "ndim", "result_type"}
+STATIC |= {"shape", "size"}
+SIZED_BY_VALUES = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique"}
+SIZED_BY_VALUES |= {f"unique_{name}" for name in ("all", "counts", "inverse", "values")}
+
+
+class Recording(Protocol):
+    """What notes calls: a plan that is being made."""
+
+    def call(
+        self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], writes: bool
+    ) -> Any:
+        """Call a function of NumPy's arrays with those that tracers stand for, and note the call.
+
+        Args:
+            writes: whether the function writes into arrays that it is given, and gives them.
+        """
+        ...
+
+    def constant(self, x: np.ndarray) -> Tracer:
+        """Give what stands for an array that every replay finds in its place."""
+        ...
+
+
+_recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
+
+
+@contextmanager
+def tracing(recording: Recording) -> Iterator[None]:
+    """Inside the block, have calls noted."""
+    token = _recording.set(recording)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def constant(x: np.ndarray) -> Any:
+    """Give x, or in a step that is traced what stands for it."""
+    recording = _recording.get()
+    return x if recording is None else recording.constant(x)
+
+
+def call(function: Callable[..., Any], *args: Any, writes: bool = False, **kwargs: Any) -> Any:
+    recording = _recording.get()
+    if recording is None:
+        raise RuntimeError(GONE)
+    if function.__name__ in SIZED_BY_VALUES:
+        raise RuntimeError(OF_VALUES.format(function.__name__))
+    return recording.call(function, args, kwargs, writes)
+
+
+class Tracer:
+    """An array of NumPy's, or a number of the host, in a step that is traced.
+
+    Attributes:
+        value: the array or number.
+        name: what the plan calls it.
+        base: the tracer whose memory it shares, if it is a view.
+        owned: whether the plan may write into it.
+    """
+
+    __slots__ = ("__weakref__", "base", "name", "owned", "value")
+
+    def __init__(self, value: Any, name: str, base: Tracer | None, owned: bool) -> None:
+        self.value, self.name, self.base, self.owned = value, name, base, owned
+
+    device: ClassVar[str] = "cpu"
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:  # noqa: ARG002
+        return TracerBackend.xp
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        out = kwargs.get("out") or ()
+        if any(isinstance(x, np.ndarray) for x in out):
+            raise RuntimeError(OUTSIDE)
+        function = ufunc if method == "__call__" else _named(method, getattr(ufunc, method))
+        return call(function, *inputs, writes=bool(out), **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+        return call(function, *args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        masks = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, Tracer) and k.dtype == bool for k in masks):
+            raise RuntimeError(OF_VALUES.format("x[mask]"))
+        return call(operator.getitem, self, key)
+
+    def __setitem__(self, key: Any, x: Any) -> None:
+        call(setitem, self, key, x, writes=True)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape} of a step that is traced>"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tracer:  # noqa: ARG002
+        return self
+
+
+def setitem(x: np.ndarray, key: Any, y: Any) -> np.ndarray:
+    x[key] = y
+    return x
+
+
+def _named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function with this name, for the text of the plan."""
+
+    def named(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    named.__name__ = name
+    return named
+
+
+def _property(name: str) -> property:
+    def read(self: Tracer) -> Any:
+        return getattr(np.asarray(self.value) if is_number(self.value) else self.value, name)
+
+    return property(read)
+
+
+def _attribute(name: str) -> property:
+    function = _named(name, operator.attrgetter(name))
+    return property(lambda self: call(function, self))
+
+
+def _method(name: str) -> Callable[..., Any]:
+    function = _named(name, lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs))
+    return lambda self, *args, **kwargs: call(function, self, *args, **kwargs)
+
+
+def _refused(self: Tracer, *_: Any, **__: Any) -> Any:
+    raise RuntimeError(UNKNOWN)
+
+
+def _operators() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name in "lt", "le", "eq", "ne", "gt", "ge", "neg", "pos", "abs", "invert":
+        yield name, partial(call, getattr(operator, f"__{name}__"))
+    binary = "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
+    for name in (*binary, "and", "or", "xor", "lshift", "rshift"):
+        function = getattr(operator, f"__{name}__")
+        yield name, partial(call, function)
+        yield f"r{name}", lambda self, x, function=function: call(function, x, self)
+        yield f"i{name}", partial(call, getattr(operator, f"__i{name}__"), writes=True)
+
+
+for _name, _function in _operators():
+    setattr(Tracer, f"__{_name}__", lambda *args, function=_function: function(*args))
+for _name in "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides":
+    setattr(Tracer, _name, _property(_name))
+for _name in "T", "imag", "mT", "real":
+    setattr(Tracer, _name, _attribute(_name))
+for _name in (
+    *("all", "any", "argmax", "argmin", "argsort", "astype", "clip", "copy", "cumsum", "dot"),
+    *("flatten", "max", "mean", "min", "prod", "ravel", "repeat", "reshape", "round", "squeeze"),
+    *("std", "sum", "swapaxes", "take", "transpose", "var", "view"),
+):
+    setattr(Tracer, _name, _method(_name))
+for _name in "array", "bool", "complex", "dlpack", "float", "format", "index", "int", "str":
+    setattr(Tracer, f"__{_name}__", _refused)
+Tracer.item = Tracer.tolist = _refused  # type: ignore[attr-defined]
+
+
+def is_number(x: Any) -> bool:
+    """Say whether x is one of Python's numbers."""
+    return type(x) in (float, int, complex, bool)
+
+
+def root(x: Tracer) -> Tracer:
+    """Find what owns the memory of x."""
+    while x.base is not None:
+        x = x.base
+    return x
+
+
+class Namespace:
+    """The functions of a module, each noted when it is called."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        x = getattr(self._module, name)
+        if isinstance(x, ModuleType):
+            x = Namespace(x)
+        elif callable(x) and not isinstance(x, type) and not name.startswith("__"):
+            x = partial(call, x)
+        setattr(self, name, x)
+        return x
+
+
+class TracerBackend(Backend):
+    """NumPy's kernels, each noted when it is called."""
+
+    name = "numpy"
+    xp: ClassVar[Any] = Namespace(xp)
+    array_types = (Tracer,)
+    scalar_types = (np.generic,)
+    several_devices = False
+
+    def to_numpy(self, x: Tracer) -> np.ndarray:  # noqa: ARG002
+        raise RuntimeError(UNKNOWN)
+
+    def owns_memory(self, x: Tracer) -> bool:
+        if not x.owned or x.base is None:
+            return x.owned
+        is_whole = x.base.base is None and x.base.size == x.size  # a view of a whole array
+        return is_whole and holders(x, "base") == 1
+
+    def check_integers(self, what: str, indices: Any) -> None:
+        _numpy().check_integers(what, indices.value if isinstance(indices, Tracer) else indices)
+
+
+def _numpy() -> Backend:
+    return BACKEND_OF_TYPE[np.ndarray]
+
+
+def _kernel(name: str, writes: bool) -> Callable[..., Any]:
+    def kernel(self: TracerBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001
+        return call(getattr(_numpy(), name), *args, writes=writes, **kwargs)
+
+    return kernel
+
+
+WRITING = {"setitem", "additem", *vars(OptimizerUpdates)}
+for _kind in Backend.__mro__:
+    if issubclass(_kind, Definitions) and _kind not in (Definitions, Backend):
+        for _name, _function in vars(_kind).items():
+            if not _name.startswith("_") and _name not in vars(TracerBackend):
+                setattr(TracerBackend, _name, _kernel(_name, _name in WRITING))
+for _name in "eig", "eigvals":
+    setattr(TracerBackend, _name, _kernel(_name, False))
+TracerBackend.places_of = IndexingKernels.places_of  # type: ignore[method-assign]
+BACKEND_OF_TYPE[Tracer] = TracerBackend()
