@@ -14,6 +14,7 @@ from typing import Any
 import array_api_compat
 
 from ..backends import backend_of, default
+from ..backends.types import Program
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
 from .captured_step import CapturedStep, Kind, specification
@@ -87,7 +88,9 @@ class Captured:
 
     Attributes:
         step: the step itself, not captured.
-        is_recorded: whether calls replay a record.
+        is_recorded: whether calls replay a program.
+        program: the program of the latest call, or `None`. On NumPy, printing it shows the calls
+            that a replay does.
     """
 
     def __init__(
@@ -111,6 +114,10 @@ class Captured:
     @property
     def is_recorded(self) -> bool:
         return bool(self._steps)
+
+    @property
+    def program(self) -> Program | None:
+        return self._steps[0].program if self._steps else None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._has_failed and not is_inside():  # a part of another step that is captured

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ..backends import BACKEND_OF_TYPE, Array, random
 from ..backends.types import Compiler
-from ..engine.arrays import describe, is_node, namespace, value_of
+from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
 from ..engine.views import views_kept
@@ -87,6 +87,9 @@ class CapturedStep:
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
         self.known = {x for x in reached(step, given) if not x.source}
+        for x in self.known:
+            if not is_array(x.value):  # somebody assigned a number
+                x.value = node_or_array(x.value)
         self.nodes = sorted(
             [x for x in self.known if is_array(x.value) and kind.has(x.value)],
             key=lambda x: getattr(x, "born", 0),

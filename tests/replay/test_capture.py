@@ -291,8 +291,10 @@ def test_without_a_recorder_each_call_runs_the_step():
         calls.append(x.shape)
         return x * factor
 
-    for n in range(1, 7):  # of any shape
-        assert (step(np.ones(n), factor=n) == np.full(n, n)).all()
+    with use_backend("strict") as strict:
+        for n in range(1, 7):  # of any shape
+            y = step(strict.asarray(np.ones(n)), factor=float(n))
+            assert (strict.to_numpy(y) == np.full(n, n)).all()
     assert calls == [(n,) for n in range(1, 7)]
     assert not step.is_recorded
     assert step.__name__ == "step"
@@ -303,7 +305,7 @@ def test_arguments_of_a_library_not_met_so_far(device, monkeypatch):  # noqa: AR
     double = capture(lambda x: x * 2)
     for _ in range(5):
         assert (double(np.ones(3)) == 2).all()
-    assert not double.is_recorded  # they are NumPy's, whatever the default backend
+    assert "mul(" in str(double.program)  # NumPy's plan, whatever the default backend
 
 
 @ON_RECORDS
@@ -559,7 +561,8 @@ def test_the_collector_pauses_while_a_step_is_recorded(device, enabled):
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was_enabled else gc.disable)()
-    assert found == [enabled, False]
+    assert found[0] is enabled
+    assert not any(found[1:])
 
 
 @ON_RECORDS

@@ -269,15 +269,13 @@ def test_nodes_of_another_backend_are_left_alone(device):
 def test_other_threads_go_on(device):
     """The nodes that their ops are given are no concern of the step's."""
     p = TensorNode(device.asarray([1.0]))
-    asked, done = threading.Semaphore(0), threading.Semaphore(0)
+    asked, done, over = threading.Semaphore(0), threading.Semaphore(0), []
 
     def work() -> None:
         node = TensorNode(np.ones(2))
-        for _ in range(2):
-            asked.acquire(timeout=60)
+        while asked.acquire(timeout=60) and not over:
             Sum.do_forward(node)
             done.release()
-        asked.acquire(timeout=60)  # and holds the node until the test ends
 
     def step(x: Any) -> Any:
         asked.release()
@@ -289,6 +287,7 @@ def test_other_threads_go_on(device):
     captured = capture(step, warmup=1)
     for _ in range(3):
         captured(device.asarray([2.0]))
+    over.append(True)  # until then, work() holds the node
     asked.release()
     thread.join()
     assert captured.is_recorded
