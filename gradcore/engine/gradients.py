@@ -20,6 +20,7 @@ from ..backends.definitions.common import is_half
 from ..backends.types import DType
 from .arrays import (
     COMPLEX,
+    accepted,
     backend_or_none,
     conj,
     is_complex,
@@ -210,6 +211,7 @@ def _fitted(op: Any, g: Any, value: Array, gos: Sequence[Any]) -> Any:
     is_node = isinstance(g, Operators)
     raw = g.value if is_node else g
     if type(raw) is not type(value):
+        raw = accepted(op.__name__, raw)
         if backend_or_none(raw) is not backend_of(value):
             raise TypeError(
                 f"{op.__name__}.backward gave {type(raw).__module__}.{type(raw).__name__}, "
