@@ -27,6 +27,7 @@ from .tracer import OUTSIDE, STATIC, UNKNOWN, Tracer, is_number, root, tracing
 
 __all__ = ["NumpyProgram", "Plan"]
 
+OF_SHAPES = {"full_like", "ones_like", "zeros_like"}  # functions that read no numbers
 LITERALS = (int, bool, str, type(None), type(...))
 DIFFERS = (
     "a replay leaves {} in another state than the step does: the step computes with what changes "
@@ -40,14 +41,16 @@ class Call(NamedTuple):
     Attributes:
         text: the call, as Python has it.
         reads: the names of the arrays and numbers that it is given.
+        needs: those of them whose contents matter, and not only the shapes.
         target: the left side of the assignment; empty where nothing new comes out.
-        made: the names of what comes out new; each with its value, if the call reads constants only.
+        made: the names of what comes out new; each with its value, if that is always the same.
         kinds: what comes out, for people.
         writes: the names of the arrays whose memory it writes into.
     """
 
     text: str
     reads: list[str]
+    needs: list[str]
     target: str
     made: dict[str, Any]
     kinds: str
@@ -69,7 +72,7 @@ class Plan:
         self.names: dict[Any, str] = {}  # and the names, by the object or its id
         self.roots: dict[str, str] = {}  # for each array what owns its memory
         self.constants: dict[int, Tracer] = {}
-        self.fixed = set[str]()  # names of constants, and of what was computed of these only
+        self.fixed = set[str]()  # names of what is the same in each replay, as zeros are
         self.source = ""
 
     def tracer(self, x: Any, base: Tracer | None = None, owned: bool = True) -> Tracer:
@@ -83,7 +86,6 @@ class Plan:
         if id(x) not in self.constants:
             tracer = self.constants[id(x)] = self.tracer(x, owned=False)
             self.globals[tracer.name] = x
-            self.fixed.add(tracer.name)
         return self.constants[id(x)]
 
     # -- Noting calls -----------------------------------------------------------------------
@@ -108,8 +110,8 @@ class Plan:
         old = [x for x in _flat(results) if writes and x.name not in made]
         if not all(x.owned for x in old):
             raise RuntimeError(OUTSIDE)
-        is_fixed = all(x.name in self.fixed for x in given)
-        if is_fixed:
+        needs = [] if function.__name__ in OF_SHAPES else [x.name for x in given]
+        if is_fixed := self.fixed.issuperset(needs):
             self.fixed |= made
         if new or old or result is None:
             texts = [self._text(x) for x in args]
@@ -117,6 +119,7 @@ class Plan:
             call = Call(
                 f"{self._name(function)}({', '.join(texts)})",
                 [x.name for x in given],
+                needs,
                 _pattern(results) if new or old else "",
                 {x.name: x.value if is_fixed else None for x in new},
                 ", ".join(dict.fromkeys(map(_kind, new))),
@@ -206,14 +209,15 @@ class Plan:
         return needed[::-1]
 
     def _folded(self, calls: list[Call], wanted: list[str]) -> list[Call]:
-        """Leave out the calls that read constants only, whose results become constants; unless
-        something writes into these, or they are wanted."""
+        """Leave out the calls that give the same in each replay, and make constants of that; unless
+        something writes into it, or it is wanted."""
         own = {name for call in calls for name in call.writes} | {self.roots[x] for x in wanted}
-        left = []
+        left, fixed = list[Call](), set[str]()
         for call in calls:
-            is_fixed = call.made and all(name in self.globals for name in call.reads)
-            if is_fixed and own.isdisjoint(self.roots[x] for x in call.made):
+            roots = {self.roots[x] for x in call.made}
+            if roots and fixed.issuperset(call.needs) and own.isdisjoint(roots):
                 self.globals |= call.made
+                fixed.update(call.made)
             else:
                 left.append(call)
         return left

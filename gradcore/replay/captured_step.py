@@ -260,9 +260,13 @@ class CapturedStep:
             CaptureError: a setting has changed that the program has fixed; all is as before.
         """
         self.host_work.check_fixed()
-        self.host_work.before_replay()
+        take_back = self.host_work.before_replay()
         inputs = [x for _, x in leaves(given) if is_array(x)]
-        after, outputs = self.program(state, self.host_work.current(), inputs)
+        try:
+            after, outputs = self.program(state, self.host_work.current(), inputs)
+        except Exception:  # such as a label that is out of range
+            take_back()
+            raise
         self.after.put(after)
         arrays = iter(outputs)
 

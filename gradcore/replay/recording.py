@@ -80,7 +80,9 @@ class HostWork:
         self.own_modes = set[Any]()
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
-        self._undos: list[Callable[[], object]] = []
+        # Called before what the step does, each gives a function that takes it back.
+        self._undos: list[Callable[[], Callable[[], object]]] = []
+        self._undone_by: list[Callable[[], object]] = []  # such functions, for the step as it is
         self._numbers: dict[str, list[float]] = {}  # as they are now, by dtype
         self._drawn: dict[str, Any] = {}
         self._sent: dict[str, list[float]] = {}  # as they were in the last call
@@ -106,16 +108,29 @@ class HostWork:
 
     def undo(self) -> None:
         """Take back what the step has done on the host, the newest first."""
-        for function in reversed(self._undos):
+        for function in reversed(self._undone_by):
             function()
         for memory, before in self.memories.values():
             memory.clear()
             memory.update(before)
 
-    def before_replay(self) -> None:
-        """Do once more what the step does on the host."""
+    def before_replay(self) -> Callable[[], None]:
+        """Do once more what the step does on the host; give a function that takes it back."""
+        undone_by = [undo() for undo in self._undos]
+        counts = [  # and no arrays: nobody else holds those that a program writes into
+            (memory, {name: x for name, x in memory.items() if isinstance(x, int)})
+            for memory, _ in self.memories.values()
+        ]
         for action in self._actions:
             action()
+
+        def take_back() -> None:
+            for function in reversed(undone_by):
+                function()
+            for memory, before in counts:
+                memory.update(before)
+
+        return take_back
 
     def current(self) -> dict[str, Any]:
         """Give the numbers as they are now: those of a dtype in a list, by its name, and what was
@@ -251,7 +266,8 @@ def each_replay(
     if host_work is not None:
         host_work._actions.append(function)
         if undo is not None:
-            host_work._undos.append(undo())
+            host_work._undos.append(undo)
+            host_work._undone_by.append(undo())
     function()
 
 
