@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE
 from ..types import Array, Traced
-from .tracer import OUTSIDE, STATIC, UNKNOWN, Tracer, is_number, root, tracing
+from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Tracer, is_number, root, tracing
 
 __all__ = ["NumpyProgram", "Plan"]
 
@@ -79,7 +79,7 @@ class Plan:
         """Make what stands for x. The name tells arrays, `x1`, from numbers, `n1`."""
         name = f"{'n' if is_number(x) else 'x'}{len(self.roots)}"
         self.roots[name] = name if base is None else self.roots[base.name]
-        return Tracer(x, name, base, owned if base is None else base.owned)
+        return Tracer(x, name, base, owned if base is None else base.owned, self)
 
     def constant(self, x: np.ndarray) -> Tracer:
         """Give what stands for an array that every replay finds in its place."""
@@ -99,8 +99,8 @@ class Plan:
             writes: whether the function writes into arrays that it is given, and gives them.
         """
         given: list[Tracer] = []
-        values = [_values(x, given) for x in args]
-        named = {key: _values(x, given) for key, x in kwargs.items()}
+        values = [self._values(x, given) for x in args]
+        named = {key: self._values(x, given) for key, x in kwargs.items()}
         if given and all(is_number(x.value) for x in given):
             function = _of_numbers(function)  # what is computed of numbers alone is a number
         result = function(*values, **named)
@@ -128,6 +128,26 @@ class Plan:
             self.calls.append(call)
         return results
 
+    def _values(self, x: Any, given: list[Tracer]) -> Any:
+        """Put arrays and numbers in the places of tracers, which are noted."""
+        if isinstance(x, Tracer):
+            given.append(self.own(x))
+            return x.value
+        if isinstance(x, tuple | list):
+            return _like(x, [self._values(y, given) for y in x])
+        if isinstance(x, slice):
+            return slice(*[self._values(y, given) for y in (x.start, x.stop, x.step)])
+        return x
+
+    def own(self, x: Tracer) -> Tracer:
+        """Give the tracer x of this plan. For what another plan has made, the same in each replay,
+        and an object has kept since, give a constant."""
+        if x.recording is self:
+            return x
+        if x.name not in x.recording.fixed:
+            raise RuntimeError(GONE)
+        return self.constant(x.value)
+
     def _results(self, x: Any, given: list[Tracer], new: list[Tracer], is_static: bool) -> Any:
         """Give what stands for the results of a call; note the new ones."""
         if isinstance(x, tuple | list):
@@ -147,7 +167,7 @@ class Plan:
     def _text(self, x: Any) -> str:
         """Write an argument as Python does; what has no such text gets a name."""
         if isinstance(x, Tracer):
-            return x.name
+            return self.own(x).name
         if type(x) in (tuple, list):
             inner = ", ".join(map(self._text, x))
             if type(x) is list:
@@ -221,18 +241,6 @@ class Plan:
             else:
                 left.append(call)
         return left
-
-
-def _values(x: Any, given: list[Tracer]) -> Any:
-    """Put arrays and numbers in the places of tracers, which are noted."""
-    if isinstance(x, Tracer):
-        given.append(x)
-        return x.value
-    if isinstance(x, tuple | list):
-        return _like(x, [_values(y, given) for y in x])
-    if isinstance(x, slice):
-        return slice(*[_values(y, given) for y in (x.start, x.stop, x.step)])
-    return x
 
 
 def _like(x: Any, parts: list[Any]) -> Any:
@@ -316,8 +324,11 @@ class NumpyProgram:
         plan, taken = self.plan, {*state}
 
         def own(x: Any, place: str | None = None) -> str | None:
-            if x is None or (x := x if isinstance(x, Tracer) else plan.constant(x)).name == place:
-                return x if x is None else x.name
+            if x is None:
+                return None
+            x = plan.constant(x) if not isinstance(x, Tracer) else plan.own(x)
+            if x.name == place:
+                return place
             whole = root(x)
             if not x.owned or whole.name in taken or whole.size != x.size:
                 x = whole = plan.call(np.copy, (x,), {})

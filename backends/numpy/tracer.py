@@ -26,7 +26,18 @@ from ..registry import BACKEND_OF_TYPE
 from ..types import Array
 from . import namespace as xp
 
-__all__ = ["UNKNOWN", "Recording", "Tracer", "constant", "is_number", "root", "tracing"]
+__all__ = [
+    "GONE",
+    "OUTSIDE",
+    "STATIC",
+    "UNKNOWN",
+    "Recording",
+    "Tracer",
+    "constant",
+    "is_number",
+    "root",
+    "tracing",
+]
 
 UNKNOWN = "it is traced, and what it computes can't be read"  # an error's message
 GONE = "an array stands for those of a step that was captured, which is over; return it"
@@ -38,10 +49,17 @@ STATIC = {"can_cast", "iscomplexobj", "isrealobj", "may_share_memory", "ndim", "
 STATIC |= {"shape", "size"}
 SIZED_BY_VALUES = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique"}
 SIZED_BY_VALUES |= {f"unique_{name}" for name in ("all", "counts", "inverse", "values")}
+IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 
 
 class Recording(Protocol):
-    """What notes calls: a plan that is being made."""
+    """What notes calls: a plan that is being made.
+
+    Attributes:
+        fixed: the names of what is the same in each replay, as zeros are.
+    """
+
+    fixed: set[str]
 
     def call(
         self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], writes: bool
@@ -83,6 +101,8 @@ def call(function: Callable[..., Any], *args: Any, writes: bool = False, **kwarg
         raise RuntimeError(GONE)
     if function.__name__ in SIZED_BY_VALUES:
         raise RuntimeError(OF_VALUES.format(function.__name__))
+    if function.__name__ in IN_PLACE:
+        raise RuntimeError(f"{function.__name__} writes into an array; assign x[...] = y instead")
     return recording.call(function, args, kwargs, writes)
 
 
@@ -94,12 +114,16 @@ class Tracer:
         name: what the plan calls it.
         base: the tracer whose memory it shares, if it is a view.
         owned: whether the plan may write into it.
+        recording: the plan.
     """
 
-    __slots__ = ("__weakref__", "base", "name", "owned", "value")
+    __slots__ = ("__weakref__", "base", "name", "owned", "recording", "value")
 
-    def __init__(self, value: Any, name: str, base: Tracer | None, owned: bool) -> None:
+    def __init__(
+        self, value: Any, name: str, base: Tracer | None, owned: bool, recording: Recording
+    ) -> None:
         self.value, self.name, self.base, self.owned = value, name, base, owned
+        self.recording = recording
 
     device: ClassVar[str] = "cpu"
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
@@ -175,19 +199,27 @@ def _refused(self: Tracer, *_: Any, **__: Any) -> Any:
     raise RuntimeError(UNKNOWN)
 
 
-def _operators() -> Iterator[tuple[str, Callable[..., Any]]]:
-    for name in "lt", "le", "eq", "ne", "gt", "ge", "neg", "pos", "abs", "invert":
-        yield name, partial(call, getattr(operator, f"__{name}__"))
-    binary = "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
-    for name in (*binary, "and", "or", "xor", "lshift", "rshift"):
-        function = getattr(operator, f"__{name}__")
-        yield name, partial(call, function)
-        yield f"r{name}", lambda self, x, function=function: call(function, x, self)
-        yield f"i{name}", partial(call, getattr(operator, f"__i{name}__"), writes=True)
+def _operator(name: str, is_reflected: bool = False, writes: bool = False) -> Callable[..., Any]:
+    function = getattr(operator, f"__{name}__")
+
+    def compute(self: Tracer, *others: Any) -> Any:
+        if any(getattr(x, "__array_ufunc__", call) is None for x in others):
+            return NotImplemented  # as NumPy's arrays do for nodes
+        args = (*others, self) if is_reflected else (self, *others)
+        return call(function, *args, writes=writes)
+
+    return compute
 
 
-for _name, _function in _operators():
-    setattr(Tracer, f"__{_name}__", lambda *args, function=_function: function(*args))
+for _name in "lt", "le", "eq", "ne", "gt", "ge", "neg", "pos", "abs", "invert":
+    setattr(Tracer, f"__{_name}__", _operator(_name))
+for _name in (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
+    *("and", "or", "xor", "lshift", "rshift"),
+):
+    setattr(Tracer, f"__{_name}__", _operator(_name))
+    setattr(Tracer, f"__r{_name}__", _operator(_name, is_reflected=True))
+    setattr(Tracer, f"__i{_name}__", _operator(f"i{_name}", writes=True))
 for _name in "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides":
     setattr(Tracer, _name, _property(_name))
 for _name in "T", "imag", "mT", "real":
