@@ -132,13 +132,17 @@ class Tracer:
         return TracerBackend.xp
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not _are_arrays(inputs):
+            return NotImplemented
         out = kwargs.get("out") or ()
         if any(isinstance(x, np.ndarray) for x in out):
             raise RuntimeError(OUTSIDE)
         function = ufunc if method == "__call__" else _named(method, getattr(ufunc, method))
         return call(function, *inputs, writes=bool(out), **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not all(issubclass(kind, Tracer | np.ndarray) for kind in types):
+            return NotImplemented
         return call(function, *args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
@@ -161,6 +165,14 @@ class Tracer:
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tracer:  # noqa: ARG002
         return self
+
+
+def _are_arrays(args: tuple[Any, ...]) -> bool:
+    """Say whether these are for NumPy to compute with: a node computes by itself."""
+    return all(
+        isinstance(x, Tracer | np.ndarray | np.generic) or not hasattr(x, "__array_ufunc__")
+        for x in args
+    )
 
 
 def setitem(x: np.ndarray, key: Any, y: Any) -> np.ndarray:
@@ -203,8 +215,8 @@ def _operator(name: str, is_reflected: bool = False, writes: bool = False) -> Ca
     function = getattr(operator, f"__{name}__")
 
     def compute(self: Tracer, *others: Any) -> Any:
-        if any(getattr(x, "__array_ufunc__", call) is None for x in others):
-            return NotImplemented  # as NumPy's arrays do for nodes
+        if not _are_arrays(others):
+            return NotImplemented
         args = (*others, self) if is_reflected else (self, *others)
         return call(function, *args, writes=writes)
 
