@@ -122,7 +122,7 @@ class Plan:
                 needs,
                 _pattern(results) if new or old else "",
                 {x.name: x.value if is_fixed else None for x in new},
-                ", ".join(dict.fromkeys(map(_kind, new))),
+                ", ".join(dict.fromkeys(_kind(x.value) for x in new)),
                 [self.roots[x.name] for x in old],
             )
             self.calls.append(call)
@@ -206,6 +206,8 @@ class Plan:
         last |= dict.fromkeys(wanted, len(calls))
         lines = [f"def step({', '.join(given)}):"]
         lines += [f"    {', '.join(names)}, = {x}" for x, names in given.items() if names]
+        constants = sorted({x for call in calls for x in call.reads} & self.globals.keys())
+        lines += [f"    # {x} is a constant: {_kind(self.globals[x])}" for x in constants]
         for i, call in enumerate(calls):
             target = f"{call.target} = " if call.target else ""
             names = [x for x in (*call.reads, *call.made) if x not in self.globals]
@@ -274,8 +276,8 @@ def _pattern(x: Any) -> str:
     return x.name if isinstance(x, Tracer) else "_"
 
 
-def _kind(x: Tracer) -> str:
-    return "number" if is_number(x.value) else f"{x.dtype} {x.shape}"
+def _kind(x: Any) -> str:
+    return "number" if is_number(x) else f"{x.dtype} {x.shape}"
 
 
 class Numbers:

@@ -121,7 +121,7 @@ def add_device_flags(parser: Parser) -> None:
     flag = partial(parser.flag, parser.device)
     device = "of the backend: with cupy, the number of the GPU (default: the first)"
     flag("--device", metavar="NAME", help=device)
-    replay = "replay the training step as a CUDA graph, or fail (default: where that works)"
+    replay = "replay the training step without its Python code (default: where that works)"
     flag("--capture", action=argparse.BooleanOptionalAction, help=replay)
     if "--capture" in parser.without:
         parser.set_defaults(capture=False)

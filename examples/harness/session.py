@@ -173,7 +173,7 @@ class Session:
             f"{facts['data']}: {facts['training_instances']:,} training and "
             f"{facts['validation_instances']:,} validation {unit} ({facts['source']})\n"
             f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
-            f"seed {self.args.seed + self.run}"
+            f"{self.describe_steps()}seed {self.args.seed + self.run}"
         )
         # Seed again: the batches must not depend on how many random numbers the weights took.
         gradcore.manual_seed(ORDER + self.args.seed + self.run)
@@ -441,6 +441,13 @@ class Session:
         """Name the backend and its device."""
         backend = backends.default()
         return backend.name, backend.describe_device()
+
+    def describe_steps(self) -> str:
+        """Say whether training steps are captured, unless one can't be."""
+        backend = backends.default()
+        device = backend.asarray(0).device
+        can_be = backend.compiler(device) or backend.recorder(device)
+        return "captured steps, " if can_be and getattr(self.args, "capture", False) is not False else ""
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws the initial weights."""
