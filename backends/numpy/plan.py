@@ -29,6 +29,7 @@ __all__ = ["NumpyProgram", "Plan"]
 
 OF_SHAPES = {"full_like", "ones_like", "zeros_like"}  # functions that read no numbers
 LITERALS = (int, bool, str, type(None), type(...))
+WHAT = "the state", "its results"
 DIFFERS = (
     "a replay leaves {} in another state than the step does: the step computes with what changes "
     "outside of it, such as np.random or a variable that counts; give that as an argument"
@@ -354,7 +355,7 @@ class NumpyProgram:
             sent = {k: Numbers(x) if isinstance(x, list) else x for k, x in numbers.items()}
             expected = traced([_copied(x) for x in state], sent, inputs)
             found = self([_copied(x) for x in state], numbers, [*inputs])
-            for what, some, others in zip(("the state", "its results"), found, expected):
+            for what, some, others in zip(WHAT, found, expected, strict=True):
                 for x, y in zip(some, others, strict=True):
                     if not _is_same(x, y):
                         raise RuntimeError(DIFFERS.format(f"{what} ({_described(x, y)})"))
@@ -372,7 +373,7 @@ class NumpyProgram:
         for i in self.written:
             if holders(state, i, getitem) > 2 or not self.owns_memory(state[i]):
                 state[i] = _copied(state[i])
-        for some, strides in zip((state, inputs), self.strides):
+        for some, strides in zip((state, inputs), self.strides, strict=True):
             for i, x in enumerate(some):
                 if x.strides != strides[i]:  # else a view, while tracing, might be a copy
                     some[i] = as_strided(np.empty(x.size, x.dtype), x.shape, strides[i])

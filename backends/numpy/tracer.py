@@ -23,7 +23,6 @@ from ..definitions import IndexingKernels, OptimizerUpdates
 from ..definitions.common import Definitions
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE
-from ..types import Array
 from . import namespace as xp
 
 __all__ = [
@@ -128,7 +127,7 @@ class Tracer:
     device: ClassVar[str] = "cpu"
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
-    def __array_namespace__(self, api_version: str | None = None) -> Any:  # noqa: ARG002
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
         return TracerBackend.xp
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -207,7 +206,7 @@ def _method(name: str) -> Callable[..., Any]:
     return lambda self, *args, **kwargs: call(function, self, *args, **kwargs)
 
 
-def _refused(self: Tracer, *_: Any, **__: Any) -> Any:
+def _refused(*_: Any, **__: Any) -> Any:
     raise RuntimeError(UNKNOWN)
 
 
@@ -311,7 +310,7 @@ def _kernel(name: str, writes: bool) -> Callable[..., Any]:
 WRITING = {"setitem", "additem", *vars(OptimizerUpdates)}
 for _kind in Backend.__mro__:
     if issubclass(_kind, Definitions) and _kind not in (Definitions, Backend):
-        for _name, _function in vars(_kind).items():
+        for _name in vars(_kind):
             if not _name.startswith("_") and _name not in vars(TracerBackend):
                 setattr(TracerBackend, _name, _kernel(_name, _name in WRITING))
 for _name in "eig", "eigvals":

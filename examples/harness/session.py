@@ -444,10 +444,11 @@ class Session:
 
     def describe_steps(self) -> str:
         """Say whether training steps are captured, unless one can't be."""
+        if getattr(self.args, "capture", False) is False:
+            return ""
         backend = backends.default()
         device = backend.asarray(0).device
-        can_be = backend.compiler(device) or backend.recorder(device)
-        return "captured steps, " if can_be and getattr(self.args, "capture", False) is not False else ""
+        return "captured steps, " if backend.compiler(device) or backend.recorder(device) else ""
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws the initial weights."""
