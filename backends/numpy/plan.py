@@ -218,9 +218,9 @@ class Plan:
             lines.append(f"    {target}{call.text}{drop}{kinds}")
         listed = [f"[{', '.join(map(str, names))}]" for names in results]
         self.source = "\n".join([*lines, f"    return {', '.join(listed)}"])
-        names = dict(self.globals)
-        exec(compile(self.source, "<plan>", "exec"), names)
-        return names["step"]
+        variables = dict(self.globals)
+        exec(compile(self.source, "<plan>", "exec"), variables)
+        return variables["step"]
 
     def _needed(self, wanted: list[str]) -> list[Call]:
         """List the calls that the names depend on, and those that write or check."""

@@ -124,6 +124,13 @@ class Tracer:
         self.value, self.name, self.base, self.owned = value, name, base, owned
         self.recording = recording
 
+    # Defined below, all in one table each:
+    dtype: Any
+    ndim: int
+    shape: tuple[int, ...]
+    size: int
+    strides: tuple[int, ...]
+
     device: ClassVar[str] = "cpu"
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
