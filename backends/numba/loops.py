@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from ..definitions.convolution import Pair
+from ..definitions.elementwise import least_for_sigmoid
 from ..definitions.special.error import SINGLE
 from ..types import Array
 from .compiling import compiled, exact
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
-BOUND = SINGLE.bound
+BOUND, LEAST = SINGLE.bound, least_for_sigmoid(np.finfo(np.float32))
 SQRT_HALF, DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 VERSION = numba.__version__
 
@@ -243,8 +244,8 @@ def rmsprop(
 
 
 @compiled
-def sigmoid(x: Array, least: float, y: Array) -> None:
-    zero, one, low = np.float32(0.0), np.float32(1.0), np.float32(least)
+def sigmoid(x: Array, y: Array) -> None:
+    zero, one, low = np.float32(0.0), np.float32(1.0), np.float32(LEAST)
     for i in range(len(x)):
         y[i] = zero if x[i] < low else one / (one + exp(-x[i]))
 
@@ -385,11 +386,12 @@ def finished(
 @compiled
 def batch_norm(
     x: Array, w: Array, b: Array, residual: Array, relu: bool, eps: float,
-    mean: Array, var: Array, y: Array,
+    mean: Array, var: Array, y: Array, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Normalize the C channels of x (A, C, B); add the residual (A, C, B), if it is not empty."""
+    """Normalize some of the C channels of x (A, C, B); add the residual (A, C, B), if it is not
+    empty."""
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         first, total = x[0, c, 0], 0.0
         for a in range(x.shape[0]):
             total += added(x[a, c], first)
@@ -405,9 +407,9 @@ def batch_norm(
 @compiled
 def batch_norm_inference(
     x: Array, w: Array, b: Array, mean: Array, var: Array, residual: Array, relu: bool,
-    eps: float, y: Array,
+    eps: float, y: Array, start: int, stop: int,
 ) -> None:  # fmt: skip
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         scale = x.dtype.type(w[c] / np.sqrt(var[c] + eps))
         for a in range(x.shape[0]):
             finished(x[a, c], mean[c], scale, b[c], a, c, residual, relu, y[a, c])
@@ -417,17 +419,17 @@ def batch_norm_inference(
 def batch_norm_gradient(
     x: Array, w: Array, mean: Array, var: Array, y: Array, go: Array, go_mean: Array,
     go_var: Array, eps: float, masked: Array, gx: Array, gw: Array, gb: Array,
+    start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Write gx (A, C, B), gw and gb. If y (A, C, B) is not empty, a ReLU has made it, and `masked`
-    gets what is left of go: that of a channel, (A, 1, B), or all, (A, C, B)."""
+    """Write gx (A, C, B), gw and gb, of some channels. If y (A, C, B) is not empty, a ReLU has made
+    it, and `masked` gets what is left of go; it may be gx."""
     t, count, relu = x.dtype.type, x.shape[0] * x.shape[2], len(y) > 0
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         total, product, center = 0.0, 0.0, mean[c]
-        at = c % max(masked.shape[1], 1)
         for a in range(x.shape[0]):
             g = go[a, c]
             if relu:
-                out, made = masked[a, at], y[a, c]
+                out, made = masked[a, c], y[a, c]
                 for i in range(len(out)):
                     out[i] = g[i] if made[i] > t(0) else made[i]
                 g = out
@@ -440,7 +442,7 @@ def batch_norm_gradient(
         level, factor = t((go_mean[c] - scale * total) / count), t(scale)
         for a in range(x.shape[0]):
             part, out = x[a, c], gx[a, c]
-            g = masked[a, at] if relu else go[a, c]
+            g = masked[a, c] if relu else go[a, c]
             for i in range(len(part)):
                 out[i] = g[i] * factor + (part[i] - center) * slope + level
 
