@@ -9,13 +9,14 @@ where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..numpy.backend import NumpyBackend
-from ..numpy.memory import empty, empty_like, zeros
+from ..numpy.memory import empty, empty_like, largest_first, zeros
 from ..numpy.threads import LIGHT, MANY, in_parts, share
 from ..types import Array, Number
 from .attention import FastAttention
@@ -36,7 +37,7 @@ def is_fit(x: np.ndarray, *dtypes: Any, exact: bool = False) -> bool:
         exact: whether the kernel gives NumPy's numbers to the last bit. Only then may the answer
             depend on what ran before: else a resumed run would differ from an uninterrupted one.
     """
-    if x.size < (SMALL if exact and kernels.cache_info().currsize else LARGE):
+    if x.size < LARGE and not (exact and x.size >= SMALL and kernels.cache_info().currsize):
         return False
     return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
@@ -61,17 +62,13 @@ def is_solid(*arrays: np.ndarray) -> bool:
     return all(x.flags.c_contiguous for x in arrays)
 
 
-def updated(
-    parameter: np.ndarray, gradient: np.ndarray, *memory: np.ndarray
-) -> list[np.ndarray] | None:
-    """Give flat views of the gradient, and of the arrays that an update writes to; `None` if a
+def updated(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Give flat views of a gradient, its parameter, and what else an update writes to; `None` if a
     kernel can't write to them."""
-    arrays = parameter, *memory
-    if not is_fit(parameter, exact=True) or not all(x.flags.writeable for x in arrays):
+    parameter = arrays[1]
+    if not is_fit(parameter, exact=True) or any(x.dtype != parameter.dtype for x in arrays):
         return None
-    if any(x.dtype != parameter.dtype for x in (gradient, *memory)):
-        return None
-    return flat(gradient, *arrays)
+    return flat(*arrays) if all(x.flags.writeable for x in arrays[1:]) else None
 
 
 def run(update: Callable[..., None], views: list[np.ndarray], *numbers: Any) -> None:
@@ -82,13 +79,10 @@ def run(update: Callable[..., None], views: list[np.ndarray], *numbers: Any) -> 
 def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Give views (size,) of all arrays with their elements in one order, that of the memory;
     `None` if the arrays are in different orders."""
-    if all(x.flags.c_contiguous for x in arrays):
-        return [x.reshape(-1) for x in arrays]
-    steps = [[s // x.itemsize for s in x.strides] for x in arrays]
-    if any(s != steps[0] for s in steps):
-        return None
-    views = [x.ravel("K") for x in arrays]
-    return views if all(map(np.may_share_memory, views, arrays)) else None
+    if not arrays[0].flags.c_contiguous:
+        axes = largest_first(arrays[0].strides)
+        arrays = tuple([x.transpose(axes) for x in arrays])
+    return [x.reshape(-1) for x in arrays] if is_solid(*arrays) else None
 
 
 def planes(x: np.ndarray) -> np.ndarray | None:
@@ -117,6 +111,17 @@ def as_channels(x: np.ndarray | None, like: np.ndarray) -> np.ndarray:
         x, given = empty_like(like), x
         x[...] = given
     return channels(x)  # type: ignore[return-value]
+
+
+@lru_cache(1024)
+def _first_taps(*options: Any) -> tuple[np.ndarray, ...]:
+    """Give what `first_taps` gives, as arrays."""
+    return tuple(map(np.array, first_taps(*options)))
+
+
+def by_planes(loop: Callable[..., None], x: np.ndarray, *arguments: Any) -> None:
+    """Run a loop for all planes of x (C, H, W, N), in several threads if x is large."""
+    share(loop, len(x), x, *arguments, alone=x.size < LIGHT)
 
 
 def by_channels(loop: Callable[..., None], x: np.ndarray, *arguments: Any) -> None:
@@ -155,9 +160,10 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         shape = images.shape[0], *windows, images.shape[3]
         y = empty(shape, x.dtype)
         places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
-        start = -padding[0][0], -padding[1][0]
-        first = map(np.array, first_taps(windows, kernel, stride, padding, dilation))
-        kernels().max_pool(images, kernel, stride, start, dilation, *first, y, places)
+        before = padding[0][0], padding[1][0]
+        first = _first_taps(windows, kernel, stride, padding, dilation)
+        loop = kernels().max_pool
+        by_planes(loop, images, kernel, stride, before, dilation, *first, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(
@@ -175,8 +181,8 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         if is_fit(go, exact=True) and (at := planes(places)) is not None:
             g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
             gx = zeros((g.shape[0], *size, g.shape[3]), go.dtype)
-            start = -padding[0][0], -padding[1][0]
-            kernels().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
+            before = padding[0][0], padding[1][0]
+            by_planes(kernels().max_pool_gradient, g, at, kernel, stride, before, dilation, gx)
             return gx.transpose(3, 0, 1, 2)
         return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
 
@@ -347,7 +353,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         momentum = float(settings["momentum"])
         memory = [] if velocity is None else [velocity]
-        views = updated(parameter, gradient, *memory)
+        views = updated(gradient, parameter, *memory)
         if views is None or (momentum and velocity is None):
             return super().sgd(parameter, gradient, velocity, **settings)
         numbers = float(settings["lr"]), float(settings["weight_decay"])
@@ -369,7 +375,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         largest: np.ndarray | None,
         **settings: Any,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        views = updated(parameter, gradient, mean, square) if largest is None else None
+        views = updated(gradient, parameter, mean, square) if largest is None else None
         if views is None:
             return super().adam(parameter, gradient, mean, square, largest, **settings)
         lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
@@ -384,7 +390,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     def adagrad(
         self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        views = updated(parameter, gradient, square)
+        views = updated(gradient, parameter, square)
         if views is None:
             return super().adagrad(parameter, gradient, square, **settings)
         numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
@@ -401,7 +407,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         **settings: float,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
         plain = mean is None and not settings["momentum"]
-        views = updated(parameter, gradient, square) if plain else None
+        views = updated(gradient, parameter, square) if plain else None
         if views is None:
             return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
         numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]

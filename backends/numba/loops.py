@@ -87,25 +87,27 @@ def max_pool(
     x: Array,
     kernel: Pair,
     stride: Pair,
-    start: Pair,
+    before: Pair,
     dilation: Pair,
     rows: Array,
     columns: Array,
     y: Array,
     places: Array,
+    start: int,
+    stop: int,
 ) -> None:
-    """Write the maxima of windows of x into y, and their taps into `places`.
+    """Write the maxima of windows of some planes of x into y, and their taps into `places`.
 
     Args:
-        start: the place of the first window; negative in the padding.
+        before: the padding above and left of the images.
         rows, columns: as of `first_taps`.
     """
-    planes, height, width, lanes = x.shape
+    _, height, width, lanes = x.shape
     least = x.dtype.type(-np.inf)
-    for p in range(planes):
+    for p in range(start, stop):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
-                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                row, column = i * stride[0] - before[0], j * stride[1] - before[1]
                 best, at = y[p, i, j], places[p, i, j]
                 first = places.dtype.type(rows[i] + columns[j])
                 for m in range(lanes):
@@ -128,15 +130,16 @@ def max_pool(
 
 @compiled
 def max_pool_gradient(
-    go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
-) -> None:
-    """Add the gradients of maxima to gx (C, H, W, N)."""
+    go: Array, places: Array, kernel: Pair, stride: Pair, before: Pair, dilation: Pair, gx: Array,
+    start: int, stop: int,
+) -> None:  # fmt: skip
+    """Add the gradients of maxima to some planes of gx (C, H, W, N)."""
     _, height, width, lanes = gx.shape
     zero = go.dtype.type(0)
-    for p in range(go.shape[0]):
+    for p in range(start, stop):
         for i in range(go.shape[1]):
             for j in range(go.shape[2]):
-                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                row, column = i * stride[0] - before[0], j * stride[1] - before[1]
                 g, at = go[p, i, j], places[p, i, j]
                 for a in range(kernel[0]):
                     h = row + a * dilation[0]

@@ -227,4 +227,4 @@ class FastProducts(NumpyBackend):
         arguments = images, gradients, offsets, seen, stride, sums
         work = go.size * c * prod(kernel)
         shared(work, loops.conv_weight_gradient, len(offsets), *arguments)
-        return sums.reshape(o, -1)[:, where].reshape(o, c, *kernel)
+        return sums.reshape(o, -1).take(where, axis=1).reshape(o, c, *kernel)

@@ -39,8 +39,10 @@ ZEROS = {t: np.zeros((), t) for t in INTEGERS}
 
 def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     """Give the index that chooses from an array (N, C, ...) its elements at targets (N, ...)."""
-    places: tuple[np.ndarray, ...] = np.indices(targets.shape, sparse=True)
-    return places[0], targets, *places[1:]
+    first, *others = [
+        np.arange(n).reshape(-1, *[1] * (targets.ndim - 1 - a)) for a, n in enumerate(targets.shape)
+    ]
+    return first, targets, *others
 
 
 class NumpyBackend(
@@ -178,7 +180,7 @@ class NumpyBackend(
             z, g = gx[block], go[block]
             np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
             np.exp(z, out=z)
-            z *= np.expand_dims(g / xp.sum(z, axis=1), 1)
+            z *= (g / xp.sum(z, axis=1))[:, None]
             z[_at(targets[block])] -= g
 
         for_each(compute, blocks(x), x.size)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LINE", "empty", "empty_like", "keep_memory", "zeros"]
+__all__ = ["LINE", "empty", "empty_like", "keep_memory", "largest_first", "zeros"]
 
 LINE = 64  # bytes: of the cache, and of the widest vectors
 
@@ -56,6 +56,13 @@ def empty_like(x: np.ndarray) -> np.ndarray:
     """Make an array of x's shape and dtype, with its axes in the same order in memory."""
     if x.flags.c_contiguous:
         return empty(x.shape, x.dtype)
-    order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
-    y = empty(tuple([x.shape[a] for a in order]), x.dtype)
-    return y.transpose([order.index(a) for a in range(x.ndim)])
+    axes = largest_first(x.strides)
+    y = empty(tuple([x.shape[a] for a in axes]), x.dtype)
+    return y.transpose([axes.index(a) for a in range(x.ndim)])
+
+
+@lru_cache(1024)
+def largest_first(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Order the axes of an array, from the one with the largest steps in memory to the one with the
+    smallest."""
+    return tuple(sorted(range(len(strides)), key=lambda a: -abs(strides[a])))
