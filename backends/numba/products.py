@@ -18,7 +18,7 @@ from ..definitions.convolution import Padding, Pair, output_size, padded_shape
 from ..numpy.backend import NumpyBackend
 from ..numpy.convolution import UNPADDED
 from ..numpy.memory import empty, zeros
-from ..numpy.threads import shared
+from ..numpy.threads import LIGHT, share, shared
 from .loading import DTYPES, kernels
 
 __all__ = ["FastProducts"]
@@ -52,7 +52,9 @@ def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
     y = (empty if padding == UNPADDED else zeros)((*shape, n), x.dtype)
     (top, _), (left, _) = padding
     if x.flags.c_contiguous:
-        kernels().instances_last(x, top, left, y)
+        share(
+            kernels().instances_last, x.shape[1] * x.shape[2], x, top, left, y, alone=x.size < LIGHT
+        )
     else:
         y[:, top : top + x.shape[2], left : left + x.shape[3]] = inside_out
     return y
