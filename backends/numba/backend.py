@@ -16,6 +16,7 @@ import numpy as np
 
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..numpy.backend import NumpyBackend
+from ..numpy.blocks import blocks, for_each
 from ..numpy.memory import empty, empty_like, largest_first, zeros
 from ..numpy.threads import LIGHT, MANY, in_parts, share
 from ..types import Array, Number
@@ -330,16 +331,16 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> tuple[np.ndarray, ...]:
         if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
             return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
-        loop = kernels().layer_norm_gradient
+        loop, gx = kernels().layer_norm_gradient, empty(x.shape, x.dtype)
+        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
 
-        def part(x: np.ndarray, go: np.ndarray, gx: np.ndarray) -> np.ndarray:
+        def part(rows: Any) -> np.ndarray:
             sums = np.zeros((2, *w.shape))
-            loop(x, w, go, float(eps), gx, *sums)
+            loop(x[rows], w, go[rows], float(eps), gx[rows], *sums)
             return sums
 
-        gx = empty(x.shape, x.dtype)
-        rows = np.ascontiguousarray(x), np.ascontiguousarray(go), gx
-        sums = sum(in_parts(part, *rows, size=x.size), np.zeros((2, *w.shape)))
+        # Blocks are the same for any number of threads, and so are the sums of their sums.
+        sums = sum(for_each(part, blocks(x), x.size), np.zeros((2, *w.shape)))
         return gx, *(sums.astype(w.dtype, copy=False) if parameters else ())
 
     # For 2.5 million parameters, 1.1 ms in place of 3.1 ms, and with momentum 2.2 ms in place of

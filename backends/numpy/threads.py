@@ -75,19 +75,18 @@ def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> Non
     share(loop, n, *arguments, alone=work < SHARED)
 
 
-def in_parts(loop: Callable[..., Any], *arrays: Any, size: int, many: int = MANY) -> list[Any]:
+def in_parts(loop: Callable[..., None], *arrays: Any, size: int, many: int = MANY) -> None:
     """Run a loop for parts of arrays along their first axes, which are of one length, in several
-    threads if there are many elements. List what the loop returned, in the order of the parts.
+    threads if there are many elements.
 
     Args:
         size: how many elements there are.
     """
     if size < many or count() == 1:
-        return [loop(*arrays)]
-    results: dict[int, Any] = {}
+        loop(*arrays)
+        return
 
     def part(start: int, stop: int) -> None:
-        results[start] = loop(*[x[start:stop] for x in arrays])
+        loop(*[x[start:stop] for x in arrays])
 
     share(part, len(arrays[0]))
-    return [results[start] for start in sorted(results)]
