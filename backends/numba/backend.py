@@ -394,8 +394,8 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         views = updated(gradient, parameter, square)
         if views is None:
             return super().adagrad(parameter, gradient, square, **settings)
-        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
-        run(kernels().adagrad, views, *numbers)
+        lr, decay, eps = (float(settings[name]) for name in ("lr", "weight_decay", "eps"))
+        run(kernels().by_square, views, lr, decay, 1.0, 1.0, eps)
         return parameter, square
 
     def rmsprop(
@@ -411,8 +411,9 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         views = updated(gradient, parameter, square) if plain else None
         if views is None:
             return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
-        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
-        run(kernels().rmsprop, views, *numbers)
+        names = "lr", "weight_decay", "alpha", "eps"
+        lr, decay, alpha, eps = (float(settings[name]) for name in names)
+        run(kernels().by_square, views, lr, decay, alpha, 1 - alpha, eps)
         return parameter, square, velocity, None
 
 
