@@ -9,14 +9,16 @@ where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
-from ..definitions.elementwise import least_for_sigmoid
 from ..numpy.backend import NumpyBackend
-from ..numpy.threads import in_parts
+from ..numpy.blocks import blocks, for_each
+from ..numpy.memory import empty, empty_like, largest_first, zeros
+from ..numpy.threads import LIGHT, MANY, in_parts, share
 from ..types import Array, Number
 from .attention import FastAttention
 from .loading import DTYPES, kernels, problem
@@ -36,26 +38,23 @@ def is_fit(x: np.ndarray, *dtypes: Any, exact: bool = False) -> bool:
         exact: whether the kernel gives NumPy's numbers to the last bit. Only then may the answer
             depend on what ran before: else a resumed run would differ from an uninterrupted one.
     """
-    if x.size < (SMALL if exact and kernels.cache_info().currsize else LARGE):
+    if x.size < LARGE and not (exact and x.size >= SMALL and kernels.cache_info().currsize):
         return False
     return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
 
-def each(loop: Callable[..., None], *arrays: np.ndarray, shared: bool = False) -> np.ndarray | None:
+def each(loop: Callable[..., None], *arrays: np.ndarray, many: int = MANY) -> np.ndarray | None:
     """Run a loop over the elements of arrays of one shape, into a new array like the first; `None`
     if the arrays are not in one order in memory.
 
     Args:
-        shared: whether several threads share a long loop, as one of many operations.
+        many: several threads share a loop over so many elements.
     """
-    y = np.empty_like(arrays[0])
+    y = empty_like(arrays[0])
     views = flat(*arrays, y)
     if views is None:
         return None
-    if shared:
-        in_parts(loop, *views, size=y.size)
-    else:
-        loop(*views)
+    in_parts(loop, *views, size=y.size, many=many)
     return y
 
 
@@ -64,30 +63,27 @@ def is_solid(*arrays: np.ndarray) -> bool:
     return all(x.flags.c_contiguous for x in arrays)
 
 
-def updated(
-    parameter: np.ndarray, gradient: np.ndarray, *memory: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """Give flat views of the gradient, and of the arrays that an update writes to; `None` if a
+def updated(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Give flat views of a gradient, its parameter, and what else an update writes to; `None` if a
     kernel can't write to them."""
-    arrays = parameter, *memory
-    if not is_fit(parameter, exact=True) or not all(x.flags.writeable for x in arrays):
+    parameter = arrays[1]
+    if not is_fit(parameter, exact=True) or any(x.dtype != parameter.dtype for x in arrays):
         return None
-    if any(x.dtype != parameter.dtype for x in (gradient, *memory)):
-        return None
-    views = flat(gradient, *arrays)
-    return (views[0], views[1:]) if views else None
+    return flat(*arrays) if all(x.flags.writeable for x in arrays[1:]) else None
+
+
+def run(update: Callable[..., None], views: list[np.ndarray], *numbers: Any) -> None:
+    """Run an update of what `updated` gave; several threads share that of a large parameter."""
+    in_parts(lambda g, *rest: update(g, *numbers, *rest), *views, size=views[0].size, many=LIGHT)
 
 
 def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Give views (size,) of all arrays with their elements in one order, that of the memory;
     `None` if the arrays are in different orders."""
-    if all(x.flags.c_contiguous for x in arrays):
-        return [x.reshape(-1) for x in arrays]
-    steps = [[s // x.itemsize for s in x.strides] for x in arrays]
-    if any(s != steps[0] for s in steps):
-        return None
-    views = [x.ravel("K") for x in arrays]
-    return views if all(map(np.may_share_memory, views, arrays)) else None
+    if not arrays[0].flags.c_contiguous:
+        axes = largest_first(arrays[0].strides)
+        arrays = tuple([x.transpose(axes) for x in arrays])
+    return [x.reshape(-1) for x in arrays] if is_solid(*arrays) else None
 
 
 def planes(x: np.ndarray) -> np.ndarray | None:
@@ -113,9 +109,25 @@ def as_channels(x: np.ndarray | None, like: np.ndarray) -> np.ndarray:
     if x is None:
         return np.empty((0, 0, 0), like.dtype)
     if x.strides != like.strides:
-        x, given = np.empty_like(like), x
+        x, given = empty_like(like), x
         x[...] = given
     return channels(x)  # type: ignore[return-value]
+
+
+@lru_cache(1024)
+def _first_taps(*options: Any) -> tuple[np.ndarray, ...]:
+    """Give what `first_taps` gives, as arrays."""
+    return tuple(map(np.array, first_taps(*options)))
+
+
+def by_planes(loop: Callable[..., None], x: np.ndarray, *arguments: Any) -> None:
+    """Run a loop for all planes of x (C, H, W, N), in several threads if x is large."""
+    share(loop, len(x), x, *arguments, alone=x.size < LIGHT)
+
+
+def by_channels(loop: Callable[..., None], x: np.ndarray, *arguments: Any) -> None:
+    """Run a loop for all channels of x (A, C, B), in several threads if x is large."""
+    share(loop, x.shape[1], x, *arguments, alone=x.size < MANY)
 
 
 class FastNumpyBackend(FastAttention, FastRecurrence):
@@ -129,12 +141,12 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     # For 602,112 elements, 0.23 ms in place of 0.31 ms.
     def masked(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         fit = x.shape == mask.shape and is_fit(x, exact=True)
-        y = each(kernels().masked, x, mask) if fit else None
+        y = each(kernels().masked, x, mask, many=LIGHT) if fit else None
         return super().masked(x, mask) if y is None else y
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y, exact=True)
-        gx = each(kernels().relu_gradient, y, go) if fit else None
+        gx = each(kernels().relu_gradient, y, go, many=LIGHT) if fit else None
         return super().relu_gradient(y, go) if gx is None else gx
 
     # For (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
@@ -147,11 +159,12 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
             return super().max_pool2d(x, padding=padding, **options)
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         shape = images.shape[0], *windows, images.shape[3]
-        y = np.empty(shape, x.dtype)
+        y = empty(shape, x.dtype)
         places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
-        start = -padding[0][0], -padding[1][0]
-        first = map(np.array, first_taps(windows, kernel, stride, padding, dilation))
-        kernels().max_pool(images, kernel, stride, start, dilation, *first, y, places)
+        before = padding[0][0], padding[1][0]
+        first = _first_taps(windows, kernel, stride, padding, dilation)
+        loop = kernels().max_pool
+        by_planes(loop, images, kernel, stride, before, dilation, *first, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(
@@ -168,20 +181,16 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
         if is_fit(go, exact=True) and (at := planes(places)) is not None:
             g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
-            gx = np.zeros((g.shape[0], *size, g.shape[3]), go.dtype)
-            start = -padding[0][0], -padding[1][0]
-            kernels().max_pool_gradient(g, at, kernel, stride, start, dilation, gx)
+            gx = zeros((g.shape[0], *size, g.shape[3]), go.dtype)
+            before = padding[0][0], padding[1][0]
+            by_planes(kernels().max_pool_gradient, g, at, kernel, stride, before, dilation, gx)
             return gx.transpose(3, 0, 1, 2)
         return super().max_pool2d_gradient(go, places, size=size, padding=padding, **options)
 
     # For 400,000 elements, 0.26 ms in place of 0.54 ms.
     def sigmoid(self, x: np.ndarray) -> np.ndarray:
-        if is_fit(x, np.float32):
-            y = np.empty_like(x)
-            if views := flat(x, y):
-                kernels().sigmoid(views[0], least_for_sigmoid(np.finfo(x.dtype)), views[1])
-                return y
-        return super().sigmoid(x)
+        y = each(kernels().sigmoid, x) if is_fit(x, np.float32) else None
+        return super().sigmoid(x) if y is None else y
 
     def sigmoid_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y)
@@ -190,16 +199,16 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
 
     # For 400,000 elements, 1.1 ms in place of 11 ms.
     def erf(self, x: np.ndarray) -> np.ndarray:
-        y = each(kernels().erf, x, shared=True) if is_fit(x, np.float32) else None
+        y = each(kernels().erf, x) if is_fit(x, np.float32) else None
         return super().erf(x) if y is None else y
 
     def gelu(self, x: np.ndarray) -> np.ndarray:
-        y = each(kernels().gelu, x, shared=True) if is_fit(x, np.float32) else None
+        y = each(kernels().gelu, x) if is_fit(x, np.float32) else None
         return super().gelu(x) if y is None else y
 
     def gelu_gradient(self, x: np.ndarray, go: np.ndarray) -> np.ndarray:
         fit = x.shape == go.shape and x.dtype == go.dtype and is_fit(x, np.float32)
-        gx = each(kernels().gelu_gradient, x, go, shared=True) if fit else None
+        gx = each(kernels().gelu_gradient, x, go) if fit else None
         return super().gelu_gradient(x, go) if gx is None else gx
 
     # For 4096 instances and 1000 classes, 11 ms in place of 19 ms; the gradient 16 ms in place of
@@ -210,7 +219,9 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
             return super().cross_entropy(x, targets, ignored)
         losses = np.empty(len(x), x.dtype)
-        in_parts(kernels().cross_entropy, x, x.max(axis=1), targets, losses, size=x.size)
+        loop = kernels().cross_entropy
+        rows = x, targets, losses
+        in_parts(lambda x, *rest: loop(x, x.max(axis=1), *rest), *rows, size=x.size)
         if ignored is not None:
             losses[ignored] = 0.0
         return losses
@@ -220,10 +231,10 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> np.ndarray:
         if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
             return super().cross_entropy_gradient(x, go, targets, ignored)
-        gx = np.empty_like(x)
-        given = np.ascontiguousarray(go, x.dtype)
+        gx = empty_like(x)
         loop = kernels().cross_entropy_gradient
-        in_parts(loop, x, x.max(axis=1), given, targets, gx, size=x.size)
+        rows = x, np.ascontiguousarray(go, x.dtype), targets, gx
+        in_parts(lambda x, *rest: loop(x, x.max(axis=1), *rest), *rows, size=x.size)
         if ignored is not None:
             gx[ignored] = 0.0
         return gx
@@ -247,9 +258,9 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         if not is_fit(x) or (parts := channels(x)) is None or not is_solid(w, b):
             options: dict[str, Any] = {"eps": eps, "momentum": momentum, "relu": relu}
             return super().batch_norm(x, w, b, residual, *running, **options)
-        y, mean, variance = np.empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
-        more = as_channels(residual, x)
-        kernels().batch_norm(parts, w, b, more, relu, float(eps), mean, variance, channels(y))
+        y, mean, variance = empty_like(x), np.empty_like(w, x.dtype), np.empty_like(w, x.dtype)
+        arguments = parts, w, b, as_channels(residual, x), relu, float(eps), mean, variance
+        by_channels(kernels().batch_norm, *arguments, channels(y))
         return y, mean, variance, *self._averaged(x, mean, variance, *running, momentum)
 
     def batch_norm_inference(
@@ -268,8 +279,9 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         alike = is_solid(*few) and all(p.dtype == x.dtype for p in few)
         if not is_fit(x) or (parts := channels(x)) is None or not alike:
             return super().batch_norm_inference(x, *few, residual, eps=eps, relu=relu)
-        y, more = np.empty_like(x), as_channels(residual, x)
-        kernels().batch_norm_inference(parts, *few, more, relu, float(eps), channels(y))
+        y, more = empty_like(x), as_channels(residual, x)
+        loop = kernels().batch_norm_inference
+        by_channels(loop, parts, *few, more, relu, float(eps), channels(y))
         return y
 
     def batch_norm_gradient(
@@ -295,34 +307,20 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
             options: dict[str, Any] = {"eps": eps, "given": given, "residual": residual}
             options |= {"training": training, "parameters": parameters}
             return super().batch_norm_gradient(x, w, mean, variance, go, *some, **options)
-        gx, gw, gb = np.empty_like(x), np.empty_like(w), np.empty_like(w)
-        masked = gr = None
-        if y is not None and residual:
-            gr = np.empty_like(x)
-            masked = channels(gr)
-        elif y is not None:
-            masked = np.empty((parts.shape[0], 1, parts.shape[2]), x.dtype)
-        kernels().batch_norm_gradient(
-            parts,
-            w,
-            mean,
-            variance,
-            as_channels(y, x),
-            as_channels(go, x),
-            go_mean,
-            go_variance,
-            float(eps),
-            as_channels(None, x) if masked is None else masked,
-            channels(gx),
-            gw,
-            gb,
+        gx, gw, gb = empty_like(x), np.empty_like(w), np.empty_like(w)
+        gr = empty_like(x) if y is not None and residual else None
+        wide = [as_channels(y, x), as_channels(go, x)]
+        results = channels(gx if gr is None else gr), channels(gx), gw, gb
+        numbers = go_mean, go_variance, float(eps)
+        by_channels(
+            kernels().batch_norm_gradient, parts, w, mean, variance, *wide, *numbers, *results
         )
         return (gx, gw, gb, go if gr is None else gr) if residual else (gx, gw, gb)
 
     def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
         if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
             return super().layer_norm(x, w, b, eps=eps)
-        y = np.empty(x.shape, x.dtype)
+        y = empty(x.shape, x.dtype)
         loop = kernels().layer_norm
         rows = np.ascontiguousarray(x), y
         in_parts(lambda x, y: loop(x, w, b, float(eps), y), *rows, size=x.size)
@@ -333,16 +331,16 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> tuple[np.ndarray, ...]:
         if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
             return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
-        loop = kernels().layer_norm_gradient
+        loop, gx = kernels().layer_norm_gradient, empty(x.shape, x.dtype)
+        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
 
-        def part(x: np.ndarray, go: np.ndarray, gx: np.ndarray) -> np.ndarray:
+        def part(rows: Any) -> np.ndarray:
             sums = np.zeros((2, *w.shape))
-            loop(x, w, go, float(eps), gx, *sums)
+            loop(x[rows], w, go[rows], float(eps), gx[rows], *sums)
             return sums
 
-        gx = np.empty(x.shape, x.dtype)
-        rows = np.ascontiguousarray(x), np.ascontiguousarray(go), gx
-        sums = sum(in_parts(part, *rows, size=x.size), np.zeros((2, *w.shape)))
+        # Blocks are the same for any number of threads, and so are the sums of their sums.
+        sums = sum(for_each(part, blocks(x), x.size), np.zeros((2, *w.shape)))
         return gx, *(sums.astype(w.dtype, copy=False) if parameters else ())
 
     # For 2.5 million parameters, 1.1 ms in place of 3.1 ms, and with momentum 2.2 ms in place of
@@ -356,17 +354,16 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         momentum = float(settings["momentum"])
         memory = [] if velocity is None else [velocity]
-        views = updated(parameter, gradient, *memory)
+        views = updated(gradient, parameter, *memory)
         if views is None or (momentum and velocity is None):
             return super().sgd(parameter, gradient, velocity, **settings)
-        g, (p, *v) = views
         numbers = float(settings["lr"]), float(settings["weight_decay"])
         if momentum:
             share = 1.0 - settings["dampening"]
             ahead = momentum if settings["nesterov"] else 0.0
-            kernels().sgd_with_momentum(g, *numbers, momentum, share, ahead, p, *v)
+            run(kernels().sgd_with_momentum, views, *numbers, momentum, share, ahead)
         else:
-            kernels().sgd(g, *numbers, p)
+            run(kernels().sgd, views[:2], *numbers)
         return parameter, velocity
 
     # For 2.5 million parameters, 4.0 ms in place of 27 ms.
@@ -379,7 +376,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         largest: np.ndarray | None,
         **settings: Any,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        views = updated(parameter, gradient, mean, square) if largest is None else None
+        views = updated(gradient, parameter, mean, square) if largest is None else None
         if views is None:
             return super().adam(parameter, gradient, mean, square, largest, **settings)
         lr, decay, corrections = (settings[k] for k in ("lr", "weight_decay", "corrections"))
@@ -388,17 +385,17 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         keep, decay = (1.0 - lr * decay, 0.0) if is_decoupled else (1.0, float(decay))
         rate, root = float(lr / corrections[0]), float(corrections[1] ** 0.5)
         numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
-        kernels().adam(views[0], *numbers, *views[1])
+        run(kernels().adam, views, *numbers)
         return parameter, mean, square, None
 
     def adagrad(
         self, parameter: np.ndarray, gradient: np.ndarray, square: np.ndarray, **settings: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        views = updated(parameter, gradient, square)
+        views = updated(gradient, parameter, square)
         if views is None:
             return super().adagrad(parameter, gradient, square, **settings)
-        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "eps")]
-        kernels().adagrad(views[0], *numbers, *views[1])
+        lr, decay, eps = (float(settings[name]) for name in ("lr", "weight_decay", "eps"))
+        run(kernels().by_square, views, lr, decay, 1.0, 1.0, eps)
         return parameter, square
 
     def rmsprop(
@@ -411,11 +408,12 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         **settings: float,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
         plain = mean is None and not settings["momentum"]
-        views = updated(parameter, gradient, square) if plain else None
+        views = updated(gradient, parameter, square) if plain else None
         if views is None:
             return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
-        numbers = [float(settings[name]) for name in ("lr", "weight_decay", "alpha", "eps")]
-        kernels().rmsprop(views[0], *numbers, *views[1])
+        names = "lr", "weight_decay", "alpha", "eps"
+        lr, decay, alpha, eps = (float(settings[name]) for name in names)
+        run(kernels().by_square, views, lr, decay, alpha, 1 - alpha, eps)
         return parameter, square, velocity, None
 
 

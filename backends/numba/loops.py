@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from ..definitions.convolution import Pair
+from ..definitions.elementwise import least_for_sigmoid
 from ..definitions.special.error import SINGLE
 from ..types import Array
 from .compiling import compiled, exact
@@ -27,13 +28,13 @@ from .vectors import RUNS
 __all__ = [
     "RUNS",
     "VERSION",
-    "adagrad",
     "adam",
     "attention",
     "attention_gradient",
     "batch_norm",
     "batch_norm_gradient",
     "batch_norm_inference",
+    "by_square",
     "conv",
     "conv_weight_gradient",
     "cross_entropy",
@@ -53,7 +54,6 @@ __all__ = [
     "max_pool_gradient",
     "panels",
     "relu_gradient",
-    "rmsprop",
     "sgd",
     "sgd_with_momentum",
     "sigmoid",
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.erf]
-BOUND = SINGLE.bound
+BOUND, LEAST = SINGLE.bound, least_for_sigmoid(np.finfo(np.float32))
 SQRT_HALF, DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 VERSION = numba.__version__
 
@@ -86,25 +86,27 @@ def max_pool(
     x: Array,
     kernel: Pair,
     stride: Pair,
-    start: Pair,
+    before: Pair,
     dilation: Pair,
     rows: Array,
     columns: Array,
     y: Array,
     places: Array,
+    start: int,
+    stop: int,
 ) -> None:
-    """Write the maxima of windows of x into y, and their taps into `places`.
+    """Write the maxima of windows of some planes of x into y, and their taps into `places`.
 
     Args:
-        start: the place of the first window; negative in the padding.
+        before: the padding above and left of the images.
         rows, columns: as of `first_taps`.
     """
-    planes, height, width, lanes = x.shape
+    _, height, width, lanes = x.shape
     least = x.dtype.type(-np.inf)
-    for p in range(planes):
+    for p in range(start, stop):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
-                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                row, column = i * stride[0] - before[0], j * stride[1] - before[1]
                 best, at = y[p, i, j], places[p, i, j]
                 first = places.dtype.type(rows[i] + columns[j])
                 for m in range(lanes):
@@ -127,15 +129,16 @@ def max_pool(
 
 @compiled
 def max_pool_gradient(
-    go: Array, places: Array, kernel: Pair, stride: Pair, start: Pair, dilation: Pair, gx: Array
-) -> None:
-    """Add the gradients of maxima to gx (C, H, W, N)."""
+    go: Array, places: Array, kernel: Pair, stride: Pair, before: Pair, dilation: Pair, gx: Array,
+    start: int, stop: int,
+) -> None:  # fmt: skip
+    """Add the gradients of maxima to some planes of gx (C, H, W, N)."""
     _, height, width, lanes = gx.shape
     zero = go.dtype.type(0)
-    for p in range(go.shape[0]):
+    for p in range(start, stop):
         for i in range(go.shape[1]):
             for j in range(go.shape[2]):
-                row, column = start[0] + i * stride[0], start[1] + j * stride[1]
+                row, column = i * stride[0] - before[0], j * stride[1] - before[1]
                 g, at = go[p, i, j], places[p, i, j]
                 for a in range(kernel[0]):
                     h = row + a * dilation[0]
@@ -218,24 +221,16 @@ def adam(
 
 
 @exact
-def adagrad(g: Array, lr: float, decay: float, eps: float, p: Array, square: Array) -> None:
+def by_square(
+    g: Array, lr: float, decay: float, keep: float, share: float, eps: float, p: Array,
+    square: Array,
+) -> None:  # fmt: skip
+    """Update as RMSprop does, and Adagrad: its square keeps all, and gets the whole new one."""
     t = p.dtype.type
-    lr, decay, eps = t(lr), t(decay), t(eps)
+    lr, decay, eps, keep, share = t(lr), t(decay), t(eps), t(keep), t(share)
     for i in range(len(p)):
         gradient = g[i] + decay * p[i] if decay else g[i]
-        square[i] += gradient * gradient
-        p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
-
-
-@exact
-def rmsprop(
-    g: Array, lr: float, decay: float, alpha: float, eps: float, p: Array, square: Array
-) -> None:
-    t = p.dtype.type
-    lr, decay, eps, alpha, rest = t(lr), t(decay), t(eps), t(alpha), t(1 - alpha)
-    for i in range(len(p)):
-        gradient = g[i] + decay * p[i] if decay else g[i]
-        square[i] = alpha * square[i] + rest * gradient * gradient
+        square[i] = keep * square[i] + share * gradient * gradient
         p[i] -= lr * (gradient / (np.sqrt(square[i]) + eps))
 
 
@@ -243,8 +238,8 @@ def rmsprop(
 
 
 @compiled
-def sigmoid(x: Array, least: float, y: Array) -> None:
-    zero, one, low = np.float32(0.0), np.float32(1.0), np.float32(least)
+def sigmoid(x: Array, y: Array) -> None:
+    zero, one, low = np.float32(0.0), np.float32(1.0), np.float32(LEAST)
     for i in range(len(x)):
         y[i] = zero if x[i] < low else one / (one + exp(-x[i]))
 
@@ -336,31 +331,19 @@ def added(x: Array, center: Any) -> float:
 
 
 @compiled
-def squared(x: Array, center: Any) -> float:
-    """Add up (x - center)²."""
-    total = 0.0
-    for low in range(0, len(x), BLOCK):
-        part, s = x[low : low + BLOCK], x.dtype.type(0)
-        for i in range(len(part)):
-            s += (part[i] - center) * (part[i] - center)
-        total += s
-    return total
-
-
-@compiled
 def inverse_root(square: float) -> float:
     """Compute 1 / sqrt(square): NaN, not 0, where squares were infinite."""
     return 1.0 / np.sqrt(square) if square < np.inf else np.nan
 
 
 @compiled
-def multiplied(x: Array, center: Any, g: Array) -> float:
-    """Add up (x - center) * g."""
+def multiplied(x: Array, center: Any, g: Array, other: Any) -> float:
+    """Add up (x - center) * (g - other)."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
-        part, other, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
+        part, more, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
         for i in range(len(part)):
-            s += (part[i] - center) * other[i]
+            s += (part[i] - center) * (more[i] - other)
         total += s
     return total
 
@@ -385,17 +368,18 @@ def finished(
 @compiled
 def batch_norm(
     x: Array, w: Array, b: Array, residual: Array, relu: bool, eps: float,
-    mean: Array, var: Array, y: Array,
+    mean: Array, var: Array, y: Array, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Normalize the C channels of x (A, C, B); add the residual (A, C, B), if it is not empty."""
+    """Normalize some of the C channels of x (A, C, B); add the residual (A, C, B), if it is not
+    empty."""
     t, count = x.dtype.type, x.shape[0] * x.shape[2]
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         first, total = x[0, c, 0], 0.0
         for a in range(x.shape[0]):
             total += added(x[a, c], first)
         center, total = t(first + total / count), 0.0
         for a in range(x.shape[0]):
-            total += squared(x[a, c], center)
+            total += multiplied(x[a, c], center, x[a, c], center)
         mean[c], var[c] = center, total / count
         scale, level = t(w[c] * inverse_root(total / count + eps)), b[c]
         for a in range(x.shape[0]):
@@ -405,9 +389,9 @@ def batch_norm(
 @compiled
 def batch_norm_inference(
     x: Array, w: Array, b: Array, mean: Array, var: Array, residual: Array, relu: bool,
-    eps: float, y: Array,
+    eps: float, y: Array, start: int, stop: int,
 ) -> None:  # fmt: skip
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         scale = x.dtype.type(w[c] / np.sqrt(var[c] + eps))
         for a in range(x.shape[0]):
             finished(x[a, c], mean[c], scale, b[c], a, c, residual, relu, y[a, c])
@@ -417,22 +401,22 @@ def batch_norm_inference(
 def batch_norm_gradient(
     x: Array, w: Array, mean: Array, var: Array, y: Array, go: Array, go_mean: Array,
     go_var: Array, eps: float, masked: Array, gx: Array, gw: Array, gb: Array,
+    start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Write gx (A, C, B), gw and gb. If y (A, C, B) is not empty, a ReLU has made it, and `masked`
-    gets what is left of go: that of a channel, (A, 1, B), or all, (A, C, B)."""
+    """Write gx (A, C, B), gw and gb, of some channels. If y (A, C, B) is not empty, a ReLU has made
+    it, and `masked` gets what is left of go; it may be gx."""
     t, count, relu = x.dtype.type, x.shape[0] * x.shape[2], len(y) > 0
-    for c in range(x.shape[1]):
+    for c in range(start, stop):
         total, product, center = 0.0, 0.0, mean[c]
-        at = c % max(masked.shape[1], 1)
         for a in range(x.shape[0]):
             g = go[a, c]
             if relu:
-                out, made = masked[a, at], y[a, c]
+                out, made = masked[a, c], y[a, c]
                 for i in range(len(out)):
                     out[i] = g[i] if made[i] > t(0) else made[i]
                 g = out
             total += added(g, t(0))
-            product += multiplied(x[a, c], center, g)
+            product += multiplied(x[a, c], center, g, t(0))
         r = inverse_root(var[c] + eps)
         gb[c], gw[c] = total, product * r
         scale = w[c] * r
@@ -440,7 +424,7 @@ def batch_norm_gradient(
         level, factor = t((go_mean[c] - scale * total) / count), t(scale)
         for a in range(x.shape[0]):
             part, out = x[a, c], gx[a, c]
-            g = masked[a, at] if relu else go[a, c]
+            g = masked[a, c] if relu else go[a, c]
             for i in range(len(part)):
                 out[i] = g[i] * factor + (part[i] - center) * slope + level
 
@@ -452,7 +436,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
     for n in range(len(x)):
         row, out = x[n], y[n]
         center = t(row[0] + added(row, row[0]) / count)
-        scale = t(inverse_root(squared(row, center) / count + eps))
+        scale = t(inverse_root(multiplied(row, center, row, center) / count + eps))
         for i in range(len(row)):
             out[i] = (row[i] - center) * scale * w[i] + b[i]
 
@@ -468,14 +452,14 @@ def layer_norm_gradient(
         for n in range(first, min(first + ROWS, len(x))):
             row, g, out = x[n], go[n], gx[n]
             center = t(row[0] + added(row, row[0]) / count)
-            r = inverse_root(squared(row, center) / count + eps)
+            r = inverse_root(multiplied(row, center, row, center) / count + eps)
             scale = t(r)
             for i in range(len(row)):
                 out[i] = g[i] * w[i]
                 some_w[i] += g[i] * ((row[i] - center) * scale)
                 some_b[i] += g[i]
             level = t(added(out, t(0)) / count)
-            slope = t(multiplied(row, center, out) / count * r * r)
+            slope = t(multiplied(row, center, out, t(0)) / count * r * r)
             for i in range(len(row)):
                 out[i] = (out[i] - level - (row[i] - center) * slope) * scale
         for i in range(len(w)):

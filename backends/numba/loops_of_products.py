@@ -1,6 +1,6 @@
 """Loops of convolutions, compiled by numba, for `products.py`.
 
-They call `product` and `dots` of `vectors.py` for all rows, and for all runs. Instances come last
+They call `product` and `dots` of `vectors.py` for all rows and all runs. Instances come last
 in memory: images are (C, H, W, N). So a run is what neighbouring windows have at
 one tap, for all instances. A tap is a number, its distance in
 memory from the start of a window, so windows need not be copied into a matrix.
@@ -16,7 +16,7 @@ import numpy as np
 from ..definitions.convolution import Pair
 from ..types import Array
 from .compiling import compiled
-from .vectors import BYTES, ROWS, ROWS_OF_DOTS, RUNS, dots, product
+from .vectors import BYTES, ROWS, ROWS_OF_DOTS, RUNS, dots, product, turn
 
 __all__ = ["conv", "conv_weight_gradient", "instances_last"]
 
@@ -208,16 +208,22 @@ def add_dots(
 
 
 @compiled
-def instances_last(x: Array, top: int, left: int, y: Array) -> None:
-    """Write images x (N, C, H, W) into y (C, top + H + ..., left + W + ..., N), which has zeros
-    around them already."""
+def instances_last(x: Array, top: int, left: int, y: Array, start: int, stop: int) -> None:
+    """Write rows of images x (N, C, H, W), the rows (C * H) from `start` to `stop`, into
+    y (C, top + H + ..., left + W + ..., N), which has zeros around them already."""
     N, C, H, W = x.shape
-    side = 16  # of a square: all elements of a line of the cache are used while it is there
-    for c in range(C):
-        for h in range(H):
-            for low in range(0, N, side):
-                for left_most in range(0, W, side):
-                    for w in range(left_most, min(left_most + side, W)):
-                        out = y[c, top + h, left + w]
-                        for n in range(low, min(low + side, N)):
-                            out[n] = x[n, c, h, w]
+    side, flat, out = BYTES // x.itemsize, x.reshape(-1), y.reshape(-1)
+    for row in range(start, stop):
+        c, h = row // H, row % H
+        to = ((c * y.shape[1] + top + h) * y.shape[2] + left) * N
+        for low in range(0, N, side):
+            for w in range(0, W, side):
+                at = ((low * C + c) * H + h) * W + w
+                if low + side <= N and w + side <= W:
+                    turn(flat, at, C * H * W, out, to + w * N + low, N)
+                    continue
+                for n in range(low, min(low + side, N)):
+                    run = x[n, c, h, w : w + side]
+                    column = y[c, top + h, left + w : left + w + len(run), n]
+                    for k in range(len(run)):
+                        column[k] = run[k]

@@ -17,7 +17,8 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, output_size, padded_shape
 from ..numpy.backend import NumpyBackend
 from ..numpy.convolution import UNPADDED
-from ..numpy.threads import shared
+from ..numpy.memory import empty, zeros
+from ..numpy.threads import LIGHT, share, shared
 from .loading import DTYPES, kernels
 
 __all__ = ["FastProducts"]
@@ -48,10 +49,12 @@ def instances_last(x: np.ndarray, padding: Padding = UNPADDED) -> np.ndarray:
     if padding == UNPADDED and inside_out.flags.c_contiguous:
         return inside_out
     n, *shape = padded_shape(x.shape, padding)
-    y = (np.empty if padding == UNPADDED else np.zeros)((*shape, n), x.dtype)
+    y = (empty if padding == UNPADDED else zeros)((*shape, n), x.dtype)
     (top, _), (left, _) = padding
     if x.flags.c_contiguous:
-        kernels().instances_last(x, top, left, y)
+        share(
+            kernels().instances_last, x.shape[1] * x.shape[2], x, top, left, y, alone=x.size < LIGHT
+        )
     else:
         y[:, top : top + x.shape[2], left : left + x.shape[3]] = inside_out
     return y
@@ -152,7 +155,7 @@ class FastProducts(NumpyBackend):
         images, padded = unpadded(x, padding)
         images = images.reshape(groups, c, *images.shape[1:])
         weights = np.ascontiguousarray(w.transpose(0, 3, 2, 1))
-        y = np.empty((groups, o // groups, *windows, len(x)), x.dtype)
+        y = empty((groups, o // groups, *windows, len(x)), x.dtype)
         b = np.zeros(o, x.dtype) if b is None else np.ascontiguousarray(b)
         arguments = images, weights, b, stride, padded, dilation, y
         shared(w.size * positions, kernels().conv, windows[0], *arguments)
@@ -184,7 +187,7 @@ class FastProducts(NumpyBackend):
             )
         ]
         go = instances_last(go).transpose(3, 0, 1, 2)
-        gx = np.zeros((c * groups, *size, n), go.dtype).transpose(3, 0, 1, 2)
+        gx = zeros((c * groups, *size, n), go.dtype).transpose(3, 0, 1, 2)
         for (rows, taps, above), (columns, others, left) in product(*axes):
             part, phase = w[:, :, taps, others], gx[:, :, rows, columns]
             if part.size and phase.size:
@@ -226,4 +229,4 @@ class FastProducts(NumpyBackend):
         arguments = images, gradients, offsets, seen, stride, sums
         work = go.size * c * prod(kernel)
         shared(work, loops.conv_weight_gradient, len(offsets), *arguments)
-        return sums.reshape(o, -1)[:, where].reshape(o, c, *kernel)
+        return sums.reshape(o, -1).take(where, axis=1).reshape(o, c, *kernel)

@@ -1,9 +1,10 @@
 """Multiply and add up in the processor's vector registers, by LLVM's own instructions.
 
-Loops that numba compiles write their sums to memory, and read them again, at each step. The two
-functions here, `product` and `dots`, keep their sums in registers while they go through what is
-summed over. Both work on a few rows at a time, and have a piece of code for each number of rows.
-Compiled loops call them; their arguments are views of arrays of one dtype, float32 or float64.
+Loops that numba compiles write their sums to memory, and read them again, at each step. The
+functions `product` and `dots` keep their sums in registers while they go through what is summed
+over, and `turn` keeps a square that it transposes. The first two work on a few rows at a time, and
+have a piece of code for each number of rows. Compiled loops call them; their arguments are views of
+arrays of one dtype, float32 or float64.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["BYTES", "ROWS", "ROWS_OF_DOTS", "RUNS", "dots", "product"]
+__all__ = ["BYTES", "ROWS", "ROWS_OF_DOTS", "RUNS", "dots", "product", "turn"]
 
 FEATURES = binding.get_host_cpu_features()
 BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx") else 16  # of a register
 REGISTERS = 32 if FEATURES.get("avx512f") or not FEATURES.get("sse2") else 16
 ROWS = 8 if REGISTERS == 32 else 6  # at most, of `product`: each needs two registers or more
-ROWS_OF_DOTS = REGISTERS // 8  # at most, of `dots`
 RUNS = 4  # of x in `dots`
+ROWS_OF_DOTS = (REGISTERS - RUNS - 1) // RUNS  # at most, of `dots`: all sums are in registers
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
@@ -96,6 +97,16 @@ class Vectors:
         product = self.builder.fmul(x, y, flags=["contract"])
         total = self.builder.fadd(product, self.builder.load(place), flags=["contract"])
         self.builder.store(total, place)
+
+    def swapped(self, x: Any, y: Any, side: int) -> tuple[Any, Any]:
+        """Swap each second run of `side` numbers of x with the run of y before it."""
+        masks = [
+            [k + n if not k & side else k + n - side + self.lanes for k in range(self.lanes)]
+            for n in (0, side)
+        ]
+        kind = ir.VectorType(INT32, self.lanes)
+        a, b = (self.builder.shuffle_vector(x, y, ir.Constant(kind, mask)) for mask in masks)
+        return a, b
 
     def _call(self, name: str, result: Any, *arguments: Any) -> Any:
         """Call an instruction that LLVM has as a function."""
@@ -175,7 +186,7 @@ def product(_: Any, w: Any, x: Any, start: Any, offsets: Any, b: Any, y: Any) ->
                 vectors.store(builder.load(total), place, mask)
 
         for R in cases(builder, w.shape[0], ROWS):
-            V = 4 if 4 * R <= REGISTERS // 2 else 2  # fewer sums would wait for one another
+            V = 4 if 4 * R + 5 <= REGISTERS else 2  # fewer sums would wait for one another
             whole = builder.sdiv(width, integer(V * lanes))
             with cgutils.for_range(builder, whole) as loop:
                 tile(R, V, builder.mul(loop.index, integer(V * lanes)), None)
@@ -244,6 +255,35 @@ def dots(_: Any, g: Any, x: Any, start: Any, step: Any, offsets: Any, sums: Any)
                     add(builder.add(given, done), builder.add(seen, done), mask, rows, totals)
             for place, total in zip(places, totals, strict=True):
                 vectors.store(builder.load(total), place, None)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def turn(_: Any, x: Any, start: Any, step: Any, y: Any, out: Any, row: Any) -> Any:
+    """Write the number x[start + i * step + j] into y[out + j * row + i], for all i and j below L,
+    where L numbers fill a register; x and y are contiguous."""
+    signature = types.void(x, types.intp, types.intp, y, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, to = (
+            Elements(context, builder, signature.args[i], arguments[i]).data for i in (0, 3)
+        )
+        vectors = Vectors(builder, context.get_value_type(signature.args[0].dtype))
+
+        def places(data: Any, start: Any, step: Any) -> list[Any]:
+            steps = [builder.mul(step, integer(i)) for i in range(vectors.lanes)]
+            return [builder.gep(data, [builder.add(start, n)]) for n in steps]
+
+        square = [vectors.load(place, None) for place in places(source, *arguments[1:3])]
+        side = 1
+        while side < vectors.lanes:  # swap the two squares off the diagonal of each larger square
+            for i in (i for i in range(vectors.lanes) if not i & side):
+                square[i], square[i + side] = vectors.swapped(square[i], square[i + side], side)
+            side *= 2
+        for vector, place in zip(square, places(to, *arguments[4:6]), strict=True):
+            vectors.store(vector, place, None)
         return context.get_dummy_value()
 
     return signature, generate

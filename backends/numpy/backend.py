@@ -21,7 +21,7 @@ from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_
 from .convolution import NumpyConvolutions
 from .images import NumpyImages
 from .linalg import NumpyLinalg
-from .memory import keep_memory
+from .memory import LINE, keep_memory
 from .products import NumpyProducts
 from .recurrent import NumpyRecurrence
 from .tracer import constant
@@ -40,8 +40,10 @@ ZEROS = {t: np.zeros((), t) for t in INTEGERS}
 
 def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
     """Give the index that chooses from an array (N, C, ...) its elements at targets (N, ...)."""
-    places: tuple[np.ndarray, ...] = np.indices(targets.shape, sparse=True)
-    return places[0], targets, *places[1:]
+    first, *others = [
+        np.arange(n).reshape(-1, *[1] * (targets.ndim - 1 - a)) for a, n in enumerate(targets.shape)
+    ]
+    return first, targets, *others
 
 
 class NumpyBackend(
@@ -87,7 +89,7 @@ class NumpyBackend(
     def owns_memory(self, x: np.ndarray) -> bool:
         if not x.flags.writeable:
             return False
-        if type(x.base) is np.ndarray and x.base.size == x.size:  # a view of a whole array
+        if type(x.base) is np.ndarray and 0 <= x.base.nbytes - x.nbytes <= LINE:  # a view of all
             return x.base.base is None and holders(x, "base") == 1
         return x.base is None
 
@@ -187,7 +189,7 @@ class NumpyBackend(
             z, g = gx[block], go[block]
             np.subtract(x[block], x[block].max(axis=1, keepdims=True), out=z)
             np.exp(z, out=z)
-            z *= np.expand_dims(g / xp.sum(z, axis=1), 1)
+            z *= (g / xp.sum(z, axis=1))[:, None]
             z[_at(targets[block])] -= g
 
         for_each(compute, blocks(x), x.size)

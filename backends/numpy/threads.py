@@ -10,9 +10,10 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import Any
 
-__all__ = ["MANY", "SHARED", "count", "in_parts", "share", "shared"]
+__all__ = ["LIGHT", "MANY", "SHARED", "count", "in_parts", "share", "shared"]
 
 MANY = 1 << 17  # elements, of a function that takes many operations: worth a second thread
+LIGHT = 1 << 19  # elements, of a function that takes few operations
 SHARED = 1 << 22  # products: so many are worth a second thread
 
 
@@ -74,17 +75,18 @@ def shared(work: int, loop: Callable[..., None], n: int, *arguments: Any) -> Non
     share(loop, n, *arguments, alone=work < SHARED)
 
 
-def in_parts(loop: Callable[..., Any], *arrays: Any, size: int) -> list[Any]:
+def in_parts(loop: Callable[..., None], *arrays: Any, size: int, many: int = MANY) -> None:
     """Run a loop for parts of arrays along their first axes, which are of one length, in several
-    threads if there are MANY elements. List what the loop returned, in the order of the parts.
+    threads if there are many elements.
 
     Args:
         size: how many elements there are.
     """
-    results: dict[int, Any] = {}
+    if size < many or count() == 1:
+        loop(*arrays)
+        return
 
     def part(start: int, stop: int) -> None:
-        results[start] = loop(*[x[start:stop] for x in arrays])
+        loop(*[x[start:stop] for x in arrays])
 
-    share(part, len(arrays[0]), alone=size < MANY)
-    return [results[start] for start in sorted(results)]
+    share(part, len(arrays[0]))

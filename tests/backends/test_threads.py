@@ -11,7 +11,9 @@ from comparing import normal
 
 import gradcore
 from gradcore.backends import Backend, ownership
-from gradcore.backends.numpy import products, threads
+from gradcore.backends.numba.backend import FastNumpyBackend
+from gradcore.backends.numba.loading import problem
+from gradcore.backends.numpy import memory, products, threads
 from gradcore.backends.numpy.backend import NumpyBackend
 
 
@@ -33,6 +35,16 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("attention_gradient", (*HEADS, HEADS[0]), {"causal": False, "scale": 0.2}),
     ("attention", (_normal(1, 1, 700, 8),) * 3, {"causal": True, "scale": 0.2}),
 ]
+IMAGES = _normal(16, 9, 33, 35)
+STATISTICS = _normal(9), abs(_normal(9))
+COMPILED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("sigmoid", (X,), {}),
+    ("sigmoid_gradient", (X, X), {}),
+    ("batch_norm", (IMAGES, *STATISTICS), {"eps": 1e-5, "relu": True}),
+    ("batch_norm_gradient", (IMAGES, *STATISTICS, abs(STATISTICS[0]), IMAGES), {"eps": 1e-5}),
+]
+BACKENDS = [NumpyBackend] if problem() else [NumpyBackend, FastNumpyBackend]
+KERNELS = [(b, *c) for b in BACKENDS for c in (*CALLS, *COMPILED)]
 PRODUCTS = [((517, 301), 203, True), ((2, 301, 203), 71, True), ((71, 203), 519, False)]
 
 
@@ -46,16 +58,22 @@ def _outputs(y: Any) -> tuple[np.ndarray, ...]:
     return y if isinstance(y, tuple) else (y,)
 
 
-@pytest.mark.parametrize(("kernel", "arrays", "options"), CALLS, ids=[c[0] for c in CALLS])
+@pytest.mark.parametrize(
+    ("kind", "kernel", "arrays", "options"),
+    KERNELS,
+    ids=[f"{b.__name__}-{kernel}" for b, kernel, *_ in KERNELS],
+)
 def test_a_kernel_gives_the_same_bits_for_any_number_of_threads(
-    kernel: str, arrays: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+    kind: type[Backend], kernel: str, arrays: Any, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def outputs(count: int) -> tuple[np.ndarray, ...]:
         monkeypatch.setattr(threads, "count", lambda: count)
         threads.pool.cache_clear()
-        return _outputs(getattr(NumpyBackend(), kernel)(*arrays, **options))
+        y = _outputs(getattr(kind(), kernel)(*arrays, **options))
+        return tuple([x for x in y if x is not None])
 
     definition = _outputs(getattr(Backend, kernel)(NumpyBackend(), *arrays, **options))
+    definition = tuple([x for x in definition if x is not None])
     for one, three, right in zip(outputs(1), outputs(3), definition, strict=True):
         np.testing.assert_array_equal(one, three)
         np.testing.assert_allclose(three, right, 2e-5, 2e-5 * abs(right).max())
@@ -121,3 +139,16 @@ def test_the_callers_floating_point_settings_hold_in_all_threads() -> None:
         threads.share(loop, 24)
     with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
         threads.share(loop, 24)
+
+
+def test_large_arrays_start_at_a_line_of_the_cache_and_own_their_memory() -> None:
+    backend = NumpyBackend()
+    image = memory.zeros((5, 7, 11, 13), np.float32).transpose(3, 0, 1, 2)
+    for x in (image, memory.empty_like(image)):
+        assert x.strides == image.strides
+        assert x.ctypes.data % memory.LINE == 0
+        assert backend.owns_memory(x)
+    view = x[:]
+    assert not backend.owns_memory(x)
+    del view
+    assert backend.owns_memory(x)
