@@ -98,6 +98,12 @@ class NumpyBackend(
 
     # -- kernels ----------------------------------------------------------------------------
 
+    def check_indices(self, what: str, indices: np.ndarray, size: int, start: int = 0) -> None:
+        # Compare the least and the largest: for the labels of a batch, 4 us in place of 10 us.
+        is_known = type(indices) is np.ndarray and indices.dtype.kind in "iu" and indices.size
+        if not is_known or indices.min() < start or indices.max() >= size:
+            super().check_indices(what, indices, size, start)
+
     def scatter_add(self, x: np.ndarray, indices: np.ndarray, size: int) -> np.ndarray:
         # Add element by element: 4,096 rows of 256 into 30,000 rows take 4 ms, where `add.at` of
         # whole rows takes 19 ms.
