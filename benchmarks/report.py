@@ -65,7 +65,7 @@ Times are in milliseconds. In the chains, which have 1,000 ops, they are microse
 - **gradcore** is as it comes, with the kernels that numba compiles; **NumPy alone** is gradcore
   without them. **captured** is what `gradcore.capture` makes of a step.
 - **PyTorch** is as it comes, not compiled, but without TF32 on a GPU.
-- **JAX jit** is a step in one function that `jax.jit` compiles, which updates in place.
+- **JAX with jit** is a step in one function that `jax.jit` compiles, which updates in place.
   **torch.compile** compiles the network with its loss, and the update, by inductor.
   **tinygrad** has its `TinyJit`, and one thread. The time to compile is left out here: it is in the
   table of first steps.
@@ -93,8 +93,9 @@ of at most 1.1. `python -m benchmarks --goals` measures this table alone.
 ## Memory of a step
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point
-of the second step than before that step, in a fresh process. What compiles is measured in the
-process that has compiled. Captured steps are measured before they are captured.
+of a later step than after the first step, in a fresh process. What captured and compiled steps hold
+in between counts too. JAX, torch.compile and tinygrad are measured in the process that is timed.
+On a GPU it is the memory of arrays there.
 
 {memory}
 
@@ -259,7 +260,8 @@ def goal(workload: dict[str, Any], key: str, library: str, most: float | None) -
 
 
 def memory(workloads: dict[str, Any], libraries: list[str]) -> str:
-    shown = [x for x in libraries if any(result(w, x).get("memory") for w in workloads.values())]
+    has = lambda w, x: result(w, x).get("memory") is not None  # noqa: E731
+    shown = [x for x in libraries if any(has(w, x) for w in workloads.values())]
     rows = []
     for name, w in workloads.items():
         ours, theirs = [result(w, x).get("memory") or 0 for x in ("gradcore", "torch")]

@@ -84,26 +84,31 @@ def seconds(
 
 
 def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
-    """Measure by how many bytes the memory in use grows during a step, at its highest point: the
-    device's memory in arrays, or else the process's resident memory (on Linux only).
+    """Measure how many bytes more than after a first step are in use at the highest point of a
+    later step: the device's memory in arrays, or else the process's resident memory (on Linux
+    only).
 
-    It measures the second step, as libraries still load and compile in the first. Before that,
-    memory that the allocator keeps goes back to the system.
+    The first step loads and compiles. The steps between capture or compile, and what they hold from
+    then on counts. Before it measures, memory that the allocator keeps goes back to the system.
     """
-    step()
-    gc.collect()
-    if (peak := device_peak(step)) is not None:
-        return peak
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not reset.exists():
-        return None
 
     def kilobytes(name: str) -> int:
         return int(status.read_text().partition(f"{name}:")[2].split()[0])
 
+    step()
+    gc.collect()
+    trim()
+    before = kilobytes("VmRSS") if reset.exists() else 0
+    for _ in range(CHECKED):
+        step()
+    gc.collect()
+    if (peak := device_peak(step)) is not None:
+        return peak
+    if not reset.exists():
+        return None
     trim()
     reset.write_text("5")  # the highest point so far is now; man proc_pid_clear_refs
-    before = kilobytes("VmRSS")
     step()
     return 1024 * (kilobytes("VmHWM") - before)
 
@@ -144,15 +149,24 @@ def turn(
                 for _ in range(WARM_UP_STEPS):  # loads what the library loads late
                     tiny()
             step = set_up(library, there, quick)
+            to_numpy, losses = getattr(file, "numpy", np.asarray), list[float]()
+
+            def noted() -> None:
+                (loss, *_) = step()
+                if there.family == "train":
+                    losses.append(float(to_numpy(loss)))
+
             begin = time.perf_counter()
-            results = step()
+            noted()
             wait()
             report["first"] = time.perf_counter() - begin
-            if there.family == "train":
-                report["losses"] = losses(library, results, step)
             device_peak = getattr(file, "device_peak", lambda _: None)
             measured = peak_memory if is_fresh or compiles else on_device
-            report["memory"] = measured(step, device_peak)
+            report["memory"] = measured(noted, device_peak)
+            if there.family == "train":
+                while len(losses) < CHECKED:
+                    noted()
+                report["losses"] = losses[:CHECKED]
             if compiles:
                 KEPT[key] = step, report
         report = {**report, "seconds": seconds(step, wait, quick, limit)}
@@ -162,13 +176,6 @@ def turn(
         traceback.print_exc()
         report = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
     return report
-
-
-def losses(library: str, results: list[Any], step: Callable[[], Any]) -> list[float]:
-    """Give the loss of the first step, whose results these are, and of some more."""
-    to_numpy = getattr(library_file(library), "numpy", np.asarray)
-    every = [results, *(step() for _ in range(CHECKED - 1))]
-    return [float(to_numpy(loss)) for (loss,) in every]
 
 
 def on_device(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:

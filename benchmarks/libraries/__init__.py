@@ -101,7 +101,7 @@ LIBRARIES = {
     "gradcore-numpy-captured": Library(
         "NumPy alone, captured", "gradcore", CAPTURED, ALONE, "cpu", groups=STEPS
     ),
-    "jax": Library("JAX jit", "jax", place="cpu", groups=SINGLE, rounds=5, compiles=True),
+    "jax": Library("JAX with jit", "jax", place="cpu", groups=SINGLE, rounds=5, compiles=True),
     "torch-compiled": Library(
         "torch.compile",
         "torch",
