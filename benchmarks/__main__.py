@@ -399,6 +399,7 @@ def run(args: argparse.Namespace, results: dict[str, Any]) -> Iterator[str]:
                 "series": workload.series,
                 "at": workload.at,
                 "libraries": {},
+                "is_settled": True,
             }
             libraries = [x for x in args.chosen if workload.group in LIBRARIES[x].groups]
             for row["libraries"] in measure(workload, libraries, workers):

@@ -54,7 +54,6 @@ OPS = Table(
     tanh=Tensor.tanh,
     tokens=lambda x, w, places: w[x] + places,
 )
-# Of an LSTM, tinygrad would compile each step of the sequences anew.
 
 
 def sigmoid_cross_entropy(x: Any, targets: Any) -> Any:
@@ -94,9 +93,9 @@ def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
 def train(
     layers: Any, parameters: Any, x: Any, targets: Any, loss: str, optimizer: str, lr: float
 ) -> Step:
-    tensors = [tensor(p) for p in parameters]
-    for p in tensors:
-        p.is_param_()
+    if any(layer.op == "lstm" for layer in layers):  # there is no loop: each step is a part
+        raise NotImplementedError("LSTMs, as it would compile all steps of a sequence as one graph")
+    tensors = [tensor(p).is_param_() for p in parameters]
     x, targets = tensor(x), tensor(targets)
     updates = OPTIMIZERS[optimizer](tensors, lr=lr)
 
