@@ -38,7 +38,7 @@ __all__ = ["Workers", "main", "measure", "parse", "run", "write"]
 
 ROOT = Path(__file__).parents[1]
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-PATIENCE = 300  # seconds for one turn
+PATIENCE, PATIENCE_TO_COMPILE = 300, 150  # seconds for one turn
 BUSY = 0.5  # load average of the last minute above which times are noise
 ROUNDS, MOST_ROUNDS, GROWTH_ROUNDS = 5, 15, 3
 
@@ -77,7 +77,9 @@ class Worker:
             is_late.append(True)
             process.kill()
 
-        timer = Timer(PATIENCE, end)
+        compiles = LIBRARIES[request["library"]].compiles
+        patience = PATIENCE_TO_COMPILE if compiles else PATIENCE
+        timer = Timer(patience, end)
         timer.start()
         answer = ""
         with suppress(BrokenPipeError):
@@ -88,7 +90,7 @@ class Worker:
         if answer:
             result: dict[str, Any] = json.loads(answer)
         elif is_late:
-            result = {"missing": f"it took more than {PATIENCE} s"}
+            result = {"missing": f"it took more than {patience} s"}
         else:
             result = {"failed": f"its process ended with status {process.wait()}"}
         if not answer or "failed" in result:

@@ -94,8 +94,8 @@ of at most 1.1. `python -m benchmarks --goals` measures this table alone.
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point
 of a later step than after the first step, in a fresh process. What captured and compiled steps hold
-in between counts too. JAX, torch.compile and tinygrad are measured in the process that is timed.
-On a GPU it is the memory of arrays there.
+in between counts too. JAX and torch.compile are measured in the process that is timed; tinygrad is
+not, as it keeps its memory from the first step on. On a GPU it is the memory of arrays there.
 
 {memory}
 

@@ -30,7 +30,7 @@ from .workloads import NETWORKS, RATES, WORKLOADS
 
 __all__ = ["library_file", "peak_memory", "serve", "set_up", "turn"]
 
-WARM_UP, TIMED = 0.15, 0.5  # seconds
+WARM_UP, TIMED = 0.1, 0.4  # seconds
 WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS = 2, 3, 2000
 CHECKED = 4  # losses of the first steps, which are to be the same in all libraries
 # The step of the latest workload, and what its first turn has measured, if making it compiles it.
@@ -161,7 +161,8 @@ def turn(
             wait()
             report["first"] = time.perf_counter() - begin
             device_peak = getattr(file, "device_peak", lambda _: None)
-            measured = peak_memory if is_fresh or compiles else on_device
+            is_measured = is_fresh or (compiles and not getattr(file, "KEEPS_MEMORY", False))
+            measured = peak_memory if is_measured else on_device
             report["memory"] = measured(noted, device_peak)
             if there.family == "train":
                 while len(losses) < CHECKED:

@@ -17,7 +17,8 @@ which copies an array to NumPy; `device_peak(step)`, which runs a step, and give
 bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host);
 and `free()`, which gives kept memory back. Where a library has options, `configure(captured,
 compiled, tf32, dtype)` sets them for the steps made from then on, and `captured(step)` makes a step
-that is captured and replayed.
+that is captured and replayed. `KEEPS_MEMORY` says that steps keep all memory from the first one on:
+what a later step needs can't be seen.
 
 LIBRARIES is the table of what can be timed: a file, and options.
 """

@@ -17,6 +17,7 @@ from . import Step, Table, apply, elbo, of_output
 __all__ = ["gradients", "numpy", "train", "wait"]
 
 TRAINING.value = 1  # optimizers ask for it
+KEEPS_MEMORY = True
 
 
 def attention(x: Any, w: Any, b: Any, w_out: Any, b_out: Any, heads: int) -> Any:
