@@ -260,8 +260,8 @@ def goal(workload: dict[str, Any], key: str, library: str, most: float | None) -
 
 
 def memory(workloads: dict[str, Any], libraries: list[str]) -> str:
-    has = lambda w, x: result(w, x).get("memory") is not None  # noqa: E731
-    shown = [x for x in libraries if any(has(w, x) for w in workloads.values())]
+    rows_of = workloads.values()
+    shown = [x for x in libraries if any(result(w, x).get("memory") is not None for w in rows_of)]
     rows = []
     for name, w in workloads.items():
         ours, theirs = [result(w, x).get("memory") or 0 for x in ("gradcore", "torch")]
