@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -14,8 +15,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from math import isclose
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Timer
@@ -25,8 +28,9 @@ from gradcore.backends import Backend, get, problem
 from gradcore.backends.numba import loading
 from gradcore.tools.command_line import Parser, launch
 
-from . import report
+from . import goals, report
 from .libraries import LIBRARIES
+from .quiet import Others, is_settled, noise
 from .worker import TIMED
 from .workloads import NETWORKS, RATES, WORKLOADS, Workload
 
@@ -34,8 +38,9 @@ __all__ = ["Workers", "main", "measure", "parse", "run", "write"]
 
 ROOT = Path(__file__).parents[1]
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-PATIENCE = 600  # seconds for one turn
+PATIENCE, PATIENCE_TO_COMPILE = 300, 150  # seconds for one turn
 BUSY = 0.5  # load average of the last minute above which times are noise
+ROUNDS, MOST_ROUNDS, GROWTH_ROUNDS = 5, 15, 3
 
 
 class Worker:
@@ -72,7 +77,9 @@ class Worker:
             is_late.append(True)
             process.kill()
 
-        timer = Timer(PATIENCE, end)
+        compiles = LIBRARIES[request["library"]].compiles
+        patience = PATIENCE_TO_COMPILE if compiles else PATIENCE
+        timer = Timer(patience, end)
         timer.start()
         answer = ""
         with suppress(BrokenPipeError):
@@ -83,10 +90,10 @@ class Worker:
         if answer:
             result: dict[str, Any] = json.loads(answer)
         elif is_late:
-            result = {"failed": f"it took more than {PATIENCE} s"}
+            result = {"missing": f"it took more than {patience} s"}
         else:
             result = {"failed": f"its process ended with status {process.wait()}"}
-        if "failed" in result:
+        if not answer or "failed" in result:
             self.stop()
         return result
 
@@ -108,6 +115,11 @@ class Workers(dict[Any, Worker]):
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
 
+    @cached_property
+    def cache(self) -> TemporaryDirectory[str]:
+        """Where PyTorch and tinygrad keep what they compile: each run compiles anew."""
+        return TemporaryDirectory(prefix="gradcore-")
+
     def environment(self, library: str, workload: Workload) -> dict[str, str]:
         args = self.args
         # On a device it makes no difference to chains how many threads there are.
@@ -117,6 +129,8 @@ class Workers(dict[Any, Worker]):
             **dict.fromkeys(names, str(alone or args.threads)),
             "GRADCORE_BACKEND": args.backend,
             "GRADCORE_FALLBACK": "0",
+            "TORCHINDUCTOR_CACHE_DIR": self.cache.name,
+            "CACHEDB": str(Path(self.cache.name) / "tinygrad.db"),
             **LIBRARIES[library].environment,
         }
 
@@ -152,12 +166,15 @@ class Workers(dict[Any, Worker]):
     def stop(self) -> None:
         for worker in self.values():
             worker.stop()
+        if "cache" in vars(self):
+            self.cache.cleanup()
 
 
 def measure(
     workload: Workload, libraries: Sequence[str], workers: Workers
 ) -> Iterator[dict[str, Any]]:
-    """Time a workload with each library in turn, round after round.
+    """Time a workload with each library in turn, round after round, until PyTorch's time is
+    settled.
 
     Yields, after each turn:
         For each library its medians, quartiles and ratio so far; or what is "missing", or has
@@ -165,13 +182,23 @@ def measure(
     """
     rounds: dict[str, list[Any]] = {library: [] for library in libraries}
     results: dict[str, Any] = {library: {"missing": "not timed yet"} for library in libraries}
-    for _ in range(workers.args.rounds):
+    least = most = workers.args.rounds
+    if least is None:
+        least, most = (GROWTH_ROUNDS,) * 2 if workload.series else (ROUNDS, MOST_ROUNDS)
+    for done in range(most):
+        if done >= least and is_settled(results.get("torch", {}).get("rounds", [])):
+            break
         for library in libraries:
             if "failed" in results[library] or (rounds[library] and "missing" in results[library]):
+                continue
+            if done >= (LIBRARIES[library].rounds or most):
                 continue
             reported = workers.ask(library, workload)
             rounds[library].append(reported)
             results[library] = summary(rounds[library]) if "seconds" in reported else reported
+            for name, reports in rounds.items():
+                if why := differs(name, reports, rounds.get("torch", [])):
+                    results[name] = {"failed": why}
             # Compare the two turns of each round, one soon after the other; take the median.
             for name, result in results.items():
                 base = results.get(LIBRARIES[name].base, {}).get("rounds", [])
@@ -179,10 +206,25 @@ def measure(
                     result["ratio"] = statistics.median(a / b for a, b in pairs)
             yield results
     for library, result in results.items():
-        if "rounds" in result and result["memory"] is None:  # of the host
+        # Of the host. What peers need of it is told of the training steps, and in their process if
+        # they compile.
+        is_peer = LIBRARIES[library].rounds is not None
+        left_out = LIBRARIES[library].compiles or (is_peer and workload.group != "Training steps")
+        if "rounds" in result and result["memory"] is None and not left_out:
             alone = workers.fresh(library, workload)
             result |= {name: alone.get(name) for name in ("first", "memory")}
             yield results
+
+
+def differs(library: str, reported: list[Any], by_torch: list[Any]) -> str | None:
+    """Say how the losses of the first steps, from the same weights, differ from PyTorch's."""
+    ours, theirs = ((x[0] if x else {}).get("losses", []) for x in (reported, by_torch))
+    # Those of a GPU alone may begin with steps that warm up, or that overflow in half precision.
+    is_other = LIBRARIES[library].place == "gpu"
+    if is_other or all(isclose(a, b, rel_tol=0.02) for a, b in zip(ours, theirs, strict=False)):
+        return None
+    found, expected = (", ".join(f"{x:.5g}" for x in losses) for losses in (ours, theirs))
+    return f"it computes other losses than PyTorch: {found} and not {expected}"
 
 
 def summary(reported: list[Any]) -> dict[str, Any]:
@@ -255,9 +297,11 @@ def machine(libraries: Sequence[str]) -> dict[str, Any]:
 def is_there(library: str, backend: str) -> bool:
     """Whether a library can be timed here."""
     known = LIBRARIES[library]
-    if library == "gradcore-numpy" and loading.problem():
+    if "GRADCORE_FAST" in known.environment and loading.problem():
         return False
-    if known.on_gpu and backend == "numpy":
+    if known.place and (known.place == "cpu") != (backend == "numpy"):
+        return False
+    if known.needs and not shutil.which(known.needs):
         return False
     backend = known.backend or backend
     if known.file == "gradcore" and problem(backend):
@@ -277,7 +321,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         examples={
             f"{program} --quick --only mnist": "one workload of a tiny size: a minute",
             f"{program} --only 'mnist|blitz'": "those whose name matches",
-            program: "everything: most of an hour",
+            program: "everything: 40 minutes",
+            f"{program} --goals": "what the project's goals are of, beside the goals: 20 minutes",
             f"{program} --docs": "write docs/explanation/benchmarks.md and its plot",
         },
     )
@@ -293,11 +338,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     backend = "gradcore's (default: numpy); with cupy, PyTorch runs on the GPU too"
     flag("--backend", metavar="NAME", default="numpy", help=backend)
     flag("--threads", type=int, metavar="N", default=os.cpu_count(), help="of every library")
-    flag("--rounds", type=int, metavar="N", default=5, help="turns of each library")
+    until = f"{ROUNDS}, and up to {MOST_ROUNDS} until PyTorch's time is settled"
+    flag("--rounds", type=int, metavar="N", help=f"turns of each library (default: {until})")
     flag("--seconds", type=float, metavar="X", default=TIMED, help="that steps fill in a turn")
     flag("--quick", action="store_true", help="tiny sizes and one round: does it run?")
     flag("--json", type=Path, metavar="FILE", help="write all figures there")
     flag("--docs", action="store_true", help="write docs/explanation/benchmarks.md and .png")
+    flag("--goals", action="store_true", help="only the workloads that have goals, beside these")
     flag("--list", action="store_true", help="name the workloads")
     args = parser.parse_args(arguments)
     try:
@@ -307,10 +354,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--only: {args.only!r} is no regular expression ({error})")
     if not args.workloads:
         parser.error(f"--only: {args.only!r} is in no workload's name; --list has them")
-    if min(args.threads, args.rounds) < 1:
+    if min(args.threads, args.rounds or 1) < 1:
         parser.error("--threads and --rounds are at least 1")
-    if args.docs and (args.quick or args.only or args.libraries):
-        parser.error("--docs is of everything: leave out --quick, --only and --libraries")
+    if args.docs and (args.quick or args.only or args.libraries or args.goals):
+        parser.error("--docs is of everything: leave out --quick, --only, --libraries and --goals")
+    if args.goals:
+        args.workloads = [w for w in args.workloads if goals.of_row(w.name, w.group)]
+        args.libraries = args.libraries or ",".join(
+            x for x in ("torch", *goals.COLUMNS) if is_there(x, args.backend)
+        )
     if args.json and not args.json.parent.is_dir():
         parser.error(f"--json: there is no folder {args.json.parent}; make it first")
     if why := problem(args.backend):
@@ -322,8 +374,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--libraries: {name!r}, expected some of {','.join(LIBRARIES)}")
         if args.libraries and not is_there(name, args.backend):
             missing = f"{name} is not installed; try pip install -e '.[bench]'"
-            if args.backend == "numpy" and LIBRARIES[name].on_gpu:
+            needs = LIBRARIES[name].needs
+            if args.backend == "numpy" and LIBRARIES[name].place == "gpu":
                 missing = f"{name} is of a GPU; try --backend cupy"
+            elif needs and not shutil.which(needs):
+                missing = f"{name} needs {needs}, which is not installed"
             elif LIBRARIES[name].options.get("captured"):
                 missing = f"{LIBRARIES[name].backend or args.backend} can't capture steps"
                 missing += "; try --backend cupy" * (LIBRARIES[name].backend is None)
@@ -342,12 +397,17 @@ def run(args: argparse.Namespace, results: dict[str, Any]) -> Iterator[str]:
             row = results["workloads"][workload.name] = {
                 "threads": workload.threads or args.threads,
                 "floor": floor(workload, args.quick, results["rates"]),
+                "group": workload.group,
                 "series": workload.series,
                 "at": workload.at,
                 "libraries": {},
+                "is_settled": True,
             }
-            for row["libraries"] in measure(workload, args.chosen, workers):
+            libraries = [x for x in args.chosen if workload.group in LIBRARIES[x].groups]
+            for row["libraries"] in measure(workload, libraries, workers):
                 yield workload.name
+            torch = row["libraries"].get("torch", {}).get("rounds", [])
+            row["is_settled"] = bool(workload.series) or is_settled(torch)
             if "gradcore" in args.chosen and workload.family == "train" and not workload.series:
                 row["compiling"] = compiling(workload, workers)
             print(report.line(workload.name, row["libraries"]), file=sys.stderr, flush=True)
@@ -375,29 +435,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > BUSY:
         print(f"this machine is busy (load {load:.1f}): the figures are noise", file=sys.stderr)
+        if args.docs:
+            print(
+                "the page is of a quiet machine: run --docs again when it is one", file=sys.stderr
+            )
+            return 2
     results: dict[str, Any] = {
         "machine": machine(args.chosen),
         "date": time.strftime("%Y-%m-%d"),
         "backend": args.backend,
         "load": load,
         "threads": args.threads,
-        "rounds": args.rounds,
+        "rounds": args.rounds or ROUNDS,
+        "others": 0.0,
         "rates": {},
         "workloads": {},
     }
-    before = signal.signal(signal.SIGTERM, interrupted)
+    before, others, is_whole = signal.signal(signal.SIGTERM, interrupted), Others(), False
     try:
         for _ in run(args, results):
             if args.json:
                 write(args.json, json.dumps(results, indent=1) + "\n")
+        is_whole = True
     except KeyboardInterrupt:
         print("interrupted: these are all that is done", file=sys.stderr)
     finally:
         signal.signal(signal.SIGTERM, before)
-    text = report.markdown(results)
+    results["others"] = others.cores()
+    text = report.goals(results["workloads"]) if args.goals else report.markdown(results)
     print(text)  # first, as the file may not be writable
     if args.json:
         write(args.json, json.dumps(results, indent=1) + "\n")
+    if (why := noise(results)) and not args.quick:
+        print(f"the figures are noise: {why}", file=sys.stderr)
+    if args.docs and (why or not is_whole):
+        print("the page is not written: run --docs again", file=sys.stderr)
+        return 1
     if args.docs:
         (ROOT / "docs" / "explanation" / "benchmarks.md").write_text(text)
         report.plot(results, ROOT / "docs" / "explanation" / "benchmarks.png")

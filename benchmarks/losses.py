@@ -87,9 +87,9 @@ def run(backend: str, network: str, steps: int, flags: list[str]) -> Run:
         return decorate
 
     program, own = NETWORKS[network]
-    example = import_module(program)
+    example: Any = import_module(program)
     original, made = Session.begin, example.captured
-    Session.begin, example.captured = begin, captured  # type: ignore[method-assign]
+    Session.begin, example.captured = begin, captured
     sys.argv = [f"{program}.py", "--quiet", "--backend", backend, *own, *flags]
     place = gradcore.backends.get(backend)
     with suppress(SystemExit):

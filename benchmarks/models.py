@@ -32,6 +32,7 @@ __all__ = [
     "resnet",
     "resnet9",
     "total",
+    "vae",
 ]
 
 Shape = tuple[int, ...]
@@ -62,7 +63,7 @@ class Layer:
     op: str
     shapes: tuple[Shape, ...] = ()  # of the parameters
     constants: dict[str, int] = field(default_factory=dict)
-    parts: tuple[tuple[Layer, ...], ...] = ()  # of a residual block: its body and its shortcut
+    parts: tuple[tuple[Layer, ...], ...] = ()  # such as a residual block's body and shortcut
 
 
 RELU, SIGMOID, FLATTEN, AVERAGE = map(Layer, ("relu", "sigmoid", "flatten", "average"))
@@ -148,6 +149,14 @@ def gpt(classes: int, width: int, heads: int, depth: int, length: int) -> list[L
     return [tokens, *[block] * depth, layer_norm, dense(width, classes), Layer("rows")]
 
 
+def vae(pixels: int, hidden: int, latent: int) -> list[Layer]:
+    """The variational autoencoder of examples/vae.py: its encoder, the two layers that give the
+    means and the logarithms of the variances, and its decoder."""
+    head = (dense(hidden, latent),)
+    decoder = dense(latent, hidden), RELU, dense(hidden, pixels)
+    return [Layer("vae", parts=((dense(pixels, hidden), RELU), head, head, decoder))]
+
+
 def parameters(layers: Sequence[Layer]) -> list[Draw]:
     """Give the parameters in the order in which a library's modules have them: weights so large
     that outputs are about as large as inputs, and biases that are not zeros."""
@@ -201,17 +210,25 @@ def cost(layers: Sequence[Layer], shape: Shape, first: bool = False) -> tuple[Sh
         first: whether the input needs no gradient.
     """
     forward, backward = [Cost()], [Cost()]
+
+    def add(part: Sequence[Layer], shape: Shape, first: bool = False) -> Shape:
+        y, *costs = cost(part, shape, first)
+        for kind, found in zip((forward, backward), costs, strict=True):
+            kind.append(found)
+        return y
+
     for i, layer in enumerate(layers):
         if layer.op == "block":
-            _, *costs = cost(layer.parts[0], shape)
-            forward.append(costs[0])
-            backward.append(costs[1])
+            add(layer.parts[0], shape)
+            continue
+        if layer.op == "vae":
+            encoder, *heads, decoder = layer.parts
+            hidden = add(encoder, shape, first and i == 0)
+            latent, _ = [add(head, hidden) for head in heads]
+            shape = add(decoder, latent)
             continue
         if layer.parts:
-            shapes, *costs = zip(*[cost(part, shape) for part in layer.parts], strict=True)
-            shape = shapes[0]
-            forward += costs[0]
-            backward += costs[1]
+            shape, *_ = [add(part, shape) for part in layer.parts]
             continue
         y = output_shape(layer, shape)
         moved = prod(shape) + prod(y)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .libraries import LIBRARIES
+from .goals import COLUMNS, of_row
+from .libraries import GROUPS, LIBRARIES
 
 __all__ = [
     "NAMES",
     "first",
+    "goals",
     "growth",
     "line",
     "markdown",
@@ -25,7 +27,17 @@ __all__ = [
 ]
 
 NAMES = {name: library.title for name, library in LIBRARIES.items()}
-MARKERS = dict(zip(list(NAMES)[2:], "x|os^+*DPvdhH<>8p", strict=False))  # in the plot
+# In the plot: the marks, the numbers at the axis, and its ends.
+MARKERS = {
+    "gradcore-captured": ("o", "tab:green"),
+    "gradcore-numpy": ("|", "black"),
+    "gradcore-numpy-captured": ("d", "tab:gray"),
+    "jax": ("x", "tab:red"),
+    "torch-compiled": ("+", "tab:purple"),
+    "torch-captured": ("+", "tab:purple"),
+    "tinygrad": ("^", "tab:brown"),
+}
+TICKS, EDGES = (0.25, 0.5, 1, 2, 4), (0.15, 6.7)
 LEAST_MEMORY = 1e5  # bytes; less is noise
 NONE = "–"  # noqa: RUF001
 
@@ -33,44 +45,66 @@ PAGE = """\
 # Benchmarks
 
 `python -m benchmarks --docs` wrote this page, {date}: gradcore {gradcore} on {backend}, beside
-{others}; {numpy}; Python {python}; {system}; {cores} cores of {processor}.
-Each library has {threads} threads, but one in the chains and for growth with depth.
+{others_there}; {numpy}; Python {python}; {system}; {cores} cores of {processor}.
+Each library has {threads} threads, but one in the chains and for growth with depth. Other processes
+used {others:.2f} cores meanwhile.
 
 ![Ratios to PyTorch](benchmarks.png)
 
 ## Time of a step
 
 Times are in milliseconds. In the chains, which have 1,000 ops, they are microseconds per op.
-{none} says that the library has no such operation, or that there is no floor to speak of. [The
-table](../../benchmarks/workloads.py) of workloads says what each is.
+[The table](../../benchmarks/workloads.py) of workloads says what each is.
 
-- **A time**: each library has a process, and the processes take turns at a workload, {rounds}
-  each. The time is the median of the turns' medians, without warm-up. In brackets are the
-  quartiles of all steps.
+- **A time**: each library has a process, and the processes take turns at a workload, at least
+  {rounds} each: until the median of PyTorch's turns is known to 5 %, with 95 % confidence, or 15
+  turns are done. The time is the median of the turns' medians, without warm-up. In brackets are the
+  quartiles of all steps. JAX and torch.compile have 5 turns, tinygrad, autograd, MyGrad and vugrad
+  have 2, and growth has 3. {unsettled}
 - **A ratio** is of two turns of one round; the table has the median of these ratios.
+- **gradcore** is as it comes, with the kernels that numba compiles; **NumPy alone** is gradcore
+  without them. **captured** is what `gradcore.capture` makes of a step.
 - **PyTorch** is as it comes, not compiled, but without TF32 on a GPU.
-- **NumPy alone** is gradcore without the kernels that numba compiles.
+- **JAX with jit** is a step in one function that `jax.jit` compiles, which updates in place.
+  **torch.compile** compiles the network with its loss, and the update, by inductor.
+  **tinygrad** has its `TinyJit`, and one thread. The time to compile is left out here: it is in the
+  table of first steps.
 - **vugrad**, the course's library, computes in float64.
 - **The floor** is what a step takes at least: its matrix products and convolutions at this
   machine's rate of large ones, {matmul:.0f} GFLOP/s, and its arrays, which each operation reads
   and writes once, at the rate of a large copy, {copy:.1f} GB/s. What stays in a cache can be
-  faster.{captured}
+  faster. There is none to speak of for chains.
 
 {times}
+
+### What is missing
+
+A dash says that there is no figure. These are the reasons:
+
+{missing}
+
+## Goals
+
+What the project has set itself, in times PyTorch's time or memory: "**1.26** of 1.1" misses a goal
+of at most 1.1. `python -m benchmarks --goals` measures this table alone.
+
+{goals}
 
 ## Memory of a step
 
 In megabytes: by how much the process's resident memory (`VmHWM`) is larger at the highest point
-of the second step than before that step, in a fresh process. On a GPU it is the memory of arrays
-there.
+of a later step than after the first step, in a fresh process. What captured and compiled steps hold
+in between counts too. JAX and torch.compile are measured in the process that is timed; tinygrad is
+not, as it keeps its memory from the first step on. On a GPU it is the memory of arrays there.
 
 {memory}
 
 ## The first step
 
 In seconds, in a fresh process. Two steps of a tiny size come before, which load most of what a
-library loads late. When a process first needs a kernel, numba loads it from its cache, or compiles
-it if the cache is empty.
+library loads late; but not where a library compiles the step, JAX, PyTorch or tinygrad, with an
+empty cache. When a process first needs a kernel, numba loads it from its cache, or compiles it if
+the cache is empty.
 
 {first}
 
@@ -82,10 +116,6 @@ logarithms: 1 is growth in proportion, 2 with the square.
 
 {growth}
 """
-
-CAPTURED = """
-- **Captured** is gradcore with training steps replayed as CUDA graphs (`gradcore.capture`). Its
-  memory is that of a step before."""
 
 
 def number(x: float | None) -> str:
@@ -136,53 +166,118 @@ def megabytes(result: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     versions = results["machine"]["versions"]
-    others = [f"{NAMES[x]} {v}".strip() for x, v in versions.items() if "gradcore" not in x]
-    single = {name: w for name, w in results["workloads"].items() if not w["series"]}
+    others = [f"{NAMES[x]} {v}".strip() for x, v in versions.items() if v and x != "gradcore"]
+    rows, libraries = results["workloads"], list(versions)
+    single = {name: w for name, w in rows.items() if not w["series"]}
+    unsettled = [name for name, w in rows.items() if not w["is_settled"]]
     return PAGE.format(
         **{**results, **results["machine"]},
         gradcore=versions.get("gradcore", ""),
-        others=", ".join(others) or "nothing else",
+        others_there=", ".join(others) or "nothing else",
+        unsettled=f"Not settled: {', '.join(unsettled) or 'none'}.",
         matmul=results["rates"].get("matmul", 0) / 1e9,
         copy=results["rates"].get("copy", 0) / 1e9,
-        none=NONE,
-        captured=CAPTURED if "gradcore-captured" in versions else "",
-        times=times(single, list(versions)),
-        memory=memory(single, list(versions)),
-        first=first(single, list(versions)),
-        growth=growth(results["workloads"], list(versions)),
+        times="\n\n".join(f"### {g}\n\n{times(part, libraries)}" for g, part in groups(single)),
+        missing=missing(single, libraries),
+        goals=goals(rows),
+        memory="\n\n".join(memory(part, libraries) for _, part in groups(single)),
+        first=first(single, libraries),
+        growth=growth(rows, libraries),
     )
 
 
+def groups(workloads: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give each group of workloads that there is, with its name."""
+    for group in GROUPS:
+        if found := {name: w for name, w in workloads.items() if w["group"] == group}:
+            yield group, found
+
+
+def result(workload: dict[str, Any], library: str) -> dict[str, Any]:
+    return workload["libraries"].get(library, {"missing": ""})
+
+
+def there(workloads: dict[str, Any], libraries: list[str], key: str) -> list[str]:
+    """List the libraries that have a figure, or that failed."""
+    return [
+        x for x in libraries if any({key, "failed"} & {*result(w, x)} for w in workloads.values())
+    ]
+
+
 def times(workloads: dict[str, Any], libraries: list[str]) -> str:
-    main, peers = libraries[:2], [x for x in libraries if x != "torch"]
-    ratios = [f"{NAMES[x]} / {NAMES[LIBRARIES[x].base]}" for x in peers]
-    head = ["", *[NAMES[x] for x in main], *ratios, "floor"]
+    main = [x for x in ("gradcore", "torch") if x in libraries]
+    peers = [x for x in there(workloads, libraries, "seconds") if x != "torch"]
+    head = ["", *[NAMES[x] for x in main]]
+    head += [f"{NAMES[x]} / {NAMES[LIBRARIES[x].base]}" for x in peers]
     rows = []
     for name, w in workloads.items():
-        found, least = w["libraries"], w["floor"]
-        row = [name, *[cell(found[x], time) for x in main]]
-        row += [*[cell(found[x], ratio) for x in peers], number(least and 1e3 * least)]
-        rows.append(row + [number(least and found[x].get("seconds", 0) / least) for x in main])
-    return table(head + [f"{NAMES[x]} / floor" for x in main], rows)
+        row = [name, *[cell(result(w, x), time) for x in main]]
+        row += [cell(result(w, x), ratio) for x in peers]
+        if least := w["floor"]:
+            row += [number(x and 1e3 * x) for x in [least]]
+            row += [number(result(w, x).get("seconds", 0) / least) for x in main]
+        rows.append(row)
+    if any(w["floor"] for w in workloads.values()):
+        head += ["floor", *[f"{NAMES[x]} / floor" for x in main]]
+    return table(head, [row + [NONE] * (len(head) - len(row)) for row in rows])
+
+
+def missing(workloads: dict[str, Any], libraries: list[str]) -> str:
+    """Say what each library lacks, and in which workloads this is missing."""
+    lines = []
+    for x in libraries:
+        reasons: dict[str, list[str]] = {}
+        for name, w in workloads.items():
+            if why := result(w, x).get("missing"):
+                reasons.setdefault(why, []).append(name)
+        groups = [g for g in GROUPS[:-1] if g not in LIBRARIES[x].groups]
+        told = [f"{why} ({', '.join(names)})" for why, names in reasons.items()]
+        told += [f"not timed: {', '.join(groups).lower()}"] if groups else []
+        lines += [f"- **{NAMES[x]}**: {'; '.join(told)}"] if told else []
+    return "\n".join(lines) or NONE
+
+
+def goals(workloads: dict[str, Any]) -> str:
+    """Write what was measured beside the goals."""
+    measured = [(key, x) for key in ("seconds", "memory") for x in COLUMNS]
+    head = [f"{NAMES[x]}{', memory' * (key == 'memory')}" for key, x in measured]
+    rows = []
+    for name, w in workloads.items():
+        most = of_row(name, w["group"])
+        cells = [goal(w, key, x, most.get((key, x))) for key, x in measured]
+        rows += [[name, *cells]] if most else []
+    return table(["", *head], rows) if rows else NONE
+
+
+def goal(workload: dict[str, Any], key: str, library: str, most: float | None) -> str:
+    ours, theirs = result(workload, library), result(workload, "torch")
+    found: float = ours.get("ratio") or 0
+    if key == "memory":
+        found = (ours.get(key) or 0) / max(theirs.get(key) or 0, LEAST_MEMORY)
+    if not (most and found):
+        return NONE
+    return f"**{number(found)}** of {most}" if found > most else f"{number(found)} of {most}"
 
 
 def memory(workloads: dict[str, Any], libraries: list[str]) -> str:
+    rows_of = workloads.values()
+    shown = [x for x in libraries if any(result(w, x).get("memory") is not None for w in rows_of)]
     rows = []
     for name, w in workloads.items():
-        ours, theirs = [w["libraries"].get(x, {}).get("memory") or 0 for x in ("gradcore", "torch")]
-        shown = number(ours / theirs) if min(ours, theirs) >= LEAST_MEMORY else NONE
-        rows.append([name, *[cell(w["libraries"][x], megabytes) for x in libraries], shown])
-    return table(["", *[NAMES[x] for x in libraries], "gradcore / PyTorch"], rows)
+        ours, theirs = [result(w, x).get("memory") or 0 for x in ("gradcore", "torch")]
+        of_both = number(ours / theirs) if min(ours, theirs) >= LEAST_MEMORY else NONE
+        rows.append([name, *[cell(result(w, x), megabytes) for x in shown], of_both])
+    return table(["", *[NAMES[x] for x in shown], "gradcore / PyTorch"], rows)
 
 
 def first(workloads: dict[str, Any], libraries: list[str]) -> str:
-    head = ["", "gradcore, empty cache", *[NAMES[x] for x in libraries]]
+    steps = {name: w for name, w in workloads.items() if "compiling" in w}
+    shown = there(steps, libraries, "first")
     rows = []
-    for name, w in workloads.items():
-        if "compiling" in w:
-            found = [cell(w["libraries"][x], lambda r: number(r.get("first"))) for x in libraries]
-            rows.append([name, number(w["compiling"]), *found])
-    return table(head, rows) if rows else NONE
+    for name, w in steps.items():
+        found = [cell(result(w, x), lambda r: number(r.get("first"))) for x in shown]
+        rows.append([name, number(w["compiling"]), *found])
+    return table(["", "gradcore, empty cache", *[NAMES[x] for x in shown]], rows) if rows else NONE
 
 
 def growth(workloads: dict[str, Any], libraries: list[str]) -> str:
@@ -192,7 +287,7 @@ def growth(workloads: dict[str, Any], libraries: list[str]) -> str:
         rows = []
         for key, unit in (("seconds", "ms"), ("memory", "MB")):
             for x in libraries:
-                found = {at: results[x] for at, results in points.items()}
+                found = {at: results.get(x, {}) for at, results in points.items()}
                 if any(key in r for r in found.values()):
                     text = megabytes if key == "memory" else milliseconds
                     row = [f"{NAMES[x]}, {unit}", *[cell(r, text) for r in found.values()]]
@@ -211,39 +306,57 @@ def slope(points: dict[int, float | None], key: str) -> str:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Plot the ratios to PyTorch's time: gradcore's as bars, those of others as dots."""
+    """Plot the ratios to PyTorch's time: gradcore's as bars, those of others as marks. The picture
+    is narrow, so that its words can be read on a phone."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
+    from matplotlib.patches import Patch
 
-    ratios: dict[str, dict[str, float]] = {}
-    for name, w in reversed(results["workloads"].items()):
-        if not w["series"]:
+    parts = [(group, part) for group, part in groups(results["workloads"]) if group != "Growth"]
+    heights = [len(part) + 1.5 for _, part in parts]
+    size = 4.2, 1.6 + 0.19 * sum(heights)
+    options: dict[str, Any] = {"height_ratios": heights, "layout": "constrained"}
+    figure, panels = pyplot.subplots(
+        len(parts), 1, sharex=True, squeeze=False, figsize=size, **options
+    )
+    low, high = EDGES
+    for axes, (group, part) in zip(panels[:, 0], parts, strict=True):
+        for i, w in enumerate(part.values()):
             found = {x: r["ratio"] for x, r in w["libraries"].items() if r.get("ratio")}
-            ratios[name] = {x: value for x, value in found.items() if x != "torch"}
-    size = 8, 1.5 + 0.24 * len(ratios)
-    figure, axes = pyplot.subplots(figsize=size, layout="constrained")
-    for i, found in enumerate(ratios.values()):
-        if ours := found.get("gradcore"):
-            axes.barh(
-                i, ours - 1, left=1, color="tab:blue" if ours <= 1 else "tab:orange", alpha=0.7
-            )
-            at_the_side = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
-            axes.text(1.01, i, number(ours), **at_the_side)
-    for x, marker in MARKERS.items():
-        places = [(found[x], i) for i, found in enumerate(ratios.values()) if x in found]
-        if places:
-            axes.scatter(*zip(*places, strict=True), s=16, c="0.2", marker=marker, label=NAMES[x])
-    if axes.collections:
-        figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.set_yticks(range(len(ratios)), ratios, fontsize=8)
-    axes.set_ylim(-0.7, len(ratios) - 0.3)
-    axes.margins(x=0.1)
-    axes.set_xlabel("time / PyTorch's time; the bars and the numbers are gradcore's")
-    axes.grid(axis="x", linewidth=0.3)
-    figure.savefig(path, dpi=150)
+            if ours := found.get("gradcore"):
+                end = min(max(ours, low), high)
+                color = "tab:blue" if ours <= 1 else "tab:orange"
+                axes.barh(i, end - 1, left=1, color=color, alpha=0.55)
+                place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
+                axes.text(1.02, i, f"{ours:.2f}", **place)
+            for x, (marker, color) in MARKERS.items():
+                if x in found:
+                    at = min(max(found[x], low), high)
+                    axes.plot(at, i, marker, color=color, markersize=5, clip_on=False)
+        axes.set_title(group, loc="left", fontsize=9, fontweight="bold", pad=3)
+        axes.set_yticks(range(len(part)), part, fontsize=8)
+        axes.set_ylim(len(part) - 0.4, -0.6)
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(low, high)
+        axes.set_xticks(TICKS, [f"{x:g}" for x in TICKS], fontsize=8)
+        axes.tick_params(labelbottom=True, length=2)
+        axes.grid(axis="x", linewidth=0.3)
+    shown = {x for _, part in parts for w in part.values() for x in w["libraries"]}
+    handles: list[Any] = [Patch(color="tab:blue", alpha=0.55)]
+    names = ["gradcore, and its number"]
+    for x, (marker, color) in MARKERS.items():
+        if x in shown:
+            handles += pyplot.plot([], [], marker, color=color, markersize=5)
+            names.append(NAMES[x])
+    title = "Time of a step, in times PyTorch's"
+    style: dict[str, Any] = {"ncols": 2, "fontsize": 8, "frameon": False}
+    bold = {"size": 11, "weight": "bold"}
+    figure.legend(
+        handles, names, loc="outside upper center", title=title, title_fontproperties=bold, **style
+    )
+    figure.supxlabel("left of 1 is faster; marks at an edge lie beyond it", fontsize=8)
+    figure.savefig(path, dpi=200)
     pyplot.close(figure)

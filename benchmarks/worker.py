@@ -23,13 +23,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from .libraries import LIBRARIES
 from .workloads import NETWORKS, RATES, WORKLOADS
 
 __all__ = ["library_file", "peak_memory", "serve", "set_up", "turn"]
 
-WARM_UP, TIMED = 0.3, 1.0  # seconds
+WARM_UP, TIMED = 0.1, 0.4  # seconds
 WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS = 2, 3, 2000
+CHECKED = 4  # losses of the first steps, which are to be the same in all libraries
+# The step of the latest workload, and what its first turn has measured, if making it compiles it.
+KEPT: dict[tuple[str, str, bool], tuple[Callable[[], Any], dict[str, Any]]] = {}
 
 
 def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
@@ -39,23 +44,18 @@ def set_up(library: str, workload: Any, quick: bool) -> Callable[[], Any]:
         NotImplementedError: the library lacks the family, or an op; the latter may be raised only
             when the step runs.
     """
-    file, options = (
-        library_file(library),
-        LIBRARIES[library].options if library in LIBRARIES else {},
-    )
+    file, known = library_file(library), LIBRARIES[library]
     if hasattr(file, "configure"):
-        file.configure(**options)
-    is_captured = options.get("captured", False)
+        file.configure(**known.options)
     family = getattr(file, workload.family, None)
-    if family is None or (is_captured and workload.family != "train"):
+    if family is None or workload.group not in known.groups:
         raise NotImplementedError(workload.family)
     step: Callable[[], Any] = family(**workload.arguments(quick))
-    return file.captured(step) if is_captured else step
+    return file.captured(step) if known.options.get("captured") else step
 
 
 def library_file(library: str) -> Any:
-    name = LIBRARIES[library].file if library in LIBRARIES else library
-    return import_module(f"benchmarks.libraries.on_{name}")
+    return import_module(f"benchmarks.libraries.on_{LIBRARIES[library].file}")
 
 
 def seconds(
@@ -84,26 +84,31 @@ def seconds(
 
 
 def peak_memory(step: Callable[[], Any], device_peak: Callable[[Any], int | None]) -> int | None:
-    """Measure by how many bytes the memory in use grows during a step, at its highest point: the
-    device's memory in arrays, or else the process's resident memory (on Linux only).
+    """Measure how many bytes more than after a first step are in use at the highest point of a
+    later step: the device's memory in arrays, or else the process's resident memory (on Linux
+    only).
 
-    It measures the second step, as libraries still load and compile in the first. Before that,
-    memory that the allocator keeps goes back to the system.
+    The first step loads and compiles. The steps between capture or compile, and what they hold from
+    then on counts. Before it measures, memory that the allocator keeps goes back to the system.
     """
-    step()
-    gc.collect()
-    if (peak := device_peak(step)) is not None:
-        return peak
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not reset.exists():
-        return None
 
     def kilobytes(name: str) -> int:
         return int(status.read_text().partition(f"{name}:")[2].split()[0])
 
+    step()
+    gc.collect()
+    trim()
+    before = kilobytes("VmRSS") if reset.exists() else 0
+    for _ in range(CHECKED):
+        step()
+    gc.collect()
+    if (peak := device_peak(step)) is not None:
+        return peak
+    if not reset.exists():
+        return None
     trim()
     reset.write_text("5")  # the highest point so far is now; man proc_pid_clear_refs
-    before = kilobytes("VmRSS")
     step()
     return 1024 * (kilobytes("VmHWM") - before)
 
@@ -124,24 +129,48 @@ def turn(
         is_fresh: whether the process has run nothing yet: memory of the host is measured only then.
 
     Returns:
-        "first", "memory" and "seconds"; or what is "missing", or has "failed".
+        "first", "losses" (of training), "memory" and "seconds"; or what is "missing", or has
+        "failed".
     """
     there = next(w for w in RATES + WORKLOADS + NETWORKS if w.name == workload)
+    compiles = LIBRARIES[library].compiles
     report: dict[str, Any] = {}
     try:
         file = library_file(library)
-        tiny = set_up(library, there, quick=True)
-        for _ in range(WARM_UP_STEPS):  # loads what the library loads late
-            tiny()
-        step = set_up(library, there, quick)
         wait = getattr(file, "wait", lambda: None)
-        begin = time.perf_counter()
-        step()
-        wait()
-        report["first"] = time.perf_counter() - begin
-        device_peak = getattr(file, "device_peak", lambda _: None)
-        report["memory"] = (peak_memory if is_fresh else on_device)(step, device_peak)
-        report["seconds"] = seconds(step, wait, quick, limit)
+        key = library, workload, quick
+        if key in KEPT:
+            step, report = KEPT[key]
+        else:
+            KEPT.clear()
+            gc.collect()
+            if not compiles:
+                tiny = set_up(library, there, quick=True)
+                for _ in range(WARM_UP_STEPS):  # loads what the library loads late
+                    tiny()
+            step = set_up(library, there, quick)
+            to_numpy, losses = getattr(file, "numpy", np.asarray), list[float]()
+
+            def noted() -> None:
+                (loss, *_) = step()
+                if there.family == "train":
+                    losses.append(float(to_numpy(loss)))
+
+            begin = time.perf_counter()
+            noted()
+            wait()
+            report["first"] = time.perf_counter() - begin
+            device_peak = getattr(file, "device_peak", lambda _: None)
+            is_measured = is_fresh or (compiles and not getattr(file, "KEEPS_MEMORY", False))
+            measured = peak_memory if is_measured else on_device
+            report["memory"] = measured(noted, device_peak)
+            if there.family == "train":
+                while len(losses) < CHECKED:
+                    noted()
+                report["losses"] = losses[:CHECKED]
+            if compiles:
+                KEPT[key] = step, report
+        report = {**report, "seconds": seconds(step, wait, quick, limit)}
     except NotImplementedError as error:
         report = {"missing": str(error)}
     except Exception as error:

@@ -37,6 +37,16 @@ class Workload:
     series: str = ""  # a series that shows growth, and the place in it
     at: int = 0
 
+    @property
+    def group(self) -> str:
+        """One of GROUPS."""
+        if self.series:
+            return "Growth"
+        if self.case is chain:
+            return "Chains"
+        names = {"train": "Training steps", "update": "Updates", "batches": "Updates"}
+        return names.get(self.family, "Kernels")
+
     def cost(self, quick: bool) -> Cost:
         case = self.case(*(self.tiny if quick else self.sizes))
         return case.forward if self.family == "forward" else total([case.forward, case.backward])
@@ -116,6 +126,13 @@ def char_lstm(classes: int, width: int, hidden: int, depth: int, batch: int, ste
     characters = Draw((batch, steps), classes=classes)
     case = training(layers, characters, "mean", "clipped-adam", 2e-3)
     case.given["targets"] = Draw((batch * steps,), classes=classes)
+    return case
+
+
+def vae(pixels: int, hidden: int, latent: int, batch: int) -> Case:
+    images = Draw((batch, pixels), deviation=0.0)
+    case = training(models.vae(pixels, hidden, latent), images, "elbo", "adam", 1e-3)
+    case.given["targets"] = Draw((batch, latent))  # the noise
     return case
 
 
@@ -226,6 +243,7 @@ WORKLOADS = [
     Workload("mnist-3layer", "train", mlp, (784, 3136, 3, 128), (6, 24, 3, 5)),
     *[Workload(f"blitz-{n}", "train", blitz, (n,), (2,)) for n in (4, 32, 128, 512)],
     Workload("resnet20-64", "train", resnet, (16, 3, 32, 64), (2, 1, 8, 2)),
+    Workload("mnist-vae", "train", vae, (784, 400, 20, 128), (6, 5, 2, 3)),
     Workload("gpt-small", "train", gpt, (100, 128, 4, 4, 64, 32), (5, 8, 2, 2, 6, 3)),
     Workload("char-lstm", "train", char_lstm, (96, 64, 256, 1, 32, 64), (5, 3, 4, 1, 2, 3)),
     Workload("char-lstm-2layer", "train", char_lstm, (96, 64, 256, 2, 32, 64), (5, 3, 4, 2, 2, 3)),
@@ -248,11 +266,11 @@ WORKLOADS = [
     Workload("batches", "batches", batches, (60_000, 784, 128), (6, 5, 6)),
 ]
 for n in (100, 1000, 10_000, 100_000):
-    sizes = ("tanh", n), ("tanh", 9)
-    WORKLOADS.append(Workload(f"depth-{n}", "gradients", chain, *sizes, 1, "depth", n))
+    link = ("tanh", n), ("tanh", 6)
+    WORKLOADS.append(Workload(f"depth-{n}", "gradients", chain, *link, 1, "depth", n))
 for n in (128, 256, 512, 1024, 2048):
-    sizes = (n, n, 3, 128), (4, 4, 3, 2)
+    sizes = (n, n, 3, 128), (6, 24, 3, 5)
     WORKLOADS.append(Workload(f"width-{n}", "train", mlp, *sizes, None, "width", n))
 for n in (16, 64, 256, 1024, 4096):
-    sizes = (784, 3136, 2, n), (4, 5, 2, 3)
+    sizes = (784, 3136, 2, n), (6, 24, 2, 5)
     WORKLOADS.append(Workload(f"batch-{n}", "train", mlp, *sizes, None, "batch", n))

@@ -7,15 +7,18 @@ arrays, the same for all libraries.
     forward(function, arrays)      `function(OPS, *arrays)`, with no graph
     gradients(function, arrays)    with a graph, and the gradients of all floating arrays
     train(layers, parameters, x, targets, loss, optimizer, lr)
+                                   the loss is cross-entropy, "mean" or "sum" of the instances; or
+                                   "elbo", a VAE's, whose `targets` are standard normal numbers
     update(parameters, gradients, optimizer, lr)
     batches(x, y, size)            an epoch of batches in a random order
 
 Where a library uses a device, the file also has `wait()`, which waits for the device; `numpy(x)`,
 which copies an array to NumPy; `device_peak(step)`, which runs a step, and gives by how many
 bytes the device's memory in arrays grew at the highest point (`None` if arrays are on the host);
-and `free()`, which gives kept memory back. Where a library has options, `configure(captured, tf32,
-dtype)` sets them for the steps made from then on, and `captured(step)` makes a step that is
-captured and replayed.
+and `free()`, which gives kept memory back. Where a library has options, `configure(captured,
+compiled, tf32, dtype)` sets them for the steps made from then on, and `captured(step)` makes a step
+that is captured and replayed. `KEEPS_MEMORY` says that steps keep all memory from the first one on:
+what a later step needs can't be seen.
 
 LIBRARIES is the table of what can be timed: a file, and options.
 """
@@ -31,8 +34,21 @@ import numpy as np
 
 from ..models import Layer, Shape
 
-__all__ = ["LIBRARIES", "Library", "Step", "Table", "apply", "modules", "of_output", "optimizers"]
+__all__ = [
+    "GROUPS",
+    "LIBRARIES",
+    "Library",
+    "Step",
+    "Table",
+    "apply",
+    "elbo",
+    "modules",
+    "of_output",
+    "optimizers",
+]
 
+# The groups of workloads: `Workload.group` says which one a workload is of.
+GROUPS = "Training steps", "Chains", "Kernels", "Updates", "Growth"
 Step = Callable[[], list[Any]]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -45,18 +61,27 @@ class Library(NamedTuple):
         file: what its file's name has after `on_`.
         options: what `configure` of its file is given.
         environment: variables of its process.
-        on_gpu: whether it is something of a GPU's.
+        place: "cpu" or "gpu", where it is timed only there.
         is_extra: whether it is timed only where it is asked for.
         base: the library whose times its ratios are of.
+        groups: the groups of workloads that it is timed with.
+        rounds: how many turns it has at most; `None`: as many as PyTorch.
+        compiles: whether it compiles a step when the step first runs, so that its process keeps the
+            step from one turn to the next.
+        needs: a program that it runs.
     """
 
     title: str
     file: str
     options: Mapping[str, Any] = NOTHING
     environment: Mapping[str, str] = NOTHING
-    on_gpu: bool = False
+    place: str = ""
     is_extra: bool = False
     base: str = "torch"
+    groups: tuple[str, ...] = GROUPS
+    rounds: int | None = None
+    compiles: bool = False
+    needs: str = ""
 
     @property
     def backend(self) -> str | None:
@@ -65,33 +90,59 @@ class Library(NamedTuple):
 
 
 ON_TORCH, ON_JAX = {"GRADCORE_BACKEND": "torch"}, {"GRADCORE_BACKEND": "jax"}
+ALONE = {"GRADCORE_FAST": "0"}
 CAPTURED, TF32, HALF = {"captured": True}, {"tf32": "all"}, {"dtype": "float16"}
+STEPS, SINGLE = GROUPS[:2], GROUPS[:4]  # what is captured or compiled, and all but growth
 
 LIBRARIES = {
     "gradcore": Library("gradcore", "gradcore"),
     "torch": Library("PyTorch", "torch"),
-    "gradcore-captured": Library("captured", "gradcore", CAPTURED),
-    "gradcore-numpy": Library("NumPy alone", "gradcore", environment={"GRADCORE_FAST": "0"}),
-    "autograd": Library("autograd", "autograd"),
-    "mygrad": Library("MyGrad", "mygrad"),
-    "vugrad": Library("vugrad", "vugrad"),
-    "torch-captured": Library("PyTorch, CUDA graph", "torch", CAPTURED, on_gpu=True),
+    "gradcore-captured": Library("captured", "gradcore", CAPTURED, groups=STEPS),
+    "gradcore-numpy": Library("NumPy alone", "gradcore", NOTHING, ALONE, "cpu"),
+    "gradcore-numpy-captured": Library(
+        "NumPy alone, captured", "gradcore", CAPTURED, ALONE, "cpu", groups=STEPS
+    ),
+    "jax": Library("JAX with jit", "jax", place="cpu", groups=SINGLE, rounds=5, compiles=True),
+    "torch-compiled": Library(
+        "torch.compile",
+        "torch",
+        {"compiled": True},
+        place="cpu",
+        groups=GROUPS[:1],
+        rounds=5,
+        compiles=True,
+        needs="g++",
+    ),
+    "tinygrad": Library(
+        "tinygrad",
+        "tinygrad",
+        NOTHING,
+        {"DEV": "CPU"},
+        "cpu",
+        groups=GROUPS[:1],
+        rounds=2,
+        compiles=True,
+        needs="clang",
+    ),
+    "autograd": Library("autograd", "autograd", groups=SINGLE, rounds=2),
+    "mygrad": Library("MyGrad", "mygrad", groups=SINGLE, rounds=2),
+    "vugrad": Library("vugrad", "vugrad", groups=SINGLE, rounds=2),
+    "torch-captured": Library("PyTorch, CUDA graph", "torch", CAPTURED, place="gpu", groups=STEPS),
     # As both come, their convolutions use TF32.
     "torch-defaults": Library(
-        "PyTorch as it comes", "torch", {"tf32": "convolutions"}, on_gpu=True
+        "PyTorch as it comes", "torch", {"tf32": "convolutions"}, place="gpu"
     ),
     "gradcore-defaults": Library(
-        "gradcore as it comes", "gradcore", {"tf32": "convolutions"}, on_gpu=True
+        "gradcore as it comes", "gradcore", {"tf32": "convolutions"}, place="gpu"
     ),
-    "torch-tf32": Library("PyTorch, TF32", "torch", TF32, on_gpu=True),
+    "torch-tf32": Library("PyTorch, TF32", "torch", TF32, place="gpu"),
     "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates
-    "jax": Library("JAX with jit", "jax", is_extra=True),
     "gradcore-torch": Library("gradcore on torch", "gradcore", NOTHING, ON_TORCH, is_extra=True),
     "gradcore-torch-captured": Library(
-        "captured on torch", "gradcore", CAPTURED, ON_TORCH, is_extra=True
+        "captured on torch", "gradcore", CAPTURED, ON_TORCH, is_extra=True, groups=STEPS
     ),
     "gradcore-jax-captured": Library(
-        "captured on JAX", "gradcore", CAPTURED, ON_JAX, is_extra=True, base="jax"
+        "captured on JAX", "gradcore", CAPTURED, ON_JAX, is_extra=True, base="jax", groups=STEPS
     ),
     "gradcore-jax": Library(
         "gradcore on JAX", "gradcore", NOTHING, ON_JAX, is_extra=True, base="gradcore"
@@ -102,8 +153,8 @@ for precision, options in {"tf32": TF32, "float16": HALF}.items():
         for end, more in {"": NOTHING, "-captured": CAPTURED}.items():
             name = f"{file}-{precision}{end}"
             title = f"{LIBRARIES[file + end].title}, {precision.replace('tf', 'TF')}"
-            extra = Library(title, file, {**options, **more}, on_gpu=True, is_extra=True)
-            LIBRARIES.setdefault(name, extra)
+            extra = Library(title, file, {**options, **more}, place="gpu", is_extra=True)
+            LIBRARIES.setdefault(name, extra._replace(groups=LIBRARIES[file + end].groups))
 
 
 class Table(dict[str, Any]):
@@ -121,9 +172,50 @@ def of_output(shape: Shape) -> np.ndarray:
 
 def apply(layers: Sequence[Layer], ops: Table, parameters: Iterator[Any], x: Any) -> Any:
     """Apply a network, layer by layer, for libraries that have no modules."""
+
+    def own(layer: Layer) -> list[Any]:
+        return [next(parameters) for _ in layer.shapes]
+
     for layer in layers:
-        x = ops[layer.op](x, *[next(parameters) for _ in layer.shapes], **layer.constants)
+        if layer.op == "residual":
+            body, shortcut = layer.parts
+            y = apply(body, ops, parameters, x)
+            x = y + apply(shortcut, ops, parameters, x)
+        elif layer.op == "block":
+            attention, up, down, before, between = map(own, layer.parts[0])
+            y = ops["layer_norm"](x, *before)
+            x = x + ops["attention"](y, *attention, heads=layer.constants["heads"])
+            y = ops["linear"](ops["layer_norm"](x, *between), *up)
+            x = x + ops["linear"](ops["gelu"](y), *down)
+        elif layer.op == "vae":
+            images, noise = x
+            encoder, *heads, decoder = layer.parts
+            hidden = apply(encoder, ops, parameters, images)
+            mean, log_variance = (apply(head, ops, parameters, hidden) for head in heads)
+            z = mean + ops["exp"](0.5 * log_variance) * noise
+            x = apply(decoder, ops, parameters, z), mean, log_variance
+        else:
+            x = ops[layer.op](x, *own(layer), **layer.constants)
     return x
+
+
+# A loss is a function of a model, its input, and the targets; here, of a VAE.
+
+
+def elbo(cross_entropy: Callable[[Any, Any], Any], exp: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Give a VAE's loss, as in examples/vae.py: what a code of the images costs.
+
+    Args:
+        cross_entropy: the library's sum of binary cross-entropies, of logits and targets.
+        exp: the library's.
+    """
+
+    def loss(model: Callable[[Any], Any], images: Any, noise: Any) -> Any:
+        logits, mean, log_variance = model((images, noise))
+        divergence = -0.5 * (1 + log_variance - mean * mean - exp(log_variance)).sum()
+        return cross_entropy(logits, images) + divergence
+
+    return loss
 
 
 # -- For gradcore and PyTorch, whose names are the same -----------------------------------------
@@ -138,7 +230,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         fuses: whether its batch norm takes a residual, and may end with a ReLU: `relu=True`.
     """
 
-    class Residual(nn.Module):
+    class Residual(nn.Module):  # type: ignore[misc]
         def __init__(self, body: Any, shortcut: Any) -> None:
             super().__init__()
             self.body, self.shortcut = body, shortcut
@@ -146,7 +238,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         def forward(self, x: Any) -> Any:
             return self.body(x) + self.shortcut(x)
 
-    class Fused(nn.Module):
+    class Fused(nn.Module):  # type: ignore[misc]
         """A residual block whose body ends with batch norm, and a ReLU."""
 
         def __init__(self, body: Any, norm: Any, shortcut: Any) -> None:
@@ -156,7 +248,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         def forward(self, x: Any) -> Any:
             return self.norm(self.body(x), self.shortcut(x))
 
-    class Tokens(nn.Module):
+    class Tokens(nn.Module):  # type: ignore[misc]
         def __init__(self, classes: int, width: int, length: int) -> None:
             super().__init__()
             self.token, self.place = nn.Embedding(classes, width), nn.Embedding(length, width)
@@ -164,7 +256,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         def forward(self, x: Any) -> Any:
             return self.token(x) + self.place.weight
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc]
         def __init__(self, width: int, heads: int, length: int) -> None:
             super().__init__()
             settings = {"activation": "gelu", "batch_first": True, "norm_first": True}
@@ -181,7 +273,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
     def block(layer: Layer) -> Any:
         return Block(layer.parts[0][0].shapes[-1][0], **layer.constants)
 
-    class Recurrent(nn.Module):
+    class Recurrent(nn.Module):  # type: ignore[misc]
         """The outputs of an LSTM, all steps of all sequences as rows."""
 
         def __init__(self, layer: Layer) -> None:
@@ -193,6 +285,20 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         def forward(self, x: Any) -> Any:
             y, _ = self.lstm(x)
             return y.reshape((-1, y.shape[2]))
+
+    class Vae(nn.Module):  # type: ignore[misc]
+        """Gives logits of pixels, means and logarithms of variances, of images and noise."""
+
+        def __init__(self, *parts: Any) -> None:
+            super().__init__()
+            self.encoder, self.mean, self.log_variance, self.decoder = parts
+
+        def forward(self, x: Any) -> Any:
+            images, noise = x
+            hidden = self.encoder(images)
+            mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+            z = mean + (0.5 * log_variance).exp() * noise
+            return self.decoder(z), mean, log_variance
 
     def conv2d(layer: Layer) -> Any:
         outputs, inputs, K, _ = layer.shapes[0]
@@ -236,6 +342,7 @@ def modules(nn: Any, relu: Any, fuses: bool = False) -> Callable[[Sequence[Layer
         rows=lambda _: nn.Flatten(0, 1),
         sigmoid=lambda _: nn.Sigmoid(),
         tokens=tokens,
+        vae=lambda layer: Vae(*map(network, layer.parts)),
     )
     return network
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import gradcore
 from gradcore import TensorNode, backends, nn, no_grad, optim
+from gradcore.array_api import exp
 from gradcore.data import Batches
 from gradcore.functions import losses
 from gradcore.graph import backpropagate
 
-from . import Step, Table, modules, of_output, optimizers
+from . import Step, Table, elbo, modules, of_output, optimizers
 
 __all__ = [
     "batches",
@@ -61,10 +62,18 @@ OPS = Table(
     tanh=gradcore.tanh,
 )
 NETWORK, OPTIMIZERS = modules(nn, nn.Relu, fuses=True), optimizers(optim, nn)
-LOSSES = {
-    # As in examples/mnist.py, and as in examples/cifar10.py.
-    "sum": lambda y, targets: gradcore.logceloss(gradcore.logsoftmax(y), targets),
-    "mean": losses.cross_entropy,
+
+
+def single(y: Any) -> Any:
+    """Outputs in half precision, which losses get as float32."""
+    return y.astype("float32") if OPTIONS["dtype"] == "float16" else y
+
+
+LOSSES: dict[str, Callable[..., Any]] = {
+    # As in examples/mnist.py, examples/cifar10.py and examples/vae.py.
+    "sum": lambda model, x, t: gradcore.logceloss(gradcore.logsoftmax(single(model(x))), t),
+    "mean": lambda model, x, targets: losses.cross_entropy(single(model(x)), targets),
+    "elbo": elbo(partial(losses.binary_cross_entropy_with_logits, reduction="sum"), exp),
 }
 
 
@@ -101,7 +110,7 @@ def train(
     model = NETWORK(layers)
     for p, value in zip(model.parameters(), parameters, strict=True):
         p.value = tensor(value.reshape(p.shape))
-    x, targets, compare = tensor(x), tensor(targets), LOSSES[loss]
+    x, targets, compute = tensor(x), tensor(targets), LOSSES[loss]
     make = partial(OPTIMIZERS[optimizer], lr=lr)
     is_half = OPTIONS["dtype"] == "float16"
     x = backends.default().asarray(x, "float16") if is_half else x
@@ -110,8 +119,7 @@ def train(
     )
 
     def step() -> list[Any]:
-        outputs = model(x)
-        total = compare(outputs.astype("float32") if is_half else outputs, targets)
+        total = compute(model, x, targets)
         (updates.scaled(total) if is_half else total).backward()
         updates.step()
         updates.zero_grad()

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn, optim
 from torch.nn import functional
 
-from . import Step, Table, modules, of_output, optimizers
+from . import Step, Table, elbo, modules, of_output, optimizers
 
 __all__ = [
     "batches",
@@ -26,14 +27,18 @@ __all__ = [
 
 DEVICE = "cuda" if os.environ.get("GRADCORE_BACKEND") == "cupy" else "cpu"
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
-OPTIONS = {"captured": False, "dtype": "float32"}
+OPTIONS: dict[str, Any] = {"captured": False, "compiled": False, "dtype": "float32"}
 
 
-def configure(captured: bool = False, tf32: str = "none", dtype: str = "float32") -> None:
+def configure(
+    captured: bool = False, compiled: bool = False, tf32: str = "none", dtype: str = "float32"
+) -> None:
     """Set options.
 
     Args:
         captured: whether steps will be captured.
+        compiled: whether `torch.compile` compiles the steps of training: the network with its loss
+            and their gradients, and the update.
         tf32: what may use TF32: "none", "convolutions" (as PyTorch comes), or "all".
         dtype: of products and convolutions in training; "float16" is by `torch.autocast`.
 
@@ -44,7 +49,7 @@ def configure(captured: bool = False, tf32: str = "none", dtype: str = "float32"
         raise NotImplementedError("this PyTorch sees no GPU")
     torch.backends.cudnn.allow_tf32 = tf32 != "none"
     torch.backends.cuda.matmul.allow_tf32 = tf32 == "all"
-    OPTIONS.update(captured=captured, dtype=dtype)
+    OPTIONS.update(captured=captured, compiled=compiled, dtype=dtype)
 
 
 def captured(step: Step) -> Step:
@@ -86,6 +91,13 @@ OPS = Table(
     tanh=torch.tanh,
 )
 NETWORK, OPTIMIZERS = modules(nn, nn.ReLU), optimizers(optim, nn)
+LOSSES: dict[str, Callable[..., Any]] = {
+    "sum": lambda model, x, targets: functional.cross_entropy(
+        model(x).float(), targets, reduction="sum"
+    ),
+    "mean": lambda model, x, targets: functional.cross_entropy(model(x).float(), targets),
+    "elbo": elbo(partial(functional.binary_cross_entropy_with_logits, reduction="sum"), torch.exp),
+}
 
 
 def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:
@@ -126,13 +138,17 @@ def train(
     if is_half and x.ndim == 4:  # as tensor cores want them
         model, x = (y.to(memory_format=torch.channels_last) for y in (model, x))
 
+    compute, update = LOSSES[loss], updates.step
+    if OPTIONS["compiled"]:
+        torch._dynamo.reset()  # so that code is of these shapes, not for those of the last step too
+        compute, update = (torch.compile(f, dynamic=False) for f in (compute, update))
+
     def step() -> list[Any]:
         # A graph can't use casted weights that autocast keeps from one step to the next.
         with torch.autocast(DEVICE, torch.float16, is_half, cache_enabled=not OPTIONS["captured"]):
-            outputs = model(x)
-        total = functional.cross_entropy(outputs.float(), targets, reduction=loss)
+            total = compute(model, x, targets)
         total.backward()
-        updates.step()
+        update()
         updates.zero_grad()
         return [total.detach()]
 

@@ -51,7 +51,8 @@ def cases(given: Given) -> Iterator[Case]:
         for dtype, order in kinds[::3] if given.quick else kinds:
             what = f"{name}, {dtype}, {order}"
             yield what, partial(layer, backend, make, dtype, order)
-    for name, make in {"Adam": optim.Adam, "SGD": partial(optim.SGD, momentum=0.9)}.items():
+    makes: dict[str, Any] = {"Adam": optim.Adam, "SGD": partial(optim.SGD, momentum=0.9)}
+    for name, make in makes.items():
         yield f"updates by {name}", partial(updates, backend, partial(make, lr=0.1))
 
 
@@ -62,7 +63,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def error(found: np.ndarray, expected: np.ndarray) -> float:
     """The norm of the difference, relative to that of what is expected."""
     found, expected = found.astype("float64"), expected.astype("float64")
-    return float(np.linalg.norm(found - expected) / max(np.linalg.norm(expected), 1e-30))
+    return float(np.linalg.norm(found - expected)) / max(float(np.linalg.norm(expected)), 1e-30)
 
 
 def compare(pairs: list[tuple[Any, Any]], dtype: str) -> Found:
@@ -145,6 +146,7 @@ def tf32(given: Given) -> Iterator[Found]:
     x, w, pictures = (
         drawn(shape).astype("float32") for shape in ((512, 512), (32, 16, 3, 3), IMAGES)
     )
+    steps: dict[str, Any]
     steps = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
     whole = numpy.conv2d(pictures.astype("float64"), w.astype("float64"), None, **steps)
     computed: dict[str, Any] = {
