@@ -20,6 +20,7 @@ from ..engine.arrays import (
     loaded,
     namespace,
     node_or_array,
+    value_of,
     wide_dtype,
 )
 from ..engine.hooks import Handle
@@ -324,7 +325,7 @@ class Optimizer:
         for i, state in zip(chosen, states, strict=True):
             remember(state)
             p = self.parameters[i]
-            gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
+            gradients.append(value_of(p.grad))
             # In a step being captured, the recording holds the value too, and expects the change.
             others = 1 if is_held(p) else 0
             values.append(p.value if is_alone(p, "value", others=others) else copied(p.value))
