@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 from .backends import BACKEND_OF_TYPE, Array
@@ -202,7 +203,7 @@ class TensorNode(Operators, metaclass=Listed):
             >>> print(slope.value, x.grad)
             27.0 18.0
         """
-        if self.size != 1:
+        if prod(self.value.shape) != 1:
             has = f"this node has shape {self.shape}; sum it first, as in x.sum()"
             raise ValueError(f"backward starts from a scalar, and {has}")
         if is_complex(self.value):

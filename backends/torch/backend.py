@@ -14,6 +14,7 @@ from ..types import Array, Compiler, DType, Recorder
 from . import namespace as xp
 from .attention import TorchAttention
 from .compiler import compiler
+from .compiler import problem as compiler_problem
 from .convolution import TorchConvolutions
 from .elementwise import TorchElementwise
 from .indexing import TorchIndexing, raise_index_errors
@@ -93,7 +94,7 @@ class TorchBackend(
             return (
                 f"torch {torch.__version__} is older than {oldest}; pip install 'torch>={oldest}'"
             )
-        return None
+        return compiler_problem()  # now, and not when the first step is captured
 
     # -- The device -------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from ..registry import BACKEND_OF_TYPE
 from ..types import Array, Compiler, Traced
 from .tracing import UNKNOWN, tracing
 
-__all__ = ["TorchProgram", "compiler"]
+__all__ = ["TorchProgram", "compiler", "problem"]
 
 aten = torch.ops.aten
 one_at_a_time = Lock()  # PyTorch traces in one thread at a time
@@ -34,16 +34,23 @@ SAME = {  # what these give is what they are given, where shape, order in memory
 }
 
 
+def problem() -> str | None:
+    """Say what is wrong with GRADCORE_COMPILE; `None` if nothing is."""
+    wanted = os.environ.get("GRADCORE_COMPILE", "")
+    if wanted in ("", "fx", "inductor"):
+        return None
+    return f"GRADCORE_COMPILE={wanted}, expected fx or inductor; unset it to run steps as they are"
+
+
 def compiler() -> Compiler | None:
     """Give what GRADCORE_COMPILE names; `None` where it names nothing.
 
     Raises:
         ValueError: it names something else.
     """
-    wanted = os.environ.get("GRADCORE_COMPILE", "")
-    if wanted not in ("", "fx", "inductor"):
-        raise ValueError(f"GRADCORE_COMPILE={wanted}, expected fx or inductor; unset, steps run")
-    return TorchProgram if wanted else None
+    if why := problem():
+        raise ValueError(why)
+    return TorchProgram if os.environ.get("GRADCORE_COMPILE") else None
 
 
 class TorchProgram:

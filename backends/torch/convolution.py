@@ -52,8 +52,8 @@ class TorchConvolutions(Backend):
         return torch.convolution(x, w, b, stride, both, dilation, False, [0] * len(both), groups)
 
     def conv2d(self, x: Array, w: Array, b: Array | None, **options: Any) -> Array:
-        name = f"conv{x.ndim - 2}d"
         if not _fits(x, w) or (b is not None and b.dtype is not x.dtype):
+            name = f"conv{x.ndim - 2}d"
             return getattr(super(), name)(x, w, b, **options)
         if x.dtype in HALF and x.is_cpu:
             wide: Any = [a if a is None else a.float() for a in (x, w, b)]

@@ -30,7 +30,7 @@ class TorchElementwise(Backend):
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         if x.dtype is not w.dtype or (b is not None and b.dtype is not x.dtype):
             return super().linear(x, w, b)
-        if self._adds_up_in_16_bits(x):
+        if x.dtype in HALVES and x.is_cpu:  # adds up in 16 bits; GPUs do in float32
             return linear(x.float(), w.float(), b if b is None else b.float()).to(x.dtype)
         if b is not None or x.ndim != 2:
             return linear(x, w, b)
@@ -51,9 +51,9 @@ class TorchElementwise(Backend):
         return (x.view(integers) * mask).view(x.dtype)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        if is_readable(y) and y.numel() >= FEW and y.dtype is go.dtype:
-            most = y.amax().item()  # half of the time of `max`
-            if most == most:  # there is no NaN, which `threshold_backward` would not pass on
+        if y.dtype is go.dtype and is_readable(y):
+            total = y.sum().item()  # in less time than the maximum
+            if total == total:  # there is no NaN, which `threshold_backward` would not pass on
                 return relu_gradient(go, y, 0)
         return torch.where(y > 0.0, go, y)
 
@@ -90,11 +90,6 @@ class TorchElementwise(Backend):
 
     def _wide(self, x: Array) -> Array:
         return x.float() if x.dtype in HALVES else x
-
-    def _adds_up_in_16_bits(self, x: Array) -> bool:
-        """Say whether PyTorch adds up products of numbers like those of x in 16 bits: on a CPU. The
-        libraries of GPUs add up in float32, and round once."""
-        return x.dtype in HALVES and x.is_cpu
 
 
 HALVES = frozenset({torch.float16, torch.bfloat16})

@@ -113,6 +113,41 @@ def astype(x: Tensor, dtype: Any, /, *, copy: Any = True, device: Any = None) ->
     return y.clone() if copy and y is x else y
 
 
+# A number beside an array is written on the array's device. array_api_compat would copy it there,
+# which is an error while a CUDA graph is recorded.
+
+
+def _beside(y: Any, x: Any) -> Any:
+    """Give a number as a tensor on the device of the tensor x, in the dtype of their results."""
+    if isinstance(y, Tensor) or not isinstance(x, Tensor):
+        return y
+    return torch.full((), y, dtype=compat.result_type(x, y), device=x.device)
+
+
+def _with_numbers(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def of_tensors(a: Any, b: Any, /) -> Tensor:
+        return function(_beside(a, b), _beside(b, a))
+
+    return of_tensors
+
+
+def _with_number_first(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def of_tensor(a: Any, b: Any, /) -> Tensor:
+        return function(_beside(a, b), b)  # PyTorch takes a number in the second place
+
+    return of_tensor
+
+
+NUMBERS = (
+    "atan2", "hypot", "logaddexp", "logical_and", "logical_or", "logical_xor", "nextafter"
+)  # fmt: skip
+NUMBER_FIRST = (
+    "copysign", "equal", "greater", "greater_equal", "less", "less_equal", "not_equal"
+)  # fmt: skip
+globals().update({name: _with_numbers(getattr(compat, name)) for name in NUMBERS})
+globals().update({name: _with_number_first(getattr(compat, name)) for name in NUMBER_FIRST})
+
+
 # Of these, array_api_compat asks in Python which dtypes would be promoted: 3 to 7 us a call. That
 # is needed only where dtypes differ or an operand has no dimensions.
 
@@ -124,20 +159,15 @@ def _alike(a: Any, b: Any) -> bool:
     return type(b) is builtins.float and isinstance(a, Tensor) and a.dtype.is_floating_point
 
 
-def _beside(y: Any, x: Tensor) -> Tensor:
-    """Give a number as a tensor of the dtype and on the device of x."""
-    return y if isinstance(y, Tensor) else torch.full((), y, dtype=x.dtype, device=x.device)
-
-
 def maximum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
-        return compat.maximum(a, b)
+        return compat.maximum(_beside(a, b), _beside(b, a))
     return torch.clamp_min(a, b) if type(b) is builtins.float else torch.maximum(a, b)
 
 
 def minimum(a: Any, b: Any, /) -> Tensor:
     if not _alike(a, b):
-        return compat.minimum(a, b)
+        return compat.minimum(_beside(a, b), _beside(b, a))
     return torch.clamp_max(a, b) if type(b) is builtins.float else torch.minimum(a, b)
 
 

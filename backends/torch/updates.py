@@ -148,7 +148,7 @@ def _sgd(
     if is_first := bool(memory) and memory[0] is None:
         memory = [torch.empty_like(p) for p in parameters]
     # PyTorch's function goes through memory, and would take wrong elements of a transpose.
-    is_plain = all(x.is_contiguous() for x in (*parameters, *gradients, *memory))
+    is_plain = all(map(torch.Tensor.is_contiguous, (*parameters, *gradients, *memory)))
     if not (is_plain and parameters[0].device.type in FUSED):
         return _defined("sgd")(parameters, gradients, velocities, momentum=momentum, **settings)
     settings.update(momentum=momentum, maximize=False, is_first_step=is_first)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..backends import Array, backend_of
+from ..backends import backend_of
 from ..backends.ownership import holders
 from .arrays import value_of
 
@@ -39,10 +39,7 @@ def is_alone(
         key: the attribute's name, or the index.
         others: the number of further holders that the caller knows of.
     """
-    # Not by way of a variable, which would be one more holder.
-    alone = holders(owner, key, read) == 1 + others
-    return alone and _owns_memory(value_of(read(owner, key)))
-
-
-def _owns_memory(x: Array) -> bool:
+    if holders(owner, key, read) != 1 + others:  # first: `x` is one more holder
+        return False
+    x = value_of(read(owner, key))
     return backend_of(x).owns_memory(x)

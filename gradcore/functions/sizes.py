@@ -48,7 +48,10 @@ def cached(function: Any, *arguments: Any) -> Any:
     An argument that can't be hashed can't be cached. Then the function itself runs, and says in its
     error what it expects.
     """
-    arguments = tuple([tuple(x) if isinstance(x, list) else x for x in arguments])
+    try:
+        return function(*arguments)
+    except TypeError:  # a list can't be hashed
+        arguments = tuple([tuple(x) if isinstance(x, list) else x for x in arguments])
     try:
         return function(*arguments)
     except TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..backends import Array
 from ..engine.arrays import conj, integers, is_complex, namespace, real
@@ -42,6 +43,11 @@ def _save_shapes(context: Context, x: Array, axis: Axis) -> None:
     context["shape"] = tuple(x.shape)
 
 
+def _expanded(xp: Any, context: Context, go: Array) -> Array:
+    """Give each element of x the gradient of what it was reduced to."""
+    return xp.broadcast_to(xp.reshape(go, context["kept"]) if go.ndim else go, context["shape"])
+
+
 def _count(context: Context) -> int:
     """Count the elements that are reduced to one."""
     return math.prod([context["shape"][a] for a in context["axes"]])
@@ -58,8 +64,7 @@ class Sum(Op):
 
     @staticmethod
     def backward(context: Context, go: Array) -> Array:
-        xp = namespace(go)
-        return xp.broadcast_to(xp.reshape(go, context["kept"]), context["shape"])
+        return _expanded(namespace(go), context, go)
 
 
 class Mean(Op):
@@ -75,8 +80,7 @@ class Mean(Op):
     def backward(context: Context, go: Array) -> Array:
         xp, n = namespace(go), _count(context)
         # Not go / n: a large n overflows in float16.
-        share = xp.reshape(go, context["kept"]) * (1.0 / n if n else math.nan)
-        return xp.broadcast_to(share, context["shape"])
+        return _expanded(xp, context, go * (1.0 / n if n else math.nan))
 
 
 @in_float32

@@ -20,6 +20,7 @@ from ..engine.arrays import (
     loaded,
     namespace,
     node_or_array,
+    value_of,
     wide_dtype,
 )
 from ..engine.hooks import Handle
@@ -27,7 +28,7 @@ from ..engine.modes import building
 from ..engine.ownership import is_alone
 from ..engine.trees import tree_map
 from ..graph import TensorNode
-from ..replay.recording import fixed, is_held, number, remember
+from ..replay.recording import fixed, is_held, is_inside, number, remember
 from .groups import (
     AT_LEAST_0,
     RANGES,
@@ -320,13 +321,13 @@ class Optimizer:
         if not chosen:
             return []
         states = [self.state[i] for i in chosen]
-        values, gradients = list[Array](), list[Array]()
+        values, gradients, is_captured = list[Array](), list[Array](), is_inside()
         for i, state in zip(chosen, states, strict=True):
-            remember(state)
-            p = self.parameters[i]
-            gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
-            # In a step being captured, the recording holds the value too, and expects the change.
-            others = 1 if is_held(p) else 0
+            p, others = self.parameters[i], 0
+            if is_captured:  # the recording may hold the value too, and expects the change
+                remember(state)
+                others = int(is_held(p))
+            gradients.append(value_of(p.grad))
             values.append(p.value if is_alone(p, "value", others=others) else copied(p.value))
             if not state:
                 state.update(self.initial_state(values[-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -328,6 +329,23 @@ def test_numbers_are_written_on_a_device_not_copied_there(
     assert on_torch.xp.asarray(2.0, device=x.device) == 2.0
     for low, high in ((x, 1.0), (-1.0, x), (None, x), (-1.0, 1.0)):
         on_torch.xp.clip(x, low, high)
+    of_all = "add subtract multiply divide pow remainder maximum minimum where greater less equal"
+    of_floats = "atan2 hypot logaddexp copysign nextafter"
+    operands = {
+        f"{of_all} {of_floats} greater_equal less_equal not_equal": (x, 2.0),
+        of_all: (x.abs().ceil().to(torch.int32), 2),
+        "logical_and logical_or logical_xor": (x > 0, True),
+    }
+    for names, (array, number) in operands.items():
+        for name in names.split():
+            function = getattr(on_torch.xp, name)
+            function = partial(function, x > 0) if name == "where" else function
+            full = torch.full_like(array, number)
+            for y, expected in (
+                (function(array, number), function(array, full)),
+                (function(number, array), function(full, array)),
+            ):
+                np.testing.assert_array_equal(y, expected, strict=True)
 
 
 def test_an_array_of_numpy_in_a_traced_step_is_an_error(

@@ -75,11 +75,13 @@ def test_a_label_out_of_range_is_an_error_that_changes_nothing(torch_backend, mo
     assert p.value.tolist() == before
 
 
-def test_another_name_is_an_error(torch_backend, monkeypatch):
+def test_another_name_is_an_error_at_once(torch_backend, monkeypatch):
     monkeypatch.setenv("GRADCORE_COMPILE", "xla")
     step, _ = scaled(torch_backend)
-    with pytest.raises(gradcore.CaptureError, match="GRADCORE_COMPILE=xla, expected fx or induc"):
+    message = "GRADCORE_COMPILE=xla, expected fx or inductor; unset it"
+    with pytest.raises(gradcore.CaptureError, match=message):
         step(torch_backend.asarray([1.0, 1.0]))
+    assert message in str(gradcore.backends.problem("torch"))  # where it is chosen, in doctor
 
 
 def test_an_optimizer_may_begin_in_a_step_that_is_traced(torch_backend, monkeypatch):
