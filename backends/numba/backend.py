@@ -320,7 +320,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
         if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
             return super().layer_norm(x, w, b, eps=eps)
-        y = empty(x.shape, x.dtype)
+        y = np.empty(x.shape, x.dtype)
         loop = kernels().layer_norm
         rows = np.ascontiguousarray(x), y
         in_parts(lambda x, y: loop(x, w, b, float(eps), y), *rows, size=x.size)
@@ -331,7 +331,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> tuple[np.ndarray, ...]:
         if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
             return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
-        loop, gx = kernels().layer_norm_gradient, empty(x.shape, x.dtype)
+        loop, gx = kernels().layer_norm_gradient, np.empty(x.shape, x.dtype)
         x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
 
         def part(rows: Any) -> np.ndarray:

@@ -331,19 +331,31 @@ def added(x: Array, center: Any) -> float:
 
 
 @compiled
+def squared(x: Array, center: Any) -> float:
+    """Add up (x - center)²."""
+    total = 0.0
+    for low in range(0, len(x), BLOCK):
+        part, s = x[low : low + BLOCK], x.dtype.type(0)
+        for i in range(len(part)):
+            s += (part[i] - center) * (part[i] - center)
+        total += s
+    return total
+
+
+@compiled
 def inverse_root(square: float) -> float:
     """Compute 1 / sqrt(square): NaN, not 0, where squares were infinite."""
     return 1.0 / np.sqrt(square) if square < np.inf else np.nan
 
 
 @compiled
-def multiplied(x: Array, center: Any, g: Array, other: Any) -> float:
-    """Add up (x - center) * (g - other)."""
+def multiplied(x: Array, center: Any, g: Array) -> float:
+    """Add up (x - center) * g."""
     total = 0.0
     for low in range(0, len(x), BLOCK):
-        part, more, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
+        part, other, s = x[low : low + BLOCK], g[low : low + BLOCK], x.dtype.type(0)
         for i in range(len(part)):
-            s += (part[i] - center) * (more[i] - other)
+            s += (part[i] - center) * other[i]
         total += s
     return total
 
@@ -379,7 +391,7 @@ def batch_norm(
             total += added(x[a, c], first)
         center, total = t(first + total / count), 0.0
         for a in range(x.shape[0]):
-            total += multiplied(x[a, c], center, x[a, c], center)
+            total += squared(x[a, c], center)
         mean[c], var[c] = center, total / count
         scale, level = t(w[c] * inverse_root(total / count + eps)), b[c]
         for a in range(x.shape[0]):
@@ -416,7 +428,7 @@ def batch_norm_gradient(
                     out[i] = g[i] if made[i] > t(0) else made[i]
                 g = out
             total += added(g, t(0))
-            product += multiplied(x[a, c], center, g, t(0))
+            product += multiplied(x[a, c], center, g)
         r = inverse_root(var[c] + eps)
         gb[c], gw[c] = total, product * r
         scale = w[c] * r
@@ -436,7 +448,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array) -> None:
     for n in range(len(x)):
         row, out = x[n], y[n]
         center = t(row[0] + added(row, row[0]) / count)
-        scale = t(inverse_root(multiplied(row, center, row, center) / count + eps))
+        scale = t(inverse_root(squared(row, center) / count + eps))
         for i in range(len(row)):
             out[i] = (row[i] - center) * scale * w[i] + b[i]
 
@@ -452,14 +464,14 @@ def layer_norm_gradient(
         for n in range(first, min(first + ROWS, len(x))):
             row, g, out = x[n], go[n], gx[n]
             center = t(row[0] + added(row, row[0]) / count)
-            r = inverse_root(multiplied(row, center, row, center) / count + eps)
+            r = inverse_root(squared(row, center) / count + eps)
             scale = t(r)
             for i in range(len(row)):
                 out[i] = g[i] * w[i]
                 some_w[i] += g[i] * ((row[i] - center) * scale)
                 some_b[i] += g[i]
             level = t(added(out, t(0)) / count)
-            slope = t(multiplied(row, center, out, t(0)) / count * r * r)
+            slope = t(multiplied(row, center, out) / count * r * r)
             for i in range(len(row)):
                 out[i] = (out[i] - level - (row[i] - center) * slope) * scale
         for i in range(len(w)):

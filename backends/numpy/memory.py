@@ -41,7 +41,7 @@ def empty(shape: tuple[int, ...], dtype: Any, make: Any = np.empty) -> np.ndarra
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     if size < 64 * LINE:
-        return make(shape, dtype)  # type: ignore[no-any-return]
+        return make(shape, dtype)  # type: ignore[no-any-return, unused-ignore]
     memory = make(size + LINE, np.uint8)
     start = -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % LINE
     return np.ndarray(shape, dtype, memory, start)
