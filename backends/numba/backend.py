@@ -36,7 +36,7 @@ def is_fit(x: np.ndarray, *dtypes: Any, exact: bool = False) -> bool:
         exact: whether the kernel gives NumPy's numbers to the last bit. Only then may the answer
             depend on what ran before: else a resumed run would differ from an uninterrupted one.
     """
-    if x.size < (SMALL if exact and kernels.cache_info().currsize else LARGE):
+    if x.size < LARGE and not (exact and x.size >= SMALL and kernels.cache_info().currsize):
         return False
     return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
