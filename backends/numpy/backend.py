@@ -113,9 +113,7 @@ class NumpyBackend(
             return super().relu_gradient(y, go)
         zero = ZEROS[y.dtype]
         if y.size < 256:
-            gx = y.copy("K")
-            np.copyto(gx, go, where=y > zero)  # for 16 elements, 0.4 us less than `where`
-            return gx
+            return np.where(y > zero, go, y)
         gx = self.masked(go, y > zero)
         if np.isnan(y.max()):
             np.copyto(gx, y, where=np.isnan(y))
