@@ -12,6 +12,7 @@ import gradcore
 
 from .tools.command_line import Parser, launch
 from .tools.doctor import doctor
+from .tools.warm import warm
 
 __all__ = ["main"]
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         examples={
             f"{program} doctor": "what runs here, and what to do next: a few seconds",
             f"{program} selftest --quick": "whether it computes right here: about a minute",
+            f"{program} warm": "compile kernels ahead, so that first steps don't wait",
         },
     )
     version = f"gradcore {gradcore.__version__}"
@@ -40,6 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         examples={
             f"{program} doctor": "the report",
             f"GRADCORE_BACKEND=cupy {program} doctor": "the same, with another default backend",
+        },
+    )
+    about = "compile the kernels of the NumPy backend ahead"
+    commands.add_parser(
+        "warm",
+        help=about,
+        description=f"warm: {about}, for images of containers (up to some minutes).",
+        examples={
+            f"{program} warm": "compile what is not compiled yet",
+            f"NUMBA_CACHE_DIR=/opt/kernels {program} warm": "the same, kept in this folder",
         },
     )
     about = "check that a backend computes right, time it, and write a report"
@@ -67,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.command == "selftest":
         return selftest(args)
-    if args.command == "doctor":
-        return doctor()
+    if args.command in ("doctor", "warm"):
+        return doctor() if args.command == "doctor" else warm()
     parser.print_help()
     return 0
 

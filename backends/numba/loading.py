@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from functools import cache
@@ -13,6 +14,7 @@ import numpy as np
 __all__ = ["DTYPES", "kernels", "problem"]
 
 DTYPES = (np.dtype("float32"), np.dtype("float64"))  # of the arrays that kernels take
+KEEP = "set NUMBA_CACHE_DIR to a folder that can be written"
 
 
 def problem() -> str | None:
@@ -26,10 +28,17 @@ def problem() -> str | None:
 @cache
 def kernels() -> Any:
     """Import the module of the compiled kernels; `None`, after a warning, where numba fails."""
+    collects = gc.isenabled()
+    gc.disable()  # or it visits all that imports make, again and again: 0.2 s in place of 0.26 s
     try:
         from . import loops
     except Exception as error:  # such as a NumPy too new for it
         problem = f"importing numba failed with {type(error).__name__}: {error}"
+        if "no locator" in str(error):
+            problem = f"numba can write compiled kernels nowhere; {KEEP}"
         warnings.warn(f"{problem}. NumPy alone runs; GRADCORE_FAST=0 hides this", RuntimeWarning, 2)
         return None
+    finally:
+        if collects:
+            gc.enable()
     return loops

@@ -18,7 +18,7 @@ from ..definitions.convolution import Pair
 from ..definitions.elementwise import least_for_sigmoid
 from ..definitions.special.error import SINGLE
 from ..types import Array
-from .compiling import compiled, exact
+from .compiling import KERNELS, compiled, exact
 from .elementary import exp
 from .loops_of_attention import attention, attention_gradient
 from .loops_of_products import conv, conv_weight_gradient, instances_last
@@ -26,6 +26,7 @@ from .loops_of_recurrence import gru, gru_gradient, lstm, lstm_gradient, panels
 from .vectors import RUNS
 
 __all__ = [
+    "KERNELS",
     "RUNS",
     "VERSION",
     "adam",
@@ -64,6 +65,8 @@ ABOVE, BELOW = [tuple([np.float32(c) for c in part[::-1]]) for part in SINGLE.er
 BOUND, LEAST = SINGLE.bound, least_for_sigmoid(np.finfo(np.float32))
 SQRT_HALF, DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 VERSION = numba.__version__
+# The smallest normal numbers. (`np.finfo` and `.sum()` in a kernel have numba import 0.1 s more.)
+TINY, TINY_DOUBLE = (float(np.finfo(t).tiny) for t in (np.float32, np.float64))
 
 
 @compiled
@@ -246,7 +249,8 @@ def sigmoid(x: Array, y: Array) -> None:
 
 @compiled
 def sigmoid_gradient(y: Array, go: Array, gx: Array) -> None:
-    zero, one, tiny = y.dtype.type(0), y.dtype.type(1), np.finfo(y.dtype).tiny
+    zero, one = y.dtype.type(0), y.dtype.type(1)
+    tiny = y.dtype.type(TINY if y.itemsize == 4 else TINY_DOUBLE)
     for i in range(len(y)):
         g = (one - y[i]) * y[i] * go[i]
         gx[i] = zero if abs(g) < tiny else g

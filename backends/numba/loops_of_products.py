@@ -164,7 +164,10 @@ def conv_weight_gradient(
             for part in range(low, high):
                 for o in range(O):
                     for run in range(RUNS):
-                        sums[g * O + o, part, run] = totals[part - low, o, run].sum()
+                        total = x.dtype.type(0)
+                        for lane in range(lanes):
+                            total += totals[part - low, o, run, lane]
+                        sums[g * O + o, part, run] = total
 
 
 @compiled

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import gradcore
 from gradcore import backends, nn
 from gradcore.backends import Array, random
+from gradcore.backends.numba.notice import notice
 
 from .command_line import require
 from .errors import UserError
@@ -89,6 +90,7 @@ class Session:
     ) -> None:
         self.args, self.metrics, self.own_files = args, metrics, files
         self.program = Path(sys.argv[0]).name
+        notice.is_due &= not args.quiet
         self.use_backend()
         self.out = Path(args.out) if args.out else None
         self.run = self.epochs_done = 0

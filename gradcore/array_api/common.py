@@ -145,7 +145,7 @@ def device_of_new(backend: Backend, device: Device | None) -> Device | None:
 def floating(x: NodeOrArray) -> NodeOrArray:
     """Give x, or if x has integers or booleans, x in float32: for functions whose results are no
     integers."""
-    if isinstance(x, Operators) and x.requires_grad:  # as most do, and is known at once
+    if isinstance(x, Operators) and x._requires_grad:  # as most do, and is known at once
         return x
     value = value_of(x)
     if type(value) in NUMBER_TYPES or is_floating(value) or not is_discrete(value):

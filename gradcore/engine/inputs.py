@@ -81,7 +81,7 @@ def op_inputs_and_mask(op: type | str, inputs: Sequence[Any]) -> tuple[list[Any]
     if len(arrays) > 1 and kind:
         if BACKEND_OF_TYPE[kind].several_devices:
             _check_devices(op, arrays)
-        if len(arrays) > 2 or arrays[0] is arrays[1]:
+        if len(arrays) > 2 or (arrays[0] is arrays[1] and inputs[0] is not inputs[1]):
             _distinct(inputs, arrays)
     return arrays, mask
 

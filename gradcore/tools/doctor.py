@@ -136,7 +136,10 @@ def _backends() -> Iterator[str]:
                 yield f"{'':8} memory: {memory}"
         except Exception as error:
             yield f"{name:8} can't start: {_short(error)}"
-    if loading.problem() is None and loading.kernels() is None:
+    if loading.problem() is None and (loops := loading.kernels()):
+        folder = loops.sgd.stats.cache_path
+        yield f"kernels are kept in {folder}; `python -m gradcore warm` compiles all of them"
+    elif loading.problem() is None:
         yield _Advice("numba is broken: pip install --upgrade numba, or pip uninstall numba")
     wanted = os.environ.get("GRADCORE_BACKEND") or "auto"
     try:

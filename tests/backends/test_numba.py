@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gradcore.backends.numba import loading
+from gradcore.backends.numba.notice import Notice
 
 WORK = """
 import sys
@@ -174,3 +175,14 @@ def test_the_doctor_names_numbas_version(python: Any) -> None:
 
     told = " ".join(python("-m", "gradcore", "doctor")[0].split())
     assert f"and kernels by numba {numba.__version__}" in told
+
+
+def test_a_terminal_hears_once_that_kernels_are_compiled(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for shows in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda shows=shows: shows)
+        notice = Notice()
+        notice.say()
+        notice.say()
+        assert capsys.readouterr().err.count("gradcore warm") == shows
