@@ -259,7 +259,7 @@ def _noting(
     calls, made = list[str](), dict[str, Array]()
     with ExitStack() as stack:
         stack.enter_context(no_grad())
-        stack.enter_context(use_backend("onnx"))
+        stack.enter_context(use_backend(get("onnx")))
         stack.enter_context(views_kept(weights.values()))
         stack.enter_context(watching(_Naming(program, calls, lines)))
         stack.enter_context(random.refused(program.NO_RANDOM))
