@@ -900,9 +900,10 @@ def test_capture_is_in_the_package():
     assert gradcore.capture is capture
 
 
-def test_what_the_page_says_runs_where_steps_are_recorded(monkeypatch, capsys):
+@pytest.mark.parametrize("page", ["how-to/capture.md", "explanation/which-backend.md"])
+def test_what_the_pages_say_runs_where_steps_are_recorded(monkeypatch, capsys, page):
     register(monkeypatch)
-    page = Path(__file__).parents[2] / "docs" / "how-to" / "capture.md"
+    page = Path(__file__).parents[2] / "docs" / page
     names: dict[str, Any] = {}
     with use_backend("taped"):
         first, *others = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)

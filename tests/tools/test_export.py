@@ -192,6 +192,7 @@ SIZED: dict[str, Callable[[Any], Any]] = {
     "rows repeated": lambda x: gradcore.concat([x, gradcore.ones((x.shape[0], 2))], axis=1),
     "the numbers of the rows": lambda x: x + gradcore.arange(x.shape[0])[:, None],
     "twice as many rows": lambda x: gradcore.concat([x, x * 2.0]).reshape((2 * x.shape[0], 4)),
+    "an einsum, which may drop axes of one row": lambda x: gradcore.einsum("bi,bj->bij", x, x),
     "two axes of one": lambda x: x.reshape((x.shape[0], 2, 2)) @ x.reshape((x.shape[0], 2, 2)),
 }
 
