@@ -6,6 +6,9 @@ computes the numbers, also the same on every backend; see `Backend.random_bits`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,13 @@ __all__ = [
     "load_state_dict",
     "manual_seed",
     "new_key",
+    "refused",
     "set_state",
     "state_dict",
 ]
 
 _generator = np.random.default_rng()
+_objection: ContextVar[str] = ContextVar("objection", default="")
 
 
 def generator() -> np.random.Generator:
@@ -31,7 +36,26 @@ def generator() -> np.random.Generator:
         >>> gradcore.random.generator().integers(10, size=3).shape
         (3,)
     """
+    if why := _objection.get():
+        raise ValueError(why)
     return _generator
+
+
+@contextmanager
+def refused(why: str) -> Iterator[None]:
+    """In the block, let nothing be drawn: that is a ValueError, which says why.
+
+    Example:
+        >>> with gradcore.backends.random.refused("no numbers here"):
+        ...     gradcore.rand(3)
+        Traceback (most recent call last):
+        ValueError: no numbers here
+    """
+    token = _objection.set(why)
+    try:
+        yield
+    finally:
+        _objection.reset(token)
 
 
 def manual_seed(seed: int) -> None:
@@ -59,7 +83,7 @@ def new_key() -> int:
         >>> gradcore.random.new_key() < 2**63
         True
     """
-    return int(_generator.integers(2**63))
+    return int(generator().integers(2**63))
 
 
 def get_state() -> dict[str, Any]:

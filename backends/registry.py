@@ -58,12 +58,12 @@ BUILTIN = {
     ),
     "torch": Builtin("torch:TorchBackend", "torch", "pip install torch"),
     "jax": Builtin("jax:JaxBackend", "jax", "pip install jax"),
-    "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx"),
+    "mlx": Builtin("mlx:MlxBackend", "mlx", "pip install mlx (on Linux 'mlx[cpu]')"),
     "dpnp": Builtin("dpnp:DpnpBackend", "dpnp", "pip install dpnp intel-opencl-rt"),
     "onnx": Builtin("onnx:OnnxBackend", "ndonnx", "pip install 'gradcore[onnx]'", computes=False),
     "strict": Builtin("strict:StrictBackend", "array_api_strict", "pip install array-api-strict"),
 }
-_ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}
+_ALIASES = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy", "mps": "torch:mps", "xpu": "torch:xpu"}
 PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
@@ -98,12 +98,11 @@ def problem(name: str) -> str | None:
         None
     """
     if not _exists(name):
-        every = [f"{n} (can't run: {why})" if (why := problem(n)) else n for n in names()]
-        runs = [n for n in names() if not problem(n)]
         alias = _ALIASES.get(str(name))
-        near = [alias] if alias else get_close_matches(str(name), names(), 1)
-        meant = f"did you mean {near[0]!r}?" if near else f"those that run: {', '.join(runs)}"
-        return f"there is no backend {name!r}; installed: {', '.join(every)}; {meant}"
+        if near := [alias] if alias else get_close_matches(str(name), names(), 1):
+            return f"there is no backend {name!r}; did you mean {near[0]!r}?{DOCTOR}"
+        runs = [n for n in names() if not problem(n)]
+        return f"there is no backend {name!r}; these run here: {', '.join(runs)}{DOCTOR}"
     loaded = _load(name)
     if not isinstance(loaded, Exception):
         try:
@@ -183,7 +182,8 @@ def default() -> Backend:
 
 
 class use_backend:  # noqa: N801 (it is called like a function)
-    """Make `name` the backend of new arrays, from now on or for the length of a `with` block.
+    """Make `name`, or a backend that `get` gave, that of new arrays, from now on or for the length
+    of a `with` block.
 
         gradcore.use_backend("cupy", device=1)  # or "cupy:1"
 
@@ -205,7 +205,7 @@ class use_backend:  # noqa: N801 (it is called like a function)
         'ndarray'
     """
 
-    def __init__(self, name: str, device: Any = None) -> None:
+    def __init__(self, name: str | Backend, device: Any = None) -> None:
         self.backend = _choose(name, device)
         self._undo: Callable[[], object] = self.backend.make_current()
         self._blocks: list[tuple[Block, int, Callable[[], object]]] = []
@@ -311,9 +311,17 @@ def _instance(name: str, device: Any = None) -> Backend:
     return _instances[key]
 
 
-def _choose(name: str, device: Any) -> Backend:
+def _choose(name: str | Backend, device: Any) -> Backend:
     """Get a backend as `get` does, but also "auto", and NumPy in place of a CuPy that can't run."""
+    if isinstance(name, Backend):
+        return name
     name, device = _with_device(name, device)
+    if name in BUILTIN and not BUILTIN[name].computes:
+        runs = ", ".join(n for n in names() if not problem(n))
+        raise ValueError(
+            f"arrays of {name!r} only note what a file is to compute; choose one that computes "
+            f"({runs}), and write the file by {PACKAGE}.export(model, example, path)"
+        )
     if name == "auto":
         return get("numpy") if problem("cupy") else get("cupy", device)
     if name == "cupy" and os.environ.get("GRADCORE_FALLBACK") != "0" and (why := problem(name)):

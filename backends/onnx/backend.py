@@ -14,15 +14,23 @@ from .elementwise import OnnxElementwise
 from .normalization import OnnxNorms
 from .recurrent import OnnxRecurrent
 
-__all__ = ["OnnxBackend"]
+__all__ = ["NO_RANDOM", "OnnxBackend"]
 
 UNKNOWN = (
-    "the numbers of this array are known only when the file runs; a model that reads them, as "
-    "float(x), `if x > 0` and print(x) do, has no file"
+    "these numbers are known only when the file runs, and can't be read, as by float(x) and "
+    "`if x > 0`; choose by gradcore.where(condition, a, b), or read what the model returns"
 )
+MASK = "a shape depends on numbers, as that of x[x > 0] does; use gradcore.where(x > 0, x, 0.0)"
 ELSEWHERE = (
     "an input is an array of another library, which the file would not have; hold it in an "
     "attribute of a module, or in a TensorNode"
+)
+NO_RANDOM = (
+    "random numbers have no place in a file; give them as an input, or draw in training only: "
+    "`if self.training:`"
+)
+SHAPES = re.compile(
+    r"op_type:(\w+).*\[ShapeInferenceError\] (?!Inference)(.*?)\s*-- for .*inputs \[(.*)\] &", re.S
 )
 
 
@@ -50,6 +58,15 @@ class OnnxBackend(OnnxElementwise, OnnxConvolutions, OnnxNorms, OnnxRecurrent):
         text = str(error)
         if "no propagated value" in text:
             return ValueError(UNKNOWN)
+        if "not 'NoneType'" in text:  # a size that is not known
+            return ValueError(MASK)
+        if found := SHAPES.search(text):
+            return ValueError(f"ONNX's {found[1]}: {found[2]} ({found[3]})")
+        if found := re.match("loop of ufunc does not .* type Array .* no callable (\\w+)", text):
+            return TypeError(
+                f"np.{found[1]} takes no array of this backend; take a node, np.{found[1]}("
+                f"TensorNode(x)), or gradcore.numpy.{found[1]}(x)"
+            )
         if found := re.fullmatch(r"module '.*' has no attribute '(\w+)'", text):
             return TypeError(f"ndonnx, which writes ONNX, has no {found[1]}")
         if found := re.match(r"(\w+: )the inputs are arrays of", text):
@@ -58,7 +75,7 @@ class OnnxBackend(OnnxElementwise, OnnxConvolutions, OnnxNorms, OnnxRecurrent):
 
     def random_bits(self, *_: Any) -> Array:
         """Refuse: a file has no generator with gradcore's numbers."""
-        raise ValueError("random numbers, as of dropout, have no place in a file; call eval()")
+        raise ValueError(NO_RANDOM)
 
     def check_indices(self, what: str, indices: Array, size: int, start: int = 0) -> None:
         """Check constants. What runs the file checks all others, in its own way."""

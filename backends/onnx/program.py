@@ -1,14 +1,15 @@
 """Make a program of ONNX, which a file holds, of what arrays of this backend have noted.
 
 A graph is noted with numbers for all sizes, and a program is wanted for batches of any size. So a
-model is noted twice, with two sizes of the batch, and what differs between the two programs is what
+model is noted with several sizes of the batch, and what differs between the programs is what
 depends on that size. A shape whose entries are multiples of it is computed when the file runs; for
-anything else that differs, nothing is right at a third size, and the program is refused.
+anything else that differs, nothing is right at other sizes, and the program is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,19 @@ from onnx import ModelProto, NodeProto, checker, defs, helper, numpy_helper, ver
 
 from ..types import Array
 from . import namespace as xp
+from .backend import NO_RANDOM
 
-__all__ = ["OPSET", "OPSETS", "SIZES", "combined", "named", "noted", "placeholder"]
+__all__ = ["NO_RANDOM", "OPSET", "OPSETS", "SIZES", "combined", "named", "noted", "placeholder"]
 
 OPSET = 21  # whose operators the backend's functions are
 OPSETS = range(17, defs.onnx_opset_version() + 1)  # the first has layer normalization
-SIZES = 97, 202  # of the batch: rarely those of something else, one odd and one even
+# Sizes of the batch. The first two are rarely those of something else. What asks whether there is
+# one row, or more than any number up to 2,519, or a multiple of 2 to 10, differs among the three.
+SIZES = 97, 2520, 1
 MOST_BYTES = 2**31 - 2**20  # of weights, in a file of at most 2 GiB
 BATCH = "batch"
 SIZE = "batch/size"  # the value of the operator that gives it
-DIFFERENT = (
-    f"the model computes something else of a batch of {SIZES[0]} than of one of {SIZES[1]}, as a "
-    "loop over the batch does; only the sizes of arrays may depend on it"
-)
+ALONE = "; batch_axis=None makes a file for the size of the example alone"
 
 
 def placeholder(shape: tuple[int, ...], dtype: str) -> Array:
@@ -71,23 +72,24 @@ def combined(
     weights: Mapping[str, np.ndarray],
     opset: int,
     producer: tuple[str, str],
+    lines: Mapping[str, str],
 ) -> ModelProto:
     """Make one program, for batches of any size, of those for batches of `SIZES`.
 
     Args:
         axes: the axis of the batch of each input; `None` for an input without one.
         weights: the values of the arguments that are no inputs.
+        lines: where in the user's code the named values are computed.
 
     Raises:
         ValueError: the programs differ in something that can't be computed from the size, or the
             weights take more than a file holds.
     """
-    first, second = models
-    graph, others = first.graph, second.graph
-    _check_alike(graph, others)
-    _batch_in_constants(graph, others, axes)
-    _batch_in_shapes(graph.input, others.input)
-    _batch_in_shapes(graph.output, others.output)
+    first, graph, others = models[0], models[0].graph, [model.graph for model in models[1:]]
+    _check_alike(graph, others, lines)
+    _batch_in_constants(graph, others, axes, lines)
+    _batch_in_shapes(graph.input, [g.input for g in others])
+    _batch_in_shapes(graph.output, [g.output for g in others])
     values = _reshaped(graph, weights)
     read = {name for node in graph.node for name in _read(node)}
     values = {name: x for name, x in values.items() if name in read}
@@ -123,73 +125,85 @@ def _converted(model: ModelProto, opset: int) -> ModelProto:
         raise ValueError(f"opset {opset} can't say this: {reason}; leave it {OPSET}") from None
 
 
-def _check_alike(graph: Any, others: Any) -> None:
-    """Raise ValueError unless the two graphs have the same operators with the same settings."""
-    nodes, rest = list(graph.node), list(others.node)
-    for a, b in zip(nodes, rest, strict=False):
-        if a != b:
-            raise ValueError(f"{_place(graph, a.output[0])}: {DIFFERENT}")
-    if len(nodes) != len(rest):
-        raise ValueError(DIFFERENT)
+def _check_alike(graph: Any, others: list[Any], lines: Mapping[str, str]) -> None:
+    """Raise ValueError unless the graphs have the same operators with the same settings."""
+    for size, other in zip(SIZES[1:], others, strict=True):
+        pairs = zip_longest(graph.node, other.node)
+        found = next((a for a, b in pairs if a is None or a != b), None)
+        if found or len(graph.node) != len(other.node):
+            where = f"{_place(graph, found.output[0], lines)}: " if found else ""
+            raise ValueError(
+                f"{where}the model computes something else of a batch of {SIZES[0]} than of one of "
+                f"{size}, as an `if` on the size or a loop over the batch does; only the sizes of "
+                f"arrays may depend on it{ALONE}"
+            )
 
 
-def _batch_in_constants(graph: Any, others: Any, axes: Mapping[str, int | None]) -> None:
+def _batch_in_constants(
+    graph: Any, others: list[Any], axes: Mapping[str, int | None], lines: Mapping[str, str]
+) -> None:
     """Compute those constants that depend on the size of the batch from that of an input."""
     computed: list[NodeProto] = []
     new: list[Any] = []
-    for tensor, other in zip(graph.initializer, others.initializer, strict=True):
-        x, y = numpy_helper.to_array(tensor), numpy_helper.to_array(other)
-        if x.shape == y.shape and np.array_equal(x, y, equal_nan=x.dtype.kind == "f"):
-            new.append(tensor)
-        else:
-            constants, nodes = _computed(graph, tensor.name, x, y)
-            new += constants
-            computed += nodes
-    if computed:
-        name, axis = next((name, axis) for name, axis in axes.items() if axis is not None)
+    batch = next(((name, axis) for name, axis in axes.items() if axis is not None), None)
+    for tensors in zip(graph.initializer, *[g.initializer for g in others], strict=True):
+        (x, *rest), name = map(numpy_helper.to_array, tensors), tensors[0].name
+        has_nan = x.dtype.kind == "f"
+        if all(x.shape == y.shape and np.array_equal(x, y, equal_nan=has_nan) for y in rest):
+            new.append(tensors[0])
+            continue
+        readers = [node for node in graph.node if name in node.input]
+        found = _computed(name, readers, [x, *rest]) if batch else None
+        if found is None:
+            few = x.size < 9 and all(x.shape == y.shape for y in rest)
+            shown = [str(a) if few else f"{a.dtype} {a.shape}" for a in (x, *rest)]
+            each = ", ".join(f"{a} for {n}" for a, n in zip(shown, SIZES, strict=True))
+            reader = readers[0].op_type if readers else "the result"
+            raise ValueError(
+                f"{_place(graph, readers[0].output[0], lines) if readers else name}: a constant of "
+                f"{reader} is, by the size of the batch, {each}; expected the same number, or a "
+                f"multiple of the size{ALONE}"
+            )
+        new += found[0]
+        computed += found[1]
+    if computed and batch:
+        name, axis = batch
         shape = helper.make_node("Shape", [name], [SIZE], start=axis, end=axis + 1)
         _replace(graph.node, [shape, *computed, *graph.node])
     _replace(graph.initializer, new)
 
 
-def _computed(graph: Any, name: str, x: Any, y: Any) -> tuple[list[Any], list[NodeProto]]:
-    """Give constants, and operators, that compute what is x for the first size and y for the other.
-
-    Raises:
-        ValueError: these are no multiples of the sizes, nor the numbers from 0 to such a multiple.
-    """
-    readers = [node for node in graph.node if name in node.input]
-    times, rest = _multiples(x, y)
+def _computed(
+    name: str, readers: list[NodeProto], arrays: list[np.ndarray]
+) -> tuple[list[Any], list[NodeProto]] | None:
+    """Give constants, and operators, that compute what is the first array for the first size, and
+    so on; `None` unless these are multiples of the sizes, or numbers from 0 to such a multiple."""
+    x = arrays[0]
+    times, rest = _multiples(arrays)
     if times is not None and x.ndim < 2:
         is_shape = all(n.op_type == "Reshape" and n.input[1] == name for n in readers)
         if is_shape and np.count_nonzero(times) == 1 and not {0, -1} & {*x.tolist()}:
             return [numpy_helper.from_array(np.where(times, -1, x), name)], []
         return _product(name, times, rest)
-    if x.ndim == y.ndim == 1 and x.dtype == np.int64:
-        times, rest = _multiples(np.array(x.size), np.array(y.size))
-        if times is not None and all(np.array_equal(a, np.arange(a.size)) for a in (x, y)):
+    if x.ndim == 1 and x.dtype == np.int64:
+        times, rest = _multiples([np.array(a.size) for a in arrays])
+        if times is not None and all(np.array_equal(a, np.arange(a.size)) for a in arrays):
             constants, nodes = _product(f"{name}/end", times, rest)
             ends = [numpy_helper.from_array(np.array(i), f"{name}/{i}") for i in (0, 1)]
             inputs = [ends[0].name, f"{name}/end", ends[1].name]
             return [*constants, *ends], [*nodes, helper.make_node("Range", inputs, [name])]
-    few = x.size < 9 and x.shape == y.shape
-    shown = [str(a) if few else f"{a.dtype} {a.shape}" for a in (x, y)]
-    reader = readers[0].op_type if readers else "the result"
-    raise ValueError(
-        f"{_place(graph, readers[0].output[0]) if readers else name}: a constant of {reader} is "
-        f"{shown[0]} for a batch of {SIZES[0]}, and {shown[1]} for one of {SIZES[1]}; expected a "
-        "multiple of the batch, which can be computed when the file runs"
-    )
+    return None
 
 
-def _multiples(x: Any, y: Any) -> tuple[Any, Any]:
-    """Find `times` and `rest`, of which one is 0 in each place: size * times + rest is x for the
-    first size, and y for the other; (None, None) if there are none."""
-    if x.shape != y.shape or x.dtype.kind not in "iuf":
+def _multiples(arrays: list[np.ndarray]) -> tuple[Any, Any]:
+    """Find `times` and `rest`, of which one is 0 in each place: size * times + rest is the first
+    array for the first size, and so on; (None, None) if there are none."""
+    x, y = arrays[:2]
+    if any(a.shape != x.shape for a in arrays) or x.dtype.kind not in "iuf":
         return None, None
     times = np.where(x == y, 0, x // SIZES[0]).astype(np.int64)
     rest = np.where(times == 0, x, 0).astype(x.dtype)
-    fit = all(np.array_equal(n * times + rest, a) for n, a in zip(SIZES, (x, y), strict=True))
+    fit = all(np.array_equal(n * times + rest, a) for n, a in zip(SIZES, arrays, strict=True))
     return (times, rest) if fit else (None, None)
 
 
@@ -213,9 +227,9 @@ def _product(name: str, times: Any, rest: Any) -> tuple[list[Any], list[NodeProt
     return constants, nodes
 
 
-def _place(graph: Any, name: str) -> str:
-    """Name the op, and its module, for which a value is computed: values that come out of ops have
-    the names that `named` gave them, with a slash."""
+def _place(graph: Any, name: str, lines: Mapping[str, str]) -> str:
+    """Name the op, its module and the line of the user's code, for which a value is computed:
+    values that come out of ops have the names that `named` gave them, with a slash."""
     seen = {name}
     results = {x.name for x in graph.output}
     for node in graph.node:
@@ -224,26 +238,28 @@ def _place(graph: Any, name: str) -> str:
             for y in node.output:
                 if "/" in y:
                     path, _, op = y.rpartition("/")
-                    return f"{op} of {path}" if path else op
+                    line = f" ({lines[y]})" if lines.get(y) else ""
+                    return f"{op} of {path}{line}" if path else f"{op}{line}"
     found = sorted(seen & results)
     return f"the result {found[0]}" if found else name
 
 
-def _batch_in_shapes(values: Any, others: Any) -> None:
+def _batch_in_shapes(values: Any, others: list[Any]) -> None:
     """Write the batch into the shapes of inputs or outputs."""
-    for value, other in zip(values, others, strict=True):
-        shape, then = (v.type.tensor_type.shape.dim for v in (value, other))
-        for axis, (a, b) in enumerate(zip(shape, then, strict=True)):
-            m, n = a.dim_value, b.dim_value
-            if m == n:
+    for value, *rest in zip(values, *others, strict=True):
+        shapes = [v.type.tensor_type.shape.dim for v in (value, *rest)]
+        for axis, dims in enumerate(zip(*shapes, strict=True)):
+            sizes = [d.dim_value for d in dims]
+            if len({*sizes}) == 1:
                 continue
-            times = m // SIZES[0]
-            if (times * SIZES[0], times * SIZES[1]) != (m, n):
+            times = sizes[0] // SIZES[0]
+            if sizes != [times * n for n in SIZES]:
+                each = ", ".join(f"{m} for {n}" for m, n in zip(sizes, SIZES, strict=True))
                 raise ValueError(
-                    f"{value.name} has size {m} along axis {axis} for a batch of {SIZES[0]}, and "
-                    f"{n} for one of {SIZES[1]}, expected a multiple of the batch"
+                    f"{value.name} has along axis {axis}, by the size of the batch, the sizes "
+                    f"{each}; expected the same, or a multiple of the batch{ALONE}"
                 )
-            a.dim_param = BATCH if times == 1 else f"{times}*{BATCH}"
+            dims[0].dim_param = BATCH if times == 1 else f"{times}*{BATCH}"
 
 
 # -- Tidying up ------------------------------------------------------------------------------------

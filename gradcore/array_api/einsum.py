@@ -45,7 +45,7 @@ def einsum(subscripts: str, *operands: NodeOrArray) -> NodeOrArray:
         (8, 2, 4)
     """
     named, output, sizes = _parse(subscripts, tuple([tuple(x.shape) for x in operands]))
-    terms = [_reduced(x, labels) for x, labels in zip(operands, named, strict=True)]
+    terms = [_reduced(x, labels, sizes) for x, labels in zip(operands, named, strict=True)]
     terms = [_summed(term, _elsewhere(terms, [i], output)) for i, term in enumerate(terms)]
     while len(terms) > 1:
         i, j = min(
@@ -54,10 +54,7 @@ def einsum(subscripts: str, *operands: NodeOrArray) -> NodeOrArray:
         product = _contracted(terms[i], terms[j], _elsewhere(terms, [i, j], output))
         terms = [*[term for k, term in enumerate(terms) if k not in (i, j)], product]
 
-    x, labels = terms[0]
-    missing = [k for k in output if k not in labels]  # dropped, since all have size 1 there
-    x = reshape(x, (*x.shape, *[1] * len(missing))) if missing else x
-    return _ordered((x, [*labels, *missing]), output)
+    return _ordered(terms[0], output)
 
 
 @lru_cache(maxsize=256)
@@ -128,9 +125,10 @@ def _cost(
     return new - sum(old), work
 
 
-def _reduced(x: NodeOrArray, labels: Labels) -> Term:
-    """Make a term of an operand: drop axes of size 1, take the diagonal of axes of one label."""
-    gone = [a for a, k in enumerate(labels) if x.shape[a] == 1]
+def _reduced(x: NodeOrArray, labels: Labels, sizes: dict[Label, int]) -> Term:
+    """Make a term of an operand: drop axes of size 1 that other operands have larger, take the
+    diagonal of axes of one label."""
+    gone = [a for a, k in enumerate(labels) if x.shape[a] == 1 != sizes[k]]
     if gone:
         x, labels = squeeze(x, tuple(gone)), [k for a, k in enumerate(labels) if a not in gone]
     for k in {*labels}:

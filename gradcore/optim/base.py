@@ -284,7 +284,7 @@ class Optimizer:
             with building(True):
                 loss = closure()
         name, first = type(self).__name__, 0
-        fixed(f"{name}'s settings but lr", self._all_but_rates)
+        fixed(f"{name}'s", self._all_but_rates)
         self._call = object()
         updated, states = list[tuple[int, Array, Array]](), list[dict[str, Any]]()
         try:
@@ -360,9 +360,13 @@ class Optimizer:
         finally:
             self._at = 0
 
-    def _all_but_rates(self) -> list[Group]:
-        names = [name for name in self.defaults if name != "lr"]
-        return [{name: group[name] for name in names} for group in self.param_groups]
+    def _all_but_rates(self) -> dict[str, Any]:
+        """Give the number of groups and the settings of each, by their names for people."""
+        found: dict[str, Any] = {"number of parameter groups": len(self.param_groups)}
+        for k, group in enumerate(self.param_groups):
+            where = f" of group {k}" if k else ""
+            found |= {f"{name}{where}": group[name] for name in self.defaults if name != "lr"}
+        return found
 
     def register_step_pre_hook(self, hook: StepHook) -> Handle:
         """Call `hook(optimizer, arguments, {})` before each step. The handle's `remove()`, or the

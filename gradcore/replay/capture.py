@@ -17,14 +17,15 @@ from ..backends import backend_of, default
 from ..backends.types import Program
 from ..engine.arrays import is_node
 from ..engine.trees import leaves
-from .captured_step import CapturedStep, Kind, specification
+from .captured_step import CapturedStep, Kind, NewStateError, specification
 from .nodes import is_array
 from .recorded import Recorded
-from .recording import CaptureError, HostWork, is_inside
+from .recording import CaptureError, ChangedSettingError, HostWork, is_inside
 
 __all__ = ["capture"]
 
 MOST = 16  # programs of one step: a number that changes in each call is no constant
+MOST_SETTINGS = 2  # programs in a row, of one call each, whose settings have changed: likewise
 
 
 def capture(
@@ -105,6 +106,7 @@ class Captured:
             raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)
         self.step, self.warmup, self.fallback = step, warmup, fallback
+        self._name = getattr(step, "__name__", "the step")
         self._warm: dict[Any, int] = {}  # the calls so far, by what their arguments are
         self._kind: Kind | None = None
         self._work = HostWork()  # what the host has done in the latest call without a program
@@ -129,9 +131,8 @@ class Captured:
                 why = error.reason
             # All is as it was before this call. The programs' memory is free from here on.
             self._has_failed, self._steps, self._kind = True, [], None
-            name = getattr(self.step, "__name__", "the step")
-            why = why.removeprefix(f"{name} can't be captured: ")
-            self.fallback(f"{name} runs without capture: {why}")
+            why = why.removeprefix(f"{self._name} can't be captured: ")
+            self.fallback(f"{self._name} runs without capture: {why}")
         return self.step(*args, **kwargs)
 
     def _replayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -150,17 +151,23 @@ class Captured:
             if self._steps:
                 if is_of_most and not self._steps[0].takes(given):
                     return self.step(*args, **kwargs)
-                return self._do_captured(kind, given)
+                return self._do_captured(kind, given, args, kwargs)
             key = specification(given) if is_of_most else None
             self._warm[key] = calls = self._warm.get(key, 0) + 1
             if calls <= (self.warmup or kind.calls):
-                # Kernels may differ for numbers in arrays, which a record will have: compile those.
-                self._work = HostWork(in_arrays=kind.is_recorded)
-                with kind.warm_up(), self._work.active():
-                    return self.step(*args, **kwargs)
-            return self._do_captured(kind, given)
+                return self._warmed_up(kind, args, kwargs)
+            return self._do_captured(kind, given, args, kwargs)
 
-    def _do_captured(self, kind: Kind, given: dict[Any, Any]) -> Any:
+    def _warmed_up(self, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the step as it is, before it is captured."""
+        # Kernels may differ for numbers in arrays, which a record will have: compile those.
+        self._work = HostWork(in_arrays=kind.is_recorded)
+        with kind.warm_up(), self._work.active():
+            return self.step(*args, **kwargs)
+
+    def _do_captured(
+        self, kind: Kind, given: dict[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Do the step that was captured for such arguments and such a state; or capture it."""
         why = None
         for i, step in enumerate(self._steps):
@@ -171,9 +178,22 @@ class Captured:
             else:
                 self._steps.insert(0, self._steps.pop(i))
                 return step(given, state)
-        if why and (kind.is_recorded or len(self._steps) == MOST):
-            raise why
-        step = CapturedStep(self.step, kind, given, self._work)
+        if why:
+            latest = [step.calls for step in self._steps[:MOST_SETTINGS]]
+            changes = isinstance(why, ChangedSettingError) and latest == [1] * MOST_SETTINGS
+            if kind.is_recorded or changes:
+                raise why
+            if len(self._steps) == MOST:
+                raise CaptureError(
+                    f"capture: {self._name} has {MOST} programs, and needs another: {why.reason}",
+                    "; call step.step(...) where something changes in each call",
+                )
+        try:
+            step = CapturedStep(self.step, kind, given, self._work)
+        except NewStateError:
+            if not self._steps:
+                raise
+            return self._warmed_up(kind, args, kwargs)  # an optimizer has more parameters now
         self._steps.insert(0, step)
         return step(given, step.state_for(given))
 

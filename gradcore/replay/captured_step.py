@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from ..backends import BACKEND_OF_TYPE, Array, random
@@ -23,10 +22,10 @@ from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
 from ..engine.views import views_kept
 from ..graph import TensorNode
-from .nodes import SeenInputs, is_array, libraries, reached
+from .nodes import SeenInputs, is_array, reached, users_line
 from .recording import CaptureError, HostWork
 
-__all__ = ["CapturedStep", "Kind", "specification"]
+__all__ = ["CapturedStep", "Kind", "NewStateError", "specification"]
 
 
 class Kind(NamedTuple):
@@ -58,6 +57,10 @@ class Kind(NamedTuple):
 NODE, ARRAY = object(), object()  # what stands for these among the results of a step
 
 
+class NewStateError(CaptureError):
+    """An optimizer updates a parameter for the first time, and its memory of it begins."""
+
+
 class Again(Exception):  # noqa: N818
     """Tracing has found other numbers or memories than the traced step has as arguments."""
 
@@ -71,6 +74,9 @@ class CapturedStep:
         given: the arguments of this call, by position or name.
         before: what the host has done in a call before.
 
+    Attributes:
+        calls: how many calls the program has done.
+
     Raises:
         CaptureError: the step can't be captured; all is as it was before.
     """
@@ -78,7 +84,7 @@ class CapturedStep:
     def __init__(
         self, step: Callable[..., Any], kind: Kind, given: dict[Any, Any], before: HostWork
     ) -> None:
-        self.step, self.kind = step, kind
+        self.step, self.kind, self.calls = step, kind, 0
         self.name = getattr(step, "__name__", "the step")
         for path, x in leaves(given):
             if is_node(x):
@@ -164,7 +170,7 @@ class CapturedStep:
         after = self.after.take()
         for owner, name in began:
             if type(owner) is dict:  # whose counts on the host begin, too
-                raise CaptureError(
+                raise NewStateError(
                     f"capture: an optimizer's {name} begins in the step being captured; update "
                     "all parameters in the calls before it, the warm-up"
                 )
@@ -220,6 +226,7 @@ class CapturedStep:
         """
         if not self.takes(given):
             raise CaptureError(self._different(list(leaves(given))))
+        self.host_work.check_fixed()
         for node, needs in self.needs:
             if node.requires_grad is not needs:
                 raise CaptureError(
@@ -254,12 +261,8 @@ class CapturedStep:
         return state
 
     def __call__(self, given: dict[Any, Any], state: list[Array]) -> Any:
-        """Do the step by the program, from the state of `state_for`.
-
-        Raises:
-            CaptureError: a setting has changed that the program has fixed; all is as before.
-        """
-        self.host_work.check_fixed()
+        """Do the step by the program, from the state of `state_for`."""
+        self.calls += 1
         take_back = self.host_work.before_replay()
         inputs = [x for _, x in leaves(given) if is_array(x)]
         try:
@@ -305,8 +308,12 @@ class CapturedStep:
         )
 
     def _explained(self, error: Exception) -> tuple[str, str]:
-        """Say where the step failed, and what a step must not do."""
-        what, where = str(error).partition("\n")[0], _outside(error.__traceback__)
+        """Say where the step failed; and, unless the error is the step's own, what a step must not
+        do."""
+        what = str(error).partition("\n")[0]
+        where = users_line(traceback.walk_tb(error.__traceback__)) or "in no line of yours"
+        if _is_own(error):
+            return f"capture: {self.name} fails: {type(error).__name__}: {what} ({where})", ""
         return (
             f"capture: {self.name} can't be captured: {what} ({where})",
             ". A step being captured can't read arrays on the host, as float(x), bool(x), "
@@ -438,13 +445,14 @@ def _unlike(what: str, then: Like, now: Any) -> str:
     )
 
 
-def _outside(tb: TracebackType | None) -> str:
-    """Say where the user's own code failed: the last line that is in no library."""
-    names_of_libraries = libraries()
-    frames = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(tb)
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in names_of_libraries
-        and not frame.f_code.co_filename.endswith(".pyx")  # libraries' parts in Cython
-    ]
-    return "{}, line {}".format(*frames[-1]) if frames else "in no line of yours"
+OWN_ERRORS = {"builtins", "numpy", __name__.partition(".")[0]}  # whose classes they have
+
+
+def _is_own(error: BaseException | None) -> bool:
+    """Whether an error is one that the step raises without capture, too. What a library says of
+    arrays that it can't read or copy now is a RuntimeError, or has a class of the library's."""
+    if isinstance(error, RuntimeError):
+        return False
+    while error is not None and type(error).__module__.partition(".")[0] in OWN_ERRORS:
+        error = error.__cause__
+    return error is None

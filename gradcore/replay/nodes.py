@@ -10,15 +10,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterable
 from threading import get_ident
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 from weakref import ref
 
 from ..backends import BACKEND_OF_TYPE, Array
 from ..graph import Op, OpNode, TensorNode
 
-__all__ = ["SeenInputs", "is_array", "libraries", "reached"]
+__all__ = ["SeenInputs", "is_array", "libraries", "reached", "users_line"]
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
@@ -32,7 +33,23 @@ def libraries() -> set[str]:
     # A type that the user derived from a library's is in BACKEND_OF_TYPE too, but not among these.
     kinds = {kind for backend in BACKEND_OF_TYPE.values() for kind in backend.array_types}
     arrays = {kind.__module__.partition(".")[0] for kind in kinds}
-    return {__name__.partition(".")[0], "array_api_compat", "cupyx", *arrays}
+    return {__name__.partition(".")[0], "array_api_compat", "cupyx", "numpy", "spox", *arrays}
+
+
+def users_line(frames: Iterable[tuple[FrameType, int]]) -> str:
+    """Name the innermost line that is in no library: the user's own. Empty if there is none.
+
+    Args:
+        frames: with their lines, the outermost first, as `traceback.walk_tb` gives them.
+    """
+    names_of_libraries = libraries()
+    found = [
+        (frame.f_code.co_filename, line)
+        for frame, line in frames
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in names_of_libraries
+        and not frame.f_code.co_filename.endswith(".pyx")  # libraries' parts in Cython
+    ]
+    return "{}, line {}".format(*found[-1]) if found else ""
 
 
 def reached(*roots: object) -> set[TensorNode]:

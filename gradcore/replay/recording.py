@@ -21,6 +21,7 @@ from ..graph import TensorNode
 
 __all__ = [
     "CaptureError",
+    "ChangedSettingError",
     "HostWork",
     "drawn",
     "each_replay",
@@ -50,6 +51,10 @@ class CaptureError(RuntimeError):
     def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason + advice)
         self.reason = reason.removeprefix("capture: ")
+
+
+class ChangedSettingError(CaptureError):
+    """What a program has fixed of the host has changed, such as an optimizer's setting."""
 
 
 class HostWork:
@@ -101,9 +106,14 @@ class HostWork:
         """Raise CaptureError if something has changed that the program needs unchanged."""
         for what, function, before in self._fixed:
             if (now := function()) != before:
-                raise CaptureError(
+                if isinstance(now, dict):
+                    name = next(name for name, x in now.items() if x != before.get(name))
+                    what, before, now = f"{what} {name}", before.get(name), now[name]
+                raise ChangedSettingError(
                     f"capture: {what} changed from {before} to {now} since the step was captured, "
-                    "and replays can't follow that; capture the step anew"
+                    "and replays can't follow that",
+                    "; capture the step anew, step = gradcore.capture(step.step), or leave this as "
+                    "it was: OneCycleLR(..., cycle_momentum=False)",
                 )
 
     def undo(self) -> None:
@@ -303,7 +313,8 @@ def fixed(what: str, function: Callable[[], Any]) -> None:
 
     Args:
         what: names, in the message, what the function returns.
-        function: returns something that `==` compares.
+        function: returns something that `==` compares; of a dictionary, the message names the first
+            entry that has changed.
     """
     if (host_work := _current.get()) is not None:
         host_work._fixed.append((what, function, function()))

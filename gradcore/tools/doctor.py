@@ -43,10 +43,6 @@ _OTHER_VARIABLES = re.compile(
     "CUDA_(LAUNCH_BLOCKING|PATH|VISIBLE_DEVICES)|(CUPY|JAX|PYTORCH)_[A-Z0-9_]+|XLA_FLAGS|"
     "[A-Z]+_NUM_THREADS"
 )
-OTHER_GPUS = (
-    "on GPUs of Apple, AMD and Intel the backend torch computes: pip install torch, then "
-    "GRADCORE_BACKEND=torch:mps, torch:cuda (AMD's, too) or torch:xpu"
-)
 # The packages that `import cupy` may find; two of them break each other.
 _CUPY = re.compile(r"cupy|cupy-cuda\d+x?|cupy-rocm-[\d-]+|amd-cupy")
 
@@ -159,7 +155,7 @@ def _backends() -> Iterator[str]:
 def _gpu() -> Iterator[str]:
     """List the GPUs and their driver, the CuPy that is installed, and the CuPy that fits."""
     if sys.platform == "darwin":
-        yield f"macOS has no CUDA; {OTHER_GPUS}"
+        yield f"macOS has no CUDA; {_other_gpus()}"
         return
     gpus, why = _nvidia_smi("name,driver_version")
     for gpu in gpus:
@@ -194,7 +190,16 @@ def _gpu() -> Iterator[str]:
         old = "this driver is too old for CuPy"
         yield _Advice(f"{old}: update it to 525 or newer, then {install}")
     else:
-        yield f"without an NVIDIA GPU, NumPy does the work; {OTHER_GPUS}"
+        yield f"without an NVIDIA GPU, NumPy does the work; {_other_gpus()}"
+
+
+def _other_gpus() -> str:
+    """Say how to compute on GPUs that CuPy does not know."""
+    install = "pip install torch, then " if problem("torch") else ""
+    return (
+        "on GPUs of Apple, AMD and Intel the backend torch computes: "
+        f"{install}GRADCORE_BACKEND=torch:mps (Apple), torch:cuda (AMD) or torch:xpu (Intel)"
+    )
 
 
 def _cudnn() -> str:

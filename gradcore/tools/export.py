@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,10 +13,10 @@ from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
-from ..backends import Array, backend_of, get, problem, use_backend
+from ..backends import Array, backend_of, get, problem, random, use_backend
 from ..engine.arrays import backend_or_none, describe, flat, is_node, raw_array, value_of
 from ..engine.hooks import watching
 from ..engine.modes import no_grad
@@ -23,7 +25,7 @@ from ..engine.views import views_kept
 from ..files.opening import replaced
 from ..graph import Op, TensorNode
 from ..nn import Module
-from ..replay.nodes import reached
+from ..replay.nodes import reached, users_line
 
 __all__ = ["ExportError", "export"]
 
@@ -52,7 +54,8 @@ def export(
 ) -> None:
     """Write a model to a file of ONNX (https://onnx.ai), for batches of any size.
 
-    The model is called twice with arrays that have no numbers and note what is computed of them.
+    The model is called with arrays that have no numbers and note what is computed of them: for
+    batches of several sizes, of which that of the example is none.
     Modules are in evaluation mode meanwhile, whichever they are in. The weights are in the file,
     with the names of the model's state; inputs, outputs and weights keep their dtypes. No other
     thread can use the model meanwhile.
@@ -77,7 +80,7 @@ def export(
     Raises:
         ExportError: a module computes something that ONNX has no operator for, reads numbers of
             arrays, or depends on the size of the batch in more than the shapes of arrays; or the
-            weights take more than the 2 GiB that a file has.
+            weights take more than the 2 GiB that a file has. The message names the line.
         ModuleNotFoundError: a package of the extra `onnx` is missing.
         ValueError: names, axes or the opset do not fit.
         OSError: the file can't be written.
@@ -115,16 +118,19 @@ def _made(
     call = _Call(model, example, input_names, batch_axis)
     modules = _modules(model)
     weights = _weights(model, modules, call.axes)
-    noted = []
+    noted, lines = [], dict[str, str]()
+    has_batch = {*call.axes.values()} != {None}
     for n in program.SIZES:
-        with _noting(program, modules, weights) as (places, placeholders):
+        with _noting(program, modules, weights, lines) as (places, placeholders):
             inputs, args, options = call.of_batch(program, n)
             taken = {*call.axes, *weights}
-            results = _results(_called(model, args, options, places), output_names, taken)
+            where = f"for a batch of {n}" if has_batch else ""
+            found = _called(model, args, options, places, where)
+            results = _results(found, output_names, taken)
             noted.append(program.noted(inputs | placeholders, results))
     arrays = {name: backend_of(x).to_numpy(x) for name, x in _values(weights).items()}
     try:
-        return program.combined(noted, call.axes, arrays, opset, _producer())
+        return program.combined(noted, call.axes, arrays, opset, _producer(), lines)
     except ValueError as error:
         raise ExportError(f"export: {error}") from None
 
@@ -230,10 +236,16 @@ def _values(weights: Mapping[str, TensorNode]) -> dict[str, Array]:
 
 @contextmanager
 def _noting(
-    program: Any, modules: Mapping[str, Module], weights: Mapping[str, TensorNode]
+    program: Any,
+    modules: Mapping[str, Module],
+    weights: Mapping[str, TensorNode],
+    lines: dict[str, str],
 ) -> Iterator[tuple[list[str], dict[str, Array]]]:
-    """In the block, modules are in evaluation mode, nodes have placeholders, and arrays that
-    modules hold are constants of ONNX; afterwards all is as it was.
+    """In the block, modules are in evaluation mode, nodes have placeholders, arrays that modules
+    hold are constants of ONNX, and nothing random is drawn; afterwards all is as it was.
+
+    Args:
+        lines: gets the lines of the user's code, by the names of what is computed there.
 
     Yields:
         The names of the modules that are being called, the innermost last; and the placeholders.
@@ -247,9 +259,10 @@ def _noting(
     calls, made = list[str](), dict[str, Array]()
     with ExitStack() as stack:
         stack.enter_context(no_grad())
-        stack.enter_context(use_backend("onnx"))
+        stack.enter_context(use_backend(get("onnx")))
         stack.enter_context(views_kept(weights.values()))
-        stack.enter_context(watching(_Naming(program, calls)))
+        stack.enter_context(watching(_Naming(program, calls, lines)))
+        stack.enter_context(random.refused(program.NO_RANDOM))
         for m, name in inside.items():
             stack.enter_context(m.register_forward_pre_hook(partial(_enter, calls, name)))
             stack.enter_context(m.register_forward_hook(partial(_leave, calls)))
@@ -293,24 +306,38 @@ def _placeholder(program: Any, name: str, shape: Sequence[int], like: Array) -> 
         raise ExportError(f"export: {name} is {describe(like)}, and ONNX has no {dtype}") from None
 
 
-def _called(model: Any, args: Any, options: Any, calls: list[str]) -> Any:
-    """Call the model; an error names the module in which it was raised."""
+def _called(model: Any, args: Any, options: Any, calls: list[str], batch: str) -> Any:
+    """Call the model; an error names the module in which it was raised, and the line."""
     try:
         return model(*args, **options)
     except Exception as error:
-        where = calls[-1] if calls else getattr(model, "__name__", type(model).__name__)
-        raise ExportError(f"export: {where}: {get('onnx').error(error)}") from error
+        module = calls[-1] if calls else getattr(model, "__name__", type(model).__name__)
+        line = users_line(traceback.walk_tb(error.__traceback__))
+        where = ", ".join(filter(None, [line, batch]))
+        what = f"{module}: {get('onnx').error(error)}"
+        raise ExportError(f"export: {what}{f' ({where})' if where else ''}") from error
+
+
+def _line() -> str:
+    """Name the line of the user's code in the model that is being called."""
+    frames = list[tuple[FrameType, int]]()
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not _called.__code__:
+        frames.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    return users_line(reversed(frames)) if frame else ""  # else of another thread
 
 
 def _results(result: Any, names: Sequence[str] | None, taken: Iterable[str]) -> dict[str, Array]:
     """Name the arrays that the model gives; those of inputs and weights are taken."""
     if not (found := list(leaves(result))):
-        raise ExportError(f"export: the result is {result!r}, expected an array or a node")
+        raise ExportError(f"export: the result is {result!r}, expected a node or an array")
     for path, x in found:
         if (of := backend_or_none(value_of(x))) is None or of.name != "onnx":
             what = f"result {_named(path)!r}" if path else "result"
             kind = type(value_of(x)).__name__
-            raise ExportError(f"export: the {what} is of type {kind}, expected an array or a node")
+            expected = "a node, or an array that is computed from the inputs"
+            raise ExportError(f"export: the {what} is of type {kind}, expected {expected}")
     if names is None:
         names = [_named(path if path[:2] == "['" else f"['output']{path}") for path, _ in found]
         names = [f"{name}_out" if name in taken else name for name in names]
@@ -337,15 +364,18 @@ class _Naming:
     """Name what comes out of ops by the module that is being called, and the op: a watcher of
     `engine.hooks`."""
 
-    def __init__(self, program: Any, calls: list[str]) -> None:
-        self.program, self.calls, self.counts = program, calls, Counter[str]()
+    def __init__(self, program: Any, calls: list[str], lines: dict[str, str]) -> None:
+        self.program, self.calls, self.lines = program, calls, lines
+        self.counts = Counter[str]()
 
     def after_forward(self, op: type[Op], inputs: Any, outputs: Any) -> None:  # noqa: ARG002
         for y in outputs if isinstance(outputs, tuple) else (outputs,):
             name = f"{self.calls[-1] if self.calls else ''}/{op.__name__}"
             n = self.counts[name]
-            if self.program.named(value_of(y), f"{name}_{n}" if n else name):
+            numbered = f"{name}_{n}" if n else name
+            if self.program.named(value_of(y), numbered):
                 self.counts[name] += 1
+                self.lines.setdefault(numbered, _line())
 
     def before_backward(self, opnode: Any) -> None: ...
     def after_backward(self, opnode: Any, gos: Any, gradients: Any) -> None: ...

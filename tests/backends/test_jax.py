@@ -208,6 +208,32 @@ def test_a_schedule_of_momentum_compiles_few_programs(on_jax: Backend) -> None:
     assert max(map(len, compiled._programs.values())) == compiled.MOST
 
 
+def test_a_captured_step_writes_over_what_nobody_else_holds_and_over_nothing_else(
+    on_jax: Backend,
+) -> None:
+    p, x = TensorNode([1.0, 2.0]), on_jax.asarray([1.0, 1.0])
+
+    @gradcore.capture
+    def step(x: Any) -> None:
+        p.value = p.value + x
+
+    for _ in range(3):
+        step(x)
+    place = p.value.unsafe_buffer_pointer()
+    step(x)
+    assert p.value.unsafe_buffer_pointer() == place
+    held = p.value
+    step(x)
+    assert held.unsafe_buffer_pointer() == place != p.value.unsafe_buffer_pointer()
+    assert not held.is_deleted()
+    np.testing.assert_array_equal(held, [5.0, 6.0])
+    np.testing.assert_array_equal(p.value, [6.0, 7.0])
+    view = TensorNode(p.value)  # another node of this array
+    step(x)
+    np.testing.assert_array_equal(view.value, [6.0, 7.0])
+    np.testing.assert_array_equal(p.value, [7.0, 8.0])
+
+
 def test_keys_that_are_arrays_in_a_captured_step(on_jax: Backend) -> None:
     from gradcore.backends.registry import BACKEND_OF_TYPE
 

@@ -120,12 +120,23 @@ def test_what_an_import_raised_is_kept_and_shown(python: Any, error: str) -> Non
     assert "backend 'cupy' can't run here: importing it failed" in done.stderr
 
 
-def test_an_unknown_name_is_an_error_that_lists_what_is_installed(python: Any) -> None:
+def test_an_unknown_name_is_an_error_that_says_what_was_meant_or_what_runs(python: Any) -> None:
     done = python("import gradcore; gradcore.use_backend('cupi')")
-    assert "ValueError: there is no backend 'cupi'; installed: numpy, cupy (can't" in done.stderr
-    assert "cupy is not installed" in done.stderr
+    assert "ValueError: there is no backend 'cupi'; did you mean 'cupy'? (`python" in done.stderr
+    for name, meant in (("gpu", "did you mean 'cupy'"), ("mps", "did you mean 'torch:mps'")):
+        with pytest.raises(ValueError, match=meant):
+            get(name)
+    with pytest.raises(ValueError, match=r"'tensorflow'; these run here: numpy, .*doctor` says"):
+        get("tensorflow")
     done = python("import gradcore; gradcore.TensorNode([1.0])", GRADCORE_BACKEND="cupi")
     assert "ValueError: GRADCORE_BACKEND=cupi: there is no backend 'cupi'" in done.stderr
+
+
+def test_a_backend_that_computes_nothing_is_no_default(python: Any) -> None:
+    done = python("import gradcore; gradcore.TensorNode([1.0])", GRADCORE_BACKEND="onnx")
+    assert "GRADCORE_BACKEND=onnx: arrays of 'onnx' only note what a file is to" in done.stderr
+    with pytest.raises(ValueError, match=r"write the file by gradcore.export\(model, example"):
+        use_backend("onnx")
 
 
 @pytest.fixture

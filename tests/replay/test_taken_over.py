@@ -207,6 +207,11 @@ def test_what_replays_cannot_take_over_is_an_error(device, change, message):
         step(x, device.asarray(np.zeros(6, int)))
     change(training)
     before = [device.to_numpy(p.value) for p in training.model.parameters()]
+    is_compiled = device.recorder(x.device) is None
+    if is_compiled and change is not set_requires_grad:  # another program
+        step(x, device.asarray(np.zeros(6, int)))
+        assert len(step._steps) == 2
+        return
     with pytest.raises(CaptureError, match=message):
         step(x, device.asarray(np.zeros(6, int)))
     for p, x in zip(training.model.parameters(), before, strict=True):

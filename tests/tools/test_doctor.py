@@ -264,6 +264,21 @@ def test_the_cupy_that_fits(
     assert expected in gpu_section(answers, *packages)
 
 
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ("torch is not installed", "pip install torch, then GRADCORE_"),
+        (None, "GRADCORE_BACKEND=torch:"),
+    ],
+)
+def test_pytorch_is_not_to_be_installed_where_it_runs(
+    monkeypatch: pytest.MonkeyPatch, problem: str | None, expected: str
+) -> None:
+    module = sys.modules["gradcore.tools.doctor"]
+    monkeypatch.setattr(module, "problem", lambda name: problem if name == "torch" else None)
+    assert f"the backend torch computes: {expected}" in module._other_gpus()
+
+
 # -- Variables --------------------------------------------------------------------------------
 
 
