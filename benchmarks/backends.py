@@ -126,7 +126,7 @@ def main() -> None:
     print(table(["", *args.columns], rows))
     for name, here in tests.items():
         for test in here:
-            if test.outcome == "failed":
+            if test.outcome == "failed" and test.name.startswith(tuple(files)):
                 print(f"failed on {name}: {test.name}")
 
 
