@@ -619,15 +619,10 @@ def test_state_that_begins_in_the_captured_step(device):
         Sum.do_forward(p * x).backward()
         if len(calls) > 3:
             optimizer.step()
-        if len(calls) == 5 and device.compiler():
-            x.sum().item()
 
     for _ in range(3):
         step(device.asarray([1.0]))
     if device.compiler():
-        with pytest.raises(CaptureError, match="can't be captured"):
-            step(device.asarray([1.0]))  # traced a second time, when the optimizer has begun
-        assert optimizer.state == [{}]
         step(device.asarray([1.0]))
         assert optimizer.state[0]["step"] == 1
         return
