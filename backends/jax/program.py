@@ -27,8 +27,6 @@ class JitProgram:
     arrays the step changes. So the list is made first, and then compiled with these donated.
     """
 
-    begins = True  # a first call too is compiled faster than its parts are
-
     def __init__(
         self, traced: Traced, state: list[Array], numbers: dict[str, Any], inputs: list[Array]
     ) -> None:

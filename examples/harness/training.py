@@ -67,7 +67,7 @@ def captured(args: argparse.Namespace) -> Callable[[Step], Step]:
     def decorate(step: Step) -> Step:
         if args.capture is False:
             return step
-        return gradcore.capture(step, warmup=0, fallback=refuse if args.capture else tell)
+        return gradcore.capture(step, fallback=refuse if args.capture else tell)
 
     return decorate
 

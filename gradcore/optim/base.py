@@ -322,7 +322,7 @@ class Optimizer:
         states = [self.state[i] for i in chosen]
         values, gradients = list[Array](), list[Array]()
         for i, state in zip(chosen, states, strict=True):
-            remember(state, partial(self.begin, i))
+            remember(state)
             p = self.parameters[i]
             gradients.append(p.grad.value if isinstance(p.grad, TensorNode) else p.grad)
             # In a step being captured, the recording holds the value too, and expects the change.

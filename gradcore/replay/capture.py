@@ -8,7 +8,6 @@ what changes on the host goes through `recording.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -55,11 +54,9 @@ def capture(
             must have equal constants, and arrays of the same shapes and dtypes. It returns arrays,
             nodes and constants, in such trees too; replays return new arrays, and nodes that have
             no graph.
-        warmup: how many calls run `step` as it is before one is captured. Meanwhile kernels are
-            compiled, and optimizers begin their averages. `None`: 3 where work is recorded, 1 where
-            the step is compiled. 0: none on JAX, which compiles a whole step faster than its parts;
-            elsewhere as `None`. Then the step may make nothing in its first call that later calls
-            use, besides the state of optimizers.
+        warmup: how many calls run `step` as it is before one is captured, at least 1. Meanwhile
+            kernels are compiled, and optimizers begin their averages. `None`: 3 where work is
+            recorded, 1 where the step is compiled.
         fallback: a function that takes a text, such as `warnings.warn`. With it, nothing raises
             CaptureError: where the step can't be captured or replayed, `fallback` is called once,
             with the reason, and this call and all further ones run `step` as it is. Calls with
@@ -101,8 +98,8 @@ class Captured:
     ) -> None:
         if not callable(step):
             raise TypeError(f"capture: step is a {type(step).__name__}, expected a function")
-        if warmup is not None and warmup < 0:
-            raise ValueError(f"capture: warmup = {warmup}, expected at least 0")
+        if warmup is not None and warmup < 1:
+            raise ValueError(f"capture: warmup = {warmup}, expected at least 1")
         update_wrapper(self, step)
         self.step, self.warmup, self.fallback = step, warmup, fallback
         self._warm: dict[Any, int] = {}  # the calls so far, by what their arguments are
@@ -149,10 +146,6 @@ class Captured:
                 return self._do_captured(kind, given)
             key = specification(given) if is_of_most else None
             self._warm[key] = calls = self._warm.get(key, 0) + 1
-            if calls == 1 and self.warmup == 0 and kind.begins:
-                # Else something else begins in this call, or the next one says why.
-                with suppress(CaptureError):
-                    return self._do_captured(kind, given)
             if calls <= (self.warmup or kind.calls):
                 # Kernels may differ for numbers in arrays, which a record will have: compile those.
                 self._work = HostWork(in_arrays=kind.is_recorded)
@@ -199,8 +192,7 @@ def _kind(given: dict[Any, Any]) -> Kind | None:
                     backend.name, record, device, True, recorder.warm_up, recorder.on_device, 3
                 )
             if compiler := backend.compiler(device):
-                begins = getattr(compiler, "begins", False)
-                return Kind(backend.name, compiler, device, begins=begins)
+                return Kind(backend.name, compiler, device)
     except Exception as error:  # the library's own
         raise CaptureError(f"capture: {error}") from error
     return None

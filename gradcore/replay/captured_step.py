@@ -40,7 +40,6 @@ class Kind(NamedTuple):
         warm_up: a context in which the step runs as it is, before it is captured.
         on_device: a context for all calls.
         calls: how many calls run the step as it is.
-        begins: whether the first call can be captured: arrays that begin in it are known later.
     """
 
     backend: str
@@ -50,7 +49,6 @@ class Kind(NamedTuple):
     warm_up: Callable[[], AbstractContextManager[object]] = nullcontext
     on_device: Callable[[], AbstractContextManager[object]] = nullcontext
     calls: int = 1
-    begins: bool = False
 
     def has(self, x: Array) -> bool:
         """Whether x is an array of this backend on this device."""
@@ -96,7 +94,6 @@ class CapturedStep:
         needs = {x: x.requires_grad for x in self.nodes}
         inputs = [x for _, x in leaves(given) if is_array(x)]
         self.host_work = before
-        begun = list[dict[str, Any]]()
         while True:  # until the traced step has all arguments
             memories = [memory for memory, _ in self.host_work.memories.values()]
             self.places = Places(self.nodes, memories)
@@ -110,10 +107,8 @@ class CapturedStep:
                 self._check_known()
                 break
             except Again:
-                begun += self.host_work.begin() if kind.begins else []
+                continue
             except Exception as error:
-                for memory in begun:
-                    memory.clear()
                 if isinstance(error, CaptureError):
                     raise
                 raise CaptureError(*self._explained(error)) from error
@@ -159,17 +154,13 @@ class CapturedStep:
         is_new = [any(map(is_array, then.values())) for _, then in work.memories.values()]
         if work.asked_for_others() or any(is_new[len(self.places.memories) :]):
             raise Again
-        if self.kind.begins and work.begins:
-            raise Again
         began = Places(self.nodes, memories).all
         places = {(id(owner), name) for owner, name in self.places.all}
         began = [(owner, name) for owner, name in began if (id(owner), name) not in places]
         self.after = Places(self.nodes, memories, [*self.places.all, *began])
         after = self.after.take()
-        begin = {id(m) for m, then in work.memories.values() if not _numbers(m) <= then.keys()}
         for owner, name in began:
-            # A record finds no more than it was recorded with; nor do counts begin in a program.
-            if type(owner) is dict and (not self.kind.begins or id(owner) in begin):
+            if type(owner) is dict:  # whose counts on the host begin, too
                 raise CaptureError(
                     f"capture: an optimizer's {name} begins in the step being captured; update "
                     "all parameters in the calls before it, the warm-up"
@@ -393,11 +384,6 @@ class Like:
     def __str__(self) -> str:
         where = "" if self.device is None else f" on {self.device}"
         return f"{describe(self)} of {BACKEND_OF_TYPE[self.kind].name}{where}"
-
-
-def _numbers(memory: dict[str, Any]) -> set[str]:
-    """Name what is in a memory besides arrays."""
-    return {name for name, x in memory.items() if not is_array(x)}
 
 
 @contextmanager

@@ -64,8 +64,6 @@ class HostWork:
     Attributes:
         memories: dictionaries whose arrays the step changes, by id; each with a copy of what was
             in the dictionary before the step, if it is being captured.
-        begins: of these the empty ones that tracing has met first, each with a function that puts
-            its first entries in.
         modes: the modules that the step calls, each with its `training` before the step.
         own_modes: the modules whose `training` the step sets itself.
     """
@@ -80,7 +78,6 @@ class HostWork:
         self.memories: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.modes: dict[Any, bool] = {}
         self.own_modes = set[Any]()
-        self.begins: list[tuple[dict[str, Any], Callable[[], object]]] = []
         self._fixed: list[tuple[str, Callable[[], Any], Any]] = []  # what, how to find it, then
         self._actions: list[Callable[[], object]] = []
         self._undos: list[Callable[[], object]] = []
@@ -136,19 +133,10 @@ class HostWork:
             for name, x in asked.items()
         )
 
-    def remember(self, memory: dict[str, Any], begin: Callable[[], object] | None = None) -> None:
+    def remember(self, memory: dict[str, Any]) -> None:
         """Note a dictionary, before the step changes it."""
-        if id(memory) in self.memories:
-            return
-        self.memories[id(memory)] = memory, {} if self.numbers is None else dict(memory)
-        if self.numbers is not None and begin is not None and not memory:
-            self.begins.append((memory, begin))
-
-    def begin(self) -> list[dict[str, Any]]:
-        """Put the first entries into the dictionaries that were empty; give these."""
-        for _, function in self.begins:
-            function()
-        return [memory for memory, _ in self.begins]
+        before = {} if self.numbers is None else dict(memory)
+        self.memories.setdefault(id(memory), (memory, before))
 
     def number(
         self, function: Callable[[], float], like: Array, dtype: str | None, shared: Any
@@ -267,15 +255,11 @@ def each_replay(
     function()
 
 
-def remember(memory: dict[str, Any], begin: Callable[[], object] | None = None) -> None:
+def remember(memory: dict[str, Any]) -> None:
     """Have a step being recorded carry on the arrays in the dictionary: each replay finds what
-    the replay before it has left, in the arrays that are there now.
-
-    Args:
-        begin: a function that puts the first entries into the dictionary, if it is empty.
-    """
+    the replay before it has left, in the arrays that are there now."""
     if (host_work := _current.get()) is not None:
-        host_work.remember(memory, begin)
+        host_work.remember(memory)
 
 
 def uses_mode(module: Any) -> None:

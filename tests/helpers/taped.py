@@ -195,8 +195,6 @@ class TapedProgram:
     """The simplest `gradcore.backends.types.Program`: a tape of what the traced step did to copies
     of what it was given, and the copies."""
 
-    begins = True
-
     def __init__(self, traced: Any, state: Any, numbers: Any, inputs: Any) -> None:
         on_host = {k: np.array(x, k if type(x) is list else None) for k, x in numbers.items()}
         self.copies = taped([list(map(np.array, state)), on_host, list(map(np.array, inputs))])

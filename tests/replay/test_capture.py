@@ -87,7 +87,6 @@ def trained(
     inside: bool = True,
     steps: int = 8,
     model: Callable[[], Module] = Net,
-    warmup: int = 3,
 ) -> tuple[list[float], dict[str, Any]]:
     """The losses, and the model in the end."""
     manual_seed(1)
@@ -104,7 +103,7 @@ def trained(
             scheduled.step()
         return loss.value
 
-    does = capture(step, warmup=warmup) if captured else step
+    does = capture(step, warmup=3) if captured else step
     losses = []
     for x, targets in batches(device, steps):
         losses.append(does(x, targets))
@@ -112,8 +111,7 @@ def trained(
             scheduled.step()
     if captured:
         assert does.is_recorded
-        tapes = getattr(device, "tapes", [])
-        assert sum(tape.replays for tape in tapes) == (steps - warmup if tapes else 0)
+        assert [tape.replays for tape in getattr(device, "tapes", [])] in ([steps - 3], [])
     state = {name: device.to_numpy(x) for name, x in net.state_dict().items()}
     return [float(loss) for loss in losses], state
 
@@ -131,35 +129,6 @@ def test_replays_are_what_the_step_does(device, name):
     assert_same(eager, trained(device, OPTIMIZERS[name], captured=True))
     assert len({*eager[0]}) == 8
     assert eager[1]["norm.num_batches_tracked"] == 8
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("device", ["traced"], indirect=True)
-def test_a_library_that_compiles_can_begin_with_the_first_call(device, name):
-    eager = trained(device, OPTIMIZERS[name], captured=False)
-    assert_same(eager, trained(device, OPTIMIZERS[name], captured=True, warmup=0))
-
-
-@pytest.mark.parametrize("name", ["momentum", "adam"])
-def test_jax_begins_with_the_first_call(device, name):
-    if hasattr(device, "tapes"):
-        pytest.skip("the test before is for stand-ins")
-    eager = trained(device, OPTIMIZERS[name], captured=False)
-    assert_same(eager, trained(device, OPTIMIZERS[name], captured=True, warmup=0))
-
-
-def test_what_begins_otherwise_in_the_first_call_is_done_as_it_is(device):
-    made: list[TensorNode] = []
-
-    @partial(capture, warmup=0)
-    def step(x: Any) -> Any:
-        if not made:
-            made.append(TensorNode(float(x.sum())))  # which reads x
-        made[0].value = made[0].value + x
-        return made[0].value * 1.0
-
-    found = [device.to_numpy(step(device.asarray(2.0))) for _ in range(5)]
-    assert found == [4.0, 6.0, 8.0, 10.0, 12.0]
 
 
 def test_replays_do_what_layers_do_with_random_numbers_and_running_averages(device):
@@ -622,10 +591,6 @@ def test_state_that_begins_in_the_captured_step(device):
 
     for _ in range(3):
         step(device.asarray([1.0]))
-    if device.compiler():
-        step(device.asarray([1.0]))
-        assert optimizer.state[0]["step"] == 1
-        return
     with pytest.raises(CaptureError, match="mean begins in the step being captured"):
         step(device.asarray([1.0]))
     assert optimizer.state == [{}]
@@ -825,9 +790,9 @@ def test_masks_of_a_checkpoint_are_the_same_again(device):
     assert run(True) == run(False)
 
 
-def test_warmup_is_at_least_zero():
-    with pytest.raises(ValueError, match="warmup = -1, expected at least 0"):
-        capture(lambda: None, warmup=-1)
+def test_warmup_is_at_least_one():
+    with pytest.raises(ValueError, match="warmup = 0, expected at least 1"):
+        capture(lambda: None, warmup=0)
 
 
 @ON_RECORDS
