@@ -65,7 +65,9 @@ class Training:
 
     def __init__(self, is_mixed: bool) -> None:
         self.is_mixed = is_mixed
-        self.model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+        # Before batch norm a bias has a gradient of rounding errors, which Adam makes large.
+        first = nn.Linear(5, 8, bias=False)
+        self.model = nn.Sequential(first, nn.BatchNorm1d(8), nn.Linear(8, 3))
         nodes = [*self.model.parameters()]
         self.optimizer: Any = (
             optim.MixedPrecision(nodes, lambda masters: optim.Adam(masters, 0.01), 8.0, 3)
@@ -170,8 +172,10 @@ def test_replays_start_from_what_was_given(device, is_mixed, change):
     expected = trained(device, is_mixed, change, lambda step: step)
     found = trained(device, is_mixed, change, partial(capture, warmup=3))
     assert [tape.replays for tape in getattr(device, "tapes", [])] in ([8], [])
+    # XLA rounds to 16 bits at other places when it compiles a step as a whole.
+    rtol, atol = (1e-3, 1e-4) if is_mixed else (1e-5, 1e-5)
     for x, y in zip(found, expected, strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-3 if is_mixed else 1e-5, atol=1e-5)
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=atol)
 
 
 def set_requires_grad(training: Training) -> None:
