@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from .. import nn
 from ..array_api.special import erf
@@ -98,12 +99,17 @@ def sequences(dtype: str) -> None:
 
 
 def updates(dtype: str) -> None:
-    backend, decay = default(), {"lr": 0.0, "weight_decay": 0.0}
-    more = {"dampening": 0.0, "nesterov": False}
+    backend = default()
+    decay: dict[str, Any] = {"lr": 0.0, "weight_decay": 0.0}
+    more: dict[str, Any] = {"dampening": 0.0, "nesterov": False}
     p, g, mean, square = (backend.xp.ones(8192, dtype=dtype) for _ in range(4))
     backend.sgd(p, g, None, momentum=0.0, **more, **decay)
     backend.sgd(p, g, mean, momentum=0.5, **more, **decay)
-    settings = {"betas": (0.5, 0.5), "corrections": (1.0, 1.0), "decoupled_weight_decay": True}
+    settings: dict[str, Any] = {
+        "betas": (0.5, 0.5),
+        "corrections": (1.0, 1.0),
+        "decoupled_weight_decay": True,
+    }
     backend.adam(p, g, mean, square, None, eps=1.0, **settings, **decay)
     backend.adagrad(p, g, square, eps=1.0, **decay)
     backend.rmsprop(p, g, square, None, None, eps=1.0, alpha=0.5, momentum=0.0, **decay)
