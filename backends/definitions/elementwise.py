@@ -38,6 +38,10 @@ class ElementwiseKernels(SpecialFunctions):
         """Keep the floating x where the boolean mask is true, and put 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)
 
+    def relu(self, x: Array) -> Array:
+        """Compute max(x, 0), which is NaN where x is NaN."""
+        return self.xp.maximum(x, 0.0)
+
     def relu_gradient(self, y: Array, go: Array) -> Array:
         """Compute the gradient of x from that of y = max(x, 0), go. Elsewhere y is 0 or NaN, and so
         is the gradient."""

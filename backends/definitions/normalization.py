@@ -109,7 +109,7 @@ class NormalizationKernels(ElementwiseKernels):
         x."""
         if residual is not None:
             z = z + self._wide(residual)
-        return self.xp.astype(self.xp.maximum(z, 0.0) if relu else z, x.dtype, copy=False)
+        return self.xp.astype(self.relu(z) if relu else z, x.dtype, copy=False)
 
     def batch_norm_gradient(
         self,

@@ -145,7 +145,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         return super().masked(x, mask) if y is None else y
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
-        fit = y.shape == go.shape and y.dtype == go.dtype and is_fit(y, exact=True)
+        fit = is_fit(y, exact=True) and y.shape == go.shape and y.dtype == go.dtype
         gx = each(kernels().relu_gradient, y, go, many=LIGHT) if fit else None
         return super().relu_gradient(y, go) if gx is None else gx
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ from gradcore.backends.numba import loading
 from gradcore.tools.warm import warm
 
 needs_numba = pytest.mark.skipif(bool(loading.problem()), reason="there are no compiled kernels")
+by_name = pytest.mark.skipif(
+    "numpy-fast" not in os.environ.get("GRADCORE_TEST_BACKENDS", ""),
+    reason="compiles all kernels; only by the name numpy-fast in GRADCORE_TEST_BACKENDS",
+)
 
 STEPS = """
 import numpy as np
@@ -43,6 +48,7 @@ with gradcore.use_backend("numpy"):
 """
 
 
+@by_name
 @needs_numba
 def test_after_warm_a_step_compiles_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", STEPS]
