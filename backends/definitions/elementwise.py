@@ -38,6 +38,10 @@ class ElementwiseKernels(SpecialFunctions):
         """Keep the floating x where the boolean mask is true, and put 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)
 
+    def add(self, x: Array, y: Array) -> Array:
+        """Add two gradients of one array, of which each has the shape."""
+        return self.xp.add(x, y)
+
     def relu(self, x: Array) -> Array:
         """Compute max(x, 0), which is NaN where x is NaN."""
         return self.xp.maximum(x, 0.0)

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..numpy.backend import NumpyBackend
-from ..numpy.blocks import blocks, for_each
-from ..numpy.memory import empty, empty_like, largest_first, zeros
+from ..numpy.blocks import each, flat, is_solid
+from ..numpy.memory import empty, empty_like, zeros
 from ..numpy.threads import LIGHT, MANY, in_parts, share
 from ..types import Array, Number
 from .attention import FastAttention
@@ -28,6 +28,7 @@ __all__ = ["CHOSEN", "FastNumpyBackend"]
 
 LARGE = 1 << 12  # elements: kernels take arrays of so many, and the first of them imports numba
 SMALL = 1 << 6  # elements: once numba is imported, exact kernels take arrays of so many
+PARTS = 16  # of the rows of a large array, that threads share and whose sums are added up
 LANES = 16  # elements: where fewer lie together in memory, a compiled loop does not pay
 
 
@@ -43,26 +44,6 @@ def is_fit(x: np.ndarray, *dtypes: Any, exact: bool = False) -> bool:
     return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
 
-def each(loop: Callable[..., None], *arrays: np.ndarray, many: int = MANY) -> np.ndarray | None:
-    """Run a loop over the elements of arrays of one shape, into a new array like the first; `None`
-    if the arrays are not in one order in memory.
-
-    Args:
-        many: several threads share a loop over so many elements.
-    """
-    y = empty_like(arrays[0])
-    views = flat(*arrays, y)
-    if views is None:
-        return None
-    in_parts(loop, *views, size=y.size, many=many)
-    return y
-
-
-def is_solid(*arrays: np.ndarray) -> bool:
-    """Say whether all arrays are contiguous."""
-    return all(x.flags.c_contiguous for x in arrays)
-
-
 def updated(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Give flat views of a gradient, its parameter, and what else an update writes to; `None` if a
     kernel can't write to them."""
@@ -75,15 +56,6 @@ def updated(*arrays: np.ndarray) -> list[np.ndarray] | None:
 def run(update: Callable[..., None], views: list[np.ndarray], *numbers: Any) -> None:
     """Run an update of what `updated` gave; several threads share that of a large parameter."""
     in_parts(lambda g, *rest: update(g, *numbers, *rest), *views, size=views[0].size, many=LIGHT)
-
-
-def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
-    """Give views (size,) of all arrays with their elements in one order, that of the memory;
-    `None` if the arrays are in different orders."""
-    if not arrays[0].flags.c_contiguous:
-        axes = largest_first(arrays[0].strides)
-        arrays = tuple([x.transpose(axes) for x in arrays])
-    return [x.reshape(-1) for x in arrays] if is_solid(*arrays) else None
 
 
 def planes(x: np.ndarray) -> np.ndarray | None:
@@ -334,14 +306,18 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         loop, gx = kernels().layer_norm_gradient, np.empty(x.shape, x.dtype)
         x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
 
-        def part(rows: Any) -> np.ndarray:
-            sums = np.zeros((2, *w.shape))
-            loop(x[rows], w, go[rows], float(eps), gx[rows], *sums)
-            return sums
+        # Parts are the same for any number of threads, and so are the sums of their sums. They are
+        # few: of (4096, 1000), 32 parts take 4.45 ms, 16 take 4.3 ms, and one takes 4.15 ms.
+        n, parts = len(x), PARTS if x.size >= MANY else 1
+        sums = np.zeros((parts, 2, *w.shape))
 
-        # Blocks are the same for any number of threads, and so are the sums of their sums.
-        sums = sum(for_each(part, blocks(x), x.size), np.zeros((2, *w.shape)))
-        return gx, *(sums.astype(w.dtype, copy=False) if parameters else ())
+        def compute(start: int, stop: int) -> None:
+            for i in range(start, stop):
+                rows = slice(n * i // parts, n * (i + 1) // parts)
+                loop(x[rows], w, go[rows], float(eps), gx[rows], *sums[i])
+
+        share(compute, parts)
+        return gx, *(sums.sum(axis=0).astype(w.dtype, copy=False) if parameters else ())
 
     # For 2.5 million parameters, 1.1 ms in place of 3.1 ms, and with momentum 2.2 ms in place of
     # 6.2 ms.

@@ -17,13 +17,24 @@ from ..definitions.updates import rounded_once
 from ..ownership import holders
 from . import namespace as xp
 from .attention import NumpyAttention
-from .blocks import BLOCK, SOME, blocks, by_channels, by_elements, for_each, in_blocks, writeable
+from .blocks import (
+    BLOCK,
+    SOME,
+    blocks,
+    by_channels,
+    by_elements,
+    each,
+    for_each,
+    in_blocks,
+    writeable,
+)
 from .convolution import NumpyConvolutions
 from .images import NumpyImages
 from .linalg import NumpyLinalg
 from .memory import LINE, keep_memory
 from .products import NumpyProducts
 from .recurrent import NumpyRecurrence
+from .threads import LIGHT
 from .tracer import constant
 
 __all__ = ["NumpyBackend"]
@@ -44,6 +55,14 @@ def _at(targets: np.ndarray) -> tuple[np.ndarray, ...]:
         np.arange(n).reshape(-1, *[1] * (targets.ndim - 1 - a)) for a, n in enumerate(targets.shape)
     ]
     return first, targets, *others
+
+
+def _add(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> None:
+    np.add(x, y, out=z)
+
+
+def _relu(x: np.ndarray, y: np.ndarray) -> None:
+    np.maximum(x, ZEROS[x.dtype], out=y)
 
 
 class NumpyBackend(
@@ -125,9 +144,20 @@ class NumpyBackend(
         np.multiply(x.view(integers), mask, out=y.view(integers))
         return y
 
+    # Threads share what is large: on two, steps of resnet20-64 take 0.93 of the time by `add`, and
+    # those of blitz-512 0.96 by `relu`.
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        fit = x.size >= LIGHT and x.shape == y.shape and x.dtype == y.dtype
+        z = each(_add, x, y, many=LIGHT) if fit else None
+        return super().add(x, y) if z is None else z
+
     # For 16 elements, 0.5 us in place of 0.8 us, and the gradient 1.5 us in place of 2.0 us.
     def relu(self, x: np.ndarray) -> np.ndarray:
-        return np.maximum(x, ZEROS[x.dtype]) if x.dtype in ZEROS else super().relu(x)
+        if x.dtype not in ZEROS:
+            return super().relu(x)
+        y = each(_relu, x, many=LIGHT) if x.size >= LIGHT else None
+        return np.maximum(x, ZEROS[x.dtype]) if y is None else y
 
     def relu_gradient(self, y: np.ndarray, go: np.ndarray) -> np.ndarray:
         if y.dtype not in ZEROS or y.dtype != go.dtype or y.shape != go.shape:

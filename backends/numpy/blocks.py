@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..base import Backend
-from .threads import MANY, share
+from .memory import empty_like, largest_first
+from .threads import MANY, in_parts, share
 
 __all__ = [
     "BLOCK",
@@ -24,8 +25,11 @@ __all__ = [
     "by_channels",
     "by_elements",
     "contiguous",
+    "each",
+    "flat",
     "for_each",
     "in_blocks",
+    "is_solid",
     "writeable",
 ]
 
@@ -155,6 +159,35 @@ def by_elements(kernel: Callable[..., Any], size: int = SOME) -> Callable[..., A
         return y.reshape(shape)
 
     return compute
+
+
+def each(loop: Callable[..., None], *arrays: np.ndarray, many: int = MANY) -> np.ndarray | None:
+    """Run a loop over the elements of arrays of one shape, into a new array like the first; `None`
+    if the arrays are not in one order in memory.
+
+    Args:
+        many: several threads share a loop over so many elements.
+    """
+    y = empty_like(arrays[0])
+    views = flat(*arrays, y)
+    if views is None:
+        return None
+    in_parts(loop, *views, size=y.size, many=many)
+    return y
+
+
+def flat(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Give views (size,) of all arrays with their elements in one order, that of the memory;
+    `None` if the arrays are in different orders."""
+    if not arrays[0].flags.c_contiguous:
+        axes = largest_first(arrays[0].strides)
+        arrays = tuple([x.transpose(axes) for x in arrays])
+    return [x.reshape(-1) for x in arrays] if is_solid(*arrays) else None
+
+
+def is_solid(*arrays: np.ndarray) -> bool:
+    """Say whether all arrays are contiguous."""
+    return all(x.flags.c_contiguous for x in arrays)
 
 
 def contiguous(x: np.ndarray) -> np.ndarray:

@@ -120,7 +120,10 @@ class Pending:
             else:
                 if is_half(g):  # add up in float32, and round once
                     self.halves[source, i], so_far[i] = g.dtype, widened(so_far[i])
-                so_far[i] = node_or_array(namespace(so_far[i], g).add(so_far[i], g))
+                both = so_far[i], g
+                has_node = isinstance(both[0], Operators) or isinstance(g, Operators)
+                add = namespace(*both).add if has_node else backend_of(g).add
+                so_far[i] = node_or_array(add(*both))
                 is_new = True
             if is_new:
                 self.owned.add((source, i))
@@ -218,7 +221,7 @@ def _fitted(op: Any, g: Any, value: Array, gos: Sequence[Any]) -> Any:
                 f"expected an array of {backend_of(value).name}"
             )
         if not is_node:
-            g = raw = node_or_array(g)
+            g = raw = node_or_array(raw)
     shape, dtype = tuple(value.shape), value.dtype
     if tuple(raw.shape) != shape:
         added = len(raw.shape) - len(shape)

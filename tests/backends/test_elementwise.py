@@ -66,6 +66,21 @@ def test_gradients_of_activations_are_the_base_definitions(
         close(backend, getattr(backend, kernel)(*arrays), expected, dtype)
 
 
+def test_relu_and_its_gradient_are_the_base_definitions_for_special_numbers(
+    backend: Backend, dtype: str
+) -> None:
+    some = math.inf, -math.inf, math.nan, -0.0, 0.0, 1.0, -2.0
+    pairs = np.array([(x, go) for x in some for go in some], dtype).T  # (2, 49)
+    for x, go in (pairs, np.repeat(pairs, 7, axis=1), pairs[:, :0], pairs[:, 38], pairs[:, 3]):
+        array, g = backend.asarray(x), backend.asarray(go)
+        y = backend.relu(array)
+        expected = backend.to_numpy(Backend.relu(backend, array))
+        np.testing.assert_array_equal(backend.to_numpy(y), expected)
+        gx, right = backend.relu_gradient(y, g), Backend.relu_gradient(backend, y, g)
+        assert (gx.dtype, gx.shape) == (g.dtype, g.shape)
+        np.testing.assert_array_equal(backend.to_numpy(gx), backend.to_numpy(right))
+
+
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_sigmoid_is_the_base_definition(backend: Backend, kind: str) -> None:
     """The values are right, too; in float32 and float64, what would be denormal is 0."""

@@ -11,6 +11,7 @@ import pytest
 
 import gradcore
 from gradcore import CaptureError, TensorNode, capture, manual_seed, nn, optim
+from gradcore.graph import gradients
 
 
 def images(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +77,19 @@ def trained(network: str, optimizer: str, captured: bool) -> list[bytes]:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_replays_give_the_bits_of_the_step(network, optimizer):
     assert trained(network, optimizer, True) == trained(network, optimizer, False)
+
+
+def test_a_pass_may_start_from_an_array_from_outside():
+    w, x, go = np.random.default_rng(1).normal(size=(3, 3, 3))
+
+    def step(x: Any) -> Any:
+        node = TensorNode(x)
+        return gradients([(node @ w @ node, go)], [node])
+
+    does = capture(step)
+    for _ in range(3):
+        np.testing.assert_array_equal(does(x), step(x))
+        go += 1.0  # and is read where it is
 
 
 def scaled() -> tuple[Any, TensorNode]:

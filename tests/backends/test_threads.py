@@ -23,6 +23,7 @@ def _normal(*shape: int) -> np.ndarray:
 
 # Of so many elements that threads share them, and parts are not all as large.
 X, W, B = _normal(517, 301), _normal(301), _normal(301)
+LAST_FIRST = _normal(33, 35, 9, 53).T
 HEADS = _normal(3, 5, 3, 130, 32)
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("gelu", (X,), {}),
@@ -34,6 +35,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("attention", tuple(HEADS), {"causal": True, "scale": 0.2}),
     ("attention_gradient", (*HEADS, HEADS[0]), {"causal": False, "scale": 0.2}),
     ("attention", (_normal(1, 1, 700, 8),) * 3, {"causal": True, "scale": 0.2}),
+    ("add", (LAST_FIRST, LAST_FIRST), {}),
+    ("relu", (LAST_FIRST,), {}),
 ]
 IMAGES = _normal(16, 9, 33, 35)
 STATISTICS = _normal(9), abs(_normal(9))
