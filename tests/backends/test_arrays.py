@@ -174,3 +174,8 @@ class TestUnregisteredLibrary:
     def test_mixing(self) -> None:
         with pytest.raises(ValueError, match=r"Add: .*numpy on cpu and torch on cpu"):
             Add.do_forward(np.ones(2), self.torch.ones(2))
+
+
+def test_numpys_product_of_an_array_and_a_node_is_a_node() -> None:
+    x, w = np.ones((2, 3)), TensorNode(np.ones((3, 2)))
+    assert isinstance(gradcore.namespace(x).matmul(x, w), TensorNode)

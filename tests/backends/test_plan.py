@@ -84,7 +84,7 @@ def test_a_pass_may_start_from_an_array_from_outside():
 
     def step(x: Any) -> Any:
         node = TensorNode(x)
-        return gradients([(node @ w @ node, go)], [node])
+        return gradients([(-(node @ w @ node), go)], [node])
 
     does = capture(step)
     for _ in range(3):
