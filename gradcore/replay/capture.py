@@ -1,7 +1,7 @@
 """Capture training steps: a program then does them again without their Python code.
 
-This file has the function that people call, and what it makes: which program is for a call, when one
-is made, and what happens where none can be. `captured_step.py` has the rest.
+This file has the function that people call, and what it makes: which program is for a call, when
+one is made, and what happens where none can be. `captured_step.py` has the rest.
 """
 
 from __future__ import annotations
