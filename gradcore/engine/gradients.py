@@ -218,7 +218,7 @@ def _fitted(op: Any, g: Any, value: Array, gos: Sequence[Any]) -> Any:
                 f"expected an array of {backend_of(value).name}"
             )
         if not is_node:
-            g = raw = node_or_array(g)
+            g = raw = node_or_array(raw)
     shape, dtype = tuple(value.shape), value.dtype
     if tuple(raw.shape) != shape:
         added = len(raw.shape) - len(shape)
