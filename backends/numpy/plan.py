@@ -23,11 +23,12 @@ from numpy.lib.stride_tricks import as_strided
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE
 from ..types import Array, Traced
-from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Scalar, Tracer, is_number, root, tracing
+from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Scalar, Tracer, is_number, tracing
 
 __all__ = ["NumpyProgram", "Plan"]
 
 OF_SHAPES = {"full_like", "ones_like", "zeros_like"}  # functions that read no numbers
+MANY = 512  # calls, of a kernel that is noted as one call in place of these
 LITERALS = (int, bool, str, type(None), type(...))
 WHAT = "the state", "its results"
 SHARED = (
@@ -50,6 +51,7 @@ class Call(NamedTuple):
         made: the names of what comes out new; each with its value, if that is always the same.
         kinds: what comes out, for people.
         writes: the names of the arrays whose memory it writes into.
+        kernel: the name of the kernel that makes the call, if that was taken apart.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Call(NamedTuple):
     made: dict[str, Any]
     kinds: str
     writes: list[str]
+    kernel: str | None
 
 
 class Plan:
@@ -78,6 +81,8 @@ class Plan:
         self.constants: dict[int, Tracer] = {}
         self.assigned = set[str]()  # names of those that the step itself assigns into
         self.fixed = set[str]()  # names of what is the same in each replay, as zeros are
+        self.kernel_name: str | None = None  # of the kernel that is being taken apart
+        self.errors = np.geterr()
         self.source = ""
 
     def tracer(self, x: Any, base: Tracer | None = None, owned: bool = True) -> Tracer:
@@ -85,7 +90,9 @@ class Plan:
         name = f"{'n' if is_number(x) else 'x'}{len(self.roots)}"
         self.roots[name] = name if base is None else self.roots[base.name]
         kind = Scalar if isinstance(x, np.generic) else Tracer
-        return kind(x, name, base, owned if base is None else base.owned, self)
+        if base is not None:
+            owned, base = base.owned, base if base.base is None else base.base  # as NumPy's views
+        return kind(x, name, base, owned, self)
 
     def constant(self, x: np.ndarray) -> Tracer:
         """Give what stands for an array that every replay finds in its place."""
@@ -114,7 +121,10 @@ class Plan:
         named = {key: self._values(x, given) for key, x in kwargs.items()}
         if given and all(is_number(x.value) for x in given):
             function = _of_numbers(function)  # what is computed of numbers alone is a number
-        result = function(*values, **named)
+        if (errors := np.geterr()) != self.errors:
+            function = _with(errors, function)
+        with tracing(None):
+            result = function(*values, **named)
         new: list[Tracer] = []
         results = self._results(result, given, new, function.__name__ in STATIC)
         made = {x.name for x in new}
@@ -122,7 +132,7 @@ class Plan:
             written = [x for x in _flat(results) if x.name not in made]
             if not all(x.owned for x in written):
                 raise RuntimeError(OUTSIDE)
-        else:
+        elif self.kernel_name is None:
             self.assigned |= {self.roots[x.name] for x in written}
         needs = [] if function.__name__ in OF_SHAPES else [x.name for x in given]
         if is_fixed := self.fixed.issuperset(needs):
@@ -138,9 +148,34 @@ class Plan:
                 {x.name: x.value if is_fixed else None for x in new},
                 ", ".join(dict.fromkeys(_kind(x.value) for x in new)),
                 [self.roots[x.name] for x in written],
+                self.kernel_name,
             )
             self.calls.append(call)
         return results
+
+    def kernel(
+        self, apart: Callable[..., Any], whole: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Note a kernel by the calls that it makes, so that replays do without its Python code. A
+        kernel that chooses by numbers, shares a function among threads, or makes many calls, is
+        noted as one call.
+
+        Args:
+            apart: the kernel, for tracers.
+            whole: notes it as one call.
+        """
+        count, outer = len(self.calls), self.kernel_name
+        self.kernel_name = outer or apart.__name__
+        try:
+            results = apart(*args, **kwargs)
+            if len(self.calls) - count <= MANY:
+                return results
+        except Exception:  # One of the kernel's own is raised again below.
+            pass
+        finally:
+            self.kernel_name = outer
+        del self.calls[count:]
+        return whole(*args, **kwargs)
 
     def _values(self, x: Any, given: list[Tracer]) -> Any:
         """Put arrays and numbers in the places of tracers, which are noted."""
@@ -223,6 +258,8 @@ class Plan:
         constants = sorted({x for call in calls for x in call.reads} & self.globals.keys())
         lines += [f"    # {x} is a constant: {_kind(self.globals[x])}" for x in constants]
         for i, call in enumerate(calls):
+            if call.kernel and (not i or calls[i - 1].kernel != call.kernel):
+                lines.append(f"    # {call.kernel}:")
             target = f"{call.target} = " if call.target else ""
             names = [x for x in (*call.reads, *call.made) if x not in self.globals]
             dropped = ", ".join(x for x in dict.fromkeys(names) if last.get(x, i) == i)
@@ -271,6 +308,17 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
     of_numbers.__name__ = function.__name__
     return of_numbers
+
+
+def _with(errors: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a function warn of what it is called to warn of while the step is traced."""
+
+    def with_errors(*args: Any, **kwargs: Any) -> Any:
+        with np.errstate(**errors):
+            return function(*args, **kwargs)
+
+    with_errors.__name__ = function.__name__
+    return with_errors
 
 
 def _is_shared(x: Any, y: Any) -> bool:
@@ -350,7 +398,7 @@ class NumpyProgram:
             x = plan.constant(x) if not isinstance(x, Tracer) else plan.own(x)
             if x.name == place:
                 return place
-            whole = root(x)
+            whole = x if x.base is None else x.base
             if not x.owned or whole.name in taken or whole.size != x.size:
                 x = whole = plan.call(np.copy, (x,), {}, [])
             elif not isinstance(x.value, np.ndarray):

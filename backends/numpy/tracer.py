@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial, update_wrapper
+from functools import cache, partial, update_wrapper
 from inspect import signature
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
@@ -31,12 +31,15 @@ __all__ = [
     "OUTSIDE",
     "STATIC",
     "UNKNOWN",
+    "Loop",
+    "Loops",
     "Recording",
     "Scalar",
     "Tracer",
     "constant",
     "is_number",
-    "root",
+    "note_loop",
+    "recording",
     "tracing",
 ]
 
@@ -79,6 +82,12 @@ class Recording(Protocol):
         """
         ...
 
+    def kernel(
+        self, apart: Callable[..., Any], whole: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Note a kernel by the calls that it makes; or, where it can't be taken apart, as one."""
+        ...
+
     def constant(self, x: np.ndarray) -> Tracer:
         """Give what stands for an array that every replay finds in its place."""
         ...
@@ -88,13 +97,19 @@ _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
 @contextmanager
-def tracing(recording: Recording) -> Iterator[None]:
-    """Inside the block, have calls noted."""
+def tracing(recording: Recording | None) -> Iterator[None]:
+    """Inside the block, have calls noted; or, with `None`, not."""
     token = _recording.set(recording)
     try:
         yield
     finally:
         _recording.reset(token)
+
+
+def recording() -> Recording | None:
+    """Give what notes the calls of the step that is traced; `None` where none is, as in a kernel
+    that is noted as a whole."""
+    return _recording.get()
 
 
 def constant(x: np.ndarray) -> Any:
@@ -302,13 +317,6 @@ def is_number(x: Any) -> bool:
     return type(x) in (float, int, complex, bool)
 
 
-def root(x: Tracer) -> Tracer:
-    """Find what owns the memory of x."""
-    while x.base is not None:
-        x = x.base
-    return x
-
-
 class Namespace:
     """The functions of a module, each noted when it is called."""
 
@@ -339,7 +347,7 @@ class TracerBackend(Backend):
     def owns_memory(self, x: Tracer) -> bool:
         if not x.owned or x.base is None:
             return x.owned
-        is_whole = x.base.base is None and x.base.size == x.size  # a view of a whole array
+        is_whole = x.base.size == x.size  # a view of a whole array
         return is_whole and holders(x, "base") == 1
 
     def check_integers(self, what: str, indices: Any) -> None:
@@ -350,10 +358,53 @@ def _numpy() -> Backend:
     return BACKEND_OF_TYPE[np.ndarray]
 
 
+@cache
+def _apart() -> Backend:
+    """Make a backend of the kernels of the backend `numpy`, in which each call is noted."""
+    made: Backend = type("Apart", (type(_numpy()),), {"xp": TracerBackend.xp})()
+    return made
+
+
+class Loops:
+    """A module of compiled loops, each noted when it is called."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        x = getattr(self._module, name)
+        return Loop(x) if callable(x) else x
+
+
+class Loop:
+    """A compiled loop, which may write into all arrays that it is given."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> None:
+        note_loop(self.function, args, args)
+
+
+def note_loop(function: Callable[..., None], args: tuple[Any, ...], arrays: Any) -> None:
+    """Have a call noted that runs a compiled loop of these arrays.
+
+    Raises:
+        RuntimeError: the loop writes into an array that is not the plan's.
+    """
+    others = [x for x in arrays if isinstance(x, np.ndarray)]
+    before = [x.copy() for x in others]
+    call(function, *args, into=[x for x in arrays if isinstance(x, Tracer) and x.owned])
+    if not all(map(np.array_equal, others, before)):
+        raise RuntimeError(OUTSIDE)
+
+
 def _kernel(name: str, writes: bool) -> Callable[..., Any]:
     def kernel(self: TracerBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001
-        into = None if writes else ()
-        return call(getattr(_numpy(), name), *args, into=into, **kwargs)
+        if (plan := recording()) is None:
+            raise RuntimeError(GONE)
+        whole = partial(call, getattr(_numpy(), name), into=None if writes else ())
+        return plan.kernel(getattr(_apart(), name), whole, args, kwargs)
 
     return kernel
 
