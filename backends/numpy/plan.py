@@ -258,14 +258,12 @@ class Plan:
         constants = sorted({x for call in calls for x in call.reads} & self.globals.keys())
         lines += [f"    # {x} is a constant: {_kind(self.globals[x])}" for x in constants]
         for i, call in enumerate(calls):
-            if call.kernel and (not i or calls[i - 1].kernel != call.kernel):
-                lines.append(f"    # {call.kernel}:")
             target = f"{call.target} = " if call.target else ""
             names = [x for x in (*call.reads, *call.made) if x not in self.globals]
             dropped = ", ".join(x for x in dict.fromkeys(names) if last.get(x, i) == i)
             drop = f"; del {dropped}" if dropped else ""
-            kinds = f"  # {call.kinds}" if call.kinds else ""
-            lines.append(f"    {target}{call.text}{drop}{kinds}")
+            says = ": ".join(filter(None, (call.kernel, call.kinds)))
+            lines.append(f"    {target}{call.text}{drop}" + (f"  # {says}" if says else ""))
         listed = [f"[{', '.join(map(str, names))}]" for names in results]
         self.source = "\n".join([*lines, f"    return {', '.join(listed)}"])
         variables = dict(self.globals)
