@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKEND_OF_TYPE",
     "BUILTIN",
+    "SCALARS",
     "backend_of",
     "default",
     "get",
@@ -68,7 +69,7 @@ PACKAGE = __name__.partition(".")[0]
 DOCTOR = f" (`python -m {PACKAGE} doctor` says more)"
 
 BACKEND_OF_TYPE: dict[type, Backend] = {}  # of array types met so far; no types of scalars
-_scalars: dict[type, Backend] = {}  # of types that come in as an array of another type
+SCALARS: dict[type, Backend] = {}  # of types that come in as an array of another type
 
 _loaded: dict[str, type[Backend] | Exception] = {}  # the class, or the error of its import
 _instances: dict[tuple[str, str], Backend] = {}  # by name and device
@@ -259,7 +260,7 @@ def backend_of(x: Array) -> Backend:
     try:
         return BACKEND_OF_TYPE[type(x)]
     except KeyError:
-        return _scalars.get(type(x)) or _meet(x)
+        return SCALARS.get(type(x)) or _meet(x)
 
 
 Backend._backend_of = backend_of  # base.py can't import it: this file imports base.py
@@ -356,11 +357,11 @@ def _meet(x: Array) -> Backend:
             if isinstance(loaded, Exception):
                 continue
             if isinstance(x, loaded.scalar_types):
-                _scalars[kind] = _instance(name)
-                return _scalars[kind]
+                SCALARS[kind] = _instance(name)
+                return SCALARS[kind]
             if isinstance(x, loaded.array_types):
                 is_taken = loaded.takes_subclasses or kind in loaded.array_types
-                known = BACKEND_OF_TYPE if is_taken else _scalars
+                known = BACKEND_OF_TYPE if is_taken else SCALARS
                 known[kind] = _instance(name)
                 return known[kind]
     if libraries[0] == "builtins" or not array_api_compat.is_array_api_obj(x):

@@ -17,11 +17,11 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, first_taps, output_size
 from ..numpy.backend import NumpyBackend
 from ..numpy.blocks import each, flat, is_solid
-from ..numpy.memory import empty, empty_like, zeros
+from ..numpy.memory import empty, empty_like, solid, zeros
 from ..numpy.threads import LIGHT, MANY, in_parts, share
 from ..types import Array, Number
 from .attention import FastAttention
-from .loading import DTYPES, kernels, problem
+from .loading import DTYPES, kernels, loaded, problem
 from .recurrent import FastRecurrence
 
 __all__ = ["CHOSEN", "FastNumpyBackend"]
@@ -39,7 +39,7 @@ def is_fit(x: np.ndarray, *dtypes: Any, exact: bool = False) -> bool:
         exact: whether the kernel gives NumPy's numbers to the last bit. Only then may the answer
             depend on what ran before: else a resumed run would differ from an uninterrupted one.
     """
-    if x.size < LARGE and not (exact and x.size >= SMALL and kernels.cache_info().currsize):
+    if x.size < LARGE and not (exact and x.size >= SMALL and loaded.cache_info().currsize):
         return False
     return x.dtype in (dtypes or DTYPES) and kernels() is not None
 
@@ -132,7 +132,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         windows = output_size(x.shape[2:], kernel, stride, padding, dilation)
         shape = images.shape[0], *windows, images.shape[3]
         y = empty(shape, x.dtype)
-        places = np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
+        places = empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
         before = padding[0][0], padding[1][0]
         first = _first_taps(windows, kernel, stride, padding, dilation)
         loop = kernels().max_pool
@@ -152,7 +152,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> np.ndarray:
         options: dict[str, Any] = {"kernel": kernel, "stride": stride, "dilation": dilation}
         if is_fit(go, exact=True) and (at := planes(places)) is not None:
-            g = np.ascontiguousarray(go.transpose(1, 2, 3, 0))
+            g = solid(go.transpose(1, 2, 3, 0))
             gx = zeros((g.shape[0], *size, g.shape[3]), go.dtype)
             before = padding[0][0], padding[1][0]
             by_planes(kernels().max_pool_gradient, g, at, kernel, stride, before, dilation, gx)
@@ -190,7 +190,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     ) -> np.ndarray:
         if x.ndim != 2 or not is_fit(x, np.float32) or not is_solid(x, targets):
             return super().cross_entropy(x, targets, ignored)
-        losses = np.empty(len(x), x.dtype)
+        losses = empty((len(x),), x.dtype)
         loop = kernels().cross_entropy
         rows = x, targets, losses
         in_parts(lambda x, *rest: loop(x, x.max(axis=1), *rest), *rows, size=x.size)
@@ -205,7 +205,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
             return super().cross_entropy_gradient(x, go, targets, ignored)
         gx = empty_like(x)
         loop = kernels().cross_entropy_gradient
-        rows = x, np.ascontiguousarray(go, x.dtype), targets, gx
+        rows = x, solid(go.astype(x.dtype, copy=False)), targets, gx
         in_parts(lambda x, *rest: loop(x, x.max(axis=1), *rest), *rows, size=x.size)
         if ignored is not None:
             gx[ignored] = 0.0
@@ -292,9 +292,9 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
     def layer_norm(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float) -> np.ndarray:
         if not is_fit(x) or not is_solid(w, b) or not x.dtype == w.dtype == b.dtype:
             return super().layer_norm(x, w, b, eps=eps)
-        y = np.empty(x.shape, x.dtype)
+        y = empty(x.shape, x.dtype)
         loop = kernels().layer_norm
-        rows = np.ascontiguousarray(x), y
+        rows = solid(x), y
         in_parts(lambda x, y: loop(x, w, b, float(eps), y), *rows, size=x.size)
         return y
 
@@ -304,7 +304,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         if not is_fit(x) or not is_solid(w) or not x.dtype == w.dtype == go.dtype:
             return super().layer_norm_gradient(x, w, go, eps=eps, parameters=parameters)
         loop, gx = kernels().layer_norm_gradient, np.empty(x.shape, x.dtype)
-        x, go = np.ascontiguousarray(x), np.ascontiguousarray(go)
+        x, go = solid(x), solid(go)
 
         # Parts are the same for any number of threads, and so are the sums of their sums. They are
         # few: of (4096, 1000), 32 parts take 4.45 ms, 16 take 4.3 ms, and one takes 4.15 ms.
@@ -333,7 +333,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         views = updated(gradient, parameter, *memory)
         if views is None or (momentum and velocity is None):
             return super().sgd(parameter, gradient, velocity, **settings)
-        numbers = float(settings["lr"]), float(settings["weight_decay"])
+        numbers = 0.0 + settings["lr"], float(settings["weight_decay"])
         if momentum:
             share = 1.0 - settings["dampening"]
             ahead = momentum if settings["nesterov"] else 0.0
@@ -359,7 +359,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         beta1, beta2 = map(float, settings["betas"])
         is_decoupled = settings["decoupled_weight_decay"]
         keep, decay = (1.0 - lr * decay, 0.0) if is_decoupled else (1.0, float(decay))
-        rate, root = float(lr / corrections[0]), float(corrections[1] ** 0.5)
+        rate, root = 0.0 + lr / corrections[0], 0.0 + corrections[1] ** 0.5
         numbers = rate, keep, decay, (beta1, beta2), root, float(settings["eps"])
         run(kernels().adam, views, *numbers)
         return parameter, mean, square, None
@@ -370,7 +370,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         views = updated(gradient, parameter, square)
         if views is None:
             return super().adagrad(parameter, gradient, square, **settings)
-        lr, decay, eps = (float(settings[name]) for name in ("lr", "weight_decay", "eps"))
+        lr, decay, eps = (0.0 + settings[name] for name in ("lr", "weight_decay", "eps"))
         run(kernels().by_square, views, lr, decay, 1.0, 1.0, eps)
         return parameter, square
 
@@ -388,7 +388,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         if views is None:
             return super().rmsprop(parameter, gradient, square, velocity, mean, **settings)
         names = "lr", "weight_decay", "alpha", "eps"
-        lr, decay, alpha, eps = (float(settings[name]) for name in names)
+        lr, decay, alpha, eps = (0.0 + settings[name] for name in names)
         run(kernels().by_square, views, lr, decay, alpha, 1 - alpha, eps)
         return parameter, square, velocity, None
 

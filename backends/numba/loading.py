@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "kernels", "problem"]
+from ..numpy.tracer import Loops, recording
+
+__all__ = ["DTYPES", "kernels", "loaded", "problem"]
 
 DTYPES = (np.dtype("float32"), np.dtype("float64"))  # of the arrays that kernels take
 KEEP = "set NUMBA_CACHE_DIR to a folder that can be written"
@@ -25,8 +27,15 @@ def problem() -> str | None:
     return None if find_spec("numba") else "numba is not installed; pip install numba"
 
 
-@cache
 def kernels() -> Any:
+    """Give the module of the compiled kernels, `None` where numba fails; in a step that is traced,
+    what notes each call of them."""
+    loops = loaded()
+    return loops if loops is None or recording() is None else Loops(loops)
+
+
+@cache
+def loaded() -> Any:
     """Import the module of the compiled kernels; `None`, after a warning, where numba fails."""
     collects = gc.isenabled()
     gc.disable()  # or it visits all that imports make, again and again: 0.2 s in place of 0.26 s

@@ -17,7 +17,7 @@ import numpy as np
 from ..definitions.convolution import Padding, Pair, output_size, padded_shape
 from ..numpy.backend import NumpyBackend
 from ..numpy.convolution import UNPADDED
-from ..numpy.memory import empty, zeros
+from ..numpy.memory import empty, solid, zeros
 from ..numpy.threads import LIGHT, share, shared
 from .loading import DTYPES, kernels
 
@@ -154,9 +154,9 @@ class FastProducts(NumpyBackend):
             return super().conv2d(x, w, b, groups=groups, **options)
         images, padded = unpadded(x, padding)
         images = images.reshape(groups, c, *images.shape[1:])
-        weights = np.ascontiguousarray(w.transpose(0, 3, 2, 1))
+        weights = solid(w.transpose(0, 3, 2, 1))
         y = empty((groups, o // groups, *windows, len(x)), x.dtype)
-        b = np.zeros(o, x.dtype) if b is None else np.ascontiguousarray(b)
+        b = zeros((o,), x.dtype) if b is None else solid(b)
         arguments = images, weights, b, stride, padded, dilation, y
         shared(w.size * positions, kernels().conv, windows[0], *arguments)
         return y.reshape(o, *windows, len(x)).transpose(3, 0, 1, 2)
@@ -225,7 +225,7 @@ class FastProducts(NumpyBackend):
             images.shape[1:], windows, kernel, stride, padded, dilation, loops.RUNS
         )
         gradients = instances_last(go).reshape(groups, o // groups, *windows, n)
-        sums = np.empty((o, *offsets.shape), x.dtype)
+        sums = empty((o, *offsets.shape), x.dtype)
         arguments = images, gradients, offsets, seen, stride, sums
         work = go.size * c * prod(kernel)
         shared(work, loops.conv_weight_gradient, len(offsets), *arguments)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LINE", "empty", "empty_like", "keep_memory", "largest_first", "zeros"]
+from .tracer import recording
+
+__all__ = ["LINE", "empty", "empty_like", "keep_memory", "largest_first", "solid", "zeros"]
 
 LINE = 64  # bytes: of the cache, and of the widest vectors
 
@@ -38,6 +40,8 @@ def keep_memory() -> None:
 
 def empty(shape: tuple[int, ...], dtype: Any, make: Any = np.empty) -> np.ndarray:
     """Make an array as `np.empty` does, which starts at a line of the cache if it is large."""
+    if (plan := recording()) is not None:
+        return plan.call(empty, (shape, dtype, make), {}, [])
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     if size < 64 * LINE:
@@ -59,6 +63,15 @@ def empty_like(x: np.ndarray) -> np.ndarray:
     axes = largest_first(x.strides)
     y = empty(tuple([x.shape[a] for a in axes]), x.dtype)
     return y.transpose([axes.index(a) for a in range(x.ndim)])
+
+
+def solid(x: np.ndarray) -> np.ndarray:
+    """Give x, or if it is not contiguous a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    y = empty(x.shape, x.dtype)
+    y[...] = x
+    return y
 
 
 @lru_cache(1024)

@@ -23,13 +23,17 @@ from numpy.lib.stride_tricks import as_strided
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE
 from ..types import Array, Traced
-from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Tracer, is_number, root, tracing
+from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Scalar, Tracer, is_number, tracing
 
 __all__ = ["NumpyProgram", "Plan"]
 
 OF_SHAPES = {"full_like", "ones_like", "zeros_like"}  # functions that read no numbers
+MANY = 512  # calls, of a kernel that is noted as one call in place of these
 LITERALS = (int, bool, str, type(None), type(...))
 WHAT = "the state", "its results"
+SHARED = (
+    "it assigns into {} {}, whose memory another array of the step has, too; copy one of the two"
+)
 DIFFERS = (
     "a replay leaves {} in another state than the step does: the step computes with what changes "
     "outside of it, such as np.random or a variable that counts; give that as an argument"
@@ -47,6 +51,7 @@ class Call(NamedTuple):
         made: the names of what comes out new; each with its value, if that is always the same.
         kinds: what comes out, for people.
         writes: the names of the arrays whose memory it writes into.
+        kernel: the name of the kernel that makes the call, if that was taken apart.
     """
 
     text: str
@@ -56,6 +61,7 @@ class Call(NamedTuple):
     made: dict[str, Any]
     kinds: str
     writes: list[str]
+    kernel: str | None
 
 
 class Plan:
@@ -73,14 +79,20 @@ class Plan:
         self.names: dict[Any, str] = {}  # and the names, by the object or its id
         self.roots: dict[str, str] = {}  # for each array what owns its memory
         self.constants: dict[int, Tracer] = {}
+        self.assigned = set[str]()  # names of those that the step itself assigns into
         self.fixed = set[str]()  # names of what is the same in each replay, as zeros are
+        self.kernel_name: str | None = None  # of the kernel that is being taken apart
+        self.errors = np.geterr()
         self.source = ""
 
     def tracer(self, x: Any, base: Tracer | None = None, owned: bool = True) -> Tracer:
         """Make what stands for x. The name tells arrays, `x1`, from numbers, `n1`."""
         name = f"{'n' if is_number(x) else 'x'}{len(self.roots)}"
         self.roots[name] = name if base is None else self.roots[base.name]
-        return Tracer(x, name, base, owned if base is None else base.owned, self)
+        kind = Scalar if isinstance(x, np.generic) else Tracer
+        if base is not None:
+            owned, base = base.owned, base if base.base is None else base.base  # as NumPy's views
+        return kind(x, name, base, owned, self)
 
     def constant(self, x: np.ndarray) -> Tracer:
         """Give what stands for an array that every replay finds in its place."""
@@ -92,42 +104,78 @@ class Plan:
     # -- Noting calls -----------------------------------------------------------------------
 
     def call(
-        self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], writes: bool = False
+        self,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: dict[str, Any],
+        written: list[Tracer] | None,
     ) -> Any:
         """Call a function with the arrays and numbers that tracers stand for, and note the call.
 
         Args:
-            writes: whether the function writes into arrays that it is given, and gives them.
+            written: the arrays that the function writes into; `None`: those that it was given and
+                gives.
         """
         given: list[Tracer] = []
         values = [self._values(x, given) for x in args]
         named = {key: self._values(x, given) for key, x in kwargs.items()}
         if given and all(is_number(x.value) for x in given):
             function = _of_numbers(function)  # what is computed of numbers alone is a number
-        result = function(*values, **named)
+        if (errors := np.geterr()) != self.errors:
+            function = _with(errors, function)
+        with tracing(None):
+            result = function(*values, **named)
         new: list[Tracer] = []
         results = self._results(result, given, new, function.__name__ in STATIC)
         made = {x.name for x in new}
-        old = [x for x in _flat(results) if writes and x.name not in made]
-        if not all(x.owned for x in old):
-            raise RuntimeError(OUTSIDE)
+        if written is None:
+            written = [x for x in _flat(results) if x.name not in made]
+            if not all(x.owned for x in written):
+                raise RuntimeError(OUTSIDE)
+        elif self.kernel_name is None:
+            self.assigned |= {self.roots[x.name] for x in written}
         needs = [] if function.__name__ in OF_SHAPES else [x.name for x in given]
         if is_fixed := self.fixed.issuperset(needs):
             self.fixed |= made
-        if new or old or result is None:
+        if new or written or result is None:
             texts = [self._text(x) for x in args]
             texts += [f"{key}={self._text(x)}" for key, x in kwargs.items()]
             call = Call(
                 f"{self._name(function)}({', '.join(texts)})",
                 [x.name for x in given],
                 needs,
-                _pattern(results) if new or old else "",
+                _pattern(results) if _flat(results) else "",
                 {x.name: x.value if is_fixed else None for x in new},
                 ", ".join(dict.fromkeys(_kind(x.value) for x in new)),
-                [self.roots[x.name] for x in old],
+                [self.roots[x.name] for x in written],
+                self.kernel_name,
             )
             self.calls.append(call)
         return results
+
+    def kernel(
+        self, apart: Callable[..., Any], whole: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Note a kernel by the calls that it makes, so that replays do without its Python code. A
+        kernel that chooses by numbers, shares a function among threads, or makes many calls, is
+        noted as one call.
+
+        Args:
+            apart: the kernel, for tracers.
+            whole: notes it as one call.
+        """
+        count, outer = len(self.calls), self.kernel_name
+        self.kernel_name = outer or apart.__name__
+        try:
+            results = apart(*args, **kwargs)
+            if len(self.calls) - count <= MANY:
+                return results
+        except Exception:  # One of the kernel's own is raised again below.
+            pass
+        finally:
+            self.kernel_name = outer
+        del self.calls[count:]
+        return whole(*args, **kwargs)
 
     def _values(self, x: Any, given: list[Tracer]) -> Any:
         """Put arrays and numbers in the places of tracers, which are noted."""
@@ -159,7 +207,7 @@ class Plan:
         if isinstance(x, bool):
             raise RuntimeError(UNKNOWN)
         for y in given:
-            if y.value is x:
+            if y.value is x and isinstance(x, np.ndarray):  # there is but one np.True_
                 return y
         base = next((y for y in [*given, *new] if _is_shared(x, y.value)), None)
         new.append(self.tracer(x, base))
@@ -214,8 +262,8 @@ class Plan:
             names = [x for x in (*call.reads, *call.made) if x not in self.globals]
             dropped = ", ".join(x for x in dict.fromkeys(names) if last.get(x, i) == i)
             drop = f"; del {dropped}" if dropped else ""
-            kinds = f"  # {call.kinds}" if call.kinds else ""
-            lines.append(f"    {target}{call.text}{drop}{kinds}")
+            says = ": ".join(filter(None, (call.kernel, call.kinds)))
+            lines.append(f"    {target}{call.text}{drop}" + (f"  # {says}" if says else ""))
         listed = [f"[{', '.join(map(str, names))}]" for names in results]
         self.source = "\n".join([*lines, f"    return {', '.join(listed)}"])
         variables = dict(self.globals)
@@ -258,6 +306,17 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
     of_numbers.__name__ = function.__name__
     return of_numbers
+
+
+def _with(errors: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a function warn of what it is called to warn of while the step is traced."""
+
+    def with_errors(*args: Any, **kwargs: Any) -> Any:
+        with np.errstate(**errors):
+            return function(*args, **kwargs)
+
+    with_errors.__name__ = function.__name__
+    return with_errors
 
 
 def _is_shared(x: Any, y: Any) -> bool:
@@ -318,6 +377,11 @@ class NumpyProgram:
             results = self._own(names["state"], *traced(tracers, sent, given))
         written = {name for call in plan.calls for name in call.writes}
         self.written = [i for i, name in enumerate(names["state"]) if name in written]
+        constants = [x.value for x in plan.constants.values()]
+        for i in self.written:
+            others = [*state[:i], *state[i + 1 :], *inputs, *constants]
+            if names["state"][i] in plan.assigned and any(_is_shared(state[i], x) for x in others):
+                raise RuntimeError(SHARED.format(state[i].dtype, state[i].shape))
         self.run = plan.function(names, results)
         del tracers, given, sent
         self._try(traced, [_copied(x) for x in state], numbers, inputs)
@@ -332,11 +396,11 @@ class NumpyProgram:
             x = plan.constant(x) if not isinstance(x, Tracer) else plan.own(x)
             if x.name == place:
                 return place
-            whole = root(x)
+            whole = x if x.base is None else x.base
             if not x.owned or whole.name in taken or whole.size != x.size:
-                x = whole = plan.call(np.copy, (x,), {})
+                x = whole = plan.call(np.copy, (x,), {}, [])
             elif not isinstance(x.value, np.ndarray):
-                x = plan.call(np.asarray, (x,), {})
+                x = plan.call(np.asarray, (x,), {}, [])
             taken.add(whole.name)
             return x.name
 
@@ -351,9 +415,16 @@ class NumpyProgram:
         Raises:
             RuntimeError: they differ.
         """
+        given = inputs
         for _ in range(2):
             sent = {k: Numbers(x) if isinstance(x, list) else x for k, x in numbers.items()}
-            expected = traced([_copied(x) for x in state], sent, inputs)
+            try:
+                expected = traced([_copied(x) for x in state], sent, inputs)
+            except Exception:
+                if inputs is given:
+                    raise
+                inputs = given  # a definite matrix is none with its rows in another order
+                expected = traced([_copied(x) for x in state], sent, inputs)
             found = self([_copied(x) for x in state], numbers, [*inputs])
             for what, some, others in zip(WHAT, found, expected, strict=True):
                 for x, y in zip(some, others, strict=True):

@@ -19,7 +19,9 @@ import numpy as np
 
 from ..base import Backend
 from . import threads
+from .memory import empty
 from .threads import share
+from .tracer import recording
 
 __all__ = ["NumpyProducts", "alone"]
 
@@ -50,6 +52,8 @@ class _Alone:
         self.lock, self.inside, self.before = Lock(), 0, 1
 
     def __enter__(self) -> None:
+        if recording() is not None:
+            raise RuntimeError("how many threads BLAS has is not noted")
         if (found := setting()) is not None:
             get, set_to = found
             with self.lock:
@@ -90,7 +94,7 @@ def product(a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarra
 
     Each thread computes some rows, or if there are more columns than rows, some columns.
     """
-    work, y = a.size * b.shape[1], np.empty((a.shape[0], b.shape[1]), a.dtype)
+    work, y = a.size * b.shape[1], empty((a.shape[0], b.shape[1]), a.dtype)
     parts = threads.count() if a.dtype in TYPES and setting() is not None else 1
     if work < WORK or parts == 1:
         with alone if work > LEAST and parts > 1 else nullcontext():

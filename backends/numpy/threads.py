@@ -10,6 +10,8 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import Any
 
+from .tracer import Loop, note_loop, recording
+
 __all__ = ["LIGHT", "MANY", "SHARED", "count", "in_parts", "share", "shared"]
 
 MANY = 1 << 17  # elements, of a function that takes many operations: worth a second thread
@@ -46,6 +48,11 @@ def share(loop: Callable[..., None], n: int, *arguments: Any, alone: bool = Fals
     """
     if alone or count() == 1 or n < 2:
         loop(*arguments, 0, n)
+        return
+    if recording() is not None:
+        if not isinstance(loop, Loop):
+            raise RuntimeError("what threads do in a function of Python is not noted")
+        note_loop(share, (loop.function, n, *arguments), arguments)
         return
     parts = min(4 * count(), n)
     next_part = iter(range(parts)).__next__

@@ -12,7 +12,8 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial, update_wrapper
+from inspect import signature
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
@@ -22,7 +23,7 @@ from ..base import Backend
 from ..definitions import IndexingKernels, OptimizerUpdates
 from ..definitions.common import Definitions
 from ..ownership import holders
-from ..registry import BACKEND_OF_TYPE
+from ..registry import BACKEND_OF_TYPE, SCALARS
 from . import namespace as xp
 
 __all__ = [
@@ -30,11 +31,15 @@ __all__ = [
     "OUTSIDE",
     "STATIC",
     "UNKNOWN",
+    "Loop",
+    "Loops",
     "Recording",
+    "Scalar",
     "Tracer",
     "constant",
     "is_number",
-    "root",
+    "note_loop",
+    "recording",
     "tracing",
 ]
 
@@ -46,9 +51,11 @@ OF_VALUES = "{} gives an array whose shape depends on the numbers that it is giv
 # depend on numbers.
 STATIC = {"can_cast", "iscomplexobj", "isrealobj", "may_share_memory", "ndim", "result_type"}
 STATIC |= {"shape", "size"}
-SIZED_BY_VALUES = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique"}
-SIZED_BY_VALUES |= {f"unique_{name}" for name in ("all", "counts", "inverse", "values")}
-IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
+SIZED_BY_VALUES = {"argwhere", "compress", "extract", "flatnonzero", "intersect1d", "nonzero"}
+SIZED_BY_VALUES |= {"setdiff1d", "setxor1d", "trim_zeros", "union1d"}
+SIZED_BY_VALUES |= {"unique", *(f"unique_{x}" for x in ("all", "counts", "inverse", "values"))}
+# Functions that write into their first argument.
+IN_PLACE = {"at", "copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 
 
 class Recording(Protocol):
@@ -61,13 +68,24 @@ class Recording(Protocol):
     fixed: set[str]
 
     def call(
-        self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any], writes: bool
+        self,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: dict[str, Any],
+        written: list[Tracer] | None,
     ) -> Any:
         """Call a function of NumPy's arrays with those that tracers stand for, and note the call.
 
         Args:
-            writes: whether the function writes into arrays that it is given, and gives them.
+            written: the arrays that the function writes into; `None`: those that it was given and
+                gives.
         """
+        ...
+
+    def kernel(
+        self, apart: Callable[..., Any], whole: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """Note a kernel by the calls that it makes; or, where it can't be taken apart, as one."""
         ...
 
     def constant(self, x: np.ndarray) -> Tracer:
@@ -79,13 +97,19 @@ _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
 @contextmanager
-def tracing(recording: Recording) -> Iterator[None]:
-    """Inside the block, have calls noted."""
+def tracing(recording: Recording | None) -> Iterator[None]:
+    """Inside the block, have calls noted; or, with `None`, not."""
     token = _recording.set(recording)
     try:
         yield
     finally:
         _recording.reset(token)
+
+
+def recording() -> Recording | None:
+    """Give what notes the calls of the step that is traced; `None` where none is, as in a kernel
+    that is noted as a whole."""
+    return _recording.get()
 
 
 def constant(x: np.ndarray) -> Any:
@@ -94,15 +118,41 @@ def constant(x: np.ndarray) -> Any:
     return x if recording is None else recording.constant(x)
 
 
-def call(function: Callable[..., Any], *args: Any, writes: bool = False, **kwargs: Any) -> Any:
+def call(function: Callable[..., Any], *args: Any, into: Any = (), **kwargs: Any) -> Any:
+    """Have a call noted.
+
+    Args:
+        into: the arrays that the function writes into, if no argument `out` says so; `None`: those
+            that it was given and gives, as kernels do that choose whether to write.
+
+    Raises:
+        RuntimeError: a replay could not do the same. Nothing is written, then.
+    """
     recording = _recording.get()
     if recording is None:
         raise RuntimeError(GONE)
-    if function.__name__ in SIZED_BY_VALUES:
-        raise RuntimeError(OF_VALUES.format(function.__name__))
-    if function.__name__ in IN_PLACE:
-        raise RuntimeError(f"{function.__name__} writes into an array; assign x[...] = y instead")
-    return recording.call(function, args, kwargs, writes)
+    name = function.__name__
+    if name in SIZED_BY_VALUES or (name == "where" and len(args) + len(kwargs) == 1):
+        raise RuntimeError(OF_VALUES.format(name))
+    if into is None:
+        return recording.call(function, args, kwargs, None)
+    into = [*into, *_outs(function, args, kwargs), *(args[:1] if name in IN_PLACE else ())]
+    if not all(isinstance(x, Tracer) and x.owned for x in into):
+        raise RuntimeError(OUTSIDE)
+    return recording.call(function, args, kwargs, into)
+
+
+def _outs(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> list[Any]:
+    """List what the function is given as `out`, by name or position; and what `nan_to_num` is not
+    to copy."""
+    try:
+        given = {**kwargs, **signature(function).bind(*args, **kwargs).arguments}
+    except (TypeError, ValueError):  # NumPy knows of no signature, or will raise that it is another
+        given = kwargs
+    if function is np.nan_to_num and not given.get("copy", True):
+        return [given["x"]]
+    out = given.get("out")
+    return [x for x in (out if isinstance(out, tuple) else (out,)) if x is not None]
 
 
 class Tracer:
@@ -140,11 +190,8 @@ class Tracer:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if not _are_arrays(inputs):
             return NotImplemented
-        out = kwargs.get("out") or ()
-        if any(isinstance(x, np.ndarray) for x in out):
-            raise RuntimeError(OUTSIDE)
         function = ufunc if method == "__call__" else _named(method, getattr(ufunc, method))
-        return call(function, *inputs, writes=bool(out), **kwargs)
+        return call(function, *inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if not all(issubclass(kind, Tracer | np.ndarray) for kind in types):
@@ -158,7 +205,7 @@ class Tracer:
         return call(operator.getitem, self, key)
 
     def __setitem__(self, key: Any, x: Any) -> None:
-        call(setitem, self, key, x, writes=True)
+        call(setitem, self, key, x, into=[self])
 
     def __len__(self) -> int:
         return len(self.value)
@@ -171,6 +218,13 @@ class Tracer:
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tracer:  # noqa: ARG002
         return self
+
+
+class Scalar(Tracer):
+    """One of NumPy's scalars, as sums of all elements are. It is no array to gradcore either, so
+    ops make arrays of what they give in the same places, and `**` rounds as it does without."""
+
+    __slots__ = ()
 
 
 def _are_arrays(args: tuple[Any, ...]) -> bool:
@@ -210,7 +264,12 @@ def _attribute(name: str) -> property:
 
 def _method(name: str) -> Callable[..., Any]:
     function = _named(name, lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs))
-    return lambda self, *args, **kwargs: call(function, self, *args, **kwargs)
+    of_arrays = getattr(np.ndarray, name)
+
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return call(function, self, *args, into=_outs(of_arrays, (self, *args), kwargs), **kwargs)
+
+    return method
 
 
 def _refused(*_: Any, **__: Any) -> Any:
@@ -224,7 +283,7 @@ def _operator(name: str, is_reflected: bool = False, writes: bool = False) -> Ca
         if not _are_arrays(others):
             return NotImplemented
         args = (*others, self) if is_reflected else (self, *others)
-        return call(function, *args, writes=writes)
+        return call(function, *args, into=[self] if writes else ())
 
     return compute
 
@@ -258,13 +317,6 @@ def is_number(x: Any) -> bool:
     return type(x) in (float, int, complex, bool)
 
 
-def root(x: Tracer) -> Tracer:
-    """Find what owns the memory of x."""
-    while x.base is not None:
-        x = x.base
-    return x
-
-
 class Namespace:
     """The functions of a module, each noted when it is called."""
 
@@ -276,7 +328,7 @@ class Namespace:
         if isinstance(x, ModuleType):
             x = Namespace(x)
         elif callable(x) and not isinstance(x, type) and not name.startswith("__"):
-            x = partial(call, x)
+            x = update_wrapper(partial(call, x), x)  # its name is asked for
         setattr(self, name, x)
         return x
 
@@ -287,16 +339,15 @@ class TracerBackend(Backend):
     name = "numpy"
     xp: ClassVar[Any] = Namespace(xp)
     array_types = (Tracer,)
-    scalar_types = (np.generic,)
     several_devices = False
 
-    def to_numpy(self, x: Tracer) -> np.ndarray:  # noqa: ARG002
-        raise RuntimeError(UNKNOWN)
+    def to_numpy(self, x: Tracer) -> Any:
+        return call(np.asarray, x)  # which nothing can read, either
 
     def owns_memory(self, x: Tracer) -> bool:
         if not x.owned or x.base is None:
             return x.owned
-        is_whole = x.base.base is None and x.base.size == x.size  # a view of a whole array
+        is_whole = x.base.size == x.size  # a view of a whole array
         return is_whole and holders(x, "base") == 1
 
     def check_integers(self, what: str, indices: Any) -> None:
@@ -307,9 +358,53 @@ def _numpy() -> Backend:
     return BACKEND_OF_TYPE[np.ndarray]
 
 
+@cache
+def _apart() -> Backend:
+    """Make a backend of the kernels of the backend `numpy`, in which each call is noted."""
+    made: Backend = type("Apart", (type(_numpy()),), {"xp": TracerBackend.xp})()
+    return made
+
+
+class Loops:
+    """A module of compiled loops, each noted when it is called."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        x = getattr(self._module, name)
+        return Loop(x) if callable(x) else x
+
+
+class Loop:
+    """A compiled loop, which may write into all arrays that it is given."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> None:
+        note_loop(self.function, args, args)
+
+
+def note_loop(function: Callable[..., None], args: tuple[Any, ...], arrays: Any) -> None:
+    """Have a call noted that runs a compiled loop of these arrays.
+
+    Raises:
+        RuntimeError: the loop writes into an array that is not the plan's.
+    """
+    others = [x for x in arrays if isinstance(x, np.ndarray)]
+    before = [x.copy() for x in others]
+    call(function, *args, into=[x for x in arrays if isinstance(x, Tracer) and x.owned])
+    if not all(map(np.array_equal, others, before)):
+        raise RuntimeError(OUTSIDE)
+
+
 def _kernel(name: str, writes: bool) -> Callable[..., Any]:
     def kernel(self: TracerBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001
-        return call(getattr(_numpy(), name), *args, writes=writes, **kwargs)
+        if (plan := recording()) is None:
+            raise RuntimeError(GONE)
+        whole = partial(call, getattr(_numpy(), name), into=None if writes else ())
+        return plan.kernel(getattr(_apart(), name), whole, args, kwargs)
 
     return kernel
 
@@ -323,4 +418,4 @@ for _kind in Backend.__mro__:
 for _name in "eig", "eigvals":
     setattr(TracerBackend, _name, _kernel(_name, False))
 TracerBackend.places_of = IndexingKernels.places_of  # type: ignore[method-assign]
-BACKEND_OF_TYPE[Tracer] = TracerBackend()
+BACKEND_OF_TYPE[Tracer] = SCALARS[Scalar] = TracerBackend()

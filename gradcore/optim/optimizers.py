@@ -320,7 +320,7 @@ class ASGD(KernelOptimizer):
         return {"step": 0, "eta": rate, "mu": share, "ax": filled(parameter)}
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:
-        step = self.of_step(float, parameter, state, "step")
+        step = self.of_step(lambda n: n * 1.0, parameter, state, "step")
         return {**super().settings_for(parameter, state), "step": step}
 
 

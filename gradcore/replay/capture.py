@@ -1,8 +1,7 @@
-"""Capture training steps: a GPU then does them again without their Python code.
+"""Capture training steps: a program then does them again without their Python code.
 
-A record of a step has fixed arrays and numbers. So each call copies its arguments into the arrays
-that the record reads; the record copies what the next step starts from back to where it was; and
-what changes on the host goes through `recording.py`.
+This file has the function that people call, and what it makes: which program is for a call, when
+one is made, and what happens where none can be. `captured_step.py` has the rest.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ def capture(
     warmup: int | None = None,
     fallback: Callable[[str], object] | None = None,
 ) -> Captured:
-    """Make a function that does what `step` does, faster. On a GPU it captures the work of one
-    call as a CUDA graph; each further call replays the graph and runs no Python code of the step.
+    """Make a function that does what `step` does, faster. It captures the work of one call as a
+    program; each further call replays the program and runs no Python code of the step.
 
         @gradcore.capture
         def step(images, labels):
@@ -44,7 +43,8 @@ def capture(
             optimizer.zero_grad()
             return loss
 
-    On a backend that can't record, such as NumPy, each call runs `step`.
+    On CuPy, and on PyTorch's GPUs, the program is a CUDA graph; on JAX it is what XLA compiles; on
+    NumPy a plan, which is a list of calls. On a backend that has none, each call runs `step`.
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
     They take over changes that you make to parameters and optimizers between calls. They do nothing
@@ -53,9 +53,9 @@ def capture(
 
     Args:
         step: a function of arrays and constants, also in lists, tuples and dictionaries. All calls
-            must have equal constants, and arrays of the same shapes and dtypes. It returns arrays,
-            nodes and constants, in such trees too; replays return new arrays, and nodes that have
-            no graph.
+            must have equal constants, and arrays of the same shapes and dtypes; where programs are
+            no CUDA graphs, of up to 16 kinds. It returns arrays, nodes and constants, in such trees
+            too; replays return new arrays, and nodes that have no graph.
         warmup: how many calls run `step` as it is before one is captured, at least 1. Meanwhile
             kernels are compiled, and optimizers begin their averages. `None`: 3 where work is
             recorded, 1 where the step is compiled.

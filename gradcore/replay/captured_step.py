@@ -16,8 +16,9 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 from ..backends import BACKEND_OF_TYPE, Array, random
+from ..backends.generators import GENERATORS, Generators
 from ..backends.types import Compiler
-from ..engine.arrays import describe, is_node, namespace, node_or_array, value_of
+from ..engine.arrays import backend_or_none, describe, is_node, namespace, node_or_array, value_of
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
 from ..engine.views import views_kept
@@ -54,7 +55,8 @@ class Kind(NamedTuple):
         return BACKEND_OF_TYPE[type(x)].name == self.backend and x.device == self.device
 
 
-NODE, ARRAY = object(), object()  # what stands for these among the results of a step
+NODE, ARRAY, SCALAR = object(), object(), object()  # these stand for others in a step's results
+CONSTANTS = (bool, int, float, complex, str)
 
 
 class NewStateError(CaptureError):
@@ -92,7 +94,9 @@ class CapturedStep:
         self.inputs = tree_map(lambda x: Like(x, kind.is_recorded) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
-        self.known = {x for x in reached(step, given) if not x.source}
+        found = reached(step, given, kinds=(TensorNode, *GENERATORS))
+        self.known = {x for x in found if is_node(x) and not x.source}
+        self.generators = {x for x in found if not is_node(x)} - {random.generator()}
         for x in self.known:
             if not is_array(x.value):  # somebody assigned a number
                 x.value = node_or_array(x.value)
@@ -102,7 +106,7 @@ class CapturedStep:
         )
         needs = {x: x.requires_grad for x in self.nodes}
         inputs = [x for _, x in leaves(given) if is_array(x)]
-        self.host_work = before
+        self.host_work, self.results = before, None
         while True:  # until the traced step has all arguments
             memories = [memory for memory, _ in self.host_work.memories.values()]
             self.places = Places(self.nodes, memories)
@@ -114,6 +118,7 @@ class CapturedStep:
                         self.traced, self.state, self.host_work.current(), inputs
                     )
                 self._check_known()
+                self._check_drawn()
                 break
             except Again:
                 continue
@@ -123,7 +128,12 @@ class CapturedStep:
                 raise CaptureError(*self._explained(error)) from error
         self.needs = [(x, needs[x]) for x in self.seen.nodes if x in needs]
         self.others = self.seen.arrays if kind.is_recorded else {}  # held: replays read them
-        del self.state, self.seen, self.known  # which hold arrays that a program may write to
+        del (
+            self.state,
+            self.seen,
+            self.known,
+            self.generators,
+        )  # which hold arrays that a program may write to
 
     def traced(
         self, state: list[Array], numbers: dict[str, Array], inputs: list[Array]
@@ -133,7 +143,7 @@ class CapturedStep:
         work = self.host_work = HostWork(self.nodes, numbers)
         for memory in self.places.memories:
             work.remember(memory)
-        generator = random.get_state()
+        generator, others = random.get_state(), Generators(self.generators)
         self.seen = SeenInputs(self.kind.device if self.kind.is_recorded else None, self.known)
         arrays = iter(inputs)
         given = tree_map(lambda x: next(arrays) if isinstance(x, Like) else x, self.inputs)
@@ -144,6 +154,13 @@ class CapturedStep:
                     *[x for k, x in given.items() if isinstance(k, int)],
                     **{k: x for k, x in given.items() if isinstance(k, str)},
                 )
+            if drawn_from := others.drawn_from():
+                raise CaptureError(
+                    f"capture: {self.name} draws from {drawn_from}, and replays would find the "
+                    "same numbers again; draw by gradcore.rand and its like, or before the call, "
+                    "and give an argument"
+                )
+            self.drawn = random.get_state()
             return self._after(work), self._results(results)
         finally:
             work.undo()
@@ -151,6 +168,7 @@ class CapturedStep:
                 node._grad = None
             self.places.put(self.state)
             random.set_state(generator)
+            others.restore()
 
     def _after(self, work: HostWork) -> list[Array | None]:
         """Take the state after the step.
@@ -187,11 +205,26 @@ class CapturedStep:
         return after
 
     def _results(self, results: Any) -> list[Array]:
-        """Take the arrays out of the step's results, and note what is around them."""
-        self.results = tree_map(
-            lambda x: NODE if is_node(x) else ARRAY if is_array(x) else x, results
-        )
-        return [value_of(x) for _, x in leaves(results) if is_node(x) or is_array(x)]
+        """Take the arrays out of the step's results, and note what is around them.
+
+        Raises:
+            CaptureError: something else than arrays is not as when the step was traced before.
+        """
+
+        def kind_of(x: Any) -> Any:
+            if is_node(x) or is_array(x):
+                return NODE if is_node(x) else ARRAY
+            backend = backend_or_none(x)
+            return SCALAR if backend and backend.name == self.kind.backend else x
+
+        before, self.results = self.results, tree_map(kind_of, results)
+        for (path, x), (_, y) in zip(leaves(before), leaves(self.results), strict=False):
+            if type(x) is type(y) and type(x) in CONSTANTS and x != y and x == x:
+                raise CaptureError(
+                    f"capture: the result{path} of {self.name} is {x!r} and then {y!r}, and in "
+                    "replays a constant; return an array, or what does not change"
+                )
+        return [value_of(x) for _, x in leaves(results) if kind_of(x) is not x]
 
     def _check_known(self) -> None:
         """Refuse nodes that may be older than the step, but were not found before it.
@@ -206,6 +239,20 @@ class CapturedStep:
                 f"capture: {self.name} uses TensorNode({node.summary()}), and reaches it in a "
                 "way that can't be followed, such as a ContextVar; let the step, or an object that "
                 "it uses, hold it in a variable or an attribute"
+            )
+
+    def _check_drawn(self) -> None:
+        """Refuse a step that draws numbers which replays don't draw."""
+        before = random.get_state()
+        take_back = self.host_work.before_replay()
+        after = random.get_state()
+        take_back()
+        random.set_state(before)
+        if after != self.drawn:
+            raise CaptureError(
+                f"capture: {self.name} draws from gradcore.random.generator(), as new layers do, "
+                "and replays would find the same numbers again; draw by gradcore.rand and its "
+                "like, or before the call, and give an argument"
             )
 
     # -- Calls ------------------------------------------------------------------------------
@@ -276,7 +323,7 @@ class CapturedStep:
         def given_out(x: Any) -> Any:
             if x is NODE:
                 return TensorNode(next(arrays), requires_grad=False)
-            return next(arrays) if x is ARRAY else x
+            return next(arrays) if x is ARRAY else next(arrays)[()] if x is SCALAR else x
 
         return tree_map(given_out, self.results)
 

@@ -52,15 +52,15 @@ def users_line(frames: Iterable[tuple[FrameType, int]]) -> str:
     return "{}, line {}".format(*found[-1]) if found else ""
 
 
-def reached(*roots: object) -> set[TensorNode]:
-    """Find all nodes that can be reached from the roots.
+def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]:
+    """Find all objects of these kinds that can be reached from the roots.
 
     The search follows every reference from object to object: attributes, entries of containers,
     closures, default arguments, `self` of bound methods. From a function it goes on to the globals
     that its code names, from a module to all that is in the module. It stops at the globals of
     Python's own modules and of `libraries()`: no nodes are there, but ways to everything else.
     """
-    found = set[TensorNode]()
+    found = set[Any]()
     visited = dict[int, object]()  # by id; holding the objects keeps their ids from being reused
     names_of_libraries = libraries()
     left: list[object] = list(roots)
@@ -70,8 +70,8 @@ def reached(*roots: object) -> set[TensorNode]:
             continue
         visited[id(x)] = x
         kind = type(x)  # not isinstance, which asks a weakref.proxy for the class of its object
-        if issubclass(kind, TensorNode):
-            found.add(x)  # type: ignore[arg-type]
+        if issubclass(kind, kinds):
+            found.add(x)
         if issubclass(kind, FunctionType):
             left += _held_by(x, names_of_libraries)  # type: ignore[arg-type]
         elif issubclass(kind, ModuleType):

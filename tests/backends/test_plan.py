@@ -193,7 +193,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a branch": (lambda x: x if x[0] > 0 else -x, "can't be read"),
     "a mask": (lambda x: x[x > 0], r"x\[mask\] gives an array whose shape depends"),
     "a search": (lambda x: np.nonzero(x)[0], "nonzero gives an array whose shape depends"),
-    "a copy": (lambda x: np.copyto(x, 0.0), "copyto writes into an array"),
+    "a copy": (lambda x: np.copyto(x, 0.0), "it would write into an array that"),
     "random numbers": (lambda x: x * np.random.default_rng().random(), "changes outside of it"),
 }  # fmt: skip
 
@@ -296,3 +296,79 @@ def test_an_object_may_keep_what_it_makes_in_the_first_plan():
 
     for shape in ((3, 2), (3, 2), (4, 2), (4, 2)):  # a plan for each shape
         np.testing.assert_array_equal(step(np.zeros(shape)), np.broadcast_to([1.0, 2.0], shape))
+
+
+FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {  # of x and an array made of it
+    "clip into y": lambda _, y: np.clip(y, 0.0, 2.5, out=y),
+    "clip into y by position": lambda _, y: np.clip(y, 0.0, 2.5, y),
+    "clip into y as a method": lambda _, y: y.clip(0.0, 2.5, out=y),
+    "nan_to_num": lambda _, y: np.nan_to_num(y, copy=False),
+    "add.at": lambda x, y: np.add.at(y, [0, 0], x[:2]),
+    "copyto": lambda x, y: np.copyto(y, x[::-1], where=y > 2.0),
+    "booleans, of which there are two": lambda x, y: y.__imul__((x[0] > 0) & (x[1] < 2.5)),
+}
+
+
+@pytest.mark.parametrize("what", FOLLOWED)
+def test_what_changes_nothing_as_it_is_captured_is_replayed(what):
+    def step(x: Any) -> Any:
+        y = x * 1.0
+        FOLLOWED[what](x, y)
+        return y
+
+    captured = capture(step)
+    for k in range(6):
+        x = np.array([1.0, k / 2 + 0.5, np.nan if k == 5 else 0.25])
+        np.testing.assert_array_equal(captured(x), step(x))
+
+
+def test_numbers_of_numpy_round_as_in_the_step():
+    def step(x: Any) -> Any:
+        loss = gradcore.mean(TensorNode(x) ** 2) ** 0.5  # of an array a square root
+        return loss, x.mean() ** 0.5
+
+    captured = capture(step)
+    for k in range(40):
+        x = 0.37 * abs(np.random.default_rng(k).normal(size=5))
+        (loss, mean), (expected, expected_mean) = captured(x), step(x)
+        assert (loss.item(), mean) == (expected.item(), expected_mean)
+        assert type(mean) is np.float64
+
+
+def test_a_write_that_is_refused_is_not_done():
+    total = np.zeros(2)
+
+    @capture
+    def step(x: Any) -> Any:
+        node = TensorNode(total)
+        node.value += x
+
+    step(np.ones(2))
+    with pytest.raises(CaptureError, match="it would write into an array that is neither"):
+        step(np.ones(2))
+    assert total.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("other", ["a node", "a variable"])
+def test_an_assignment_into_memory_that_another_array_has_is_refused(other):
+    given = np.zeros(3)
+    w, view = (
+        TensorNode(given),
+        TensorNode(given[:2].copy() if other == "a variable" else given[:2]),
+    )
+
+    @capture
+    def step(x: Any) -> Any:
+        w.value += x
+        return (view if other == "a node" else TensorNode(given)) * 2.0
+
+    step(np.ones(3))
+    with pytest.raises(CaptureError, match=r"assigns into float64 \(3,\), whose memory another"):
+        step(np.ones(3))
+
+
+def test_inputs_are_changed_only_as_the_step_takes_them():
+    step = capture(lambda x: gradcore.linalg.cholesky(TensorNode(x)))
+    for k in range(3):
+        x = np.diag([2.0, 1.0, 3.0 + k]) + np.diag([1.0, 0.0], 1) + np.diag([1.0, 0.0], -1)
+        np.testing.assert_array_equal(step(x).value, np.linalg.cholesky(x))

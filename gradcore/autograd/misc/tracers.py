@@ -13,15 +13,16 @@ __all__ = ["FullGraphNode", "const_graph", "full_graph"]
 
 
 def const_graph(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
-    """Make a function of the arguments that follow `args`, which replays its first calls where the
-    backend can record: by `gradcore.capture`. On NumPy each call runs `f`.
+    """Make a function of the arguments that follow `args`, by `gradcore.capture`: replays run
+    without the Python code of `f`. Once a call can't be captured, as where `f` is differentiated,
+    that call and all further ones run `f`.
 
     Example:
         >>> f = const_graph(lambda scale, x: scale * np.sin(x), 2.0)
         >>> print(f(0.0), gradcore.grad(f)(0.0))
         0.0 2.0
     """
-    return capture(functools.partial(f, *args, **kwargs))
+    return capture(functools.partial(f, *args, **kwargs), fallback=lambda _: None)
 
 
 class FullGraphNode(Node):
