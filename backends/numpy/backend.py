@@ -163,8 +163,8 @@ class NumpyBackend(
         if y.dtype not in ZEROS or y.dtype != go.dtype or y.shape != go.shape:
             return super().relu_gradient(y, go)
         zero = ZEROS[y.dtype]
-        if y.size < 256:
-            gx = np.array(y)  # 0 or NaN, where y is not positive
+        if y.size < 256 and y.ndim:
+            gx = y.copy()  # 0 or NaN, where y is not positive
             np.putmask(gx, y > zero, go)
             return gx
         gx = self.masked(go, y > zero)
