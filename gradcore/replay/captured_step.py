@@ -130,8 +130,8 @@ class CapturedStep:
         else:
             raise CaptureError(
                 f"capture: {self.name} reads other learning rates or counts each time its code "
-                "runs, as where a variable that counts says when an optimizer steps; capture a step "
-                "for each case"
+                "runs, as where a variable that counts says when an optimizer steps; capture a "
+                "step for each case"
             )
         self.needs = [(x, needs[x]) for x in self.seen.nodes if x in needs]
         self.others = self.seen.arrays if kind.is_recorded else {}  # held: replays read them
