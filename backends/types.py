@@ -6,7 +6,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-__all__ = ["Array", "Compiler", "DType", "Number", "Program", "Recorder", "Traced"]
+__all__ = [
+    "Array",
+    "Compiler",
+    "DType",
+    "Number",
+    "Program",
+    "Recorder",
+    "Traced",
+    "UntraceableError",
+]
 
 Array = Any  # an array of whichever library the backend wraps
 DType = Any  # a dtype of that library
@@ -18,6 +27,10 @@ Number = Any  # one of Python's or, in a step being captured, an array of no dim
 Traced = Callable[
     [list[Array], dict[str, Array], list[Array]], tuple[list[Array | None], list[Array]]
 ]
+
+
+class UntraceableError(RuntimeError):
+    """A program can't do what the step does; the message says why, and what to do instead."""
 
 
 class Program(Protocol):

@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE
-from ..types import Array, Traced
+from ..types import Array, Traced, UntraceableError
 from .tracer import GONE, OUTSIDE, STATIC, UNKNOWN, Scalar, Tracer, is_number, tracing
 
 __all__ = ["NumpyProgram", "Plan"]
@@ -131,7 +131,7 @@ class Plan:
         if written is None:
             written = [x for x in _flat(results) if x.name not in made]
             if not all(x.owned for x in written):
-                raise RuntimeError(OUTSIDE)
+                raise UntraceableError(OUTSIDE)
         elif self.kernel_name is None:
             self.assigned |= {self.roots[x.name] for x in written}
         needs = [] if function.__name__ in OF_SHAPES else [x.name for x in given]
@@ -194,7 +194,7 @@ class Plan:
         if x.recording is self:
             return x
         if x.name not in x.recording.fixed:
-            raise RuntimeError(GONE)
+            raise UntraceableError(GONE)
         return self.constant(x.value)
 
     def _results(self, x: Any, given: list[Tracer], new: list[Tracer], is_static: bool) -> Any:
@@ -381,7 +381,7 @@ class NumpyProgram:
         for i in self.written:
             others = [*state[:i], *state[i + 1 :], *inputs, *constants]
             if names["state"][i] in plan.assigned and any(_is_shared(state[i], x) for x in others):
-                raise RuntimeError(SHARED.format(state[i].dtype, state[i].shape))
+                raise UntraceableError(SHARED.format(state[i].dtype, state[i].shape))
         self.run = plan.function(names, results)
         del tracers, given, sent
         self._try(traced, [_copied(x) for x in state], numbers, inputs)
@@ -413,7 +413,7 @@ class NumpyProgram:
         """Compare replays with the step itself.
 
         Raises:
-            RuntimeError: they differ.
+            UntraceableError: they differ.
         """
         given = inputs
         for _ in range(2):
@@ -429,7 +429,7 @@ class NumpyProgram:
             for what, some, others in zip(WHAT, found, expected, strict=True):
                 for x, y in zip(some, others, strict=True):
                     if not _is_same(x, y):
-                        raise RuntimeError(DIFFERS.format(f"{what} ({_described(x, y)})"))
+                        raise UntraceableError(DIFFERS.format(f"{what} ({_described(x, y)})"))
             if len(expected[0]) > len(state) or any(x is None for x in expected[0]):
                 return  # the next step begins with other arrays
             state, inputs = expected[0], [np.roll(x, 1, 0) if x.ndim else x for x in inputs]

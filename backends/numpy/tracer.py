@@ -24,6 +24,7 @@ from ..definitions import IndexingKernels, OptimizerUpdates
 from ..definitions.common import Definitions
 from ..ownership import holders
 from ..registry import BACKEND_OF_TYPE, SCALARS
+from ..types import UntraceableError
 from . import namespace as xp
 
 __all__ = [
@@ -44,9 +45,14 @@ __all__ = [
 ]
 
 UNKNOWN = "it is traced, and what it computes can't be read"  # an error's message
-GONE = "an array stands for those of a step that was captured, which is over; return it"
-OUTSIDE = "it would write into an array that is neither the value of a node nor made in the step"
-OF_VALUES = "{} gives an array whose shape depends on the numbers that it is given"
+GONE = "an array was kept of a step as it was captured, and has no numbers; have the step return it"
+OUTSIDE = (
+    "it would write into an array that is neither the value of a node nor made in the step; put "
+    "the array into a node"
+)
+OF_VALUES = (
+    "{} gives an array whose shape depends on the numbers that it is given; do that before the call"
+)
 # Functions whose results depend on dtypes and shapes only; and those whose results have shapes that
 # depend on numbers.
 STATIC = {"can_cast", "iscomplexobj", "isrealobj", "may_share_memory", "ndim", "result_type"}
@@ -126,19 +132,19 @@ def call(function: Callable[..., Any], *args: Any, into: Any = (), **kwargs: Any
             that it was given and gives, as kernels do that choose whether to write.
 
     Raises:
-        RuntimeError: a replay could not do the same. Nothing is written, then.
+        UntraceableError: a replay could not do the same. Nothing is written, then.
     """
     recording = _recording.get()
     if recording is None:
-        raise RuntimeError(GONE)
+        raise UntraceableError(GONE)
     name = function.__name__
     if name in SIZED_BY_VALUES or (name == "where" and len(args) + len(kwargs) == 1):
-        raise RuntimeError(OF_VALUES.format(name))
+        raise UntraceableError(OF_VALUES.format(name))
     if into is None:
         return recording.call(function, args, kwargs, None)
     into = [*into, *_outs(function, args, kwargs), *(args[:1] if name in IN_PLACE else ())]
     if not all(isinstance(x, Tracer) and x.owned for x in into):
-        raise RuntimeError(OUTSIDE)
+        raise UntraceableError(OUTSIDE)
     return recording.call(function, args, kwargs, into)
 
 
@@ -201,7 +207,7 @@ class Tracer:
     def __getitem__(self, key: Any) -> Any:
         masks = key if isinstance(key, tuple) else (key,)
         if any(isinstance(k, Tracer) and k.dtype == bool for k in masks):
-            raise RuntimeError(OF_VALUES.format("x[mask]"))
+            raise UntraceableError(OF_VALUES.format("x[mask]"))
         return call(operator.getitem, self, key)
 
     def __setitem__(self, key: Any, x: Any) -> None:
@@ -276,8 +282,8 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-def _refused(*_: Any, **__: Any) -> Any:
-    raise RuntimeError(UNKNOWN)
+def _refused(x: Tracer, *_: Any, **__: Any) -> Any:
+    raise RuntimeError(UNKNOWN) if x.recording is recording() else UntraceableError(GONE)
 
 
 def _operator(name: str, is_reflected: bool = False, writes: bool = False) -> Callable[..., Any]:
@@ -394,19 +400,19 @@ def note_loop(function: Callable[..., None], args: tuple[Any, ...], arrays: Any)
     """Have a call noted that runs a compiled loop of these arrays.
 
     Raises:
-        RuntimeError: the loop writes into an array that is not the plan's.
+        UntraceableError: the loop writes into an array that is not the plan's.
     """
     others = [x for x in arrays if isinstance(x, np.ndarray)]
     before = [x.copy() for x in others]
     call(function, *args, into=[x for x in arrays if isinstance(x, Tracer) and x.owned])
     if not all(map(np.array_equal, others, before)):
-        raise RuntimeError(OUTSIDE)
+        raise UntraceableError(OUTSIDE)
 
 
 def _kernel(name: str, writes: bool) -> Callable[..., Any]:
     def kernel(self: TracerBackend, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001
         if (plan := recording()) is None:
-            raise RuntimeError(GONE)
+            raise UntraceableError(GONE)
         whole = partial(call, getattr(_numpy(), name), into=None if writes else ())
         return plan.kernel(getattr(_apart(), name), whole, args, kwargs)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..backends import BACKEND_OF_TYPE, Array, random
 from ..backends.generators import GENERATORS, Generators
-from ..backends.types import Compiler
+from ..backends.types import Compiler, UntraceableError
 from ..engine.arrays import backend_or_none, describe, is_node, namespace, node_or_array, value_of
 from ..engine.hooks import watching
 from ..engine.trees import leaves, tree_map
@@ -57,6 +57,7 @@ class Kind(NamedTuple):
 
 NODE, ARRAY, SCALAR = object(), object(), object()  # these stand for others in a step's results
 CONSTANTS = (bool, int, float, complex, str)
+MOST_TRIES = 8  # until the traced step has all arguments
 
 
 class NewStateError(CaptureError):
@@ -107,7 +108,7 @@ class CapturedStep:
         needs = {x: x.requires_grad for x in self.nodes}
         inputs = [x for _, x in leaves(given) if is_array(x)]
         self.host_work, self.results = before, None
-        while True:  # until the traced step has all arguments
+        for _ in range(MOST_TRIES):
             memories = [memory for memory, _ in self.host_work.memories.values()]
             self.places = Places(self.nodes, memories)
             self.state = self.places.take()
@@ -126,14 +127,16 @@ class CapturedStep:
                 if isinstance(error, CaptureError):
                     raise
                 raise CaptureError(*self._explained(error)) from error
+        else:
+            raise CaptureError(
+                f"capture: {self.name} reads other learning rates or counts each time its code "
+                "runs, as where a variable that counts says when an optimizer steps; capture a "
+                "step for each case"
+            )
         self.needs = [(x, needs[x]) for x in self.seen.nodes if x in needs]
         self.others = self.seen.arrays if kind.is_recorded else {}  # held: replays read them
-        del (
-            self.state,
-            self.seen,
-            self.known,
-            self.generators,
-        )  # which hold arrays that a program may write to
+        # These hold arrays that a program may write to.
+        del self.state, self.seen, self.known, self.generators
 
     def traced(
         self, state: list[Array], numbers: dict[str, Array], inputs: list[Array]
@@ -219,7 +222,7 @@ class CapturedStep:
 
         before, self.results = self.results, tree_map(kind_of, results)
         for (path, x), (_, y) in zip(leaves(before), leaves(self.results), strict=False):
-            if type(x) is type(y) and type(x) in CONSTANTS and x != y and x == x:
+            if type(x) in CONSTANTS and type(y) in CONSTANTS and x != y and x == x:
                 raise CaptureError(
                     f"capture: the result{path} of {self.name} is {x!r} and then {y!r}, and in "
                     "replays a constant; return an array, or what does not change"
@@ -355,14 +358,18 @@ class CapturedStep:
         )
 
     def _explained(self, error: Exception) -> tuple[str, str]:
-        """Say where the step failed; and, unless the error is the step's own, what a step must not
-        do."""
+        """Say where the step failed; and what a step must not do, unless the error is the step's
+        own, or says so itself."""
         what = str(error).partition("\n")[0]
-        where = users_line(traceback.walk_tb(error.__traceback__)) or "in no line of yours"
+        line = users_line(traceback.walk_tb(error.__traceback__))
+        where = f" ({line})" if line else ""
         if _is_own(error):
-            return f"capture: {self.name} fails: {type(error).__name__}: {what} ({where})", ""
+            return f"capture: {self.name} fails: {type(error).__name__}: {what}{where}", ""
+        why = f"capture: {self.name} can't be captured: {what}{where}"
+        if isinstance(error, UntraceableError):
+            return why, ""
         return (
-            f"capture: {self.name} can't be captured: {what} ({where})",
+            why,
             ". A step being captured can't read arrays on the host, as float(x), bool(x), "
             "`if x > 0` and print(x) do, nor bring arrays to the device: give these as arguments, "
             "and read what it returns. Nor can it decompose matrices or solve equations: do that "

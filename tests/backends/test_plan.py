@@ -372,3 +372,16 @@ def test_inputs_are_changed_only_as_the_step_takes_them():
     for k in range(3):
         x = np.diag([2.0, 1.0, 3.0 + k]) + np.diag([1.0, 0.0], 1) + np.diag([1.0, 0.0], -1)
         np.testing.assert_array_equal(step(x).value, np.linalg.cholesky(x))
+
+
+def test_what_a_step_keeps_says_so_when_it_is_read():
+    losses = []
+
+    @capture
+    def step(x: Any) -> Any:
+        losses.append(TensorNode(x).sum())
+
+    for _ in range(2):
+        step(np.ones(2))
+    with pytest.raises(RuntimeError, match=r"kept of a step as it was captured.* return it"):
+        losses[1].item()

@@ -1111,3 +1111,34 @@ def test_a_result_that_is_no_array_and_changes_is_refused():
     step(np.ones(2))
     with pytest.raises(CaptureError, match=r"result\['calls'\] of step is 2 and then 3"):
         step(np.ones(2))
+
+
+def test_a_step_that_updates_in_every_second_call_is_refused(device):
+    """Each run of its code asks for other numbers than the one before."""
+    w, calls = TensorNode(device.asarray([1.0])), []
+    optimizer = optim.SGD([w], 0.1)
+
+    def step(x: Any) -> None:
+        (w * x).sum().backward()
+        calls.append(0)
+        if len(calls) % 2 == 0:
+            optimizer.step()
+
+    captured, x = capture(step, warmup=2), device.asarray([1.0])
+    captured(x)
+    captured(x)
+    with pytest.raises(CaptureError, match="step reads other learning rates or counts each time"):
+        captured(x)
+
+
+def test_a_constant_result_that_changes_its_type_is_refused():
+    @capture
+    def step(x: Any) -> Any:
+        try:
+            return float(x.sum())
+        except RuntimeError:
+            return -1
+
+    step(np.ones(2))
+    with pytest.raises(CaptureError, match=r"result of step is -1 and then 2.0"):
+        step(np.ones(2))
