@@ -69,11 +69,15 @@ class Plan:
 
     No tracer is held here: who holds an array tells the engine whether it may write into it.
 
+    Args:
+        takes_apart: whether kernels are noted by the calls that they make, where they can be.
+
     Attributes:
         source: the text of the function, once it is made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, takes_apart: bool) -> None:
+        self.takes_apart = takes_apart
         self.calls: list[Call] = []
         self.globals: dict[str, Any] = {}  # what the text names, by name
         self.names: dict[Any, str] = {}  # and the names, by the object or its id
@@ -164,6 +168,8 @@ class Plan:
             apart: the kernel, for tracers.
             whole: notes it as one call.
         """
+        if not self.takes_apart:
+            return whole(*args, **kwargs)
         count, outer = len(self.calls), self.kernel_name
         self.kernel_name = outer or apart.__name__
         try:
@@ -360,7 +366,26 @@ class NumpyProgram:
         self, traced: Traced, state: list[Array], numbers: dict[str, Any], inputs: list[Array]
     ) -> None:
         self.owns_memory = BACKEND_OF_TYPE[np.ndarray].owns_memory
-        plan = self.plan = Plan()
+        # Of `x * y + z` in a kernel, NumPy puts the sum into the memory of `x * y`, in the order of
+        # that. In a plan each result has a name, and an order of its own, in which later sums may
+        # round otherwise. Then kernels are noted as they are.
+        for takes_apart in (True, False):
+            self._make(Plan(takes_apart), traced, state, numbers, inputs)
+            found = self._difference(traced, [_copied(x) for x in state], numbers, inputs)
+            if found is None:
+                return
+        raise UntraceableError(DIFFERS.format(found))
+
+    def _make(
+        self,
+        plan: Plan,
+        traced: Traced,
+        state: list[Array],
+        numbers: dict[str, Any],
+        inputs: list[Array],
+    ) -> None:
+        """Trace the step, and make the plan's function."""
+        self.plan = plan
         tracers = [plan.tracer(_copied(x)) for x in state]
         given = [plan.tracer(_copied(x), owned=False) for x in inputs]
         sent = {
@@ -383,8 +408,6 @@ class NumpyProgram:
             if names["state"][i] in plan.assigned and any(_is_shared(state[i], x) for x in others):
                 raise UntraceableError(SHARED.format(state[i].dtype, state[i].shape))
         self.run = plan.function(names, results)
-        del tracers, given, sent
-        self._try(traced, [_copied(x) for x in state], numbers, inputs)
 
     def _own(self, state: list[str], after: list[Any], outputs: list[Any]) -> Any:
         """Copy what shares memory with another result, or with what the plan is given; name all."""
@@ -407,14 +430,10 @@ class NumpyProgram:
         places = [*state, *[None] * (len(after) - len(state))]
         return [[*map(own, after, places)], [*map(own, outputs)]]
 
-    def _try(
+    def _difference(
         self, traced: Traced, state: list[Array], numbers: dict[str, Any], inputs: list[Array]
-    ) -> None:
-        """Compare replays with the step itself.
-
-        Raises:
-            UntraceableError: they differ.
-        """
+    ) -> str | None:
+        """Compare replays with the step itself; say what differs, if they do."""
         given = inputs
         for _ in range(2):
             sent = {k: Numbers(x) if isinstance(x, list) else x for k, x in numbers.items()}
@@ -429,11 +448,12 @@ class NumpyProgram:
             for what, some, others in zip(WHAT, found, expected, strict=True):
                 for x, y in zip(some, others, strict=True):
                     if not _is_same(x, y):
-                        raise UntraceableError(DIFFERS.format(f"{what} ({_described(x, y)})"))
+                        return f"{what} ({_described(x, y)})"
             if len(expected[0]) > len(state) or any(x is None for x in expected[0]):
-                return  # the next step begins with other arrays
+                return None  # the next step begins with other arrays
             state, inputs = expected[0], [np.roll(x, 1, 0) if x.ndim else x for x in inputs]
             numbers = {name: _changed(x) for name, x in numbers.items()}
+        return None
 
     def __str__(self) -> str:
         return self.plan.source

@@ -76,6 +76,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 def test_without_numba_there_is_nothing_to_compile(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("GRADCORE_FAST", raising=False)
     monkeypatch.setattr(loading, "find_spec", lambda _: None)
     assert warm() == 0
     assert capsys.readouterr().out.endswith("numba is not installed; pip install numba\n")
