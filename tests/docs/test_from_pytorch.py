@@ -42,6 +42,7 @@ def plain(x: Any) -> Any:
 
 @pytest.mark.parametrize(("theirs", "ours"), ROWS)
 def test_both_cells_of_a_row_give_the_same(theirs: str, ours: str) -> None:
+    torch.manual_seed(0)  # so that no weight happens to be nearly what is subtracted from it
     twin, model = torch.nn.Linear(2, 3), nn.Linear(2, 3)
     nn.load_torch_state_dict(model, twin.state_dict())
     by_torch = {
