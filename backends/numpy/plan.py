@@ -114,12 +114,7 @@ class Plan:
         kwargs: dict[str, Any],
         written: list[Tracer] | None,
     ) -> Any:
-        """Call a function with the arrays and numbers that tracers stand for, and note the call.
-
-        Args:
-            written: the arrays that the function writes into; `None`: those that it was given and
-                gives.
-        """
+        """Do what `Recording.call` says."""
         given: list[Tracer] = []
         values = [self._values(x, given) for x in args]
         named = {key: self._values(x, given) for key, x in kwargs.items()}
