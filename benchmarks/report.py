@@ -254,7 +254,7 @@ def goal(workload: dict[str, Any], key: str, library: str, most: float | None) -
     found: float = ours.get("ratio") or 0
     if key == "memory":
         found = (ours.get(key) or 0) / max(theirs.get(key) or 0, LEAST_MEMORY)
-    if not (most and found):
+    if not most or found <= 0:  # memory that shrank is below what is measured
         return NONE
     return f"**{number(found)}** of {most}" if found > most else f"{number(found)} of {most}"
 

@@ -33,6 +33,9 @@ OPS = Table(
 )
 
 
+MOMENTA = {"sgd": 0.0, "momentum": 0.9}  # of the optimizers
+
+
 def forward(function: Callable[..., Any], arrays: list[Any]) -> Step:
     xs = [mygrad.tensor(x) for x in arrays]
 
@@ -63,7 +66,9 @@ def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
 def train(
     layers: Any, parameters: Any, x: Any, targets: Any, loss: str, optimizer: str, lr: float
 ) -> Step:
-    momentum = {"sgd": 0.0, "momentum": 0.9}[optimizer]
+    if optimizer not in MOMENTA:
+        raise NotImplementedError(optimizer)
+    momentum = MOMENTA[optimizer]
     tensors = [mygrad.tensor(p) for p in parameters]
     velocities = [np.zeros_like(p) for p in parameters]
 
