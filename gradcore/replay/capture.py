@@ -47,7 +47,8 @@ def capture(
     NumPy a plan, which is a list of calls. On a backend that has none, each call runs `step`.
 
     Replays follow learning rates, the counts of optimizers, schedules and the masks of dropout.
-    They take over changes that you make to parameters and optimizers between calls. They do nothing
+    They take over changes that you make to parameters and optimizers between calls. A variable
+    that the step reads, and that has another value now, needs another program. Replays do nothing
     else that the step's code would do on the host. docs/how-to/capture.md says what can be
     captured.
 

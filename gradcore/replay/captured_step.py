@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from ..backends import BACKEND_OF_TYPE, Array, random
@@ -25,6 +26,7 @@ from ..engine.views import views_kept
 from ..graph import TensorNode
 from .nodes import SeenInputs, is_array, reached, users_line
 from .recording import CaptureError, HostWork
+from .variables import CONSTANTS, Variables
 
 __all__ = ["CapturedStep", "Kind", "NewStateError", "specification"]
 
@@ -56,7 +58,6 @@ class Kind(NamedTuple):
 
 
 NODE, ARRAY, SCALAR = object(), object(), object()  # these stand for others in a step's results
-CONSTANTS = (bool, int, float, complex, str)
 MOST_TRIES = 8  # until the traced step has all arguments
 
 
@@ -95,9 +96,10 @@ class CapturedStep:
         self.inputs = tree_map(lambda x: Like(x, kind.is_recorded) if is_array(x) else x, given)
         self.flat = list(leaves(self.inputs))
         self.paths = [path for path, _ in self.flat]
-        found = reached(step, given, kinds=(TensorNode, *GENERATORS))
+        found = reached(step, given, kinds=(TensorNode, FunctionType, *GENERATORS))
+        functions = {x for x in found if isinstance(x, FunctionType)}
         self.known = {x for x in found if is_node(x) and not x.source}
-        self.generators = {x for x in found if not is_node(x)} - {random.generator()}
+        self.generators = found - functions - set(filter(is_node, found)) - {random.generator()}
         for x in self.known:
             if not is_array(x.value):  # somebody assigned a number
                 x.value = node_or_array(x.value)
@@ -133,6 +135,7 @@ class CapturedStep:
                 "runs, as where a variable that counts says when an optimizer steps; capture a "
                 "step for each case"
             )
+        self.variables = Variables(functions)  # with their values after the step's code has run
         self.needs = [(x, needs[x]) for x in self.seen.nodes if x in needs]
         self.others = self.seen.arrays if kind.is_recorded else {}  # held: replays read them
         # These hold arrays that a program may write to.
@@ -277,6 +280,7 @@ class CapturedStep:
         if not self.takes(given):
             raise CaptureError(self._different(list(leaves(given))))
         self.host_work.check_fixed()
+        self.variables.check(self.name)
         for node, needs in self.needs:
             if node.requires_grad is not needs:
                 raise CaptureError(

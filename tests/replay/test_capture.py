@@ -272,6 +272,76 @@ def test_a_setting_or_a_group_that_is_changed_once_is_compiled_anew_or_refused(d
             run(True)
 
 
+SCALE = 1.0
+
+
+def by_global(run: Callable[[], float]) -> tuple[Callable[[Any], Any], Callable[[float], None]]:
+    return (lambda x: run() * scaled_by_global(x)), lambda value: globals().update(SCALE=value)
+
+
+def scaled_by_global(x: Any) -> Any:
+    return SCALE * x
+
+
+def by_closure(run: Callable[[], float]) -> tuple[Callable[[Any], Any], Callable[[float], None]]:
+    scale = 1.0
+
+    def set_scale(value: float) -> None:
+        nonlocal scale
+        scale = value
+
+    return (lambda x: run() * (lambda: scale * x)()), set_scale
+
+
+@pytest.mark.parametrize("made_by", [by_global, by_closure])
+def test_a_variable_that_the_step_reads_is_given_another_value(device, made_by):
+    scale, set_scale = made_by(lambda: 2.0)
+    p = TensorNode(device.asarray([1.0, 2.0]))
+    step = capture(lambda x: (p * scale(x)).sum())
+    x = device.asarray([0.5, 1.0])
+    set_scale(1.0)
+    assert [step(x).item() for _ in range(6)] == [5.0] * 6
+    set_scale(float("1"))  # another object, of the same value
+    assert step(x).item() == 5.0
+    assert len(step._steps) == 1
+    set_scale(3.0)
+    if is_compiled(device):
+        assert [step(x).item() for _ in range(2)] == [15.0] * 2
+        assert len(step._steps) == 2
+    else:
+        with pytest.raises(CaptureError, match=r"variable (SCALE|scale), .* changed from 1.0 to 3.0"):
+            step(x)
+
+
+def test_another_array_in_a_variable_is_noticed(device):
+    p, data = TensorNode(device.asarray([1.0, 2.0])), TensorNode(device.asarray([0.5, 1.0]))
+    step = capture(lambda: (p * data).sum())
+    assert [step().item() for _ in range(6)] == [2.5] * 6
+    data = TensorNode(device.asarray([2.0, 2.0]))
+    if is_compiled(device):
+        assert step().item() == 6.0
+    else:
+        with pytest.raises(CaptureError, match="variable data, which .* reads, holds another object"):
+            step()
+
+
+def test_a_variable_that_the_step_itself_assigns_is_no_setting(device):
+    count = 0
+    p = TensorNode(device.asarray([1.0, 2.0]))
+
+    @capture
+    def step(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return (p * x).sum()
+
+    sizes = (1, 2, 1, 2) if is_compiled(device) else (2,)
+    for size in sizes * 5:
+        x = device.asarray([1.0, 1.0][:size])
+        assert step(x).item() == 3.0
+    assert len(step._steps) == len({*sizes})
+
+
 def test_no_step_has_more_than_16_programs(device):
     runs = list[float]()
 
