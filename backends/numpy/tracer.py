@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial, update_wrapper
+from functools import cache, lru_cache, partial, update_wrapper
 from inspect import signature
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
@@ -148,11 +148,14 @@ def call(function: Callable[..., Any], *args: Any, into: Any = (), **kwargs: Any
     return recording.call(function, args, kwargs, into)
 
 
+signature_of = lru_cache(1024)(signature)  # to find one takes longer than most calls
+
+
 def _outs(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> list[Any]:
     """List what the function is given as `out`, by name or position; and what `nan_to_num` is not
     to copy."""
     try:
-        given = {**kwargs, **signature(function).bind(*args, **kwargs).arguments}
+        given = {**kwargs, **signature_of(function).bind(*args, **kwargs).arguments}
     except (TypeError, ValueError):  # NumPy knows of no signature, or will raise that it is another
         given = kwargs
     if function is np.nan_to_num and not given.get("copy", True):
