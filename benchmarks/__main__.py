@@ -30,7 +30,7 @@ from gradcore.tools.command_line import Parser, launch
 
 from . import goals, report
 from .libraries import LIBRARIES
-from .quiet import Others, is_settled, noise
+from .quiet import Others, is_settled, noise, of_quiet
 from .worker import TIMED
 from .workloads import NETWORKS, RATES, WORKLOADS, Workload
 
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 PATIENCE, PATIENCE_TO_COMPILE = 300, 150  # seconds for one turn
 BUSY = 0.5  # load average of the last minute above which times are noise
-ROUNDS, MOST_ROUNDS, GROWTH_ROUNDS = 5, 15, 3
+ROUNDS, MOST_ROUNDS, GROWTH_ROUNDS = 5, 8, 3
 
 
 class Worker:
@@ -199,11 +199,10 @@ def measure(
             for name, reports in rounds.items():
                 if why := differs(name, reports, rounds.get("torch", [])):
                     results[name] = {"failed": why}
-            # Compare the two turns of each round, one soon after the other; take the median.
             for name, result in results.items():
-                base = results.get(LIBRARIES[name].base, {}).get("rounds", [])
-                if pairs := list(zip(result.get("rounds", []), base, strict=False)):
-                    result["ratio"] = statistics.median(a / b for a, b in pairs)
+                base = results.get(LIBRARIES[name].base, {})
+                if {"seconds"} <= result.keys() & base.keys():
+                    result["ratio"] = result["seconds"] / base["seconds"]
             yield results
     for library, result in results.items():
         # Of the host. What peers need of it is told of the training steps, and in their process if
@@ -230,16 +229,15 @@ def differs(library: str, reported: list[Any], by_torch: list[Any]) -> str | Non
 def summary(reported: list[Any]) -> dict[str, Any]:
     """Sum up the turns of one library at one workload."""
     every = [r["seconds"] for r in reported]
-    # Quartiles over the steps of all turns; each turn counts the same, however many steps it did.
+    # Quantiles over the steps of all turns; each turn counts the same, however many steps it did.
     even = [x for some in every for x in statistics.quantiles(some, n=100, method="inclusive")]
     low, _, high = statistics.quantiles(even, method="inclusive")
-    medians = [statistics.median(some) for some in every]
     return {
-        "seconds": statistics.median(medians),
+        "seconds": of_quiet(even),
         "quartiles": [low, high],
         "fastest": min(map(min, every)),
         "first": reported[0]["first"],
-        "rounds": medians,
+        "rounds": [*map(of_quiet, every)],
         "memory": reported[0]["memory"],
     }
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from math import floor, sqrt
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["Others", "is_settled", "noise"]
+__all__ = ["Others", "is_settled", "noise", "of_quiet"]
 
-SETTLED = 0.05  # by so much of itself the median of PyTorch's rounds may be wrong, up or down
+SETTLED, AGREE = 0.05, 2  # by so much of itself two turns may take longer than the fastest one
+MOST = 0.25  # of the workloads may be unsettled
 OTHERS = 0.1  # cores that other processes may use
 STAT = Path("/proc/stat")
 
@@ -41,15 +41,18 @@ class Others:
         return (after - before) / (now - began)
 
 
-def is_settled(rounds: Sequence[float]) -> bool:
-    """Whether the median of rounds is known: with 95 % confidence it lies between two of the sorted
-    rounds, whatever their distribution is, and these two are close to each other."""
-    if not rounds:
-        return True
-    n = len(rounds)
-    outside = max(0, floor(n / 2 - sqrt(n)))  # rounds on each side of the interval
-    low, high = sorted(rounds)[outside], sorted(rounds)[n - 1 - outside]
-    return high - low <= 2 * SETTLED * median(rounds)
+def of_quiet(steps: Sequence[float]) -> float:
+    """Give the time of a step while nobody disturbs it: the median of the fastest fifth.
+
+    A core that another guest of the machine shares runs at half its speed, for moments that nothing
+    tells of. All that a process computes takes longer then, so the fastest steps are those without.
+    """
+    return median(sorted(steps)[: max(1, len(steps) // 5)])
+
+
+def is_settled(turns: Sequence[float]) -> bool:
+    """Whether the time of a step is known: two turns agree with the fastest one."""
+    return not turns or (len(turns) > AGREE and sorted(turns)[AGREE] <= (1 + SETTLED) * min(turns))
 
 
 def noise(results: dict[str, Any]) -> str | None:
@@ -58,6 +61,6 @@ def noise(results: dict[str, Any]) -> str | None:
     unsettled = [name for name, w in rows.items() if not w.get("is_settled", True)]
     if (used := results["others"]) > OTHERS:
         return f"other processes used {used:.1f} cores"
-    if len(unsettled) > len(rows) / 10:
+    if len(unsettled) > MOST * len(rows):
         return f"PyTorch's time is not settled in {', '.join(unsettled)}"
     return None

@@ -57,11 +57,12 @@ Times are in milliseconds. In the chains, which have 1,000 ops, they are microse
 [The table](../../benchmarks/workloads.py) of workloads says what each is.
 
 - **A time**: each library has a process, and the processes take turns at a workload, at least
-  {rounds} each: until the median of PyTorch's turns is known to 5 %, with 95 % confidence, or 15
-  turns are done. The time is the median of the turns' medians, without warm-up. In brackets are the
-  quartiles of all steps. JAX and torch.compile have 5 turns, tinygrad, autograd, MyGrad and vugrad
-  have 2, and growth has 3. {unsettled}
-- **A ratio** is of two turns of one round; the table has the median of these ratios.
+  {rounds} each: until two turns of PyTorch's are at most 5 % slower than its fastest one, or 8
+  turns are done. The time is the median of the fastest fifth of all steps, without warm-up: of
+  those that other guests of the machine did not disturb. In brackets are the quartiles of all
+  steps. JAX has 5 turns, torch.compile 3, tinygrad, autograd, MyGrad and vugrad have 2, and growth
+  has 3. {unsettled}
+- **A ratio** is of two such times.
 - **gradcore** is as it comes, with the kernels that numba compiles; **NumPy alone** is gradcore
   without them. **captured** is what `gradcore.capture` makes of a step.
 - **PyTorch** is as it comes, not compiled, but without TF32 on a GPU.

@@ -109,7 +109,7 @@ LIBRARIES = {
         {"compiled": True},
         place="cpu",
         groups=GROUPS[:1],
-        rounds=5,
+        rounds=3,
         compiles=True,
         needs="g++",
     ),

@@ -223,16 +223,16 @@ def test_losses_that_differ_from_those_of_torch_are_a_failure(
 
 
 def test_rounds_go_on_until_the_time_of_torch_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three rounds of nine are far off: the median is known all the same."""
-    noisy = [turn(x) for x in (1.0, 2.0, 1.01, 3.0, 1.0, 0.99, 1.0, 1.0, 1.02)]
-    told = {"torch": [*noisy, *[turn(1.0)] * 6], "autograd": [turn(4.0)] * 9}
+    """Most turns are disturbed: the time is known all the same."""
+    noisy = [turn(x) for x in (2.0, 1.01, 3.0, 2.0, 2.1, 1.0, 1.02, 9.0)]
+    told = {"torch": noisy, "autograd": [turn(4.0)] * 9}
     workers = answers(monkeypatch, told)
     workers.args.rounds = None
     *_, last = measure(WORKLOADS[0], [*told], workers)
-    assert (len(last["torch"]["rounds"]), len(last["autograd"]["rounds"])) == (11, 2)
+    assert (len(last["torch"]["rounds"]), len(last["autograd"]["rounds"])) == (7, 2)
     assert last["torch"]["seconds"] == 1.0
     assert quiet.is_settled([])
-    assert not quiet.is_settled([1.0, 1.0, 1.0, 1.2, 1.0])
+    assert not quiet.is_settled([1.0, 1.2, 1.0, 1.1])
 
 
 @pytest.mark.parametrize(

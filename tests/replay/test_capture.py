@@ -309,7 +309,9 @@ def test_a_variable_that_the_step_reads_is_given_another_value(device, made_by):
         assert [step(x).item() for _ in range(2)] == [15.0] * 2
         assert len(step._steps) == 2
     else:
-        with pytest.raises(CaptureError, match=r"variable (SCALE|scale), .* changed from 1.0 to 3.0"):
+        with pytest.raises(
+            CaptureError, match=r"variable (SCALE|scale), .* changed from 1.0 to 3.0"
+        ):
             step(x)
 
 
@@ -321,7 +323,9 @@ def test_another_array_in_a_variable_is_noticed(device):
     if is_compiled(device):
         assert step().item() == 6.0
     else:
-        with pytest.raises(CaptureError, match="variable data, which .* reads, holds another object"):
+        with pytest.raises(
+            CaptureError, match=r"variable data, which .* reads, holds another object"
+        ):
             step()
 
 
