@@ -9,12 +9,11 @@ where numba is missing or GRADCORE_FAST=0. Times are of float32 on one core of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..definitions.convolution import Padding, Pair, first_taps, output_size
+from ..definitions.convolution import Padding, Pair, output_size
 from ..numpy.backend import NumpyBackend
 from ..numpy.blocks import each, flat, is_solid
 from ..numpy.memory import empty, empty_like, solid, zeros
@@ -86,12 +85,6 @@ def as_channels(x: np.ndarray | None, like: np.ndarray) -> np.ndarray:
     return channels(x)  # type: ignore[return-value]
 
 
-@lru_cache(1024)
-def _first_taps(*options: Any) -> tuple[np.ndarray, ...]:
-    """Give what `first_taps` gives, as arrays."""
-    return tuple(map(np.array, first_taps(*options)))
-
-
 def by_planes(loop: Callable[..., None], x: np.ndarray, *arguments: Any) -> None:
     """Run a loop for all planes of x (C, H, W, N), in several threads if x is large."""
     share(loop, len(x), x, *arguments, alone=x.size < LIGHT)
@@ -134,9 +127,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         y = empty(shape, x.dtype)
         places = empty(shape, np.uint8 if kernel[0] * kernel[1] <= 256 else np.int32)
         before = padding[0][0], padding[1][0]
-        first = _first_taps(windows, kernel, stride, padding, dilation)
-        loop = kernels().max_pool
-        by_planes(loop, images, kernel, stride, before, dilation, *first, y, places)
+        by_planes(kernels().max_pool, images, kernel, stride, before, dilation, y, places)
         return y.transpose(3, 0, 1, 2), places.transpose(3, 0, 1, 2)
 
     def max_pool2d_gradient(

@@ -27,7 +27,7 @@ __all__ = ["NumpyProducts", "alone"]
 
 TYPES = (np.dtype("float32"), np.dtype("float64"))  # of BLAS's products
 LEAST = 1 << 18  # multiplications: OpenBLAS takes more than one thread for more
-WORK = 1 << 21  # multiplications: so many are worth a second thread
+WORK = 1 << 24  # multiplications: so many are worth a second thread (see threads.py)
 NAMES = "scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"
 
 
