@@ -6,6 +6,7 @@ from __future__ import annotations
 import dis
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -66,10 +67,10 @@ def _outside(function: FunctionType) -> Iterator[tuple[object, str, Callable[[],
                 loaded.add(at.argval)
     variables = function.__globals__
     for name in (loaded | stored) & variables.keys():
-        yield variables, name, lambda name=name: variables.get(name, GONE), name in stored
+        yield variables, name, partial(variables.get, name, GONE), name in stored
     cells = function.__closure__ or ()
     for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-        yield cell, name, lambda cell=cell: _content(cell), name in stored
+        yield cell, name, partial(_content, cell), name in stored
 
 
 def _content(cell: Any) -> Any:
