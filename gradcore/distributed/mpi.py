@@ -136,9 +136,9 @@ class MpiCommunicator(HostCommunicator):
         self.abort(who_is_missing(missing, self._limit))
 
     def abort(self, why: str, status: int = 1) -> NoReturn:
-        name = os.path.basename(sys.argv[0])
-        print(f"{name}: {why}" if why else "", file=sys.stderr, flush=True, end="\n" * bool(why))
         sys.stdout.flush()
+        if why:
+            print(f"{os.path.basename(sys.argv[0])}: {why}", file=sys.stderr, flush=True)
         MPI.COMM_WORLD.Abort(status)
         raise SystemExit(status)  # which MPI leaves no time for
 
