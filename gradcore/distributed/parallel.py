@@ -31,7 +31,8 @@ class DataParallel(Module):
 
         model = DataParallel(MLP())  # in each process that `mpirun` has started
         optimizer = optim.SGD(model.parameters(), lr=0.1)
-        for x, y in DataLoader(data, 128, split=(world().rank, world().size)):
+        share = {"rank": world().rank, "world_size": world().size, "split_batches": True}
+        for x, y in DataLoader(data, 128, shuffle=True, **share):
             cross_entropy(model(x), y).backward()  # gives the gradient of all 128 instances
             optimizer.step()
             optimizer.zero_grad()
