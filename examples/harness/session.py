@@ -34,7 +34,7 @@ from .files import (
 )
 from .pictures import DPI, draw_curves
 from .record import Epoch, Record
-from .schema import CLASSIFIER, Metric
+from .schema import CLASSIFIER, POSITION, Metric, check
 
 __all__ = ["Session"]
 
@@ -299,7 +299,10 @@ class Session:
         """
         loader = batches if isinstance(batches, DataLoader) and not whole else None
         if loader and self._position:
-            loader.load_state_dict(self._position["loader"])
+            try:
+                loader.load_state_dict(self._position["loader"])
+            except ValueError as error:
+                raise UserError(f"--resume: {self.args.out} does not fit: {error}") from None
         self._saved = time.monotonic()
         for batch in self._shown(batches):
             yield batch
@@ -394,6 +397,7 @@ class Session:
         self.epochs_done = checkpoint["epoch"]
         order = checkpoint["arrays"].pop(ORDER_OF_BATCHES, None)
         if position := checkpoint["position"]:
+            check(position, POSITION, "checkpoint.position")
             self._position = {**position, "loader": {**position["loader"], "order": order}}
         model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
         for name, x in checkpoint["arrays"].items():

@@ -116,8 +116,7 @@ def from_rank_0(communicator: Communicator, function: Callable[[], T]) -> T:
             result = function()
         except Exception as raised:
             error = raised
-    if communicator.size > 1:
-        result, error = communicator.allgather_object((result, error))[0]
+    result, error = communicator.broadcast_object((result, error))
     if error is not None:
         raise error
     return result  # type: ignore[return-value]

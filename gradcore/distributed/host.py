@@ -94,6 +94,12 @@ class HostCommunicator(Communicator):
         rows = self.start_gather(np.pad(data, (0, longest - len(data))))()
         return [pickle.loads(row.tobytes()) for row in rows]  # the zeros behind do not matter
 
+    def broadcast_object(self, x: Any, root: int = 0) -> Any:
+        data = np.frombuffer(pickle.dumps(x if self.rank == root else None), np.uint8)
+        length = int(self.start_broadcast(np.array([len(data)]), root)()[0])
+        data = data if self.rank == root else np.empty(length, np.uint8)
+        return pickle.loads(self.start_broadcast(data, root)().tobytes())
+
     def _reduced(self, a: np.ndarray, op: Reduction) -> Finish:
         if is_rehearsal():
             pretended = a * a.dtype.type(self.size) if op == "sum" else a.copy()

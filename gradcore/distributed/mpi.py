@@ -23,6 +23,7 @@ REDUCTIONS: dict[Reduction, MPI.Op] = {"sum": MPI.SUM, "max": MPI.MAX, "min": MP
 SPINS = 0.001  # seconds that a rank waits without sleep, as most exchanges take less
 LISTENS = 0.05  # seconds after which a waiting rank listens to what others say
 GRACE = 2.0  # seconds that other ranks have to say where they are
+TOGETHER = 1.0  # seconds within which all ranks meet an error that all have
 
 # What ranks tell one another, with the number of exchanges that they have begun.
 ENDED, WHERE, HERE = range(3)
@@ -43,10 +44,11 @@ class MpiCommunicator(HostCommunicator):
         self._words = communicator.Dup()  # what ranks tell one another must not mix with those
         self._sent = list[MPI.Request]()
         self._ended = dict[int, int]()  # how many exchanges ranks had begun that have ended
+        self._failed = set[int]()  # ranks that are about to exit for an error
         self._begun = 0
         self._under_way = list[MPI.Request]()
         self.rank, self.size = communicator.rank, communicator.size
-        self._limit = stall_limit()
+        self.limit = stall_limit()
         self._hook = sys.excepthook
         sys.excepthook = self._end_all
         atexit.register(self._tell_all, ENDED)
@@ -94,9 +96,9 @@ class MpiCommunicator(HostCommunicator):
             if waited > LISTENS:
                 self._listen()
                 for rank, begun in self._ended.items():
-                    if begun < number:
+                    if begun < number and rank not in self._failed:
                         self.abort(f"rank {rank} has ended, and rank {self.rank} waits for it")
-            if waited > self._limit:
+            if waited > self.limit:
                 self._name_the_missing(number)
 
     def _listen(self) -> dict[int, int]:
@@ -109,6 +111,8 @@ class MpiCommunicator(HostCommunicator):
             kind, begun = word.tolist()
             if kind == ENDED:
                 self._ended[status.source] = begun
+            elif kind == FAILED:
+                self._failed.add(status.source)
             elif kind == WHERE:
                 self._tell(status.source, HERE)
             found[status.source] = begun
@@ -133,7 +137,18 @@ class MpiCommunicator(HostCommunicator):
         missing = [rank for rank in range(self.size) if come.get(rank, 0) < number]
         first = min(come.keys() - {*missing})
         time.sleep(0.5 * (self.rank != first))  # one rank is enough to say so
-        self.abort(who_is_missing(missing, self._limit))
+        self.abort(who_is_missing(missing, self.limit))
+
+    def fail(self, why: str, status: int) -> None:
+        self._tell_all(FAILED)
+        until = time.monotonic() + TOGETHER
+        while len(self._failed) < self.size - 1 and time.monotonic() < until:
+            self._listen()
+            time.sleep(0.01)
+        if self.rank == 0 or 0 not in self._failed:
+            print(why, file=sys.stderr, flush=True)
+        if len(self._failed) < self.size - 1:
+            self.abort("", status)
 
     def abort(self, why: str, status: int = 1) -> NoReturn:
         sys.stdout.flush()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import reduce
+from math import inf
 from threading import Condition, Thread
 from typing import TypeVar
 
@@ -52,19 +53,20 @@ class Meeting:
             here[rank] = f"{what} of {x.dtype} {x.shape}", x.copy()
             self.changed.notify_all()
 
-    def collect(self, number: int, rank: int) -> list[np.ndarray]:
+    def collect(self, number: int, rank: int, limit: float) -> list[np.ndarray]:
         """Wait until all ranks have left an array in this exchange; give them by rank.
 
         Raises:
             OtherRankError: a rank has ended, or did not come, or came with something else.
         """
         with self.changed:
-            here, limit = self.left[number], stall_limit()
+            here = self.left[number]
 
             def gone() -> list[int]:
                 return [r for r in self.ended if r not in here]
 
-            if not self.changed.wait_for(lambda: len(here) == self.size or gone(), limit):
+            until = None if limit == inf else limit
+            if not self.changed.wait_for(lambda: len(here) == self.size or gone(), until):
                 missing = [r for r in range(self.size) if r not in here]
                 raise OtherRankError(who_is_missing(missing, limit))
             if len(here) < self.size:
@@ -88,13 +90,13 @@ class ThreadCommunicator(HostCommunicator):
 
     def __init__(self, meeting: Meeting, rank: int) -> None:
         self.meeting, self.rank, self.size = meeting, rank, meeting.size
-        self._begun = 0
+        self.limit, self._begun = stall_limit(), 0
 
     def _meet(self, what: str, x: np.ndarray) -> Callable[[], list[np.ndarray]]:
         self._begun += 1
         number = self._begun
         self.meeting.leave(number, self.rank, what, x)
-        return lambda: self.meeting.collect(number, self.rank)
+        return lambda: self.meeting.collect(number, self.rank, self.limit)
 
     def start_reduce(self, x: np.ndarray, op: Reduction) -> Finish:
         collect = self._meet(f"allreduce ({op})", x)
