@@ -31,7 +31,7 @@ def in_turn(function: Callable[[], T]) -> T:
                 result = function()
             except Exception as raised:
                 error = raised
-        error = here.allgather_object(error)[0]
+        error = here.broadcast_object(error)
     if error is not None:
         raise error
     return function() if here.rank else result  # type: ignore[return-value]

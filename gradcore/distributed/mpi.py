@@ -26,7 +26,7 @@ GRACE = 2.0  # seconds that other ranks have to say where they are
 TOGETHER = 1.0  # seconds within which all ranks meet an error that all have
 
 # What ranks tell one another, with the number of exchanges that they have begun.
-ENDED, WHERE, HERE = range(3)
+ENDED, FAILED, WHERE, HERE = range(4)
 
 
 class MpiCommunicator(HostCommunicator):
@@ -164,14 +164,13 @@ class MpiCommunicator(HostCommunicator):
         trace: TracebackType | None,
     ) -> None:
         """Take the place of `sys.excepthook`: an error that nobody caught ends all ranks."""
-        if issubclass(kind, RanksDifferError):  # which all ranks raise
-            if self.rank == 0:
-                print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr, flush=True)
-        elif issubclass(kind, KeyboardInterrupt):  # which mpirun has sent to all ranks
+        if issubclass(kind, KeyboardInterrupt):  # which mpirun has sent to all ranks
             self._hook(kind, error, trace)
+        elif issubclass(kind, RanksDifferError):
+            self.fail(f"{os.path.basename(sys.argv[0])}: {error}", 1)
         else:
-            lines = traceback.format_exception(kind, error, trace)
-            self.abort(f"rank {self.rank} of {self.size} failed:\n{''.join(lines).rstrip()}")
+            lines = "".join(traceback.format_exception(kind, error, trace)).rstrip()
+            self.fail(f"rank {self.rank} of {self.size} failed:\n{lines}", 1)
 
 
 def _bytes(x: np.ndarray) -> list[Any]:
