@@ -46,6 +46,7 @@ FLOORS = [
         "gradcore/optim",
         "gradcore/tools",
     ],
+    ["gradcore/distributed"],
     ["gradcore"],  # __init__.py, and what else lies beside it
     ["examples", "benchmarks"],
     ["gradcore/__main__.py"],
