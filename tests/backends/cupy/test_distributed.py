@@ -186,29 +186,24 @@ def test_two_ranks_on_one_gpu_are_an_error_of_all_in_one_line(
 def test_nccl_missing_on_one_rank_is_an_error_of_all_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lock = threading.Lock()
+    told = "nccl library could not be loaded. Reason: it is not there"
 
-    def imported(name: str) -> Any:
-        assert name == "cupy.cuda.nccl"
-        if world().rank == 1:
-            warnings.warn("\nnccl library could not be loaded.\n\nReason: it is not there", stacklevel=1)
-        return SimpleNamespace(available=world().rank != 1)
+    def message(is_there: bool, of_all: Any) -> str:
+        def imported(name: str) -> Any:
+            assert name == "cupy.cuda.nccl"
+            if not is_there:
+                text = "\nnccl library could not be loaded.\n\nReason: it is not there"
+                warnings.warn(text, stacklevel=1)
+            return SimpleNamespace(available=is_there)
 
-    monkeypatch.setattr(distributed.importlib, "import_module", imported)
-
-    def message() -> str:
-        here = world()
-        with lock:  # what catches warnings is not for several threads at once
-            pass
+        monkeypatch.setattr(distributed.importlib, "import_module", imported)
         with pytest.raises(RuntimeError) as caught:
-            distributed.load(here)
+            distributed.load(SimpleNamespace(allgather_object=of_all))
         return str(caught.value)
 
-    expected = (
-        "cupy: exchanges between GPUs go by NCCL: nccl library could not be loaded. Reason: it is "
-        "not there"
-    )
-    assert run_threads(2, message) == [expected] * 2
+    expected = f"cupy: exchanges between GPUs go by NCCL: {told}"
+    assert message(False, lambda x: [None, x]) == expected  # of rank 1
+    assert message(True, lambda x: [x, told]) == expected  # of rank 0
 
 
 def test_an_error_of_nccl_is_one_line(nccl: Nccl) -> None:
