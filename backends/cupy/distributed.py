@@ -56,25 +56,25 @@ class NcclExchange(DeviceExchange):
             self.stream = cupy.cuda.Stream(non_blocking=True)
 
     def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
-        x = cupy.ascontiguousarray(x)
+        x = cupy.asarray(x, order="C")
         return self._start("allReduce", x, cupy.empty_like(x), x.size, op=op).wait()
 
     def iallreduce(self, x: Array) -> Request:
-        x = cupy.ascontiguousarray(x)
+        x = cupy.asarray(x, order="C")
         return self._start("allReduce", x, x, x.size, op="sum")
 
     def reduce_scatter(self, x: Array) -> Array:
-        x = cupy.ascontiguousarray(x)
+        x = cupy.asarray(x, order="C")
         part = cupy.empty((x.shape[0] // self.size, *x.shape[1:]), x.dtype)
         return self._start("reduceScatter", x, part, part.size, op="sum").wait()
 
     def allgather(self, x: Array) -> Array:
-        x = cupy.ascontiguousarray(x)
+        x = cupy.asarray(x, order="C")
         whole = cupy.empty((x.shape[0] * self.size, *x.shape[1:]), x.dtype)
         return self._start("allGather", x, whole, x.size).wait()
 
     def broadcast(self, x: Array, root: int = 0) -> Array:
-        x = cupy.ascontiguousarray(x)
+        x = cupy.asarray(x, order="C")
         return self._start("broadcast", x, cupy.empty_like(x), x.size, root=root).wait()
 
     def _start(
