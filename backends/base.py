@@ -158,6 +158,16 @@ class Backend(
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
 
+    def host_call(self, function: Callable[[np.ndarray], Any], x: Array) -> Array | None:
+        """Call a function of a NumPy array with `x`, on the host: to send it to another process,
+        for example. Give its result on the device of `x`; `None` if there is none.
+
+        A captured step whose program is a plan calls the function in each replay. Other programs
+        can't: the error is that of a step which reads an array.
+        """
+        y = function(self.to_numpy(x))
+        return None if y is None else self.xp.asarray(y, device=x.device)
+
     def alias(self, x: Array) -> Array:
         """Give another object of this library for the array x: a view, if the library has views."""
         return x[...]

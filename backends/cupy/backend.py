@@ -17,7 +17,7 @@ from ..types import Array, DType, Exchange
 from . import namespace as xp
 from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
-from .distributed import NcclExchange
+from .distributed import NcclExchange, connected
 from .elementwise import CupyElementwise
 from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
@@ -217,7 +217,8 @@ class CupyBackend(
         return CupyRecorder(device)
 
     def communicator(self, host: Exchange) -> NcclExchange | None:
-        return NcclExchange(host) if are_processes(host) else None
+        device = cupy.cuda.Device(self.device).id
+        return connected(host, device) if are_processes(host) else None
 
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # its stream has computed x

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from functools import cache
 from typing import Any
 
 import cupy
@@ -18,7 +19,7 @@ import cupy
 from ..distributed import DeviceExchange, Request
 from ..types import Array, Exchange, Reduction
 
-__all__ = ["NcclExchange"]
+__all__ = ["NcclExchange", "connected"]
 
 # NCCL's names of dtypes, by NumPy's letters. A complex number goes as two real ones.
 DTYPES = {
@@ -135,3 +136,10 @@ def check_places(host: Exchange, device: Any) -> None:
                 "for each; start no more ranks on a machine than it has GPUs, or set "
                 "GRADCORE_BACKEND=numpy"
             )
+
+
+@cache
+def connected(host: Exchange, device: int) -> NcclExchange:
+    """Give the exchanges between the GPUs, of which this process has that of this number."""
+    with cupy.cuda.Device(device):
+        return NcclExchange(host)

@@ -10,6 +10,7 @@ import atexit
 import os
 import socket
 import sys
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +22,9 @@ from ..distributed import Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["TorchExchange", "connected", "world"]
+
+
+LIMIT = timedelta(seconds=float(os.environ.get("GRADCORE_STALL") or 60))  # of an exchange
 
 
 class TorchExchange:
@@ -72,10 +76,12 @@ class TorchExchange:
         dist.all_gather_object(found, x)
         return found
 
-    def abort(self, why: str) -> NoReturn:
-        """Print why, and end this process at once; torchrun then ends the others."""
-        print(why, file=sys.stderr, flush=True)
-        os._exit(1)
+    def abort(self, why: str, status: int = 1) -> NoReturn:
+        """Print why, unless that is empty, and end this process; torchrun then ends the others."""
+        sys.stdout.flush()
+        if why:
+            print(why, file=sys.stderr, flush=True)
+        os._exit(status)
 
 
 def _named(new: str, old: str) -> Any:
@@ -97,13 +103,10 @@ def _like(x: Array, y: torch.Tensor) -> Array:
     return Backend._backend_of(x).xp.asarray(y.numpy(), device=x.device)
 
 
-def world() -> TorchExchange | None:
-    """Give the exchanges between the processes that torchrun has started; `None`: it has started
-    none."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ or not dist.is_available():
-        return None
+def world() -> TorchExchange:
+    """Give the exchanges between the processes that torchrun has started."""
     if not dist.is_initialized():
-        dist.init_process_group()  # by the variables of torchrun
+        dist.init_process_group(timeout=LIMIT)  # by the variables of torchrun
         atexit.register(dist.destroy_process_group)
     return TorchExchange()
 
@@ -118,6 +121,6 @@ def connected(host: Exchange) -> TorchExchange:
             store = dist.TCPStore(here, 0, host.size, is_master=True, wait_for_workers=False)
         port = host.allgather_object(store and store.port)[0]
         store = store or dist.TCPStore(here, port, host.size)
-        dist.init_process_group(store=store, rank=host.rank, world_size=host.size)
+        dist.init_process_group(store=store, rank=host.rank, world_size=host.size, timeout=LIMIT)
         atexit.register(dist.destroy_process_group)
     return TorchExchange()

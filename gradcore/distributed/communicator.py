@@ -3,6 +3,7 @@ as it stands, it is that of a run with a single process."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -77,6 +78,8 @@ class Communicator:
         """Return the ranks' small Python objects (settings, names, errors), as a list."""
         return [x]
 
-    def abort(self, why: str) -> None:
-        """End all ranks at once, and have them print why."""
-        raise SystemExit(why)
+    def abort(self, why: str, status: int = 1) -> None:
+        """End all ranks at once, with this exit status, and print why, unless that is empty."""
+        if why:
+            print(why, file=sys.stderr)
+        raise SystemExit(status)

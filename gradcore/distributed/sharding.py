@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 from ..backends import Array, backend_of
 from ..engine.arrays import namespace, raw_array
@@ -43,7 +43,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             optimizer.zero_grad()
 
     A step averages the gradients over the ranks. If `DataParallel` has done so in the backward pass,
-    say `averaged=True`, and clip as without this class.
+    say `reduction="none"`, and clip as without this class.
 
     `MixedPrecision` goes inside, so that the masters are shared out, too. Its optimizer clips:
 
@@ -61,7 +61,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         make: makes the optimizer of the shards. It is given what the parameters are given as, with
             vectors, the shards, in place of the nodes.
         communicator: of the ranks; `None`: of those of the run.
-        averaged: whether gradients are the means of all ranks' before a step.
+        reduction: what a step makes of the ranks' gradients: their "mean", their "sum" (of losses that
+            are sums over instances), or "none" where they are the same on all ranks already.
         bucket_bytes: how many bytes of parameters, about, go into one exchange.
 
     Attributes:
@@ -85,7 +86,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         [0.8 1.6]
     """
 
-    __slots__ = ("_chosen", "_order", "averaged", "bucket_bytes", "communicator", "shards")
+    __slots__ = ("_chosen", "_order", "bucket_bytes", "communicator", "reduction", "shards")
 
     def __init__(
         self,
@@ -93,9 +94,12 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         make: Callable[[Any], Optimizer | MixedPrecision],
         communicator: Communicator | None = None,
         *,
-        averaged: bool = False,
+        reduction: Literal["mean", "sum", "none"] = "mean",
         bucket_bytes: int = 25 << 20,
     ) -> None:
+        if reduction not in ("mean", "sum", "none"):
+            expected = "expected 'mean', 'sum' or 'none'"
+            raise ValueError(f"ShardedOptimizer: reduction = {reduction!r}, {expected}")
         groups = as_groups("ShardedOptimizer", parameters)
         listed = [trainable("ShardedOptimizer", group.get("params", ())) for group in groups]
         self.parameters = [p for nodes, _ in listed for p in nodes]
@@ -105,7 +109,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if communicator is None:
             host = world()
             communicator = backend_of(self.parameters[0].value).communicator(host) or host
-        self.communicator, self.averaged, self.bucket_bytes = communicator, averaged, bucket_bytes
+        self.communicator, self.reduction, self.bucket_bytes = communicator, reduction, bucket_bytes
         for p in self.parameters:
             p.value = communicator.broadcast(p.value)
         self.shards = [TensorNode(self._shard_of(p.value), name=p.name) for p in self.parameters]
@@ -224,16 +228,16 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if self._chosen is not None:
             return self._chosen
         has = [[p.has_grad for p in self.parameters]]
-        if not self.averaged:
+        if self.reduction != "none":
             has = self.communicator.allgather_object(has[0])
         self._chosen = [i for i, of_ranks in enumerate(zip(*has, strict=True)) if any(of_ranks)]
         for bucket in self._buckets(self._chosen):
             gradients: Iterable[Array] = [raw_array(self.parameters[i].grad) for i in bucket]
-            if self.averaged:
+            if self.reduction == "none":
                 gradients = map(self._shard_of, gradients)
             else:
                 rows = [_rows(g, self.communicator.size) for g in gradients]
-                gradients = (part[0, ...] for part in _side_by_side(self._mean, rows))
+                gradients = (part[0, ...] for part in _side_by_side(self._reduced, rows))
             for i, gradient in zip(bucket, gradients, strict=True):
                 self.shards[i].value = self._shard_of(self.parameters[i].value)  # as it is now
                 self.shards[i].grad = gradient
@@ -241,8 +245,9 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             self._share_overflow([self.shards[i] for i in self._chosen])
         return self._chosen
 
-    def _mean(self, rows: Array) -> Array:
-        return self.communicator.reduce_scatter(rows) / self.communicator.size
+    def _reduced(self, rows: Array) -> Array:
+        total = self.communicator.reduce_scatter(rows)
+        return total / self.communicator.size if self.reduction == "mean" else total
 
     def _share_overflow(self, shards: list[TensorNode]) -> None:
         """Where a gradient of one rank is not finite, have one of each rank be so: all of them skip

@@ -110,7 +110,7 @@ def test_the_same_gradients_give_the_same_bits(backend: Any, dtype: str, kind: A
     def train() -> list[np.ndarray]:
         nodes = parameters(backend, dtype, GOLDEN["parameters"])
         make = lambda shards: kind(shards, lr=0.05, **settings)  # noqa: E731
-        run(ShardedOptimizer(nodes, make, averaged=True), nodes)
+        run(ShardedOptimizer(nodes, make, reduction="none"), nodes)
         return [backend.to_numpy(p.value) for p in nodes]
 
     run(alone, expected)
@@ -282,8 +282,8 @@ def mixed(nodes: Any) -> Any:
     return optim.MixedPrecision(nodes, lambda masters: optim.Adam(masters, lr=0.01), scale=8.0)
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-def test_masters_are_shared_out_and_all_ranks_skip_a_step_that_overflows(averaged: bool) -> None:
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_masters_are_shared_out_and_all_ranks_skip_a_step_that_overflows(reduction: Any) -> None:
     rng = np.random.default_rng(0)
     starts = [rng.normal(size=shape).astype("float32") for shape in ((4, 3), (5,), ())]
     gradients = [
@@ -307,7 +307,7 @@ def test_masters_are_shared_out_and_all_ranks_skip_a_step_that_overflows(average
 
     expected = run(mixed)
     assert expected[1]["settings"]["scale"] == 4.0
-    make = lambda nodes: ShardedOptimizer(nodes, mixed, averaged=averaged)  # noqa: E731
+    make = lambda nodes: ShardedOptimizer(nodes, mixed, reduction=reduction)  # noqa: E731
     for found in run_threads(2, lambda: run(make)):
         assert_same(found, expected, 0.0)
 
@@ -475,3 +475,17 @@ def test_a_closure_is_called_and_norm_type_0_refused() -> None:
         optimizer.clip_grad_norm_(1.0, 0)
 
 
+
+
+def test_losses_that_are_sums_have_their_gradients_summed() -> None:
+    def train() -> list[float]:
+        p = TensorNode(np.ones(3))
+        make = lambda shards: optim.SGD(shards, lr=0.5)  # noqa: E731
+        optimizer = ShardedOptimizer([p], make, reduction="sum")
+        p.grad = np.full(3, 1.0 + world().rank)
+        optimizer.step()
+        return p.value.tolist()
+
+    assert run_threads(2, train) == [[-0.5] * 3] * 2
+    with pytest.raises(ValueError, match="reduction = 'average', expected 'mean', 'sum' or 'none'"):
+        ShardedOptimizer(W, optim.SGD, reduction="average")  # type: ignore[arg-type]
