@@ -28,7 +28,7 @@ from .definitions import (
     RandomBits,
     RecurrentKernels,
 )
-from .types import Array, Compiler, DType, Recorder
+from .types import Array, Compiler, DType, Exchange, Recorder
 
 __all__ = ["Backend"]
 
@@ -94,6 +94,11 @@ class Backend(
     def environment(self) -> dict[str, str]:
         """Name the environment variables that make this device the default of a new process."""
         return {}
+
+    def device_of(self, local_rank: int) -> Any:  # noqa: ARG002
+        """Name the device for one of several processes on this machine, which a launcher such as
+        mpirun has numbered; `None`, if processes share this backend's device."""
+        return None
 
     def describe_device(self) -> str:
         """Name the device for people."""
@@ -289,6 +294,22 @@ class Backend(
     def compiler(self, device: Any = None) -> Compiler | None:  # noqa: ARG002
         """Give `gradcore.capture` what makes programs of steps whose arrays are on `device`: the
         library traces the step as a function of arrays. `None` where the library can't."""
+        return None
+
+    def communicator(self, host: Exchange) -> Exchange | None:  # noqa: ARG002
+        """Give what exchanges arrays of this library between the devices of the processes of a run.
+
+        All of them call this, one after the other for each library.
+
+        Args:
+            host: exchanges what lies in the hosts' memory, between the same processes.
+
+        Returns:
+            A `gradcore.backends.types.Exchange`; `None` where `host` is what there is.
+
+        Raises:
+            RuntimeError: in all processes, if there should be one and it can't work.
+        """
         return None
 
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002

@@ -6,6 +6,7 @@ from .communicator import Communicator, Request
 from .failures import OtherRankError, RanksDifferError, code, from_rank_0, must_agree
 from .norms import synchronize_norms
 from .parallel import DataParallel
+from .sharding import ShardedOptimizer
 from .threads import run_threads
 from .world import use_world, world
 
@@ -15,6 +16,7 @@ __all__ = [
     "OtherRankError",
     "RanksDifferError",
     "Request",
+    "ShardedOptimizer",
     "code",
     "from_rank_0",
     "must_agree",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from typing import cast
 
 from .communicator import Communicator
 
@@ -59,6 +60,10 @@ def use_world(communicator: Communicator) -> Iterator[None]:
 
 @cache
 def _of_this_process() -> Communicator:
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from ..backends.torch.distributed import world as of_torchrun
+
+        return cast(Communicator, of_torchrun())
     size, rank = launched()
     if size == 1:
         return Communicator()
