@@ -82,9 +82,9 @@ class Communicator:
         """Return the ranks' small Python objects (settings, names, errors), as a list."""
         return [x]
 
-    def broadcast_object(self, x: Any, root: int = 0) -> Any:  # noqa: ARG002
+    def broadcast_object(self, x: Any, root: int = 0) -> Any:
         """Return the Python object of rank `root`, such as a checkpoint."""
-        return x
+        return self.allgather_object(x if self.rank == root else None)[root]
 
     def abort(self, why: str, status: int = 1) -> None:
         """End all ranks at once, with this exit status, and print why, unless that is empty."""
@@ -92,7 +92,9 @@ class Communicator:
             print(why, file=sys.stderr)
         raise SystemExit(status)
 
-    def fail(self, why: str, status: int) -> None:  # noqa: ARG002
+    def fail(self, why: str, status: int) -> None:
         """Print why this rank is about to exit with this status; and end all ranks, unless they are
         about to do so too, for the same reason, which is then printed once."""
         print(why, file=sys.stderr, flush=True)
+        if self.size > 1:
+            self.abort("", status)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import cast
+from typing import NoReturn, cast
 
 from .communicator import Communicator
 
@@ -61,9 +61,11 @@ def use_world(communicator: Communicator) -> Iterator[None]:
 @cache
 def _of_this_process() -> Communicator:
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        from ..backends.torch.distributed import world as of_torchrun
+        from ..backends.torch import distributed as torchrun
 
-        return cast(Communicator, of_torchrun())
+        torchrun.world()
+        kinds = torchrun.TorchExchange, Communicator  # what the first lacks, the second has
+        return cast(Communicator, type("TorchCommunicator", kinds, {})())
     size, rank = launched()
     if size == 1:
         return Communicator()
@@ -89,7 +91,7 @@ def launched() -> tuple[int, int]:
     return 1, 0
 
 
-def _end(rank: int, why: str) -> None:
+def _end(rank: int, why: str) -> NoReturn:
     """End this process; rank 0 says why."""
     if not rank:
         print(f"{os.path.basename(sys.argv[0])}: {why}", file=sys.stderr, flush=True)

@@ -106,12 +106,12 @@ class LeafWatcher(Protocol):
     """An object whose methods are called in each backward pass that some of its leaves take part
     in: it may begin to send a gradient to other processes while the pass goes on. Passes that
     compute the gradients of chosen nodes, as `grad` does, leave `.grad` as it is and call nothing.
-
-    Attributes:
-        leaves: the leaves that it is to be told of.
     """
 
-    leaves: Collection[Any]
+    @property
+    def leaves(self) -> Collection[Any]:
+        """The leaves that it is to be told of."""
+        ...
 
     def before_pass(self) -> None: ...
     def after_leaf(self, leaf: Any) -> None: ...  # its `.grad` has all that the pass adds to it
