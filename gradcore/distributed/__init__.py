@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .communicator import Communicator, Request
-from .failures import OtherRankError, RanksDifferError, code, from_rank_0, must_agree
+from .failures import OtherRankError, RanksDifferError, from_rank_0, must_agree
 from .norms import synchronize_norms
 from .parallel import DataParallel
 from .sharding import ShardedOptimizer
@@ -17,7 +17,6 @@ __all__ = [
     "RanksDifferError",
     "Request",
     "ShardedOptimizer",
-    "code",
     "from_rank_0",
     "must_agree",
     "run_threads",

@@ -20,6 +20,11 @@ class Request:
 
     Args:
         finish: waits for the exchange, and gives its result.
+
+    Example:
+        >>> request = gradcore.distributed.world().iallreduce(np.ones(2))
+        >>> print(request.wait())  # after other work
+        [1. 1.]
     """
 
     def __init__(self, finish: Callable[[], Array]) -> None:
