@@ -27,7 +27,12 @@ STALL = 60.0  # seconds
 
 
 class OtherRankError(RuntimeError):
-    """This rank can't go on, since another has failed, or does not come."""
+    """This rank can't go on, since another has failed, or does not come.
+
+    Example:
+        >>> issubclass(gradcore.distributed.OtherRankError, RuntimeError)
+        True
+    """
 
 
 class RanksDifferError(ValueError):
