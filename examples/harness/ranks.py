@@ -1,5 +1,5 @@
-"""What the examples do where `mpirun` has started several processes, the ranks. Rank 0 alone writes,
-draws, prints and downloads. With a single process, everything here does next to nothing."""
+"""What the examples do where `mpirun` has started several processes, the ranks. Rank 0 alone
+writes, draws, prints and downloads. With a single process, this does next to nothing."""
 
 from __future__ import annotations
 
