@@ -151,7 +151,9 @@ def epochs(model: nn.Module, step: Callable[..., float], n: int = N, batch: int 
     return losses
 
 
-def by(make_optimizer: Callable[..., Any], clip: float | None = None, reduction: str = "mean") -> Run:
+def by(
+    make_optimizer: Callable[..., Any], clip: float | None = None, reduction: str = "mean"
+) -> Run:
     """A training of the MLP by this optimizer."""
 
     def train(model: nn.Module) -> list[float]:
@@ -352,7 +354,9 @@ def test_synchronized_norms_of_unequal_parts() -> None:
         return []
 
     def make() -> nn.Module:
-        model = nn.Sequential(nn.BatchNorm1d(4, dtype="float64"), nn.BatchNorm1d(4, dtype="float64"))
+        model = nn.Sequential(
+            nn.BatchNorm1d(4, dtype="float64"), nn.BatchNorm1d(4, dtype="float64")
+        )
         model[0].w.value *= 2.0
         return model
 
