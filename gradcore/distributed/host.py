@@ -34,7 +34,7 @@ class HostCommunicator(Communicator):
         raise NotImplementedError
 
     def start_scatter(self, x: np.ndarray) -> Finish:
-        """Sum, and give this rank's part of the first axis, whose length is a multiple of `size`."""
+        """Sum, and give this rank's part of the first axis, which the ranks divide."""
         raise NotImplementedError
 
     def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
