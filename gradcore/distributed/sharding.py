@@ -42,8 +42,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             optimizer.step()
             optimizer.zero_grad()
 
-    A step averages the gradients over the ranks. If `DataParallel` has done so in the backward pass,
-    say `reduction="none"`, and clip as without this class.
+    A step averages the gradients over the ranks. If `DataParallel` has done so in the backward
+    pass, say `reduction="none"`, and clip as without this class.
 
     `MixedPrecision` goes inside, so that the masters are shared out, too. Its optimizer clips:
 
@@ -52,8 +52,9 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         clip = lambda *_: optimizer.clip_grad_norm_(1.0)
         optimizer.optimizer.optimizer.register_step_pre_hook(clip)
 
-    All ranks call each method here, `state_dict` too, where one of them writes the file. The state is
-    that of all shards: training goes on from it with another number of ranks, or without this class.
+    All ranks call each method here, also `state_dict`, where one of them writes the file. The state
+    is that of all shards: training goes on from it with another number of ranks, or without this
+    class.
 
     Args:
         parameters: nodes, pairs of name and node, or groups, as an optimizer takes them. All ranks
@@ -61,8 +62,9 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         make: makes the optimizer of the shards. It is given what the parameters are given as, with
             vectors, the shards, in place of the nodes.
         communicator: of the ranks; `None`: of those of the run.
-        reduction: what a step makes of the ranks' gradients: their "mean", their "sum" (of losses that
-            are sums over instances), or "none" where they are the same on all ranks already.
+        reduction: what a step makes of the ranks' gradients: their "mean", where the ranks' batches
+            are equally long; their "sum", where losses are sums over instances; or "none", where
+            they are the same on all ranks already.
         bucket_bytes: how many bytes of parameters, about, go into one exchange.
 
     Attributes:
@@ -95,7 +97,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         communicator: Communicator | None = None,
         *,
         reduction: Literal["mean", "sum", "none"] = "mean",
-        bucket_bytes: int = 25 << 20,
+        bucket_bytes: int = 4 << 20,
     ) -> None:
         if reduction not in ("mean", "sum", "none"):
             expected = "expected 'mean', 'sum' or 'none'"
@@ -149,14 +151,14 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         inner, of_node = self._innermost, {node: i for i, node in enumerate(self._updated)}
         if not inner.elementwise:
             raise ValueError(
-                f"ShardedOptimizer: {type(inner).__name__} updates an element by way of others of its "
-                "parameter, which may be on other ranks; use AdamW, or say elementwise = True in a "
-                "class of your own of which that is not so"
+                f"ShardedOptimizer: {type(inner).__name__} updates an element by others of "
+                "its parameter, which may be on other ranks; use AdamW, or say elementwise = True in "
+                "a class of your own of which that is not so"
             )
         if {*inner.parameters} != of_node.keys():
             raise ValueError(
-                "ShardedOptimizer: make gave an optimizer of other nodes than the shards, which it is "
-                "given: write lambda shards: AdamW(shards, lr=1e-3)"
+                "ShardedOptimizer: make gave an optimizer of other nodes than the shards, which it "
+                "is given: write lambda shards: AdamW(shards, lr=1e-3)"
             )
         return [of_node[node] for node in inner.parameters]
 
@@ -213,8 +215,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
     def _update(self) -> None:
         if is_inside():
             raise CaptureError(
-                "capture: the step of a ShardedOptimizer, in which ranks exchange parameters, can't be "
-                "captured",
+                "capture: the step of a ShardedOptimizer, where ranks exchange arrays, can't "
+                "be captured",
                 "; capture what comes before it, loss.backward() included",
             )
         chosen = self._reduce()
@@ -294,8 +296,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
     # -- The state --------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Copy what the `state_dict` of the optimizer inside would be, without this class. All ranks
-        call this, and get the same."""
+        """Copy what the `state_dict` of the optimizer inside would be, without this class. All
+        ranks call this, and get the same."""
         state = self.optimizer.state_dict()
         for i, memory in zip(self._order, state["state"], strict=True):
             for name, x in memory.items():
@@ -350,8 +352,8 @@ def _whole(rows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _side_by_side(exchange: Callable[[Array], Array], rows: list[Array]) -> Iterator[Array]:
-    """Exchange arrays (n, m), with any m for each, as one array; yield what of the result belongs to
-    each."""
+    """Exchange arrays (n, m), with any m for each, as one array; give what of the result belongs
+    to each."""
     result = exchange(namespace(rows[0]).concat(rows, axis=1) if len(rows) > 1 else rows[0])
     ends = accumulate(x.shape[1] for x in rows)
     return (result[:, end - x.shape[1] : end] for x, end in zip(rows, ends, strict=True))
