@@ -82,10 +82,7 @@ def measure(is_quick: bool) -> dict[str, Any]:
     }
     parts = {name: [batch // N for N in (1, *counts)] for name, batch in batches.items()}
     one = start(SETTINGS["memory"], 1, {**request, "batches": parts})
-    results["alone"] = {
-        name: {batch: seconds["alone"] for batch, seconds in steps.items()}
-        for name, steps in one["steps"].items()
-    }
+    results["one"] = one["steps"]
     for setting in settings:
         for N in counts:
             parts = {name: [batch // N] for name, batch in batches.items()}

@@ -125,10 +125,11 @@ is that of the ring's formula with these α and β, in the median over all sizes
 
 ## Steps on this machine
 
-The time of one process, with one thread, for the parts of the batch that 1, 2 and 4 processes get.
-These are the model's $T_\\text{{compute}}$. Times are in milliseconds.
+The time of one process, with one thread, for the parts of the batch that 1, 2 and 4 processes get, in
+milliseconds: *alone*; and with gradients copied into one bucket or into several, and back, but
+exchanged with nobody. The latter two are the model's $T_\\text{{compute}}$.
 
-{alone}
+{one}
 
 On {cores} cores, 4 processes take turns, and an exchange takes the processors' time too: they copy
 and add. So the model has two links here. Over the one, which is the loopback's (or the shared
@@ -231,11 +232,11 @@ def exchanged(name: str, way: str, bucket: float) -> list[Bucket]:
 
 def predicted(results: dict[str, Any], setting: str, N: int, name: str, way: str) -> float | None:
     """Predict the seconds of a step here."""
-    here, alone = place(results, setting), results["alone"][name]
-    batch = max(map(int, alone)) // N
+    here, one = place(results, setting), results["one"][name]
+    batch = max(map(int, one)) // N
     if here is None:
         return None
-    network, seconds = NETWORKS[name], alone[str(batch)]
+    network, seconds = NETWORKS[name], one[str(batch)][way]
     found = exchanged(name, way, results["bucket"])
     return model.step(seconds, model.backward_part(network), found, N, here).seconds
 
@@ -243,7 +244,7 @@ def predicted(results: dict[str, Any], setting: str, N: int, name: str, way: str
 def steps(results: dict[str, Any]) -> Iterator[tuple[str, str, int, str, float, float]]:
     """Give each step that was measured: network, setting, processes and way; and its seconds, as
     measured and as predicted."""
-    for name in results["alone"]:
+    for name in results["one"]:
         for setting in SETTINGS:
             for N in (2, 4):
                 for way in WAYS:
@@ -303,10 +304,11 @@ def of_constants(results: dict[str, Any]) -> str:
 
 def of_one(results: dict[str, Any]) -> str:
     rows = []
-    for name, alone in results["alone"].items():
-        cells = [f"{milliseconds(seconds)} ({batch} instances)" for batch, seconds in alone.items()]
-        rows.append([NETWORKS[name].title, *cells])
-    return table(["", "all", "half", "a quarter"], rows)
+    for name, one in results["one"].items():
+        for batch, ways in one.items():
+            rows.append([NETWORKS[name].title, batch, *map(milliseconds, ways.values())])
+    head = ["network", "instances", "alone", "with one bucket", "with several"]
+    return table(head, rows)
 
 
 def of_steps(results: dict[str, Any]) -> str:
@@ -376,7 +378,7 @@ def page(results: dict[str, Any]) -> str:
         most=f"{max(sizes) / 1e6:.0f} MB",
         constants=of_constants(results),
         missing="\n".join(["Not measured:", "", *lacking]) if lacking else "",
-        alone=of_one(results),
+        one=of_one(results),
         steps=of_steps(results),
         verdict=f"Of {len(errors)} predictions, {near} are within {CLOSE:.0%} of what was measured; "
         f"the median error is {median(errors):.0%}, and the largest {max(errors):.0%}.",
@@ -409,8 +411,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 def here(axes: Any, results: dict[str, Any], name: str) -> None:
     """Draw the steps of a network on this machine, by links."""
-    alone = results["alone"][name]
-    one = 1e3 * alone[max(alone, key=int)]
+    of_one = results["one"][name]
+    one = 1e3 * of_one[max(of_one, key=int)]["alone"]
     for i, (setting, known) in enumerate(SETTINGS.items()):
         found = [(N, measured, guess) for x, s, N, way, measured, guess in steps(results)
                  if (x, s, way) == (name, setting, "beside")]

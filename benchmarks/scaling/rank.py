@@ -10,14 +10,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+
 from statistics import median
 from typing import Any
 
 from gradcore.backends import default
 from gradcore.distributed import Communicator, DataParallel, world
 
-from ..libraries import on_gradcore
+from ..libraries import Step, on_gradcore
 from ..workloads import Workload, blitz, mlp, resnet9
 
 __all__ = ["WORKLOADS", "measure"]
@@ -29,6 +29,7 @@ WORKLOADS: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "resnet9": (resnet9, (32, 32)),
 }
 LEAST, MOST = 5, 200  # repetitions
+WHOLE = 1 << 40  # bytes of a bucket that has all gradients
 TOO_LONG = 1.0  # seconds of an allreduce: larger ones are left out
 
 
@@ -63,21 +64,31 @@ def allreduces(
     return found
 
 
-def training_step(
-    name: str, batch: int, communicator: Communicator | None, bucket: float
-) -> Callable[[], Any]:
+class Pretended(Communicator):
+    """Two ranks of which there is one: what an exchange costs but for the exchange, such as copies
+    of the gradients into buckets."""
+
+    size = 2
+
+    def allgather_object(self, x: Any) -> list[Any]:
+        return [x, x]
+
+
+def training_step(name: str, batch: int, communicator: Communicator, bucket: int | None) -> Step:
     """Make a training step of a network.
 
     Args:
         batch: of this rank.
-        communicator: exchanges gradients; `None`: they are not exchanged.
-        bucket: bytes of a bucket.
+        bucket: bytes of a bucket; `None`: gradients are not exchanged.
     """
     case, sizes = WORKLOADS[name]
     workload = Workload(name, "train", case, (*sizes, batch), ())
-    parallel = partial(DataParallel, communicator=communicator, bucket_bytes=bucket)
-    wrap = parallel if communicator else lambda model: model
-    return on_gradcore.train(**workload.arguments(quick=False), wrap=wrap)
+
+    def wrap(model: Any) -> Any:
+        return model if bucket is None else DataParallel(model, communicator, bucket_bytes=bucket)
+
+    step: Step = on_gradcore.train(**workload.arguments(quick=False), wrap=wrap)
+    return step
 
 
 def measure(
@@ -92,23 +103,22 @@ def measure(
         seconds: to fill with each measurement.
 
     Returns:
-        "allreduce": seconds for each size; "steps": of each network, for each batch, the seconds of
-        a step "alone" (without an exchange), "after" backward exchanging all at once, and
-        "beside" backward exchanging in buckets.
+        "allreduce": the seconds for each size. "steps": for each network and batch, the seconds of
+        a step "alone", without an exchange; with one "after" backward, of all gradients at once;
+        and "beside" backward, in buckets. Of one process, the latter two exchange with nobody.
     """
     communicator = world()
-    found: dict[str, Any] = {"ranks": communicator.size, "steps": {}}
-    if communicator.size > 1:
-        found["allreduce"] = allreduces(communicator, sizes, seconds / 4)
+    here = communicator if communicator.size > 1 else Pretended()
+    buckets = {"alone": None, "after": WHOLE, "beside": bucket}
+    steps: dict[str, dict[int, dict[str, float]]] = {}
+    allreduce = allreduces(communicator, sizes, seconds / 4) if communicator.size > 1 else []
     for name, its_batches in batches.items():
         for batch in its_batches:
-            found["steps"].setdefault(name, {})[batch] = times = {}
-            ways = {"alone": (None, 0), "after": (communicator, 1 << 40), "beside": (communicator, bucket)}
-            for way, settings in ways.items():
-                if communicator.size > 1 or way == "alone":
-                    step = training_step(name, batch, *settings)
-                    times[way] = repeat(step, communicator, seconds)
-    return found
+            for way, size in buckets.items():
+                step = training_step(name, batch, here, size)
+                taken = repeat(step, communicator, seconds)
+                steps.setdefault(name, {}).setdefault(batch, {})[way] = taken
+    return {"allreduce": allreduce, "steps": steps}
 
 
 if __name__ == "__main__":
