@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import models
-from ..models import Layer, Shape
+from ..models import Draw, Layer, Shape
 
 __all__ = [
     "BUCKET",
@@ -132,7 +132,8 @@ class Bucket(NamedTuple):
 
 
 def buckets(network: Network, most: float) -> list[Bucket]:
-    """Put the gradients into buckets, in backward's order; one with `most` bytes or more is full.
+    """Put the gradients into buckets of at most so many bytes, in backward's order; a larger one has
+    a bucket for itself.
 
     A residual or transformer block is taken as one layer. Backward's time goes to the layers in
     proportion to their multiplications and additions.
@@ -141,12 +142,13 @@ def buckets(network: Network, most: float) -> list[Bucket]:
     for i, layer in enumerate(network.layers):
         shape, _, backward = models.cost([layer], shape, first=i == 0)
         flops.insert(0, backward.flops)
-    found, size = list[Bucket](), 0
+    found: list[Bucket] = []
     for layer, done in zip(reversed(network.layers), accumulate(flops), strict=True):
-        size += FLOAT * network.own(layer)
-        if size >= most or (size and layer is network.layers[0]):
-            found.append(Bucket(size, done / sum(flops)))
-            size = 0
+        for p in reversed(network.own(layer)):
+            size, ready = FLOAT * prod(p.shape), done / sum(flops)
+            if found and found[-1].size + size <= most:
+                size += found.pop().size
+            found.append(Bucket(size, ready))
     return found
 
 
