@@ -110,11 +110,11 @@ class Network(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        return sum(map(self.own, self.layers))
+        return sum(prod(p.shape) for layer in self.layers for p in self.own(layer))
 
-    def own(self, layer: Layer) -> int:
-        """Count the parameters of a layer."""
-        return 0 if layer is self.tied else sum(prod(p.shape) for p in models.parameters([layer]))
+    def own(self, layer: Layer) -> list[Draw]:
+        """Give the parameters of a layer."""
+        return [] if layer is self.tied else models.parameters([layer])
 
 
 GPT2 = models.gpt(50257, 768, 12, 12, 1024)  # the smallest one
