@@ -10,11 +10,10 @@ import json
 import sys
 import time
 from collections.abc import Callable
-
 from statistics import median
 from typing import Any
 
-from gradcore.backends import default
+import gradcore
 from gradcore.distributed import Communicator, DataParallel, world
 
 from ..libraries import Step, on_gradcore
@@ -55,7 +54,7 @@ def allreduces(
     """Time allreduces, as training does them, of arrays of so many bytes."""
     found = []
     for size in sizes:
-        x = default().asarray([0.0] * (size // 4), "float32")
+        x = gradcore.zeros(size // 4).value
         taken = repeat(lambda x=x: communicator.iallreduce(x).wait(), communicator, seconds)
         taken = max(communicator.allgather_object(taken))
         found.append((size, taken))
