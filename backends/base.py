@@ -28,7 +28,7 @@ from .definitions import (
     RandomBits,
     RecurrentKernels,
 )
-from .types import Array, Compiler, DType, Recorder
+from .types import Array, Compiler, DType, Exchange, Recorder
 
 __all__ = ["Backend"]
 
@@ -95,6 +95,11 @@ class Backend(
         """Name the environment variables that make this device the default of a new process."""
         return {}
 
+    def device_of(self, local_rank: int) -> Any:  # noqa: ARG002
+        """Name the device for one of several processes on this machine, which a launcher such as
+        mpirun has numbered; `None`, if processes share this backend's device."""
+        return None
+
     def describe_device(self) -> str:
         """Name the device for people."""
         return "CPU" if self.device is None else str(self.device)
@@ -152,6 +157,16 @@ class Backend(
     def to_numpy(self, x: Array) -> np.ndarray:
         """Give the array `x` of this library as a NumPy array, copied to the host where needed."""
         return np.from_dlpack(x)
+
+    def host_call(self, function: Callable[[np.ndarray], Any], x: Array) -> Array | None:
+        """Call a function of a NumPy array with `x`, on the host: to send it to another process,
+        for example. Give its result on the device of `x`; `None` if there is none.
+
+        A captured step whose program is a plan calls the function in each replay. Other programs
+        can't: the error is that of a step which reads an array.
+        """
+        y = function(self.to_numpy(x))
+        return None if y is None else self.xp.asarray(y, device=x.device)
 
     def alias(self, x: Array) -> Array:
         """Give another object of this library for the array x: a view, if the library has views."""
@@ -279,6 +294,22 @@ class Backend(
     def compiler(self, device: Any = None) -> Compiler | None:  # noqa: ARG002
         """Give `gradcore.capture` what makes programs of steps whose arrays are on `device`: the
         library traces the step as a function of arrays. `None` where the library can't."""
+        return None
+
+    def communicator(self, host: Exchange) -> Exchange | None:  # noqa: ARG002
+        """Give what exchanges arrays of this library between the devices of the processes of a run.
+
+        All of them call this, one after the other for each library.
+
+        Args:
+            host: exchanges what lies in the hosts' memory, between the same processes.
+
+        Returns:
+            A `gradcore.backends.types.Exchange`; `None` where `host` is what there is.
+
+        Raises:
+            RuntimeError: in all processes, if there should be one and it can't work.
+        """
         return None
 
     def owns_memory(self, x: Array) -> bool:  # noqa: ARG002

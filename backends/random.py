@@ -9,22 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "apart",
     "generator",
     "get_state",
     "load_state_dict",
     "manual_seed",
     "new_key",
     "refused",
+    "set_rank",
     "set_state",
     "state_dict",
 ]
 
-_generator = np.random.default_rng()
+_of_all = [np.random.default_rng()]
+_generator = ContextVar("generator", default=_of_all)  # a list of one, which all threads share
+_rank: ContextVar[int] = ContextVar("rank", default=0)
 _objection: ContextVar[str] = ContextVar("objection", default="")
 
 
@@ -38,7 +43,26 @@ def generator() -> np.random.Generator:
     """
     if why := _objection.get():
         raise ValueError(why)
-    return _generator
+    return _generator.get()[0]
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """In the block, draw from a generator of the block's own, which begins as a copy of the one
+    outside: threads that train one model each then draw the same numbers.
+
+    Example:
+        >>> gradcore.random.manual_seed(0)
+        >>> with gradcore.random.apart():
+        ...     first = gradcore.random.new_key()
+        >>> print(first == gradcore.random.new_key())
+        True
+    """
+    token = _generator.set([deepcopy(_generator.get()[0])])
+    try:
+        yield
+    finally:
+        _generator.reset(token)
 
 
 @contextmanager
@@ -68,9 +92,8 @@ def manual_seed(seed: int) -> None:
         >>> print((first == gradcore.nn.Linear(4, 2).w.value).all())
         True
     """
-    global _generator
     try:
-        _generator = np.random.default_rng(seed)
+        _generator.get()[0] = np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         expected = f"manual_seed: seed = {seed!r}, expected an integer of at least 0"
         raise type(error)(expected) from None
@@ -83,7 +106,22 @@ def new_key() -> int:
         >>> gradcore.random.new_key() < 2**63
         True
     """
-    return int(generator().integers(2**63))
+    return (int(generator().integers(2**63)) + _rank.get()) % 2**63
+
+
+def set_rank(rank: int) -> None:
+    """Have `new_key` give other keys here, in this thread of Python's, than where the rank is
+    another. The numbers of `generator` stay the same, so that all ranks shuffle data alike.
+
+    Example:
+        >>> with gradcore.random.apart():
+        ...     first = gradcore.random.new_key()
+        >>> gradcore.random.set_rank(1)
+        >>> print(gradcore.random.new_key() - first)
+        1
+        >>> gradcore.random.set_rank(0)
+    """
+    _rank.set(rank)
 
 
 def get_state() -> dict[str, Any]:
@@ -96,7 +134,7 @@ def get_state() -> dict[str, Any]:
         >>> print(first == gradcore.random.new_key())
         True
     """
-    return dict(_generator.bit_generator.state)
+    return dict(_generator.get()[0].bit_generator.state)
 
 
 def set_state(state: dict[str, Any]) -> None:
@@ -109,7 +147,7 @@ def set_state(state: dict[str, Any]) -> None:
         >>> print((first == gradcore.rand(3).value).all())
         True
     """
-    _generator.bit_generator.state = state
+    _generator.get()[0].bit_generator.state = state
 
 
 state_dict, load_state_dict = get_state, set_state  # so `gradcore.save` takes this module

@@ -23,6 +23,7 @@ import numpy as np
 
 from .base import Backend
 from .contexts import Block, value_in
+from .distributed import local_rank
 from .ownership import holders
 from .types import Array, DType
 
@@ -176,6 +177,7 @@ def default() -> Backend:
         name = os.environ.get("GRADCORE_BACKEND") or "auto"
         try:
             _default = _choose(name, None)
+            _default.make_current()
         except (ValueError, RuntimeError) as error:
             kind = ValueError if isinstance(error, ValueError) else RuntimeError
             raise kind(f"GRADCORE_BACKEND={name}: {error}") from error
@@ -324,12 +326,20 @@ def _choose(name: str | Backend, device: Any) -> Backend:
             f"({runs}), and write the file by {PACKAGE}.export(model, example, path)"
         )
     if name == "auto":
-        return get("numpy") if problem("cupy") else get("cupy", device)
+        return get("numpy") if problem("cupy") else _of_process(get("cupy", device))
     if name == "cupy" and os.environ.get("GRADCORE_FALLBACK") != "0" and (why := problem(name)):
         message = f"backend 'cupy' can't run here: {why}{DOCTOR}. NumPy runs instead"
         _warn_once(f"{message}; GRADCORE_FALLBACK=0 makes this an error")
         return get("numpy")
-    return get(name, device)
+    return _of_process(get(name, device))
+
+
+def _of_process(backend: Backend) -> Backend:
+    """Give the backend on the device of this process, if a launcher has started several on this
+    machine and nobody has named a device."""
+    rank = local_rank()
+    device = None if rank is None else backend.device_of(rank)
+    return backend if device is None else get(backend.name, device)
 
 
 def _warn_once(message: str) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 __all__ = [
     "Array",
     "Compiler",
     "DType",
+    "Exchange",
     "Number",
     "Program",
     "Recorder",
+    "Reduction",
+    "Request",
     "Traced",
     "UntraceableError",
 ]
@@ -92,3 +95,31 @@ class Recorder(Protocol):
     def replay(self) -> None:
         """Do once what was recorded."""
         ...
+
+
+Reduction = Literal["sum", "max", "min"]
+
+
+class Request(Protocol):
+    """An exchange under way."""
+
+    def wait(self) -> Array:
+        """Wait for the exchange, and give its result."""
+        ...
+
+
+class Exchange(Protocol):
+    """The processes of a run, and how they exchange arrays. `gradcore.distributed.Communicator`
+    says what each method does."""
+
+    rank: int
+    size: int
+
+    def allreduce(self, x: Array, op: Reduction = "sum") -> Array: ...
+    def iallreduce(self, x: Array) -> Request: ...
+    def reduce_scatter(self, x: Array) -> Array: ...
+    def allgather(self, x: Array) -> Array: ...
+    def broadcast(self, x: Array, root: int = 0) -> Array: ...
+    def barrier(self) -> None: ...
+    def allgather_object(self, x: Any) -> list[Any]: ...
+    def abort(self, why: str, status: int = 1) -> None: ...

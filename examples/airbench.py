@@ -226,7 +226,7 @@ class Training:
         for epoch in session.epochs():
             self.train_whitening_bias(epoch.number < round(WHITENING_BIAS * args.epochs))
             augment = self.augments[epoch.number % 2]
-            for number, (images, labels) in enumerate(session.progress(batches), 1):
+            for number, (images, labels) in enumerate(session.progress(batches, whole=True), 1):
                 loss = self.step(images, labels, augment.draw(images))
                 schedule.step()
                 done += 1

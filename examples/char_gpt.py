@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.command_line import Parser, add_device_flags, run, size
 from harness.errors import UserError
+from harness.ranks import gathered, shared_out
 from harness.schema import Metric
 from harness.session import Session
 from harness.text import CHARACTERS, add_text_flags, decoded, draw, encoded, load_windows
@@ -109,10 +110,11 @@ def loss_of(model: GPT, x: Array, y: Array) -> TensorNode:
 
 
 def evaluate(model: GPT, batches: Batches) -> float:
-    """Compute the mean loss of the characters in `batches`."""
+    """Compute the mean loss of the characters in `batches`, which the ranks share."""
     with no_grad():
-        losses, sizes = zip(*[(loss_of(model, x, y), x.shape[0]) for x, y in batches], strict=True)
-    return sum(map(mul, read(losses), sizes)) / sum(sizes)
+        done = [(loss_of(model, x, y), x.shape[0]) for x, y in shared_out(batches)]
+    losses, sizes = gathered(read([loss for loss, _ in done])), gathered([n for _, n in done])
+    return sum(map(mul, losses, sizes)) / sum(sizes)
 
 
 # -- The training ---------------------------------------------------------------------------------
@@ -125,7 +127,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     model = GPT(args.context, args.layers, args.heads, args.width, args.dtype)
     optimizer = make_optimizer(args, model)
     session.begin(model, optimizer, is_scheduled=True, **facts)
-    batches = Batches(x, y, args.batch_size)
+    batches = Batches(x, y, args.batch_size, **session.share)
     held_out = Batches(*held_out, EVALUATION_BATCH, shuffle=False)
     schedule = one_cycle(args, optimizer, len(batches), session)
 
@@ -182,7 +184,7 @@ def main() -> int:
         )
     add_device_flags(parser)
     new_session = partial(Session, metrics=METRICS, files=[SAMPLES])
-    return run(parser.parse_args(), load_windows, train, new_session)
+    return run(parser.parse_args(), load_windows, train, new_session, several=True)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
     augment = augmentation(args)
     place = backends.default()
-    batches = Batches(x, y, args.batch_size, to=place)
+    batches = Batches(x, y, args.batch_size, to=place, **session.share)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
     schedule = one_cycle(args, optimizer, len(batches), session) if is_scheduled else None
 
@@ -215,7 +215,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
     for epoch in session.epochs():
         for images, labels in session.progress(batches):
-            loss = training_step(images, labels, augment.draw(images))
+            loss = training_step(images, labels, augment.draw(images, batches.part))
             if schedule:
                 schedule.step()
             epoch.add(loss, labels.shape[0], mean=True)
@@ -227,7 +227,7 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
 
 def main() -> int:
     args = parse("Train a convolutional network on CIFAR-10 (a few minutes).", add_device_flags)
-    return run(args, load, train, Session)
+    return run(args, load, train, Session, several=True)
 
 
 if __name__ == "__main__":

@@ -109,10 +109,11 @@ def train(args: argparse.Namespace, data: Any, session: Session) -> None:
     model = MLP(x.shape[1], classes, **options, dtype=args.dtype)
     optimizer = make_optimizer(args, model)
     sizes = {"training_instances": x.shape[0], "validation_instances": xval.shape[0]}
-    session.begin(model, optimizer, data=args.data, source=source, **sizes)
+    session.begin(model, optimizer, loss="sum", data=args.data, source=source, **sizes)
 
     place = backends.default()
-    batches = Batches(x, y, args.batch_size, shuffle=False, to=place)  # the course's order
+    # In the course's order.
+    batches = Batches(x, y, args.batch_size, shuffle=False, to=place, **session.share)
     held_out = Batches(xval, yval, EVALUATION_BATCH, shuffle=False, to=place)
 
     @captured(args)
@@ -149,7 +150,7 @@ def main() -> int:
     inits = ["glorot", "he", "normal", "zeros"]
     flag("--init", choices=inits, default="glorot", help="how initial weights are drawn")
     add_device_flags(parser)
-    return run(parser.parse_args(), load, train, Session)
+    return run(parser.parse_args(), load, train, Session, several=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import autograd as autograd  # which __getattr__ imports
+    from . import distributed as distributed
     from . import distributions as distributions
     from . import numpy as numpy
 
@@ -110,7 +111,7 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError:  # these files are imported, but not installed
             return "0+unknown"
     # These take a while to import, and most programs don't need them.
-    if name in ("autograd", "distributions", "numpy"):
+    if name in ("autograd", "distributed", "distributions", "numpy"):
         return import_module(f".{name}", __name__)
     if name in OF_A_BACKEND:  # `zeros`, `float32`: those of the default backend
         return getattr(array_api, name)
@@ -134,6 +135,7 @@ if not TYPE_CHECKING:  # type checkers read lists of strings only, and know thes
         "backends",
         "data",
         "digamma",
+        "distributed",
         "distributions",
         "erf",
         "erfc",

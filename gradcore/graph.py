@@ -36,13 +36,13 @@ from .engine.arrays import (
     node_or_array,
 )
 from .engine.gradients import Pending, note_late, with_zeros
-from .engine.hooks import Handle, Hook, hook_gradient, watchers
+from .engine.hooks import Handle, Hook, hook_gradient, leaf_watchers, watchers
 from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
 from .engine.methods import Listed
 from .engine.modes import building, is_building
 from .engine.operators import Operators
 from .engine.second_order import as_nodes, with_nodes
-from .engine.traversal import ancestors, apply_assignments, paths_between
+from .engine.traversal import ancestors, apply_assignments, first_uses, paths_between
 
 __all__ = [
     "Context",
@@ -475,12 +475,24 @@ def backpropagate(
     pending = Pending(into, paths)
     # Add the seeds as if an op with the roots as inputs had given them: they are checked the same.
     pending.add(OpNode(Op, {}, roots, ()), [gradient for _, gradient in seeds], ())
+    # Who is told of leaves, and by which OpNode the last part of a leaf's gradient comes.
+    watching = leaf_watchers() if into is None else []
+    told = [(watcher, first_uses(roots, watcher.leaves)) for watcher in watching]
+    told = [(watcher, uses) for watcher, uses in told if uses]
+    for watcher, _ in told:
+        watcher.before_pass()
     with building(create):
         for opnode, gos, asked in pending.complete():
             sources = pending.add(opnode, _input_gradients(opnode, gos, create, asked), gos)
             if not (retain or create):  # release it; the way further down stays
                 opnode.context, opnode.arrays, opnode.inputs = None, (), sources
-        pending.settle()
+            for watcher, uses in told:
+                for leaf in uses.get(opnode, ()):
+                    pending.settle([leaf])
+                    watcher.after_leaf(leaf)
+        pending.settle(list(pending.sums))
+    for watcher, _ in told:
+        watcher.after_pass()
 
 
 def _input_gradients(

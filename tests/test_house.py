@@ -46,6 +46,7 @@ FLOORS = [
         "gradcore/optim",
         "gradcore/tools",
     ],
+    ["gradcore/distributed"],
     ["gradcore"],  # __init__.py, and what else lies beside it
     ["examples", "benchmarks"],
     ["gradcore/__main__.py"],
@@ -55,6 +56,7 @@ ARRAY_LIBRARIES = {"cupy", "cupyx", "jax", "jaxlib", "numpy", "torch"}
 MAY_IMPORT_THEM = {  # by room, folder or file; benchmarks and tests may import all
     "backends": ARRAY_LIBRARIES,
     "gradcore/data": {"numpy"},
+    "gradcore/distributed": {"numpy"},  # whose exchanges go by way of the host
     "gradcore/files": {"numpy"},
     "gradcore/numpy": {"numpy"},
     "gradcore/autograd/numpy": {"numpy"},
@@ -341,8 +343,8 @@ def test_nothing_leaks(name: str) -> None:
     assert public - modules - shadows - set(module.__all__) == set()
 
 
-DOCUMENTED = [*OFFERED, ".autograd", ".data", ".distributions", ".nn", ".nn.init", ".nn.utils"]
-DOCUMENTED += [".nn.utils.rnn", ".optim", ".optim.lr_scheduler", ".optim.swa_utils", ".tools"]
+DOCUMENTED = [*OFFERED, ".autograd", ".data", ".distributed", ".distributions", ".nn", ".nn.init"]
+DOCUMENTED += [".nn.utils", ".nn.utils.rnn", ".optim", ".optim.lr_scheduler", ".optim.swa_utils", ".tools"]
 FORMULAS = {"forward", "backward", "function", "gradient"}  # of ops and modules, which say what
 
 
@@ -389,7 +391,8 @@ def test_functions_win_over_files_of_their_name(name: str) -> None:
 
 # fmt: off
 LATER = [
-    "array_api_strict", "cudnn", "cupy", "gradcore.numpy", "matplotlib", "ndonnx", "numba", "onnx",
+    "array_api_strict", "cudnn", "cupy", "gradcore.distributed", "gradcore.numpy", "matplotlib",
+    "mpi4py", "ndonnx", "numba", "onnx",
     "pytest", "safetensors", "torch", "tqdm", "urllib.request",
 ]
 # fmt: on

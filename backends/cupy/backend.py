@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
+from ..distributed import are_processes
 from ..ownership import holders
-from ..types import Array, DType
+from ..types import Array, DType, Exchange
 from . import namespace as xp
 from . import private, tf32
 from .convolution import CupyConvolutions, convolutions
+from .distributed import NcclExchange, connected
 from .elementwise import CupyElementwise
 from .images import CupyImages
 from .indexing import CupyIndexing, raise_index_errors
@@ -112,6 +114,9 @@ class CupyBackend(
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         number = visible.split(",")[self.device].strip() if visible else str(self.device)
         return {"CUDA_VISIBLE_DEVICES": number}
+
+    def device_of(self, local_rank: int) -> int | None:
+        return local_rank % runtime.getDeviceCount() if self.device is None else None
 
     def describe_device(self) -> str:
         properties = runtime.getDeviceProperties(cupy.cuda.Device(self.device).id)
@@ -210,6 +215,10 @@ class CupyBackend(
 
     def recorder(self, device: Any = None) -> CupyRecorder:
         return CupyRecorder(device)
+
+    def communicator(self, host: Exchange) -> NcclExchange | None:
+        device = cupy.cuda.Device(self.device).id
+        return connected(host, device) if are_processes(host) else None
 
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # its stream has computed x

@@ -11,10 +11,11 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ..types import Array, DType
+from ..types import Array, DType, Exchange
 from . import namespace as xp
 from .compiled import ARRAYS, forget
 from .convolution import JaxConvolutions
+from .distributed import JaxExchange
 from .indexing import JaxIndexing, raise_index_errors
 from .kernels import JaxKernels
 from .program import JitProgram
@@ -37,8 +38,8 @@ def devices() -> list[jax.Device]:
         >>> devices()[-1].platform
         'cpu'
     """
-    found = jax.devices()
-    return found if found[0].platform == "cpu" else [*found, *jax.devices("cpu")]
+    found = jax.local_devices()
+    return found if found[0].platform == "cpu" else [*found, *jax.local_devices(backend="cpu")]
 
 
 class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
@@ -76,7 +77,7 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
     @property
     def _place(self) -> jax.Device:
         """The device, also where it is JAX's default."""
-        return self.device or jax.config.jax_default_device or jax.devices()[0]
+        return self.device or jax.config.jax_default_device or jax.local_devices()[0]
 
     def environment(self) -> dict[str, str]:
         return {} if self.device is None else {"GRADCORE_BACKEND": f"jax:{_name(self.device)}"}
@@ -140,6 +141,10 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
     def compiler(self, device: Any = None) -> type[JitProgram]:  # noqa: ARG002
         return JitProgram
 
+    def communicator(self, host: Exchange) -> JaxExchange | None:
+        # A program connects JAX itself, before its first array: `jax.distributed.initialize()`.
+        return JaxExchange(host, self._place) if jax.process_count() == host.size > 1 else None
+
     def store(self, x: Any, dtype: DType | str | None = None) -> Array:
         found = self._memory()
         if isinstance(x, np.ndarray) and found is not None:
@@ -176,7 +181,7 @@ def _device(device: Any) -> jax.Device:
         return device
     kind, _, index = str(device).rpartition(":") if ":" in str(device) else (str(device), "", "0")
     try:
-        return jax.devices(kind)[int(index)]
+        return jax.local_devices(backend=kind)[int(index)]
     except (RuntimeError, IndexError, ValueError):
         names = ", ".join(map(_name, devices()))
         raise ValueError(f"jax: no device {str(device)!r}; this machine has {names}") from None
@@ -184,8 +189,8 @@ def _device(device: Any) -> jax.Device:
 
 def _name(device: jax.Device) -> str:
     """Give the name of a device, with its number where there are several of its kind."""
-    is_one = len(jax.devices(device.platform)) == 1
-    return device.platform if is_one else f"{device.platform}:{device.id}"
+    alike = jax.local_devices(backend=device.platform)
+    return f"{device.platform}:{alike.index(device)}" if len(alike) > 1 else device.platform
 
 
 def _gb(size: int) -> str:

@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
+from ..distributed import are_processes
 from ..ownership import holders
-from ..types import Array, Compiler, DType, Recorder
+from ..types import Array, Compiler, DType, Exchange, Recorder
 from . import namespace as xp
 from .attention import TorchAttention
 from .compiler import compiler
 from .compiler import problem as compiler_problem
 from .convolution import TorchConvolutions
+from .distributed import TorchExchange, connected
 from .elementwise import TorchElementwise
 from .indexing import TorchIndexing, raise_index_errors
 from .losses import TorchLosses
@@ -122,6 +125,12 @@ class TorchBackend(
             return {}
         return {"GRADCORE_BACKEND": f"torch:{place}"}
 
+    def device_of(self, local_rank: int) -> str | None:
+        place, count = self._place, self._of_device("device_count")
+        if place.type == "cpu" or place.index is not None or count is None:
+            return None
+        return f"{place.type}:{local_rank % count()}"
+
     def describe_device(self) -> str:
         place, name = self._place, self._of_device("get_device_name")
         if place.type == "cpu" or name is None:
@@ -145,6 +154,12 @@ class TorchBackend(
     def compiler(self, device: Any = None) -> Compiler | None:
         place = self._place if device is None else device
         return compiler() if place.type == "cpu" else None
+
+    def communicator(self, host: Exchange) -> TorchExchange | None:
+        kinds = dist.Backend.default_device_backend_map if dist.is_available() else ()
+        if isinstance(host, TorchExchange) or self._place.type not in kinds:
+            return None
+        return connected(host) if are_processes(host) else None
 
     def used_memory(self) -> int:
         allocated = self._of_device("memory_allocated") or self._of_device(

@@ -17,10 +17,12 @@ import gradcore
 from gradcore import TensorNode, optim
 from gradcore.data import DataError
 from gradcore.data.errors import one_line
+from gradcore.distributed import RanksDifferError, world
 from gradcore.tools.command_line import Parser as BaseParser
 
 from .errors import UserError
 from .launch import ignore_interrupts
+from .ranks import in_turn, must_have_equal
 
 __all__ = [
     "OPTIMIZERS",
@@ -34,6 +36,7 @@ __all__ = [
     "require",
     "run",
     "size",
+    "warn",
 ]
 
 OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
@@ -47,6 +50,7 @@ OPTIMIZERS: dict[str, Callable[[list[TensorNode], float], optim.Optimizer]] = {
 
 
 LARGEST = 1_000_000  # size of a layer
+OWN = {"data_dir", "device", "out", "save_init"}  # flags in which processes may differ
 
 
 class Parser(BaseParser):
@@ -102,6 +106,8 @@ class Parser(BaseParser):
         out = "write curves, metrics and a checkpoint there (default: write nothing)"
         flag("--out", type=path, metavar="DIR", help=out)
         flag("--resume", action="store_true", help="continue the run in --out")
+        often = "seconds between checkpoints within an epoch (default: %(default)g)"
+        flag("--save-every", type=positive_float, default=60.0, metavar="X", help=often)
         flag("--init-from", type=path, metavar="FILE", help="initial weights (safetensors)")
         flag("--save-init", type=path, metavar="FILE", help="write (the first run's) there")
         flag("--quiet", action="store_true", help="print nothing but the result")
@@ -180,12 +186,19 @@ def require(module: str, flag: str) -> None:
 
 
 def complain(error: Exception) -> int:
-    """Print an error for the user, on one line whatever it holds; give the exit status."""
+    """Print an error for the user, on one line whatever it holds; give the exit status. Of several
+    processes one prints it, and all end."""
     text = str(error).replace("data_dir", "--data-dir")
     if isinstance(error, MemoryError):
         text = f"not enough memory{f' ({text})' if text else ''}; try fewer or smaller layers"
-    print(one_line(f"{Path(sys.argv[0]).name}: {text}"), file=sys.stderr)
+    world().fail(one_line(f"{Path(sys.argv[0]).name}: {text}"), 2)
     return 2
+
+
+def warn(text: str) -> None:
+    """Print a line on stderr, in rank 0."""
+    if world().rank == 0:
+        print(one_line(f"{Path(sys.argv[0]).name}: {text}"), file=sys.stderr)
 
 
 def run(
@@ -193,6 +206,7 @@ def run(
     load: Callable[..., Any],
     train: Callable[..., None],
     new_session: Callable[..., Any],
+    several: bool = False,
 ) -> int:
     """Load the data and train `args.runs` times.
 
@@ -200,6 +214,7 @@ def run(
         load: called with `args`; returns the data.
         train: called with `args`, the data and the session.
         new_session: called with `args`; returns a `Session`.
+        several: whether processes that `mpirun` has started can train together.
 
     Returns:
         The exit status: 0 done, 2 bad arguments or input, 130 interrupted.
@@ -212,16 +227,21 @@ def run(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for folders whose name is no UTF-8
     try:
+        if world().size > 1 and not several:
+            raise UserError("trains in one process; mpirun is for mnist.py, cifar10.py and char_*")
         with new_session(args) as session:
             try:
                 gradcore.manual_seed(args.seed)
-                data = load(args)
+                data = in_turn(lambda: load(args))
+                must_have_equal({k: x for k, x in vars(args).items() if k not in OWN}, data)
                 for number in range(session.run, args.runs):
                     session.start(number)
                     train(args, data, session)
                 session.finish()
             except KeyboardInterrupt:
                 ignore_interrupts()  # so that the files below get written
+                if world().rank:  # which leaves it to rank 0 to say so and to write
+                    return 130
                 print(file=sys.stderr)  # after the terminal's ^C
                 advice = ""
                 if session.out and session.facts:
@@ -231,6 +251,6 @@ def run(
                 return 130
     except BrokenPipeError:  # as in `python examples/mnist.py | head`
         return 2
-    except (UserError, DataError, OSError, MemoryError) as error:
+    except (UserError, DataError, RanksDifferError, OSError, MemoryError) as error:
         return complain(error)
     return 0

@@ -42,7 +42,7 @@ BUSY = (errno.EAGAIN, errno.EACCES, errno.EEXIST)  # what `_lock` fails with if 
 
 # The only flags in which a resumed run may differ from the run that it continues.
 FREE = {"backend", "capture", "data_dir", "device", "epochs", "memory_limit", "out", "quiet"}
-FREE |= {"resume", "runs", "sample", "save_init"}
+FREE |= {"resume", "runs", "sample", "save_every", "save_init"}
 
 
 @contextmanager

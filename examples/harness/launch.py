@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ def launch(main: Callable[[], int]) -> NoReturn:
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 1
     ignore_interrupts()  # all is done
+    _end_interrupted(status)
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -37,3 +39,14 @@ def ignore_interrupts() -> None:
     """Let what is left to do be done to its end, whatever the user or the system asks for."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _end_interrupted(status: int) -> None:
+    """Of several processes that were interrupted, let rank 0 write to its end, and then end all: an
+    exchange that they were in can't be finished."""
+    distributed = sys.modules.get("gradcore.distributed")  # unless the imports were interrupted
+    if status != 130 or distributed is None or distributed.world().size == 1:
+        return
+    if distributed.world().rank:
+        time.sleep(60)
+    distributed.world().abort("", status)

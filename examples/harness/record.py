@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import mul
 from typing import Any
 
 from gradcore.backends import Array, backend_of
 
 from .errors import UserError
+from .ranks import summed
 from .schema import Metric
 
 __all__ = ["Epoch", "Record", "mean_and_deviation"]
@@ -28,21 +28,24 @@ class Epoch:
     Args:
         number: of the epoch in its run, from 0.
         advice: what to try when a loss is not finite.
+        before: what `position` gave of the part that was done before; `None`: nothing was.
 
     Attributes:
-        sums: of each step, the sum of its instances' losses; empty before `stop`.
-        sizes: of each step, how many instances it had.
+        sums: of each step whose loss was read, the sum of its instances' losses, those of all
+            ranks.
+        sizes: of each of these, how many instances it had.
         seconds: from the start of the epoch until `stop`.
     """
 
-    def __init__(self, number: int, advice: str) -> None:
+    def __init__(self, number: int, advice: str, before: dict[str, Any] | None = None) -> None:
         self.number, self.advice = number, advice
-        self.sums: list[float] = []
-        self.sizes: list[int] = []
+        self.sums: list[float] = list(before["sums"]) if before else []
+        self.sizes: list[int] = list(before["sizes"]) if before else []
         self.seconds = math.nan
-        self._losses: list[Array] = []  # of the steps, on the device
+        self._losses: list[Array] = []  # of the steps not yet read, on the device
         self._weights: list[int] = []  # of each loss in its sum
-        self._started = time.perf_counter()
+        self._instances: list[int] = []  # of this rank
+        self._started = time.perf_counter() - (before["seconds"] if before else 0.0)
 
     def add(self, loss: Array, instances: int, mean: bool = False) -> None:
         """Add a step. Its loss stays on the device; every CHECK_EVERY steps NaN is looked for.
@@ -54,10 +57,10 @@ class Epoch:
             UserError: a loss is not finite.
         """
         self._losses.append(loss)
-        self.sizes.append(instances)
+        self._instances.append(instances)
         self._weights.append(instances if mean else 1)
-        if len(self._losses) % CHECK_EVERY == 0:
-            self._read(len(self._losses) - CHECK_EVERY)
+        if (len(self.sums) + len(self._losses)) % CHECK_EVERY == 0:
+            self._read()
 
     def stop(self) -> None:
         """Read the losses, which waits for the device, and stop the clock.
@@ -65,22 +68,35 @@ class Epoch:
         Raises:
             UserError: a loss is not finite.
         """
-        self.sums = list(map(mul, self._read(0), self._weights))
+        self._read()
         self.seconds = time.perf_counter() - self._started
 
-    def _read(self, first: int) -> list[float]:
-        """Read the losses from the step `first` on, in one go."""
-        losses = self._losses[first:]
-        if not losses:
-            return []
-        backend = backend_of(losses[0])
-        numbers: list[float] = backend.to_numpy(backend.xp.stack(losses)).tolist()
-        for step, loss in enumerate(numbers, first):
-            if not math.isfinite(loss):
+    def position(self) -> dict[str, Any] | None:
+        """Give what an epoch that goes on from here needs; `None`, unless all losses were read."""
+        if self._losses:
+            return None
+        seconds = time.perf_counter() - self._started
+        return {"sums": self.sums, "sizes": self.sizes, "seconds": seconds}
+
+    def _read(self) -> None:
+        """Read the losses of the latest steps, in one go."""
+        if not self._losses:
+            return
+        backend = backend_of(self._losses[0])
+        numbers: list[float] = backend.to_numpy(backend.xp.stack(self._losses)).tolist()
+        # A rank may have no instances of a last batch, and then a mean of none, which is NaN.
+        parts = zip(numbers, self._weights, self._instances, strict=True)
+        sums = [loss * weight if n else 0.0 for loss, weight, n in parts]
+        sums, weights, sizes = summed([sums, self._weights, self._instances])
+        for step, (total, weight) in enumerate(zip(sums, weights, strict=True), len(self.sums)):
+            if not math.isfinite(total):
                 raise UserError(
-                    f"the loss is {loss} at epoch {self.number}, step {step}; {self.advice}"
+                    f"the loss is {total / weight} at epoch {self.number}, step {step}; "
+                    f"{self.advice}"
                 )
-        return numbers
+        self.sums += sums
+        self.sizes += sizes
+        self._losses, self._weights, self._instances = [], [], []
 
     def line(self, run: int, metrics: Sequence[Metric], values: dict[str, float]) -> dict[str, Any]:
         """Make the line of metrics.jsonl.
@@ -95,7 +111,7 @@ class Epoch:
             if not math.isfinite(values[metric.name]):
                 raise UserError(
                     f"the {metric.label} is {values[metric.name]} after epoch {self.number}, "
-                    f"step {len(self._losses) - 1}; {self.advice}"
+                    f"step {len(self.sums) - 1}; {self.advice}"
                 )
         return {
             "run": run,

@@ -11,6 +11,7 @@ __all__ = [
     "CHECKPOINT",
     "CLASSIFIER",
     "LINE",
+    "POSITION",
     "RESULT",
     "SUMMARY",
     "Metric",
@@ -111,6 +112,12 @@ CHECKPOINT = {  # the facts beside the arrays
     "history": [LINE],  # of a classifier; other examples have lines of their own
     "curves": [[number]],
     "per_class": [[fraction_or_null]],
+    "position": {...: anything},  # empty between two epochs, else a POSITION
+}
+
+POSITION = {  # within an epoch; the order of its batches is an array
+    "loader": {"epoch": natural, "given": natural},
+    "epoch": {"sums": [number], "sizes": [natural], "seconds": number},
 }
 
 SUMMARY = {  # what the report reads of summary.json

@@ -6,15 +6,18 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gradcore
 from gradcore import backends, nn
 from gradcore.backends import Array, random
 from gradcore.backends.numba.notice import notice
+from gradcore.data import DataLoader
+from gradcore.distributed import DataParallel, from_rank_0, synchronize_norms, world
 
 from .command_line import require
 from .errors import UserError
@@ -31,18 +34,20 @@ from .files import (
 )
 from .pictures import DPI, draw_curves
 from .record import Epoch, Record
-from .schema import CLASSIFIER, Metric
+from .schema import CLASSIFIER, POSITION, Metric, check
 
 __all__ = ["Session"]
 
 ORDER = 2**63  # more than any seed
+ORDER_OF_BATCHES = "order"  # the name of that array in a checkpoint
 # What loading a state raises that is not of this model and optimizer
 UNFIT = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Session:
     """Leads through one or several runs, and reports on the terminal and in the folder `--out`,
-    which no other session has meanwhile.
+    which no other session has meanwhile. Of several processes that `mpirun` has started, the first
+    reports, and all train the model together.
 
         with Session(args) as session:
             session.begin(model, optimizer, ...)
@@ -60,16 +65,18 @@ class Session:
 
     Attributes:
         program: the name of the script.
-        out: the folder of `--out`, or `None`.
+        out: the folder of `--out`, or `None`, as in all ranks but the first.
         run: the number of the run, from 0.
         epochs_done: of this run.
         record: the measurements of all runs.
         facts: what `begin` was told, and the number of parameters.
         checkpoint: the one to resume, until `begin` has.
         model, optimizer: of this run.
+        share: the arguments of a `DataLoader` that gives this rank's part of each batch.
 
     Raises:
-        UserError: `--out`, `--resume` or the flags about the device can't be followed.
+        UserError: `--out`, `--resume` or the flags about the device can't be followed, or the ranks
+            can't share a batch evenly.
     """
 
     # Packages whose versions a result may depend on.
@@ -90,16 +97,24 @@ class Session:
     ) -> None:
         self.args, self.metrics, self.own_files = args, metrics, files
         self.program = Path(sys.argv[0]).name
-        notice.is_due &= not args.quiet
+        here = world()
+        self.is_first = here.rank == 0
+        self.share = {"rank": here.rank, "world_size": here.size, "split_batches": True}
+        notice.is_due &= not args.quiet and self.is_first
         self.use_backend()
-        self.out = Path(args.out) if args.out else None
+        self.out = Path(args.out) if args.out and self.is_first else None
         self.run = self.epochs_done = 0
         self.record = Record(metrics)
         self.facts: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] | None = None
+        self._position: dict[str, Any] = {}  # in an epoch begun: of the loader and the `Epoch`
+        self._saved = 0.0  # when the last checkpoint was written
         self._held = ExitStack()
-        if args.resume and not self.out:
+        if args.resume and not args.out:
             raise UserError("--resume needs --out, the folder of the run to continue")
+        if args.batch_size and args.batch_size % here.size:
+            problem = f"is no multiple of the {here.size} processes, which share each batch"
+            raise UserError(f"--batch-size {args.batch_size} {problem}")
         if self.out and args.save_init:
             path = Path(args.save_init)
             if path.name in (*FILES, *files) and path.resolve().parent == self.out.resolve():
@@ -107,31 +122,36 @@ class Session:
 
     def __enter__(self) -> Session:
         """Find out before the training what would go wrong after it; read the checkpoint."""
-        if not self.out:
-            return self
+        self.checkpoint = from_rank_0(world(), lambda: self.out and self._opened(self.out))
+        if self.checkpoint:
+            self.run = self.checkpoint["run"]
+            known = [self.checkpoint[k] for k in ("history", "curves", "per_class")]
+            self.record = Record(self.metrics, *known)
+        return self
+
+    def _opened(self, out: Path) -> dict[str, Any] | None:
+        """Take the folder, and give the checkpoint to resume, if there is one."""
         require("matplotlib.figure", "--out")
         require("safetensors.numpy", "--out")
+        checkpoint = None
         with ExitStack() as stack:
-            stack.enter_context(locked(self.out, (*FILES, *self.own_files)))
+            stack.enter_context(locked(out, (*FILES, *self.own_files)))
             if self.args.resume:
-                self._find_checkpoint(self.out)
+                checkpoint = self._found_checkpoint(out)
             for name in (*FILES, *self.own_files):  # before any of them is deleted or written
-                must_be_replaceable(self.out / name)
+                must_be_replaceable(out / name)
             self._held = stack.pop_all()
-        return self
+        return checkpoint
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def _find_checkpoint(self, out: Path) -> None:
+    def _found_checkpoint(self, out: Path) -> dict[str, Any] | None:
         """Read the checkpoint to resume, if there is one."""
         if not os.path.lexists(out / "checkpoint.safetensors"):  # nor a link that leads nowhere
             print(f"no checkpoint in {out}; starting anew", file=sys.stderr)
-            return
-        self.checkpoint = checkpoint_to_resume(out, self.program, self.args, self.metrics)
-        self.run = self.checkpoint["run"]
-        known = [self.checkpoint[k] for k in ("history", "curves", "per_class")]
-        self.record = Record(self.metrics, *known)
+            return None
+        return checkpoint_to_resume(out, self.program, self.args, self.metrics)
 
     def start(self, run: int) -> None:
         """Start a run: its seed decides all random numbers."""
@@ -139,8 +159,8 @@ class Session:
         self.seed(self.args.seed + run)
 
     def say(self, text: str) -> None:
-        """Print, unless --quiet was given."""
-        if not self.args.quiet:
+        """Print, unless --quiet was given, or another rank does."""
+        if self.is_first and not self.args.quiet:
             print(text, flush=True)
 
     def begin(
@@ -150,6 +170,7 @@ class Session:
         *,
         is_scheduled: bool = False,
         unit: str = "instances",
+        loss: Literal["mean", "sum"] = "mean",
         **facts: Any,
     ) -> None:
         """Begin the training of a new model: write the first checkpoint, or go on from the one
@@ -159,15 +180,17 @@ class Session:
             optimizer: or `None`, if it has no state.
             unit: what the instances are called in what is printed.
             is_scheduled: whether --epochs decides the learning rate of a step.
+            loss: what the training's loss is of those of its instances.
             facts: more for the summary: `data`, the name of the data set; `source`, where it was
                 found; the numbers of `training_instances` and `validation_instances`; maybe
                 `classes`, their names, whose accuracies are then printed at the end.
 
         Raises:
-            UserError: the checkpoint, or a file of weights, does not fit.
+            UserError: the checkpoint, or a file of weights, does not fit; or the example trains in
+                one process only.
         """
         self.model, self.optimizer, self.unit = model, optimizer, unit
-        self.epochs_done = 0
+        self.epochs_done, self._position = 0, {}
         parameters = self.count_parameters()
         backend, device = self.describe_backend()
         self.facts = {**facts, "parameters": parameters}
@@ -175,7 +198,7 @@ class Session:
             f"{facts['data']}: {facts['training_instances']:,} training and "
             f"{facts['validation_instances']:,} validation {unit} ({facts['source']})\n"
             f"{parameters:,} parameters, {self.args.dtype}, {backend} ({device}), "
-            f"{self.describe_steps()}seed {self.args.seed + self.run}"
+            f"{self.describe_steps()}{self.describe_ranks()}seed {self.args.seed + self.run}"
         )
         # Seed again: the batches must not depend on how many random numbers the weights took.
         gradcore.manual_seed(ORDER + self.args.seed + self.run)
@@ -199,9 +222,12 @@ class Session:
             except UNFIT as error:
                 raise UserError(f"--resume: {self.out} does not fit: {error}") from None
             self.checkpoint = None
-            self.say(f"resumed after {self.epochs_done} epochs")
+            steps = f" and {self.steps_within} steps" if self.steps_within else ""
+            self.say(f"resumed after {self.epochs_done} epochs{steps}")
         else:
             self._exchange_weights()
+        if world().size > 1:
+            self.join_ranks(loss)
         if self.out:
             if not self.record.history:
                 # Of an earlier run:
@@ -226,7 +252,7 @@ class Session:
                 self._load_weights(arrays)
             except ValueError as error:
                 raise UserError(f"--init-from: {path} does not fit: {error}") from None
-        if self.args.save_init and not self.run:
+        if self.args.save_init and not self.run and self.is_first:
             require("safetensors.numpy", "--save-init")
             write_safetensors(Path(self.args.save_init), self.model_state())
 
@@ -255,15 +281,43 @@ class Session:
         for number in range(self.epochs_done, self.args.epochs):
             smaller = f"a smaller --lr than {self.args.lr:g}" if self.args.lr else "another --seed"
             half = "--mixed-precision in place of --dtype float16, which ends at 65504, or "
-            yield Epoch(number, f"try {half if self.args.dtype == 'float16' else ''}{smaller}")
+            advice = f"try {half if self.args.dtype == 'float16' else ''}{smaller}"
+            self._epoch = Epoch(number, advice, self._position.get("epoch"))
+            yield self._epoch
 
-    def progress(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """Give the batches, with a progress bar on a terminal."""
+    @property
+    def steps_within(self) -> int:
+        """How many steps of the epoch have been done that is to be resumed."""
+        return len(self._position["epoch"]["sums"]) if self._position else 0
+
+    def progress(self, batches: Iterable[Any], whole: bool = False) -> Iterator[Any]:
+        """Give the batches, with a progress bar on a terminal. With a `DataLoader`, checkpoints are
+        written within the epoch, too, and a run goes on there.
+
+        Args:
+            whole: whether an epoch is to be resumed as a whole only.
+        """
+        loader = batches if isinstance(batches, DataLoader) and not whole else None
+        if loader and self._position:
+            try:
+                loader.load_state_dict(self._position["loader"])
+            except ValueError as error:
+                raise UserError(f"--resume: {self.args.out} does not fit: {error}") from None
+        self._saved = time.monotonic()
+        for batch in self._shown(batches):
+            yield batch
+            # Rank 0 decides alone, by its clock: what it writes, all ranks have.
+            is_due = time.monotonic() - self._saved >= self.args.save_every
+            if loader and self.out and is_due and (epoch := self._epoch.position()):
+                self._position = {"loader": loader.state_dict(), "epoch": epoch}
+                self.save()
+
+    def _shown(self, batches: Iterable[Any]) -> Iterable[Any]:
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
             return batches
-        disable = self.args.quiet or None  # None: unless on a terminal
+        disable = self.args.quiet or not self.is_first or None  # None: unless on a terminal
         return tqdm(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
 
     def end_epoch(
@@ -280,6 +334,7 @@ class Session:
         """
         line = self.record.add(self.run, epoch, values, per_class)
         self.epochs_done += 1
+        self._position = {}
         measured = [
             f"{metric.name.replace('_', ' ')} {line[metric.name]:{metric.format}}   "
             for metric in self.metrics
@@ -300,6 +355,9 @@ class Session:
     def save(self) -> None:
         """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""
         arrays, facts = self._state()
+        loader = dict(self._position.get("loader", {}))
+        if (order := loader.pop("order", None)) is not None:
+            arrays[ORDER_OF_BATCHES] = order
         facts |= {
             "program": self.program,
             "settings": vars(self.args),
@@ -308,9 +366,11 @@ class Session:
             "history": self.record.history,
             "curves": self.record.curves,
             "per_class": self.record.per_class,
+            "position": {**self._position, "loader": loader} if self._position else {},
         }
         assert self.out
         write_safetensors(self.out / "checkpoint.safetensors", arrays, facts)
+        self._saved = time.monotonic()
 
     def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Give what the next epochs depend on: arrays by name, and facts."""
@@ -335,6 +395,10 @@ class Session:
             One of UNFIT: it is of another model or optimizer, or what it holds can't be theirs.
         """
         self.epochs_done = checkpoint["epoch"]
+        order = checkpoint["arrays"].pop(ORDER_OF_BATCHES, None)
+        if position := checkpoint["position"]:
+            check(position, POSITION, "checkpoint.position")
+            self._position = {**position, "loader": {**position["loader"], "order": order}}
         model, state = {}, [dict(numbers) for numbers in checkpoint["optimizer"]["state"]]
         for name, x in checkpoint["arrays"].items():
             part, _, rest = name.partition(".")
@@ -359,6 +423,8 @@ class Session:
 
     def finish(self) -> None:
         """Print the result of all runs, also if they were interrupted; write summary and curves."""
+        if not self.is_first:
+            return
         runs = self.record.runs(self.run + 1, self.args.epochs)
         results = self.record.results(runs, self.args.seed)
         if runs:
@@ -451,6 +517,20 @@ class Session:
         backend = backends.default()
         device = backend.asarray(0).device
         return "captured steps, " if backend.compiler(device) or backend.recorder(device) else ""
+
+    def describe_ranks(self) -> str:
+        """Say how many processes train the model together, if there are several."""
+        return f"{world().size} processes, " if world().size > 1 else ""
+
+    def join_ranks(self, loss: Literal["mean", "sum"]) -> None:
+        """Have all ranks train this model together.
+
+        Raises:
+            UserError: the example is not for several processes.
+            RanksDifferError: the ranks have other code, backends or models.
+        """
+        DataParallel(self.model, loss=loss)
+        synchronize_norms(self.model, loss=loss)
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws the initial weights."""

@@ -10,8 +10,9 @@ import gradcore
 from gradcore import TensorNode, backends, namespace, nn, no_grad, optim
 from gradcore.backends import Array
 
-from .command_line import OPTIMIZERS, complain
+from .command_line import OPTIMIZERS, warn
 from .errors import UserError
+from .ranks import gathered, shared_out, summed
 from .session import Session
 
 __all__ = ["captured", "classified", "evaluate", "make_optimizer", "one_cycle", "read"]
@@ -45,7 +46,7 @@ def one_cycle(
     """Make the schedule by which the learning rate goes up to --lr and down again, over all epochs,
     each of `steps` steps. A run that is resumed goes on where it was."""
     schedule = optim.OneCycleLR(optimizer, args.lr, args.epochs * steps, cycle_momentum=False)
-    schedule.load_state_dict({"steps": session.epochs_done * steps})
+    schedule.load_state_dict({"steps": session.epochs_done * steps + session.steps_within})
     return schedule
 
 
@@ -61,13 +62,10 @@ def captured(args: argparse.Namespace) -> Callable[[Step], Step]:
     def refuse(why: str) -> None:
         raise UserError(f"--capture: {why}")
 
-    def tell(why: str) -> None:
-        complain(UserError(why))
-
     def decorate(step: Step) -> Step:
         if args.capture is False:
             return step
-        return gradcore.capture(step, fallback=refuse if args.capture else tell)
+        return gradcore.capture(step, fallback=refuse if args.capture else warn)
 
     return decorate
 
@@ -78,7 +76,8 @@ def evaluate(
     loss: Callable[..., TensorNode],
     classes: int,
 ) -> dict[str, Any]:
-    """Measure how good the model is on these batches of images and labels.
+    """Measure how good the model is on these batches of images and labels, which the ranks share.
+    All ranks give the same: what one process would give.
 
     Args:
         loss: of outputs and labels, summed over the instances.
@@ -89,7 +88,7 @@ def evaluate(
     counted = []  # of each batch: the loss, and how many of each class are right and are there
     model.eval()
     with no_grad():
-        for images, labels in batches:
+        for images, labels in shared_out(batches):
             output = model(images)
             xp = namespace(output.value)
             there = labels[:, None] == xp.arange(classes, device=labels.device)
@@ -97,15 +96,18 @@ def evaluate(
             counts = [xp.sum(xp.astype(part, xp.int64), axis=0) for part in (right, there)]
             counted.append((loss(output, labels), *counts))
     model.train()
-    losses, correct, counts = zip(*counted, strict=True)
-    correct, counts = (backends.default().to_numpy(sum(part)) for part in (correct, counts))
-    return classified(sum(read(losses)) / sum(counts.tolist()), correct.tolist(), counts.tolist())
+    losses = gathered(read([x for x, _, _ in counted]))
+    own = [sum(part) for part in list(zip(*counted, strict=True))[1:]]  # of no batches, none
+    own = [backends.default().to_numpy(part).tolist() for part in own] or [[0] * classes] * 2
+    correct, counts = summed(own)
+    return classified(sum(losses) / sum(counts), correct, counts)
 
 
 def read(losses: Sequence[TensorNode]) -> list[float]:
     """Read nodes of one number each, in one go: each read waits for the device."""
     values = [x.value for x in losses]
-    numbers: list[float] = backends.default().to_numpy(namespace(*values).stack(values)).tolist()
+    stacked = namespace(*values).stack(values) if values else backends.default().asarray([])
+    numbers: list[float] = backends.default().to_numpy(stacked).tolist()
     return numbers
 
 

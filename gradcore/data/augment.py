@@ -188,11 +188,17 @@ class Augment:
         """Change images x (N, C, H, W) at random."""
         return self.apply(x, self.draw(x))
 
-    def draw(self, x: Array) -> Array | None:
+    def draw(self, x: Array, part: tuple[int, int, int] | None = None) -> Array | None:
         """Draw views of images x, integers (N, 5) as `Backend.augment` takes them, on their device;
-        `None` if there is nothing to draw."""
+        `None` if there is nothing to draw.
+
+        Args:
+            part: which rows of a batch x is, as `DataLoader.part` says it of split batches: views
+                are drawn for the whole batch, so that all processes draw the same numbers.
+        """
         _backend("Augment", x)
         (n, _, h, w), draw = x.shape, generator()
+        first, last, n = part or (0, n, n)
         views = np.zeros((n, 5), np.int32)
         if self.padding:
             views[:, :2] = draw.integers(0, 2 * self.padding, (2, n), endpoint=True).T
@@ -200,7 +206,8 @@ class Augment:
             views[:, 2] = draw.random(n) < self.flip
         for axis, length in enumerate((h, w) if self.cutout else ()):
             views[:, 3 + axis] = draw.integers(0, length, n) - self.cutout // 2
-        return _on_device(views, x) if self.padding or self.flip or self.cutout else None
+        is_drawn = self.padding or self.flip or self.cutout
+        return _on_device(views[first:last], x) if is_drawn else None
 
     def apply(self, x: Array, views: Array | None) -> Array:
         """Give these views of images x (N, C, H, W), normalized; `None`: the images, normalized.

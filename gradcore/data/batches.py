@@ -63,13 +63,20 @@ class DataLoader:
         rank, world_size: which share of each epoch this process gives, of how many processes. All
             shares have one length: with `drop_last` some instances are left out, without it some
             are given twice.
+        split_batches: whether `batch_size` is that of all processes together. Then each gives its
+            part of each batch that one process would give. Parts are of equal length, but for
+            those of a last batch with fewer instances, which may even be empty. The state does not
+            depend on the number of processes.
 
     Attributes:
         epoch: the number of the next epoch.
+        part: of the latest batch, the rows that this process has of the whole batch: the first, the
+            one behind the last, and how many the whole batch has.
 
     Raises:
         TypeError: the dataset has no length or no indexing.
-        ValueError: the arrays differ in length, or a number is out of range.
+        ValueError: the arrays differ in length, or a number is out of range; or with
+            `split_batches`, `batch_size` is no multiple of `world_size`.
 
     Example:
         >>> x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
@@ -97,6 +104,7 @@ class DataLoader:
         seed: int | None = None,
         rank: int = 0,
         world_size: int = 1,
+        split_batches: bool = False,
     ) -> None:
         name = type(self).__name__
         if isinstance(dataset, TensorDataset) and not collate_fn:
@@ -140,6 +148,9 @@ class DataLoader:
                 raise TypeError(f"{found}, expected {expected}, or None")
         if seed is not None and seed < 0:
             raise ValueError(f"{name}: seed = {seed!r}, expected at least 0")
+        if split_batches and batch_size % world_size:
+            problem = f"batch_size = {batch_size} is no multiple of world_size = {world_size}"
+            raise ValueError(f"{name}: {problem}, so its processes can't share a batch evenly")
         self.batch_size, self.shuffle, self.sampler = int(batch_size), shuffle, sampler
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
         self.collate_fn = collate_fn or default_collate
@@ -148,9 +159,13 @@ class DataLoader:
         if self.columns is not None:
             is_there = to is None or all(_is_on(to, x) for _, x in leaves(self.columns))
             self.to = None if is_there else to
-        self.seed = 0 if seed is None and shuffle and world_size > 1 else seed
-        self.rank, self.world_size = rank, world_size
+        # Whose batches are split draw alike by the generator: `DataParallel` sees to that.
+        is_share = world_size > 1 and not split_batches
+        self.seed = 0 if seed is None and shuffle and is_share else seed
+        self.rank, self.world_size, self.split_batches = rank, world_size, split_batches
+        self._shares = world_size if is_share else 1  # of an epoch
         self.epoch = 0
+        self.part = (0, 0, 0)
         self._now: Epoch | None = None  # the epoch in progress
         self._to_resume: Epoch | None = None
 
@@ -166,9 +181,10 @@ class DataLoader:
         self._now, self._to_resume = now, None
         cuts = self._cuts(self._share(), now.given)
         fetch = self._reader(now.order)
-        batches: Iterator[Any] = starmap(fetch, cuts)
+        parts = [self._part(*cut) for cut in cuts]
+        batches: Iterator[Any] = starmap(fetch, parts)
         if self.num_workers:
-            batches = _ahead(fetch, cuts, self.num_workers, self.prefetch_factor)
+            batches = _ahead(fetch, parts, self.num_workers, self.prefetch_factor)
         place = self.to
         if self.columns is None and self.collate_fn is default_collate:
             place = place or default()
@@ -176,8 +192,10 @@ class DataLoader:
 
     def _counted(self, batches: Iterator[Any], cuts: list[Cut], now: Epoch) -> Iterator[Any]:
         """Give the batches, and note how far the epoch is."""
-        for batch, (_, end) in zip(batches, cuts, strict=True):
+        for batch, (start, end) in zip(batches, cuts, strict=True):
             now.given = end
+            first, last = self._part(start, end)
+            self.part = first - start, last - start, end - start
             yield batch
         if self._now is now:
             self._now = None
@@ -200,18 +218,26 @@ class DataLoader:
                 generator() if self.seed is None else np.random.default_rng((self.seed, self.epoch))
             )
             order = rng.permutation(self.length)
-        elif self.world_size > 1:
+        elif self._shares > 1:
             order = np.arange(self.length)
         else:
             return None
-        if self.world_size > 1:  # with np.resize, the order begins anew at its end
-            order = np.resize(order, self._share() * self.world_size)
-        return order[self.rank :: self.world_size]
+        if self._shares == 1:
+            return order
+        # With np.resize, the order begins anew at its end.
+        return np.resize(order, self._share() * self._shares)[self.rank :: self._shares]
 
     def _share(self) -> int:
         """Count the instances that this process gives in an epoch."""
         n = self.length if self.sampler is None else len(self.sampler)  # type: ignore[arg-type]
-        return n // self.world_size if self.drop_last else -(-n // self.world_size)
+        return n // self._shares if self.drop_last else -(-n // self._shares)
+
+    def _part(self, start: int, end: int) -> Cut:
+        """Give where this process's part of a batch begins and ends."""
+        if not self.split_batches:
+            return start, end
+        first, last = (start + (end - start) * r // self.world_size for r in (self.rank, self.rank + 1))
+        return first, last
 
     def _cuts(self, n: int, first: int = 0) -> list[Cut]:
         """Cut the instances `first` to n into batches."""

@@ -3,7 +3,9 @@ as it stands, it is that of a run with a single process."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from math import inf
 from typing import Any, Literal
 
 from ..backends import Array
@@ -18,6 +20,11 @@ class Request:
 
     Args:
         finish: waits for the exchange, and gives its result.
+
+    Example:
+        >>> request = gradcore.distributed.world().iallreduce(np.ones(2))
+        >>> print(request.wait())  # after other work
+        [1. 1.]
     """
 
     def __init__(self, finish: Callable[[], Array]) -> None:
@@ -38,6 +45,8 @@ class Communicator:
     Attributes:
         rank: of this process, 0 and up. Rank 0 writes files and talks to the user.
         size: how many ranks there are.
+        limit: how many seconds an exchange waits for other ranks; infinity: for ever. It may be
+            set, where a rank downloads a file while the others wait.
 
     Example:
         >>> communicator = gradcore.distributed.Communicator()  # a single process
@@ -47,6 +56,7 @@ class Communicator:
 
     rank: int = 0
     size: int = 1
+    limit: float = inf
 
     def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
         """Return the sum (or the largest or smallest) of the ranks' arrays, element by element."""
@@ -77,6 +87,19 @@ class Communicator:
         """Return the ranks' small Python objects (settings, names, errors), as a list."""
         return [x]
 
-    def abort(self, why: str) -> None:
-        """End all ranks at once, and have them print why."""
-        raise SystemExit(why)
+    def broadcast_object(self, x: Any, root: int = 0) -> Any:
+        """Return the Python object of rank `root`, such as a checkpoint."""
+        return self.allgather_object(x if self.rank == root else None)[root]
+
+    def abort(self, why: str, status: int = 1) -> None:
+        """End all ranks at once, with this exit status, and print why, unless that is empty."""
+        if why:
+            print(why, file=sys.stderr)
+        raise SystemExit(status)
+
+    def fail(self, why: str, status: int) -> None:
+        """Print why this rank is about to exit with this status; and end all ranks, unless they are
+        about to do so too, for the same reason, which is then printed once."""
+        print(why, file=sys.stderr, flush=True)
+        if self.size > 1:
+            self.abort("", status)

@@ -10,7 +10,7 @@ direction in which the loss grows fastest, as in PyTorch.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from operator import getitem
 from typing import Any
@@ -156,9 +156,12 @@ class Pending:
             elif True in (asked := paths[opnode]):
                 yield opnode, gos, asked
 
-    def settle(self) -> None:
-        """Take out the gradients of the leaves, once no OpNode is left, and deliver them."""
-        for leaf in list(self.sums):
+    def settle(self, leaves: Iterable[Any]) -> None:
+        """Take out the gradients of leaves to which no OpNode will add any more, and deliver them.
+        A leaf that has got no gradient is left out."""
+        for leaf in leaves:
+            if leaf not in self.sums:
+                continue
             total, owned = self.sums.pop(leaf), (leaf, 0) in self.owned
             if self.halves:
                 self._round(leaf, total)

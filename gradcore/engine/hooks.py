@@ -1,18 +1,30 @@
 """Call users' functions while graphs are built and gradients computed: hooks on nodes, and watchers
-of all ops."""
+of all ops and of leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from operator import getitem
 from typing import Any, Protocol
+from weakref import ref
 
 from .arrays import check_gradient, conj, copied, is_node, value_of
 from .ownership import is_alone
 from .protocols import Node, OpApplication
 
-__all__ = ["Handle", "Hook", "Watcher", "hook_gradient", "hooked", "watchers", "watching"]
+__all__ = [
+    "Handle",
+    "Hook",
+    "LeafWatcher",
+    "Watcher",
+    "hook_gradient",
+    "hooked",
+    "leaf_watchers",
+    "watch_leaves",
+    "watchers",
+    "watching",
+]
 
 Hook = Callable[[Any], Any]
 
@@ -88,3 +100,33 @@ def watching(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         watchers.remove(watcher)
+
+
+class LeafWatcher(Protocol):
+    """An object whose methods are called in each backward pass that some of its leaves take part
+    in: it may begin to send a gradient to other processes while the pass goes on. Passes that
+    compute the gradients of chosen nodes, as `grad` does, leave `.grad` as it is and call nothing.
+    """
+
+    @property
+    def leaves(self) -> Collection[Any]:
+        """The leaves that it is to be told of."""
+        ...
+
+    def before_pass(self) -> None: ...
+    def after_leaf(self, leaf: Any) -> None: ...  # its `.grad` has all that the pass adds to it
+    def after_pass(self) -> None: ...
+
+
+_leaf_watchers: dict[int, ref[LeafWatcher]] = {}  # by id, while they live
+
+
+def watch_leaves(watcher: LeafWatcher) -> None:
+    """Have the watcher's methods called, as long as somebody holds it."""
+    at = id(watcher)
+    _leaf_watchers[at] = ref(watcher, lambda _: _leaf_watchers.pop(at, None))
+
+
+def leaf_watchers() -> list[LeafWatcher]:
+    """List those that `watch_leaves` was given."""
+    return [watcher for held in [*_leaf_watchers.values()] if (watcher := held())]

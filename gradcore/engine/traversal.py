@@ -10,7 +10,7 @@ from typing import Any
 from .arrays import is_node
 from .protocols import OpApplication
 
-__all__ = ["ancestors", "apply_assignments", "assigned", "paths_between"]
+__all__ = ["ancestors", "apply_assignments", "assigned", "first_uses", "paths_between"]
 
 # The nodes that were assigned to (`x[key] = y`), by id, while they live. An OpNode that was applied
 # to such a node before the assignment still names the node among its inputs, and must find the
@@ -85,3 +85,24 @@ def paths_between(
         if True in leads or opnode in paths:
             paths[opnode] = leads
     return paths
+
+
+def first_uses(roots: Iterable[Any], leaves: Collection[Any]) -> dict[OpApplication, list[Any]]:
+    """Find the oldest OpNode that uses each leaf. A backward pass visits the newest first, so
+    after this one it adds nothing to the leaf's gradient any more.
+
+    Args:
+        leaves: a collection that finds nodes by identity.
+
+    Returns:
+        The leaves by that OpNode; those that the roots do not depend on are left out.
+    """
+    oldest: dict[Any, OpApplication] = {}
+    for opnode in ancestors(roots):
+        for x in opnode.inputs:
+            if is_node(x) and x in leaves and opnode.order <= oldest.get(x, opnode).order:
+                oldest[x] = opnode
+    uses: dict[OpApplication, list[Any]] = {}
+    for leaf, opnode in oldest.items():
+        uses.setdefault(opnode, []).append(leaf)
+    return uses

@@ -93,6 +93,7 @@ class Optimizer:
 
     ranges: ClassVar[Mapping[str, Range]] = RANGES  # what numbers settings may be
     others: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # settings that are no numbers
+    elementwise: ClassVar[bool] = False  # is an element updated alone, so that parts may be, too?
 
     def __init__(
         self, params: Params, defaults: Mapping[str, Any] | None = None, **settings: Any

@@ -45,6 +45,7 @@ class KernelOptimizer(Optimizer):
     kernel: ClassVar[str]
     memory: ClassVar[tuple[str, ...]]
     hidden: ClassVar[tuple[str, ...]] = ()
+    elementwise = True
 
     def settings_for(self, parameter: Array, state: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Make the kernel's settings, for parameters of this type, dtype, device and count."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from numbers import Real
 from typing import Any
 
 from ..backends import Array, backend_of
 from ..engine.arrays import copied, describe, is_integer, loaded, namespace, raw_array
-from ..engine.modes import building
 from ..engine.ownership import is_alone
 from ..graph import TensorNode
 from ..replay.recording import CaptureError, fixed, is_held, remember
-from .base import Closure, Optimizer, parts, zero_grad
-from .groups import Group, Settings, trainable
+from .base import Optimizer, parts
+from .groups import trainable
+from .wrapper import OptimizerWrapper
 
 __all__ = ["MixedPrecision"]
 
@@ -22,7 +22,7 @@ LARGEST = 2.0**24  # the largest scale: it lifts 2**-24, the least number of flo
 LEAST = 2.0**-24  # the least: NaN at every step would halve it to 0, and no step was good again
 
 
-class MixedPrecision:
+class MixedPrecision(OptimizerWrapper[Optimizer]):
     """Train float16 parameters: update float32 copies of them, the masters, and round these.
 
     Small gradients would vanish in float16, so the loss is multiplied by a scale before the
@@ -78,17 +78,7 @@ class MixedPrecision:
         float16 [0.8 1.6] float32
     """
 
-    # So that a setting of the optimizer, such as `momentum`, can't be set here without effect.
-    __slots__ = (
-        "__weakref__",
-        "_limits",
-        "good",
-        "growth_interval",
-        "masters",
-        "optimizer",
-        "parameters",
-        "scale",
-    )
+    __slots__ = ("_limits", "good", "growth_interval", "masters", "scale")
 
     def __init__(
         self,
@@ -130,47 +120,6 @@ class MixedPrecision:
         )
         self.growth_interval = growth_interval
 
-    # What schedules use of an optimizer:
-
-    @property
-    def param_groups(self) -> list[Group]:
-        """The optimizer's groups; their "params" are masters."""
-        return self.optimizer.param_groups
-
-    @property
-    def settings(self) -> Settings:
-        """The optimizer's settings."""
-        return self.optimizer.settings
-
-    @property
-    def lr(self) -> float:
-        """The optimizer's learning rate, which may be set here."""
-        return self.optimizer.lr
-
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        self.optimizer.lr = lr
-
-    @property
-    def initial_lr(self) -> float:
-        """The optimizer's learning rate as set last, which schedules start from."""
-        return self.optimizer.initial_lr
-
-    @property
-    def initial_lrs(self) -> list[float]:
-        """Those of each group."""
-        return self.optimizer.initial_lrs
-
-    def follow(
-        self,
-        schedule: object,
-        settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
-        anew: bool = False,
-        multiplies: bool = True,
-    ) -> None:
-        """Take settings from a schedule, as `Optimizer.follow` does."""
-        self.optimizer.follow(schedule, settings, anew, multiplies)
-
     def scaled(self, loss: TensorNode) -> TensorNode:
         """Multiply the float32 loss with the scale: the backward pass is to start from this.
 
@@ -183,22 +132,6 @@ class MixedPrecision:
                 "convert what it is computed from: xp.astype(outputs, xp.float32)"
             )
         return loss * self.scale
-
-    def step(self, closure: Closure | None = None) -> Any:
-        """Update masters and parameters, unless a gradient has overflowed.
-
-        Args:
-            closure: computes the loss, calls the `backward` of `scaled(loss)`, and returns it.
-
-        Returns:
-            What the closure returns, or `None`.
-        """
-        loss = None
-        if closure is not None:
-            with building(True):
-                loss = closure()
-        self._update()
-        return loss
 
     def _update(self) -> None:
         number_of = {master: i for i, master in enumerate(self.optimizer.parameters)}
@@ -303,10 +236,6 @@ class MixedPrecision:
         halves = backend.copy_all(values, backend.xp.float16, into)
         for p, value in zip(self.parameters, halves, strict=True):
             p.value = value
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Set the gradients of all parameters to zero, as `Optimizer.zero_grad` does."""
-        zero_grad(self.parameters, set_to_none)
 
     def __repr__(self) -> str:
         return f"MixedPrecision(scale={float(self.scale):g}, {self.optimizer!r})"

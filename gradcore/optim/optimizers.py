@@ -349,7 +349,7 @@ class Adafactor(KernelOptimizer):
          [2.97 3.97]]
     """
 
-    kernel, memory = "adafactor", ("row_var", "col_var", "variance")
+    kernel, memory, elementwise = "adafactor", ("row_var", "col_var", "variance"), False
     hidden = ("beta2_decay",)
 
     def __init__(
@@ -461,7 +461,7 @@ class Muon(KernelOptimizer):
          [0.  1.9]]
     """
 
-    kernel, memory = "muon", ("momentum_buffer",)
+    kernel, memory, elementwise = "muon", ("momentum_buffer",), False
     hidden = ("adjust_lr_fn",)
     others: ClassVar = {"adjust_lr_fn": (None, "original", "match_rms_adamw")}
 

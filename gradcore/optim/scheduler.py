@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 from ..engine.arrays import is_integer
 from ..replay.recording import each_replay
 from .base import Optimizer
-from .mixed import MixedPrecision
+from .wrapper import OptimizerWrapper
 
 __all__ = ["LRScheduler", "Scheduled", "cosine", "for_each_group", "linear", "ranges"]
 
-Scheduled = Optimizer | MixedPrecision
+Scheduled = Optimizer | OptimizerWrapper[Any]
 
 
 class LRScheduler:
@@ -205,7 +205,7 @@ class LRScheduler:
     # Each of these checks an argument, and raises ValueError if it is not what is expected.
 
     def _require_optimizer(self, optimizer: Any) -> None:
-        if not isinstance(optimizer, Scheduled):
+        if not isinstance(optimizer, Optimizer | OptimizerWrapper):
             name, given = type(self).__name__, type(optimizer).__name__
             raise TypeError(f"{name}: optimizer is a {given}, expected an optimizer")
 

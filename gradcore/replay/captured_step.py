@@ -24,7 +24,7 @@ from ..engine.trees import leaves, tree_map
 from ..engine.views import views_kept
 from ..graph import TensorNode
 from .nodes import SeenInputs, is_array, reached, users_line
-from .recording import CaptureError, HostWork
+from .recording import CaptureError, HostWork, rehearsal
 
 __all__ = ["CapturedStep", "Kind", "NewStateError", "specification"]
 
@@ -113,8 +113,9 @@ class CapturedStep:
             self.places = Places(self.nodes, memories)
             self.state = self.places.take()
             self.likes = [Like(x, kind.is_recorded) for x in self.state]
+            tried = nullcontext() if kind.is_recorded else rehearsal()
             try:
-                with _collector_paused():
+                with _collector_paused(), tried:
                     self.program = kind.compiler(
                         self.traced, self.state, self.host_work.current(), inputs
                     )

@@ -28,13 +28,16 @@ __all__ = [
     "fixed",
     "is_held",
     "is_inside",
+    "is_rehearsal",
     "number",
+    "rehearsal",
     "remember",
     "set_modes",
     "uses_mode",
 ]
 
 _current: ContextVar[HostWork | None] = ContextVar("host_work", default=None)
+_is_rehearsal: ContextVar[bool] = ContextVar("is_rehearsal", default=False)
 
 
 class CaptureError(RuntimeError):
@@ -217,6 +220,22 @@ def _zeros(shape: Any, like: Array | None, dtype: Any) -> Array:
 def is_inside() -> bool:
     """Whether a step that `gradcore.capture` was given is running, to be captured or to warm up."""
     return _current.get() is not None
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Inside, a step is compiled, and its program tried: nothing goes to other processes."""
+    token = _is_rehearsal.set(True)
+    try:
+        yield
+    finally:
+        _is_rehearsal.reset(token)
+
+
+def is_rehearsal() -> bool:
+    """Whether a step runs inside `rehearsal`. What exchanges arrays with other processes gives then
+    what it would give if all of them had sent the same: those may try another number of times."""
+    return _is_rehearsal.get()
 
 
 def is_held(node: TensorNode) -> bool:

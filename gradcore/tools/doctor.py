@@ -36,6 +36,7 @@ VARIABLES = {  # those that gradcore reads, and their meanings
     "GRADCORE_FALLBACK": "0: an error where CuPy is asked for and can't run",
     "GRADCORE_FAST": "0: NumPy without the kernels that numba compiles",
     "GRADCORE_OFFLINE": "1: no downloads",
+    "GRADCORE_STALL": "seconds that a process waits for the others of `mpirun`",
     "GRADCORE_TEST_BACKENDS": "what the tests run on",
     "GRADCORE_TEST_PASSED": "a file of tests that have passed, to leave out",
 }

@@ -43,6 +43,7 @@ PACKAGES = [
     "gradcore.optim.lr_scheduler",
     "gradcore.optim.swa_utils",
     "gradcore.data",
+    "gradcore.distributed",
     "gradcore.distributions",
     "gradcore.distributions.constraints",
     "gradcore.distributions.transforms",

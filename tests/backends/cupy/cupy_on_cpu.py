@@ -670,7 +670,7 @@ def _modules() -> dict[str, ModuleType]:
         CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}),
         getDevice=lambda: 0,
         getDeviceCount=lambda: 1,
-        getDeviceProperties=lambda _: {"name": b"stand-in"},
+        getDeviceProperties=lambda _: {"name": b"stand-in", "uuid": b"1"},
         runtimeGetVersion=lambda: 12090,
         driverGetVersion=lambda: 13000,
         memGetInfo=lambda: (6 << 30, 8 << 30),  # bytes that are free, and all
