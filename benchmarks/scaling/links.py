@@ -42,7 +42,7 @@ class Setting(NamedTuple):
 
 # The MPI that `pip install 'gradcore[mpi]'` brings is MPICH. On one machine it sends by memory,
 # unless it is told not to; then it takes the first device that is up.
-BY_TCP = {"MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp"}
+BY_TCP = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}
 SETTINGS = {
     "memory": Setting("shared memory", None, None, {}),
     "loopback": Setting("loopback", None, None, {**BY_TCP, "FI_TCP_IFACE": "lo"}),

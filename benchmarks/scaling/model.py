@@ -132,8 +132,8 @@ class Bucket(NamedTuple):
 
 
 def buckets(network: Network, most: float) -> list[Bucket]:
-    """Put the gradients into buckets of at most so many bytes, in backward's order; a larger one has
-    a bucket for itself.
+    """Put the gradients into buckets of at most so many bytes, in backward's order. A larger one
+    has a bucket for itself.
 
     A residual or transformer block is taken as one layer. Backward's time goes to the layers in
     proportion to their multiplications and additions.
@@ -262,9 +262,7 @@ def step(compute: float, backward: float, buckets: Sequence[Bucket], N: int, pla
 
     late = place.spread * sqrt(2 * log(N))  # about the largest of N normal numbers
     all_of_it, latency = waiting(1.0), waiting(inf)
-    return Step(
-        turns * compute, place.fixed, turns * late * compute, latency, all_of_it - latency
-    )
+    return Step(turns * compute, place.fixed, turns * late * compute, latency, all_of_it - latency)
 
 
 # -- An example of a cluster, none of it measured here -------------------------------------------
@@ -277,7 +275,13 @@ CLUSTER = {
     "InfiniBand": Place(Link(9.6e-6, 0.8 * 400e9), spread=SPREAD, fixed=FIXED),
     "Ethernet": Place(Link(30e-6, 0.8 * 12.5e9), spread=SPREAD, fixed=FIXED),
 }
-CASES = (8, "NVLink"), (64, "InfiniBand"), (64, "Ethernet"), (1024, "InfiniBand"), (1024, "Ethernet")
+CASES = (
+    (8, "NVLink"),
+    (64, "InfiniBand"),
+    (64, "Ethernet"),
+    (1024, "InfiniBand"),
+    (1024, "Ethernet"),
+)
 BUCKET = 25 << 20  # bytes; PyTorch's DistributedDataParallel has as many
 
 

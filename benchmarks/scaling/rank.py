@@ -1,7 +1,7 @@
 """What each rank measures: allreduces, and training steps with and without overlap.
 
-`mpirun -n 2 python -m benchmarks.scaling.rank '{...}'` takes the arguments of `measure` as JSON, and
-rank 0 prints what it returns. Without mpirun it is the measurement of one process.
+`mpirun -n 2 python -m benchmarks.scaling.rank '{...}'` takes the arguments of `measure` as JSON,
+and rank 0 prints what it returns. Without mpirun it is the measurement of one process.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ TOO_LONG = 1.0  # seconds of an allreduce: larger ones are left out
 
 
 def repeat(function: Callable[[], Any], communicator: Communicator, seconds: float) -> float:
-    """Give the median of a function's seconds, of as many calls as fit into the time; all ranks make
-    the same number of calls."""
+    """Give the median of a function's seconds, of as many calls as fit into the time. All ranks
+    make the same number of calls."""
 
     def timed() -> float:
         begin = time.perf_counter()
