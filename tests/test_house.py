@@ -344,7 +344,14 @@ def test_nothing_leaks(name: str) -> None:
 
 
 DOCUMENTED = [*OFFERED, ".autograd", ".data", ".distributed", ".distributions", ".nn", ".nn.init"]
-DOCUMENTED += [".nn.utils", ".nn.utils.rnn", ".optim", ".optim.lr_scheduler", ".optim.swa_utils", ".tools"]
+DOCUMENTED += [
+    ".nn.utils",
+    ".nn.utils.rnn",
+    ".optim",
+    ".optim.lr_scheduler",
+    ".optim.swa_utils",
+    ".tools",
+]
 FORMULAS = {"forward", "backward", "function", "gradient"}  # of ops and modules, which say what
 
 

@@ -19,7 +19,9 @@ from ..types import Array, Exchange, Reduction
 
 __all__ = ["JaxExchange"]
 
-Program = Callable[[Array], Array]  # of the rows, an array (size, ...) of which each process has one
+Program = Callable[
+    [Array], Array
+]  # of the rows, an array (size, ...) of which each process has one
 
 
 def _sum(rows: Array) -> Array:

@@ -1,11 +1,12 @@
-"""What the examples do where `mpirun` has started several processes, the ranks. Rank 0 alone writes,
-draws, prints and downloads. With a single process, everything here does next to nothing."""
+"""What the examples do where `mpirun` has started several processes, the ranks. Rank 0 alone
+writes, draws, prints and downloads. With a single process, this does next to nothing."""
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from itertools import chain, islice, zip_longest
 from math import inf
 from typing import Any, TypeVar
@@ -21,8 +22,8 @@ T = TypeVar("T")
 
 
 def in_turn(function: Callable[[], T]) -> T:
-    """Call the function in rank 0, and then in the others: what rank 0 has downloaded, they find.
-    An error in rank 0 is raised in all."""
+    """Call the function in rank 0, and then in the others: what rank 0 has downloaded, they find,
+    and what it has printed, they don't. An error in rank 0 is raised in all."""
     here = world()
     with patience():
         result, error = None, None
@@ -34,7 +35,10 @@ def in_turn(function: Callable[[], T]) -> T:
         error = here.broadcast_object(error)
     if error is not None:
         raise error
-    return function() if here.rank else result  # type: ignore[return-value]
+    if here.rank:
+        with redirect_stderr(io.StringIO()):
+            result = function()
+    return result  # type: ignore[return-value]
 
 
 @contextmanager

@@ -236,7 +236,9 @@ class DataLoader:
         """Give where this process's part of a batch begins and ends."""
         if not self.split_batches:
             return start, end
-        first, last = (start + (end - start) * r // self.world_size for r in (self.rank, self.rank + 1))
+        first, last = (
+            start + (end - start) * r // self.world_size for r in (self.rank, self.rank + 1)
+        )
         return first, last
 
     def _cuts(self, n: int, first: int = 0) -> list[Cut]:

@@ -58,7 +58,7 @@ class Communicator:
     size: int = 1
     limit: float = inf
 
-    def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
+    def allreduce(self, x: Array, op: Reduction = "sum") -> Array:  # noqa: ARG002
         """Return the sum (or the largest or smallest) of the ranks' arrays, element by element."""
         return x
 
@@ -76,7 +76,7 @@ class Communicator:
         """Return the ranks' arrays one after the other, along the first axis."""
         return x
 
-    def broadcast(self, x: Array, root: int = 0) -> Array:
+    def broadcast(self, x: Array, root: int = 0) -> Array:  # noqa: ARG002
         """Return the array of rank `root`."""
         return x
 

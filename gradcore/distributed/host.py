@@ -34,7 +34,7 @@ class HostCommunicator(Communicator):
         raise NotImplementedError
 
     def start_scatter(self, x: np.ndarray) -> Finish:
-        """Sum, and give this rank's part of the first axis, whose length is a multiple of `size`."""
+        """Sum, and give this rank's part of the first axis, which the ranks divide."""
         raise NotImplementedError
 
     def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
@@ -73,7 +73,9 @@ class HostCommunicator(Communicator):
 
     def allgather(self, x: Array) -> Array:
         def allgather(a: np.ndarray) -> np.ndarray:
-            stacked = np.stack([a] * self.size) if is_rehearsal() else self.start_gather(_plain(a))()
+            stacked = (
+                np.stack([a] * self.size) if is_rehearsal() else self.start_gather(_plain(a))()
+            )
             return stacked.reshape(-1, *a.shape[1:])
 
         return backend_of(x).host_call(allgather, x)

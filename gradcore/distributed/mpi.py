@@ -7,8 +7,9 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from mpi4py import MPI
@@ -24,6 +25,8 @@ SPINS = 0.001  # seconds that a rank waits without sleep, as most exchanges take
 LISTENS = 0.05  # seconds after which a waiting rank listens to what others say
 GRACE = 2.0  # seconds that other ranks have to say where they are
 TOGETHER = 1.0  # seconds within which all ranks meet an error that all have
+
+gives_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # which Windows lacks
 
 # What ranks tell one another, with the number of exchanges that they have begun.
 ENDED, FAILED, WHERE, HERE = range(4)
@@ -93,6 +96,8 @@ class MpiCommunicator(HostCommunicator):
             waited = time.monotonic() - start
             if waited > SPINS:
                 time.sleep(min(waited / 20, 0.005))
+            else:
+                gives_way()  # to a rank that has no processor of its own
             if waited > LISTENS:
                 self._listen()
                 for rank, begun in self._ended.items():
@@ -173,6 +178,6 @@ class MpiCommunicator(HostCommunicator):
             self.fail(f"rank {self.rank} of {self.size} failed:\n{lines}", 1)
 
 
-def _bytes(x: np.ndarray) -> list[Any]:
-    """Give an array as MPI is to move it, whatever its numbers are."""
-    return [x, x.nbytes, MPI.BYTE]
+def _bytes(x: np.ndarray) -> np.ndarray:
+    """Give the memory of an array, which MPI is to move whatever its numbers are."""
+    return x.reshape(-1).view(np.uint8)

@@ -62,7 +62,9 @@ class Synchronized(BatchNorm1d):
             "weight": float(n) if self.loss == "mean" else 1.0,
         }
         kind = {"dtype": raw_array(wide).dtype, "device": raw.device}
-        counted = array_api.concat([array_api.sum(wide, axis=axes), namespace(raw).full((1,), float(n), **kind)])
+        counted = array_api.concat(
+            [array_api.sum(wide, axis=axes), namespace(raw).full((1,), float(n), **kind)]
+        )
         sums = AllReduce.do_forward(counted, **among)
         total = sums[-1:]
         mean = sums[:-1] / total

@@ -247,11 +247,8 @@ class Exchange:
         for i, (p, (start, end)) in enumerate(zip(bucket.parameters, bucket.cuts, strict=True)):
             if not p.has_grad and not float(flat[n + i]):
                 continue  # on no rank
-            gradient = flat[start:end]
-            if self.is_mean:
-                gradient = gradient / flat[-1:]
-            else:
-                gradient = xp.asarray(gradient, copy=True)
+            part = flat[start:end]
+            gradient = part / flat[-1:] if self.is_mean else xp.asarray(part, copy=True)
             p.grad = xp.astype(xp.reshape(gradient, p.shape), p.value.dtype, copy=False)
             self.exchanged[p] = id(p._grad)
 

@@ -265,7 +265,9 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         before = optimizer.state_dict()
         wrong = [dict(memory) for memory in state["state"]]
         wrong[1]["mean"] = np.ones((4, 4))
-        message = r"^ShardedOptimizer.load_state_dict: parameter 1: mean has shape \(4, 4\), expected"
+        message = (
+            r"^ShardedOptimizer.load_state_dict: parameter 1: mean has shape \(4, 4\), expected"
+        )
         with pytest.raises(ValueError, match=message):
             optimizer.load_state_dict({**state, "state": wrong})
         with pytest.raises(ValueError, match="found 2 parameters, expected 5"):
@@ -286,9 +288,7 @@ def mixed(nodes: Any) -> Any:
 def test_masters_are_shared_out_and_all_ranks_skip_a_step_that_overflows(reduction: Any) -> None:
     rng = np.random.default_rng(0)
     starts = [rng.normal(size=shape).astype("float32") for shape in ((4, 3), (5,), ())]
-    gradients = [
-        [rng.normal(size=x.shape).astype("float16") for x in starts] for _ in range(6)
-    ]
+    gradients = [[rng.normal(size=x.shape).astype("float16") for x in starts] for _ in range(6)]
     gradients[2][1][4] = np.inf  # in the last shard
 
     def run(make: Any) -> Any:
@@ -359,7 +359,9 @@ def test_masters_gradients_are_clipped_in_a_hook() -> None:
 
         optimizer.scaled((p.astype("float32") ** 2).sum()).backward()
         if is_sharded:
-            with pytest.raises(ValueError, match="masters have no gradients yet; call this in a hook"):
+            with pytest.raises(
+                ValueError, match="masters have no gradients yet; call this in a hook"
+            ):
                 optimizer.clip_grad_norm_(0.5)
         inner.optimizer.register_step_pre_hook(clip)
         optimizer.step()
@@ -473,8 +475,6 @@ def test_a_closure_is_called_and_norm_type_0_refused() -> None:
     assert repr(optimizer).startswith("ShardedOptimizer(rank 0 of 1, SGD (")
     with pytest.raises(ValueError, match="norm_type = 0, expected another one"):
         optimizer.clip_grad_norm_(1.0, 0)
-
-
 
 
 def test_losses_that_are_sums_have_their_gradients_summed() -> None:

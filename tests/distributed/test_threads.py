@@ -151,7 +151,9 @@ def epochs(model: nn.Module, step: Callable[..., float], n: int = N, batch: int 
     return losses
 
 
-def by(make_optimizer: Callable[..., Any], clip: float | None = None, reduction: str = "mean") -> Run:
+def by(
+    make_optimizer: Callable[..., Any], clip: float | None = None, reduction: str = "mean"
+) -> Run:
     """A training of the MLP by this optimizer."""
 
     def train(model: nn.Module) -> list[float]:
@@ -259,8 +261,9 @@ def test_mixed_precision_skips_a_step_in_all_ranks_if_one_overflows() -> None:
             if i == 1 and world().rank == 1:
                 x[0, 0] = 60000.0
             loss = gradcore.sum(gradcore.astype(model(x), np.float32)) / 4
-            optimizer.scaled(loss).backward()
-            optimizer.step()
+            with np.errstate(over="ignore", invalid="ignore"):
+                optimizer.scaled(loss).backward()
+                optimizer.step()
             optimizer.zero_grad()
             scales += [float(optimizer.scale), *optimizer.masters[0].value.ravel().tolist()]
         return scales
@@ -299,7 +302,7 @@ def test_steps_that_are_captured() -> None:
             np.testing.assert_allclose(one[name], x, rtol=1e-11, atol=1e-12)
     assert "start_allreduce" not in programs[0]
     assert programs[1].count("start_allreduce") > 1  # and the first is before the end of the pass
-    assert programs[1].index("start_allreduce") < programs[1].rindex("tanh")
+    assert "matmul" in programs[1].partition("start_allreduce")[2]
 
 
 def test_a_convolutional_network_with_synchronized_norms() -> None:
@@ -325,7 +328,7 @@ def test_a_gpt() -> None:
     text = rng.integers(90, size=(8, 9))
 
     def train(model: nn.Module) -> list[float]:
-        optimizer, losses = optim.AdamW(model.parameters(), lr=0.01), []
+        optimizer, losses = optim.SGD(model.parameters(), lr=0.1, momentum=0.9), []
         for _ in range(3):
             for x, y in Batches(text[:, :-1].copy(), text[:, 1:].copy(), 4, **share()):
                 loss = char_gpt.loss_of(model, x, y)
@@ -352,7 +355,9 @@ def test_synchronized_norms_of_unequal_parts() -> None:
         return []
 
     def make() -> nn.Module:
-        model = nn.Sequential(nn.BatchNorm1d(4, dtype="float64"), nn.BatchNorm1d(4, dtype="float64"))
+        model = nn.Sequential(
+            nn.BatchNorm1d(4, dtype="float64"), nn.BatchNorm1d(4, dtype="float64")
+        )
         model[0].w.value *= 2.0
         return model
 
@@ -533,7 +538,7 @@ def test_a_rank_that_ends_early() -> None:
 def test_a_rank_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADCORE_STALL", "0.2")
     start = time.monotonic()
-    with pytest.raises(OtherRankError, match="rank 2 did not come to an exchange within 0.2 sec"):
+    with pytest.raises(OtherRankError, match=r"rank 2 did not come to an exchange within 0\.2 sec"):
         run_threads(3, lambda: time.sleep(1) if world().rank == 2 else world().barrier())
     assert time.monotonic() - start < 5
 
@@ -572,7 +577,7 @@ def test_ranks_on_different_backends() -> None:
         with gradcore.use_backend("strict" if world().rank else "numpy"):
             DataParallel(nn.Linear(3, 2))
 
-    with pytest.raises(RanksDifferError, match="of numpy, rank 1 has .* of strict"):
+    with pytest.raises(RanksDifferError, match=r"of numpy, rank 1 has .* of strict"):
         run_threads(2, begin)
 
 

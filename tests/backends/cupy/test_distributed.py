@@ -211,6 +211,8 @@ def test_an_error_of_nccl_is_one_line(nccl: Nccl) -> None:
         raise nccl.NcclError("NCCL_ERROR_INVALID_USAGE: invalid usage")
 
     nccl.NcclCommunicator = fails  # type: ignore[method-assign]
-    message = "^cupy: NCCL can't connect the GPUs: NCCL_ERROR_INVALID_USAGE: invalid usage; set NCCL"
+    message = (
+        "^cupy: NCCL can't connect the GPUs: NCCL_ERROR_INVALID_USAGE: invalid usage; set NCCL"
+    )
     with pytest.raises(RuntimeError, match=message):
         distributed.NcclExchange(world())
