@@ -7,8 +7,7 @@ it, and goes on beside the rest of backward. docs/scaling.md explains each formu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import accumulate
 from math import ceil, inf, log, log2, prod, sqrt
 from typing import NamedTuple
@@ -21,10 +20,9 @@ from ..models import Draw, Layer, Shape
 __all__ = [
     "BUCKET",
     "CASES",
-    "CLUSTER",
     "FREE",
     "GPU",
-    "HBM",
+    "LINKS",
     "NETWORKS",
     "Bucket",
     "Device",
@@ -196,6 +194,8 @@ class Place(NamedTuple):
     Attributes:
         link: between them. Exchanges over it go on beside backward.
         host: what exchanges cost the processors, as if it were a link. Nothing goes on beside it.
+        in_turn: whether a latency ends before the next bucket is sent, as NCCL does it; else
+            latencies pass at the same time, as with MPI.
         cores: so many workers compute at a time; more of them take turns.
         spread: standard deviation of a worker's time to compute, as a part of that time.
         fixed: seconds that a step takes, however small the batch is.
@@ -203,6 +203,7 @@ class Place(NamedTuple):
 
     link: Link = FREE
     host: Link = FREE
+    in_turn: bool = False
     cores: float = inf
     spread: float = 0.0
     fixed: float = 0.0
@@ -227,20 +228,17 @@ class Step(NamedTuple):
         return max(zip(self, self._fields, strict=True))[1]
 
 
-def exposed(
-    buckets: Sequence[Bucket], backward: float, exchange: Callable[[float], float]
-) -> float:
+def exposed(buckets: Sequence[Bucket], backward: float, N: int, place: Place) -> float:
     """Give the seconds for which a worker still waits when backward has ended. The exchange of a
-    bucket begins when it is ready, and that of the bucket before it is done.
+    bucket begins when it is ready, and when the link is done with the bucket before it.
 
     Args:
         backward: its seconds.
-        exchange: gives the seconds of an exchange of so many bytes.
     """
-    end = 0.0
+    end, latency = 0.0, 0.0 if place.in_turn else allreduce(0, N, place.link)
     for size, ready in buckets:
-        end = max(end, ready * backward) + exchange(size)
-    return max(0.0, end - backward)
+        end = max(end, ready * backward) + allreduce(size, N, place.link) - latency
+    return max(0.0, end + latency - backward)
 
 
 def step(compute: float, backward: float, buckets: Sequence[Bucket], N: int, place: Place) -> Step:
@@ -253,27 +251,25 @@ def step(compute: float, backward: float, buckets: Sequence[Bucket], N: int, pla
     """
     turns = max(1.0, N / place.cores)
 
-    def waiting(speed: float) -> float:
-        """Give the seconds that exchanges take, with so many times the bandwidths."""
-        link, host = (x._replace(bandwidth=speed * x.bandwidth) for x in (place.link, place.host))
-        busy = turns * sum(allreduce(size, N, host) for size, _ in buckets)
-        exchange = partial(allreduce, N=N, link=link)
-        return busy + exposed(buckets, turns * backward * compute, exchange)
+    def waiting(place: Place) -> float:
+        """Give the seconds that exchanges take, as far as backward does not hide them."""
+        busy = turns * sum(allreduce(size, N, place.host) for size, _ in buckets)
+        return busy + exposed(buckets, turns * backward * compute, N, place)
 
+    link, host = (x._replace(bandwidth=inf) for x in (place.link, place.host))
+    all_of_it, latency = waiting(place), waiting(place._replace(link=link, host=host))
     late = place.spread * sqrt(2 * log(N))  # about the largest of N normal numbers
-    all_of_it, latency = waiting(1.0), waiting(inf)
     return Step(turns * compute, place.fixed, turns * late * compute, latency, all_of_it - latency)
 
 
 # -- An example of a cluster, none of it measured here -------------------------------------------
 
 GPU = Device(0.4 * 495e12, 0.4 * 989e12, 0.8 * 3.35e12)
-HBM = 80e9  # bytes of its memory
 SPREAD, FIXED = 0.02, 50e-6
-CLUSTER = {
-    "NVLink": Place(Link(3.4e-6, 0.8 * 450e9), spread=SPREAD, fixed=FIXED),
-    "InfiniBand": Place(Link(9.6e-6, 0.8 * 400e9), spread=SPREAD, fixed=FIXED),
-    "Ethernet": Place(Link(30e-6, 0.8 * 12.5e9), spread=SPREAD, fixed=FIXED),
+LINKS = {
+    "NVLink": Link(3.4e-6, 0.8 * 450e9),
+    "InfiniBand": Link(9.6e-6, 0.8 * 400e9),
+    "Ethernet": Link(30e-6, 0.8 * 12.5e9),
 }
 CASES = (
     (8, "NVLink"),
@@ -288,4 +284,5 @@ BUCKET = 25 << 20  # bytes; PyTorch's DistributedDataParallel has as many
 def on_cluster(network: Network, batch: int, N: int, link: str, shards: int = 1) -> Step:
     """Predict a step of N GPUs, each with a batch of its own."""
     seconds = compute(network, batch, GPU, shards)
-    return step(seconds, backward_part(network), buckets(network, BUCKET), N, CLUSTER[link])
+    place = Place(LINKS[link], in_turn=True, spread=SPREAD, fixed=FIXED)
+    return step(seconds, backward_part(network), buckets(network, BUCKET), N, place)

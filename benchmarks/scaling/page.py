@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..report import NONE, number, table
 from . import model
 from .links import SETTINGS
-from .model import CASES, CLUSTER, FREE, GPU, NETWORKS, Bucket, Link, Network, Place, Step
+from .model import CASES, FREE, GPU, LINKS, NETWORKS, Bucket, Link, Network, Place, Step
 
 __all__ = ["page", "plot", "predicted"]
 
@@ -47,7 +47,7 @@ def place(results: dict[str, Any], setting: str) -> Place:
     known = SETTINGS[setting]
     host = results["runs"]["memory-2" if setting == "memory" else "loopback-2"]
     link = Link(known.delay, known.bandwidth) if known.delay and known.bandwidth else FREE
-    return Place(link, model.fit(host["allreduce"], 2), results["machine"]["cores"])
+    return Place(link, model.fit(host["allreduce"], 2), cores=results["machine"]["cores"])
 
 
 def predicted(results: dict[str, Any], setting: str, N: int, name: str, way: str) -> float:
@@ -203,9 +203,9 @@ def page(results: dict[str, Any]) -> str:
         "spread": f"{model.SPREAD:.0%}",
         "buckets": f"{model.BUCKET >> 20} MiB",
     }
-    for name, there in CLUSTER.items():
-        values[f"{name}_latency"] = f"{there.link.latency * 1e6:.1f}"
-        values[f"{name}_bandwidth"] = f"{there.link.bandwidth / 1e9:.0f}"
+    for name, link in LINKS.items():
+        values[f"{name}_latency"] = f"{link.latency * 1e6:.1f}"
+        values[f"{name}_bandwidth"] = f"{link.bandwidth / 1e9:.0f}"
     text = TEMPLATE.read_text("utf-8")
     return re.sub(r"<<(\w+)>>", lambda name: str(values[name[1]]), text)
 
