@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fcntl import ioctl
 from heapq import heappop, heappush
 from struct import pack
 from typing import NamedTuple
@@ -90,6 +89,8 @@ def ip(command: str) -> None:
 
 def port(name: str, address: str) -> int:
     """Make a namespace with one device in it; return the file with the packets sent by it."""
+    from fcntl import ioctl  # which Windows lacks
+
     file = os.open("/dev/net/tun", os.O_RDWR)
     ioctl(file, SET_NAME, pack("16sH22x", name.encode(), TUN | NO_HEADER))
     ip(f"netns add {name}")
@@ -128,7 +129,8 @@ def main(prefix: str, ranks: str, delay: str, bandwidth: str) -> None:
         with suppress(PermissionError):  # the ranks keep the processors busy: be served before them
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         print("ready", flush=True)
-        forward(ports, float(delay), float(bandwidth))
+        with suppress(KeyboardInterrupt):  # of the program that started this one, too
+            forward(ports, float(delay), float(bandwidth))
     except OSError as error:
         print(error, flush=True)
     finally:

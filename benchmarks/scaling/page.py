@@ -78,11 +78,11 @@ def ms(seconds: float) -> str:
 
 
 def of_networks(most: int) -> str:
-    head = ["network", "parameters", "gradients, MB", "buckets: MB, and when they are ready"]
+    head = ["network", "parameters", "gradients, MB", "buckets: KB, and when they are ready"]
     head += ["memory, MB", "ZeRO-1 on 8", "on 64", "on 1,024"]
     found = []
     for network in NETWORKS.values():
-        cells = [f"{number(x / 1e6)} at {at:.2f}" for x, at in model.buckets(network, most)]
+        cells = [f"{number(x / 1e3)} at {at:.2f}" for x, at in model.buckets(network, most)]
         shown = cells if len(cells) < 7 else [*cells[:3], f"{len(cells) - 5} more", *cells[-2:]]
         row = [network.title, f"{network.parameters:,}", number(4 * network.parameters / 1e6)]
         of_ranks = [number(model.memory(network, N) / 1e6) for N in (1, 8, 64, 1024)]

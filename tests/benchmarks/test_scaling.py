@@ -45,14 +45,21 @@ def test_a_fit_finds_the_link_that_the_times_are_of(N: int) -> None:
 
 
 def test_a_bucket_waits_for_its_gradients_and_for_the_bucket_before_it() -> None:
-    def exchange(size: float) -> float:
-        return size
-
+    here = Place(link=Link(0.0, 1.0))  # of two workers: an exchange of S bytes takes S seconds
     # Ready at 2 and 10 of 10 seconds: the first is done at 8, the second at 13.
-    assert model.exposed([Bucket(6, 0.2), Bucket(3, 1.0)], 10.0, exchange) == pytest.approx(3)
+    assert model.exposed([Bucket(6, 0.2), Bucket(3, 1.0)], 10.0, 2, here) == pytest.approx(3)
     # The first is done at 22, and the second then takes 3.
-    assert model.exposed([Bucket(20, 0.2), Bucket(3, 1.0)], 10.0, exchange) == pytest.approx(15)
-    assert model.exposed([Bucket(9, 1.0)], 10.0, exchange) == pytest.approx(9)  # no overlap
+    assert model.exposed([Bucket(20, 0.2), Bucket(3, 1.0)], 10.0, 2, here) == pytest.approx(15)
+    assert model.exposed([Bucket(9, 1.0)], 10.0, 2, here) == pytest.approx(9)  # no overlap
+
+
+@pytest.mark.parametrize(("in_turn", "expected"), [(True, 2 * 2.0), (False, 2.0)])
+def test_latencies_pass_at_the_same_time_unless_exchanges_take_turns(
+    in_turn: bool, expected: float
+) -> None:
+    far = Place(link=Link(1.0, inf), in_turn=in_turn)  # two messages for an exchange
+    found = [Bucket(5, 1.0), Bucket(5, 1.0)]
+    assert model.exposed(found, 10.0, 2, far) == pytest.approx(expected)
 
 
 def test_a_step_of_four_workers_on_two_cores() -> None:
