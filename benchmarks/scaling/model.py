@@ -13,6 +13,7 @@ from math import ceil, inf, log, log2, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 
 from .. import models
 from ..models import Draw, Layer, Shape
@@ -73,10 +74,10 @@ def allreduce(size: float, N: int, link: Link) -> float:
 
 def fit(times: Sequence[Sequence[float]], N: int) -> Link:
     """Fit latency and bandwidth of the ring to measured (bytes, seconds), by least squares of the
-    relative errors; else only the largest arrays would count."""
+    relative errors (else only the largest arrays would count) with no negative latency."""
     size, seconds = np.array(times).T
     rows = np.stack([2 * (N - 1) / seconds, 2 * (N - 1) / N * size / seconds], axis=1)
-    (latency, inverse), *_ = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)
+    (latency, inverse), _ = nnls(rows, np.ones(len(rows)))
     return Link(float(latency), 1 / float(inverse))
 
 
