@@ -239,7 +239,7 @@ def exposed(buckets: Sequence[Bucket], backward: float, N: int, place: Place) ->
     end, latency = 0.0, 0.0 if place.in_turn else allreduce(0, N, place.link)
     for size, ready in buckets:
         end = max(end, ready * backward) + allreduce(size, N, place.link) - latency
-    return max(0.0, end + latency - backward)
+    return max(0.0, end + latency - backward) if buckets else 0.0
 
 
 def step(compute: float, backward: float, buckets: Sequence[Bucket], N: int, place: Place) -> Step:
@@ -248,7 +248,8 @@ def step(compute: float, backward: float, buckets: Sequence[Bucket], N: int, pla
     Args:
         compute: the seconds of a worker that has a processor for itself.
         backward: backward's part of them, from 0 to 1.
-        buckets: one, which is ready at the end of backward, is a step without overlap.
+        buckets: one, which is ready at the end of backward, is a step without overlap; none is a
+            step without an exchange.
     """
     turns = max(1.0, N / place.cores)
 
