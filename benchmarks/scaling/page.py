@@ -146,17 +146,15 @@ def of_steps(found: list[Row]) -> str:
 def verdict(found: list[Row]) -> str:
     both = [(row, row.predicted[way], x) for row in found for way, x in row.measured.items()]
     errors = [abs(guess / measured - 1) for _, guess, measured in both]
-    of_exchange = [
-        abs((guess + r.alone - r.computed) / measured - 1) for r, guess, measured in both
-    ]
+    better = [abs((guess + r.alone - r.computed) / x - 1) for r, guess, x in both]
     crowded = median(row.alone / row.computed for row in found)
     return (
         f"Of {len(errors)} predictions, {sum(x < CLOSE for x in errors)} are within {CLOSE:.0%} of "
         f"what was measured. The median error is {median(errors):.0%}, the largest "
-        f"{max(errors):.0%}. Steps alone took {crowded:.2f} times as long as the model says (in the "
-        "median), which knows nothing of shared memory, shared caches and other programs. If it "
-        "had the measured steps alone in place of its own, the median error would be "
-        f"{median(better):.0%}."
+        f"{max(errors):.0%}. Steps alone took {crowded:.2f} times as long as the model says, in "
+        "the median: it knows nothing of memory and caches that processes share, nor of other "
+        "programs. If it had the measured steps alone in place of its own, the median error "
+        f"would be {median(better):.0%}."
     )
 
 
