@@ -140,7 +140,7 @@ def test_the_measurement_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path
     steps = found["runs"]["loopback-2"]["steps"]["blitz"]
     assert all(seconds > 0 for seconds in steps.values())
     assert [*steps] == ["alone", "after", "beside"]
-    assert "near-2" in found["runs"] or found["missing"]["near"]  # it takes rights to make networks
+    assert "failed" not in found["missing"].get("near", "")  # but it takes rights to make networks
     assert capsys.readouterr().out.startswith("# Scaling")
 
 
