@@ -105,11 +105,19 @@ def gradients(function: Callable[..., Any], arrays: list[Any]) -> Step:
 
 
 def train(
-    layers: Any, parameters: Any, x: Any, targets: Any, loss: str, optimizer: str, lr: float
+    layers: Any,
+    parameters: Any,
+    x: Any,
+    targets: Any,
+    loss: str,
+    optimizer: str,
+    lr: float,
+    wrap: Callable[[Any], Any] = lambda model: model,
 ) -> Step:
     model = NETWORK(layers)
     for p, value in zip(model.parameters(), parameters, strict=True):
         p.value = tensor(value.reshape(p.shape))
+    model = wrap(model)  # for benchmarks.scaling
     x, targets, compute = tensor(x), tensor(targets), LOSSES[loss]
     make = partial(OPTIMIZERS[optimizer], lr=lr)
     is_half = OPTIONS["dtype"] == "float16"
