@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,12 +31,12 @@ from .files import FILES, read_json
 from .launch import ignore_interrupts
 from .processes import as_flags, command_of, later_signals
 from .schema import Metric
+from .settings import Choice
 
 __all__ = ["Sweep", "counting", "finished", "is_done", "open_study", "storage_errors", "work"]
 
 POLL = 1.0  # seconds between two looks at what other workers do
 TRIES = 3  # of a task whose training is killed each time, for example for want of memory
-Choice = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Sweep:
         example: the name of the program.
         flags: of all trainings.
         tasks: of each task, the settings that the grid gives.
-        choices: for each setting the kind, the arguments and the options of a method of Optuna's
-            trials: ("float", (1e-4, 0.1), {"log": True}) of `suggest_float`.
+        choices: what each setting can be; those of the grid, too.
         metric: which the sweep makes as good as it can.
         out: where each trial has a folder.
         patience: seconds after which a silent worker is taken for dead.
@@ -87,12 +87,11 @@ def open_study(
         UserError: the study has other settings.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    for _ in range(2):  # the second time if another worker was making the tables at this moment
-        with suppress(sqlalchemy.exc.SQLAlchemyError):
-            storage = new_storage(url, sweep.patience)
-            break
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    try:
+        storage = new_storage(url, sweep.patience)
+    except sqlalchemy.exc.SQLAlchemyError:  # perhaps another worker is making the tables
         time.sleep(POLL)
-    else:
         storage = new_storage(url, sweep.patience)
     study = optuna.create_study(
         storage=storage,
@@ -102,16 +101,17 @@ def open_study(
         pruner=getattr(optuna.pruners, pruner)(),
         load_if_exists=True,
     )
-    if "sweep" not in study.user_attrs and not study.get_trials(deepcopy=False):
+    where = f"the study {name!r} in {without_password(url)}"
+    if "sweep" not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise UserError(f"{where} is of another program; choose another --name")
         study.set_user_attr("sweep", settings)
-    known = study.user_attrs.get("sweep", {"a program": "another one"})
+    known = study.user_attrs["sweep"]
     for key in known | settings:
         if known.get(key) != settings.get(key):
             before, now = (shown(key, of.get(key)) for of in (known, settings))
-            raise UserError(
-                f"the study {name!r} in {without_password(url)} is of {before}, and not of {now}; "
-                "give it the same settings, or choose another --name"
-            )
+            advice = "give it the same settings, or choose another --name"
+            raise UserError(f"{where} has {before}, and not {now}; {advice}")
     return study
 
 
@@ -241,10 +241,7 @@ def train(sweep: Sweep, trial: optuna.Trial) -> float | None:
         trial.set_user_attr("task", None)
         return None
     trial.set_user_attr("host", socket.gethostname())
-    settings = {
-        name: getattr(trial, f"suggest_{kind}")(name, *values, **options)
-        for name, (kind, values, options) in sweep.choices.items()
-    }
+    settings = {name: suggest(trial, name, choice) for name, choice in sweep.choices.items()}
     folder = prepared(sweep, trial, task)
     command = command_of(sweep.example, [*sweep.flags, *as_flags(settings)], folder)
     with later_signals():  # else one could come before the `try` knows the process
@@ -275,6 +272,14 @@ def train(sweep: Sweep, trial: optuna.Trial) -> float | None:
     return summary[f"final_{sweep.result}"]
 
 
+def suggest(trial: optuna.Trial, name: str, choice: Choice) -> Any:
+    """Let Optuna give the value of a setting: of a grid, the one that is in line."""
+    if choice.kind == "categorical":
+        return trial.suggest_categorical(name, choice.values)
+    number = trial.suggest_int if choice.kind == "int" else trial.suggest_float
+    return number(name, *choice.values, log=choice.log)
+
+
 def prepared(sweep: Sweep, trial: optuna.Trial, task: int) -> Path:
     """Make the trial's folder, with the checkpoint of the task's last trial if there is one. That
     trial's process may still be writing in a folder of its own."""
@@ -285,7 +290,7 @@ def prepared(sweep: Sweep, trial: optuna.Trial, task: int) -> Path:
     for before in reversed(trial.study.get_trials(deepcopy=False)):
         if before.user_attrs.get("task") == task and before.number < trial.number:
             with suppress(FileNotFoundError):  # it was killed early, or ran on another machine
-                shutil.copy(sweep.folder(before.number) / FILES[0], folder)
+                shutil.copy(sweep.folder(before.number) / "checkpoint.safetensors", folder)
                 break
     return folder
 
