@@ -144,4 +144,5 @@ def importances(trials: list[FrozenTrial], study: optuna.Study) -> dict[str, flo
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if len(done) < FEW or len(done[0].params) < 2:
         return {}
-    return optuna.importance.get_param_importances(study)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
