@@ -36,31 +36,30 @@ from gradcore.tools.command_line import Parser
 
 NAMES = sorted({file.stem for file in EXAMPLES.glob("*.py")} - {"assignment", "sweep"})
 TRIALS = 20  # of a search
-SAMPLERS = {
-    "tpe": "TPESampler",
-    "random": "RandomSampler",
-    "qmc": "QMCSampler",
-    "cmaes": "CmaEsSampler",
+SAMPLERS = {  # Optuna's names, and what they need
+    "tpe": ("TPESampler", "optuna"),
+    "random": ("RandomSampler", "optuna"),
+    "qmc": ("QMCSampler", "scipy"),
+    "cmaes": ("CmaEsSampler", "cmaes"),
 }
 PRUNERS = {"none": "NopPruner", "median": "MedianPruner", "hyperband": "HyperbandPruner"}
 
 
 def parse() -> argparse.Namespace:
     program = "python examples/sweep.py"
-    server = "--storage postgresql+psycopg://USER@HOST/NAME"
     parser = Parser(
         description="Try settings of an example: all of a grid, or those that Optuna's samplers "
         "choose. The example's own flags, which all trials have, stand after --.",
         usage=f"{program} EXAMPLE [FLAG ...] [-- FLAG OF THE EXAMPLE ...]",
         examples={
-            f"{program} mnist --grid lr=1e-5,1e-4 --grid model=sigmoid,relu -- --epochs 2": "four "
-            "trials; the same command goes on after an interruption",
-            f"{program} cifar10 --grid batch-size:epochs=4:2,12:6 -- --runs 3": "two trials, each "
-            "with three seeds",
-            f"{program} mnist --search lr=1e-6..1e-3:log --search hidden=1..8 --workers 2": "20 "
-            "trials, two at a time",
-            f"{program} mnist --grid lr=1e-5,1e-4 {server}": "on many machines: the same command "
-            "on each of them",
+            f"{program} mnist --grid lr=1e-5,1e-4 --grid model=sigmoid,relu": "four trials; the "
+            "same command goes on after an interruption",
+            f"{program} mnist --grid lr=1e-5,1e-4 -- --epochs 2 --runs 3": "two, each with three "
+            "seeds",
+            f"{program} cifar10 --grid batch-size:epochs=4:2,12:6,20:10": "three pairs",
+            f"{program} mnist --search lr=1e-6..1e-3:log --workers 2": "20 trials, two at a time",
+            f"{program} mnist --grid lr=1e-5,1e-4 --storage URL": "on many machines, by the same "
+            "command on each",
         },
     )
     flag = parser.add_argument
@@ -111,10 +110,10 @@ def plan(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise UserError("there is nothing to try: give --grid or --search")
     if args.trials and not searches:
         raise UserError("--trials counts those of a --search; a grid has one trial for each point")
-    given = [name for name, _ in known]
-    given += unique(flag.partition("=")[0].removeprefix("--") for flag in args.flags)
+    given = [f"--{name}" for name, _ in known]
+    given += unique(flag.partition("=")[0] for flag in args.flags)
     for name in choices:
-        if given.count(name) > 1:
+        if given.count(f"--{name}") > 1:
             raise UserError(f"--{name} is given twice: by --grid, by --search or after --")
     try:
         example = import_module(args.example)
@@ -151,13 +150,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         require("optuna", "sweep.py", "sweep")
         require("matplotlib.figure", "the picture")
+        sampler, needed = SAMPLERS[args.sampler]
+        require(needed, f"--sampler {args.sampler}", "sweep")
         from harness import outcome, trials
 
         sweep, settings = plan(args)
         sweep.out.mkdir(parents=True, exist_ok=True)
-        url = args.storage or f"sqlite:///{sweep.out.resolve()}/sweep.db?timeout=60"
+        folder = str(sweep.out.resolve()).replace("{", "{{").replace("}", "}}")  # Optuna formats it
+        url = args.storage or f"sqlite:///{folder}/sweep.db?timeout=60"
         name = args.name or args.example
-        classes = SAMPLERS[args.sampler], PRUNERS[args.pruner]
+        classes = sampler, PRUNERS[args.pruner]
         with trials.storage_errors(url):
             study = trials.open_study(sweep, url, name, settings, *classes)
             if args.join:

@@ -1,4 +1,4 @@
-"""The settings that a sweep tries: what --grid and --search say, and whether the example takes it."""
+"""The settings that a sweep tries: what --grid and --search say, and what the example takes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read_by(example: Any, flags: Sequence[str]) -> dict[str, Any]:
         example.main()
     settings = vars(seen[0])
     for name in OURS:
-        if settings[name]:
+        if settings.get(name):
             flag = name.replace("_", "-")
             raise UserError(f"--{flag} of the example can't be given: the sweep itself gives it")
     return settings

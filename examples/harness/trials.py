@@ -101,7 +101,7 @@ def open_study(
         pruner=getattr(optuna.pruners, pruner)(),
         load_if_exists=True,
     )
-    where = f"the study {name!r} in {without_password(url)}"
+    where = f"the study {name!r} in {public(url)}"
     if "sweep" not in study.user_attrs:
         if study.get_trials(deepcopy=False):
             raise UserError(f"{where} is of another program; choose another --name")
@@ -146,11 +146,12 @@ def storage_errors(url: str) -> Iterator[None]:
         advice = ""
         if isinstance(cause, ImportError):
             advice = "; install it, as by: pip install 'psycopg[binary]' (for postgresql+psycopg://)"
-        raise UserError(f"--storage {without_password(url)}: {reason}{advice}") from None
+        raise UserError(f"--storage {public(url)}: {reason}{advice}") from None
 
 
-def without_password(url: str) -> str:
-    return re.sub("//.*@", "//...@", url)
+def public(url: str) -> str:
+    """Leave out of a URL what only its owner may know, and the options."""
+    return re.sub("//.*@", "//...@", url).partition("?")[0]
 
 
 # -- The line -------------------------------------------------------------------------------------

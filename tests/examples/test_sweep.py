@@ -31,7 +31,7 @@ TWO = ["--grid", "lr=1e-6,1e-5"]
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="no Optuna here")
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 
-# In place of an example: epochs of no time, each with a line; what it does at the second of them is
+# In place of an example: epochs of no time, each with a line. What it does after the first of them is
 # in the file `fate` beside the folders of the trials.
 TRAINER = """
 import json, os, sys, time
@@ -42,14 +42,15 @@ settings = {name.strip("-"): x for name, x in zip(flags[::2], flags[1::2])}
 checkpoint, fate = folder / "checkpoint.safetensors", folder.parent / "fate"
 lines = json.loads(checkpoint.read_text()) if "--resume" in flags else []
 for epoch in range(len(lines), int(settings["epochs"])):
-    if epoch == 1 and fate.exists():
+    if epoch and fate.exists():
         exec(fate.read_text())
     lines.append({"run": 0, "epoch": epoch, "val_accuracy": float(settings["lr"]) * (1 + epoch)})
     checkpoint.write_text(json.dumps(lines))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in lines))
     print("epoch", epoch, flush=True)
 best = lines[-1]["val_accuracy"]
-summary = {"final_accuracy": best, "best_accuracy": best, "runs": [{}], "resumed": "--resume" in flags}
+summary = {"final_accuracy": best, "best_accuracy": best, "runs": [{}]}
+summary["resumed"] = "--resume" in flags
 (folder / "summary.json").write_text(json.dumps(summary))
 print("the last line")
 """
@@ -211,7 +212,6 @@ def test_runs_give_a_mean_and_a_deviation(trained: Any, tmp_path: Path) -> None:
 def test_a_training_that_fails_is_told_and_the_others_go_on(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fate(tmp_path, "if settings['lr'] == '0.01': sys.exit('mnist.py: the loss is nan')")
     code = "if settings['lr'] == '0.01': print('mnist.py: the loss is nan'); sys.exit(2)"
     fate(tmp_path, code)
     assert trained("--grid", "lr=0.01,0.02") == 0
@@ -247,23 +247,30 @@ def test_the_same_command_goes_on_after_an_interruption(
 ) -> None:
     from harness import trials
 
-    flags = ["--search", "lr=0.01..0.02", "--trials", 2]
-
-    def interrupt(*_: Any) -> None:
+    def interrupt(*call: Any) -> None:
+        call[2].stdout.readline()  # after an epoch
         raise KeyboardInterrupt
 
+    flags = ["--search", "lr=0.01..0.02", "--trials", 2]
     monkeypatch.setattr(trials, "ignore_interrupts", lambda: None)
-    for _ in range(trials.TRIES + 1):  # as often as one likes
+    monkeypatch.setattr(trials, "TRIES", 1)  # which interruptions don't count as
+    fate(tmp_path, "time.sleep(1)")
+    for _ in range(2):  # one trial, then the other
         with monkeypatch.context() as patch:
-            patch.setattr(trials.optuna.Trial, "should_prune", interrupt)
+            patch.setattr(trials, "follow", interrupt)
             assert trained(*flags) == 130
     assert not summaries(tmp_path)
-    before = json.loads((tmp_path / "trial-0" / "checkpoint.safetensors").read_text())
+    (tmp_path / "fate").unlink()
     assert trained(*flags) == 0
-    assert [s["resumed"] for s in summaries(tmp_path)] == [True, False]
-    (path,) = [p.parent for p in tmp_path.glob("trial-*/summary.json") if '"resumed": true' in p.read_text()]
-    after = json.loads((path / "checkpoint.safetensors").read_text())
-    assert after[: len(before)] == before  # with the settings that the sampler chose at first
+    assert [s["resumed"] for s in summaries(tmp_path)] == [True, True]
+    for before, after in ((0, 2), (1, 3)):  # with the settings that the sampler chose at first
+        first, last = (
+            json.loads((tmp_path / f"trial-{n}" / "checkpoint.safetensors").read_text())
+            for n in (before, after)
+        )
+        assert (len(first), len(last)) == (1, 3)
+        assert first[0] == last[0]
+        assert last[1]["val_accuracy"] == 2 * last[0]["val_accuracy"]
 
 
 def open_study(out: Path) -> Any:
@@ -271,37 +278,39 @@ def open_study(out: Path) -> Any:
     return optuna.load_study(study_name="mnist", storage=f"sqlite:///{out / 'sweep.db'}")
 
 
-def test_of_two_trials_of_a_task_one_is_trained(trained: Any, tmp_path: Path) -> None:
-    assert trained("--grid", "lr=0.01") == 0
-    study = open_study(tmp_path)
-    for _ in range(2):  # as of two workers that look at the same time
-        study.enqueue_trial({"lr": 0.02}, {"task": 1, "tries": 1})
-    assert trained("--grid", "lr=0.01") == 0  # nothing is left to do
+def test_of_two_trials_of_a_task_one_is_trained(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if two workers had put a task in line at the same moment."""
     from harness import trials
 
-    line = trials.line_up
+    def line_up(study: Any, plan: Any, line_up: Any = trials.line_up) -> None:
+        if not study.get_trials():
+            study.enqueue_trial({"lr": 0.01}, {"task": 0, "tries": 1})
+            study.enqueue_trial({"lr": 0.01}, {"task": 0, "tries": 1})
+        line_up(study, plan)
 
-    def line_up(study: Any, plan: Any) -> None:
-        line(study, plan)
-        for task in range(2):
-            study.enqueue_trial({"lr": 0.01 + 0.01 * task}, {"task": task, "tries": 1})
-
-    shutil.rmtree(tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trials, "line_up", line_up)
-        assert trained(*["--grid", "lr=0.01,0.02"]) == 0
-    assert len(summaries(tmp_path)) == 2
+    monkeypatch.setattr(trials, "line_up", line_up)
+    assert trained("--grid", "lr=0.01,0.02") == 0
+    folders = sorted(path.name for path in tmp_path.glob("trial-*"))
+    assert folders == ["trial-0", "trial-2"]
+    assert report(tmp_path, "--grid", "lr=0.01,0.02") == 0
+    assert [row[:2] for row in table(tmp_path)] == [["2", "0.02"], ["0", "0.01"]]
 
 
 def test_a_worker_that_was_taken_for_dead_goes_on(trained: Any, tmp_path: Path) -> None:
     """As a laptop that slept: another worker has declared its trial failed."""
-    tell = "import optuna; "
-    tell += "study = optuna.load_study(study_name='mnist', storage=f'sqlite:///{folder.parent}/sweep.db'); "
-    tell += "study.tell(0, state=optuna.trial.TrialState.FAIL)"
-    fate(tmp_path, f"fate.unlink(); {tell}")
+    lines = [
+        "fate.unlink()",
+        "import optuna",
+        "url = f'sqlite:///{folder.parent}/sweep.db'",
+        "study = optuna.load_study(study_name='mnist', storage=url)",
+        "study.tell(0, state=optuna.trial.TrialState.FAIL)",
+    ]
+    fate(tmp_path, "; ".join(lines))
     assert trained("--grid", "lr=0.01,0.02") == 0
     assert report(tmp_path, "--grid", "lr=0.01,0.02") == 0
-    assert [row[2] for row in table(tmp_path)] == ["0.0600", "0.0300"]
+    assert [row[:3] for row in table(tmp_path)] == [["1", "0.02", "0.0600"], ["2", "0.01", "0.0300"]]
 
 
 def test_a_worker_that_was_killed_before_its_first_heartbeat_is_seen(
@@ -333,8 +342,9 @@ def server() -> Iterator[str]:
     made = [str(SERVERS[-1].with_name("initdb")), "-A", "trust", "-U", "sweep", "-D", "data", "-N"]
     subprocess.run(made, check=True, **options)
     run = [str(SERVERS[-1]), "-D", "data", "-k", str(folder), "-c", "listen_addresses="]
+    ready = SERVERS[-1].with_name("pg_isready")
     with subprocess.Popen([*run, "-F"], stderr=subprocess.DEVNULL, **options) as process:
-        while not list(folder.glob(".s.PGSQL.5432")):
+        while subprocess.run([str(ready), "-q", "-h", str(folder)]).returncode:
             assert process.poll() is None
             time.sleep(0.05)
         yield f"postgresql+psycopg://sweep@/postgres?host={folder}"
