@@ -4,7 +4,7 @@
     python examples/sweep.py mnist --search lr=1e-5..1e-3:log --trials 20 --pruner median
 
 Each trial is a run of the example, in a process and a folder of its own in DIR. A database, which
-Optuna keeps, has what is in line, what runs and what came out: DIR/sweep.db, or one on a server.
+Optuna keeps, has what waits, what runs and what came out: DIR/sweep.db, or one on a server.
 Workers on one database share the trials. The same command goes on after an interruption, and on
 another machine it joins in. It ends with a table, DIR/table.md, and a picture, DIR/sweep.png.
 """

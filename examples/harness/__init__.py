@@ -14,7 +14,7 @@ page          the report as one page of HTML
 launch        the first and the last moment of a program
 processes     trainings in processes of their own
 settings      what sweep.py tries, as its flags say it
-trials        the trials of sweep.py, in line in a database
+trials        the trials of sweep.py, in the queue of a database
 outcome       the table and the picture of sweep.py
 
 An example imports this package before all else: from then on Ctrl-C ends the example with a line

@@ -1,9 +1,9 @@
-"""The trials of a sweep, which wait in line in Optuna's storage for workers that train them.
+"""The trials of a sweep, which wait in the queue of Optuna's storage for workers to train them.
 
 A sweep has tasks: each is a training, with settings that a grid gives, that Optuna's sampler
 chooses, or some of both. Each task has one trial that counts. Workers direct themselves: each takes
-the next trial from the line, and tells Optuna what came out. A worker that is killed falls silent:
-then the next one who looks puts a new trial of the same task in line, which goes on from the
+the next trial from the queue, and tells Optuna what came out. A worker that is killed falls silent:
+then the next one who looks puts a new trial of the same task into the queue, which goes on from the
 checkpoint of the one before.
 """
 
@@ -37,6 +37,13 @@ __all__ = ["Sweep", "counting", "finished", "is_done", "open_study", "storage_er
 
 POLL = 1.0  # seconds between two looks at what other workers do
 TRIES = 3  # of a task whose training is killed each time, for example for want of memory
+ERRORS = (  # of the storage: no driver, a URL that is none, other tables, no connection
+    ImportError,
+    ValueError,
+    RuntimeError,
+    sqlalchemy.exc.SQLAlchemyError,
+    optuna.exceptions.OptunaError,
+)
 
 
 @dataclass(frozen=True)
@@ -123,9 +130,9 @@ def new_storage(url: str, patience: int) -> optuna.storages.RDBStorage:
         grace_period=patience,
     )
     if storage.engine.dialect.name == "sqlite":
-        # SQLite can't lock what it reads, so that two workers could take one trial: lock all.
+        # SQLite can't lock the rows it reads, so that two workers could take one trial: lock all.
         sqlalchemy.event.listen(
-            storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+            storage.engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE")
         )
     return storage
 
@@ -140,12 +147,12 @@ def storage_errors(url: str) -> Iterator[None]:
     """Make errors of the storage in the block a UserError."""
     try:
         yield
-    except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+    except ERRORS as error:
         cause = error.__cause__ or error
         reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         advice = ""
         if isinstance(cause, ImportError):
-            advice = "; install it, as by: pip install 'psycopg[binary]' (for postgresql+psycopg://)"
+            advice = "; install it, as for postgresql+psycopg: pip install 'psycopg[binary]'"
         raise UserError(f"--storage {public(url)}: {reason}{advice}") from None
 
 
@@ -154,7 +161,7 @@ def public(url: str) -> str:
     return re.sub("//.*@", "//...@", url).partition("?")[0]
 
 
-# -- The line -------------------------------------------------------------------------------------
+# -- The queue ------------------------------------------------------------------------------------
 
 
 def counting(study: optuna.Study) -> dict[int, FrozenTrial]:
@@ -184,8 +191,8 @@ def finished(study: optuna.Study, sweep: Sweep) -> bool:
     return all(task in trials and is_done(trials[task]) for task in range(len(sweep.tasks)))
 
 
-def line_up(study: optuna.Study, sweep: Sweep) -> None:
-    """Put a trial in line for each task that has none, or whose worker was killed. Where two
+def enqueue(study: optuna.Study, sweep: Sweep) -> None:
+    """Put a trial into the queue for each task that has none, or whose worker was killed. Where two
     workers do so at once, `train` leaves out the second trial."""
     optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -204,7 +211,7 @@ def line_up(study: optuna.Study, sweep: Sweep) -> None:
 
 
 def work(study: optuna.Study, sweep: Sweep, tell: Callable[[FrozenTrial], None]) -> None:
-    """Train what is in line until all tasks are done, be it by this worker or by others.
+    """Train what is in the queue until all tasks are done, be it by this worker or by others.
 
     Args:
         tell: called with each trial that this worker has ended.
@@ -215,7 +222,7 @@ def work(study: optuna.Study, sweep: Sweep, tell: Callable[[FrozenTrial], None])
             tell(trial)
 
     while not finished(study, sweep):
-        line_up(study, sweep)
+        enqueue(study, sweep)
         if study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
             # A ValueError is Optuna's if others have taken this worker for dead, and its task up.
             with suppress(ValueError):
@@ -237,7 +244,7 @@ def train(sweep: Sweep, trial: optuna.Trial) -> float | None:
     Raises:
         TrialPruned: after an epoch, Optuna's pruner gave it up.
     """
-    task = trial.user_attrs.get("task")  # none where others took what was in line at this moment
+    task = trial.user_attrs.get("task")  # none if others emptied the queue meanwhile
     if task is None or counting(trial.study)[task].number != trial.number:
         trial.set_user_attr("task", None)
         return None
@@ -274,7 +281,7 @@ def train(sweep: Sweep, trial: optuna.Trial) -> float | None:
 
 
 def suggest(trial: optuna.Trial, name: str, choice: Choice) -> Any:
-    """Let Optuna give the value of a setting: of a grid, the one that is in line."""
+    """Let Optuna give the value of a setting: what the sampler chooses, or the queue has."""
     if choice.kind == "categorical":
         return trial.suggest_categorical(name, choice.values)
     number = trial.suggest_int if choice.kind == "int" else trial.suggest_float

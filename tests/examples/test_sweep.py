@@ -281,16 +281,16 @@ def open_study(out: Path) -> Any:
 def test_of_two_trials_of_a_task_one_is_trained(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if two workers had put a task in line at the same moment."""
+    """As if two workers had put a task into the queue at the same moment."""
     from harness import trials
 
-    def line_up(study: Any, plan: Any, line_up: Any = trials.line_up) -> None:
+    def enqueue(study: Any, plan: Any, enqueue: Any = trials.enqueue) -> None:
         if not study.get_trials():
             study.enqueue_trial({"lr": 0.01}, {"task": 0, "tries": 1})
             study.enqueue_trial({"lr": 0.01}, {"task": 0, "tries": 1})
-        line_up(study, plan)
+        enqueue(study, plan)
 
-    monkeypatch.setattr(trials, "line_up", line_up)
+    monkeypatch.setattr(trials, "enqueue", enqueue)
     assert trained("--grid", "lr=0.01,0.02") == 0
     folders = sorted(path.name for path in tmp_path.glob("trial-*"))
     assert folders == ["trial-0", "trial-2"]
