@@ -172,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
             print(table, end="")
             with replaced(sweep.out / "table.md") as file:
                 file.write(table.encode())
-            if results := outcome.results(study, sweep):
+            if results := outcome.results(study):
                 with replaced(sweep.out / "sweep.png") as file:
                     outcome.draw(study, sweep, results, file)
             if not args.report and not trials.finished(study, sweep):

@@ -87,7 +87,7 @@ def spoken(trial: FrozenTrial, sweep: Sweep) -> str:
 # -- The picture ----------------------------------------------------------------------------------
 
 
-def results(study: optuna.Study, sweep: Sweep) -> list[FrozenTrial]:
+def results(study: optuna.Study) -> list[FrozenTrial]:
     """Give the trials with a result, in the order in which they ended."""
     states = (TrialState.COMPLETE, TrialState.PRUNED)
     ended = [trial for trial in counting(study).values() if trial.state in states]
