@@ -14,7 +14,6 @@ from .trials import Sweep, counting
 
 __all__ = ["draw", "results", "spoken", "table"]
 
-WIDE = 30  # times the least number: an axis that goes further has powers of 10
 FEW = 8  # trials: of fewer, nothing is said about how much each setting matters
 ORDER = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING]
 ORDER += [TrialState.FAIL]
@@ -100,6 +99,8 @@ def draw(study: optuna.Study, sweep: Sweep, trials: list[FrozenTrial], file: Bin
     Args:
         file: for the picture (PNG).
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(3.4 * (1 + len(sweep.choices)), 3.6)
     left, *others = figure.subplots(1, 1 + len(sweep.choices), sharey=True, squeeze=False)[0]
     numbers = range(1, len(trials) + 1)
@@ -107,6 +108,7 @@ def draw(study: optuna.Study, sweep: Sweep, trials: list[FrozenTrial], file: Bin
     best = list(accumulate([trial.value for trial in trials], sweep.metric.best))
     left.step(numbers, best, where="post", color=COLORS[1], label="best so far")
     left.set(xlabel="trials, in the order of their ends", ylabel=sweep.metric.label)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     weights = importances(trials, study)
     for axes, name in zip(others, sweep.choices, strict=True):
         scatter(axes, places(axes, sweep, name, trials), trials)
@@ -121,7 +123,7 @@ def draw(study: optuna.Study, sweep: Sweep, trials: list[FrozenTrial], file: Bin
 def scatter(axes: Any, xs: Iterable[float], trials: list[FrozenTrial]) -> None:
     """Draw a dot for each trial, with the deviation of its runs; empty if it was ended early."""
     for x, trial in zip(xs, trials, strict=True):
-        style = {"fmt": "o", "color": COLORS[0], "alpha": 0.8}
+        style = {"fmt": "o", "color": COLORS[0], "alpha": 0.8, "capsize": 2}
         if trial.state == TrialState.PRUNED:
             style["fillstyle"] = "none"
         axes.errorbar(x, trial.value, yerr=trial.user_attrs.get("deviation"), **style)
@@ -129,13 +131,12 @@ def scatter(axes: Any, xs: Iterable[float], trials: list[FrozenTrial]) -> None:
 
 def places(axes: Any, sweep: Sweep, name: str, trials: list[FrozenTrial]) -> list[float]:
     """Make the axis of a setting, and give where the trials are on it."""
-    values, known = [trial.params[name] for trial in trials], sweep.choices[name].values
-    if any(isinstance(x, str) for x in known):
-        axes.set_xticks(range(len(known)), list(map(str, known)))
-        axes.set_xlim(-0.5, len(known) - 0.5)
-        return [float(known.index(x)) for x in values]
-    if min(known) > 0 and max(known) >= WIDE * min(known):
-        axes.set_xscale("log")
+    values, choice = [trial.params[name] for trial in trials], sweep.choices[name]
+    if choice.kind == "categorical":
+        axes.set_xticks(range(len(choice.values)), [short(x) for x in choice.values])
+        axes.set_xlim(-0.5, len(choice.values) - 0.5)
+        return [float(choice.values.index(x)) for x in values]
+    axes.set_xscale("log" if choice.log else "linear")
     return values
 
 

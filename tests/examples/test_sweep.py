@@ -183,14 +183,13 @@ def test_a_search_goes_on_at_each_point_of_a_grid(trained: Any, tmp_path: Path) 
 
 
 def test_a_pruner_ends_trials_early(trained: Any, tmp_path: Path) -> None:
-    values = ",".join(f"{x / 100}" for x in range(20, 10, -1))  # each is worse than those before
+    values = ",".join(f"{x / 100}" for x in range(20, 10, -1))  # ever worse; five are waited for
     flags = ["--grid", f"lr={values}", "--pruner", "median"]
     assert trained(*flags) == 0
     assert report(tmp_path, *flags) == 0
     outcomes = [row[2] for row in table(tmp_path)]
     assert outcomes[4] == "0.4800"
-    assert all(", ended early after epoch " in outcome for outcome in outcomes[5:])  # all after five
-    assert len(summaries(tmp_path)) == 5
+    assert all(", ended early after epoch " in outcome for outcome in outcomes[5:])
 
 
 def test_runs_give_a_mean_and_a_deviation(trained: Any, tmp_path: Path) -> None:
