@@ -99,8 +99,6 @@ def draw(study: optuna.Study, sweep: Sweep, trials: list[FrozenTrial], file: Bin
     Args:
         file: for the picture (PNG).
     """
-    from matplotlib.ticker import MaxNLocator
-
     figure = new_figure(3.4 * (1 + len(sweep.choices)), 3.6)
     left, *others = figure.subplots(1, 1 + len(sweep.choices), sharey=True, squeeze=False)[0]
     numbers = range(1, len(trials) + 1)
@@ -108,7 +106,9 @@ def draw(study: optuna.Study, sweep: Sweep, trials: list[FrozenTrial], file: Bin
     best = list(accumulate([trial.value for trial in trials], sweep.metric.best))
     left.step(numbers, best, where="post", color=COLORS[1], label="best so far")
     left.set(xlabel="trials, in the order of their ends", ylabel=sweep.metric.label)
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    only_whole_numbers(left)
+    if any(trial.state == TrialState.PRUNED for trial in trials):
+        left.plot([], [], "o", fillstyle="none", color=COLORS[0], label="ended early")
     weights = importances(trials, study)
     for axes, name in zip(others, sweep.choices, strict=True):
         scatter(axes, places(axes, sweep, name, trials), trials)
@@ -136,8 +136,17 @@ def places(axes: Any, sweep: Sweep, name: str, trials: list[FrozenTrial]) -> lis
         axes.set_xticks(range(len(choice.values)), [short(x) for x in choice.values])
         axes.set_xlim(-0.5, len(choice.values) - 0.5)
         return [float(choice.values.index(x)) for x in values]
-    axes.set_xscale("log" if choice.log else "linear")
+    if choice.log:
+        axes.set_xscale("log")
+    elif choice.kind == "int":
+        only_whole_numbers(axes)
     return values
+
+
+def only_whole_numbers(axes: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def importances(trials: list[FrozenTrial], study: optuna.Study) -> dict[str, float]:
