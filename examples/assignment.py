@@ -19,12 +19,11 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from typing import Any
 from harness.command_line import complain, path, positive, require
 from harness.errors import UserError
 from harness.files import locked
+from harness.processes import as_flags, command_of, later_signals, shared_cores
 from harness.report import (
     Item,
     Row,
@@ -54,8 +54,6 @@ from harness.results import FILE, Training, keep, load, training
 from gradcore.data import DataError, NotFoundError, find_cifar10, find_mnist
 from gradcore.tools.command_line import Parser
 
-EXAMPLES = Path(__file__).parent
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 SEEDS = 3
 
 # -- The items of the assignment, and what it reports --------------------------------------------
@@ -321,8 +319,7 @@ def train(
     waiting = [t for t in trainings if t.name not in done]
     n, failed = len(trainings), 0
     print(f"{n - len(waiting)} of {n} trainings are done", flush=True)
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {**dict.fromkeys(THREADS, threads), **os.environ, "GRADCORE_OFFLINE": "1"}
+    environment = {**shared_cores(jobs), "GRADCORE_OFFLINE": "1"}
     running: dict[Training, Any] = {}
     started: dict[Training, float] = {}
     try:
@@ -349,34 +346,11 @@ def train(
     return failed
 
 
-@contextmanager
-def later_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the end of the block."""
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
-
-
 def start(t: Training, folder: Path, data_dir: str | None, environment: dict[str, str]) -> Any:
     """Start the process of a training, whose output goes to log.txt in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(EXAMPLES / f"{t.example}.py"), "--quiet", "--out", str(folder)]
-    for key, x in t.flags:
-        command += [f"--{key.replace('_', '-')}", str(x)]
-    if data_dir:
-        command += ["--data-dir", data_dir]
-    if (folder / "checkpoint.safetensors").exists():
-        command.append("--resume")
+    data = ["--data-dir", data_dir] if data_dir else []
+    command = command_of(t.example, ["--quiet", *as_flags(dict(t.flags)), *data], folder)
     with (folder / "log.txt").open("w") as log:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 

@@ -12,6 +12,10 @@ results       what the trainings of assignment.py gave, in one file
 report        what assignment.py says of them: answers, tables, pictures
 page          the report as one page of HTML
 launch        the first and the last moment of a program
+processes     trainings in processes of their own
+settings      what sweep.py tries, as its flags say it
+trials        the trials of sweep.py, in the queue of a database
+outcome       the table and the picture of sweep.py
 
 An example imports this package before all else: from then on Ctrl-C ends the example with a line
 and the exit status 130, also while the imports go on.

@@ -173,13 +173,14 @@ def positive_float(text: str, or_zero: bool = False) -> float:
     return x
 
 
-def require(module: str, flag: str) -> None:
-    """Raise UserError if a module that the flag needs can't be imported."""
+def require(module: str, flag: str, extra: str = "examples") -> None:
+    """Raise UserError if a module that the flag needs, and that the extra brings, can't be
+    imported."""
     try:
         import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        install = "pip install 'gradcore[examples]'"
+        install = f"pip install 'gradcore[{extra}]'"
         raise UserError(f"{flag} needs {package}: {install} ({error})") from None
     except ValueError as error:  # as matplotlib's, of MPLBACKEND
         raise UserError(f"{flag} needs {module}, which fails: {error}") from None

@@ -25,6 +25,7 @@ from .schema import CHECKPOINT, CLASSIFIER, Metric, check, line
 
 __all__ = [
     "FILES",
+    "FREE",
     "as_line",
     "checkpoint_to_resume",
     "locked",

@@ -339,11 +339,6 @@ class Session:
             f"{metric.name.replace('_', ' ')} {line[metric.name]:{metric.format}}   "
             for metric in self.metrics
         ]
-        self.say(
-            f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
-            + "".join(measured)
-            + f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} {self.unit}/s"
-        )
         if self.out:
             try:
                 with (self.out / "metrics.jsonl").open("a") as file:
@@ -351,6 +346,11 @@ class Session:
             except OSError as error:
                 raise UserError(f"{self.out}: can't be written to ({error.strerror})") from None
             self.save()
+        self.say(  # last: who reads it finds the epoch in the files
+            f"epoch {line['epoch']:3}   train loss {line['train_loss']:.5f}   "
+            + "".join(measured)
+            + f"{line['seconds']:.1f} s, {line['instances_per_second']:,.0f} {self.unit}/s"
+        )
 
     def save(self) -> None:
         """Write the checkpoint: parameters, optimizer, random numbers, and the record so far."""

@@ -17,7 +17,7 @@ from typing import Any
 import assignment
 import mnist
 import pytest
-from harness import charts, files, report, results, words
+from harness import charts, files, processes, report, results, words
 from harness.report import Item, Row
 from harness.results import Training, training
 from runs import call, metrics, refused
@@ -35,7 +35,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No data but what is in the package, and the default backend."""
     import matplotlib.font_manager  # noqa: F401  # it looks for fonts once, by a process
 
-    for name in ("GRADCORE_DATA", "GRADCORE_BACKEND", *assignment.THREADS):
+    for name in ("GRADCORE_DATA", "GRADCORE_BACKEND", *processes.THREADS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GRADCORE_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -229,7 +229,7 @@ def test_jobs_share_the_cores(
         assignment.subprocess, "Popen", lambda _, env, **__: seen.append(env) or Finished()
     )
     assert run("--only", "fig18", "--jobs", jobs, "--out", tmp_path) == 0
-    assert [seen[0][name] for name in assignment.THREADS] == [threads] * len(assignment.THREADS)
+    assert [seen[0][name] for name in processes.THREADS] == [threads] * len(processes.THREADS)
 
 
 def test_a_failure_is_told_and_the_others_go_on(
