@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-MARK = "GRADCORE_TEST_MARK"  # a variable by which the processes of a run are found
+MARK = "MARK_OF_A_TEST"  # a variable by which the processes of a run are found
 
 
 def mpirun() -> str | None:
