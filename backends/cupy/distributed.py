@@ -16,7 +16,7 @@ from typing import Any
 
 import cupy
 
-from ..distributed import DeviceExchange, Request
+from ..distributed import HostedExchange, Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["NcclExchange", "connected"]
@@ -29,7 +29,7 @@ DTYPES = {
 }
 
 
-class NcclExchange(DeviceExchange):
+class NcclExchange(HostedExchange):
     """Exchanges between the current GPUs of several processes.
 
     It is a `gradcore.backends.types.Exchange`.

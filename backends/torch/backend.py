@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from ..distributed import are_processes
+from ..distributed import to_connect
 from ..ownership import holders
 from ..types import Array, Compiler, DType, Exchange, Recorder
 from . import namespace as xp
@@ -160,8 +160,7 @@ class TorchBackend(
         kinds = dist.Backend.default_device_backend_map if dist.is_available() else ()
         if self._place.type == "cpu" or self._place.type not in kinds:
             return None
-        is_torchs = isinstance(host, TorchExchange)  # which is for all devices
-        return connected(host) if not is_torchs and are_processes(host) else None
+        return connected(host) if to_connect(host) else None
 
     def used_memory(self) -> int:
         allocated = self._of_device("memory_allocated") or self._of_device(

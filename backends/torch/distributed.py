@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 
 from ..base import Backend
-from ..distributed import Request
+from ..distributed import DeviceExchange, Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["TorchExchange", "connected", "world"]
@@ -26,7 +26,7 @@ __all__ = ["TorchExchange", "connected", "world"]
 LONGEST = 1e6  # seconds, in place of infinity
 
 
-class TorchExchange:
+class TorchExchange(DeviceExchange):
     """Exchanges between the processes of PyTorch's default group.
 
     It is a `gradcore.backends.types.Exchange`. One that waits for another rank for longer than
@@ -103,7 +103,9 @@ def _named(new: str, old: str) -> Any:
 def _tensor(x: Array, copy: bool = False) -> torch.Tensor:
     """Give an array of any library as a contiguous tensor; `copy`: in memory of its own."""
     if not isinstance(x, torch.Tensor):
-        x = torch.from_numpy(np.require(Backend._backend_of(x).to_numpy(x), requirements="CW"))
+        x = torch.from_numpy(
+            np.require(Backend._backend_of(x).to_numpy(x), requirements=["C", "W"])
+        )
     return x.contiguous().clone() if copy else x.contiguous()
 
 

@@ -16,6 +16,7 @@ from math import prod
 from typing import Any, Literal
 
 from ..backends import Array, backend_of
+from ..backends.types import Exchange
 from ..engine.arrays import namespace, raw_array
 from ..graph import TensorNode
 from ..nn.utils.clip_grad import clip_grads_with_norm_, get_total_norm
@@ -108,12 +109,12 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if not self.parameters or len({*self.parameters}) < len(self.parameters):
             what = "a parameter is in two groups" if self.parameters else "there are no parameters"
             raise ValueError(f"ShardedOptimizer: {what}, expected each of the model once")
-        if communicator is None:
-            host = world()
-            communicator = backend_of(self.parameters[0].value).communicator(host) or host
-        self.communicator, self.reduction, self.bucket_bytes = communicator, reduction, bucket_bytes
+        host = communicator or world()
+        own = backend_of(self.parameters[0].value).communicator(host) if host.size > 1 else None
+        self.communicator: Exchange = own or host
+        self.reduction, self.bucket_bytes = reduction, bucket_bytes
         for p in self.parameters:
-            p.value = communicator.broadcast(p.value)
+            p.value = self.communicator.broadcast(p.value)
         self.shards = [TensorNode(self._shard_of(p.value), name=p.name) for p in self.parameters]
         self._chosen: list[int] | None = None  # which shards have got their gradients
         left, given = iter(self.shards), list[dict[str, Any]]()
@@ -152,8 +153,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if not inner.elementwise:
             raise ValueError(
                 f"ShardedOptimizer: {type(inner).__name__} updates an element by others of "
-                "its parameter, which may be on other ranks; use AdamW, or say elementwise = True in "
-                "a class of your own of which that is not so"
+                "its parameter, which other ranks may have; use AdamW, or say elementwise = True in a "
+                "class of your own of which that is not so"
             )
         if {*inner.parameters} != of_node.keys():
             raise ValueError(
@@ -322,7 +323,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             with inner._in_group_of(k):
                 fresh = inner.initial_state(inner.parameters[k].value)
             for key, x in memory.items():
-                if hasattr(x, "shape") and getattr(fresh.get(key), "ndim", 1):
+                if hasattr(x, "shape") and getattr(fresh.get(key), "ndim", None) != 0:
                     if (found := tuple(x.shape)) != (expected := tuple(self.parameters[i].shape)):
                         what = f"{name}: parameter {k}: {key}"
                         raise ValueError(f"{what} has shape {found}, expected {expected}")

@@ -15,7 +15,7 @@ from exchanges import ROOT, free_port, in_processes
 from fake_cupy import FAKE_CUPY
 
 from gradcore.backends import get
-from gradcore.backends.distributed import LOCAL_RANKS, are_processes, local_rank
+from gradcore.backends.distributed import LOCAL_RANKS, local_rank, to_connect
 from gradcore.distributed import world
 from gradcore.distributed.threads import run_threads
 
@@ -78,8 +78,8 @@ def test_torch_gives_each_process_its_accelerator(monkeypatch: pytest.MonkeyPatc
 
 
 def test_threads_of_one_process_have_no_exchange_of_their_library() -> None:
-    assert run_threads(2, lambda: are_processes(world())) == [False, False]
-    assert not are_processes(world())  # a single one
+    assert run_threads(2, lambda: to_connect(world())) == [False, False]
+    assert not to_connect(world())  # a single one
     names = ["numpy", *[name for name in ("torch", "jax") if find_spec(name)]]
     for name in [*names, "cupy-like"]:
         assert run_threads(2, lambda name=name: get(name).communicator(world())) == [None, None]

@@ -369,7 +369,7 @@ def test_masters_gradients_are_clipped_in_a_hook() -> None:
         assert_same(found, run(False), 1e-6)
 
 
-# -- On backends, and what is refused ---------------------------------------------------------------
+# -- On backends, and what is refused ------------------------------------------------------------
 
 
 def test_it_runs_on_each_backend(backend: Any, dtype: str) -> None:
