@@ -36,7 +36,7 @@ from .engine.arrays import (
     node_or_array,
 )
 from .engine.gradients import Pending, note_late, with_zeros
-from .engine.hooks import Handle, Hook, hook_gradient, leaf_watchers, watchers
+from .engine.hooks import Handle, Hook, hook_gradient, leaf_watchers, living_leaf_watchers, watchers
 from .engine.inputs import EXPLAINED, as_output, explained, memory, op_inputs_and_mask
 from .engine.methods import Listed
 from .engine.modes import building, is_building
@@ -476,7 +476,7 @@ def backpropagate(
     # Add the seeds as if an op with the roots as inputs had given them: they are checked the same.
     pending.add(OpNode(Op, {}, roots, ()), [gradient for _, gradient in seeds], ())
     # Who is told of leaves, and by which OpNode the last part of a leaf's gradient comes.
-    watching = leaf_watchers() if into is None else []
+    watching = living_leaf_watchers() if leaf_watchers and into is None else []
     told = [(watcher, first_uses(roots, watcher.leaves)) for watcher in watching]
     told = [(watcher, uses) for watcher, uses in told if uses]
     for watcher, _ in told:

@@ -21,6 +21,7 @@ __all__ = [
     "hook_gradient",
     "hooked",
     "leaf_watchers",
+    "living_leaf_watchers",
     "watch_leaves",
     "watchers",
     "watching",
@@ -118,15 +119,15 @@ class LeafWatcher(Protocol):
     def after_pass(self) -> None: ...
 
 
-_leaf_watchers: dict[int, ref[LeafWatcher]] = {}  # by id, while they live
+leaf_watchers: dict[int, ref[LeafWatcher]] = {}  # by id, while they live
 
 
 def watch_leaves(watcher: LeafWatcher) -> None:
     """Have the watcher's methods called, as long as somebody holds it."""
     at = id(watcher)
-    _leaf_watchers[at] = ref(watcher, lambda _: _leaf_watchers.pop(at, None))
+    leaf_watchers[at] = ref(watcher, lambda _: leaf_watchers.pop(at, None))
 
 
-def leaf_watchers() -> list[LeafWatcher]:
-    """List those that `watch_leaves` was given."""
-    return [watcher for held in [*_leaf_watchers.values()] if (watcher := held())]
+def living_leaf_watchers() -> list[LeafWatcher]:
+    """List the watchers in `leaf_watchers`, to which other threads may add."""
+    return [watcher for held in [*leaf_watchers.values()] if (watcher := held())]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "helpers"), str(Path(__file__).parent)]
 
-from processes import done, started
-from test_mpi import command, compare, position
+from processes import done, started  # noqa: E402
+from test_mpi import command, compare, position  # noqa: E402
 
-FLAGS = ["--limit", 4000, "--epochs", 6, "--save-every", 0.05]
+FLAGS = ["--limit", 4000, "--epochs", 12, "--save-every", 0.05]
 LONGEST = 15.0  # seconds from a kill to the end of the run
 
 
@@ -35,15 +35,16 @@ def main() -> int:
         assert done(1, *command("the MLP", *FLAGS, "--out", straight)).status == 0
         seconds = []
         while len(seconds) < args.kills:
-            size = choose.choice([2, 3, 4]) if len(seconds) % 2 else 2
-            size = 2 if size == 3 else size  # which divide the batch
+            size = choose.choice([2, 4])
+            before = position(killed)
             with started(size, *command("the MLP", *FLAGS, "--out", killed, "--resume")) as run:
-                time.sleep(choose.uniform(0.5, 4.0))
+                while run.process.poll() is None and position(killed) in (None, {}, before):
+                    time.sleep(0.02)
+                time.sleep(choose.uniform(0.0, 0.5))
                 ranks = run.ranks()
-                if len(ranks) < size or run.process.poll() is not None:
-                    print("no rank to kill: the run has ended, or has not begun")
-                    if run.process.poll() == 0:  # begin anew
-                        (killed / "checkpoint.safetensors").unlink()
+                if run.process.poll() is not None:  # at its end before it was killed: begin anew
+                    assert run.process.returncode == 0
+                    (killed / "checkpoint.safetensors").unlink()
                     continue
                 victim = choose.choice(sorted(ranks))
                 os.kill(ranks[victim], signal.SIGKILL)

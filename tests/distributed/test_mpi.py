@@ -230,7 +230,7 @@ def test_an_interrupt_ends_all_and_is_one_line(tmp_path: Path) -> None:
     assert (tmp_path / "summary.json").exists()
 
 
-# -- Bad input: one line, from rank 0 ---------------------------------------------------------------
+# -- Bad input: one line, from rank 0 -------------------------------------------------------------
 
 
 def refused(found: Any) -> str:

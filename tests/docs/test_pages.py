@@ -188,7 +188,7 @@ def test_commands_have_flags_that_exist(
     if name.endswith("_torch"):
         pytest.importorskip("torch")
     example = importlib.import_module(name)
-    monkeypatch.setattr(example, "run", lambda *_: 0)
+    monkeypatch.setattr(example, "run", lambda *_, **__: 0)
     assert call(example, *flags) == 0
 
 

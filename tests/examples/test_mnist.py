@@ -257,7 +257,7 @@ def test_gpu_stand_in_gives_the_same_losses() -> None:
 
 def test_defaults_are_the_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(mnist, "run", lambda args, *_: seen.append(vars(args)))
+    monkeypatch.setattr(mnist, "run", lambda args, *_, **__: seen.append(vars(args)))
     monkeypatch.setattr(sys, "argv", ["mnist.py"])
     mnist.main()
     expected = {

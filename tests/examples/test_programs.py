@@ -193,7 +193,7 @@ def parsed(example: Any) -> Any:
     """The command line of a run without flags."""
     seen: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(example, "run", lambda args, *_: seen.append(args) or 0)
+        patch.setattr(example, "run", lambda args, *_, **__: seen.append(args) or 0)
         assert call(example) == 0
     return seen[0]
 

@@ -270,7 +270,7 @@ def test_examples_know_the_flags_and_defaults(monkeypatch: pytest.MonkeyPatch, q
     for example in (mnist, cifar10):
         seen: list[dict[str, Any]] = []
         monkeypatch.setattr(
-            example, "run", lambda args, *_, seen=seen: seen.append(vars(args)) or 0
+            example, "run", lambda args, *_, seen=seen, **__: seen.append(vars(args)) or 0
         )
         assert call(example) == 0
         defaults = results.DEFAULTS[example.__name__]
