@@ -6,7 +6,7 @@
 Each trial is a run of the example, in a process and a folder of its own in DIR. A database, which
 Optuna keeps, has what waits, what runs and what came out: DIR/sweep.db, or one on a server.
 Workers on one database share the trials. The same command goes on after an interruption, and on
-another machine it joins in. It ends with a table, DIR/table.md, and a picture, DIR/sweep.png.
+another machine it joins in. It ends with a table, DIR/NAME.md, and a picture, DIR/NAME.png.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 # isort: split
 
 import argparse
+import re
 import subprocess
 import sys
 import threading
@@ -78,10 +79,10 @@ def parse() -> argparse.Namespace:
     flag("--join", action="store_true", help="be one worker, without a table in the end")
     flag("--report", action="store_true", help="train nothing; say what has come out so far")
     flag("--quiet", action="store_true", help="print nothing but the table")
-    flag("--out", type=path, metavar="DIR", help="folder (default: runs/sweep-EXAMPLE)")
+    flag("--out", type=path, metavar="DIR", default="runs/sweep", help="folder of all files")
     url = "the database's URL, as SQLAlchemy has it (default: SQLite, in DIR/sweep.db)"
     flag("--storage", metavar="URL", help=url)
-    flag("--name", metavar="NAME", help="of this sweep in the database (default: EXAMPLE)")
+    flag("--name", type=word, metavar="NAME", help="of this sweep (default: EXAMPLE)")
     dead = "take up the trial of a worker that has been silent for so long"
     flag("--patience", type=positive, default=60, metavar="SECONDS", help=dead)
     words = [*sys.argv[1:], "--"]
@@ -89,6 +90,13 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args(words[:end])
     args.words, args.flags = words[:end], words[end + 1 : -1]
     return args
+
+
+def word(text: str) -> str:
+    """Read the name of a sweep, which is a part of names of files."""
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} has more than letters, digits, -, _ and .")
+    return text
 
 
 def plan(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -126,12 +134,13 @@ def plan(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         read_by(example, [*args.flags, *as_flags(first | row)])
     points = [{key: x for row in rows for key, x in row.items()} for rows in product(*grids)]
     sweep = Sweep(
+        name=args.name or args.example,
         example=args.example,
         flags=args.flags,
         tasks=points * (args.trials or TRIALS) if searches else points,
         choices=choices,
         metric=next(m for m in getattr(example, "METRICS", CLASSIFIER) if m.best),
-        out=Path(args.out or f"runs/sweep-{args.example}"),
+        out=Path(args.out),
         patience=args.patience,
     )
     own = {"example": args.example, "--grid": args.grid, "--search": args.search}
@@ -158,10 +167,9 @@ def run(args: argparse.Namespace) -> int:
         sweep.out.mkdir(parents=True, exist_ok=True)
         folder = str(sweep.out.resolve()).replace("{", "{{").replace("}", "}}")  # Optuna formats it
         url = args.storage or f"sqlite:///{folder}/sweep.db?timeout=60"
-        name = args.name or args.example
         classes = sampler, PRUNERS[args.pruner]
         with trials.storage_errors(url):
-            study = trials.open_study(sweep, url, name, settings, *classes)
+            study = trials.open_study(sweep, url, settings, *classes)
             if args.join:
                 threading.excepthook = lambda _: None  # Optuna's heartbeat: `work` fails, too
                 trials.work(study, sweep, lambda t: tell(args, outcome.spoken(t, sweep)))
@@ -170,10 +178,10 @@ def run(args: argparse.Namespace) -> int:
                 start_workers(args)
             table = outcome.table(study, sweep)
             print(table, end="")
-            with replaced(sweep.out / "table.md") as file:
+            with replaced(sweep.out / f"{sweep.name}.md") as file:
                 file.write(table.encode())
             if results := outcome.results(study):
-                with replaced(sweep.out / "sweep.png") as file:
+                with replaced(sweep.out / f"{sweep.name}.png") as file:
                     outcome.draw(study, sweep, results, file)
             if not args.report and not trials.finished(study, sweep):
                 raise UserError("not all workers came to the end; the same command goes on")

@@ -51,6 +51,7 @@ class Sweep:
     """What a sweep trains.
 
     Attributes:
+        name: of the sweep, in the storage and of its files.
         example: the name of the program.
         flags: of all trainings.
         tasks: of each task, the settings that the grid gives.
@@ -60,6 +61,7 @@ class Sweep:
         patience: seconds after which a silent worker is taken for dead.
     """
 
+    name: str
     example: str
     flags: Sequence[str]
     tasks: Sequence[dict[str, Any]]
@@ -74,14 +76,14 @@ class Sweep:
         return self.metric.name.removeprefix("val_")
 
     def folder(self, trial: int) -> Path:
-        return self.out / f"trial-{trial}"
+        return self.out / f"{self.name}-{trial}"
 
 
 # -- The storage ----------------------------------------------------------------------------------
 
 
 def open_study(
-    sweep: Sweep, url: str, name: str, settings: dict[str, Any], sampler: str, pruner: str
+    sweep: Sweep, url: str, settings: dict[str, Any], sampler: str, pruner: str
 ) -> optuna.Study:
     """Open the study in the storage, or make it.
 
@@ -102,13 +104,13 @@ def open_study(
         storage = new_storage(url, sweep.patience)
     study = optuna.create_study(
         storage=storage,
-        study_name=name,
+        study_name=sweep.name,
         direction="maximize" if sweep.metric.best is max else "minimize",
         sampler=getattr(optuna.samplers, sampler)(),
         pruner=getattr(optuna.pruners, pruner)(),
         load_if_exists=True,
     )
-    where = f"the study {name!r} in {public(url)}"
+    where = f"the study {sweep.name!r} in {public(url)}"
     if "sweep" not in study.user_attrs:
         if study.get_trials(deepcopy=False):
             raise UserError(f"{where} is of another program; choose another --name")

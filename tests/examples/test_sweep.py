@@ -93,12 +93,12 @@ def fate(out: Path, code: str) -> None:
 
 
 def summaries(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(out.glob("trial-*/summary.json"))]
+    return [json.loads(path.read_text()) for path in sorted(out.glob("mnist-*/summary.json"))]
 
 
 def table(out: Path) -> list[list[str]]:
     """The cells of the table, without its head."""
-    lines = (out / "table.md").read_text("utf-8").splitlines()[2:]
+    lines = (out / "mnist.md").read_text("utf-8").splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
@@ -153,13 +153,13 @@ def test_a_grid_tries_each_point_once(
     assert trained(*flags) == 0
     assert capsys.readouterr().out.count("validation accuracy") == 4
     assert report(tmp_path, *flags) == 0
-    assert capsys.readouterr().out == (tmp_path / "table.md").read_text("utf-8")
+    assert capsys.readouterr().out == (tmp_path / "mnist.md").read_text("utf-8")
     rows = table(tmp_path)
     assert [row[3] for row in rows] == ["0.0600", "0.0600", "0.0300", "0.0300"]  # best first
     points = {(row[1], row[2]) for row in rows}
     assert points == {("0.01", "sgd"), ("0.01", "adam"), ("0.02", "sgd"), ("0.02", "adam")}
-    assert (tmp_path / "sweep.png").read_bytes()[:4] == b"\x89PNG"
-    said = (tmp_path / "trial-0" / "log.txt").read_text().splitlines()
+    assert (tmp_path / "mnist.png").read_bytes()[:4] == b"\x89PNG"
+    said = (tmp_path / "mnist-0" / "log.txt").read_text().splitlines()
     assert said == ["epoch 0", "epoch 1", "epoch 2", "the last line"]
 
 
@@ -201,7 +201,9 @@ def test_runs_give_a_mean_and_a_deviation(trained: Any, tmp_path: Path) -> None:
         state = trials.TrialState.COMPLETE
         user_attrs = {"task": 0, "best": 0.6, "deviation": 0.02}  # noqa: RUF012
 
-    plan = trials.Sweep("mnist", [], [{}], {"lr": Choice([0.01])}, sweep.CLASSIFIER[1], tmp_path, 9)
+    plan = trials.Sweep(
+        "mnist", "mnist", [], [{}], {"lr": Choice([0.01])}, sweep.CLASSIFIER[1], tmp_path, 9
+    )
     assert outcome.cells(Trial(), plan) == ["0", "0.01", "0.5000 ± 0.0200", "0.6000", ""]
 
 
@@ -217,7 +219,7 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(
     assert "failed: mnist.py: the loss is nan" in capsys.readouterr().out
     assert report(tmp_path, "--grid", "lr=0.01,0.02") == 0
     assert [row[2] for row in table(tmp_path)] == ["0.0600", "failed: mnist.py: the loss is nan"]
-    assert len(list(tmp_path.glob("trial-*"))) == 2  # it isn't tried again
+    assert len(list(tmp_path.glob("mnist-*"))) == 2  # it isn't tried again
 
 
 def test_nothing_but_failures_is_a_failure(trained: Any, tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ def test_the_same_command_goes_on_after_an_interruption(
     assert [s["resumed"] for s in summaries(tmp_path)] == [True, True]
     for before, after in ((0, 2), (1, 3)):  # with the settings that the sampler chose at first
         first, last = (
-            json.loads((tmp_path / f"trial-{n}" / "checkpoint.safetensors").read_text())
+            json.loads((tmp_path / f"mnist-{n}" / "checkpoint.safetensors").read_text())
             for n in (before, after)
         )
         assert (len(first), len(last)) == (1, 3)
@@ -291,8 +293,8 @@ def test_of_two_trials_of_a_task_one_is_trained(
 
     monkeypatch.setattr(trials, "enqueue", enqueue)
     assert trained("--grid", "lr=0.01,0.02") == 0
-    folders = sorted(path.name for path in tmp_path.glob("trial-*"))
-    assert folders == ["trial-0", "trial-2"]
+    folders = sorted(path.name for path in tmp_path.glob("mnist-*"))
+    assert folders == ["mnist-0", "mnist-2"]
     assert report(tmp_path, "--grid", "lr=0.01,0.02") == 0
     assert [row[:2] for row in table(tmp_path)] == [["2", "0.02"], ["0", "0.01"]]
 
@@ -360,7 +362,7 @@ def storage(request: pytest.FixtureRequest) -> list[str]:
     """The flags of a database."""
     if request.param == "sqlite":
         return []
-    return ["--storage", request.getfixturevalue("server"), "--name", request.node.name]
+    return ["--storage", request.getfixturevalue("server")]
 
 
 def started(out: Path, *flags: object) -> Any:
@@ -387,14 +389,14 @@ def test_a_worker_that_is_killed_leaves_its_trial_to_another(
     flags = [*storage, *TWO, "--patience", "3", *SMALL, "40"]
     join = [*flags[: flags.index("--")], "--join", *flags[flags.index("--") :]]
     first = started(tmp_path, *join)
-    wait_for(lambda: list(tmp_path.glob("trial-0/metrics.jsonl")), first)
-    wait_for(lambda: len((tmp_path / "trial-0" / "metrics.jsonl").read_text().splitlines()), first)
+    wait_for(lambda: list(tmp_path.glob("mnist-0/metrics.jsonl")), first)
+    wait_for(lambda: len((tmp_path / "mnist-0" / "metrics.jsonl").read_text().splitlines()), first)
     first.kill()
     first.communicate()
     second = started(tmp_path, *flags)  # which makes the table, too
-    said, errors = second.communicate(timeout=120)
+    said, errors = second.communicate(timeout=300)
     assert (second.returncode, errors) == (0, "")
-    assert "resumed after" in (tmp_path / "trial-2" / "log.txt").read_text()
+    assert "resumed after" in (tmp_path / "mnist-2" / "log.txt").read_text()
     assert [row[0] for row in sorted(table(tmp_path))] == ["1", "2"]
     assert said.count("validation accuracy") == 3  # two trials, and the table's head
 
@@ -403,7 +405,7 @@ def test_a_worker_that_is_killed_leaves_its_trial_to_another(
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes here")
 def test_its_end_is_that_of_workers_and_trainings(tmp_path: Path) -> None:
     with started(tmp_path, *TWO, "--workers", "2", *SMALL, "5000") as process:
-        wait_for(lambda: len(list(tmp_path.glob("trial-*/metrics.jsonl"))) == 2, process)
+        wait_for(lambda: len(list(tmp_path.glob("mnist-*/metrics.jsonl"))) == 2, process)
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -415,9 +417,9 @@ def test_its_end_is_that_of_workers_and_trainings(tmp_path: Path) -> None:
 @NEEDS_OPTUNA
 def test_two_workers_share_a_grid_of_three_seeds(tmp_path: Path) -> None:
     flags = [*TWO, "--workers", "2", "--quiet", *SMALL, "1", "--runs", "3"]
-    said, errors = started(tmp_path, *flags).communicate(timeout=120)
+    said, errors = started(tmp_path, *flags).communicate(timeout=300)
     assert errors == ""
-    assert said == (tmp_path / "table.md").read_text("utf-8")
+    assert said == (tmp_path / "mnist.md").read_text("utf-8")
     assert [" ± " in row[2] for row in table(tmp_path)] == [True, True]
 
 
