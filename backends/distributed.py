@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .types import Array, Exchange
 
-__all__ = ["DeviceExchange", "Request", "are_processes", "local_rank"]
+__all__ = ["DeviceExchange", "HostedExchange", "Request", "local_rank", "to_connect"]
 
 # By name of the launcher's variable: the number of a process among those of its machine.
 LOCAL_RANKS = (
@@ -32,11 +32,6 @@ def local_rank() -> int | None:
     return next((int(n) for n in numbers if n.isdigit()), None)
 
 
-def are_processes(host: Exchange) -> bool:
-    """Whether the ranks are several processes, and not threads of one."""
-    return len({*host.allgather_object(_PROCESS)}) == host.size > 1
-
-
 class Request:
     """An exchange under way.
 
@@ -49,12 +44,20 @@ class Request:
 
 
 class DeviceExchange:
-    """The base of transports between devices: what is no array goes by way of the host's."""
+    """The base of what exchanges arrays between devices."""
+
+
+class HostedExchange(DeviceExchange):
+    """The base of what leaves to the host transport all that is no array."""
 
     def __init__(self, host: Exchange) -> None:
         self.rank, self.size = host.rank, host.size
-        self.barrier, self.allgather_object, self.abort = (
-            host.barrier,
-            host.allgather_object,
-            host.abort,
-        )
+        self.barrier, self.abort = host.barrier, host.abort
+        self.allgather_object = host.allgather_object
+
+
+def to_connect(host: Exchange) -> bool:
+    """Whether the ranks are processes whose devices are still to be connected; and no threads."""
+    if host.size == 1 or isinstance(host, DeviceExchange):
+        return False
+    return len({*host.allgather_object(_PROCESS)}) == host.size

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import cupy
 import numpy as np
 
-from ..distributed import are_processes
+from ..distributed import to_connect
 from ..ownership import holders
 from ..types import Array, DType, Exchange
 from . import namespace as xp
@@ -217,8 +217,7 @@ class CupyBackend(
         return CupyRecorder(device)
 
     def communicator(self, host: Exchange) -> NcclExchange | None:
-        device = cupy.cuda.Device(self.device).id
-        return connected(host, device) if are_processes(host) else None
+        return connected(host, cupy.cuda.Device(self.device).id) if to_connect(host) else None
 
     def to_numpy(self, x: Array) -> np.ndarray:
         with x.device:  # its stream has computed x

@@ -16,7 +16,7 @@ from typing import Any
 
 import cupy
 
-from ..distributed import DeviceExchange, Request
+from ..distributed import HostedExchange, Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["NcclExchange", "connected"]
@@ -29,7 +29,7 @@ DTYPES = {
 }
 
 
-class NcclExchange(DeviceExchange):
+class NcclExchange(HostedExchange):
     """Exchanges between the current GPUs of several processes.
 
     It is a `gradcore.backends.types.Exchange`.
@@ -132,8 +132,8 @@ def check_places(host: Exchange, device: Any) -> None:
     for rank, place in enumerate(places):
         if (first := places.index(place)) < rank:
             raise RuntimeError(
-                f"cupy: ranks {first} and {rank} are on the same GPU, {place[0]}, and NCCL wants one "
-                "for each; start no more ranks on a machine than it has GPUs, or set "
+                f"cupy: ranks {first} and {rank} are on the same GPU, {place[0]}, and NCCL wants "
+                "one for each; start no more ranks on a machine than it has GPUs, or set "
                 "GRADCORE_BACKEND=numpy"
             )
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ..distributed import DeviceExchange, Request
+from ..distributed import HostedExchange, Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["JaxExchange"]
@@ -36,7 +36,7 @@ REDUCTIONS: dict[str, Program] = {
 }
 
 
-class JaxExchange(DeviceExchange):
+class JaxExchange(HostedExchange):
     """Exchanges between processes that `jax.distributed` has connected, one device of each.
 
     It is a `gradcore.backends.types.Exchange`.

@@ -18,23 +18,34 @@ import torch
 import torch.distributed as dist
 
 from ..base import Backend
-from ..distributed import Request
+from ..distributed import DeviceExchange, Request
 from ..types import Array, Exchange, Reduction
 
 __all__ = ["TorchExchange", "connected", "world"]
 
+LONGEST = 1e6  # seconds, in place of infinity
 
-LIMIT = timedelta(seconds=float(os.environ.get("GRADCORE_STALL") or 60))  # of an exchange
 
-
-class TorchExchange:
+class TorchExchange(DeviceExchange):
     """Exchanges between the processes of PyTorch's default group.
 
-    It is a `gradcore.backends.types.Exchange`.
+    It is a `gradcore.backends.types.Exchange`. One that waits for another rank for longer than
+    GRADCORE_STALL seconds is a RuntimeError.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self.limit = float(os.environ.get("GRADCORE_STALL") or 60)
+
+    @property
+    def limit(self) -> float:
+        """How many seconds an exchange waits for other ranks."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, seconds: float) -> None:
+        self._limit = seconds
+        dist.distributed_c10d._set_pg_timeout(timedelta(seconds=min(seconds, LONGEST)))
 
     def allreduce(self, x: Array, op: Reduction = "sum") -> Array:
         y = _tensor(x, copy=True)
@@ -92,7 +103,9 @@ def _named(new: str, old: str) -> Any:
 def _tensor(x: Array, copy: bool = False) -> torch.Tensor:
     """Give an array of any library as a contiguous tensor; `copy`: in memory of its own."""
     if not isinstance(x, torch.Tensor):
-        x = torch.from_numpy(np.require(Backend._backend_of(x).to_numpy(x), requirements="CW"))
+        x = torch.from_numpy(
+            np.require(Backend._backend_of(x).to_numpy(x), requirements=["C", "W"])
+        )
     return x.contiguous().clone() if copy else x.contiguous()
 
 
@@ -106,7 +119,7 @@ def _like(x: Array, y: torch.Tensor) -> Array:
 def world() -> TorchExchange:
     """Give the exchanges between the processes that torchrun has started."""
     if not dist.is_initialized():
-        dist.init_process_group(timeout=LIMIT)  # by the variables of torchrun
+        dist.init_process_group()  # by the variables of torchrun
         atexit.register(dist.destroy_process_group)
     return TorchExchange()
 
@@ -121,6 +134,6 @@ def connected(host: Exchange) -> TorchExchange:
             store = dist.TCPStore(here, 0, host.size, is_master=True, wait_for_workers=False)
         port = host.allgather_object(store and store.port)[0]
         store = store or dist.TCPStore(here, port, host.size)
-        dist.init_process_group(store=store, rank=host.rank, world_size=host.size, timeout=LIMIT)
+        dist.init_process_group(store=store, rank=host.rank, world_size=host.size)
         atexit.register(dist.destroy_process_group)
     return TorchExchange()

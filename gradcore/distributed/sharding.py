@@ -16,6 +16,7 @@ from math import prod
 from typing import Any, Literal
 
 from ..backends import Array, backend_of
+from ..backends.types import Exchange
 from ..engine.arrays import namespace, raw_array
 from ..graph import TensorNode
 from ..nn.utils.clip_grad import clip_grads_with_norm_, get_total_norm
@@ -42,8 +43,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             optimizer.step()
             optimizer.zero_grad()
 
-    A step averages the gradients over the ranks. If `DataParallel` has done so in the backward pass,
-    say `reduction="none"`, and clip as without this class.
+    A step averages the gradients over the ranks. If `DataParallel` has done so in the backward
+    pass, say `reduction="none"`, and clip as without this class.
 
     `MixedPrecision` goes inside, so that the masters are shared out, too. Its optimizer clips:
 
@@ -52,8 +53,9 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         clip = lambda *_: optimizer.clip_grad_norm_(1.0)
         optimizer.optimizer.optimizer.register_step_pre_hook(clip)
 
-    All ranks call each method here, `state_dict` too, where one of them writes the file. The state is
-    that of all shards: training goes on from it with another number of ranks, or without this class.
+    All ranks call each method here, also `state_dict`, where one of them writes the file. The state
+    is that of all shards: training goes on from it with another number of ranks, or without this
+    class.
 
     Args:
         parameters: nodes, pairs of name and node, or groups, as an optimizer takes them. All ranks
@@ -61,8 +63,9 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         make: makes the optimizer of the shards. It is given what the parameters are given as, with
             vectors, the shards, in place of the nodes.
         communicator: of the ranks; `None`: of those of the run.
-        reduction: what a step makes of the ranks' gradients: their "mean", their "sum" (of losses that
-            are sums over instances), or "none" where they are the same on all ranks already.
+        reduction: what a step makes of the ranks' gradients: their "mean", where the ranks' batches
+            are equally long; their "sum", where losses are sums over instances; or "none", where
+            they are the same on all ranks already.
         bucket_bytes: how many bytes of parameters, about, go into one exchange.
 
     Attributes:
@@ -95,7 +98,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         communicator: Communicator | None = None,
         *,
         reduction: Literal["mean", "sum", "none"] = "mean",
-        bucket_bytes: int = 25 << 20,
+        bucket_bytes: int = 4 << 20,
     ) -> None:
         if reduction not in ("mean", "sum", "none"):
             expected = "expected 'mean', 'sum' or 'none'"
@@ -106,12 +109,12 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if not self.parameters or len({*self.parameters}) < len(self.parameters):
             what = "a parameter is in two groups" if self.parameters else "there are no parameters"
             raise ValueError(f"ShardedOptimizer: {what}, expected each of the model once")
-        if communicator is None:
-            host = world()
-            communicator = backend_of(self.parameters[0].value).communicator(host) or host
-        self.communicator, self.reduction, self.bucket_bytes = communicator, reduction, bucket_bytes
+        host = communicator or world()
+        own = backend_of(self.parameters[0].value).communicator(host) if host.size > 1 else None
+        self.communicator: Exchange = own or host
+        self.reduction, self.bucket_bytes = reduction, bucket_bytes
         for p in self.parameters:
-            p.value = communicator.broadcast(p.value)
+            p.value = self.communicator.broadcast(p.value)
         self.shards = [TensorNode(self._shard_of(p.value), name=p.name) for p in self.parameters]
         self._chosen: list[int] | None = None  # which shards have got their gradients
         left, given = iter(self.shards), list[dict[str, Any]]()
@@ -149,14 +152,14 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         inner, of_node = self._innermost, {node: i for i, node in enumerate(self._updated)}
         if not inner.elementwise:
             raise ValueError(
-                f"ShardedOptimizer: {type(inner).__name__} updates an element by way of others of its "
-                "parameter, which may be on other ranks; use AdamW, or say elementwise = True in a "
+                f"ShardedOptimizer: {type(inner).__name__} updates an element by others of "
+                "its parameter, which other ranks may have; use AdamW, or say elementwise = True in a "
                 "class of your own of which that is not so"
             )
         if {*inner.parameters} != of_node.keys():
             raise ValueError(
-                "ShardedOptimizer: make gave an optimizer of other nodes than the shards, which it is "
-                "given: write lambda shards: AdamW(shards, lr=1e-3)"
+                "ShardedOptimizer: make gave an optimizer of other nodes than the shards, which it "
+                "is given: write lambda shards: AdamW(shards, lr=1e-3)"
             )
         return [of_node[node] for node in inner.parameters]
 
@@ -213,8 +216,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
     def _update(self) -> None:
         if is_inside():
             raise CaptureError(
-                "capture: the step of a ShardedOptimizer, in which ranks exchange parameters, can't be "
-                "captured",
+                "capture: the step of a ShardedOptimizer, where ranks exchange arrays, can't "
+                "be captured",
                 "; capture what comes before it, loss.backward() included",
             )
         chosen = self._reduce()
@@ -294,8 +297,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
     # -- The state --------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Copy what the `state_dict` of the optimizer inside would be, without this class. All ranks
-        call this, and get the same."""
+        """Copy what the `state_dict` of the optimizer inside would be, without this class. All
+        ranks call this, and get the same."""
         state = self.optimizer.state_dict()
         for i, memory in zip(self._order, state["state"], strict=True):
             for name, x in memory.items():
@@ -320,7 +323,7 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
             with inner._in_group_of(k):
                 fresh = inner.initial_state(inner.parameters[k].value)
             for key, x in memory.items():
-                if hasattr(x, "shape") and getattr(fresh.get(key), "ndim", 1):
+                if hasattr(x, "shape") and getattr(fresh.get(key), "ndim", None) != 0:
                     if (found := tuple(x.shape)) != (expected := tuple(self.parameters[i].shape)):
                         what = f"{name}: parameter {k}: {key}"
                         raise ValueError(f"{what} has shape {found}, expected {expected}")
@@ -350,8 +353,8 @@ def _whole(rows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _side_by_side(exchange: Callable[[Array], Array], rows: list[Array]) -> Iterator[Array]:
-    """Exchange arrays (n, m), with any m for each, as one array; yield what of the result belongs to
-    each."""
+    """Exchange arrays (n, m), with any m for each, as one array; give what of the result belongs
+    to each."""
     result = exchange(namespace(rows[0]).concat(rows, axis=1) if len(rows) > 1 else rows[0])
     ends = accumulate(x.shape[1] for x in rows)
     return (result[:, end - x.shape[1] : end] for x, end in zip(rows, ends, strict=True))

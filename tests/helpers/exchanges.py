@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 
 class FolderHost:
-    """A host transport for objects only: each rank writes its own into a folder, and waits for those
-    of the others."""
+    """A host transport for objects only: each rank writes its own into a folder, and waits for
+    those of the others."""
 
     def __init__(self, folder: str, rank: int, size: int) -> None:
         self.folder, self.rank, self.size, self.count = Path(folder), rank, size, 0
@@ -58,7 +58,7 @@ def check_exchanges(exchange: Any, backend: Any, kinds: list[str]) -> None:
         ]
 
         def mine(arrays: list[np.ndarray] = arrays) -> Any:
-            return backend.asarray(arrays[rank])
+            return backend.asarray(arrays[rank].copy())  # torch shares the memory
 
         total = np.sum(arrays, axis=0, dtype=kind)
         expected: list[tuple[Any, np.ndarray]] = [

@@ -539,13 +539,13 @@ def instances(letters: list[str], table: Any) -> Iterator[dict[str, str]]:
 
 
 @cache
-def library() -> ctypes.CDLL:
+def library() -> ctypes.PyDLL:
     """Compile all kernels in all types, once for a process."""
     kernels, letters = get(NAME).kernels, get(NAME).letters
     return compiled(source(k, types) for k in kernels for types in instances(k.letters, letters))
 
 
-def compiled(sources: Iterable[str]) -> ctypes.CDLL:
+def compiled(sources: Iterable[str]) -> ctypes.PyDLL:
     """Compile C++ into a library, unless this was done before: the compiler takes longer than many
     tests. An error says the kernel, and the line in its body."""
     program = compiler()
@@ -568,7 +568,7 @@ def compiled(sources: Iterable[str]) -> ctypes.CDLL:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert (done.returncode, done.stderr) == (0, ""), f"\n{done.stderr}"
             made.rename(target)
-    return ctypes.CDLL(str(target))
+    return ctypes.PyDLL(str(target))  # one thread at a time: blockIdx is a variable of all
 
 
 def compiler() -> str | None:

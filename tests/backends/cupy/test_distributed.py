@@ -63,20 +63,20 @@ class Communicator:
         self.meeting.barrier.wait()
         return found
 
-    def allReduce(self, sendbuf, recvbuf, count, datatype, op, stream):  # noqa: N802
+    def allReduce(self, sendbuf, recvbuf, count, datatype, op, stream):  # noqa: ARG002, N802
         arrays = self.met(sendbuf, count, datatype)
         memory(recvbuf, count, datatype)[:] = OPERATIONS[op].reduce(arrays)
 
-    def reduceScatter(self, sendbuf, recvbuf, recvcount, datatype, op, stream):  # noqa: N802
+    def reduceScatter(self, sendbuf, recvbuf, recvcount, datatype, op, stream):  # noqa: ARG002, N802
         arrays = self.met(sendbuf, recvcount * len(self.meeting.left), datatype)
         part = slice(self.rank * recvcount, (self.rank + 1) * recvcount)
         memory(recvbuf, recvcount, datatype)[:] = OPERATIONS[op].reduce(arrays)[part]
 
-    def allGather(self, sendbuf, recvbuf, count, datatype, stream):  # noqa: N802
+    def allGather(self, sendbuf, recvbuf, count, datatype, stream):  # noqa: ARG002, N802
         arrays = self.met(sendbuf, count, datatype)
         memory(recvbuf, count * len(arrays), datatype)[:] = np.concatenate(arrays)
 
-    def broadcast(self, sendbuff, recvbuff, count, datatype, root, stream):
+    def broadcast(self, sendbuff, recvbuff, count, datatype, root, stream):  # noqa: ARG002
         memory(recvbuff, count, datatype)[:] = self.met(sendbuff, count, datatype)[root]
 
 
@@ -161,7 +161,7 @@ def test_streams_wait_for_one_another_and_the_host_for_none(
 
 def test_a_dtype_that_nccl_lacks_is_an_error_in_one_line(nccl: Nccl) -> None:
     exchange = distributed.NcclExchange(world())
-    with pytest.raises(TypeError, match="^cupy: NCCL does not exchange bool; convert it: "):
+    with pytest.raises(TypeError, match=r"^cupy: NCCL does not exchange bool; convert it: "):
         exchange.allreduce(get("cupy-like").asarray(np.ones(2, bool)))
     assert nccl.meetings
 
