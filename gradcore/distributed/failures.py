@@ -124,4 +124,4 @@ def from_rank_0(communicator: Communicator, function: Callable[[], T]) -> T:
     result, error = communicator.broadcast_object((result, error))
     if error is not None:
         raise error
-    return result  # type: ignore[return-value]
+    return result

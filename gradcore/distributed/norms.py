@@ -118,12 +118,12 @@ def synchronize_norms(
         is_one = isinstance(norm, BatchNorm1d) and not isinstance(norm, InstanceNorm1d)
         if is_one and here.size > 1:
             norm.__class__ = _synchronized(type(norm))
-            norm.communicator, norm.loss = here, loss
+            vars(norm).update(communicator=here, loss=loss)
     return module
 
 
 @cache
-def _synchronized(kind: type[BatchNorm1d]) -> type[Synchronized]:
+def _synchronized(kind: Any) -> type[Synchronized]:
     """Make the class of such layers whose norm is synchronized."""
     if issubclass(kind, Synchronized):
         return kind

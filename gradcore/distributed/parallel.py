@@ -91,7 +91,9 @@ class DataParallel(Module):
         if host.size == 1:
             return
         must_agree(host, {**code(), **_kinds(module)})
-        self.communicator = fastest = backend_of(parameters[0].value).communicator(host) or host
+        # What arrays are exchanged by; a type of the backends' that has what is needed here.
+        fastest: Any = backend_of(parameters[0].value).communicator(host) or host
+        self.communicator = fastest
         for node in (*parameters, *module.buffers()):
             node.value = fastest.broadcast(node.value)
         random.set_state(host.allgather_object(random.get_state())[0])
