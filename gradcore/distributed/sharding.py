@@ -153,8 +153,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         if not inner.elementwise:
             raise ValueError(
                 f"ShardedOptimizer: {type(inner).__name__} updates an element by others of "
-                "its parameter, which other ranks may have; use AdamW, or say elementwise = True in a "
-                "class of your own of which that is not so"
+                "its parameter, which other ranks may have; use AdamW, or say elementwise = True in "
+                "a class of your own of which that is not so"
             )
         if {*inner.parameters} != of_node.keys():
             raise ValueError(
