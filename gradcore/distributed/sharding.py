@@ -152,8 +152,8 @@ class ShardedOptimizer(OptimizerWrapper[Optimizer | MixedPrecision]):
         inner, of_node = self._innermost, {node: i for i, node in enumerate(self._updated)}
         if not inner.elementwise:
             raise ValueError(
-                f"ShardedOptimizer: {type(inner).__name__} updates an element by others of "
-                "its parameter, which other ranks may have; use AdamW, or say elementwise = True in a "
+                f"ShardedOptimizer: {type(inner).__name__} updates an element by others of its "
+                "parameter, which other ranks may have; use AdamW, or say elementwise = True in a "
                 "class of your own of which that is not so"
             )
         if {*inner.parameters} != of_node.keys():

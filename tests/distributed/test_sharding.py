@@ -11,7 +11,7 @@ from optimizers import ALL, GOLDEN, TOLERANCE, is_close, parameters
 
 import gradcore
 from gradcore import CaptureError, TensorNode, cross_entropy, nn, optim
-from gradcore.distributed import ShardedOptimizer, world
+from gradcore.distributed import Communicator, ShardedOptimizer, world
 from gradcore.distributed.threads import run_threads
 
 SETTINGS: dict[Any, dict[str, Any]] = {
@@ -196,6 +196,23 @@ def test_gradients_are_clipped_by_their_norm_over_all_ranks(order: float) -> Non
 
 def test_one_bucket_for_each_parameter_is_the_same() -> None:
     assert_same(trained(adamw, 2, bucket_bytes=1), trained(adamw, 2), 0.0)
+
+
+def test_a_bucket_takes_about_so_many_bytes() -> None:
+    class Counting(Communicator):
+        count = 0
+
+        def allgather(self, x: Any) -> Any:
+            self.count += 1
+            return x
+
+    for size, count in ((1, 3), (1700, 2), (1 << 20, 1)):
+        here, nodes = Counting(), [TensorNode(np.ones(100)) for _ in range(3)]
+        optimizer = ShardedOptimizer(nodes, adamw, here, bucket_bytes=size)
+        for p in nodes:
+            p.grad = np.ones(100)
+        optimizer.step()
+        assert here.count == count
 
 
 def test_a_parameter_without_a_gradient_stays_unless_another_rank_has_one() -> None:
