@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ import pytest
 import sweep
 from harness.errors import UserError
 from harness.processes import as_flags
-from harness.settings import Choice, choice_of_search, rows_of_grid
+from harness.settings import Choice, choice_of_search, read_by, rows_of_grid
 from runs import call, refused
 
 ROOT = Path(sweep.__file__).parents[1]
@@ -144,6 +145,18 @@ def test_settings_as_flags() -> None:
     settings = {"lr": 1e-5, "augment": "crop flip", "mixed_precision": "on", "tf32": "off"}
     expected = ["--lr", "1e-05", "--augment", "crop", "flip", "--mixed-precision"]
     assert as_flags(settings) == expected
+
+
+@pytest.mark.parametrize("name", sweep.NAMES)
+def test_every_example_can_be_swept(name: str) -> None:
+    if name.endswith("_torch"):
+        pytest.importorskip("torch")
+    if name == "gp":
+        pytest.importorskip("scipy")
+    example = importlib.import_module(name)
+    settings = read_by(example, ["--seed", "3"])
+    assert settings["seed"] == 3
+    assert any(metric.best for metric in getattr(example, "METRICS", sweep.CLASSIFIER))
 
 
 def test_a_grid_tries_each_point_once(
