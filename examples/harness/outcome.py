@@ -155,5 +155,7 @@ def importances(trials: list[FrozenTrial], study: optuna.Study) -> dict[str, flo
     if len(done) < FEW or len({trial.value for trial in done}) == 1:
         return {}
     varied = [name for name in done[0].params if len({t.params[name] for t in done}) > 1]
+    if len(varied) < 2:
+        return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     return optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)

@@ -188,6 +188,17 @@ def test_a_search_has_as_many_trials_as_asked_for(trained: Any, tmp_path: Path) 
     assert len({row[1] for row in rows}) == 9
 
 
+@pytest.mark.parametrize("sampler", sweep.SAMPLERS)
+def test_samplers_choose_within_the_limits(trained: Any, tmp_path: Path, sampler: str) -> None:
+    pytest.importorskip(sweep.SAMPLERS[sampler][1])
+    flags = ["--search", "lr=0.001..0.1:log", "--search", "hidden=1..8", "--sampler", sampler]
+    assert trained(*flags, "--pruner", "hyperband", "--trials", 4) == 0
+    assert len(list(tmp_path.glob("mnist-*"))) == 4
+    for trial in open_study(tmp_path).trials:
+        assert 0.001 <= trial.params["lr"] <= 0.1
+        assert 1 <= trial.params["hidden"] <= 8
+
+
 def test_a_search_goes_on_at_each_point_of_a_grid(trained: Any, tmp_path: Path) -> None:
     flags = ["--grid", "optimizer=sgd,adam", "--search", "lr=0.001..0.1", "--trials", 2]
     assert trained(*flags) == 0
