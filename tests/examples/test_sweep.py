@@ -341,6 +341,15 @@ def test_a_worker_that_was_taken_for_dead_goes_on(trained: Any, tmp_path: Path) 
     ]
 
 
+def test_a_storage_that_is_lost_ends_the_worker(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fate(tmp_path, "(folder.parent / 'sweep.db').write_bytes(b'nothing' * 9999); time.sleep(9)")
+    said = refused(capsys, trained("--grid", "lr=0.01"))
+    assert f"--storage sqlite:///{tmp_path}/sweep.db: " in said
+    assert "Traceback" not in said
+
+
 def test_a_worker_that_was_killed_before_its_first_heartbeat_is_seen(
     trained: Any, tmp_path: Path
 ) -> None:
