@@ -16,6 +16,7 @@ from harness.launch import launch  # before all else, for a Ctrl-C during the im
 # isort: split
 
 import argparse
+import io
 import re
 import subprocess
 import sys
@@ -157,6 +158,8 @@ def run(args: argparse.Namespace) -> int:
     """Work on the sweep, and say what came out; return the exit status: 0 done, 2 failed, 130
     interrupted."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # for "±"
         require("optuna", "sweep.py", "sweep")
         require("matplotlib.figure", "the picture")
         sampler, needed = SAMPLERS[args.sampler]

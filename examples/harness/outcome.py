@@ -14,7 +14,7 @@ from .trials import Sweep, counting
 
 __all__ = ["draw", "results", "spoken", "table"]
 
-FEW = 8  # trials: of fewer, nothing is said about how much each setting matters
+FEW = 12  # trials: of fewer, nothing is said about how much each setting matters
 ORDER = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING]
 ORDER += [TrialState.FAIL]
 
@@ -152,7 +152,10 @@ def only_whole_numbers(axes: Any) -> None:
 def importances(trials: list[FrozenTrial], study: optuna.Study) -> dict[str, float]:
     """Give how much each setting matters, in parts of 1; of few trials, nothing."""
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if len(done) < FEW or len(done[0].params) < 2:
+    if len(done) < FEW or len({trial.value for trial in done}) == 1:
+        return {}
+    varied = [name for name in done[0].params if len({t.params[name] for t in done}) > 1]
+    if len(varied) < 2:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)

@@ -226,9 +226,12 @@ def work(study: optuna.Study, sweep: Sweep, tell: Callable[[FrozenTrial], None])
     while not finished(study, sweep):
         enqueue(study, sweep)
         if study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
-            # A ValueError is Optuna's if others have taken this worker for dead, and its task up.
-            with suppress(ValueError):
+            try:
                 study.optimize(lambda trial: train(sweep, trial), n_trials=1, callbacks=[ended])
+            except ValueError:  # Optuna's, if others took this worker for dead, and its task up
+                pass
+            except UnboundLocalError as error:  # Optuna's, if the storage was lost meanwhile
+                raise error.__context__ or error  # noqa: B904  # with the cause that it has
         else:
             time.sleep(POLL)
 

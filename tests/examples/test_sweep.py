@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ import pytest
 import sweep
 from harness.errors import UserError
 from harness.processes import as_flags
-from harness.settings import Choice, choice_of_search, rows_of_grid
+from harness.settings import Choice, choice_of_search, read_by, rows_of_grid
 from runs import call, refused
 
 ROOT = Path(sweep.__file__).parents[1]
@@ -146,6 +147,18 @@ def test_settings_as_flags() -> None:
     assert as_flags(settings) == expected
 
 
+@pytest.mark.parametrize("name", sweep.NAMES)
+def test_every_example_can_be_swept(name: str) -> None:
+    if name.endswith("_torch"):
+        pytest.importorskip("torch")
+    if name == "gp":
+        pytest.importorskip("scipy")
+    example = importlib.import_module(name)
+    settings = read_by(example, ["--seed", "3"])
+    assert settings["seed"] == 3
+    assert any(metric.best for metric in getattr(example, "METRICS", sweep.CLASSIFIER))
+
+
 def test_a_grid_tries_each_point_once(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +186,17 @@ def test_a_search_has_as_many_trials_as_asked_for(trained: Any, tmp_path: Path) 
     assert len(rows) == 9
     assert all(0.001 <= float(row[1]) <= 0.1 and row[2] in "12345678" for row in rows)
     assert len({row[1] for row in rows}) == 9
+
+
+@pytest.mark.parametrize("sampler", sweep.SAMPLERS)
+def test_samplers_choose_within_the_limits(trained: Any, tmp_path: Path, sampler: str) -> None:
+    pytest.importorskip(sweep.SAMPLERS[sampler][1])
+    flags = ["--search", "lr=0.001..0.1:log", "--search", "hidden=1..8", "--sampler", sampler]
+    assert trained(*flags, "--pruner", "hyperband", "--trials", 4) == 0
+    assert len(list(tmp_path.glob("mnist-*"))) == 4
+    for trial in open_study(tmp_path).trials:
+        assert 0.001 <= trial.params["lr"] <= 0.1
+        assert 1 <= trial.params["hidden"] <= 8
 
 
 def test_a_search_goes_on_at_each_point_of_a_grid(trained: Any, tmp_path: Path) -> None:
@@ -315,6 +339,15 @@ def test_a_worker_that_was_taken_for_dead_goes_on(trained: Any, tmp_path: Path) 
         ["1", "0.02", "0.0600"],
         ["2", "0.01", "0.0300"],
     ]
+
+
+def test_a_storage_that_is_lost_ends_the_worker(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fate(tmp_path, "(folder.parent / 'sweep.db').write_bytes(b'nothing' * 9999); time.sleep(9)")
+    said = refused(capsys, trained("--grid", "lr=0.01"))
+    assert f"--storage sqlite:///{tmp_path}/sweep.db: " in said
+    assert "Traceback" not in said
 
 
 def test_a_worker_that_was_killed_before_its_first_heartbeat_is_seen(
