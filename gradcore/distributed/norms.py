@@ -117,7 +117,8 @@ def synchronize_norms(
     for norm in module.modules():
         is_one = isinstance(norm, BatchNorm1d) and not isinstance(norm, InstanceNorm1d)
         if is_one and here.size > 1:
-            norm.__class__ = _synchronized(type(norm))
+            kind: Any = type(norm)
+            norm.__class__ = _synchronized(kind)
             vars(norm).update(communicator=here, loss=loss)
     return module
 
