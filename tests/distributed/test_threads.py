@@ -143,7 +143,7 @@ def instances(n: int = N) -> tuple[np.ndarray, np.ndarray]:
     return x, (x[:, 0] > x[:, 1]).astype("int64") + (x[:, 2] > 1)
 
 
-def epochs(model: nn.Module, step: Callable[..., float], n: int = N, batch: int = 6) -> list[float]:
+def epochs(step: Callable[..., float], n: int = N, batch: int = 6) -> list[float]:
     losses = []
     batches = Batches(*instances(n), batch, **share())
     for _ in range(STEPS):
@@ -168,7 +168,7 @@ def by(
             optimizer.zero_grad()
             return loss.item()
 
-        return epochs(model, step)
+        return epochs(step)
 
     return train
 
@@ -208,7 +208,7 @@ def test_a_last_batch_that_the_ranks_do_not_divide(loss: str, n: int) -> None:
             optimizer.zero_grad()
             return 0.0
 
-        return epochs(model, step, n)
+        return epochs(step, n)
 
     twins(mlp, train, loss=loss)
     twins(mlp, train, 3, loss=loss)
@@ -236,16 +236,16 @@ def test_gradients_accumulated_over_batches(loss: Any, waits: bool) -> None:
                 optimizer.zero_grad()
             return value.item()
 
-        return epochs(model, step)
+        return epochs(step)
 
-    def once(here: Any) -> np.ndarray:
+    def once() -> np.ndarray:
         gradcore.manual_seed(3)
         model = make()
         train(model)
         return nn.utils.parameters_to_vector(model.parameters()).value
 
-    straight = once(None)
-    for found in run_threads(2, lambda: once(world())):
+    straight = once()
+    for found in run_threads(2, once):
         np.testing.assert_allclose(found, straight, rtol=1e-11, atol=1e-12)
 
 
@@ -289,7 +289,7 @@ def test_steps_that_are_captured() -> None:
             optimizer.zero_grad()
             return loss.value
 
-        losses = epochs(model, lambda x, y: float(step(x, y)), 15)  # a last batch of 3
+        losses = epochs(lambda x, y: float(step(x, y)), 15)  # a last batch of 3
         programs.append(str(step.program))
         return losses
 
