@@ -114,7 +114,7 @@ class FastNumpyBackend(FastAttention, FastRecurrence):
         gx = each(kernels().relu_gradient, y, go, many=LIGHT) if fit else None
         return super().relu_gradient(y, go) if gx is None else gx
 
-    # For (128, 6, 28, 28) and 2x2 windows, 0.16 ms in place of 0.50 ms, and its gradient 0.27 ms in
+    # For (128, 6, 28, 28) and 2x2 windows, 0.3 ms in place of 0.5 ms, and its gradient 0.1 ms in
     # place of 0.59 ms. In PyTorch's order in memory NumPy is faster.
     def max_pool2d(
         self, x: np.ndarray, *, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
