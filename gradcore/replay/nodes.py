@@ -57,8 +57,9 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
 
     The search follows every reference from object to object: attributes, entries of containers,
     closures, default arguments, `self` of bound methods. From a function it goes on to the globals
-    that its code names, from a module to all that is in the module. It stops at the globals of
-    Python's own modules and of `libraries()`: no nodes are there, but ways to everything else.
+    that its code names, from a module to all that is in the module. It stops at the globals and
+    classes of Python's own modules and of `libraries()`: no nodes are there, but ways to everything
+    else, as `typing.Generic` knows all classes that derive from it.
     """
     found = set[Any]()
     visited = dict[int, object]()  # by id; holding the objects keeps their ids from being reused
@@ -77,7 +78,7 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
         elif issubclass(kind, ModuleType):
             if not _is_library(vars(x), names_of_libraries):
                 left += vars(x).values()
-        else:
+        elif not (issubclass(kind, type) and _is_of_library(x, names_of_libraries)):
             left += gc.get_referents(x)
             if issubclass(kind, ref):
                 left.append(ref.__call__(x))  # type: ignore[arg-type]
@@ -100,6 +101,12 @@ def _held_by(function: FunctionType, names_of_libraries: set[str]) -> list[objec
                 # The name of a global, or of a module that is imported inside the function.
                 held += [function.__globals__.get(name), sys.modules.get(name)]
     return held
+
+
+def _is_of_library(kind: object, names_of_libraries: set[str]) -> bool:
+    """Tell whether the search stops at a class."""
+    module = sys.modules.get(str(getattr(kind, "__module__", "")))
+    return module is not None and _is_library(vars(module), names_of_libraries)
 
 
 def _is_library(module: dict[str, Any], names_of_libraries: set[str]) -> bool:
