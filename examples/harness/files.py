@@ -179,6 +179,8 @@ def read_checkpoint(path: Path, metrics: Sequence[Metric] = CLASSIFIER) -> dict[
         UserError: the file can't be read, or is no checkpoint.
     """
     facts, arrays = read_safetensors(path, "--resume")
+    if isinstance(facts, dict):
+        facts.setdefault("position", {})  # those of earlier versions have none
     try:
         check(facts, {**CHECKPOINT, "history": [line(metrics)]}, "checkpoint")
         run, epoch, whole = facts["run"], facts["epoch"], facts["settings"]["epochs"]

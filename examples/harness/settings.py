@@ -93,7 +93,7 @@ def read_by(example: Any, flags: Sequence[str]) -> dict[str, Any]:
     """
     seen: list[argparse.Namespace] = []
     with (
-        patch.object(example, "run", lambda args, *_: seen.append(args)),
+        patch.object(example, "run", lambda args, *_, **__: seen.append(args)),
         patch.object(sys, "argv", [f"examples/{example.__name__}.py", *flags]),
     ):
         example.main()

@@ -36,7 +36,7 @@ NO_KERNELS = {  # what else a backend overrides
     *("asarray", "describe_device", "describe_library", "from_numpy", "make_current"),
     *("owns_memory", "problem", "to_numpy", "allow_tf32", "copies", "describe_memory"),
     *("choices", "environment", "host_reads", "limit_memory", "recorder", "store", "text"),
-    "used_memory",
+    *("communicator", "device_of", "used_memory"),
 }
 
 needs_compiler = pytest.mark.skipif(bool(cupy_on_cpu.problem()), reason=str(cupy_on_cpu.problem()))
