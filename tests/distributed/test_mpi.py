@@ -127,7 +127,8 @@ here.barrier()
 print("all right")
 """)
     found = done(3, program)
-    assert (found.status, found.out, found.err) == (0, 3 * "all right\n", "")
+    assert (found.status, found.err) == (0, "")
+    assert found.out.count("all right") == 3  # their lines may be mixed
 
 
 # -- Failures -------------------------------------------------------------------------------------

@@ -46,7 +46,9 @@ for epoch in range(len(lines), int(settings["epochs"])):
     if epoch and fate.exists():
         exec(fate.read_text())
     lines.append({"run": 0, "epoch": epoch, "val_accuracy": float(settings["lr"]) * (1 + epoch)})
-    checkpoint.write_text(json.dumps(lines))
+    part = checkpoint.with_suffix(".part")  # written whole, as the examples do
+    part.write_text(json.dumps(lines))
+    part.replace(checkpoint)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in lines))
     print("epoch", epoch, flush=True)
 best = lines[-1]["val_accuracy"]
