@@ -120,7 +120,8 @@ class ThreadCommunicator(HostCommunicator):
 
 def run_threads(size: int, function: Callable[[], T]) -> list[T]:
     """Call a function in so many threads at once, each of which is a rank: `world()` gives there
-    the communicator of the thread. Random numbers are the same in all of them.
+    the communicator of the thread. Random numbers are the same in all of them. In threads,
+    NumPy before 2.2 chooses dtypes as NumPy 1 did: `np.float32(3) * 3.0` has 64 bits there.
 
     Returns:
         What the function has returned, by rank.
