@@ -438,3 +438,19 @@ def test_no_volumes_have_no_maxima(backend: Backend) -> None:
         gradcore.adaptive_max_pool3d(x, 2, return_indices=True),
     ):
         assert y.shape == indices.shape == (0, 2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("n", [3, 40], ids=["few instances", "many instances, as vectors"])
+def test_nan_infinity_and_ties_in_a_maximum(backend: Any, n: int) -> None:
+    """NaN is a maximum, of ties the first element is, and a window of -inf has its first one."""
+    x = np.random.default_rng(0).integers(-2, 3, (n, 2, 6, 6)).astype("float32")
+    x[::2, 0, 1, 1], x[1::2, 0, 0, 0], x[:, 1, :2, :2] = np.nan, np.nan, -np.inf
+    last = backend.asarray(x.transpose(1, 2, 3, 0).copy())
+    node = TensorNode(backend.xp.permute_dims(last, (3, 0, 1, 2)))
+    y = gradcore.max_pool2d(node, 2)
+    y.sum().backward()
+    windows = x.reshape(n, 2, 3, 2, 3, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, 2, 3, 3, 4)
+    np.testing.assert_array_equal(backend.to_numpy(y.value), windows.max(-1))
+    expected = np.eye(4, dtype="float32")[windows.argmax(-1)]
+    expected = expected.reshape(n, 2, 3, 3, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(x.shape)
+    np.testing.assert_array_equal(backend.to_numpy(node.grad), expected)
