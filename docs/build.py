@@ -123,7 +123,8 @@ def main() -> int:
         f"{count} pages of the reference, {named} of them of one name each, "
         f"with {named - len(unshown)} examples; "
         f"{len(list(site.rglob('*.html')))} pages in all, {size / 1e6:.0f} MB, "
-        f"{time.perf_counter() - began:.0f} s; {len(problems)} problems: {site}"
+        f"{time.perf_counter() - began:.0f} s; {len(problems)} problems"
+        f"{', and the warnings above' * bool(status)}: {site}"
     )
     return status or bool(problems)
 

@@ -58,8 +58,11 @@ SHORT = {each.rpartition(".")[2]: each for each in TYPES}
 autodoc_type_aliases = {short: short for short in [*SHORT, "Array"]}
 # Sphinx writes an alias inside another type, as in `Axis | None`, with this class's name around.
 TypeAliasForwardRef.__repr__ = lambda alias: alias.name  # type: ignore[method-assign]
-# Types that have no page here: Python's and NumPy's.
-nitpick_ignore_regex = [("py:.*", r"(collections|contextlib|numpy|np|os|pathlib|types|typing)\b.*")]
+# Types that have no page here: Python's and NumPy's, and type variables.
+nitpick_ignore_regex = [
+    ("py:class", r"gradcore\..*\.T"),
+    ("py:.*", r"(collections|contextlib|numpy|np|os|pathlib|types|typing)\b.*"),
+]
 SECTIONS = Napoleon(
     napoleon_use_param=False,
     napoleon_use_rtype=False,

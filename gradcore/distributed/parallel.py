@@ -57,7 +57,9 @@ class DataParallel(Module):
     Raises:
         RanksDifferError: the ranks have other code, backends or parameters.
         ValueError: the module has no parameters, or `loss` is neither.
-        RuntimeError, in a backward pass: it was called with `create_graph=True`.
+
+    Raises (in a backward pass):
+        RuntimeError: the pass was called with `create_graph=True`.
 
     Example:
         >>> def trained():
@@ -87,7 +89,7 @@ class DataParallel(Module):
             raise ValueError(f"DataParallel: loss = {loss!r}, expected 'mean' or 'sum'")
         host = communicator or world()
         self.communicator: Communicator = host
-        self._exchange: Exchange | None = None
+        self._exchange: GradientExchange | None = None
         if host.size == 1:
             return
         must_agree(host, {**code(), **_kinds(module)})
@@ -98,7 +100,7 @@ class DataParallel(Module):
             node.value = fastest.broadcast(node.value)
         random.set_state(host.allgather_object(random.get_state())[0])
         random.set_rank(host.rank)
-        self._exchange = Exchange(parameters, fastest, loss, bucket_bytes)
+        self._exchange = GradientExchange(parameters, fastest, loss, bucket_bytes)
         module.register_forward_pre_hook(self._exchange.count)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -152,7 +154,7 @@ class Bucket:
         self.cuts = list(pairwise(ends))
 
 
-class Exchange:
+class GradientExchange:
     """The exchange of gradients: a `LeafWatcher` of the backward passes.
 
     A bucket is sent as soon as the gradients of its parameters are complete and the buckets before

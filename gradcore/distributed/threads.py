@@ -128,8 +128,8 @@ def run_threads(size: int, function: Callable[[], T]) -> list[T]:
 
     Raises:
         ValueError: `size` is less than 1.
-        Whatever the first rank that fails raises, with a note that names the rank; the other ranks
-            stop at their next exchange.
+        Exception: what the first rank that fails has raised, with a note that names the rank; the
+            other ranks stop at their next exchange.
 
     Example:
         >>> def sum_of_ranks():
