@@ -1,4 +1,4 @@
-"""Whether figures mean something: how much other processes compute meanwhile, and whether rounds
+"""Whether figures mean something: how much other processes compute meanwhile, and whether turns
 agree."""
 
 from __future__ import annotations
@@ -8,12 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-__all__ = ["Others", "is_settled", "noise", "of_quiet"]
+__all__ = ["OTHERS", "Others", "is_settled", "of_quiet"]
 
 SETTLED, AGREE = 0.05, 2  # by so much of itself two turns may take longer than the fastest one
-MOST = 0.25  # of the workloads may be unsettled
 OTHERS = 0.1  # cores that other processes may use
 STAT = Path("/proc/stat")
 
@@ -53,14 +51,3 @@ def of_quiet(steps: Sequence[float]) -> float:
 def is_settled(turns: Sequence[float]) -> bool:
     """Whether the time of a step is known: two turns agree with the fastest one."""
     return not turns or (len(turns) > AGREE and sorted(turns)[AGREE] <= (1 + SETTLED) * min(turns))
-
-
-def noise(results: dict[str, Any]) -> str | None:
-    """Say why figures are noise, if they are."""
-    rows = results["workloads"]
-    unsettled = [name for name, w in rows.items() if not w.get("is_settled", True)]
-    if (used := results["others"]) > OTHERS:
-        return f"other processes used {used:.1f} cores"
-    if len(unsettled) > MOST * len(rows):
-        return f"PyTorch's time is not settled in {', '.join(unsettled)}"
-    return None

@@ -56,12 +56,12 @@ used {others:.2f} cores meanwhile.
 Times are in milliseconds. In the chains, which have 1,000 ops, they are microseconds per op.
 [The table](../../benchmarks/workloads.py) of workloads says what each is.
 
-- **A time**: each library has a process, and the processes take turns at a workload, at least
-  {rounds} each: until two turns of PyTorch's are at most 5 % slower than its fastest one, or 8
-  turns are done. The time is the median of the fastest fifth of all steps, without warm-up: of
-  those that other guests of the machine did not disturb. In brackets are the quartiles of all
-  steps. JAX has 5 turns, torch.compile 3, tinygrad, autograd, MyGrad and vugrad have 2, and growth
-  has 3. {unsettled}
+- **A time**: each library has a process, and the processes take turns at a workload, {rounds} to
+  {most} each: until two turns of PyTorch's are at most 5 % slower than its fastest one. If they
+  never are, the row's name has a ~. The time is the median of the fastest fifth of all steps,
+  without warm-up: of those that other guests of the machine did not disturb. In brackets are the
+  quartiles of all steps. Libraries that compile, autograd, MyGrad and vugrad have fewer turns, and
+  growth has 3.
 - **A ratio** is of two such times.
 - **gradcore** is as it comes, with the kernels that numba compiles; **NumPy alone** is gradcore
   without them. **captured** is what `gradcore.capture` makes of a step.
@@ -146,6 +146,11 @@ def line(name: str, measured: dict[str, Any]) -> str:
     return f"{name}: {', '.join(shown)}"
 
 
+def named(name: str, workload: dict[str, Any]) -> str:
+    """Mark a row whose time of PyTorch's is not settled."""
+    return name if workload.get("is_settled", True) else f"{name} ~"
+
+
 def milliseconds(result: dict[str, Any]) -> str:
     return number(1e3 * result["seconds"])
 
@@ -170,12 +175,10 @@ def markdown(results: dict[str, Any]) -> str:
     others = [f"{NAMES[x]} {v}".strip() for x, v in versions.items() if v and x != "gradcore"]
     rows, libraries = results["workloads"], list(versions)
     single = {name: w for name, w in rows.items() if not w["series"]}
-    unsettled = [name for name, w in rows.items() if not w["is_settled"]]
     return PAGE.format(
         **{**results, **results["machine"]},
         gradcore=versions.get("gradcore", ""),
         others_there=", ".join(others) or "nothing else",
-        unsettled=f"Not settled: {', '.join(unsettled) or 'none'}.",
         matmul=results["rates"].get("matmul", 0) / 1e9,
         copy=results["rates"].get("copy", 0) / 1e9,
         times="\n\n".join(f"### {g}\n\n{times(part, libraries)}" for g, part in groups(single)),
@@ -212,7 +215,7 @@ def times(workloads: dict[str, Any], libraries: list[str]) -> str:
     head += [f"{NAMES[x]} / {NAMES[LIBRARIES[x].base]}" for x in peers]
     rows = []
     for name, w in workloads.items():
-        row = [name, *[cell(result(w, x), time) for x in main]]
+        row = [named(name, w), *[cell(result(w, x), time) for x in main]]
         row += [cell(result(w, x), ratio) for x in peers]
         if least := w["floor"]:
             row += [number(x and 1e3 * x) for x in [least]]
@@ -246,7 +249,7 @@ def goals(workloads: dict[str, Any]) -> str:
     for name, w in workloads.items():
         most = of_row(name, w["group"])
         cells = [goal(w, key, x, most.get((key, x))) for key, x in measured]
-        rows += [[name, *cells]] if most else []
+        rows += [[named(name, w), *cells]] if most else []
     return table(["", *head], rows) if rows else NONE
 
 

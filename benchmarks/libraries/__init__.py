@@ -102,7 +102,7 @@ LIBRARIES = {
     "gradcore-numpy-captured": Library(
         "NumPy alone, captured", "gradcore", CAPTURED, ALONE, "cpu", groups=STEPS
     ),
-    "jax": Library("JAX with jit", "jax", place="cpu", groups=SINGLE, rounds=5, compiles=True),
+    "jax": Library("JAX with jit", "jax", place="cpu", groups=SINGLE, rounds=3, compiles=True),
     "torch-compiled": Library(
         "torch.compile",
         "torch",
@@ -120,7 +120,7 @@ LIBRARIES = {
         {"DEV": "CPU"},
         "cpu",
         groups=GROUPS[:1],
-        rounds=2,
+        rounds=1,
         compiles=True,
         needs="clang",
     ),

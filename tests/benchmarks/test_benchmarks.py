@@ -224,39 +224,32 @@ def test_losses_that_differ_from_those_of_torch_are_a_failure(
 
 def test_rounds_go_on_until_the_time_of_torch_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most turns are disturbed: the time is known all the same."""
-    noisy = [turn(x) for x in (2.0, 1.01, 3.0, 2.0, 2.1, 1.0, 1.02, 9.0)]
+    noisy = [turn(x) for x in (2.0, 1.01, 2.1, 1.0, 1.02, 9.0)]
     told = {"torch": noisy, "autograd": [turn(4.0)] * 9}
     workers = answers(monkeypatch, told)
     workers.args.rounds = None
     *_, last = measure(WORKLOADS[0], [*told], workers)
-    assert (len(last["torch"]["rounds"]), len(last["autograd"]["rounds"])) == (7, 2)
+    assert (len(last["torch"]["rounds"]), len(last["autograd"]["rounds"])) == (5, 2)
     assert last["torch"]["seconds"] == 1.0
     assert quiet.is_settled([])
     assert not quiet.is_settled([1.0, 1.2, 1.0, 1.1])
 
 
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        ({"others": 1.0}, "other processes used 1.0 cores"),
-        ({"settled": False}, "PyTorch's time is not settled in mnist-sigmoid"),
-    ],
-)
 def test_figures_of_a_busy_machine_are_no_page(
-    found: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docs = tmp_path / "docs" / "explanation"
     docs.mkdir(parents=True)
-    row = {"libraries": {}, "is_settled": found.get("settled", True)}
+    used = [1.0]
 
     def run(_: Any, results: dict[str, Any]) -> Any:
-        results["workloads"]["mnist-sigmoid"] = row
+        results["workloads"]["mnist-sigmoid"] = {"libraries": {}}
         yield "mnist-sigmoid"
 
     program = sys.modules[main.__module__]
     for name, value in {
         "ROOT": tmp_path, "run": run, "BUSY": 1e9,
-        "Others": lambda: SimpleNamespace(cores=lambda: found.get("others", 0.0)),
+        "Others": lambda: SimpleNamespace(cores=lambda: used[0]),
     }.items():  # fmt: skip
         monkeypatch.setattr(program, name, value)
     monkeypatch.setattr(report, "markdown", lambda _: "")
@@ -264,10 +257,9 @@ def test_figures_of_a_busy_machine_are_no_page(
     told = io.StringIO()
     with redirect_stderr(told):
         assert main(["--docs"]) == 1
-    assert words in told.getvalue()
+    assert "other processes used 1.0 cores" in told.getvalue()
     assert not [*docs.iterdir()]
-    found.clear()
-    row["is_settled"] = True
+    used[0] = 0.0
     assert main(["--docs"]) == 0
     assert (docs / "benchmarks.md").exists()
     monkeypatch.setattr(program, "BUSY", -1.0)
@@ -297,6 +289,8 @@ def test_goals_stand_beside_what_was_measured() -> None:
         "batches": {"group": "Updates", "libraries": {}},
     }  # fmt: skip
     *_, row = report.goals(rows).splitlines()
+    rows["blitz-4"]["is_settled"] = False
+    assert "| blitz-4 ~ | **1.20** of 0.9 |" in report.goals(rows)
     assert row == "| blitz-4 | **1.20** of 0.9 | 0.400 of 0.45 | – | 0.500 of 1.0 | – | – |"  # noqa: RUF001
     named = {w.name for w in WORKLOADS}
     assert all(any(re.fullmatch(g, name) for name in named) for g in goals.GOALS)
