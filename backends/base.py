@@ -296,6 +296,11 @@ class Backend(
         library traces the step as a function of arrays. `None` where the library can't."""
         return None
 
+    def is_traced(self, x: Array) -> bool:  # noqa: ARG002
+        """Say whether `x` stands for the arrays of later calls, while the library traces a step:
+        nothing may keep it for longer."""
+        return False
+
     def communicator(self, host: Exchange) -> Exchange | None:  # noqa: ARG002
         """Give what exchanges arrays of this library between the devices of the processes of a run.
 

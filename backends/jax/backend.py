@@ -141,6 +141,9 @@ class JaxBackend(JaxIndexing, JaxRandomBits, JaxConvolutions, JaxKernels):
     def compiler(self, device: Any = None) -> type[JitProgram]:  # noqa: ARG002
         return JitProgram
 
+    def is_traced(self, x: Array) -> bool:
+        return isinstance(x, Tracer)
+
     def communicator(self, host: Exchange) -> JaxExchange | None:
         # A program connects JAX itself, before its first array: `jax.distributed.initialize()`. On
         # CPUs, MPI is faster: 4 MB of each of two processes take 8 ms, not 13.

@@ -155,6 +155,9 @@ class TorchBackend(
         place = self._place if device is None else device
         return compiler() if place.type == "cpu" else None
 
+    def is_traced(self, x: Array) -> bool:  # noqa: ARG002
+        return is_traced()
+
     def communicator(self, host: Exchange) -> TorchExchange | None:
         # On CPUs, MPI is faster than Gloo: 4 MB of each of two processes take 7 ms, not 12.
         kinds = dist.Backend.default_device_backend_map if dist.is_available() else ()

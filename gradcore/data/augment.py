@@ -182,7 +182,7 @@ class Augment:
             raise ValueError(f"Augment: mode = {mode!r}, expected 'constant' or 'reflect'")
         check_probability("Augment", flip=flip)
         self.mean, self.std, self.dtype, self.mode, self.flip = mean, std, dtype, mode, flip
-        self._numbers: dict[tuple[Any, ...], list[Array]] = {}  # on each device
+        self._numbers: dict[tuple[Any, ...], list[Array]] = {}  # mean and std on each device
 
     def __call__(self, x: Array) -> Array:
         """Change images x (N, C, H, W) at random."""
@@ -222,17 +222,19 @@ class Augment:
             expected = f"less than the sides of x {tuple(x.shape)}"
             raise ValueError(f"Augment: padding = {self.padding}, expected {expected}")
         key = type(x), str(x.device), c
-        if key not in self._numbers:
+        if (numbers := self._numbers.get(key)) is None:
             of = {"device": x.device}
             of["dtype"] = backend.dtype("float64" if "64" in str(self.dtype) else "float32")
-            self._numbers[key] = [
+            numbers = [
                 backend.xp.asarray(np.broadcast_to(values, (c,)).tolist(), **of)
                 for values in _of_channels("Augment", self.mean, self.std, c)
             ]
+            if not backend.is_traced(x):
+                self._numbers[key] = numbers
         return backend.augment(
             x,
             views,
-            *self._numbers[key],
+            *numbers,
             padding=self.padding,
             reflects=reflects,
             cut=self.cutout,

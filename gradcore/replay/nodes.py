@@ -33,7 +33,8 @@ def libraries() -> set[str]:
     # A type that the user derived from a library's is in BACKEND_OF_TYPE too, but not among these.
     kinds = {kind for backend in BACKEND_OF_TYPE.values() for kind in backend.array_types}
     arrays = {kind.__module__.partition(".")[0] for kind in kinds}
-    return {__name__.partition(".")[0], "array_api_compat", "cupyx", "numpy", "spox", *arrays}
+    others = {"array_api_compat", "cupyx", "numba", "numpy", "spox"}
+    return {__name__.partition(".")[0], *others, *arrays}
 
 
 def users_line(frames: Iterable[tuple[FrameType, int]]) -> str:
@@ -57,9 +58,9 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
 
     The search follows every reference from object to object: attributes, entries of containers,
     closures, default arguments, `self` of bound methods. From a function it goes on to the globals
-    that its code names, from a module to all that is in the module. It stops at the globals and
-    classes of Python's own modules and of `libraries()`: no nodes are there, but ways to everything
-    else, as `typing.Generic` knows all classes that derive from it.
+    that its code names, from a module to all that is in the module. It stops at arrays, and at
+    the globals and classes of Python's own modules and of `libraries()`: no nodes are there,
+    but ways to everything else, as `typing.Generic` knows all classes that derive from it.
     """
     found = set[Any]()
     visited = dict[int, object]()  # by id; holding the objects keeps their ids from being reused
@@ -78,7 +79,9 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
         elif issubclass(kind, ModuleType):
             if not _is_library(vars(x), names_of_libraries):
                 left += vars(x).values()
-        elif not (issubclass(kind, type) and _is_of_library(x, names_of_libraries)):
+        elif issubclass(kind, type) and _is_of_library(x, names_of_libraries):
+            continue
+        elif not is_array(x):
             left += gc.get_referents(x)
             if issubclass(kind, ref):
                 left.append(ref.__call__(x))  # type: ignore[arg-type]

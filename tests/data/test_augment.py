@@ -268,3 +268,15 @@ def test_augment_mirrors_images_at_their_outermost_pixels(backend: Any) -> None:
 def test_augment_says_what_is_wrong(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Augment(**{"mean": 0.0, "std": 1.0, **given})(images((1, 3, 4, 4)))
+
+
+def test_augment_in_a_captured_step_of_batches_of_several_sizes(backend: Any) -> None:
+    """What one program was made with does not get into the next one."""
+    change = Augment((1.0, 2.0, 3.0), (1.0, 2.0, 4.0), padding=1)
+    step = gradcore.capture(lambda x, views: change.apply(x, views))
+    for n in (4, 4, 4, 2, 2, 2, 4):
+        x = backend.asarray(images((n, 3, 5, 5)))
+        views = change.draw(x)
+        found, expected = step(x, views), change.apply(x, views)
+        assert isinstance(expected, backend.array_types)
+        np.testing.assert_allclose(backend.to_numpy(found), backend.to_numpy(expected), rtol=1e-6)
