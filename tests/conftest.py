@@ -16,7 +16,7 @@ for "float32" and "float64", or for one of them on some backends: see ONE_DTYPE.
 
 A test that takes the fixture `on` runs for each backend but NumPy's: to compare the two.
 
-By default a test runs on NumPy and on one of the stand-ins for GPUs in turn: see IN_TURN.
+By default a test runs on NumPy, and on one other of the matrix in turn: see IN_TURN.
 GRADCORE_TEST_BACKENDS=all runs all of the matrix that can, but those in BY_NAME;
 GRADCORE_TEST_BACKENDS=torch,strict runs these only, and may name a backend of another package.
 GRADCORE_TEST_PASSED names a file: the tests in it are left out, and those that pass are added, so
@@ -72,10 +72,10 @@ ONE_DTYPE = {
     "mlx": "float32",  # the only one it has
 }
 # To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
-# others compute in, numpy-fast is slow to compile, and of the stand-ins for GPUs a test runs on one
-# in turn, chosen by its name.
+# others compute in, and numpy-fast is slow to compile. Of compiled kernels and the stand-ins for
+# GPUs a test runs on one in turn, chosen by its name.
 BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
-IN_TURN = {"strict-no-float64", "cupy-like"}  # in tests/backends/ both
+IN_TURN = {"numpy-fast", "strict-no-float64", "cupy-like"}  # in tests/backends/ all
 IF_ASKED = {"numpy-readonly", "strict"}
 BY_NAME = {"torch", "jax", "jax-32", "mlx", "dpnp"}  # whole libraries, which .ci/run has steps for
 MOST_OF_JAX = 100  # tests, until JAX forgets its programs, which take some 12 MB a test
@@ -137,9 +137,9 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
             if name in IN_TURN and not item.nodeid.startswith("tests/backends/"):
                 tests[item.nodeid.replace(name, "", 1)].append(item.nodeid)
         for test, ids in tests.items():
-            # Each row of the op table meets both: the sums of its two tests are odd and even.
-            del ids[sum(zlib.crc32(part.encode()) for part in test.split("[")) % len(ids)]
-            out.update(ids)
+            # The tests of a row of the op table meet different ones: the sums of theirs differ.
+            kept = ids[sum(zlib.crc32(part.encode()) for part in test.split("[")) % len(ids)]
+            out.update(set(ids) - {kept})
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
     items[:] = [item for item in items if item.nodeid not in out]
 

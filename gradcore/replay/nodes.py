@@ -7,10 +7,12 @@ run, nothing tells what the value was, nor whether the node is older than the st
 
 from __future__ import annotations
 
+import dis
 import gc
 import os
 import sys
-from collections.abc import Iterable
+import sysconfig
+from collections.abc import Iterable, Iterator
 from threading import get_ident
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -19,9 +21,18 @@ from weakref import ref
 from ..backends import BACKEND_OF_TYPE, Array
 from ..graph import Op, OpNode, TensorNode
 
-__all__ = ["SeenInputs", "is_array", "libraries", "reached", "users_line"]
+__all__ = [
+    "INSTALLED",
+    "SeenInputs",
+    "instructions",
+    "is_array",
+    "libraries",
+    "reached",
+    "users_line",
+]
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__)
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
 def is_array(x: object) -> bool:
@@ -58,13 +69,13 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
 
     The search follows every reference from object to object: attributes, entries of containers,
     closures, default arguments, `self` of bound methods. From a function it goes on to the globals
-    that its code names, from a module to all that is in the module. It stops at arrays, and at
-    the globals and classes of Python's own modules and of `libraries()`: no nodes are there,
-    but ways to everything else, as `typing.Generic` knows all classes that derive from it.
+    that its code names, from a module to all that is in the module. It stops at arrays, and at the
+    globals and classes of packages in which no nodes are, but ways to everything else, as
+    `typing.Generic` knows all classes that derive from it: see `Packages`.
     """
     found = set[Any]()
     visited = dict[int, object]()  # by id; holding the objects keeps their ids from being reused
-    names_of_libraries = libraries()
+    packages = Packages()
     left: list[object] = list(roots)
     while left:
         x = left.pop()
@@ -75,11 +86,11 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
         if issubclass(kind, kinds):
             found.add(x)
         if issubclass(kind, FunctionType):
-            left += _held_by(x, names_of_libraries)  # type: ignore[arg-type]
+            left += _held_by(x, packages)  # type: ignore[arg-type]
         elif issubclass(kind, ModuleType):
-            if not _is_library(vars(x), names_of_libraries):
+            if not packages.end_at(vars(x)):
                 left += vars(x).values()
-        elif issubclass(kind, type) and _is_of_library(x, names_of_libraries):
+        elif issubclass(kind, type) and packages.end_at_class(x):
             continue
         elif not is_array(x):
             left += gc.get_referents(x)
@@ -88,7 +99,7 @@ def reached(*roots: object, kinds: tuple[type, ...] = (TensorNode,)) -> set[Any]
     return found
 
 
-def _held_by(function: FunctionType, names_of_libraries: set[str]) -> list[object]:
+def _held_by(function: FunctionType, packages: Packages) -> list[object]:
     """List what a function holds, with those globals that its code names."""
     held: list[object] = [
         function.__closure__,
@@ -96,28 +107,56 @@ def _held_by(function: FunctionType, names_of_libraries: set[str]) -> list[objec
         function.__kwdefaults__,
         function.__dict__,
     ]
-    if not _is_library(function.__globals__, names_of_libraries):
-        codes = [function.__code__]
-        for code in codes:  # with the code of functions that are defined inside the function
-            codes += [x for x in code.co_consts if isinstance(x, CodeType)]
-            for name in code.co_names:
-                # The name of a global, or of a module that is imported inside the function.
-                held += [function.__globals__.get(name), sys.modules.get(name)]
+    if not packages.end_at(function.__globals__):
+        for at in instructions(function):
+            if at.opname == "LOAD_GLOBAL":
+                held.append(function.__globals__.get(at.argval))
+            elif at.opname == "IMPORT_NAME":  # inside the function
+                held.append(sys.modules.get(at.argval))
     return held
 
 
-def _is_of_library(kind: object, names_of_libraries: set[str]) -> bool:
-    """Tell whether the search stops at a class."""
-    module = sys.modules.get(str(getattr(kind, "__module__", "")))
-    return module is not None and _is_library(vars(module), names_of_libraries)
+def instructions(function: FunctionType) -> Iterator[dis.Instruction]:
+    """List the instructions of a function, and of those that are defined inside it."""
+    codes = [function.__code__]
+    for code in codes:
+        codes += [x for x in code.co_consts if isinstance(x, CodeType)]
+        yield from dis.get_instructions(code)
 
 
-def _is_library(module: dict[str, Any], names_of_libraries: set[str]) -> bool:
-    """Tell by a module's dictionary whether the search stops there."""
-    name = str(module.get("__name__")).partition(".")[0]
-    if name in sys.stdlib_module_names:  # or a file of the user's with such a name, as code.py
-        return str(module.get("__file__") or STANDARD_LIBRARY).startswith(STANDARD_LIBRARY)
-    return name in names_of_libraries
+class Packages:
+    """Tells at which modules the search ends: those of Python, of `libraries()`, and of installed
+    packages that use nothing of gradcore's, so that no node is in their globals."""
+
+    def __init__(self) -> None:
+        self.known = dict.fromkeys(libraries(), True)  # by the package's name
+
+    def end_at(self, module: dict[str, Any]) -> bool:
+        """Tell by a module's dictionary whether the search ends there."""
+        name, file = str(module.get("__name__")).partition(".")[0], str(module.get("__file__"))
+        if name in sys.stdlib_module_names:  # or a file of the user's with such a name, as code.py
+            return not module.get("__file__") or file.startswith(STANDARD_LIBRARY)
+        if name not in self.known:
+            self.known[name] = file.startswith(INSTALLED) and not _uses_gradcore(name)
+        return self.known[name]
+
+    def end_at_class(self, kind: object) -> bool:
+        module = sys.modules.get(str(getattr(kind, "__module__", "")))
+        return module is not None and self.end_at(vars(module))
+
+
+def _uses_gradcore(package: str) -> bool:
+    """Tell whether anything in the modules of a package is of gradcore."""
+    own = __name__.partition(".")[0]
+    for name, module in [*sys.modules.items()]:
+        if name.partition(".")[0] == package and isinstance(module, ModuleType):
+            for x in [*vars(module).values()]:
+                kind = type(x)  # not isinstance: see `reached`
+                named = x if issubclass(kind, type | FunctionType | ModuleType) else kind
+                of = x.__name__ if issubclass(kind, ModuleType) else named.__module__
+                if str(of).partition(".")[0] == own:
+                    return True
+    return False
 
 
 class SeenInputs:

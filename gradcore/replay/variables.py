@@ -3,19 +3,17 @@ had as it was made."""
 
 from __future__ import annotations
 
-import dis
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
+from .nodes import INSTALLED, instructions
 from .recording import ChangedSettingError
 
 __all__ = ["CONSTANTS", "Variables"]
 
 CONSTANTS = (bool, int, float, complex, str)
-INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 GONE = object()  # stands for the value of a variable that has none
 
 
@@ -57,14 +55,11 @@ def _outside(function: FunctionType) -> Iterator[tuple[object, str, Callable[[],
     """List the variables outside a function that its code names: the dictionary or cell that holds
     each, its name, how to read it, and whether the code assigns it."""
     loaded, stored = set[str](), set[str]()
-    codes = [function.__code__]
-    for code in codes:  # with the code of functions that are defined inside the function
-        codes += [x for x in code.co_consts if isinstance(x, CodeType)]
-        for at in dis.get_instructions(code):
-            if at.opname in ("STORE_GLOBAL", "STORE_DEREF"):
-                stored.add(at.argval)
-            elif at.opname == "LOAD_GLOBAL":
-                loaded.add(at.argval)
+    for at in instructions(function):
+        if at.opname in ("STORE_GLOBAL", "STORE_DEREF"):
+            stored.add(at.argval)
+        elif at.opname == "LOAD_GLOBAL":
+            loaded.add(at.argval)
     variables = function.__globals__
     for name in (loaded | stored) & variables.keys():
         yield variables, name, partial(variables.get, name, GONE), name in stored

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from gradcore import CaptureError, Sum, TensorNode, capture
+from gradcore.replay import nodes
 from gradcore.replay.nodes import libraries, reached
 
 Step = Callable[[Any], Any]
@@ -184,6 +186,32 @@ def test_only_what_the_step_reaches_is_found():
     mine, other = TensorNode([1.0]), TensorNode([2.0])
     assert reached(lambda: (mine, np.sum, sys.modules, functools.reduce)) == {mine}
     assert reached(other, [other]) == {other}
+
+
+@pytest.mark.parametrize("uses_gradcore", [True, False])
+def test_of_installed_packages_only_those_that_use_gradcore_are_searched(
+    uses_gradcore: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In others no nodes are, but thousands of objects: a search takes seconds."""
+    monkeypatch.setattr(nodes, "INSTALLED", (str(tmp_path),))
+    package = ModuleType("a_package")
+    package.__file__ = str(tmp_path / "a_package.py")
+    package.node = node = TensorNode(1.0)  # type: ignore[attr-defined]
+    if not uses_gradcore:  # so that only a list tells of the node
+        package.node = [node]  # type: ignore[attr-defined]
+    exec("def step(x): return node", vars(package))
+    monkeypatch.setitem(sys.modules, "a_package", package)
+    found = {node} if uses_gradcore else set()
+    assert reached(vars(package)["step"]) == reached(package) == found
+
+
+def test_an_attribute_of_the_name_of_a_module_is_no_way_to_the_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("momentum")
+    module.node = TensorNode(1.0)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "momentum", module)
+    assert reached(lambda optimizer: optimizer.momentum) == set()
 
 
 def test_nodes_that_the_garbage_collector_was_told_to_forget_are_found(device):
