@@ -153,7 +153,8 @@ def _uses_gradcore(package: str) -> bool:
             for x in [*vars(module).values()]:
                 kind = type(x)  # not isinstance: see `reached`
                 named = x if issubclass(kind, type | FunctionType | ModuleType) else kind
-                of = x.__name__ if issubclass(kind, ModuleType) else named.__module__
+                is_module = issubclass(kind, ModuleType)
+                of = getattr(named, "__name__" if is_module else "__module__", "")
                 if str(of).partition(".")[0] == own:
                     return True
     return False
