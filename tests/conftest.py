@@ -73,9 +73,9 @@ ONE_DTYPE = {
 }
 # To save time, where GRADCORE_TEST_BACKENDS does not name the backends: float32 on NumPy is what
 # others compute in, and numpy-fast is slow to compile. Of compiled kernels and the stand-ins for
-# GPUs a test runs on one in turn, chosen by its name.
+# GPUs a test runs on one in turn, chosen by its name. A test of an example runs on none of them.
 BY_DEFAULT = {"numpy": "float64", "numpy-fast": "float32"}
-IN_TURN = {"numpy-fast", "strict-no-float64", "cupy-like"}  # in tests/backends/ all
+IN_TURN = {"numpy-fast", "strict-no-float64", "cupy-like"}
 IF_ASKED = {"numpy-readonly", "strict"}
 BY_NAME = {"torch", "jax", "jax-32", "mlx", "dpnp"}  # whole libraries, which .ci/run has steps for
 MOST_OF_JAX = 100  # tests, until JAX forgets its programs, which take some 12 MB a test
@@ -134,7 +134,9 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
         for item in items:
             values = item.callspec.params if hasattr(item, "callspec") else {}
             name = values.get("backend", values.get("on"))
-            if name in IN_TURN and not item.nodeid.startswith("tests/backends/"):
+            if name in IN_TURN and item.nodeid.startswith("tests/examples/"):
+                out.add(item.nodeid)
+            elif name in IN_TURN:
                 tests[item.nodeid.replace(name, "", 1)].append(item.nodeid)
         for test, ids in tests.items():
             # The tests of a row of the op table meet different ones: the sums of theirs differ.

@@ -141,6 +141,28 @@ def test_results_do_not_share_memory_with_later_ones():
     assert [float(loss) for loss in losses] == expected
 
 
+def test_results_of_replays_are_arrays_of_their_own():
+    """Arguments, values of nodes, and parts of either or of other results: who writes into one of
+    the results changes nothing else."""
+    w = TensorNode(np.ones(3, "float32"))
+
+    @capture
+    def step(x: Any) -> Any:
+        w.value = w.value + x
+        doubled = x * 2.0
+        return x, x[1:], w.value, w.value[1:], doubled, doubled[:1]
+
+    for k in range(5):
+        x = np.full(3, k, "float32")
+        results = step(x)
+        for i, result in enumerate(results if k else ()):  # the first call runs the step as it is
+            others = [x, w.value, *results[:i], *results[i + 1 :]]
+            before = [y.copy() for y in others]
+            result += 100.0
+            for y, z in zip(before, others, strict=True):
+                np.testing.assert_array_equal(y, z)
+
+
 def test_other_orders_in_memory_give_the_same():
     w = TensorNode(np.arange(12.0).reshape(3, 4))
 
