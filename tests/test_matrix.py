@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-NAMES = ("numpy", "strict-no-float64", "cupy-like")
+NAMES = ("numpy", "numpy-fast", "strict-no-float64", "cupy-like")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def kept(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
     return kept
 
 
-def test_a_test_runs_on_numpy_and_on_one_of_the_stand_ins(
+def test_a_test_runs_on_numpy_and_on_one_other_in_turn(
     kept: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GRADCORE_TEST_BACKENDS", raising=False)
@@ -44,16 +44,16 @@ def test_a_test_runs_on_numpy_and_on_one_of_the_stand_ins(
     assert Counter(test for test, _ in found) == dict.fromkeys(ids, 2)
     count = Counter(backend for _, backend in found)
     assert count["numpy"] == 100
-    assert min(count[name] for name in NAMES[1:]) > 30
-    assert len(kept(["tests/backends/test_x.py::test"])) == 3
+    assert min(count[name] for name in NAMES[1:]) > 20
+    assert kept(["tests/examples/test_x.py::test"]) == ["tests/examples/test_x.py::test[numpy]"]
     table = "tests/ops/test_op_table.py::test_"
     rows = [
         f"{table}value_and_gradient",
         f"{table}single_derivatives_second_order_and_direct_calls",
     ]
-    assert {name.partition("[")[2] for name in kept(rows)} == {f"{name}]" for name in NAMES}
+    assert len({name.partition("[")[2] for name in kept(rows)}) == 3  # other ones each
     monkeypatch.setenv("GRADCORE_TEST_BACKENDS", "all")
-    assert len(kept(ids)) == 300
+    assert len(kept(ids)) == 400
 
 
 def test_what_has_passed_before_is_left_out(
@@ -61,7 +61,7 @@ def test_what_has_passed_before_is_left_out(
 ) -> None:
     monkeypatch.setenv("GRADCORE_TEST_BACKENDS", "all")
     passed = tmp_path / "passed.txt"
-    assert len(kept(["a", "b"], passed)) == 6
+    assert len(kept(["a", "b"], passed)) == 8
     passed.write_text("a[numpy]\nb[cupy-like]\n")
     assert {"a[numpy]", "b[cupy-like]"}.isdisjoint(kept(["a", "b"], passed))
-    assert len(kept(["a", "b"], passed)) == 4
+    assert len(kept(["a", "b"], passed)) == 6

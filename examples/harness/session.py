@@ -317,8 +317,14 @@ class Session:
             from tqdm import tqdm
         except ModuleNotFoundError:
             return batches
+
+        class Bar(tqdm):
+            disable = (
+                True  # of a bar whose __init__ is interrupted, so that its __del__ does nothing
+            )
+
         disable = self.args.quiet or not self.is_first or None  # None: unless on a terminal
-        return tqdm(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
+        return Bar(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)
 
     def end_epoch(
         self, epoch: Epoch, *, per_class: Iterable[float | None] = (), **values: float

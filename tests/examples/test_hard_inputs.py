@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mnist
@@ -601,6 +602,21 @@ def test_an_interrupt_during_the_imports_is_one_line(
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 130, done.stderr
     assert done.stderr == f"\n{script}.py: interrupted\n"
+
+
+def test_an_interrupt_as_a_progress_bar_is_made_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error in the bar's `__del__` would be printed, and fails this test."""
+    pytest.importorskip("tqdm")
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tqdm.tqdm.__init__", interrupted)
+    about = {"args": SimpleNamespace(quiet=False), "is_first": True, "epochs_done": 0}
+    with pytest.raises(KeyboardInterrupt):
+        session.Session._shown(SimpleNamespace(**about), [1])  # type: ignore[arg-type]
 
 
 @POSIX
