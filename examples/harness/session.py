@@ -319,9 +319,7 @@ class Session:
             return batches
 
         class Bar(tqdm):
-            disable = (
-                True  # of a bar whose __init__ is interrupted, so that its __del__ does nothing
-            )
+            disable = True  # until __init__ says otherwise: __del__ reads it after an interrupt
 
         disable = self.args.quiet or not self.is_first or None  # None: unless on a terminal
         return Bar(batches, f"epoch {self.epochs_done}", leave=False, disable=disable)

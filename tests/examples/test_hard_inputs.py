@@ -5,6 +5,7 @@ Each ends with the exit status 2 (130 where interrupted) and one line, and loses
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -617,6 +618,7 @@ def test_an_interrupt_as_a_progress_bar_is_made_is_nothing_else(
     about = {"args": SimpleNamespace(quiet=False), "is_first": True, "epochs_done": 0}
     with pytest.raises(KeyboardInterrupt):
         session.Session._shown(SimpleNamespace(**about), [1])  # type: ignore[arg-type]
+    gc.collect()
 
 
 @POSIX
