@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import stat
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ SPINS = 0.001  # seconds that a rank waits without sleep, as most exchanges take
 LISTENS = 0.05  # seconds after which a waiting rank listens to what others say
 GRACE = 2.0  # seconds that other ranks have to say where they are
 TOGETHER = 1.0  # seconds within which all ranks meet an error that all have
+READ = 2.0  # seconds that mpirun has to read what a rank has printed
 
 gives_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # which Windows lacks
 
@@ -113,6 +115,7 @@ class MpiCommunicator(HostCommunicator):
         while self._words.Iprobe(status=status):
             word = np.empty(2, np.int64)
             self._words.Recv(word, status.source)
+            sys.stdout.flush()  # the one who speaks may be about to end this rank
             kind, begun = word.tolist()
             if kind == ENDED:
                 self._ended[status.source] = begun
@@ -159,6 +162,9 @@ class MpiCommunicator(HostCommunicator):
         sys.stdout.flush()
         if why:
             print(f"{os.path.basename(sys.argv[0])}: {why}", file=sys.stderr, flush=True)
+        # Told to end all, mpirun does so at once, and drops what it has not read yet.
+        for fd in (1, 2):
+            _wait_until_read(fd)
         MPI.COMM_WORLD.Abort(status)
         raise SystemExit(status)  # which MPI leaves no time for
 
@@ -181,3 +187,17 @@ class MpiCommunicator(HostCommunicator):
 def _bytes(x: np.ndarray) -> np.ndarray:
     """Give the memory of an array, which MPI is to move whatever its numbers are."""
     return x.reshape(-1).view(np.uint8)
+
+
+def _wait_until_read(fd: int) -> None:
+    """Wait until a pipe is empty, that is until `mpirun` has read what this rank has printed."""
+    try:
+        from fcntl import ioctl
+        from termios import FIONREAD
+    except ImportError:  # Windows
+        return
+    until = time.monotonic() + READ
+    while stat.S_ISFIFO(os.fstat(fd).st_mode) and time.monotonic() < until:
+        if not any(ioctl(fd, FIONREAD, bytes(4))):  # the number of bytes in it
+            return
+        time.sleep(0.001)

@@ -139,7 +139,7 @@ import numpy as np
 from gradcore.distributed import world
 here = world()
 here.barrier()
-print("begun", flush=True)
+print(f"begun {{here.rank}}")  # still in the buffer as the error comes
 if here.rank == 1:
     {}
 here.allreduce(np.ones(3))
@@ -151,7 +151,8 @@ def failed(tmp_path: Path, what: str, **variables: str) -> tuple[int, str, float
     program = tmp_path / "program.py"
     program.write_text(WORK.format(what))
     start = time.monotonic()
-    found = done(2, program, **variables)
+    found = done(2, program, PYTHONUNBUFFERED="", **variables)
+    assert "begun 0" in found.out
     return found.status, found.err, time.monotonic() - start
 
 
