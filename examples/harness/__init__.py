@@ -23,8 +23,10 @@ and the exit status 130, also while the imports go on.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
+import threading
 
 
 def _hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
@@ -36,4 +38,14 @@ def _hook(kind: type[BaseException], error: BaseException, trace: object) -> Non
     os._exit(130)  # Python itself would end as killed by the signal
 
 
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+    """Repeat an interrupt that came where Python can raise nothing, as while it frees an object: it
+    would be ignored."""
+    if issubclass(found.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(found)
+
+
 sys.excepthook = _hook
+sys.unraisablehook = _unraisable

@@ -580,6 +580,15 @@ def test_the_lock_of_a_killed_run_is_none(tmp_path: Path) -> None:
 # -- Interrupts -----------------------------------------------------------------------------------
 
 STOPS = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+STOPS_AS_IT_IS_FREED = """
+import os, signal, time
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+Freed()
+time.sleep(9)
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills where others interrupt")
@@ -596,7 +605,18 @@ STOPS = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.slee
 def test_an_interrupt_during_the_imports_is_one_line(
     script: str, package: str, tmp_path: Path
 ) -> None:
-    (tmp_path / f"{package}.py").write_text(STOPS)
+    check_interrupt(script, package, STOPS, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills where others interrupt")
+def test_an_interrupt_while_an_object_is_freed_is_not_lost(tmp_path: Path) -> None:
+    """Python can't raise it there: `sys.unraisablehook` is told of it."""
+    check_interrupt("mnist", "argparse", STOPS_AS_IT_IS_FREED, tmp_path)
+
+
+def check_interrupt(script: str, package: str, code: str, tmp_path: Path) -> None:
+    """Put the code in the place of a package that the script imports: it ends with one line."""
+    (tmp_path / f"{package}.py").write_text(code)
     env = environment()
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
     command = [sys.executable, str(ROOT / "examples" / f"{script}.py"), "--help"]
