@@ -206,13 +206,6 @@ class CupyBackend(
         with private.host_reads() as reads:
             yield reads
 
-    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
-        # Given transposes, give a transpose. This computes the gradient of a layer's weights, which
-        # then lies in memory as the weights do, and the optimizers' kernels need no copy of it.
-        if b is None and x.ndim == 2 and x.flags.f_contiguous and w.flags.f_contiguous:
-            return self.xp.matmul(w, x.T).T
-        return super().linear(x, w, b)
-
     def recorder(self, device: Any = None) -> CupyRecorder:
         return CupyRecorder(device)
 

@@ -34,6 +34,10 @@ class ElementwiseKernels(SpecialFunctions):
         y = y if b is None else y + b
         return xp.reshape(y, (*x.shape[:-1], w.shape[0])) if x.ndim > 2 else y
 
+    def product(self, a: Array, b: Array) -> Array:
+        """Multiply the matrices a (M, K) and b (K, N), as the gradients of weights take."""
+        return self.xp.matmul(a, b)
+
     def masked(self, x: Array, mask: Array) -> Array:
         """Keep the floating x where the boolean mask is true, and put 0 elsewhere."""
         return self.xp.where(mask, x, 0.0)

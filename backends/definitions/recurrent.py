@@ -149,10 +149,6 @@ class RecurrentKernels(ElementwiseKernels):
         gz, gh = (_rounded(xp, a, like) for a in (xp.stack(gzs[::-1]), gh))
         return gz, gh
 
-    def product(self, a: Array, b: Array) -> Array:
-        """Multiply matrices (M, K) and (K, N), as large as the gradients of weights take."""
-        return self.xp.matmul(a, b)
-
 
 def _rounded(xp: Any, x: Array, like: Array) -> Array:
     return xp.astype(x, like.dtype) if is_half(like) else x

@@ -117,10 +117,6 @@ class FastRecurrence(FastProducts):
         rows(loops.gru_gradient, N, T * N * w_hh.size, *arrays)
         return gz, gh
 
-    def product(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        # BLAS's own threads would wait for more work while the loops above run.
-        return self.linear(b.T, a, None).T
-
 
 def is_fit(work: int, *arrays: np.ndarray) -> bool:
     """Say whether the compiled loops can take the arrays, and are worth a call."""

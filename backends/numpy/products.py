@@ -84,12 +84,15 @@ class NumpyProducts(Backend):
         if n < 16 or x.dtype != w.dtype or (b is not None and b.dtype != x.dtype):
             return super().linear(x, w, b)
         if x.ndim == 2:
-            return product(w, x.T, None if b is None else b[:, None]).T
-        y = product(x.reshape(n, x.shape[-1]), w.T, b)
+            return _product(w, x.T, None if b is None else b[:, None]).T
+        y = _product(x.reshape(n, x.shape[-1]), w.T, b)
         return y.reshape(*x.shape[:-1], len(w))
 
+    def product(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return _product(a, b, None) if a.dtype == b.dtype else super().product(a, b)
 
-def product(a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarray:
+
+def _product(a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarray:
     """Compute a (M, K) @ b (K, N), plus `start` if given, which can be broadcast to (M, N).
 
     Each thread computes some rows, or if there are more columns than rows, some columns.

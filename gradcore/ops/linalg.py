@@ -29,7 +29,7 @@ __all__ = [
 Tolerance = Array | float | None
 
 
-def _product(a: Array, b: Array) -> Array:
+def _stack_product(a: Array, b: Array) -> Array:
     """Compute a @ b. If b is one matrix, multiply it once, by the rows of the whole stack a."""
     xp = namespace(a)
     if a.ndim < 3 or b.ndim != 2:
@@ -40,6 +40,13 @@ def _product(a: Array, b: Array) -> Array:
 def _rows(a: Array) -> Array:
     """Put all rows of a stack of matrices (..., M, K) into one matrix."""
     return namespace(a).reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+
+
+def product(a: Array, b: Array) -> Array:
+    """Multiply matrices (M, K) and (K, N): arrays by the backend's kernel, nodes by an op."""
+    if is_node(a) or is_node(b):
+        return namespace(a).matmul(a, b)
+    return backend_of(a).product(a, b)
 
 
 class MatrixMultiply(Op):
@@ -57,7 +64,7 @@ class MatrixMultiply(Op):
                 "expected (..., M, K) @ (..., K, N)"
             )
         context["a"], context["b"] = a, b
-        return _product(a, b)
+        return _stack_product(a, b)
 
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
@@ -69,7 +76,7 @@ class MatrixMultiply(Op):
         if not rows:
             a, go = a[None, :], go[..., None, :]
         if needs(context, 0):
-            ga = _product(go, b.mT)
+            ga = _stack_product(go, b.mT)
         if needs(context, 1):
             if b.ndim == 2 and a.ndim > 2:  # one product, not one for each matrix of the stack
                 a, go = _rows(a), _rows(go)
@@ -102,16 +109,14 @@ class BatchMM(Op):
     @staticmethod
     def backward(context: Context, go: Array) -> tuple[Array | None, ...]:
         matrix, vectors = context["matrix"], context["vectors"]
-        gb: tuple[Array, ...] = ()
-        if (shape := context["b"]) is not None:
-            xp = namespace(go)
-            gb = (xp.reshape(xp.sum(_rows(go), axis=0), shape) if go.ndim != 2 else go,)
         gx = BatchMM.apply(matrix.T, go) if needs(context, 1) else None
-        if not needs(context, 0):
-            return None, gx, *gb
         if go.ndim != 2:
             go, vectors = _rows(go), _rows(vectors)
-        return BatchMM.apply(go.T, vectors.T).T, gx, *gb
+        gb: tuple[Array, ...] = ()
+        if (shape := context["b"]) is not None:
+            sums = namespace(go).sum(go, axis=0)
+            gb = (sums if len(shape) == 1 else sums[None, :],)
+        return product(go.T, vectors) if needs(context, 0) else None, gx, *gb
 
 
 class Solve(Op):

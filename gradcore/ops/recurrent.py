@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import Array, backend_of
-from ..engine.arrays import is_node, namespace
+from ..engine.arrays import namespace
 from ..graph import Context, Op, needs
 from .by_definition import differentiated
+from .linalg import product
 
 __all__ = ["Gru", "GruGradient", "Lstm", "LstmGradient"]
 
@@ -47,11 +48,11 @@ class Lstm(Op):
         gw_ih = gw_hh = None
         rows = xp.reshape(gz, (T * N, w_hh.shape[0]))
         if needs(context, 0):
-            gx = xp.reshape(_product(rows, w_ih), x.shape)
+            gx = xp.reshape(product(rows, w_ih), x.shape)
         if needs(context, 3):
-            gw_ih = _product(rows.T, xp.reshape(x, (T * N, features)))
+            gw_ih = product(rows.T, xp.reshape(x, (T * N, features)))
         if needs(context, 4):
-            gw_hh = _product(rows.T, rows_before(xp, h, y))
+            gw_hh = product(rows.T, rows_before(xp, h, y))
         if not context["has_b"]:
             return gx, gh, gc, gw_ih, gw_hh
         if needs(context, 5):
@@ -115,11 +116,11 @@ class Gru(Op):
         rows = xp.reshape(gz, (T * N, 4 * H))
         of_h, of_x = rows[:, : 3 * H], rows[:, H:]  # the first begins with the candidate
         if needs(context, 0):
-            gx = xp.reshape(_product(of_x, w_ih), x.shape)
+            gx = xp.reshape(product(of_x, w_ih), x.shape)
         if needs(context, 2):
-            gw_ih = _product(of_x.T, xp.reshape(x, (T * N, features)))
+            gw_ih = product(of_x.T, xp.reshape(x, (T * N, features)))
         if needs(context, 3):
-            gw_hh = xp.roll(_product(of_h.T, rows_before(xp, h, y)), -H, axis=0)
+            gw_hh = xp.roll(product(of_h.T, rows_before(xp, h, y)), -H, axis=0)
         if not context["has_b"]:
             return gx, gh, gw_ih, gw_hh
         if needs(context, 4) or needs(context, 5):
@@ -172,10 +173,3 @@ def check_shapes(
             f"{', '.join(map(str, [tuple(x.shape), *shapes]))}; expected x (T, N, I), {states_of}, "
             f"w_ih ({gates} H, I), w_hh ({gates} H, H) and biases ({gates} H,)"
         )
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Multiply large matrices (M, K) and (K, N)."""
-    if is_node(a) or is_node(b):
-        return namespace(a).matmul(a, b)
-    return backend_of(a).product(a, b)

@@ -54,6 +54,18 @@ def test_linear_is_the_base_definition(
         close(backend, several[0, ...], backend.to_numpy(expected), dtype)
 
 
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 3, 2), (20, 7, 19), (70, 300, 67), (2, 0, 3)])
+def test_product_is_the_base_definition(
+    backend: Backend, dtype: str, m: int, k: int, n: int
+) -> None:
+    a, b = (np.random.default_rng(1).normal(size=s).astype(dtype) for s in ((m, k), (k, n)))
+    for change in (np.asarray, np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2]):
+        arrays = backend.asarray(change(a)), backend.asarray(change(b))
+        found, expected = backend.product(*arrays), Backend.product(backend, *arrays)
+        assert found.dtype == expected.dtype
+        close(backend, found, backend.to_numpy(expected), dtype)
+
+
 @pytest.mark.parametrize("kernel", ["relu_gradient", "sigmoid_gradient"])
 def test_gradients_of_activations_are_the_base_definitions(
     backend: Backend, dtype: str, kernel: str

@@ -156,8 +156,6 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("erfc", (2 * normal(50),), {}),
     ("lgamma", (normal(50) ** 2 * 5 + 0.1,), {}),
     ("random_bits", (2**127 + 5, 101), {}),
-    ("linear", (normal(4, 7), normal(5, 7), normal(5)), {}),
-    ("linear", (normal(7, 4).T, normal(7, 5).T, None), {}),
     ("check_indices", ("labels", LABELS, 6), {}),
     ("select", (LOGITS, LABELS), {}),
     ("select_gradient", (normal(5, 2), LABELS, 6), {}),
