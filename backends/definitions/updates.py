@@ -191,7 +191,8 @@ class OptimizerUpdates(Definitions):
             if velocity is None:
                 velocity = self.xp.asarray(gradient, device=gradient.device, copy=True)
             else:
-                velocity = momentum * velocity + (1 - dampening) * gradient
+                added = (1 - dampening) * gradient if dampening else gradient
+                velocity = momentum * velocity + added
             gradient = gradient + momentum * velocity if nesterov else velocity
         return parameter - lr * gradient, velocity
 

@@ -83,10 +83,12 @@ class TorchProgram:
         self.uploaded: dict[str, tuple[Any, Array]] = {}
         self.is_there: list[bool] = []
 
-        def flat(state: list[Array], sent: list[Array], inputs: list[Array]) -> Any:
-            after, outputs = traced([*state], dict(zip(numbers, sent, strict=True)), [*inputs])
+        def flat(*arrays: Array) -> tuple[Array, ...]:
+            some, n, m = list(arrays), len(state), len(numbers)
+            sent = dict(zip(numbers, some[n : n + m], strict=True))
+            after, outputs = traced(some[:n], sent, some[n + m :])
             self.is_there = [x is not None for x in after]
-            return [x for x in after if x is not None], outputs
+            return (*[x for x in after if x is not None], *outputs)
 
         # Two nodes with one array may have two later.
         state = [x.clone() if any(x is y for y in state[:i]) else x for i, x in enumerate(state)]
@@ -98,7 +100,7 @@ class TorchProgram:
         with one_at_a_time, tracing(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                self.graph = traces(state, self._sent(numbers), inputs)
+                self.graph = traces(*state, *self._sent(numbers), *inputs)
             except unknown as error:
                 raise RuntimeError(UNKNOWN).with_traceback(error.__traceback__) from None
         _clean(self.graph.graph, sum(self.is_there))
@@ -109,9 +111,9 @@ class TorchProgram:
     def __call__(
         self, state: list[Array], numbers: dict[str, Any], inputs: list[Array]
     ) -> tuple[list[Array | None], list[Array]]:
-        after, outputs = self.run(state, self._sent(numbers), inputs)
-        left = iter(after)
-        return [next(left) if is_there else None for is_there in self.is_there], outputs
+        left = iter(self.run(*state, *self._sent(numbers), *inputs))
+        after = [next(left) if is_there else None for is_there in self.is_there]
+        return after, list(left)
 
     def _sent(self, numbers: dict[str, Any]) -> list[Array]:
         """Give the numbers as tensors, new ones where they have changed."""

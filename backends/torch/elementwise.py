@@ -52,11 +52,14 @@ class TorchElementwise(Backend):
         return (x.view(integers) * mask).view(x.dtype)
 
     def relu_gradient(self, y: Array, go: Array) -> Array:
-        if y.dtype is go.dtype and is_readable(y):
+        if y.dtype is not go.dtype or not y.is_cpu:
+            return torch.where(y > 0.0, go, y)
+        gx = relu_gradient(go, y, 0)  # go, where y is NaN
+        if is_readable(y):
             total = y.sum().item()  # in less time than the maximum
-            if total == total:  # there is no NaN, which `threshold_backward` would not pass on
-                return relu_gradient(go, y, 0)
-        return torch.where(y > 0.0, go, y)
+            if total == total:  # there is no NaN
+                return gx
+        return gx + torch.clamp(y, 0.0, 0.0)  # NaN where y is, and 0 elsewhere
 
     # `threshold` and `hardshrink` put 0 where numbers are denormal, and let NaN through.
 

@@ -75,6 +75,24 @@ def test_a_label_out_of_range_is_an_error_that_changes_nothing(torch_backend, mo
     assert p.value.tolist() == before
 
 
+def test_what_is_not_a_number_passes_relu_in_a_program(torch_backend, monkeypatch):
+    """A program can't look for it, as the kernel does that computes at once."""
+    monkeypatch.setenv("GRADCORE_COMPILE", "fx")
+    values = torch_backend.asarray([-1.0, 0.0, 2.0, float("nan"), float("inf")])
+    gradients = torch_backend.asarray([float("nan"), 3.0, 4.0, 5.0, 6.0])
+
+    @capture
+    def step(x: Any, go: Any) -> Any:
+        node = TensorNode(x)
+        (gradcore.relu(node) * go).sum().backward()
+        return node.grad
+
+    for _ in range(3):
+        found = step(values, gradients)
+    assert step.is_recorded
+    np.testing.assert_array_equal(found.tolist(), [0.0, 0.0, 4.0, float("nan"), 6.0])
+
+
 def test_another_name_is_an_error_at_once(torch_backend, monkeypatch):
     monkeypatch.setenv("GRADCORE_COMPILE", "xla")
     step, _ = scaled(torch_backend)
