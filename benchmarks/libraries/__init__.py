@@ -90,6 +90,7 @@ class Library(NamedTuple):
 
 
 ON_TORCH, ON_JAX = {"GRADCORE_BACKEND": "torch"}, {"GRADCORE_BACKEND": "jax"}
+BY_FX = ON_TORCH | {"GRADCORE_COMPILE": "fx"}  # which counts on a CPU only
 ALONE = {"GRADCORE_FAST": "0"}
 CAPTURED, TF32, HALF = {"captured": True}, {"tf32": "all"}, {"dtype": "float16"}
 STEPS, SINGLE = GROUPS[:2], GROUPS[:4]  # what is captured or compiled, and all but growth
@@ -139,7 +140,7 @@ LIBRARIES = {
     "numpy": Library("NumPy", "numpy", is_extra=True),  # for the machine's rates
     "gradcore-torch": Library("gradcore on torch", "gradcore", NOTHING, ON_TORCH, is_extra=True),
     "gradcore-torch-captured": Library(
-        "captured on torch", "gradcore", CAPTURED, ON_TORCH, is_extra=True, groups=STEPS
+        "captured on torch", "gradcore", CAPTURED, BY_FX, is_extra=True, groups=STEPS
     ),
     "gradcore-jax-captured": Library(
         "captured on JAX", "gradcore", CAPTURED, ON_JAX, is_extra=True, base="jax", groups=STEPS

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import sys
 import threading
 
@@ -42,9 +43,16 @@ def _unraisable(found: sys.UnraisableHookArgs) -> None:
     """Repeat an interrupt that came where Python can raise nothing, as while it frees an object: it
     would be ignored."""
     if issubclass(found.exc_type, KeyboardInterrupt):
-        threading.Timer(0.01, _thread.interrupt_main).start()
+        threading.Timer(0.01, _interrupt).start()
     else:
         sys.__unraisablehook__(found)
+
+
+def _interrupt() -> None:
+    if hasattr(signal, "pthread_kill"):  # which wakes a thread that sleeps, or waits for another
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 sys.excepthook = _hook

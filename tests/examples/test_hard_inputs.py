@@ -579,7 +579,7 @@ def test_the_lock_of_a_killed_run_is_none(tmp_path: Path) -> None:
 
 # -- Interrupts -----------------------------------------------------------------------------------
 
-STOPS = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+STOPS = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(99)\n"
 STOPS_AS_IT_IS_FREED = """
 import os, signal, time
 class Freed:
@@ -587,7 +587,7 @@ class Freed:
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(1000): pass
 Freed()
-time.sleep(9)
+time.sleep(99)
 """
 
 
@@ -620,7 +620,7 @@ def check_interrupt(script: str, package: str, code: str, tmp_path: Path) -> Non
     env = environment()
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
     command = [sys.executable, str(ROOT / "examples" / f"{script}.py"), "--help"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 130, done.stderr
     assert done.stderr == f"\n{script}.py: interrupted\n"
 
