@@ -57,7 +57,7 @@ KINDS = {"recorded": InPlace, "traced": InPlaceTraced}
 
 
 def is_count(node: TensorNode) -> bool:
-    return str(node.dtype).endswith("int64")
+    return "int" in str(node.dtype)
 
 
 class Training:
