@@ -35,7 +35,7 @@ class ElementwiseKernels(SpecialFunctions):
         return xp.reshape(y, (*x.shape[:-1], w.shape[0])) if x.ndim > 2 else y
 
     def product(self, a: Array, b: Array) -> Array:
-        """Multiply the matrices a (M, K) and b (K, N), as the gradients of weights take."""
+        """Multiply the matrices a (M, K) and b (K, N), which the gradients of weights need."""
         return self.xp.matmul(a, b)
 
     def masked(self, x: Array, mask: Array) -> Array:

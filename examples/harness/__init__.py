@@ -28,6 +28,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 
 
 def _hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
@@ -40,15 +42,16 @@ def _hook(kind: type[BaseException], error: BaseException, trace: object) -> Non
 
 
 def _unraisable(found: sys.UnraisableHookArgs) -> None:
-    """Repeat an interrupt that came where Python can raise nothing, as while it frees an object: it
-    would be ignored."""
+    """Repeat an interrupt that came while Python freed an object, and which Python ignores."""
     if issubclass(found.exc_type, KeyboardInterrupt):
-        threading.Timer(0.01, _interrupt).start()
+        with suppress(RuntimeError):  # the program is at its end
+            _thread.start_new_thread(_interrupt, ())
     else:
         sys.__unraisablehook__(found)
 
 
 def _interrupt() -> None:
+    time.sleep(0.01)  # until the object is freed
     if hasattr(signal, "pthread_kill"):  # which wakes a thread that sleeps, or waits for another
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
@@ -115,7 +116,6 @@ class MpiCommunicator(HostCommunicator):
         while self._words.Iprobe(status=status):
             word = np.empty(2, np.int64)
             self._words.Recv(word, status.source)
-            sys.stdout.flush()  # the one who speaks may be about to end this rank
             kind, begun = word.tolist()
             if kind == ENDED:
                 self._ended[status.source] = begun
@@ -124,6 +124,8 @@ class MpiCommunicator(HostCommunicator):
             elif kind == WHERE:
                 self._tell(status.source, HERE)
             found[status.source] = begun
+        if found:
+            _leave_nothing_unread()  # the one who speaks may be about to end this rank
         return found
 
     def _tell(self, rank: int, kind: int) -> None:
@@ -154,17 +156,13 @@ class MpiCommunicator(HostCommunicator):
             self._listen()
             time.sleep(0.01)
         if self.rank == 0 or 0 not in self._failed:
-            print(why, file=sys.stderr, flush=True)
+            _leave_nothing_unread(f"{why}\n")
         if len(self._failed) < self.size - 1:
             self.abort("", status)
 
     def abort(self, why: str, status: int = 1) -> NoReturn:
-        sys.stdout.flush()
-        if why:
-            print(f"{os.path.basename(sys.argv[0])}: {why}", file=sys.stderr, flush=True)
         # Told to end all, mpirun does so at once, and drops what it has not read yet.
-        for fd in (1, 2):
-            _wait_until_read(fd)
+        _leave_nothing_unread(f"{os.path.basename(sys.argv[0])}: {why}\n" if why else "")
         MPI.COMM_WORLD.Abort(status)
         raise SystemExit(status)  # which MPI leaves no time for
 
@@ -189,8 +187,18 @@ def _bytes(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1).view(np.uint8)
 
 
+def _leave_nothing_unread(error: str = "") -> None:
+    """Print the error, and what was printed before, and wait until `mpirun` has read it."""
+    for file, text in ((sys.stdout, ""), (sys.stderr, error)):
+        with suppress(OSError, ValueError, AttributeError):  # a file that is closed, or is missing
+            file.write(text)
+            file.flush()
+            _wait_until_read(file.fileno())
+
+
 def _wait_until_read(fd: int) -> None:
-    """Wait until a pipe is empty, that is until `mpirun` has read what this rank has printed."""
+    """Wait until a pipe is empty, for READ seconds at most. What is no pipe, as a terminal, can't
+    be asked what of it is unread."""
     try:
         from fcntl import ioctl
         from termios import FIONREAD

@@ -164,6 +164,12 @@ def test_a_rank_that_raises_ends_all(tmp_path: Path) -> None:
     assert seconds < SOON
 
 
+def test_a_rank_that_can_print_nothing_ends_all(tmp_path: Path) -> None:
+    status, _, seconds = failed(tmp_path, "import os; os.close(1); os.close(2); 1 / 0")
+    assert status != 0
+    assert seconds < SOON
+
+
 def test_a_rank_that_exits_ends_all(tmp_path: Path) -> None:
     status, errors, seconds = failed(tmp_path, "sys.exit(0)")
     assert status != 0
